@@ -1,0 +1,53 @@
+# `make demo` and `make test` need git, make, Python 3.11 or newer and pip; everything else goes into .venv.
+# A second run of either starts at once: what is installed is renewed only when these two files change.
+PYTHON ?= python3
+VENV ?= .venv
+IN := $(VENV)/bin
+INSTALL = $(PYTHON) -m pip --python $(IN)/python --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: help demo test test-slow lint bench study clean
+
+help:
+	@echo "make demo       set up, then move half-cheetah to one with a dead hip: about three minutes on two cores"
+	@echo "make test       set up, then the tests"
+	@echo "make test-slow  the tests that take minutes"
+	@echo "make lint       ruff and pyright"
+	@echo "make bench      speed, into benchmarks/results/"
+	@echo "make study      transfer quality on four pairs; resumes where it was interrupted; takes hours"
+
+demo: $(VENV)/ready
+	$(IN)/transreward transfer
+
+test: $(VENV)/ready-dev
+	$(IN)/python -m pytest
+
+test-slow: $(VENV)/ready-dev
+	$(IN)/python -m pytest -m slow
+
+lint: $(VENV)/ready-dev
+	$(IN)/ruff check .
+	$(IN)/ruff format --check .
+	$(IN)/pyright --pythonpath $(IN)/python
+
+bench: $(VENV)/ready-dev
+	$(IN)/python benchmarks/speed.py
+
+study: $(VENV)/ready-dev
+	$(IN)/python benchmarks/study.py
+
+# Where Python comes without ensurepip, the environment gets no pip of its own; $(INSTALL) does not need it.
+$(IN)/python:
+	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m venv --clear --without-pip $(VENV)
+
+$(VENV)/ready: pyproject.toml constraints.txt | $(IN)/python
+	@echo "setting up $(VENV) ..."
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/ready-dev: pyproject.toml constraints.txt | $(IN)/python
+	@echo "setting up $(VENV) for development ..."
+	$(INSTALL) --editable '.[dev]'
+	@touch $(VENV)/ready $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

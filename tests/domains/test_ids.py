@@ -1,0 +1,209 @@
+"""Ids: what they name, their round trip, and that a wrong one is never anything but a clear line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transreward.domains import shifts
+from transreward.domains.domain import Domain, domain
+from transreward.domains.robots import ROBOTS
+from transreward.types import BrokenRun, RequestError
+
+WRONG = {
+    "": "malformed domain id",
+    ":": "nothing follows the colon",
+    "a\nb": "malformed domain id",
+    "hopper:": "nothing follows the colon",
+    "hoper": "did you mean hopper",
+    "hoper:gravity=2": "unknown robot 'hoper': did you mean hopper",
+    "HALFCHEETAH": "did you mean halfcheetah?",
+    "half_cheetah": "did you mean halfcheetah?",
+    "half-cheetah:gravity=2": "did you mean halfcheetah?",
+    "Foo-v5": "did you mean gym:Foo-v5?",
+    "Hopper-v5": "did you mean gym:Hopper-v5, or hopper?",
+    "hopper+backward": "unknown task 'backward' of hopper",
+    "hopper:gravity": "has no value: write gravity=<factor>",
+    "hopper:gravity=abc": "must be a number from 0 to 1000",
+    "hopper:gravity=nan": "must be a number",
+    "hopper:gravity=-1": "must be a number",
+    "hopper:mass=0": "must be a number above 0",
+    "hopper:mass=inf": "must be a number above 0",
+    "hopper:delay=1.5": "must be a whole number from 0 to 100",
+    "hopper:delay=-1": "must be a whole number",
+    "hopper:gravity=0.5,gravity=2": "'gravity=2' comes twice",
+    "hopper:gravity=0.5,": "malformed shift",
+    "hopper:mass(torso=2": "malformed shift",
+    "hopper:gravity(torso)=2": "takes no (pattern)",
+    "hopper:gravty=2": "unknown shift 'gravty': did you mean gravity",
+    "hopper:mass(tors)=2": "unknown body of hopper 'tors': did you mean torso",
+    "hopper:damping(leg_join)=2": "unknown joint of hopper 'leg_join': did you mean leg_joint",
+    "hopper:friction(foot)=2": "unknown geom of hopper 'foot': did you mean floor or foot_geom",
+    "halfcheetah:broken=bthig": "unknown actuator of halfcheetah 'bthig': did you mean bthigh",
+    "mjcf:robot.xml": "not supported yet",
+    "gym:CartPole-v1": "discrete action space",
+    "gym:FrozenLake-v1": "discrete action space",
+    "gym:pendulum-v1": "did you mean Pendulum-v1",
+    "gym:Pendulum-v9": "cannot be made",
+    "gym:Pendulum-v1:gravity=2": "shifts work on the robots",
+    "gym:ALE/Pong-v5": "pip install 'ale-py'",
+    "gym:gymnasium_robotics:FetchReach-v4": "pip install gymnasium-robotics",
+    "gym:Unbounded-v0": "unbounded action box",
+    "no_such.module:factory": "there is no module no_such.module",
+    "tests.domains.made:pendulumm": "did you mean pendulum",
+    "tests.domains.made:wrong": "OSError: no such robot at all",
+    "os:getcwd": "makes a str",
+}
+
+
+class Unbounded(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
+
+
+gymnasium.register("Unbounded-v0", Unbounded)
+
+
+@pytest.mark.parametrize("id", WRONG)
+def test_wrong_ids(id):
+    with pytest.raises(RequestError, match=re.escape(WRONG[id])) as caught:
+        domain(id)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, 3, ["hopper"]])
+def test_what_is_no_text(value):
+    with pytest.raises(RequestError, match="malformed"):
+        domain(value)
+
+
+pieces = st.sampled_from(
+    [
+        *list(ROBOTS)[:4],
+        *shifts.SHIFTS,
+        *":,=()+*-. ",
+        "torso",
+        "hip_*",
+        "0.5",
+        "2",
+        "nan",
+        "-1",
+        "1e-7",
+        "gym:",
+        "é",
+        "\n",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(pieces, max_size=9).map("".join) | st.text(max_size=20))
+def test_any_text_parses_or_is_a_request_error(text):
+    try:
+        parsed = shifts.parse(text)
+    except RequestError as error:
+        assert str(error)
+    else:
+        canonical = ",".join(map(str, parsed))
+        assert shifts.parse(canonical) == parsed
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(pieces, max_size=7).map("".join))
+def test_any_id_names_a_domain_or_is_a_request_error(text):
+    try:
+        made = domain(text)
+    except RequestError as error:
+        assert "\n" not in str(error)
+    else:
+        assert domain(made.name).name == made.name
+
+
+numbers = st.floats(0.01, 1000) | st.integers(1, 1000)
+whole = st.tuples(st.sampled_from(["gravity", "friction", "mass", "gear"]), numbers).map(lambda s: f"{s[0]}={s[1]}")
+parts = st.tuples(st.sampled_from(["mass(torso)", "damping(*_joint)", "noise(leg_joint)"]), numbers).map(
+    lambda s: f"{s[0]}={s[1]}"
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(whole | parts, min_size=1, max_size=4, unique_by=lambda text: text.partition("=")[0]))
+def test_round_trip_of_canonical_names(texts):
+    made = domain("hopper:" + ",".join(texts))
+    assert domain(made.name).name == made.name
+    assert [shift.value for shift in made.shifts] == [float(text.partition("=")[2]) for text in texts]
+
+
+def test_canonical_names():
+    assert domain("hopper:gravity=2.0,mass(torso)=1.50").name == "hopper:gravity=2,mass(torso)=1.5"
+    assert domain("ant:broken=hip_1,delay=01").name == "ant:broken=hip_1,delay=1"
+
+
+def roll(simulation, steps, seed=0):
+    rng, spaces = np.random.default_rng(seed), simulation.domain.spaces
+    return [
+        simulation.step(rng.uniform(spaces.low, spaces.high, (len(simulation.obs), spaces.action)))
+        for _ in range(steps)
+    ]
+
+
+@pytest.mark.parametrize("id", ["gym:Pendulum-v1", "tests.domains.made:pendulum"])
+def test_gymnasium_environments(id):
+    source = domain(id)
+    assert isinstance(source, Domain)
+    assert (source.name, source.spaces.obs, source.spaces.action) == (id, 3, 1)
+    simulation, alone = source.simulate(4, seed=[3, 4]), source.simulate(2, seed=4)
+    assert np.array_equal(simulation.obs[2:], alone.obs)
+    steps = roll(simulation, source.episode_steps)
+    assert steps[-1].truncated.all() and not any(step.terminated.any() for step in steps)
+    assert not np.array_equal(simulation.obs, steps[-1].next_obs)  # reset after the last was recorded
+    assert np.array_equal(steps[3].obs, steps[2].next_obs)
+    assert np.array_equal(simulation.terms["reward"], steps[-1].reward)
+
+
+@pytest.mark.parametrize("id", ["gym:Pendulum-v1", "gym:Ant-v5", "gym:Reacher-v5"])
+def test_a_gymnasium_simulation_continues_bit_for_bit(id):
+    simulation = domain(id).simulate(2, seed=0)
+    roll(simulation, 40)
+    state = simulation.get_state()
+    expected = roll(simulation, 60, seed=1)
+    other = domain(id).simulate(2, seed=5)
+    for continued in (other, simulation):
+        continued.set_state(state)
+        again = roll(continued, 60, seed=1)
+        assert all(
+            np.array_equal(x, y) for a, b in zip(expected, again, strict=True) for x, y in zip(a, b, strict=True)
+        )
+
+
+def test_a_gymnasium_environment_that_breaks():
+    class Broken(Unbounded):
+        action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+        def reset(self, **_):
+            return np.zeros(2), {}
+
+        def step(self, action):
+            return np.zeros(2), float("nan"), False, False, {}
+
+    gymnasium.register("Broken-v0", Broken)
+    with pytest.raises(BrokenRun, match="gym:Broken-v0, control step 0, row 0: an observation or reward"):
+        domain("gym:Broken-v0").simulate(2).step(np.zeros((2, 1)))
+
+
+def test_factories():
+    assert domain("tests.domains.made:light_hopper").name == "hopper:gravity=0.5"
+    with pytest.raises(RequestError, match="returns the same environment again"):
+        domain("tests.domains.made:shared").simulate(2)
+
+
+def test_listing_and_parsing_import_neither_mujoco_nor_gymnasium():
+    code = "import sys, transreward.domains.domain as d; print({'mujoco', 'gymnasium', 'jax'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -1,0 +1,158 @@
+"""The documents keep their word: examples run, links lead somewhere, options, settings and keys are the code's."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import transreward
+from transreward import cli, presets
+from transreward.config import Loop
+from transreward.domains.domain import domain
+from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import SHIFTS
+from transreward.gaps.classifier import Classifier
+from transreward.methods import GAPS, METHODS, Gate, Use
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+SECTIONS = {"loop": (Loop,), "gap": (Classifier,), "use": (Use,), "gate": (Gate,)}
+SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
+TABLES = (ROBOTS, SHIFTS, METHODS, GAPS, presets.LEARNERS)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """(line, text) of a page's fenced blocks in exactly this language; `python no-run` is for reading."""
+    text = page.read_text()
+    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text[: block.start(1)].count("\n"), block.group(1)) for block in found]
+
+
+def run_page(page: Path) -> None:
+    """All ```python blocks of a page, in order, as one program whose line numbers are the page's."""
+    lines: list[str] = []
+    for first, block in blocks(page, "python"):
+        lines += [""] * (first - len(lines)) + block.splitlines()
+    exec(compile("\n".join(lines), str(page), "exec", dont_inherit=True), {"__name__": "example"})
+
+
+@pytest.fixture(scope="module")
+def example_run(tmp_path_factory):
+    """The run directory that the examples of extend.md leave; what they add to the tables is gone afterwards."""
+    saved = [(table, dict(table)) for table in TABLES]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("extend"))
+        patch.setattr(sys, "path", list(sys.path))
+        try:
+            run_page(DOCS / "extend.md")
+            yield Path.cwd() / "runs" / "slider"
+        finally:
+            sys.modules.pop("lab", None)
+            for table, before in saved:
+                table.clear()
+                table.update(before)
+
+
+def test_extend_runs(example_run):
+    assert (example_run / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "extend.md" and blocks(page, "python")], ids=str
+)
+def test_other_python_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+@every_page
+def test_python_for_reading(page):
+    """It is Python, and the public names it uses exist."""
+    for _, block in blocks(page, "python no-run"):
+        compile(block, str(page), "exec", dont_inherit=True)
+        assert set(re.findall(r"\btr\.(\w+)", block)) <= set(transreward.__all__)
+
+
+@every_page
+def test_links(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"https?://|#", link):
+            assert (page.parent / link.partition("#")[0]).exists(), f"{page.name} links to {link}"
+
+
+def commands() -> dict:
+    """The parser of each command."""
+    actions = cli.parser()._actions
+    return next(action.choices for action in actions if action.dest == "COMMAND" or action.choices)
+
+
+@every_page
+def test_options_exist(page):
+    known = {option for command in commands().values() for option in command._option_string_actions} | {"--version"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text())) <= known
+
+
+@every_page
+def test_commands_parse(page):
+    """Every line `transreward ...` of a ```sh block; the domains it names exist."""
+    for _, block in blocks(page, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["transreward"]:
+                args = cli.parser().parse_args(words[1:])
+                for id in (getattr(args, "source", None), getattr(args, "target", None)):
+                    assert id is None or domain(id)
+
+
+@every_page
+def test_settings_exist(page):
+    for section, name in re.findall(r"`(loop|gap|use|gate|learner)\.(\w+)[=`]", page.read_text()):
+        known = {field.name for part in SECTIONS[section] for field in fields(part)}
+        assert name in known, f"{page.name}: there is no setting {section}.{name}"
+
+
+@every_page
+def test_defaults(page):
+    """A table's row `| `section.field` | `default` | ...` says the default of the code."""
+    for section, name, default in re.findall(r"^\| `(loop|gap|use|gate)\.(\w+)` \| `([^`]*)`", page.read_text(), re.M):
+        found = getattr(SECTIONS[section][0](), name)
+        assert default == str(found), f"{page.name}: {section}.{name} is {found}"
+
+
+@pytest.mark.parametrize(
+    ("names", "page"), [(list(ROBOTS), "domains.md"), (list(SHIFTS), "domains.md"), (list(METHODS), "index.md")]
+)
+def test_tables_are_documented(names, page):
+    text = (DOCS / page).read_text()
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_all_pages_are_reachable():
+    links = {link for page in PAGES for link in re.findall(r"\]\(([^)\s#]+\.md)", page.read_text())}
+    assert {page.name for page in DOCS.rglob("*.md")} <= {Path(link).name for link in links}
+
+
+@pytest.mark.parametrize("file", ["config.json", "result.json", "metrics.jsonl"])
+def test_run_directory_keys(example_run, file):
+    """The page names every key that the code writes."""
+    text = (DOCS / "run-directory.md").read_text()
+    section = text.partition(f"## {file}")[2].partition("\n## ")[0]
+    line = (example_run / file).read_text()
+    rows = [json.loads(row) for row in line.splitlines()] if file.endswith("l") else [json.loads(line)]
+    missing = {key for row in rows for key in row if f"`{key}`" not in section}
+    assert not missing
+
+
+def test_run_directory_files(example_run):
+    text = (DOCS / "run-directory.md").read_text()
+    assert [path.name for path in example_run.iterdir() if f"`{path.name}" not in text] == []

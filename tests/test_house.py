@@ -1,0 +1,116 @@
+"""The rules of the house: who may import whom, what importing costs, and that every public name is there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import transreward
+
+ROOT = Path(transreward.__file__).parent
+# Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
+LAYERS = [
+    {"types"},
+    {"networks", "replay"},
+    {"domains", "gaps", "compensations", "learners"},
+    {"collect", "methods", "presets", "programs"},
+    {"evaluation"},
+    {"runs"},
+    {"config"},
+    {"transfer"},
+    {"live", "doctor"},
+    {"cli"},
+    {"__main__"},
+]
+HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def part(path: Path) -> str:
+    """A package below transreward or one of its modules."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all modules a file imports, also those inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_who_may_import_whom(path):
+    own = part(path)
+    assert own in HEIGHT, f"say in LAYERS and in CONTRIBUTING.md where '{own}' stands"
+    others = {name.split(".")[1] for name in imported(path) if name.startswith("transreward.")} & set(HEIGHT) - {own}
+    wrong = sorted(other for other in others if HEIGHT[other] >= HEIGHT[own])
+    assert not wrong, f"{own} must not import {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize("own", ["domains", "compensations"])
+def test_the_leaves_need_only_the_words(own):
+    """A domain knows nothing of learning, a compensation nothing of how a gap is estimated."""
+    used = {
+        name.split(".")[1] for path in FILES if part(path) == own for name in imported(path) if "transreward." in name
+    }
+    assert used <= {own, "types"}
+
+
+def test_only_the_command_line_parses_arguments():
+    assert [part(path) for path in FILES if "argparse" in imported(path)] == ["cli"]
+
+
+def test_domains_do_not_need_jax():
+    files = [path for path in FILES if part(path) in ("domains", "types")]
+    assert not [name for path in files for name in imported(path) if name.split(".")[0] in ("jax", "optax")]
+
+
+def test_no_vague_names():
+    assert not [path for path in FILES if path.stem in ("utils", "util", "helpers", "common", "misc")]
+    classes = [
+        node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
+    ]
+    assert not [c.name for c in classes if c.name.endswith(("Manager", "Handler", "Factory", "Helper"))]
+
+
+def test_import_is_free_of_jax():
+    code = "import sys, transreward, transreward.cli; transreward.cli.parser(); print('jax' in sys.modules)"
+    assert run("-c", code).stdout.strip() == "False"
+
+
+def test_public_names_resolve():
+    """Also once the submodules of the same names (transfer, methods) have been imported."""
+    code = """
+import transreward as tr, types
+for time in (1, 2):
+    for name in tr.__all__:
+        found = getattr(tr, name)
+        assert not isinstance(found, types.ModuleType), f"tr.{name} is a module the {time}. time"
+assert set(tr.__all__) < set(dir(tr))
+"""
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_unknown_public_name():
+    with pytest.raises(AttributeError, match="no attribute 'tranfer'"):
+        _ = transreward.tranfer
+
+
+def test_help():
+    done = run("-m", "transreward", "--help")
+    assert done.returncode == 0
+    assert "transfer" in done.stdout and not done.stderr

@@ -1,0 +1,40 @@
+"""TransReward: move a skill from one robot to another by compensating rewards."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# public name -> where it lives; imported at first use, so that `import transreward` is instant and free of JAX
+_PUBLIC = {
+    "BrokenRun": "transreward.types",
+    "Domain": "transreward.domains.domain",
+    "Pair": "transreward.types",
+    "RequestError": "transreward.types",
+    "Result": "transreward.runs.result",
+    "Simulation": "transreward.domains.domain",
+    "Spaces": "transreward.types",
+    "Transition": "transreward.types",
+    "domain": "transreward.domains.domain",
+    "gap": "transreward.methods",
+    "learner": "transreward.presets",
+    "load": "transreward.runs.result",
+    "measure": "transreward.domains.difference",
+    "method": "transreward.methods",
+    "methods": "transreward.methods",
+    "transfer": "transreward.transfer",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'transreward' has no attribute '{name}'")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

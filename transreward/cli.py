@@ -1,0 +1,232 @@
+"""The command line: the only file that parses arguments. JAX is imported by the commands that need it, not by --help."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from transreward import __version__
+from transreward.types import BrokenRun, RequestError
+
+DESCRIPTION = """\
+Move a skill from one robot to another by compensating rewards.
+
+  transreward transfer                                     the main job, in about three minutes
+  transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
+  transreward check walker2d walker2d:friction=0.3         before you spend: spaces and the measured shift
+  transreward list methods                                 what there is
+"""
+TRANSFER = """\
+Train a source agent (or take one up with --source-run), then move it to the target with a method, within budgets of
+steps per seed that are never exceeded. Controls run beside the method from the same source agent.
+"""
+IDS = """\
+domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
+             gym:Pendulum-v1   package.module:factory
+settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
+"""
+DEFAULT_CONTROLS = "zero_shot,fine_tune,target_only"
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line that says what is wrong and where to look; exit code 2."""
+        self.exit(2, f"{self.prog}: {message} (see '{self.prog} --help')\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. Exits with 0 when done, 2 for a wrong request, 1 for a failure, 130 when interrupted."""
+    args = parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except RequestError as error:
+        sys.exit(_complain(error, 2))
+    except BrokenRun as error:
+        sys.exit(_complain(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(_complain("interrupted; what was evaluated last is in the run directory", 130))
+    except BrokenPipeError:  # `transreward list ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = Parser("transreward", description=DESCRIPTION, formatter_class=raw)
+    top.add_argument("--version", action="version", version=f"transreward {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+
+    transfer = commands.add_parser(
+        "transfer", help="move a skill", description=TRANSFER, epilog=IDS, formatter_class=raw
+    )
+    transfer.set_defaults(run=_transfer)
+    transfer.add_argument("source", nargs="?", help="domain where steps are cheap (default: halfcheetah)")
+    transfer.add_argument("target", nargs="?", help="domain where steps are dear (default: halfcheetah:broken=bthigh)")
+    transfer.add_argument("--method", help="a row of 'transreward list methods' (default: darc)")
+    transfer.add_argument("--controls", help=f"methods run beside it, or none (default: {DEFAULT_CONTROLS})")
+    transfer.add_argument("--learner", help="sac or ppo (default: the robot's preset)")
+    transfer.add_argument("--source-steps", type=int, metavar="N", help="budget per seed (default: the robot's preset)")
+    transfer.add_argument("--target-steps", type=int, metavar="N", help="budget per seed (default: 10000)")
+    transfer.add_argument("--seeds", type=int, metavar="K", help="seeds trained together (default: 3)")
+    transfer.add_argument("--seed", type=int, metavar="S", help="the first of them (default: 0)")
+    transfer.add_argument("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
+    transfer.add_argument("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
+    transfer.add_argument("--config", metavar="FILE", help="YAML or JSON, as config.json of a run; options here win")
+    transfer.add_argument("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
+
+    check = commands.add_parser(
+        "check", help="spaces and the measured shift of a pair", epilog=IDS, formatter_class=raw
+    )
+    check.set_defaults(run=_check)
+    check.add_argument("source")
+    check.add_argument("target")
+
+    lists = commands.add_parser("list", help="domains, methods, learners or shifts, a line each")
+    lists.set_defaults(run=_list)
+    lists.add_argument("what", choices=("domains", "methods", "learners", "shifts"))
+
+    doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
+    doctor.set_defaults(run=_doctor)
+    return top
+
+
+def _complain(message: object, code: int) -> int:
+    print(f"transreward: {' '.join(str(message).split())}", file=sys.stderr)
+    return code
+
+
+# -- transfer ------------------------------------------------------------------------------------------------------
+
+
+def _transfer(args: argparse.Namespace) -> None:
+    request = _request(args)
+    quiet_compilation_cache()
+    from transreward.live import View
+    from transreward.transfer import transfer
+
+    with View(request) as view:
+        result = transfer(**request, watch=view)
+    view.conclude(result, request["out"])
+
+
+def _request(args: argparse.Namespace) -> dict[str, Any]:
+    """Defaults < --config < options, as keyword arguments of `transfer`."""
+    request: dict[str, Any] = {
+        "source": "halfcheetah",
+        "target": "halfcheetah:broken=bthigh",
+        "controls": DEFAULT_CONTROLS,
+        "settings": {},
+    }
+    if args.source and not args.target and not args.config:
+        raise RequestError(f"name a target too, such as '{args.source}:gravity=0.5' (transreward list shifts)")
+    if args.config:
+        from transreward.config import read_config
+
+        request |= read_config(Path(args.config))
+    names = ("source", "target", "method", "controls", "learner", "source_steps", "target_steps", "seeds", "seed")
+    request |= {n: getattr(args, n) for n in (*names, "source_run", "out") if getattr(args, n) is not None}
+    if isinstance(request["controls"], str):
+        request["controls"] = [name for name in request["controls"].split(",") if name not in ("", "none")]
+    for item in args.set or ():
+        path, equals, value = item.partition("=")
+        if not equals:
+            raise RequestError(f"--set {item}: write PATH=VALUE, such as use.strength=0.5")
+        request["settings"] = {**request["settings"], path: value}
+    request.setdefault("out", _free_directory(request))
+    return request
+
+
+def _free_directory(request: dict[str, Any]) -> str:
+    """The first unused runs/<target>-<method>-<number>."""
+    name = "".join(c if c.isalnum() else "-" for c in f"{request['target']}-{request.get('method', 'darc')}").strip("-")
+    number = 1
+    while Path(f"runs/{name}-{number}").exists():
+        number += 1
+    return f"runs/{name}-{number}"
+
+
+def quiet_compilation_cache() -> None:
+    """Keep compiled programs between runs, so that a second run starts at once."""
+    import jax
+
+    place = os.environ.get("TRANSREWARD_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "transreward"
+    )
+    jax.config.update("jax_compilation_cache_dir", place)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+def _check(args: argparse.Namespace) -> None:
+    from transreward.domains.difference import measure, require_difference, require_fit
+    from transreward.domains.domain import domain
+
+    source, target = domain(args.source), domain(args.target)
+    for name, d in (("source", source), ("target", target)):
+        low, high = d.spaces.low.min(), d.spaces.high.max()
+        print(
+            f"{name}  {d.name}: {d.spaces.obs} observations, {d.spaces.action} actions in [{low:g}, {high:g}]", end=", "
+        )
+        print(f"episodes of {d.episode_steps} steps, reward = {' + '.join(d.reward_terms)}")
+    require_fit(source, target)
+    require_difference(source, target)
+    print(f"shift   {measure(source, target)}")
+    print(f"next    transreward transfer {args.source} {args.target}")
+
+
+def _list(args: argparse.Namespace) -> None:
+    rows = {"domains": _domains, "methods": _methods, "learners": _learners, "shifts": _shifts}[args.what]()
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:{width}}  {text}")
+
+
+def _domains() -> list[tuple[str, str]]:
+    from transreward.domains.robots import ROBOTS
+
+    others = [
+        ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),
+        ("package.module:factory", "your own: a function that makes a Domain or a Gymnasium environment"),
+    ]
+    rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}") for n, r in ROBOTS.items()]
+    return rows + others
+
+
+def _methods() -> list[tuple[str, str]]:
+    from transreward.methods import METHODS
+
+    return [
+        (m.name, f"{m.summary} [gap: {m.gap.name if m.gap else '-'}, feed: {m.feed}] {m.paper}")
+        for m in METHODS.values()
+    ]
+
+
+def _learners() -> list[tuple[str, str]]:
+    from transreward.presets import LEARNERS, PRESETS
+
+    def suits(name: str) -> str:
+        robots = [robot for robot, row in PRESETS.items() if row.learner.name == name]
+        return f" preset of {', '.join(robots)}" if robots else ""
+
+    return [(name, f"{(kind.__doc__ or '').splitlines()[0]}{suits(name)}") for name, kind in LEARNERS.items()]
+
+
+def _shifts() -> list[tuple[str, str]]:
+    from transreward.domains.shifts import SHIFTS
+
+    return [(name, str(shift.doc)) for name, shift in SHIFTS.items()]
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    from transreward.doctor import report
+
+    if not report():
+        sys.exit(1)

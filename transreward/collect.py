@@ -1,0 +1,76 @@
+"""Step 2, collect: the policy acts in a domain, for all seeds at once, and every step is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import Domain
+from transreward.replay import features
+from transreward.types import Array, BrokenRun, Key
+
+Act = Callable[[Any, Array, Key | None, int], Array]  # (agents, obs [seeds, robots, obs], keys, step) -> [.., action]
+
+
+class Robots:
+    """`robots` robots for each seed in one simulation; what they do is packed for the replay."""
+
+    def __init__(self, domain: Domain, seeds: list[int], robots: int, threads: int = 0) -> None:
+        self.domain, self.seeds, self.robots = domain, seeds, robots
+        self.simulation = domain.simulate(len(seeds) * robots, seeds, threads)
+        self.steps = 0  # taken so far by each seed's robots together
+        self.episode_return = np.zeros((len(seeds), robots))
+        self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished episodes, in order
+        self.terms = dict.fromkeys(domain.reward_terms, 0.0)  # mean per step of each reward term, of the latest call
+        self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
+
+    def collect(self, act: Act | None, agents: Any, keys: Key, steps: int) -> np.ndarray:
+        """`steps` control steps of every robot, packed [seeds, steps, robots, features]; `act` None = uniform actions."""
+        spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
+        rows = np.empty((shape[0], steps, shape[1], features(spaces)), np.float32)
+        totals = dict.fromkeys(self.domain.reward_terms, 0.0)
+        for i in range(steps):
+            if act is None:
+                size = (shape[1], spaces.action)
+                action = np.stack([random.uniform(spaces.low, spaces.high, size) for random in self._uniform])
+            else:
+                obs = self.simulation.obs.astype(np.float32).reshape(*shape, -1)
+                action = np.asarray(act(agents, obs, keys, i))
+            self._step(action, rows[:, i])
+            for term, value in self.simulation.terms.items():
+                totals[term] += float(value.mean())
+        self.steps += steps * self.robots
+        self.terms = {term: total / max(steps, 1) for term, total in totals.items()}
+        return rows
+
+    def _step(self, action: np.ndarray, out: np.ndarray) -> None:
+        """One control step, written to `out` [seeds, robots, features] in the order of replay.pack."""
+        try:
+            t = self.simulation.step(action.reshape(-1, self.domain.spaces.action))
+        except BrokenRun as error:
+            row = getattr(error, "row", None)
+            seed = "" if row is None else f", seed {self.seeds[row // self.robots]}"
+            raise BrokenRun(f"{error}{seed}, after {self.steps} steps") from error
+        shape, o = out.shape[:2], self.domain.spaces.obs
+        out[..., :o] = t.obs.reshape(*shape, o)
+        out[..., o : 2 * o] = t.next_obs.reshape(*shape, o)
+        out[..., 2 * o : -3] = action
+        reward, terminated, truncated = (x.reshape(shape) for x in (t.reward, t.terminated, t.truncated))
+        out[..., -3], out[..., -2], out[..., -1] = reward, terminated, truncated
+        self.episode_return += reward
+        for seed, robot in np.argwhere(terminated | truncated):
+            self.returns[seed].append(float(self.episode_return[seed, robot]))
+            self.episode_return[seed, robot] = 0.0
+
+    def recent_return(self, window: int) -> np.ndarray:
+        """Mean raw return of the last `window` finished episodes of each seed, [seeds]; NaN where there are fewer."""
+        return np.array([np.mean(r[-window:]) if len(r) >= window else np.nan for r in self.returns])
+
+    def stalled(self, window: int) -> bool:
+        """Whether the last `window` finished episodes were, over all seeds, no better than the `window` before them."""
+        if any(len(r) < 2 * window for r in self.returns):
+            return False
+        late = np.mean([r[-window:] for r in self.returns])
+        return bool(late <= np.mean([r[-2 * window : -window] for r in self.returns]))

@@ -1,0 +1,195 @@
+"""Clip, centre, scale, ramp and times (lambda): wrappers over any compensation.
+
+Each sees what the compensation inside it changed in the source's rewards, delta = adjusted - raw, and changes that.
+Weights and the target's rewards pass through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import jax.numpy as jnp
+
+from transreward.compensations.uses import Compensation
+from transreward.types import (
+    Adjusted,
+    Array,
+    Key,
+    Metrics,
+    Pair,
+    RequestError,
+    Spaces,
+    Transition,
+)
+
+MEMORY = 0.99  # share of the old value in the running moments, per update
+
+
+class Wrapped(NamedTuple):
+    """State of a wrapper and of what it wraps."""
+
+    inner: Any
+    own: Any
+
+
+class Moments(NamedTuple):
+    """Running mean and mean square; an honest average at first, exponentially forgetting later."""
+
+    mean: Array
+    square: Array
+    count: Array
+
+    @staticmethod
+    def start() -> Moments:
+        return Moments(jnp.asarray(0.0), jnp.asarray(0.0), jnp.asarray(0.0))
+
+    def see(self, x: Array) -> Moments:
+        rate = jnp.maximum(1.0 - MEMORY, 1.0 / (self.count + 1.0))
+        mean = self.mean + rate * (x.mean() - self.mean)
+        return Moments(mean, self.square + rate * ((x**2).mean() - self.square), self.count + 1.0)
+
+    @property
+    def std(self) -> Array:
+        return jnp.sqrt(jnp.maximum(self.square - self.mean**2, 0.0))
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """Abstract: a wrapper gives `start`, `follow` and `change`; this one changes nothing."""
+
+    inner: Compensation
+
+    def init(self, key: Key, spaces: Spaces) -> Wrapped:
+        """State of both for one seed."""
+        return Wrapped(self.inner.init(key, spaces), self.start())
+
+    def update(self, state: Wrapped, batches: Pair[Transition], key: Key) -> tuple[Wrapped, Metrics]:
+        """Update the inside, then follow what it does."""
+        inner, metrics = self.inner.update(state.inner, batches, key)
+        return Wrapped(inner, self.follow(state.own, self._delta(inner, batches), batches.source.reward)), metrics
+
+    def adjust(self, state: Wrapped, batches: Pair[Transition]) -> Pair[Adjusted]:
+        """Raw reward + changed delta."""
+        adjusted = self.inner.adjust(state.inner, batches)
+        raw = batches.source.reward
+        changed = raw + self.change(state.own, adjusted.source.reward - raw)
+        return adjusted._replace(source=adjusted.source._replace(reward=changed))
+
+    def evaluate(self, state: Wrapped, batches: Pair[Transition]) -> Metrics:
+        """The gap's own judgement."""
+        return self.inner.evaluate(state.inner, batches)
+
+    def _delta(self, inner: Any, batches: Pair[Transition]) -> Array:
+        return self.inner.adjust(inner, batches).source.reward - batches.source.reward
+
+    def start(self) -> Any:
+        """Own state at the beginning."""
+        return ()
+
+    def follow(self, own: Any, delta: Array, reward: Array) -> Any:
+        """Own state after a batch."""
+        return own
+
+    def change(self, own: Any, delta: Array) -> Array:
+        """The new delta, [batch]."""
+        return delta
+
+
+@final
+@dataclass(frozen=True)
+class Clip(Wrapper):
+    """delta within +-limit; first in the chain, so in the gap's own units (nats for a classifier)."""
+
+    limit: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.limit > 0:
+            raise RequestError(f"gate.clip must be above 0, not {self.limit}")
+
+    def change(self, own: Any, delta: Array) -> Array:
+        """Clipped."""
+        return jnp.clip(delta, -self.limit, self.limit)
+
+
+@final
+@dataclass(frozen=True)
+class Centre(Wrapper):
+    """delta minus its running mean, so that it pays neither for living longer nor for dying sooner."""
+
+    def start(self) -> Moments:
+        """No mean yet."""
+        return Moments.start()
+
+    def follow(self, own: Moments, delta: Array, reward: Array) -> Moments:
+        """Follow the mean."""
+        return own.see(delta)
+
+    def change(self, own: Moments, delta: Array) -> Array:
+        """Centred."""
+        return delta - own.mean
+
+
+@final
+@dataclass(frozen=True)
+class Scale(Wrapper):
+    """delta in units of the reward's own spread: divided by its running std, or by `floor` where that is larger,
+    and multiplied by the reward's running std. The floor keeps the noise of a gap that sees no shift small."""
+
+    floor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.floor > 0:
+            raise RequestError(f"gate.scale_floor must be above 0, not {self.floor}")
+
+    def start(self) -> dict[str, Moments]:
+        """No spreads yet."""
+        return {"delta": Moments.start(), "reward": Moments.start()}
+
+    def follow(self, own: dict[str, Moments], delta: Array, reward: Array) -> dict[str, Moments]:
+        """Follow both spreads."""
+        return {"delta": own["delta"].see(delta), "reward": own["reward"].see(reward)}
+
+    def change(self, own: dict[str, Moments], delta: Array) -> Array:
+        """Scaled."""
+        return delta * own["reward"].std / jnp.maximum(own["delta"].std, self.floor)
+
+
+@final
+@dataclass(frozen=True)
+class Ramp(Wrapper):
+    """delta grows from nothing to its full size over `updates` updates, so that the critics' goals do not jump."""
+
+    updates: int = 1_000
+
+    def __post_init__(self) -> None:
+        if self.updates < 1:
+            raise RequestError(f"gate.ramp must be at least 1, not {self.updates}")
+
+    def start(self) -> Array:
+        """Updates so far."""
+        return jnp.asarray(0.0)
+
+    def follow(self, own: Array, delta: Array, reward: Array) -> Array:
+        """One more."""
+        return own + 1.0
+
+    def change(self, own: Array, delta: Array) -> Array:
+        """Ramped."""
+        return delta * jnp.minimum(own / self.updates, 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Times(Wrapper):
+    """strength * delta: the lambda of r + lambda * delta. 0 gives the base learner bit for bit."""
+
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+
+    def change(self, own: Any, delta: Array) -> Array:
+        """Multiplied."""
+        return self.strength * delta

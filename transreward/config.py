@@ -1,0 +1,256 @@
+"""From a request to a run's full settings: presets, `section.field=value` settings, and every check that costs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from transreward.domains.difference import require_difference, require_fit
+from transreward.domains.domain import Domain, domain
+from transreward.methods import Method, method
+from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
+from transreward.runs import store
+from transreward.types import Pair, RequestError, nearest
+
+PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", target_share=0.0)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How the five steps are run."""
+
+    pretrain: float = (
+        0.6  # share of the source budget that trains the source agent, where a method goes on in the source
+    )
+    target_robots: int = 1  # robots per seed that collect in the target at a time
+    gap_updates: float = 1.0  # updates of the gap per update of the learner (per 16 minibatches of an on-policy one)
+    evaluations: int = 10  # in the transfer phase
+    source_evaluations: int = 5  # in the source phase
+    eval_episodes: int = 5  # per seed and domain, at each of these
+    final_episodes: int = 20  # per seed and domain, for the result
+    aligned: float = 0.95  # stop once the target return reaches this share of the source's; 0 = never
+    converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
+    threads: int = 0  # of the simulation; 0 = all cores
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pretrain <= 1:
+            raise RequestError(f"loop.pretrain must be in (0, 1], not {self.pretrain}")
+        for name in ("target_robots", "evaluations", "source_evaluations", "eval_episodes", "final_episodes"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"loop.{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
+            raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked request: all that a run depends on."""
+
+    domains: Pair[Domain]
+    method: Method
+    controls: tuple[Method, ...]
+    learner: Any
+    loop: Loop
+    source_steps: int
+    target_steps: int
+    seeds: int
+    seed: int
+    source_run: Path | None = None
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, one after the other."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def needs_source_agent(self) -> bool:
+        """Whether any method starts from a source agent."""
+        return any(row.start == "source" for row in (self.method, *self.controls))
+
+    @property
+    def pretrain_steps(self) -> int:
+        """Steps per seed that train the source agent."""
+        return round(self.source_steps * self.loop.pretrain) if self.method.uses_source else self.source_steps
+
+    def require_steps_left(self, taken: int) -> None:
+        """Raise RequestError where the source budget is spent before the method's own source steps."""
+        if self.method.uses_source and taken >= self.source_steps:
+            raise RequestError(
+                f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left for "
+                f"'{self.method.name}' to train on: raise --source-steps (it counts both)"
+            )
+
+    def as_json(self, row: Method) -> dict[str, Any]:
+        """config.json of one method of the run: everything needed to repeat it."""
+        spaces = self.domains.source.spaces
+        parts = {name: _plain(getattr(row, name)) for name in ("gap", "use", "gate") if getattr(row, name) is not None}
+        return {
+            "schema": store.SCHEMA,
+            "versions": store.versions(),
+            "source": self.domains.source.name,
+            "target": self.domains.target.name,
+            "method": row.name,
+            "controls": [control.name for control in self.controls if row is self.method],
+            "source_steps": self.source_steps,
+            "target_steps": self.target_steps,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "source_run": str(self.source_run) if self.source_run else None,
+            "learner": {"name": self.learner.name, **_plain(self.learner)},
+            "loop": _plain(self.loop),
+            **parts,
+            "spaces": {
+                "obs": spaces.obs,
+                "action": spaces.action,
+                "low": spaces.low.tolist(),
+                "high": spaces.high.tolist(),
+            },
+        }
+
+
+def resolve(
+    source: Domain | str,
+    target: Domain | str,
+    method_name: str,
+    *,
+    learner: Any,
+    source_steps: int | None,
+    target_steps: int | None,
+    seeds: int,
+    seed: int,
+    settings: dict[str, Any],
+    controls: tuple[str, ...],
+    source_run: str | Path | None,
+) -> Config:
+    """Check the whole request. Raises RequestError with one line that says what is wrong."""
+    row = method(method_name)
+    control_rows = tuple(method(name) for name in dict.fromkeys(controls) if name != row.name)
+    pair = Pair(*(domain(d) if isinstance(d, str) else d for d in (source, target)))
+    require_fit(*pair)
+    require_difference(*pair)
+    learner = _learner(learner, pair.source, source_run)
+    sections = {"learner": learner, "loop": Loop(), "gap": row.gap, "use": row.use, "gate": row.gate}
+    sections = apply_settings(sections, settings, row)
+    defaults = preset(pair.source.name)
+    config = Config(
+        domains=pair,
+        method=replace(row, gap=sections["gap"], use=sections["use"], gate=sections["gate"]),
+        controls=control_rows,
+        learner=sections["learner"],
+        loop=sections["loop"],
+        source_steps=_count("source steps", source_steps, defaults.source_steps if defaults else DEFAULT_STEPS.source),
+        target_steps=_count("target steps", target_steps, DEFAULT_STEPS.target),
+        seeds=_count("seeds", seeds, seeds),
+        seed=_count("seed", seed, seed, least=0),
+        source_run=Path(source_run) if source_run else None,
+    )
+    config.method.compensation()  # its settings check themselves
+    return config
+
+
+def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
+    """Set `section.field` to each value, a string or of the field's type."""
+    sections = dict(sections)
+    for path, value in settings.items():
+        section, _, name = path.partition(".")
+        known = [f"{s}.{f.name}" for s, part in sections.items() if part is not None for f in fields(part)]
+        if path not in known:
+            if section in sections and sections[section] is None:
+                raise RequestError(f"method '{row.name}' has no {section}, so '{path}' would change nothing")
+            raise nearest(path, known, "setting")
+        part = sections[section]
+        sections[section] = replace(part, **{name: _value(path, value, get_type_hints(type(part))[name])})
+    return sections
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The request in a config file (JSON as config.json, or YAML), as keyword arguments of `transfer`."""
+    text = _read(path)
+    if not isinstance(text, dict):
+        raise RequestError(f"{path} must hold a mapping such as {{method: darc}}")
+    plain = {
+        "spaces",
+        "source",
+        "target",
+        "method",
+        "controls",
+        "source_steps",
+        "target_steps",
+        "seeds",
+        "seed",
+        "source_run",
+    }
+    request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
+    settings: dict[str, Any] = dict(text.pop("settings", {}))
+    for section in ("learner", "loop", "gap", "use", "gate"):
+        value = text.pop(section, {})
+        if isinstance(value, str) and section == "learner":
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise RequestError(f"{path}: '{section}' must be a mapping of settings")
+        if section == "learner" and "name" in value:
+            request["learner"] = value.pop("name")
+        settings |= {f"{section}.{name}": v for name, v in value.items()}
+    for ignored in ("schema", "versions"):
+        text.pop(ignored, None)
+    if text:
+        raise nearest(next(iter(text)), [*plain, "learner", "loop", "gap", "use", "gate", "settings"], "key")
+    return {**request, "settings": settings}
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise RequestError(f"cannot read --config {path}: {error.strerror}") from None
+    try:
+        if path.suffix == ".json":
+            return json.loads(text)
+        import yaml
+
+        return yaml.safe_load(text)
+    except Exception as error:
+        raise RequestError(f"--config {path} does not parse: {' '.join(str(error).split())}") from None
+
+
+def _learner(learner: Any, source: Domain, source_run: str | Path | None) -> Any:
+    """The learner asked for; of the source run; or of the robot's preset."""
+    if source_run is None:
+        return make_learner(learner, source.name) if learner is None or isinstance(learner, str) else learner
+    stored = store.read_json(Path(source_run) / "source" / "agent.json")
+    if isinstance(learner, str) and learner != stored["learner"]["name"]:
+        raise RequestError(f"--learner {learner}, but the source run was trained with {stored['learner']['name']}")
+    return restore_learner(stored["learner"])
+
+
+def _count(what: str, value: Any, default: int, least: int = 1) -> int:
+    value = default if value is None else value
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RequestError(f"{what} must be a whole number of at least {least}, not {value!r}")
+    return value
+
+
+def _value(path: str, value: Any, kind: Any) -> Any:
+    """`value` as the field's type; strings are read as the command line gives them."""
+    try:
+        if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
+            items = value.strip("()[] ").split(",") if isinstance(value, str) else value
+            return tuple(int(item) for item in items if str(item).strip())
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
+        if kind is int and isinstance(value, str):
+            return int(value.replace("_", ""))
+        if kind is float and not isinstance(value, bool):
+            return float(value)
+        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+            return value
+    except (ValueError, KeyError, TypeError):
+        pass
+    wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "numbers such as 64,64")
+    raise RequestError(f"{path} must be {wanted}, not {value!r}")
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    return {f.name: getattr(settings, f.name) for f in fields(settings)}

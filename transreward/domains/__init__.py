@@ -1,0 +1,1 @@
+"""Robots, tasks and shifts, and how an id becomes a domain."""

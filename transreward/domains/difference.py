@@ -1,0 +1,147 @@
+"""How much a target differs from its source, measured before a run: a shift that changes nothing is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transreward.domains.domain import Domain, domain
+from transreward.domains.robots import ROBOTS
+from transreward.types import RequestError, Transition
+
+SAME = 1e-9  # relative differences below this are rounding
+ROWS = 4
+
+
+@dataclass(frozen=True)
+class ShiftMeasure:
+    """One-step differences between source and target, from the same states and actions."""
+
+    obs: float  # largest difference of a next_obs entry
+    relative: float  # the same in units of that entry's spread of one-step changes in the source
+    entries: tuple[tuple[int, float], ...]  # the (up to five) entries that move most, with their relative difference
+    reward: float  # largest difference
+    share: float  # of states in which anything differs
+    states: int
+
+    @property
+    def null(self) -> bool:
+        """Nothing differs."""
+        return self.share == 0
+
+    def __str__(self) -> str:
+        entries = ", ".join(f"obs[{i}] {size:.2g}" for i, size in self.entries)
+        return (
+            f"largest one-step difference {self.obs:.3g} ({self.relative:.2g} spreads: {entries}), "
+            f"reward {self.reward:.3g}, in {self.share:.0%} of {self.states} states"
+        )
+
+
+def require_fit(source: Domain, target: Domain) -> None:
+    """Refuse a target in which a policy of the source cannot act.
+
+    Raises:
+        RequestError: the spaces differ.
+    """
+    if source.spaces.fit(target.spaces):
+        return
+    robots = [name for name in ROBOTS if domain(name).spaces.fit(source.spaces)]
+    fitting = f"robots that fit {source.name}, with any shift: {', '.join(robots) or 'none of the table'}"
+    sizes = [f"{d.name} has {d.spaces.obs} observations, {d.spaces.action} actions" for d in (source, target)]
+    bounds = " with other bounds" if sizes[0].split(" has ")[1] == sizes[1].split(" has ")[1] else ""
+    raise RequestError(f"{' and '.join(sizes)}{bounds}: unlike robots need a bridge; {fitting}")
+
+
+def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMeasure:
+    """Measure the target and refuse it where it, or one of its shifts, changes nothing.
+
+    Raises:
+        RequestError: the spaces differ, or a shift is null.
+    """
+    require_fit(source, target)
+    measured = measure(source, target, seed=seed)
+    shifts: Sequence = getattr(target, "shifts", ())
+    if measured.null and (not shifts or source.name == target.name):
+        raise RequestError(f"source and target are the same: '{source.name}' and '{target.name}' differ in nothing")
+    if measured.null:
+        text = ",".join(map(str, shifts))
+        raise RequestError(
+            f"the shift '{text}' of {source.name} changes nothing: no state of {measured.states} differs"
+        )
+    if len(shifts) > 1:
+        robot = target.name.partition(":")[0]
+        for shift in shifts:
+            if measure(domain(robot), domain(f"{robot}:{shift}"), seed=seed).null:
+                raise RequestError(f"the shift '{shift}' of {robot} changes nothing: leave it away")
+    return measured
+
+
+def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> ShiftMeasure:
+    """The difference over about n states that random actions reach in the source.
+
+    Two versions of one robot of the table are put into the same physics states, at rest otherwise, and given the same
+    actions; with delayed actions, as many steps of them as pass before one acts. Other domains get the same seeds and
+    the same actions, and count until they part.
+    """
+    require_fit(source, target)
+    rng, steps = np.random.default_rng(seed), max(1, n // ROWS)
+    low, high = source.spaces.low, source.spaces.high
+    actions = rng.uniform(low, high, (steps, ROWS, source.spaces.action))
+    robots = getattr(source, "robot", None), getattr(target, "robot", None)
+    paired = robots[0] is not None and robots[0] is robots[1]
+    return _summary(*(_paired(source, target, actions, seed) if paired else _parting(source, target, actions, seed)))
+
+
+def _paired(source, target, actions: np.ndarray, seed: int) -> tuple[Transition, Transition, np.ndarray]:
+    """Transitions of both from the same physics, and which rows count (all)."""
+    walk, simulations = source.simulate(ROWS, seed), [d.simulate(ROWS, seed) for d in (source, target)]
+    pairs = []
+    for action in actions:
+        for simulation in simulations:
+            simulation.set_physics(walk.qpos, walk.qvel)
+        for _ in range(min(source.delay, target.delay)):
+            for simulation in simulations:
+                simulation.step(action)
+        pairs.append([simulation.step(action) for simulation in simulations])
+        walk.step(action)
+    a, b = (_stack(transitions) for transitions in zip(*pairs, strict=True))
+    return a, b, np.ones(len(a.reward), bool)
+
+
+def _parting(source, target, actions: np.ndarray, seed: int) -> tuple[Transition, Transition, np.ndarray]:
+    """Transitions of both in parallel, and which rows count: those up to the first difference of each row."""
+    simulations = [d.simulate(ROWS, seed) for d in (source, target)]
+    together, pairs, counts = np.ones(ROWS, bool), [], []
+    for action in actions:
+        a, b = (simulation.step(action) for simulation in simulations)
+        pairs.append((a, b))
+        counts.append(together.copy())
+        same = (a.next_obs == b.next_obs).all(axis=1) & (a.terminated == b.terminated)
+        together &= same & (simulations[0].obs == simulations[1].obs).all(axis=1)
+    a, b = (_stack(transitions) for transitions in zip(*pairs, strict=True))
+    return a, b, np.concatenate(counts)
+
+
+def _stack(transitions: Sequence[Transition]) -> Transition:
+    return Transition(*(np.concatenate(parts) for parts in zip(*transitions, strict=True)))
+
+
+def _summary(a: Transition, b: Transition, counts: np.ndarray) -> ShiftMeasure:
+    spread = (a.next_obs - a.obs).std(axis=0)
+    obs = np.abs(a.next_obs - b.next_obs)[counts]
+    relative = obs / (spread + 1e-6 * (1 + spread.max()))  # an entry that hardly moves has no spread to speak of
+    reward = np.abs(a.reward - b.reward)[counts]
+    ends = (a.terminated != b.terminated)[counts]
+    differs = (relative > SAME).any(axis=1) | (reward > SAME * (1 + a.reward.std())) | ends
+    largest = relative.max(axis=0)
+    entries = [(int(i), float(largest[i])) for i in np.argsort(-largest, kind="stable")[:5] if largest[i] > SAME]
+    return ShiftMeasure(
+        float(obs.max()),
+        float(largest.max()),
+        tuple(entries),
+        float(reward.max()),
+        float(differs.mean()),
+        len(obs),
+    )

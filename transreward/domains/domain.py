@@ -1,0 +1,156 @@
+"""What a domain is, and how an id becomes one: `robot[+task][:shift[,shift...]]`, `gym:Id`, `package.module:name`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from transreward.domains import shifts
+from transreward.domains.robots import ROBOTS
+from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
+
+
+class Simulation(Protocol):
+    """n robots of one domain, side by side. All arrays are float64 NumPy unless said."""
+
+    obs: np.ndarray  # [n, obs]: what the next action answers to (already reset where an episode just ended)
+    terms: dict[str, np.ndarray]  # reward term -> [n], of the latest step; they add up to the reward
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Advance all robots by one control step of `action` [n, action], clipped to the box; reset those that ended.
+
+        `next_obs` of the returned rows is the true successor, before any reset.
+        """
+        ...
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything the continuation depends on (physics, episode clocks, random streams), as arrays."""
+        ...
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from `state`, bit for bit."""
+        ...
+
+
+@runtime_checkable
+class Domain(Protocol):
+    """A robot with a task, ready to be simulated."""
+
+    name: str  # the id that makes it again
+    spaces: Spaces
+    reward_terms: tuple[str, ...]
+    episode_steps: int  # control steps after which an episode is truncated
+
+    def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> Simulation:
+        """n robots, freshly reset. Several seeds share the rows equally, row i of a seed having its own random stream,
+        so that a seed's robots do not depend on the seeds beside them; 0 threads = all cores. The same bits at any
+        number of threads."""
+        ...
+
+
+class BrokenSimulation(BrokenRun):
+    """A simulation became NaN, infinite or unstable, at control step `step` (from 0) in row `row`."""
+
+    def __init__(self, domain: str, step: int, row: int, why: str):
+        super().__init__(f"{domain}, control step {step}, row {row}: {why}")
+        self.domain, self.step, self.row, self.why = domain, step, row, why
+
+    def __reduce__(self):
+        return type(self), (self.domain, self.step, self.row, self.why)
+
+
+def row_seeds(n: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:
+    """(seed, row of that seed) of each row, seed by seed: what each row's random streams are made from."""
+    seeds = [seed] if isinstance(seed, (int, np.integer)) else list(seed)
+    if not seeds or n < 1 or n % len(seeds):
+        raise ValueError(f"{n} rows do not divide among {len(seeds)} seeds")
+    return [(int(s), i) for s in seeds for i in range(n // len(seeds))]
+
+
+_LATER = {"mjcf": "MJCF files", "data": "offline data files", "minari": "Minari data sets"}
+_DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+
+
+def domain(id: str) -> Domain:
+    """The domain that an id names: `robot[+task][:shift[,shift...]]`, `gym:[module:]Id` or `package.module:factory`.
+
+    A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call.
+
+    Raises:
+        RequestError: nothing is named so; the message says what comes nearest.
+    """
+    if not isinstance(id, str) or not id or not id.isprintable():
+        raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
+    head, colon, tail = id.partition(":")
+    if colon and not tail:
+        raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
+    if colon and head in _LATER:
+        raise RequestError(f"'{id}': {_LATER[head]} are not supported yet")
+    if colon and head == "gym":
+        from transreward.domains.gym import gym_domain
+
+        return gym_domain(tail)
+    robot, plus, task = head.partition("+")
+    if robot not in ROBOTS:
+        if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, tail):
+            return _from_factory(head, tail)
+        raise _unknown_robot(robot)
+    if plus:
+        raise RequestError(f"unknown task '{task}' of {robot}: there is only its own, written '{robot}'")
+    changes = shifts.parse(tail) if colon else []
+    from transreward.domains.mujoco import MujocoDomain
+
+    return MujocoDomain(ROBOTS[robot], changes)
+
+
+def _unknown_robot(name: str) -> RequestError:
+    def plain(text: str) -> str:
+        return re.sub(r"-v\d+$|[^a-z0-9]", "", text.lower())
+
+    same = [robot for robot in ROBOTS if plain(robot) == plain(name)]
+    if re.fullmatch(r"(\w+/)*[\w.-]+-v\d+", name):
+        also = f", or {same[0]}" if same else ""
+        return RequestError(f"unknown robot '{name}': did you mean gym:{name}{also}?")
+    if same:
+        return RequestError(f"unknown robot '{name}': did you mean {same[0]}?")
+    return nearest(name, ROBOTS, "robot")
+
+
+def _from_factory(module: str, factory: str) -> Domain:
+    id = f"{module}:{factory}"
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a console script does not look beside itself, its user does
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        if "." not in module:
+            raise _unknown_robot(module)
+        raise RequestError(f"'{id}': there is no module {module} to import")
+    try:
+        made: Any = importlib.import_module(module)
+        for name in factory.split("."):
+            if not hasattr(made, name):
+                known = [key for key, value in vars(made).items() if callable(value) and key[0] != "_"]
+                raise nearest(name, known, f"factory of {module}")
+            made = getattr(made, name)
+        if isinstance(made, Domain):
+            return made
+        first = made()
+    except RequestError:
+        raise
+    except Exception as error:
+        raise RequestError(f"'{id}' failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if isinstance(first, Domain):
+        return first
+    from transreward.domains.gym import GymDomain
+
+    return GymDomain(id, made, first)

@@ -1,0 +1,57 @@
+"""Raw returns of a deterministic policy: what every table of results is made of."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transreward.collect import Act
+from transreward.domains.domain import Domain
+from transreward.types import Transition
+
+SEED = 2**20  # evaluation episodes start alike at every evaluation, and unlike any training episode
+
+
+class Evaluation(NamedTuple):
+    """Whole episodes of each seed's policy."""
+
+    returns: np.ndarray  # [seeds, episodes], raw
+    lengths: np.ndarray  # [seeds, episodes], control steps
+    terms: dict[str, np.ndarray]  # reward term -> [seeds], mean per episode
+    steps: Transition  # [seeds, steps * episodes, ...], float32: all steps taken
+    alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
+
+
+def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: int, threads: int = 0) -> Evaluation:
+    """`episodes` whole episodes of each seed's policy, side by side, without exploration."""
+    shape, rows = (len(seeds), episodes), len(seeds) * episodes
+    simulation = domain.simulate(rows, [SEED + seed for seed in seeds], threads)
+    returns, lengths = np.zeros(rows), np.zeros(rows, int)
+    terms = {term: np.zeros(rows) for term in domain.reward_terms}
+    going, taken, alive = np.ones(rows, bool), [], []
+    while going.any():
+        obs = simulation.obs.astype(np.float32)
+        action = np.asarray(act(agents, obs.reshape(*shape, -1), None, 0)).reshape(rows, -1)
+        step = simulation.step(action)
+        taken.append(Transition(*(np.asarray(x, np.float32) for x in step)))
+        alive.append(going.copy())
+        returns += step.reward * going
+        lengths += going
+        for term, value in simulation.terms.items():
+            terms[term] += value * going
+        going &= ~(step.terminated | step.truncated)
+
+    def by_seed(frames: list[np.ndarray]) -> np.ndarray:
+        """Seeds first; always `episode_steps` long, so that what looks at the steps is compiled once."""
+        x = np.zeros((domain.episode_steps, *shape, *frames[0].shape[1:]), frames[0].dtype)
+        x[: len(frames)] = np.reshape(frames, (len(frames), *x.shape[1:]))
+        return np.moveaxis(x, 0, 1).reshape(shape[0], -1, *frames[0].shape[1:])
+
+    return Evaluation(
+        returns=returns.reshape(shape),
+        lengths=lengths.reshape(shape),
+        terms={term: value.reshape(shape).mean(axis=1) for term, value in terms.items()},
+        steps=Transition(*(by_seed(list(column)) for column in zip(*taken, strict=True))),
+        alive=by_seed(alive),
+    )

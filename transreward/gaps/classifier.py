@@ -1,0 +1,130 @@
+"""Domain classifier (DARC; Eysenbach et al. 2021, arXiv:2006.13916): how much more likely is this step in the target?
+
+Two heads tell source from target, one from (s, a), one from (s, a, s'). In the residual form of the authors' code the
+second is `sas_logit = sa_logit + extra_logit`, so that the four-log formula of the paper (section 4.2)
+
+    log p(T|s,a,s') - log p(S|s,a,s') - log p(T|s,a) + log p(S|s,a)  ~  log p_T(s'|s,a) - log p_S(s'|s,a)
+
+is `extra_logit` itself, in nats: no softmax, no logarithm, no epsilon.
+What differs from the paper: the successor enters as the standardised change s' - s, where a shift in the dynamics is
+largest; inputs are standardised before the noise, so that one noise level means the same on every robot; the (s, a)
+head learns from its own loss alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.nn import softplus
+
+from transreward.networks import Layers, Normaliser, mlp, mlp_init
+from transreward.types import (
+    Array,
+    Key,
+    Metrics,
+    Pair,
+    RequestError,
+    Spaces,
+    Transition,
+)
+
+
+class ClassifierState(NamedTuple):
+    """One seed's classifier."""
+
+    heads: dict[str, Layers]  # "sa" and "extra"
+    optimiser: Any
+    inputs: Normaliser  # over [s, a, s' - s]; frozen after `standardise` updates
+    low: Array  # [action]
+    high: Array  # [action]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Settings of the domain classifier."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    learning_rate: float = 1e-3
+    batch: int = 256  # steps of each domain per update
+    noise: float = 0.1  # std of the noise on the standardised inputs while training; smooths the log-ratio
+    weight_decay: float = 1e-4
+    standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
+
+    name: ClassVar[str] = "classifier"
+
+    def __post_init__(self) -> None:
+        if self.noise < 0 or self.weight_decay < 0:
+            raise RequestError("gap.noise and gap.weight_decay must not be negative")
+        if self.batch < 1 or self.standardise < 1 or not self.learning_rate > 0:
+            raise RequestError("gap.batch and gap.standardise must be at least 1, gap.learning_rate above 0")
+
+    def init(self, key: Key, spaces: Spaces) -> ClassifierState:
+        """Fresh heads for one seed; both start at logit 0, 'cannot tell'."""
+        sa_key, extra_key = jax.random.split(key)
+        sa, sas = spaces.obs + spaces.action, 2 * spaces.obs + spaces.action
+        heads = {
+            "sa": mlp_init(sa_key, (sa, *self.hidden, 1), last_scale=0.0),
+            "extra": mlp_init(extra_key, (sas, *self.hidden, 1), last_scale=0.0),
+        }
+        bounds = jnp.asarray(spaces.low, jnp.float32), jnp.asarray(spaces.high, jnp.float32)
+        return ClassifierState(heads, self._optimiser().init(heads), Normaliser.start(sas), *bounds)
+
+    def update(self, state: ClassifierState, batches: Pair[Transition], key: Key) -> tuple[ClassifierState, Metrics]:
+        """One step of logistic regression on a batch of each domain; label 1 = target."""
+        raw = batches.map(lambda t: _inputs(state, t))
+        followed = state.inputs.see(jnp.concatenate(raw))
+        frozen = state.inputs.count >= self.standardise * 2 * self.batch
+        inputs = jax.tree.map(lambda new, old: jnp.where(frozen, old, new), followed, state.inputs)
+        noise = Pair(
+            *(self.noise * jax.random.normal(k, x.shape) for k, x in zip(jax.random.split(key), raw, strict=True))
+        )
+        noisy = Pair(*(inputs(x) + n for x, n in zip(raw, noise, strict=True)))
+
+        def loss(heads: dict[str, Layers]) -> tuple[Array, Array]:
+            sa, sas = _logits(heads, noisy, state.low.shape[-1])
+            return _cross_entropy(sa) + _cross_entropy(sas), _cross_entropy(sas)
+
+        (_, sas_loss), grads = jax.value_and_grad(loss, has_aux=True)(state.heads)
+        step, optimiser = self._optimiser().update(grads, state.optimiser, state.heads)
+        state = state._replace(heads=optax.apply_updates(state.heads, step), optimiser=optimiser, inputs=inputs)
+        return state, {"gap_loss": sas_loss}
+
+    def score(self, state: ClassifierState, batch: Transition) -> Array:
+        """log p_T(s'|s,a) - log p_S(s'|s,a) in nats, [batch]; above 0 = more like the target."""
+        return mlp(state.heads["extra"], state.inputs(_inputs(state, batch)))[..., 0]
+
+    def evaluate(self, state: ClassifierState, batches: Pair[Transition]) -> Metrics:
+        """On steps kept from training: cross-entropy (log 2 = 0.69 says that it cannot tell) and share told apart."""
+        inputs = batches.map(lambda t: state.inputs(_inputs(state, t)))
+        sa, sas = _logits(state.heads, inputs, state.low.shape[-1])
+        right = (jnp.mean(sas.target > 0) + jnp.mean(sas.source < 0)) / 2
+        return {
+            "gap_held_out_loss": _cross_entropy(sas),
+            "gap_sa_held_out_loss": _cross_entropy(sa),
+            "gap_accuracy": right,
+        }
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
+
+
+def _inputs(state: ClassifierState, t: Transition) -> Array:
+    """[s, a, s' - s]; the action as executed."""
+    return jnp.concatenate([t.obs, jnp.clip(t.action, state.low, state.high), t.next_obs - t.obs], axis=-1)
+
+
+def _logits(heads: dict[str, Layers], x: Pair[Array], action: int) -> tuple[Pair[Array], Pair[Array]]:
+    """(s, a) and (s, a, s') logits of both batches; the extra head is a residual on a fixed (s, a) head."""
+    size = (x.source.shape[-1] - action) // 2 + action
+    sa = x.map(lambda rows: mlp(heads["sa"], rows[..., :size])[..., 0])
+    extra = x.map(lambda rows: mlp(heads["extra"], rows)[..., 0])
+    return sa, Pair(*(jax.lax.stop_gradient(a) + e for a, e in zip(sa, extra, strict=True)))
+
+
+def _cross_entropy(logits: Pair[Array]) -> Array:
+    """Mean over both domains, from logits."""
+    return (jnp.mean(softplus(logits.source)) + jnp.mean(softplus(-logits.target))) / 2

@@ -1,0 +1,253 @@
+"""Soft actor-critic with many robots and few updates per step (Haarnoja et al. 2018, arXiv:1812.05905).
+
+Twin critics, automatic temperature, n-step targets that are cut at episode ends and bootstrapped at truncation.
+What differs from the paper: 64 robots fill the replay between short bursts of updates, all in one compiled scan, and
+the reward of each sampled transition is compensated at that moment, with the compensation as it is then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from transreward import replay as rp
+from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
+from transreward.replay import Replay
+from transreward.types import (
+    Adjusted,
+    Array,
+    Key,
+    Metrics,
+    Pair,
+    RequestError,
+    Spaces,
+    Transition,
+)
+
+LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
+
+
+class SACState(NamedTuple):
+    """All that a SAC agent is, for one seed."""
+
+    actor: Layers
+    critics: Layers  # stacked: [critics, in, out]
+    slow_critics: Layers
+    log_alpha: Array  # []
+    optimisers: tuple[Any, Any, Any]  # of actor, critics, log_alpha
+    normaliser: Normaliser
+    centre: Array  # [action]
+    half_width: Array  # [action]
+
+
+class Batch(NamedTuple):
+    """n-step transitions, observations normalised, actions in [-1, 1]."""
+
+    obs: Array
+    action: Array
+    target_reward: Array  # [batch] discounted sum of compensated rewards
+    next_obs: Array
+    discount: Array  # [batch]: gamma^k, 0 where the task ended
+    weight: Array
+
+
+@dataclass(frozen=True)
+class SAC:
+    """Settings of soft actor-critic."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    critics: int = 2
+    learning_rate: float = 1e-3
+    discount: float = 0.99
+    batch: int = 256
+    polyak: float = 0.005  # share of the fresh critics in each step of the slow ones
+    n_step: int = 1
+    alpha_start: float = 0.2
+    target_entropy: float = -1.0  # per action dimension
+    robots: int = 64  # robots per seed in the source
+    steps_per_update: float = 16.0  # source steps per gradient update
+    target_updates_per_step: float = 1.0  # gradient updates per target step where the target's steps feed the learner
+    burst: int = 32  # gradient updates in one dispatch
+    random_steps: int = 5_000  # uniform actions at the start of training from nothing
+
+    name: ClassVar[str] = "sac"
+    on_policy: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for field in ("critics", "batch", "n_step", "robots", "burst"):
+            if getattr(self, field) < 1:
+                raise RequestError(f"learner.{field} must be at least 1, not {getattr(self, field)}")
+        for field in ("learning_rate", "steps_per_update", "target_updates_per_step", "alpha_start", "polyak"):
+            if not getattr(self, field) > 0:
+                raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
+        if not 0 <= self.discount < 1:
+            raise RequestError(f"learner.discount must be in [0, 1), not {self.discount}")
+
+    # -- the contract of a learner -------------------------------------------------------------------------------
+
+    def init(self, key: Key, spaces: Spaces) -> SACState:
+        """Fresh networks for one seed."""
+        actor_key, critic_key = jax.random.split(key)
+        actor = mlp_init(actor_key, (spaces.obs, *self.hidden, 2 * spaces.action), last_scale=0.01)
+        sizes = (spaces.obs + spaces.action, *self.hidden, 1)
+        critics = jax.vmap(lambda k: mlp_init(k, sizes))(jax.random.split(critic_key, self.critics))
+        log_alpha = jnp.log(jnp.asarray(self.alpha_start))
+        optimiser = self._optimiser()
+        return SACState(
+            actor=actor,
+            critics=critics,
+            slow_critics=jax.tree.map(jnp.copy, critics),
+            log_alpha=log_alpha,
+            optimisers=(optimiser.init(actor), optimiser.init(critics), optimiser.init(log_alpha)),
+            normaliser=Normaliser.start(spaces.obs),
+            centre=jnp.asarray(spaces.centre),
+            half_width=jnp.asarray(spaces.half_width),
+        )
+
+    def see(self, state: SACState, obs: Array) -> SACState:
+        """Take newly collected observations [..., obs] into the normaliser."""
+        return state._replace(normaliser=state.normaliser.see(obs))
+
+    def act(self, state: SACState, obs: Array, key: Key | None) -> Array:
+        """[..., obs] -> [..., action] in the domain's units; the mode of the policy without a key."""
+        mean, log_std = self._policy(state.actor, state.normaliser(obs))
+        unit = jnp.tanh(mean) if key is None else tanh_normal(key, mean, log_std)[0]
+        return state.centre + state.half_width * unit
+
+    def value(self, state: SACState, obs: Array) -> Array:
+        """min over the critics of Q(s, mode(s)), [...]: a state value without the entropy term."""
+        obs = state.normaliser(obs)
+        action = jnp.tanh(self._policy(state.actor, obs)[0])
+        return self._q(state.critics, obs, action).min(axis=0)
+
+    def improve(
+        self,
+        state: SACState,
+        data: Pair[Replay | None],
+        adjust: Callable[[Pair[Transition]], Pair[Adjusted]],
+        key: Key,
+        *,
+        updates: int,
+        target_share: float,
+        spaces: Spaces,
+    ) -> tuple[SACState, Metrics]:
+        """`updates` gradient steps on batches of which `target_share` comes from the target's replay."""
+
+        def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
+            sample_key, update_key = jax.random.split(key)
+            batch = self._sample(state, data, adjust, sample_key, target_share, spaces)
+            return self._update(state, batch, update_key)
+
+        state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    @property
+    def updates_per_round(self) -> int:
+        """Gradient updates in one round of the loop."""
+        return self.burst
+
+    def round_steps(self, in_target: bool) -> int:
+        """Steps per seed that pay for a round's updates."""
+        per_update = 1.0 / self.target_updates_per_step if in_target else self.steps_per_update
+        return max(round(self.burst * per_update), 1)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+    def _policy(self, actor: Layers, obs: Array) -> tuple[Array, Array]:
+        mean, log_std = jnp.split(mlp(actor, obs), 2, axis=-1)
+        # squashed rather than clipped, so that the gradient never dies
+        log_std = LOG_STD_LOW + 0.5 * (LOG_STD_HIGH - LOG_STD_LOW) * (jnp.tanh(log_std) + 1.0)
+        return mean, log_std
+
+    def _q(self, critics: Layers, obs: Array, action: Array) -> Array:
+        """[critics, ...]."""
+        x = jnp.concatenate([obs, action], axis=-1)
+        return jax.vmap(mlp, in_axes=(0, None))(critics, x)[..., 0]
+
+    def _sample(
+        self,
+        state: SACState,
+        data: Pair[Replay | None],
+        adjust: Callable[[Pair[Transition]], Pair[Adjusted]],
+        key: Key,
+        target_share: float,
+        spaces: Spaces,
+    ) -> Batch:
+        """Draw from both replays, compensate each single step, then fold n steps into one."""
+        from_target = round(self.batch * target_share)
+        sizes, keys = Pair(self.batch - from_target, from_target), Pair(*jax.random.split(key))
+
+        def draw(replay: Replay | None, key: Key, n: int) -> Transition:
+            if n == 0 or replay is None:
+                return rp.unpack(jnp.zeros((0, self.n_step, rp.features(spaces))), spaces)
+            return rp.unpack(rp.sample_windows(replay, key, n, self.n_step), spaces)
+
+        windows = Pair(*(draw(r, k, n) for r, k, n in zip(data, keys, sizes, strict=True)))
+        flat = windows.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
+        adjusted = adjust(flat)
+        w: Transition = jax.tree.map(lambda s, t: jnp.concatenate([s, t]), *windows)
+        reward, weight = jax.tree.map(lambda s, t: jnp.concatenate([s, t]).reshape(-1, self.n_step), *adjusted)
+        return self._fold(state, w, reward, weight)
+
+    def _fold(self, state: SACState, w: Transition, reward: Array, weight: Array) -> Batch:
+        """n steps into one: stop at the first end of an episode, bootstrap unless the task itself ended there."""
+        ended = jnp.maximum(w.terminated, w.truncated)
+        alive = jnp.concatenate([jnp.ones_like(ended[:, :1]), jnp.cumprod(1.0 - ended, axis=1)[:, :-1]], axis=1)
+        discounts = self.discount ** jnp.arange(self.n_step)
+        last = alive.sum(axis=1).astype(jnp.int32) - 1
+        rows = jnp.arange(last.shape[0])
+        return Batch(
+            obs=state.normaliser(w.obs[:, 0]),
+            action=(w.action[:, 0] - state.centre) / state.half_width,
+            target_reward=(reward * alive * discounts).sum(axis=1),
+            next_obs=state.normaliser(w.next_obs[rows, last]),
+            discount=self.discount ** (last + 1.0) * (1.0 - w.terminated[rows, last]),
+            weight=weight[:, 0],
+        )
+
+    def _update(self, state: SACState, batch: Batch, key: Key) -> tuple[SACState, Metrics]:
+        next_key, actor_key = jax.random.split(key)
+        alpha = jnp.exp(state.log_alpha)
+        optimiser = self._optimiser()
+        actor_opt, critic_opt, alpha_opt = state.optimisers
+
+        next_action, next_log_prob = tanh_normal(next_key, *self._policy(state.actor, batch.next_obs))
+        next_q = self._q(state.slow_critics, batch.next_obs, next_action).min(axis=0) - alpha * next_log_prob
+        goal = batch.target_reward + batch.discount * next_q
+
+        def critic_loss(critics: Layers) -> tuple[Array, Array]:
+            q = self._q(critics, batch.obs, batch.action)
+            return 0.5 * jnp.sum(jnp.mean(batch.weight * (q - goal) ** 2, axis=-1)), q.mean()
+
+        (critic_value, q_mean), grads = jax.value_and_grad(critic_loss, has_aux=True)(state.critics)
+        step, critic_opt = optimiser.update(grads, critic_opt)
+        critics = optax.apply_updates(state.critics, step)
+
+        def actor_loss(actor: Layers) -> tuple[Array, Array]:
+            action, log_prob = tanh_normal(actor_key, *self._policy(actor, batch.obs))
+            return jnp.mean(alpha * log_prob - self._q(critics, batch.obs, action).min(axis=0)), log_prob.mean()
+
+        (actor_value, log_prob), grads = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
+        step, actor_opt = optimiser.update(grads, actor_opt)
+        actor = optax.apply_updates(state.actor, step)
+
+        # d/d log_alpha of -log_alpha * (log_prob + target entropy)
+        entropy_goal = self.target_entropy * batch.action.shape[-1]
+        step, alpha_opt = optimiser.update(-(log_prob + entropy_goal), alpha_opt)
+        state = state._replace(
+            actor=actor,
+            critics=critics,
+            slow_critics=jax.tree.map(lambda s, c: s + self.polyak * (c - s), state.slow_critics, critics),
+            log_alpha=state.log_alpha + step,
+            optimisers=(actor_opt, critic_opt, alpha_opt),
+        )
+        metrics = {"critic_loss": critic_value, "actor_loss": actor_value, "q": q_mean, "alpha": alpha}
+        return state, metrics

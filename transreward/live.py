@@ -1,0 +1,147 @@
+"""What a person sees while a transfer runs: a live view on a terminal, plain lines elsewhere, and a closing table."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Self
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from transreward.evaluation.statistics import interval, summary
+from transreward.runs.result import Result
+from transreward.transfer import Progress
+
+LOUD = (
+    "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
+)
+PHASES = {"source": "training the source agent", "transfer": "transfer", "oracle": "oracle"}
+
+
+class View:
+    """Watches a run: call it with every Progress."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.console = Console()
+        self.title = f"{request['source']} -> {request['target']}"
+        self.began = time.perf_counter()
+        self.phase: tuple[str, str] | None = None
+        self.phase_began = self.began
+        self.rows: list[dict[str, Any]] = []
+        self.history: list[Text] = []
+        self.latest: Progress | None = None
+        self.live = (
+            Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
+        )
+
+    def __enter__(self) -> Self:
+        self._say(Text(f"{self.title}", style="bold"))
+        self._say(Text("compiling ...", style="dim"))
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it."""
+        if (progress.method, progress.phase) != self.phase:
+            self.phase, self.phase_began = (progress.method, progress.phase), time.perf_counter()
+            if progress.phase == "oracle":
+                self._say(Text(LOUD, style="bold red"))
+        self.latest = progress
+        if progress.rows:
+            self.rows = progress.rows
+            self._say(self._line(progress))
+        if self.live:
+            self.live.update(self._render(progress))
+
+    def conclude(self, result: Result, out: str) -> None:
+        """The closing table, and what to do next."""
+        self.console.print(closing_table(self.title, result))
+        if "oracle" in (result.method, *result.controls):
+            self.console.print(Text(LOUD, style="bold red"))
+        self.console.print(f"{result.wall_seconds:.0f} s, saved in {out}")
+
+    def _say(self, text: Text) -> None:
+        (self.live.console if self.live else self.console).print(text, soft_wrap=True)
+
+    def _line(self, p: Progress) -> Text:
+        """One evaluation in one line."""
+        elapsed = time.perf_counter() - self.began
+        who = "source agent" if p.phase == "source" else p.method
+        steps = (
+            f"{p.steps.source:,} source + {p.steps.target:,} target steps"
+            if p.steps.target
+            else f"{p.steps.source:,} steps"
+        )
+        text = f"{elapsed:5.0f} s  {who:<12} {steps}: return {_spread(p.rows, 'source_return')} in the source, "
+        text += f"{_spread(p.rows, 'target_return')} in the target"
+        if any(row["gap_std"] for row in p.rows):
+            text += f", compensation {_mean(p.rows, 'gap_mean'):+.2f} (std {_mean(p.rows, 'gap_std'):.2f}) a step"
+        return Text(text)
+
+    def _render(self, p: Progress) -> Group:
+        """The live panel: phase, budgets, time left, and the latest evaluation."""
+        bars = Bars(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
+        spent = time.perf_counter() - self.phase_began
+        left = f"about {spent / p.done - spent:.0f} s left" if p.done > 0.02 else "..."
+        what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase == "transfer" else "")
+        bars.add_task(what, total=1.0, completed=p.done, text=left)
+        for domain, steps, budget in zip(("source", "target"), p.steps, p.budget, strict=True):
+            if budget:
+                bars.add_task(
+                    f"  {domain} steps", total=budget, completed=steps, text=f"{steps:,} of {budget:,} a seed"
+                )
+        if not self.rows:
+            return Group(bars)
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+        for column in ("seed", "raw return, source", "target", "compensated", "compensation a step"):
+            table.add_column(column, justify="right")
+        for row in self.rows:
+            felt = f"{row['gap_mean']:+.2f} ± {row['gap_std']:.2f}"
+            returns = (f"{row[k]:,.0f}" for k in ("source_return", "target_return", "compensated_return"))
+            table.add_row(str(row["seed"]), *returns, felt)
+        return Group(bars, table)
+
+
+def closing_table(title: str, result: Result) -> Table:
+    """Every method of a run: raw target return with its interval, and what it cost."""
+    first = summary(result.target_return)
+    table = Table(
+        title=f"{title}: raw return, {len(first['per_seed'])} seeds x {first['episodes']} episodes",
+        title_justify="left",
+    )
+    for column, side in (
+        ("method", "left"), ("target return", "right"), ("95% interval", "right"), ("per seed", "right"),
+        ("source return", "right"), ("target steps", "right"), ("source steps", "right"), ("stopped", "left"),
+    ):  # fmt: skip
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for name, one in [*result.controls.items(), (result.method, result)]:
+        s = summary(one.target_return)
+        bounds = "-" if s["ci95"] is None else f"{s['ci95'][0]:,.0f} to {s['ci95'][1]:,.0f}"
+        cells = (
+            name, f"{s['mean']:,.0f}", bounds, " ".join(f"{r:,.0f}" for r in s["per_seed"]),
+            f"{one.source_return.mean():,.0f}", f"{one.steps.target:,}", f"{one.steps.source:,}",
+            one.stopped if sum(one.steps) and name != "zero_shot" else "-",
+        )  # fmt: skip
+        table.add_row(*cells, style="bold" if one is result else None)
+    return table
+
+
+def _mean(rows: list[dict[str, Any]], key: str) -> float:
+    return float(np.mean([row[key] for row in rows]))
+
+
+def _spread(rows: list[dict[str, Any]], key: str) -> str:
+    """Mean and, with several seeds, the half-width of the 95% interval."""
+    values = np.array([row[key] for row in rows])
+    bounds = interval(values)
+    return f"{values.mean():,.0f}" + (f" ± {bounds[1] - values.mean():,.0f}" if bounds else "")

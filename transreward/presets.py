@@ -1,0 +1,60 @@
+"""Tuned settings per robot, and how each was found."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from transreward.learners.ppo import PPO
+from transreward.learners.sac import SAC
+from transreward.types import Pair, make, nearest
+
+LEARNERS: dict[str, Any] = {"sac": SAC, "ppo": PPO}
+DEFAULT_STEPS = Pair(source=300_000, target=10_000)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What suits a robot."""
+
+    learner: Any
+    source_steps: int  # per seed, a budget within which the source agent learns its job
+    found: str  # how, in a few words
+
+
+PRESETS: dict[str, Preset] = {
+    "halfcheetah": Preset(
+        PPO(robots=64, rollout_steps=128, minibatches=32, learning_rate=5e-4, initial_log_std=-0.7),
+        600_000,
+        "prototype",
+    ),
+    "hopper": Preset(PPO(), 500_000, "prototype"),
+    "walker2d": Preset(PPO(), 600_000, "prototype"),
+}
+
+
+def preset(domain_name: str) -> Preset | None:
+    """The preset of the robot in a domain id, if it has one."""
+    return PRESETS.get(re.split(r"[+:]", domain_name)[0])
+
+
+def make_learner(name: str | None, domain_name: str) -> Any:
+    """Settings of the learner of that name, the robot's own where there are some; None = what the preset chose."""
+    if name is not None and name not in LEARNERS:
+        raise nearest(name, LEARNERS, "learner")
+    chosen = preset(domain_name)
+    if chosen is not None and name in (None, chosen.learner.name):
+        return chosen.learner
+    return LEARNERS[name or "sac"]()
+
+
+def restore_learner(stored: dict[str, Any]) -> Any:
+    """The learner whose name and settings a run wrote down."""
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k != "name"}
+    return LEARNERS[stored["name"]](**settings)
+
+
+def learner(name: str, **settings: Any) -> Any:
+    """A learner by name with its settings. Raises RequestError for an unknown name or setting."""
+    return make(LEARNERS, name, "learner", settings)

@@ -1,0 +1,122 @@
+"""The compiled programs of the loop: each is jitted once and does its work for all seeds under vmap."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transreward import replay as rp
+from transreward.compensations.uses import Compensation
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
+
+REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
+
+
+@lru_cache(maxsize=32)
+class Programs:
+    """One learner with one compensation. `traces` counts compilations, so that a test can see that there is one each."""
+
+    def __init__(self, learner: Any, compensation: Compensation, spaces: Spaces) -> None:
+        self.learner, self.compensation, self.spaces = learner, compensation, spaces
+        self.traces: dict[str, int] = {}
+        self.next_keys = jax.jit(jax.vmap(lambda key: tuple(jax.random.split(key))))
+        self._explore = jax.jit(self._explore_)
+        self._mode = jax.jit(self._mode_)
+        self.see = jax.jit(jax.vmap(learner.see))
+        self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"), donate_argnums=0)
+        self._compensate = jax.jit(self._compensate_, static_argnames=("updates", "batch"), donate_argnums=0)
+        self._delta = jax.jit(self._delta_)
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    def act(self, agents: Any, obs: Array, keys: Key | None, step: int) -> Array:
+        """[seeds, robots, obs] -> [seeds, robots, action]; `keys` [seeds] and `step` seed the exploration, None = mode."""
+        return self._mode(agents, obs) if keys is None else self._explore(agents, obs, keys, np.int32(step))
+
+    def _explore_(self, agents: Any, obs: Array, keys: Key, step: Array) -> Array:
+        self._traced("explore")
+        return jax.vmap(lambda s, o, k: self.learner.act(s, o, jax.random.fold_in(k, step)))(agents, obs, keys)
+
+    def _mode_(self, agents: Any, obs: Array) -> Array:
+        return jax.vmap(lambda s, o: self.learner.act(s, o, None))(agents, obs)
+
+    # -- learning ------------------------------------------------------------------------------------------------
+
+    def init(self, keys: Key) -> tuple[Any, Any]:
+        """Learner and compensation for each seed. Their random streams are apart: a compensation that changes nothing
+        leaves the learner as it would be without one, bit for bit."""
+        agents = _stacked(_init(self.learner, self.spaces), [jax.random.fold_in(k, 1) for k in keys])
+        states = _stacked(_init(self.compensation, self.spaces), [jax.random.fold_in(k, 2) for k in keys])
+        return agents, states
+
+    def improve(
+        self, agents: Any, state: Any, data: Pair, keys: Key, *, updates: int, target_share: float
+    ) -> tuple[Any, Metrics]:
+        """The learner's updates on the compensated reward. `agents` is used up."""
+        return self._improve(agents, state, data, keys, updates=updates, target_share=target_share)
+
+    def _improve_(self, agents: Any, state: Any, data: Pair, keys: Key, updates: int, target_share: float) -> Any:
+        self._traced("improve")
+
+        def one(agent: Any, state: Any, data: Pair, key: Key) -> tuple[Any, Metrics]:
+            adjust = partial(self.compensation.adjust, state)
+            return self.learner.improve(
+                agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces
+            )
+
+        per_domain = 0 if self.learner.on_policy else rp.SEED_AXES  # a rollout's rows, or a replay
+        axes = data.map(lambda d: None if d is None else per_domain)
+        return jax.vmap(one, in_axes=(0, 0, axes, 0))(agents, state, data, keys)
+
+    def compensate(self, state: Any, replays: Pair, keys: Key, *, updates: int, batch: int) -> tuple[Any, Metrics]:
+        """The gap's updates, and its quality on steps kept from training. `state` is used up."""
+        return self._compensate(state, replays, keys, updates=updates, batch=batch)
+
+    def _compensate_(self, state: Any, replays: Pair, keys: Key, updates: int, batch: int) -> Any:
+        self._traced("compensate")
+
+        def one(state: Any, replays: Pair, key: Key) -> tuple[Any, Metrics]:
+            def draw(key: Key, part: str) -> Pair[Transition]:
+                rows = (rp.sample(r, k, batch, part) for r, k in zip(replays, jax.random.split(key), strict=True))
+                return Pair(*(rp.unpack(r, self.spaces) for r in rows))
+
+            def step(state: Any, key: Key) -> tuple[Any, Metrics]:
+                sample_key, update_key = jax.random.split(key)
+                return self.compensation.update(state, draw(sample_key, "train"), update_key)
+
+            *train, last = jax.random.split(key, updates + 1)
+            state, metrics = jax.lax.scan(step, state, jnp.stack(train))
+            held_out = self.compensation.evaluate(state, draw(last, "held_out"))
+            return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
+
+        return jax.vmap(one, in_axes=(0, REPLAY_AXES, 0))(state, replays, keys)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def delta(self, state: Any, steps: Transition) -> np.ndarray:
+        """What the compensation adds to the rewards of source steps [seeds, n, ...], in units of reward, [seeds, n]."""
+        return np.asarray(self._delta(state, steps))
+
+    def _delta_(self, state: Any, steps: Transition) -> Array:
+        def one(state: Any, t: Transition) -> Array:
+            adjusted: Pair[Adjusted] = self.compensation.adjust(state, Pair(t, t))
+            return adjusted.source.reward - t.reward
+
+        return jax.vmap(one)(state, steps)
+
+    def _traced(self, name: str) -> None:
+        self.traces[name] = self.traces.get(name, 0) + 1  # runs while tracing only
+
+
+@lru_cache(maxsize=32)
+def _init(part: Any, spaces: Spaces) -> Any:
+    """Compiled for one seed and called for each: the orthogonal weights take far longer to compile under vmap."""
+    return jax.jit(lambda key: part.init(key, spaces))
+
+
+def _stacked(init: Any, keys: list[Key]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(init(key) for key in keys))

@@ -1,0 +1,116 @@
+"""The replay: every step of one domain on the device, packed into one array so that sampling is a single gather.
+
+Seeds lie along the first axis. The write position is shared by all seeds, since they step together.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from transreward.types import Array, Key, Spaces, Transition
+
+HELD_OUT_BLOCK, HELD_OUT_TAIL = 50, 5  # of every 50 consecutive control steps the last 5 are kept from a gap's training
+
+
+class Replay(NamedTuple):
+    """A ring of control steps."""
+
+    data: Array  # float32 [seeds, capacity, robots, features]; inside vmap [capacity, robots, features]
+    position: Array  # int32 []: where the next control step is written
+    size: Array  # int32 []: how many control steps are stored
+
+
+SEED_AXES = Replay(0, None, None)  # type: ignore[arg-type]  # how vmap takes a Replay apart
+
+
+def features(spaces: Spaces) -> int:
+    """Floats per transition."""
+    return 2 * spaces.obs + spaces.action + 3
+
+
+def pack(t: Transition) -> Array:
+    """[..., features] float32."""
+    flags = jnp.stack([t.reward, t.terminated, t.truncated], axis=-1)
+    return jnp.concatenate([t.obs, t.next_obs, t.action, flags], axis=-1).astype(jnp.float32)
+
+
+def unpack(rows: Array, spaces: Spaces) -> Transition:
+    """The inverse of `pack`, the flags as float32 0 or 1."""
+    o, a = spaces.obs, spaces.action
+    return Transition(
+        obs=rows[..., :o],
+        next_obs=rows[..., o : 2 * o],
+        action=rows[..., 2 * o : 2 * o + a],
+        reward=rows[..., 2 * o + a],
+        terminated=rows[..., 2 * o + a + 1],
+        truncated=rows[..., 2 * o + a + 2],
+    )
+
+
+def empty(spaces: Spaces, seeds: int, capacity: int, robots: int) -> Replay:
+    """Room for `capacity` control steps of `robots` robots for each seed."""
+    data = jnp.zeros((seeds, capacity, robots, features(spaces)), jnp.float32)
+    return Replay(data, jnp.asarray(0, jnp.int32), jnp.asarray(0, jnp.int32))
+
+
+@partial(jax.jit, donate_argnums=0)
+def _write(replay: Replay, rows: Array) -> Replay:
+    capacity, steps = replay.data.shape[1], rows.shape[1]
+    data = jax.lax.dynamic_update_slice(replay.data, rows, (0, replay.position, 0, 0))
+    return Replay(data, (replay.position + steps) % capacity, jnp.minimum(replay.size + steps, capacity))
+
+
+def add(replay: Replay, rows: Array) -> Replay:
+    """Write packed rows [seeds, steps, robots, features] in place, the oldest steps giving way. `replay` is used up."""
+    capacity = replay.data.shape[1]
+    rows = rows[:, -capacity:]
+    room = capacity - int(replay.position)
+    if rows.shape[1] > room:  # the ring closes: dynamic_update_slice would clamp instead of wrapping
+        return _write(_write(replay, rows[:, :room]), rows[:, room:])
+    return _write(replay, rows)
+
+
+def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Array:
+    """n packed transitions [n, features] of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK)."""
+    step_key, robot_key = jax.random.split(key)
+    if part == "all":
+        step = jax.random.randint(step_key, (n,), 0, jnp.maximum(replay.size, 1))
+    else:
+        head = HELD_OUT_BLOCK - HELD_OUT_TAIL
+        blocks = jnp.maximum(replay.size // HELD_OUT_BLOCK, 1)
+        block_key, within_key = jax.random.split(step_key)
+        first, last = (0, head) if part == "train" else (head, HELD_OUT_BLOCK)
+        step = jax.random.randint(block_key, (n,), 0, blocks) * HELD_OUT_BLOCK
+        step = (step + jax.random.randint(within_key, (n,), first, last)) % jnp.maximum(replay.size, 1)
+    robot = jax.random.randint(robot_key, (n,), 0, replay.data.shape[1])
+    return replay.data[step, robot]
+
+
+def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Array:
+    """n runs of `length` consecutive control steps of one robot, packed, [n, length, features], of one seed."""
+    step_key, robot_key = jax.random.split(key)
+    capacity, robots = replay.data.shape[:2]
+    oldest = (replay.position - replay.size) % capacity
+    start = jax.random.randint(step_key, (n, 1), 0, jnp.maximum(replay.size - length + 1, 1))
+    steps = (oldest + start + jnp.arange(length)) % capacity
+    robot = jax.random.randint(robot_key, (n, 1), 0, robots)
+    return replay.data[steps, robot]
+
+
+def in_order(replay: Replay) -> Array:
+    """The stored control steps, oldest first, [seeds, size, robots, features]."""
+    capacity, size = replay.data.shape[1], int(replay.size)
+    first = (int(replay.position) - size) % capacity
+    return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
+
+
+def with_room(data: Array, steps: int) -> Replay:
+    """A replay that holds `data` [seeds, size, robots, features] and has room for `steps` more control steps."""
+    size = data.shape[1]
+    data = jnp.pad(data, ((0, 0), (0, steps), (0, 0), (0, 0)))
+    capacity = size + steps
+    return Replay(data, jnp.asarray(size % capacity, jnp.int32), jnp.asarray(size, jnp.int32))

@@ -1,0 +1,167 @@
+"""What a run leaves: its result, and the source agent that later runs can start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transreward import replay as rp
+from transreward.domains.domain import Domain
+from transreward.evaluation.statistics import summary
+from transreward.presets import restore_learner
+from transreward.runs import store
+from transreward.types import Pair, RequestError, Spaces
+
+
+@dataclass
+class Result:
+    """A finished transfer. Returns are raw."""
+
+    config: dict[str, Any]  # as config.json
+    learner: Any  # settings of the learner
+    agents: Any  # the learner's state, [seeds]
+    returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies
+    zero_shot: np.ndarray | None  # [seeds, episodes] of the source policy in the target, where there is one
+    steps: Pair[int]  # really taken, per seed
+    stopped: str  # aligned, converged or budget
+    wall_seconds: float
+    log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
+    controls: dict[str, Result] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """Its name."""
+        return self.config["method"]
+
+    @property
+    def target_return(self) -> np.ndarray:
+        """Raw returns in the target, [seeds, episodes]."""
+        return self.returns.target
+
+    @property
+    def source_return(self) -> np.ndarray:
+        """Raw returns in the source, [seeds, episodes]."""
+        return self.returns.source
+
+    def policy(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+        """The deterministic policy of one seed (counted from 0): [..., obs] -> [..., action].
+
+        There is no 'best seed': to pick it by target returns would spend target steps.
+        """
+        if not 0 <= seed < len(self.target_return):
+            raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
+        agent = jax.tree.map(lambda x: x[seed], self.agents)
+        act = jax.jit(lambda obs: self.learner.act(agent, obs, None))
+        return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
+
+    def as_json(self) -> dict[str, Any]:
+        """result.json."""
+        seeds = self.config["seeds"]
+        return {
+            "schema": store.SCHEMA,
+            "versions": self.config["versions"],
+            **{key: self.config[key] for key in ("source", "target", "method")},
+            "learner": self.config["learner"]["name"],
+            "seeds": [self.config["seed"] + i for i in range(seeds)],
+            "source_steps": self.steps.source,
+            "target_steps": self.steps.target,
+            "target_return": summary(self.returns.target),
+            "source_return": summary(self.returns.source),
+            "zero_shot_target_return": None if self.zero_shot is None else summary(self.zero_shot),
+            "stopped": self.stopped,
+            "breaks_budget": self.config["method"] == "oracle",
+            "wall_seconds": self.wall_seconds,
+            "steps_per_second": seeds * sum(self.steps) / max(self.wall_seconds, 1e-9),
+            "controls": {name: summary(control.returns.target) for name, control in self.controls.items()},
+        }
+
+    def save(self, directory: str | Path) -> None:
+        """Write a run directory. Raises RequestError if one is there already."""
+        self.write(store.claim(Path(directory)))
+
+    def write(self, directory: Path) -> None:
+        """Write into a directory that is this run's own."""
+        store.write_json(directory / "config.json", self.config)
+        (directory / "metrics.jsonl").unlink(missing_ok=True)
+        store.append_lines(directory / "metrics.jsonl", self.log)
+        store.save_tree(directory / "policy.safetensors", self.agents)
+        returns = {"source": self.returns.source, "target": self.returns.target, "zero_shot": self.zero_shot}
+        store.save_tree(directory / "returns.safetensors", {k: v for k, v in returns.items() if v is not None})
+        store.write_json(directory / "result.json", self.as_json())
+        for name, control in self.controls.items():
+            (directory / "controls" / name).mkdir(parents=True, exist_ok=True)
+            control.write(directory / "controls" / name)
+
+
+@dataclass
+class SourceAgent:
+    """A plain agent trained in the source: policy, critics, normaliser and replay of all seeds."""
+
+    source: str  # id of the domain that it was trained in
+    learner: Any
+    agents: Any
+    replay: Any | None  # None for an on-policy learner
+    keys: Any
+    steps: int  # per seed
+    seeds: list[int]
+    log: list[dict[str, Any]]
+
+    def save(self, directory: Path) -> None:
+        """Write source/ of a run directory."""
+        directory.mkdir(parents=True, exist_ok=True)
+        store.save_tree(
+            directory / "agent.safetensors", {"agents": self.agents, "keys": jax.random.key_data(self.keys)}
+        )
+        if self.replay is not None:
+            store.save_tree(directory / "replay.safetensors", {"data": rp.in_order(self.replay)})
+        learner = {"name": self.learner.name, **asdict(self.learner)}
+        about = {"source": self.source, "learner": learner, "seeds": self.seeds, "steps": self.steps}
+        store.write_json(directory / "agent.json", {"schema": store.SCHEMA, "versions": store.versions(), **about})
+
+    @staticmethod
+    def load(run: Path, source: Domain, learner: Any, seeds: list[int]) -> SourceAgent:
+        """The source agent of an earlier run. Raises RequestError where it is another robot's or has other seeds."""
+        about = store.read_json(run / "source" / "agent.json")
+        if about["source"] != source.name:
+            raise RequestError(f"--source-run {run} was trained in '{about['source']}', not in '{source.name}'")
+        if about["seeds"] != seeds:
+            raise RequestError(f"--source-run {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
+        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+        shapes = jax.eval_shape(lambda k: jax.vmap(lambda one: learner.init(one, source.spaces))(k), keys)
+        like = {"agents": shapes, "keys": jax.random.key_data(keys)}
+        stored = store.load_tree(run / "source" / "agent.safetensors", like)
+        replay_file, replay = run / "source" / "replay.safetensors", None
+        if replay_file.exists():
+            replay = rp.with_room(store.load_file(replay_file)["['data']"], 0)
+        keys = jax.random.wrap_key_data(stored["keys"])
+        return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [])
+
+
+def load(directory: str | Path) -> Result:
+    """A saved run. Raises RequestError if the directory does not hold a finished one."""
+    directory = Path(directory)
+    config, result = store.read_json(directory / "config.json"), store.read_json(directory / "result.json")
+    learner = restore_learner(config["learner"])
+    spaces = Spaces(**{k: np.asarray(v) if isinstance(v, list) else v for k, v in config["spaces"].items()})
+    keys = jax.random.split(jax.random.key(0), config["seeds"])
+    like = jax.eval_shape(lambda k: jax.vmap(lambda one: learner.init(one, spaces))(k), keys)
+    returns = {name.strip("[]'"): x for name, x in store.load_file(directory / "returns.safetensors").items()}
+    folders = sorted(p for p in (directory / "controls").glob("*") if (p / "result.json").exists())
+    return Result(
+        config=config,
+        learner=learner,
+        agents=store.load_tree(directory / "policy.safetensors", like),
+        returns=Pair(returns["source"], returns["target"]),
+        zero_shot=returns.get("zero_shot"),
+        steps=Pair(result["source_steps"], result["target_steps"]),
+        stopped=result["stopped"],
+        wall_seconds=result["wall_seconds"],
+        log=store.read_lines(directory / "metrics.jsonl"),
+        controls={p.name: load(p) for p in folders},
+    )

@@ -1,0 +1,437 @@
+"""The five steps: initialise, collect, compensate, improve, refine. The one place that knows their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transreward import replay as rp
+from transreward.collect import Robots
+from transreward.config import PLAIN, Config, resolve
+from transreward.domains.domain import Domain
+from transreward.evaluation.returns import Evaluation, evaluate
+from transreward.methods import Method
+from transreward.programs import Programs
+from transreward.replay import Replay
+from transreward.runs import store
+from transreward.runs.result import Result, SourceAgent
+from transreward.types import BrokenRun, Metrics, Pair, RequestError
+
+REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
+GAP_STEPS = 100_000  # the same where only a gap reads the replay
+ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is held against the source's return
+
+
+class Progress(NamedTuple):
+    """What a run tells whoever watches it, after every round."""
+
+    method: str
+    phase: str  # source, transfer or oracle
+    steps: Pair[int]  # taken so far, per seed
+    budget: Pair[int]  # at the end of this phase, per seed
+    done: float  # share of this phase
+    rows: list[dict[str, Any]]  # the latest evaluation, one row per seed; empty between evaluations
+
+
+Watch = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the loop: how much it may take, and what feeds the learner."""
+
+    name: str
+    budget: Pair[int]  # steps per seed to take in this phase, at most
+    target_share: float  # of the target's steps in what trains the learner
+    from_nothing: bool  # the policy is fresh: act at random first
+    evaluations: int
+
+
+@dataclass
+class Run:
+    """What one method owns while it runs: everything that its next round depends on."""
+
+    config: Config
+    method: Method
+    phase: Phase
+    programs: Programs
+    domains: Pair[Domain]
+    robots: Pair[Robots | None]
+    replays: Pair[Replay | None]
+    agents: Any  # the learner's state, [seeds]
+    compensation: Any  # the compensation's state, [seeds]
+    keys: Any  # [seeds]
+    before: Pair[int]  # steps per seed taken before this phase
+    reference: float | None  # the source agent's mean return in the source, to align with
+    directory: Path | None
+    watch: Watch
+    metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
+    log: list[dict[str, Any]] = field(default_factory=list)
+    stopped: str | None = None
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def steps(self) -> Pair[int]:
+        """Taken so far, per seed."""
+        return Pair(*(b + (r.steps if r else 0) for b, r in zip(self.before, self.robots, strict=True)))
+
+    def next_keys(self) -> Any:
+        """Fresh keys, one per seed."""
+        self.keys, fresh = self.programs.next_keys(self.keys)
+        return fresh
+
+
+def transfer(
+    source: Domain | str,
+    target: Domain | str,
+    method: str = "darc",
+    *,
+    learner: Any = None,
+    source_steps: int | None = None,
+    target_steps: int | None = None,
+    seeds: int = 3,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    controls: Sequence[str] = (),
+    source_run: str | Path | None = None,
+    out: str | Path | None = None,
+    watch: Watch | None = None,
+) -> Result:
+    """Move a skill from `source` to `target`. Budgets are steps per seed and are never exceeded.
+
+    `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
+    as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
+    run's directory, whose source agent is taken up instead of training one; its steps count as taken.
+    Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
+    """
+    config = resolve(
+        source, target, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
+        seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run,
+    )  # fmt: skip
+    directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
+    agent = None
+    if source_run is not None and config.needs_source_agent:
+        agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
+        config.require_steps_left(agent.steps)
+    if directory is not None:
+        store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
+    if agent is None and config.needs_source_agent:
+        agent = train_source(config, directory, watch)
+        if directory is not None:
+            agent.save(directory / "source")
+    zero_shot = None if agent is None else final_returns(config, agent.agents, config.domains)
+    results = {}
+    for row in (*config.controls, config.method):
+        place = directory if directory is None or row is config.method else directory / "controls" / row.name
+        results[row.name] = run_method(config, row, agent, zero_shot, place, watch)
+    result = results.pop(config.method.name)
+    result.controls, result.log = results, [*(agent.log if agent else []), *result.log]
+    if directory is not None:
+        result.write(directory)
+    return result
+
+
+def train_source(config: Config, directory: Path | None, watch: Watch) -> SourceAgent:
+    """A plain agent, trained in the source once and shared by all methods: the five steps without a target."""
+    phase = Phase("source", Pair(config.pretrain_steps, 0), 0.0, True, config.loop.source_evaluations)
+    run = initialise(config, PLAIN, phase, config.domains, None, None, directory, watch)
+    loop(run)
+    seeds, name = config.seed_list, config.domains.source.name
+    return SourceAgent(name, config.learner, run.agents, run.replays.source, run.keys, run.steps.source, seeds, run.log)
+
+
+def run_method(
+    config: Config,
+    method: Method,
+    agent: SourceAgent | None,
+    zero_shot: Pair[np.ndarray] | None,
+    directory: Path | None,
+    watch: Watch,
+) -> Result:
+    """One method, from the source agent on or from nothing, within its budgets."""
+    began = time.perf_counter()
+    agent = agent if method.start == "source" else None
+    phase = method_phase(config, method, agent)
+    domains = config.domains
+    if method.start == "oracle":  # trains in the target as if it were the source
+        domains = Pair(domains.target, domains.target)
+    reference = float(zero_shot.source.mean()) if agent is not None and zero_shot is not None else None
+    run = initialise(config, method, phase, domains, agent, reference, directory, watch)
+    if sum(phase.budget):
+        loop(run)
+        returns = final_returns(config, run.agents, config.domains)
+    else:
+        assert zero_shot is not None
+        returns = zero_shot
+    return Result(
+        config=config.as_json(method),
+        learner=config.learner,
+        agents=run.agents,
+        returns=returns,
+        zero_shot=zero_shot.target if agent is not None and zero_shot is not None else None,
+        steps=Pair(0, run.steps.source) if method.start == "oracle" else run.steps,
+        stopped=run.stopped or "budget",
+        wall_seconds=time.perf_counter() - began,
+        log=run.log,
+    )
+
+
+def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> Phase:
+    """What a method may take after the source agent."""
+    fresh, evaluations = agent is None, config.loop.evaluations
+    if method.start == "oracle":
+        return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
+    if method.target_share is None:
+        return Phase("transfer", Pair(0, 0), 0.0, fresh, evaluations)
+    source = config.source_steps - (agent.steps if agent else 0) if method.uses_source else 0
+    return Phase("transfer", Pair(source, config.target_steps), method.target_share, fresh, evaluations)
+
+
+def loop(run: Run) -> None:
+    """Rounds of the five steps, until the target is aligned, has converged or the budget is spent."""
+    plan = Rounds.of(run)
+    for index in range(plan.count):
+        fresh = collect(run, plan, index)
+        if run.phase.from_nothing and sum(run.steps) <= plan.random_steps:
+            continue
+        compensate(run, plan)
+        improve(run, plan, fresh)
+        refine(run, plan, index)
+        if run.stopped:
+            break
+
+
+class Rounds(NamedTuple):
+    """How a phase is cut into rounds. A round's control steps stay the same, so that nothing is compiled twice."""
+
+    count: int
+    control_steps: Pair[int]  # per round
+    controls: Pair[int]  # of the whole phase
+    updates: int  # of the learner per round
+    gap_updates: int
+    random_steps: int  # taken with uniform actions before learning starts
+
+    @staticmethod
+    def of(run: Run) -> Rounds:
+        """The side that feeds the learner sets the pace; the other is spread evenly over the same rounds."""
+        learner, loop, budget = run.config.learner, run.config.loop, run.phase.budget
+        robots = Pair(learner.robots, loop.target_robots)
+        controls = Pair(*(b // n for b, n in zip(budget, robots, strict=True)))
+        target_leads = budget.source == 0
+        lead, width = (controls.target, robots.target) if target_leads else (controls.source, robots.source)
+        chunk = max(min(learner.round_steps(target_leads) // width, lead), 1)
+        count = lead // chunk if learner.on_policy else -(-lead // chunk)
+        if learner.on_policy and not count:
+            raise RequestError(f"a budget of {sum(budget)} steps is less than one rollout of {chunk * width}")
+        even = Pair(*(-(-c // max(count, 1)) for c in controls))
+        control_steps = even._replace(target=chunk) if target_leads else even._replace(source=chunk)
+        gap_updates = max(round(loop.gap_updates * learner.updates_per_round), 1)
+        random_steps = min(getattr(learner, "random_steps", 0), sum(budget) // 10)
+        return Rounds(count, control_steps, controls, learner.updates_per_round, gap_updates, random_steps)
+
+
+# -- 1. initialise -------------------------------------------------------------------------------------------------
+
+
+def initialise(
+    config: Config,
+    method: Method,
+    phase: Phase,
+    domains: Pair[Domain],
+    agent: SourceAgent | None,
+    reference: float | None,
+    directory: Path | None,
+    watch: Watch,
+) -> Run:
+    """Policies, reward structures, robots and replays of both domains; from the source agent where there is one."""
+    learner, seeds, loop = config.learner, config.seed_list, config.loop
+    programs = Programs(learner, method.compensation(), config.domains.source.spaces)
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    agents, compensation = programs.init(keys)
+    if agent is not None:
+        agents, keys = jax.tree.map(jnp.copy, agent.agents), agent.keys
+    width = Pair(learner.robots, loop.target_robots)
+    robots = Pair(
+        *(
+            Robots(domain, seeds, n, loop.threads) if budget else None
+            for domain, n, budget in zip(domains, width, phase.budget, strict=True)
+        )
+    )
+    replays = Pair(
+        *(
+            make_replay(config, method, n, budget, old)
+            for n, budget, old in zip(width, phase.budget, (agent.replay if agent else None, None), strict=True)
+        )
+    )
+    before = Pair(agent.steps if agent else 0, 0)
+    return Run(
+        config,
+        method,
+        phase,
+        programs,
+        domains,
+        robots,
+        replays,
+        agents,
+        compensation,
+        keys,
+        before,
+        reference,
+        directory,
+        watch,
+    )
+
+
+def make_replay(config: Config, method: Method, robots: int, budget: int, old: Replay | None) -> Replay | None:
+    """Room for what a phase collects, after what an earlier one did; None where nobody would read it."""
+    on_policy = config.learner.on_policy
+    if not budget or (on_policy and method.gap is None):
+        return None
+    steps = min(budget, GAP_STEPS if on_policy else REPLAY_STEPS) // robots
+    if old is not None:
+        return rp.with_room(rp.in_order(old)[:, -(REPLAY_STEPS // robots) :], steps)
+    return rp.empty(config.domains.source.spaces, config.seeds, steps, robots)
+
+
+# -- 2. collect ----------------------------------------------------------------------------------------------------
+
+
+def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
+    """A round of steps in both domains with the policy as it is; counted, stored, and shown to the normaliser."""
+    random = run.phase.from_nothing and sum(run.steps) < plan.random_steps
+    act, keys, fresh, replays = (None if random else run.programs.act), run.next_keys(), [], []
+    for robots, replay, per_round, total in zip(
+        run.robots, run.replays, plan.control_steps, plan.controls, strict=True
+    ):
+        steps = min(per_round, total - index * per_round)
+        if robots is None or steps <= 0:
+            fresh.append(None)
+            replays.append(replay)
+            continue
+        rows = robots.collect(act, run.agents, keys, steps)
+        fresh.append(rows)
+        replays.append(replay if replay is None else rp.add(replay, rows))
+        run.agents = run.programs.see(run.agents, rows[..., : robots.domain.spaces.obs])
+    run.replays = Pair(*replays)
+    return Pair(*fresh)
+
+
+# -- 3. compensate -------------------------------------------------------------------------------------------------
+
+
+def compensate(run: Run, plan: Rounds) -> None:
+    """Learn from both replays what adjustment closes the gap."""
+    if run.method.gap is None:
+        return
+    run.compensation, metrics = run.programs.compensate(
+        run.compensation, run.replays, run.next_keys(), updates=plan.gap_updates, batch=run.method.gap.batch
+    )
+    run.metrics |= metrics
+
+
+# -- 4. improve ----------------------------------------------------------------------------------------------------
+
+
+def improve(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
+    """Improve the policy on the compensated reward; stop where a loss is no longer finite."""
+    data = run.replays
+    if run.config.learner.on_policy:
+        data = fresh
+    run.agents, metrics = run.programs.improve(
+        run.agents, run.compensation, data, run.next_keys(), updates=plan.updates, target_share=run.phase.target_share
+    )
+    run.metrics |= metrics
+    for name, value in run.metrics.items():
+        for seed, ok in zip(run.config.seed_list, np.isfinite(np.asarray(value)), strict=True):
+            if not ok:
+                raise BrokenRun(
+                    f"{name} of seed {seed} is not finite after {run.steps.source} source and {run.steps.target} "
+                    f"target steps of {run.method.name} on {run.domains.source.name} -> {run.domains.target.name}"
+                )
+
+
+# -- 5. refine -----------------------------------------------------------------------------------------------------
+
+
+def refine(run: Run, plan: Rounds, index: int) -> None:
+    """Evaluate on raw reward where that is due, tell whoever watches, and decide whether to stop."""
+    rows, share = [], (index + 1) / plan.count
+    run.stopped = stop_reason(run)
+    due = int(share * run.phase.evaluations) > int(index / plan.count * run.phase.evaluations)
+    if due or run.stopped:
+        rows = evaluation_rows(run)
+        run.log += rows
+        if run.directory is not None:  # so that what was learned is there if the run breaks
+            run.directory.mkdir(parents=True, exist_ok=True)
+            store.append_lines(run.directory / "metrics.jsonl", rows)
+            store.save_tree(run.directory / "policy.safetensors", run.agents)
+    budget = Pair(*(b + p for b, p in zip(run.before, run.phase.budget, strict=True)))
+    run.watch(Progress(run.method.name, run.phase.name, run.steps, budget, share, rows))
+
+
+def stop_reason(run: Run) -> str | None:
+    """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
+    loop, robots = run.config.loop, run.robots.target
+    if robots is None:
+        return None
+    recent = robots.recent_return(ALIGNED_EPISODES)
+    if loop.aligned and run.reference is not None and np.isfinite(recent).all():
+        if recent.mean() >= run.reference - (1 - loop.aligned) * abs(run.reference):
+            return "aligned"
+    if loop.converged and robots.stalled(loop.converged):
+        return "converged"
+    return None
+
+
+def evaluation_rows(run: Run) -> list[dict[str, Any]]:
+    """One row of metrics.jsonl per seed: raw returns in both domains, and apart from them what the compensation did."""
+    config = run.config
+    source, target = evaluate_both(config, run.agents, config.domains, config.loop.eval_episodes)
+    alive = source.alive
+    if run.method.gap is None:
+        delta = np.zeros_like(source.steps.reward)
+    else:
+        delta = run.programs.delta(run.compensation, source.steps)
+    rows = []
+    for i, seed in enumerate(config.seed_list):
+        felt, episodes = delta[i][alive[i]], config.loop.eval_episodes
+        rows.append(
+            {
+                "method": run.method.name,
+                "phase": run.phase.name,
+                "step": sum(run.steps),
+                "source_steps": run.steps.source,
+                "target_steps": run.steps.target,
+                "seed": seed,
+                "source_return": float(source.returns[i].mean()),
+                "target_return": float(target.returns[i].mean()),
+                "compensated_return": float(source.returns[i].mean() + felt.sum() / episodes),
+                "gap_mean": float(felt.mean()),
+                "gap_std": float(felt.std()),
+                "reward_std": float(source.steps.reward[i][alive[i]].std()),
+                "source_terms": {name: float(value[i]) for name, value in source.terms.items()},
+                "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
+                **{name: float(value[i]) for name, value in run.metrics.items()},
+                "seconds": time.perf_counter() - run.began,
+            }
+        )
+    return rows
+
+
+def evaluate_both(config: Config, agents: Any, domains: Pair[Domain], episodes: int) -> Pair[Evaluation]:
+    """Whole episodes in both domains. They are for the record: nothing is chosen by them, so they are not counted."""
+    act = Programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
+    seeds, threads = config.seed_list, config.loop.threads
+    return domains.map(lambda domain: evaluate(domain, act, agents, seeds, episodes, threads))
+
+
+def final_returns(config: Config, agents: Any, domains: Pair[Domain]) -> Pair[np.ndarray]:
+    """Raw returns [seeds, episodes] that go into the result."""
+    return evaluate_both(config, agents, domains, config.loop.final_episodes).map(lambda e: e.returns)

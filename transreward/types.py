@@ -1,0 +1,102 @@
+"""The words that every part shares: Transition, Pair, Spaces, Adjusted, and the errors a user can meet."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+Array = Any  # a NumPy or JAX array; shapes stand in the docstrings
+Key = Any  # a JAX random key
+State = Any  # a pytree of arrays
+Metrics = dict[str, Array]  # name -> scalar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class RequestError(ValueError):
+    """The request is wrong: one line that says what, and what to do. The command line exits with 2."""
+
+
+class BrokenRun(RuntimeError):
+    """A simulation or a loss became NaN or infinite. The command line exits with 1."""
+
+
+class Transition(NamedTuple):
+    """One step, or any batch of steps, in Gymnasium's words.
+
+    `next_obs` is the true successor, also where an episode ended: never the next episode's first observation.
+    """
+
+    obs: Array  # [..., obs]
+    action: Array  # [..., action], as commanded; a simulation clips it to the box before it acts
+    reward: Array  # [...], raw
+    next_obs: Array  # [..., obs]
+    terminated: Array  # [...], bool: the task ended, so no value follows
+    truncated: Array  # [...], bool: only the clock ended, so the value of next_obs still counts
+
+
+class Pair(NamedTuple, Generic[T]):
+    """Whatever comes in twos."""
+
+    source: T
+    target: T
+
+    def map(self, f: Callable[[T], U]) -> Pair[U]:
+        """`f` of each."""
+        return Pair(f(self.source), f(self.target))
+
+
+class Adjusted(NamedTuple):
+    """What the learner sees in place of the raw reward."""
+
+    reward: Array  # [batch]
+    weight: Array  # [batch], 1 = counts fully
+
+
+@dataclass(frozen=True, eq=False)
+class Spaces:
+    """Sizes and bounds of a domain's observations and actions."""
+
+    obs: int
+    action: int
+    low: np.ndarray  # [action], finite
+    high: np.ndarray  # [action], finite
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Middle of the action box, float32 [action]."""
+        return ((self.high + self.low) / 2).astype(np.float32)
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half the side of the action box, float32 [action]."""
+        return ((self.high - self.low) / 2).astype(np.float32)
+
+    def fit(self, other: Spaces) -> bool:
+        """Whether a policy of the one can act in the other as it is."""
+        same_sizes = (self.obs, self.action) == (other.obs, other.action)
+        return same_sizes and np.allclose(self.low, other.low) and np.allclose(self.high, other.high)
+
+
+def nearest(name: str, known: Iterable[str], kind: str) -> RequestError:
+    """The error for a name that does not exist, with the names that come nearest."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
+    return RequestError(f"unknown {kind} '{name}': {hint}")
+
+
+def make(table: Mapping[str, Callable[..., T]], name: str, kind: str, settings: Mapping[str, Any]) -> T:
+    """An entry of a table with its settings. Raises RequestError with the nearest names for what is unknown."""
+    if name not in table:
+        raise nearest(name, table, kind)
+    known = [f.name for f in fields(table[name])]  # type: ignore[arg-type]
+    for setting in settings:
+        if setting not in known:
+            raise nearest(setting, known, f"setting of {kind} '{name}'")
+    return table[name](**settings)
