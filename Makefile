@@ -30,7 +30,7 @@ lint: $(VENV)/ready-dev
 	$(IN)/pyright --pythonpath $(IN)/python
 
 bench: $(VENV)/ready-dev
-	$(IN)/python benchmarks/speed.py
+	$(IN)/python benchmarks/bench.py
 
 study: $(VENV)/ready-dev
 	$(IN)/python benchmarks/study.py

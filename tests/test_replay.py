@@ -64,7 +64,7 @@ def test_pack_and_unpack():
 
 def test_with_room_goes_on_where_the_old_one_ended():
     old = rp.add(rp.empty(SPACES, 2, 10, 3), rows(0, 14))
-    new = rp.add(rp.with_room(rp.in_order(old), 5), rows(14, 5))
+    new = rp.add(rp.with_room(rp.in_order(old), 15), rows(14, 5))
     assert np.asarray(rp.in_order(new))[1, :, 2, 0].tolist() == list(range(4, 19))
 
 

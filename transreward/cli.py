@@ -1,4 +1,4 @@
-"""The command line: the only file that parses arguments. JAX is imported by the commands that need it, not by --help."""
+"""The command line: the only file that parses arguments. JAX is imported where it is needed, not by --help."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def _learners() -> list[tuple[str, str]]:
 def _shifts() -> list[tuple[str, str]]:
     from transreward.domains.shifts import SHIFTS
 
-    return [(name, str(shift.doc)) for name, shift in SHIFTS.items()]
+    return [(kind.usage, kind.doc) for kind in SHIFTS.values()]
 
 
 def _doctor(args: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ class Robots:
         self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
 
     def collect(self, act: Act | None, agents: Any, keys: Key, steps: int) -> np.ndarray:
-        """`steps` control steps of every robot, packed [seeds, steps, robots, features]; `act` None = uniform actions."""
+        """`steps` control steps of every robot, packed [seeds, steps, robots, features]; without `act` at random."""
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
         rows = np.empty((shape[0], steps, shape[1], features(spaces)), np.float32)
         totals = dict.fromkeys(self.domain.reward_terms, 0.0)
@@ -60,7 +60,7 @@ class Robots:
         reward, terminated, truncated = (x.reshape(shape) for x in (t.reward, t.terminated, t.truncated))
         out[..., -3], out[..., -2], out[..., -1] = reward, terminated, truncated
         self.episode_return += reward
-        for seed, robot in np.argwhere(terminated | truncated):
+        for seed, robot in np.argwhere(np.logical_or(terminated, truncated)):
             self.returns[seed].append(float(self.episode_return[seed, robot]))
             self.episode_return[seed, robot] = 0.0
 

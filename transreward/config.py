@@ -1,9 +1,11 @@
-"""From a request to a run's full settings: presets, `section.field=value` settings, and every check that costs nothing."""
+"""From a request to a run's full settings: presets, `section.field=value`, and every check that costs nothing."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, replace
+from math import isfinite
+from numbers import Integral
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -14,6 +16,7 @@ from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_lea
 from transreward.runs import store
 from transreward.types import Pair, RequestError, nearest
 
+MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
 PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", target_share=0.0)
 
 
@@ -29,7 +32,7 @@ class Loop:
     evaluations: int = 10  # in the transfer phase
     source_evaluations: int = 5  # in the source phase
     eval_episodes: int = 5  # per seed and domain, at each of these
-    final_episodes: int = 20  # per seed and domain, for the result
+    final_episodes: int = 10  # per seed and domain, for the result
     aligned: float = 0.95  # stop once the target return reaches this share of the source's; 0 = never
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
@@ -71,8 +74,33 @@ class Config:
 
     @property
     def pretrain_steps(self) -> int:
-        """Steps per seed that train the source agent."""
-        return round(self.source_steps * self.loop.pretrain) if self.method.uses_source else self.source_steps
+        """Steps per seed that train the agent of a method that goes on in the source."""
+        return round(self.source_steps * self.loop.pretrain)
+
+    def require_rounds(self) -> None:
+        """Raise RequestError where a budget is smaller than one round of what has to be paid from it."""
+        learner, rows = self.learner, (self.method, *self.controls)
+        least = Pair(learner.round_steps(False), learner.round_steps(True)) if learner.on_policy else None
+        least = least or Pair(learner.robots, self.loop.target_robots)
+        paid = [("source", self.source_steps, least.source)] if self.needs_source_agent else []
+        if any(row.uses_source for row in rows):
+            paid += [("source", min(self.pretrain_steps, self.source_steps - self.pretrain_steps), least.source)]
+        if any(row.target_share == 1 for row in rows):
+            paid += [("target", self.target_steps, least.target)]
+            width = self.loop.target_robots
+            if learner.on_policy and least.target // width * width % learner.minibatches:
+                raise RequestError(
+                    f"{learner.minibatches} minibatches do not divide the {least.target // width * width} steps of "
+                    f"learner.target_rollout with loop.target_robots={width}: choose numbers that divide it"
+                )
+        elif any(row.gap is not None for row in rows):
+            paid += [("target", self.target_steps, self.loop.target_robots)]
+        for domain, steps, needed in paid:
+            if steps < needed:
+                raise RequestError(
+                    f"{steps} {domain} steps are less than one round of '{learner.name}', {needed}: raise "
+                    f"--{domain}-steps, or lower {'learner.target_rollout' if domain == 'target' else 'learner.robots'}"
+                )
 
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
@@ -125,11 +153,11 @@ def resolve(
     source_run: str | Path | None,
 ) -> Config:
     """Check the whole request. Raises RequestError with one line that says what is wrong."""
-    row = method(method_name)
-    control_rows = tuple(method(name) for name in dict.fromkeys(controls) if name != row.name)
-    pair = Pair(*(domain(d) if isinstance(d, str) else d for d in (source, target)))
-    require_fit(*pair)
-    require_difference(*pair)
+    row = method(str(method_name))
+    control_rows = tuple(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)
+    pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
+    require_fit(pair.source, pair.target)
+    require_difference(pair.source, pair.target)
     learner = _learner(learner, pair.source, source_run)
     sections = {"learner": learner, "loop": Loop(), "gap": row.gap, "use": row.use, "gate": row.gate}
     sections = apply_settings(sections, settings, row)
@@ -147,6 +175,7 @@ def resolve(
         source_run=Path(source_run) if source_run else None,
     )
     config.method.compensation()  # its settings check themselves
+    config.require_rounds()
     return config
 
 
@@ -170,8 +199,8 @@ def read_config(path: Path) -> dict[str, Any]:
     text = _read(path)
     if not isinstance(text, dict):
         raise RequestError(f"{path} must hold a mapping such as {{method: darc}}")
+    text = {str(key): value for key, value in text.items()}
     plain = {
-        "spaces",
         "source",
         "target",
         "method",
@@ -183,8 +212,12 @@ def read_config(path: Path) -> dict[str, Any]:
         "source_run",
     }
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
-    settings: dict[str, Any] = dict(text.pop("settings", {}))
-    for section in ("learner", "loop", "gap", "use", "gate"):
+    if not isinstance(request.get("controls", ""), (str, list)):
+        raise RequestError(f"{path}: 'controls' must be a list of methods")
+    if not isinstance(request.get("source_run") or "", str):
+        raise RequestError(f"{path}: 'source_run' must be a directory")
+    settings: dict[str, Any] = {}
+    for section in ("settings", "learner", "loop", "gap", "use", "gate"):
         value = text.pop(section, {})
         if isinstance(value, str) and section == "learner":
             value = {"name": value}
@@ -192,8 +225,8 @@ def read_config(path: Path) -> dict[str, Any]:
             raise RequestError(f"{path}: '{section}' must be a mapping of settings")
         if section == "learner" and "name" in value:
             request["learner"] = value.pop("name")
-        settings |= {f"{section}.{name}": v for name, v in value.items()}
-    for ignored in ("schema", "versions"):
+        settings |= {name if section == "settings" else f"{section}.{name}": v for name, v in value.items()}
+    for ignored in ("schema", "versions", "spaces"):
         text.pop(ignored, None)
     if text:
         raise nearest(next(iter(text)), [*plain, "learner", "loop", "gap", "use", "gate", "settings"], "key")
@@ -205,6 +238,8 @@ def _read(path: Path) -> Any:
         text = path.read_text()
     except OSError as error:
         raise RequestError(f"cannot read --config {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"cannot read --config {path}: it is not text") from None
     try:
         if path.suffix == ".json":
             return json.loads(text)
@@ -218,18 +253,21 @@ def _read(path: Path) -> Any:
 def _learner(learner: Any, source: Domain, source_run: str | Path | None) -> Any:
     """The learner asked for; of the source run; or of the robot's preset."""
     if source_run is None:
-        return make_learner(learner, source.name) if learner is None or isinstance(learner, str) else learner
+        return learner if hasattr(learner, "improve") else make_learner(learner, source.name)
     stored = store.read_json(Path(source_run) / "source" / "agent.json")
-    if isinstance(learner, str) and learner != stored["learner"]["name"]:
-        raise RequestError(f"--learner {learner}, but the source run was trained with {stored['learner']['name']}")
-    return restore_learner(stored["learner"])
+    restored = restore_learner(stored["learner"])
+    if learner is not None and learner not in (restored, restored.name):
+        raise RequestError(f"learner {learner}, but the source run was trained with {restored}: leave the learner out")
+    return restored
 
 
 def _count(what: str, value: Any, default: int, least: int = 1) -> int:
     value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise RequestError(f"{what} must be a whole number of at least {least}, not {value!r}")
-    return value
+    if value > MOST:
+        raise RequestError(f"{what} must be at most {MOST:,}, not {value:,}")
+    return int(value)
 
 
 def _value(path: str, value: Any, kind: Any) -> Any:
@@ -237,14 +275,14 @@ def _value(path: str, value: Any, kind: Any) -> Any:
     try:
         if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
             items = value.strip("()[] ").split(",") if isinstance(value, str) else value
-            return tuple(int(item) for item in items if str(item).strip())
+            return tuple(int(str(item)) for item in items if str(item).strip())
         if kind is bool and isinstance(value, str):
             return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
         if kind is int and isinstance(value, str):
             return int(value.replace("_", ""))
-        if kind is float and not isinstance(value, bool):
+        if kind is float and not isinstance(value, bool) and isfinite(float(value)):
             return float(value)
-        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        if kind is not float and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
     except (ValueError, KeyError, TypeError):
         pass
@@ -253,4 +291,6 @@ def _value(path: str, value: Any, kind: Any) -> Any:
 
 
 def _plain(settings: Any) -> dict[str, Any]:
-    return {f.name: getattr(settings, f.name) for f in fields(settings)}
+    """Settings as JSON gives them back."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

@@ -28,6 +28,8 @@ class View:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.console = Console()
+        if not self.console.is_terminal:
+            self.console.width = 160  # a file has no width: nothing is cut
         self.title = f"{request['source']} -> {request['target']}"
         self.began = time.perf_counter()
         self.phase: tuple[str, str] | None = None
@@ -40,10 +42,6 @@ class View:
         )
 
     def __enter__(self) -> Self:
-        self._say(Text(f"{self.title}", style="bold"))
-        self._say(Text("compiling ...", style="dim"))
-        if self.live:
-            self.live.start()
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -52,6 +50,10 @@ class View:
 
     def __call__(self, progress: Progress) -> None:
         """Show it."""
+        if self.phase is None:  # the request was sound: from here on there is something to see
+            self._say(Text(self.title, style="bold"))
+            if self.live:
+                self.live.start()
         if (progress.method, progress.phase) != self.phase:
             self.phase, self.phase_began = (progress.method, progress.phase), time.perf_counter()
             if progress.phase == "oracle":
@@ -94,7 +96,7 @@ class View:
         spent = time.perf_counter() - self.phase_began
         left = f"about {spent / p.done - spent:.0f} s left" if p.done > 0.02 else "..."
         what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase == "transfer" else "")
-        bars.add_task(what, total=1.0, completed=p.done, text=left)
+        bars.add_task(what, total=1000, completed=round(1000 * p.done), text=left)
         for domain, steps, budget in zip(("source", "target"), p.steps, p.budget, strict=True):
             if budget:
                 bars.add_task(

@@ -55,7 +55,7 @@ def normal_log_prob(x: Array, mean: Array, log_std: Array) -> Array:
 
 
 def tanh_normal(key: Key, mean: Array, log_std: Array) -> tuple[Array, Array]:
-    """A sample of tanh(N(mean, std)), [..., action] in (-1, 1), and its log density [...] (Haarnoja et al. 2018, app. C)."""
+    """A draw of tanh(N(mean, std)), [..., action] in (-1, 1), and its log density [...] (SAC paper, appendix C)."""
     noise = jax.random.normal(key, mean.shape)
     raw = mean + noise * jnp.exp(log_std)
     log_density = jnp.sum(-0.5 * noise**2 - log_std - LOG_SQRT_2PI, axis=-1)

@@ -17,8 +17,13 @@ REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
 
 
 @lru_cache(maxsize=32)
+def programs(learner: Any, compensation: Compensation, spaces: Spaces) -> Programs:
+    """The programs of one learner with one compensation, compiled once in a process."""
+    return Programs(learner, compensation, spaces)
+
+
 class Programs:
-    """One learner with one compensation. `traces` counts compilations, so that a test can see that there is one each."""
+    """See `programs`. `traces` counts compilations, so that a test can see that there is one of each."""
 
     def __init__(self, learner: Any, compensation: Compensation, spaces: Spaces) -> None:
         self.learner, self.compensation, self.spaces = learner, compensation, spaces
@@ -27,14 +32,14 @@ class Programs:
         self._explore = jax.jit(self._explore_)
         self._mode = jax.jit(self._mode_)
         self.see = jax.jit(jax.vmap(learner.see))
-        self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"), donate_argnums=0)
+        self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"))
         self._compensate = jax.jit(self._compensate_, static_argnames=("updates", "batch"), donate_argnums=0)
         self._delta = jax.jit(self._delta_)
 
     # -- acting --------------------------------------------------------------------------------------------------
 
     def act(self, agents: Any, obs: Array, keys: Key | None, step: int) -> Array:
-        """[seeds, robots, obs] -> [seeds, robots, action]; `keys` [seeds] and `step` seed the exploration, None = mode."""
+        """[seeds, robots, obs] -> [seeds, robots, action]; `keys` [seeds] and `step` seed the noise, None = mode."""
         return self._mode(agents, obs) if keys is None else self._explore(agents, obs, keys, np.int32(step))
 
     def _explore_(self, agents: Any, obs: Array, keys: Key, step: Array) -> Array:
@@ -56,7 +61,7 @@ class Programs:
     def improve(
         self, agents: Any, state: Any, data: Pair, keys: Key, *, updates: int, target_share: float
     ) -> tuple[Any, Metrics]:
-        """The learner's updates on the compensated reward. `agents` is used up."""
+        """The learner's updates on the compensated reward."""
         return self._improve(agents, state, data, keys, updates=updates, target_share=target_share)
 
     def _improve_(self, agents: Any, state: Any, data: Pair, keys: Key, updates: int, target_share: float) -> Any:
@@ -115,7 +120,11 @@ class Programs:
 @lru_cache(maxsize=32)
 def _init(part: Any, spaces: Spaces) -> Any:
     """Compiled for one seed and called for each: the orthogonal weights take far longer to compile under vmap."""
-    return jax.jit(lambda key: part.init(key, spaces))
+
+    def init(key: Key) -> Any:  # astype: a leaf of JAX's weak type would cost a second compilation after one update
+        return jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.asarray(x).dtype), part.init(key, spaces))
+
+    return jax.jit(init)
 
 
 def _stacked(init: Any, keys: list[Key]) -> Any:

@@ -104,13 +104,12 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Array:
 def in_order(replay: Replay) -> Array:
     """The stored control steps, oldest first, [seeds, size, robots, features]."""
     capacity, size = replay.data.shape[1], int(replay.size)
-    first = (int(replay.position) - size) % capacity
+    first = (int(replay.position) - size) % max(capacity, 1)
     return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
 
 
-def with_room(data: Array, steps: int) -> Replay:
-    """A replay that holds `data` [seeds, size, robots, features] and has room for `steps` more control steps."""
+def with_room(data: Array, capacity: int) -> Replay:
+    """A replay for `capacity` control steps that already holds `data` [seeds, size <= capacity, robots, features]."""
     size = data.shape[1]
-    data = jnp.pad(data, ((0, 0), (0, steps), (0, 0), (0, 0)))
-    capacity = size + steps
+    data = jnp.pad(data, ((0, 0), (0, capacity - size), (0, 0), (0, 0)))
     return Replay(data, jnp.asarray(size % capacity, jnp.int32), jnp.asarray(size, jnp.int32))

@@ -18,11 +18,11 @@ from transreward.config import PLAIN, Config, resolve
 from transreward.domains.domain import Domain
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.methods import Method
-from transreward.programs import Programs
+from transreward.programs import Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
-from transreward.types import BrokenRun, Metrics, Pair, RequestError
+from transreward.types import BrokenRun, Metrics, Pair
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -82,6 +82,24 @@ class Run:
         """Taken so far, per seed."""
         return Pair(*(b + (r.steps if r else 0) for b, r in zip(self.before, self.robots, strict=True)))
 
+    @property
+    def counted(self) -> Pair[int]:
+        """`steps` as they are reported: an oracle's are all the target's."""
+        return Pair(0, self.steps.source) if self.method.start == "oracle" else self.steps
+
+    def tell(self, done: float, rows: list[dict[str, Any]]) -> None:
+        """Report to whoever watches."""
+        budget = Pair(*(b + p for b, p in zip(self.before, self.phase.budget, strict=True)))
+        self.watch(Progress(self.method.name, self.phase.name, self.steps, budget, done, rows))
+
+    def keep(self, rows: list[dict[str, Any]]) -> None:
+        """Log rows, and write them and the policy down at once, so that they are there if the run breaks later."""
+        self.log += rows
+        if self.directory is not None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            store.append_lines(self.directory / "metrics.jsonl", rows)
+            store.save_tree(self.directory / "policy.safetensors", self.agents)
+
     def next_keys(self) -> Any:
         """Fresh keys, one per seed."""
         self.keys, fresh = self.programs.next_keys(self.keys)
@@ -122,36 +140,50 @@ def transfer(
         config.require_steps_left(agent.steps)
     if directory is not None:
         store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
-    if agent is None and config.needs_source_agent:
-        agent = train_source(config, directory, watch)
-        if directory is not None:
-            agent.save(directory / "source")
-    zero_shot = None if agent is None else final_returns(config, agent.agents, config.domains)
     results = {}
-    for row in (*config.controls, config.method):
+    for row in (config.method, *config.controls):  # the method first: the controls' agent is trained on from its own
+        agent = source_agent(config, row, agent, directory, watch)
         place = directory if directory is None or row is config.method else directory / "controls" / row.name
-        results[row.name] = run_method(config, row, agent, zero_shot, place, watch)
+        results[row.name] = run_method(config, row, agent, place, watch)
     result = results.pop(config.method.name)
-    result.controls, result.log = results, [*(agent.log if agent else []), *result.log]
+    result.controls = results
     if directory is not None:
         result.write(directory)
     return result
 
 
-def train_source(config: Config, directory: Path | None, watch: Watch) -> SourceAgent:
-    """A plain agent, trained in the source once and shared by all methods: the five steps without a target."""
-    phase = Phase("source", Pair(config.pretrain_steps, 0), 0.0, True, config.loop.source_evaluations)
-    run = initialise(config, PLAIN, phase, config.domains, None, None, directory, watch)
+def source_agent(
+    config: Config, method: Method, agent: SourceAgent | None, directory: Path | None, watch: Watch
+) -> SourceAgent | None:
+    """The plain agent that a method starts from: the five steps without a target.
+
+    It is trained once and shared. A method that goes on in the source starts when a part of the source budget is spent;
+    the others get an agent that had all of it, so that every method of a table may take the same source steps.
+    """
+    if method.start != "source":
+        return agent
+    wanted = config.pretrain_steps if method.uses_source else config.source_steps
+    if agent is not None and (agent.steps >= wanted or method.uses_source):
+        return agent
+    own = method is config.method
+    phase = Phase(
+        "source", Pair(wanted - (agent.steps if agent else 0), 0), 0.0, agent is None, config.loop.source_evaluations
+    )
+    run = initialise(config, PLAIN, phase, config.domains, agent, None, directory if own else None, watch)
     loop(run)
     seeds, name = config.seed_list, config.domains.source.name
-    return SourceAgent(name, config.learner, run.agents, run.replays.source, run.keys, run.steps.source, seeds, run.log)
+    agent = SourceAgent(
+        name, config.learner, run.agents, run.replays.source, run.keys, run.steps.source, seeds, run.log
+    )
+    if directory is not None and own:
+        agent.save(directory / "source")
+    return agent
 
 
 def run_method(
     config: Config,
     method: Method,
     agent: SourceAgent | None,
-    zero_shot: Pair[np.ndarray] | None,
     directory: Path | None,
     watch: Watch,
 ) -> Result:
@@ -162,7 +194,8 @@ def run_method(
     domains = config.domains
     if method.start == "oracle":  # trains in the target as if it were the source
         domains = Pair(domains.target, domains.target)
-    reference = float(zero_shot.source.mean()) if agent is not None and zero_shot is not None else None
+    zero_shot = None if agent is None else agent_returns(config, agent)
+    reference = float(zero_shot.source.mean()) if zero_shot is not None else None
     run = initialise(config, method, phase, domains, agent, reference, directory, watch)
     if sum(phase.budget):
         loop(run)
@@ -175,12 +208,19 @@ def run_method(
         learner=config.learner,
         agents=run.agents,
         returns=returns,
-        zero_shot=zero_shot.target if agent is not None and zero_shot is not None else None,
-        steps=Pair(0, run.steps.source) if method.start == "oracle" else run.steps,
+        zero_shot=None if zero_shot is None else zero_shot.target,
+        steps=run.counted,
         stopped=run.stopped or "budget",
         wall_seconds=time.perf_counter() - began,
-        log=run.log,
+        log=[*(agent.log if agent is not None and method is config.method else []), *run.log],
     )
+
+
+def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
+    """Final returns of a source agent in both domains, evaluated once for all methods that start from it."""
+    if agent.returns is None:
+        agent.returns = final_returns(config, agent.agents, config.domains)
+    return agent.returns
 
 
 def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> Phase:
@@ -197,15 +237,20 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> P
 def loop(run: Run) -> None:
     """Rounds of the five steps, until the target is aligned, has converged or the budget is spent."""
     plan = Rounds.of(run)
-    for index in range(plan.count):
-        fresh = collect(run, plan, index)
-        if run.phase.from_nothing and sum(run.steps) <= plan.random_steps:
-            continue
-        compensate(run, plan)
-        improve(run, plan, fresh)
-        refine(run, plan, index)
-        if run.stopped:
-            break
+    run.tell(0.0, [])
+    try:
+        for index in range(plan.count):
+            fresh = collect(run, plan, index)
+            if run.phase.from_nothing and sum(run.steps) <= plan.random_steps:
+                continue
+            compensate(run, plan)
+            improve(run, plan, fresh)
+            refine(run, plan, index)
+            if run.stopped:
+                break
+    except BrokenRun:
+        run.keep([])  # what was learned up to here
+        raise
 
 
 class Rounds(NamedTuple):
@@ -228,8 +273,6 @@ class Rounds(NamedTuple):
         lead, width = (controls.target, robots.target) if target_leads else (controls.source, robots.source)
         chunk = max(min(learner.round_steps(target_leads) // width, lead), 1)
         count = lead // chunk if learner.on_policy else -(-lead // chunk)
-        if learner.on_policy and not count:
-            raise RequestError(f"a budget of {sum(budget)} steps is less than one rollout of {chunk * width}")
         even = Pair(*(-(-c // max(count, 1)) for c in controls))
         control_steps = even._replace(target=chunk) if target_leads else even._replace(source=chunk)
         gap_updates = max(round(loop.gap_updates * learner.updates_per_round), 1)
@@ -252,9 +295,9 @@ def initialise(
 ) -> Run:
     """Policies, reward structures, robots and replays of both domains; from the source agent where there is one."""
     learner, seeds, loop = config.learner, config.seed_list, config.loop
-    programs = Programs(learner, method.compensation(), config.domains.source.spaces)
+    compiled = programs(learner, method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-    agents, compensation = programs.init(keys)
+    agents, compensation = compiled.init(keys)
     if agent is not None:
         agents, keys = jax.tree.map(jnp.copy, agent.agents), agent.keys
     width = Pair(learner.robots, loop.target_robots)
@@ -264,10 +307,11 @@ def initialise(
             for domain, n, budget in zip(domains, width, phase.budget, strict=True)
         )
     )
+    olds = (agent.replay if agent else None, None)
     replays = Pair(
         *(
-            make_replay(config, method, n, budget, old)
-            for n, budget, old in zip(width, phase.budget, (agent.replay if agent else None, None), strict=True)
+            make_replay(config, method, side, n, budget, old)
+            for side, n, budget, old in zip(Pair._fields, width, phase.budget, olds, strict=True)
         )
     )
     before = Pair(agent.steps if agent else 0, 0)
@@ -275,7 +319,7 @@ def initialise(
         config,
         method,
         phase,
-        programs,
+        compiled,
         domains,
         robots,
         replays,
@@ -289,15 +333,20 @@ def initialise(
     )
 
 
-def make_replay(config: Config, method: Method, robots: int, budget: int, old: Replay | None) -> Replay | None:
-    """Room for what a phase collects, after what an earlier one did; None where nobody would read it."""
-    on_policy = config.learner.on_policy
+def make_replay(
+    config: Config, method: Method, side: str, robots: int, budget: int, old: Replay | None
+) -> Replay | None:
+    """Room for what a phase collects, after what an earlier one did; None where nobody would read it.
+
+    The source's room is that of the whole budget from the start: another shape would be compiled anew.
+    """
+    on_policy, budgets = config.learner.on_policy, {"source": config.source_steps, "target": config.target_steps}
     if not budget or (on_policy and method.gap is None):
         return None
-    steps = min(budget, GAP_STEPS if on_policy else REPLAY_STEPS) // robots
-    if old is not None:
-        return rp.with_room(rp.in_order(old)[:, -(REPLAY_STEPS // robots) :], steps)
-    return rp.empty(config.domains.source.spaces, config.seeds, steps, robots)
+    room = -(-min(budgets[side], GAP_STEPS if on_policy else REPLAY_STEPS) // robots)
+    if old is None:
+        return rp.empty(config.domains.source.spaces, config.seeds, room, robots)
+    return rp.with_room(rp.in_order(old)[:, -room:], room)
 
 
 # -- 2. collect ----------------------------------------------------------------------------------------------------
@@ -328,10 +377,11 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
 
 def compensate(run: Run, plan: Rounds) -> None:
     """Learn from both replays what adjustment closes the gap."""
+    keys = run.next_keys()  # also where nothing uses them, so that lambda = 0 is the base learner bit for bit
     if run.method.gap is None:
         return
     run.compensation, metrics = run.programs.compensate(
-        run.compensation, run.replays, run.next_keys(), updates=plan.gap_updates, batch=run.method.gap.batch
+        run.compensation, run.replays, keys, updates=plan.gap_updates, batch=run.method.gap.batch
     )
     run.metrics |= metrics
 
@@ -342,18 +392,25 @@ def compensate(run: Run, plan: Rounds) -> None:
 def improve(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
     """Improve the policy on the compensated reward; stop where a loss is no longer finite."""
     data = run.replays
-    if run.config.learner.on_policy:
-        data = fresh
-    run.agents, metrics = run.programs.improve(
+    if run.config.learner.on_policy:  # the rollout of the side that feeds it
+        data = Pair(None, fresh.target) if run.phase.target_share == 1 else Pair(fresh.source, None)
+    agents, metrics = run.programs.improve(
         run.agents, run.compensation, data, run.next_keys(), updates=plan.updates, target_share=run.phase.target_share
     )
     run.metrics |= metrics
+    require_finite(run)
+    run.agents = agents
+
+
+def require_finite(run: Run) -> None:
+    """Raise BrokenRun where a loss is not a number any more."""
     for name, value in run.metrics.items():
         for seed, ok in zip(run.config.seed_list, np.isfinite(np.asarray(value)), strict=True):
             if not ok:
+                source, target = run.config.domains
                 raise BrokenRun(
-                    f"{name} of seed {seed} is not finite after {run.steps.source} source and {run.steps.target} "
-                    f"target steps of {run.method.name} on {run.domains.source.name} -> {run.domains.target.name}"
+                    f"{name} of seed {seed} is not finite after {run.counted.source} source and {run.counted.target} "
+                    f"target steps of {run.method.name} on {source.name} -> {target.name}"
                 )
 
 
@@ -367,13 +424,8 @@ def refine(run: Run, plan: Rounds, index: int) -> None:
     due = int(share * run.phase.evaluations) > int(index / plan.count * run.phase.evaluations)
     if due or run.stopped:
         rows = evaluation_rows(run)
-        run.log += rows
-        if run.directory is not None:  # so that what was learned is there if the run breaks
-            run.directory.mkdir(parents=True, exist_ok=True)
-            store.append_lines(run.directory / "metrics.jsonl", rows)
-            store.save_tree(run.directory / "policy.safetensors", run.agents)
-    budget = Pair(*(b + p for b, p in zip(run.before, run.phase.budget, strict=True)))
-    run.watch(Progress(run.method.name, run.phase.name, run.steps, budget, share, rows))
+        run.keep(rows)
+    run.tell(share, rows)
 
 
 def stop_reason(run: Run) -> str | None:
@@ -382,8 +434,9 @@ def stop_reason(run: Run) -> str | None:
     if robots is None:
         return None
     recent = robots.recent_return(ALIGNED_EPISODES)
-    if loop.aligned and run.reference is not None and np.isfinite(recent).all():
-        if recent.mean() >= run.reference - (1 - loop.aligned) * abs(run.reference):
+    if loop.aligned and run.reference is not None:
+        wanted = run.reference - (1 - loop.aligned) * abs(run.reference)
+        if recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
             return "aligned"
     if loop.converged and robots.stalled(loop.converged):
         return "converged"
@@ -407,8 +460,8 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "method": run.method.name,
                 "phase": run.phase.name,
                 "step": sum(run.steps),
-                "source_steps": run.steps.source,
-                "target_steps": run.steps.target,
+                "source_steps": run.counted.source,
+                "target_steps": run.counted.target,
                 "seed": seed,
                 "source_return": float(source.returns[i].mean()),
                 "target_return": float(target.returns[i].mean()),
@@ -427,7 +480,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
 
 def evaluate_both(config: Config, agents: Any, domains: Pair[Domain], episodes: int) -> Pair[Evaluation]:
     """Whole episodes in both domains. They are for the record: nothing is chosen by them, so they are not counted."""
-    act = Programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
+    act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
     seeds, threads = config.seed_list, config.loop.threads
     return domains.map(lambda domain: evaluate(domain, act, agents, seeds, episodes, threads))
 

@@ -85,7 +85,7 @@ class Spaces:
 
 def nearest(name: str, known: Iterable[str], kind: str) -> RequestError:
     """The error for a name that does not exist, with the names that come nearest."""
-    known = sorted(known)
+    name, known = str(name), sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
     return RequestError(f"unknown {kind} '{name}': {hint}")

@@ -78,7 +78,7 @@ def test_centre_has_mean_zero():
 
 
 def test_scale_brings_the_spread_to_the_rewards():
-    assert delta(Scale(PENALTY), 5).std() == pytest.approx(np.std(SOURCE.reward), rel=1e-4)
+    assert delta(Scale(PENALTY), 5).std() == pytest.approx(float(np.std(SOURCE.reward)), rel=1e-4)
 
 
 def test_scale_does_not_blow_up_a_gap_that_sees_nothing():

@@ -24,6 +24,11 @@ class Gap(Protocol):
 
     name: ClassVar[str]
 
+    @property
+    def batch(self) -> int:
+        """Steps of each domain per update."""
+        ...
+
     def init(self, key: Key, spaces: Spaces) -> Any:
         """State for one seed."""
         ...

@@ -42,7 +42,7 @@ class Moments(NamedTuple):
 
     @staticmethod
     def start() -> Moments:
-        return Moments(jnp.asarray(0.0), jnp.asarray(0.0), jnp.asarray(0.0))
+        return Moments(*jnp.zeros(3))
 
     def see(self, x: Array) -> Moments:
         rate = jnp.maximum(1.0 - MEMORY, 1.0 / (self.count + 1.0))
@@ -168,7 +168,7 @@ class Ramp(Wrapper):
 
     def start(self) -> Array:
         """Updates so far."""
-        return jnp.asarray(0.0)
+        return jnp.zeros(())
 
     def follow(self, own: Array, delta: Array, reward: Array) -> Array:
         """One more."""
@@ -189,6 +189,13 @@ class Times(Wrapper):
     def __post_init__(self) -> None:
         if not self.strength >= 0:
             raise RequestError(f"use.strength must not be negative, not {self.strength}")
+
+    def adjust(self, state: Wrapped, batches: Pair[Transition]) -> Pair[Adjusted]:
+        """Without strength the raw reward itself: raw + 0 * delta would compile to other roundings elsewhere."""
+        adjusted = super().adjust(state, batches)
+        if self.strength:
+            return adjusted
+        return adjusted._replace(source=adjusted.source._replace(reward=batches.source.reward))
 
     def change(self, own: Any, delta: Array) -> Array:
         """Multiplied."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from transreward.collect import Act
 from transreward.domains.domain import Domain
-from transreward.types import Transition
+from transreward.types import BrokenRun, Transition
 
 SEED = 2**20  # evaluation episodes start alike at every evaluation, and unlike any training episode
 
@@ -33,7 +33,12 @@ def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: 
     while going.any():
         obs = simulation.obs.astype(np.float32)
         action = np.asarray(act(agents, obs.reshape(*shape, -1), None, 0)).reshape(rows, -1)
-        step = simulation.step(action)
+        try:
+            step = simulation.step(action)
+        except BrokenRun as error:
+            row = getattr(error, "row", None)
+            seed = "" if row is None else f", seed {seeds[row // episodes]}"
+            raise BrokenRun(f"{error}{seed}, in an evaluation") from error
         taken.append(Transition(*(np.asarray(x, np.float32) for x in step)))
         alive.append(going.copy())
         returns += step.reward * going

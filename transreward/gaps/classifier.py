@@ -57,6 +57,8 @@ class Classifier:
     name: ClassVar[str] = "classifier"
 
     def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise RequestError(f"gap.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
         if self.noise < 0 or self.weight_decay < 0:
             raise RequestError("gap.noise and gap.weight_decay must not be negative")
         if self.batch < 1 or self.standardise < 1 or not self.learning_rate > 0:

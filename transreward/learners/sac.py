@@ -85,6 +85,8 @@ class SAC:
         for field in ("learning_rate", "steps_per_update", "target_updates_per_step", "alpha_start", "polyak"):
             if not getattr(self, field) > 0:
                 raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise RequestError(f"learner.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
         if not 0 <= self.discount < 1:
             raise RequestError(f"learner.discount must be in [0, 1), not {self.discount}")
 
@@ -96,7 +98,7 @@ class SAC:
         actor = mlp_init(actor_key, (spaces.obs, *self.hidden, 2 * spaces.action), last_scale=0.01)
         sizes = (spaces.obs + spaces.action, *self.hidden, 1)
         critics = jax.vmap(lambda k: mlp_init(k, sizes))(jax.random.split(critic_key, self.critics))
-        log_alpha = jnp.log(jnp.asarray(self.alpha_start))
+        log_alpha = jnp.log(jnp.asarray(self.alpha_start, jnp.float32))
         optimiser = self._optimiser()
         return SACState(
             actor=actor,
@@ -229,7 +231,7 @@ class SAC:
 
         (critic_value, q_mean), grads = jax.value_and_grad(critic_loss, has_aux=True)(state.critics)
         step, critic_opt = optimiser.update(grads, critic_opt)
-        critics = optax.apply_updates(state.critics, step)
+        critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
 
         def actor_loss(actor: Layers) -> tuple[Array, Array]:
             action, log_prob = tanh_normal(actor_key, *self._policy(actor, batch.obs))

@@ -111,6 +111,7 @@ class SourceAgent:
     steps: int  # per seed
     seeds: list[int]
     log: list[dict[str, Any]]
+    returns: Pair[np.ndarray] | None = None  # [seeds, episodes] in both domains, once they were evaluated
 
     def save(self, directory: Path) -> None:
         """Write source/ of a run directory."""
@@ -138,7 +139,8 @@ class SourceAgent:
         stored = store.load_tree(run / "source" / "agent.safetensors", like)
         replay_file, replay = run / "source" / "replay.safetensors", None
         if replay_file.exists():
-            replay = rp.with_room(store.load_file(replay_file)["['data']"], 0)
+            data = store.load_file(replay_file)["['data']"]
+            replay = rp.with_room(data, data.shape[1])
         keys = jax.random.wrap_key_data(stored["keys"])
         return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [])
 
@@ -148,7 +150,8 @@ def load(directory: str | Path) -> Result:
     directory = Path(directory)
     config, result = store.read_json(directory / "config.json"), store.read_json(directory / "result.json")
     learner = restore_learner(config["learner"])
-    spaces = Spaces(**{k: np.asarray(v) if isinstance(v, list) else v for k, v in config["spaces"].items()})
+    sizes = config["spaces"]
+    spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
     keys = jax.random.split(jax.random.key(0), config["seeds"])
     like = jax.eval_shape(lambda k: jax.vmap(lambda one: learner.init(one, spaces))(k), keys)
     returns = {name.strip("[]'"): x for name, x in store.load_file(directory / "returns.safetensors").items()}

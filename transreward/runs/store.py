@@ -35,7 +35,10 @@ def versions() -> dict[str, str]:
 def claim(directory: Path) -> Path:
     """Make the run directory. Raises RequestError if it holds a run or anything else."""
     vacant(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"--out {directory} cannot be made: {error.strerror}") from None
     return directory
 
 
@@ -81,7 +84,7 @@ def save_tree(path: Path, tree: Any) -> None:
     """A pytree of arrays, each leaf under its path in the tree."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     partial = path.with_name(path.name + ".part")
-    save_file({jax.tree_util.keystr(k): np.ascontiguousarray(leaf) for k, leaf in leaves}, partial)
+    save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
     os.replace(partial, path)
 
 

@@ -1,0 +1,425 @@
+"""Speed and memory as ratios, measured in one run: `make bench`, or
+
+    PEERS_PYTHON=/path/to/peers/bin/python python benchmarks/bench.py
+
+Each comparison alternates its sides within every repeat, so that a machine that slows down slows both, and is judged by
+the median of its repeats. Peers run in an environment of their own, which PEERS_PYTHON names; without it their rows say
+so and no ratio is claimed. Writes benchmarks/results/bench.json after each section.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from record import RESULTS, provenance, spread, table, write
+
+# JAX and the package are imported by the sections that need them: the kernel counts the memory of a process from what
+# its parent held when it was started, so the sections that start processes come first, while this one is small.
+
+PEERS_SCRIPT = Path(__file__).with_name("peers_sb3.py")
+NO_PEERS = "not measured: set PEERS_PYTHON"
+ROBOT = "halfcheetah"
+GFLOP = 1e9
+
+
+@dataclass
+class Bench:
+    """Options of this run and all that it found."""
+
+    repeats: int
+    seconds: float  # of each measurement of a rate
+    smoke: bool
+    skip_demo: bool
+    out: Path | None
+    result: dict[str, Any] = field(default_factory=lambda: {**provenance(), "figures": {}, "required": []})
+
+    def figure(self, name: str, unit: str, values: list[float]) -> None:
+        """Record one figure with its repeats."""
+        self.result["figures"][name] = {"unit": unit, **spread(values)}
+        self.save()
+
+    def require(self, name: str, values: list[float] | None, relation: str, limit: float, note: str = "") -> None:
+        """Record what is required: the median of `values` against `limit`; None = it was not measured."""
+        row: dict[str, Any] = {"name": name, "limit": f"{relation} {limit:g}"}
+        if values:
+            median = statistics.median(values)
+            row |= {**spread(values), "pass": median >= limit if relation == ">=" else median <= limit}
+        else:
+            row["pass"] = None
+        self.result["required"].append({**row, "note": note} if note else row)
+        self.save()
+
+    def save(self) -> None:
+        """Write what there is so far."""
+        if self.out is not None:
+            write(self.out, self.result)
+
+    def repeat(self, *measures: Callable[[], float]) -> list[list[float]]:
+        """The values of each measure over the repeats, taken in turns."""
+        rows = [[measure() for measure in measures] for _ in range(self.repeats)]
+        return [list(column) for column in zip(*rows, strict=True)]
+
+    def table(self) -> str:
+        """Two plain tables: the figures, and what is required."""
+        figures, required = self.result["figures"], self.result["required"]
+        columns = ("min", "median", "max")
+        rows = [("figure", *columns, "unit")]
+        rows += [(name, *(f"{f[c]:,.4g}" for c in columns), f["unit"]) for name, f in figures.items()]
+        verdict = {True: "pass", False: "FAIL", None: "not measured"}
+        limits = [("required", *columns, "limit", "verdict")]
+        for row in required:
+            values = (f"{row[c]:,.4g}" if c in row else "-" for c in columns)
+            limits.append((row["name"], *values, row["limit"], verdict[row["pass"]]))
+        notes = [f"{row['name']}: {row['note']}" for row in required if "note" in row]
+        return "\n".join([table(rows), "", table(limits), *notes])
+
+
+def ratios(above: list[float], below: list[float]) -> list[float]:
+    """Repeat by repeat."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+# -- what a user meets first: start, import, the default run ---------------------------------------------------------
+
+
+def startup(bench: Bench) -> None:
+    """`transreward --help`, and whether importing the package imports JAX."""
+    script = Path(sys.executable).with_name("transreward")
+    command = [str(script)] if script.exists() else [sys.executable, "-m", "transreward"]
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([*command, "--help"], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - began)
+    bench.figure("transreward --help", "s", times)
+    bench.require("transreward --help, best of 5, s", [min(times)], "<=", 0.5)
+    code = "import sys, transreward; print(int('jax' in sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    bench.require("import transreward: JAX imported", [float(found)], "<=", 0)
+
+
+def default_run(bench: Bench) -> None:
+    """The main job as a user starts it: memory and wall time, with an empty compilation cache and with a full one."""
+    if bench.skip_demo:
+        bench.require("default run, peak resident memory, GB", None, "<=", 1.5, "left out by --skip-demo")
+        return
+    memory = []
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"TRANSREWARD_CACHE": f"{folder}/cache"}
+        for cache in ("cold", "warm"):
+            command = [sys.executable, "-m", "transreward", "transfer", "--out", f"{folder}/{cache}"]
+            if bench.smoke:
+                command += ["--source-steps", "30000", "--target-steps", "1100", "--seeds", "1"]
+            began = time.perf_counter()
+            run = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(run.pid, 0)
+            seconds = time.perf_counter() - began
+            run.returncode = os.waitstatus_to_exitcode(status)
+            if run.returncode:
+                raise SystemExit(f"the default run exits with {run.returncode}: {' '.join(command)}")
+            bench.figure(f"default run, {cache} cache", "s", [seconds])
+            memory.append(usage.ru_maxrss * 1024 / 1e9)  # kibibytes on Linux
+    bench.figure("default run, peak resident memory", "GB", memory)
+    bench.require("default run, peak resident memory, GB", [max(memory)], "<=", 1.5)
+
+
+# -- against Stable-Baselines3 and against the machine ---------------------------------------------------------------
+
+
+def peer(bench: Bench, *arguments: str) -> list[Callable[[], float]]:
+    """A measure of the peer's speed at one thread and at two; none without PEERS_PYTHON."""
+    python = os.environ.get("PEERS_PYTHON")
+
+    def measure(threads: int) -> float:
+        assert python is not None
+        command = [python, str(PEERS_SCRIPT), "speed", *arguments, "--env", "HalfCheetah-v5"]
+        command += ["--seconds", str(bench.seconds), "--threads", str(threads)]
+        with tempfile.TemporaryDirectory() as folder:  # MuJoCo leaves a log where it runs
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=folder)
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+        bench.result.setdefault("peer_versions", found["versions"])
+        return found["value"]
+
+    return [] if python is None else [lambda: measure(1), lambda: measure(2)]
+
+
+def beside_peer(bench: Bench, what: str, unit: str, limit: float, own: list[float], peers: list[list[float]]) -> None:
+    """Record the peer at each number of threads and the ratio to the faster of them."""
+    name = f"{what} / Stable-Baselines3"
+    if not peers:
+        bench.require(name, None, ">=", limit, NO_PEERS)
+        return
+    for threads, values in enumerate(peers, start=1):
+        bench.figure(f"{what}, Stable-Baselines3, threads: {threads}", unit, values)
+    bench.require(name, ratios(own, [max(values) for values in zip(*peers, strict=True)]), ">=", limit)
+
+
+def ppo_beside_peer(bench: Bench) -> None:
+    """Whole PPO training at the same settings."""
+    from training import PEERS_PPO, rate
+
+    own, *peers = bench.repeat(
+        lambda: rate(ROBOT, PEERS_PPO, 1, bench.seconds), *peer(bench, "--algo", "ppo", "--settings", "ours")
+    )
+    bench.figure("PPO training, the peer's settings", "steps/s", own)
+    beside_peer(bench, "PPO training", "steps/s", 5, own, peers)
+
+
+def sac_updates(bench: Bench) -> None:
+    """SAC's gradient updates alone, beside the peer's and beside the machine's matrix products."""
+    from training import PEERS_SAC, pair
+
+    spaces = pair(ROBOT).source.spaces
+    gflop = sac_flops(spaces.obs, spaces.action, PEERS_SAC.hidden, PEERS_SAC.critics, PEERS_SAC.batch) / GFLOP
+    update = sac_update_rate(min(bench.seconds, 10.0))
+    own, numpy_rate, jax_rate, *peers = bench.repeat(
+        update, numpy_matmul, jax_matmul(), *peer(bench, "--algo", "sac", "--settings", "default", "--update-only")
+    )
+    bench.figure("SAC updates, 256 x 256, batch 256", "updates/s", own)
+    beside_peer(bench, "SAC updates", "updates/s", 2, own, peers)
+    bench.figure("float32 matrix products, NumPy", "GFLOP/s", numpy_rate)
+    bench.figure("float32 matrix products, JAX", "GFLOP/s", jax_rate)
+    bench.result["sac_update_gflop"] = round(gflop, 4)
+    limit = [max(rates) / gflop for rates in zip(numpy_rate, jax_rate, strict=True)]
+    bench.figure("SAC updates, limit by matrix products", "updates/s", limit)
+    bench.require("SAC updates / that limit", ratios(own, limit), ">=", 0.55)
+
+
+def sac_flops(obs: int, action: int, hidden: tuple[int, ...], critics: int, batch: int) -> float:
+    """Floating-point operations of the matrix products that one SAC update needs: two per multiply-add.
+
+    A backward pass through a layer is two products of the forward's size, for the weights and for the input. Products
+    that nobody needs are not counted: the first layer's input gradient, and in the actor's loss all of the critics'
+    weight gradients and of their input gradient what belongs to the observation.
+    """
+
+    def forward(sizes: tuple[int, ...]) -> int:
+        return sum(a * b for a, b in pairwise(sizes))
+
+    def backward(sizes: tuple[int, ...]) -> int:
+        return 2 * forward(sizes) - sizes[0] * sizes[1]
+
+    actor, critic = (obs, *hidden, 2 * action), (obs + action, *hidden, 1)
+    goal = forward(actor) + critics * forward(critic)  # the next action, the slow critics
+    critic_loss = critics * (forward(critic) + backward(critic))
+    through_critic = forward(critic) - obs * hidden[0]
+    actor_loss = forward(actor) + backward(actor) + critics * (forward(critic) + through_critic)
+    return 2.0 * batch * (goal + critic_loss + actor_loss)
+
+
+def sac_update_rate(seconds: float) -> Callable[[], float]:
+    """A measure of updates per second of one seed, on a replay of as many random steps as the peer's."""
+    import jax
+    import jax.numpy as jnp
+    from training import PEERS_SAC, pair
+
+    from transreward import replay as rp
+    from transreward.collect import Robots
+    from transreward.config import PLAIN
+    from transreward.programs import programs
+    from transreward.types import Pair
+
+    learner, domain, stored = replace(PEERS_SAC, burst=32), pair(ROBOT).source, 10_000
+    compiled = programs(learner, PLAIN.compensation(), domain.spaces)
+    keys = jax.vmap(jax.random.key)(jnp.asarray([0]))
+    agents, compensation = compiled.init(keys)
+    rows = Robots(domain, [0], 1).collect(None, agents, keys, stored)
+    data = Pair(rp.add(rp.empty(domain.spaces, 1, stored, 1), rows), None)
+    agents = compiled.see(agents, rows[..., : domain.spaces.obs])
+
+    def burst() -> int:
+        nonlocal agents, keys
+        keys, fresh = compiled.next_keys(keys)
+        agents, metrics = compiled.improve(agents, compensation, data, fresh, updates=learner.burst, target_share=0.0)
+        jax.block_until_ready((agents, metrics))
+        return learner.burst
+
+    burst()  # compiles
+    return lambda: per_second(burst, seconds)
+
+
+def per_second(work: Callable[[], float], seconds: float) -> float:
+    """What `work` returns, summed over the calls that fill `seconds`, per second."""
+    work()  # warms the caches
+    done, began = 0.0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        done += work()
+    return done / (time.perf_counter() - began)
+
+
+MATMUL = 2048  # rows and columns
+MATMUL_SECONDS = 3.0
+
+
+def numpy_matmul() -> float:
+    """GFLOP/s of a float32 matrix product in NumPy."""
+    import numpy as np
+
+    a = np.random.default_rng(0).standard_normal((MATMUL, MATMUL), np.float32)
+    out = np.empty_like(a)
+
+    def work() -> float:
+        np.matmul(a, a, out=out)
+        return 2 * MATMUL**3 / GFLOP
+
+    return per_second(work, MATMUL_SECONDS)
+
+
+def jax_matmul() -> Callable[[], float]:
+    """A measure of GFLOP/s of a jitted float32 matrix product in JAX."""
+    import jax
+
+    a = jax.random.normal(jax.random.key(0), (MATMUL, MATMUL))
+    product = jax.jit(lambda a: a @ a)
+
+    def work() -> float:
+        product(a).block_until_ready()
+        return 2 * MATMUL**3 / GFLOP
+
+    return lambda: per_second(work, MATMUL_SECONDS)
+
+
+# -- against the simulator, and seed against seed --------------------------------------------------------------------
+
+
+def beside_simulator(bench: Bench) -> None:
+    """PPO with our preset against the simulator alone with the same robots and threads."""
+    from training import preset_ppo, rate
+
+    learner = preset_ppo(ROBOT)
+    for seeds in (1, 3):
+        own, raw = bench.repeat(
+            lambda seeds=seeds: rate(ROBOT, learner, seeds, bench.seconds),
+            lambda seeds=seeds: raw_simulation(learner.robots * seeds, min(bench.seconds, 5.0)),
+        )
+        bench.figure(f"PPO training, preset, seeds: {seeds}", "steps/s", own)
+        bench.figure(f"Batch.step, robots: {learner.robots * seeds}", "steps/s", raw)
+        bench.require(f"PPO training / Batch.step, seeds: {seeds}", ratios(own, raw), ">=", 0.45)
+
+
+def raw_simulation(robots: int, seconds: float) -> float:
+    """Control steps per second of `mujoco.batch.Batch` under random controls, on all cores as our training is."""
+    import numpy as np
+    from mujoco.batch import Batch
+    from training import pair
+
+    domain: Any = pair(ROBOT).source
+    batch, low, high = Batch(domain.model, robots, 0), *domain.model.actuator_ctrlrange.T
+    controls = np.random.default_rng(0).uniform(low, high, (64, robots, len(low)))
+    ctrl, turn = batch.bind("ctrl"), 0
+
+    def work() -> int:
+        nonlocal turn
+        ctrl[:] = controls[turn % len(controls)]
+        batch.step(nstep=domain.robot.frame_skip)
+        turn += 1
+        return robots
+
+    return per_second(work, seconds)
+
+
+def seeds_together(bench: Bench) -> None:
+    """Four seeds in one process against one: a whole source training each, compiled before."""
+    from training import seconds_of
+
+    from transreward.presets import make_learner
+
+    for name, budget in (("ppo", 160_000), ("sac", 50_000)):
+        learner = make_learner(name, ROBOT)
+        if bench.smoke:
+            budget = 20_000
+        for seeds in (1, 4):
+            seconds_of(ROBOT, learner, budget, seeds)
+        one, four = bench.repeat(
+            lambda args=(ROBOT, learner, budget): seconds_of(*args, 1),
+            lambda args=(ROBOT, learner, budget): seconds_of(*args, 4),
+        )
+        what = f"{name.upper()}, {budget:,} steps a seed"
+        bench.figure(f"{what}, one seed", "s", one)
+        bench.figure(f"{what}, four seeds", "s", four)
+        bench.require(f"{name.upper()}, time of four seeds / of one", ratios(four, one), "<=", 3.8)
+
+
+# -- compilations ----------------------------------------------------------------------------------------------------
+
+
+def compilations(bench: Bench) -> None:
+    """How often each program of the loop is traced: once, and never after the first round of a phase."""
+    from training import pair
+
+    from transreward.config import PLAIN
+    from transreward.methods import method
+    from transreward.presets import make_learner
+    from transreward.programs import programs
+    from transreward.transfer import transfer
+
+    source, target = pair(ROBOT)
+    for name in ("ppo", "sac"):
+        programs.cache_clear()  # counts start at zero
+        learner, darc = make_learner(name, ROBOT), method("darc")
+        plain, moving = (programs(learner, row.compensation(), source.spaces) for row in (PLAIN, darc))
+        first: dict[str, int] = {}
+
+        def watch(progress: Any, moving: Any = moving, first: dict[str, int] = first) -> None:
+            if progress.phase == "transfer" and not first:
+                first.update(moving.traces)
+
+        settings = {"loop.aligned": 0}
+        transfer(
+            source, target, "darc", learner=learner, source_steps=60_000, target_steps=500, seeds=2, settings=settings,
+            watch=watch,
+        )  # fmt: skip
+        bench.result.setdefault("traces", {})[name] = {"plain": dict(plain.traces), "darc": dict(moving.traces)}
+        most, later = max(plain.traces.values()), sum(moving.traces.values()) - sum(first.values())
+        bench.require(f"{name.upper()}, source training: traces of each program", [float(most)], "<=", 1)
+        bench.require(f"{name.upper()}, darc: traces after its first round", [float(later)], "<=", 0)
+
+
+SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "startup": startup,
+    "default-run": default_run,
+    "ppo": ppo_beside_peer,
+    "sac": sac_updates,
+    "simulator": beside_simulator,
+    "seeds": seeds_together,
+    "compilations": compilations,
+}
+
+
+def main() -> None:
+    """Read the command line and run the sections."""
+    parser = argparse.ArgumentParser(description="Speed and memory as ratios; the machine must be idle.")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement of a rate")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="some sections; needs --out to be written")
+    parser.add_argument("--skip-demo", action="store_true", help="leave out the default run (minutes)")
+    parser.add_argument("--smoke", action="store_true", help="seconds, to see that the script works; measures nothing")
+    parser.add_argument("--out", type=Path, help=f"default: {RESULTS.name}/bench.json, where all sections run")
+    args = parser.parse_args()
+    out = args.out
+    if out is None and not args.only and not args.smoke:
+        out = RESULTS / "bench.json"
+    repeats, seconds = (1, 1.0) if args.smoke else (args.repeats, args.seconds)
+    bench = Bench(repeats, seconds, args.smoke, args.skip_demo, out)
+    bench.result |= {"smoke": args.smoke, "repeats": repeats, "seconds": seconds}
+    for name, section in SECTIONS.items():  # in this order, see the imports
+        if args.only is None or name in args.only:
+            print(f"{name} ...", flush=True)
+            section(bench)
+    print("", bench.table(), *([f"\nwritten to {out}"] if out else []), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

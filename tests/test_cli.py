@@ -1,0 +1,346 @@
+"""The command line: what is wrong costs one clear line and leaves nothing, what is right leaves a whole run directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import jax
+import pytest
+
+import transreward as tr
+from transreward import cli, config
+from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import SHIFTS
+from transreward.methods import METHODS
+from transreward.presets import LEARNERS
+from transreward.types import BrokenRun
+
+PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
+SMALL = [
+    "learner.hidden=4", "learner.robots=4", "learner.rollout_steps=16", "learner.minibatches=2", "learner.epochs=2",
+    "learner.target_rollout=32", "loop.final_episodes=2", "loop.eval_episodes=1", "loop.evaluations=2",
+    "loop.source_evaluations=1", "gap.hidden=4", "gap.batch=16", "loop.gap_updates=0.5",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hurry():
+    """The compiler is told not to try hard, and a domain made once is the same again: what was compiled serves twice."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "domain", lru_cache(config.domain))
+        patch.setattr(config, "require_difference", lru_cache(config.require_difference))
+        yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path, monkeypatch):
+    """Each test works in a directory of its own, and what is compiled is kept nowhere else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "quiet_compilation_cache", lambda: None)
+
+
+def left() -> list[str]:
+    """What lies in the working directory."""
+    return sorted(str(path) for path in Path().rglob("*"))
+
+
+WRONG = {
+    "hoper hoper:gravity=2": "unknown robot 'hoper': did you mean hopper",
+    "hopper+backward hopper": "unknown task 'backward' of hopper",
+    "hopper hopper:gravty=2": "did you mean gravity",
+    "halfcheetah halfcheetah:broken=bthig": "did you mean bthigh",
+    "hopper hopper:gravity": "has no value: write gravity=<factor>",
+    "hopper hopper:": "nothing follows the colon",
+    "hopper hopper:gravity=-1": "must be a number",
+    "hopper hopper:gravity=1": "the shift 'gravity=1' of hopper changes nothing",
+    "hopper hopper": "differ in nothing",
+    "hopper walker2d": "unlike robots need a bridge; robots that fit hopper, with any shift: hopper",
+    "hopper": "name a target too",
+    "gym:CartPole-v1 gym:CartPole-v0": "discrete action space",
+    "gym:ALE/Pong-v5 gym:ALE/Pong-v5": "pip install 'ale-py'",
+    "gym:no_such_package:Robot-v0 hopper": "the package no_such_package is missing",
+    "--method dark": "unknown method 'dark': did you mean darc",
+    "--controls orakle": "unknown method 'orakle': did you mean oracle",
+    "--learner pppo": "unknown learner 'pppo': did you mean ppo",
+    "--target-steps 0": "target steps must be a whole number of at least 1, not 0",
+    "--source-steps -5": "source steps must be a whole number of at least 1, not -5",
+    "--target-steps 1.5": "invalid int value: '1.5'",
+    "--target-steps many": "invalid int value: 'many'",
+    "--seeds 0": "seeds must be a whole number of at least 1, not 0",
+    "--seed -1": "seed must be a whole number of at least 0, not -1",
+    "--source-steps 3": "less than one round",
+    "--out run": "already holds a run",
+    "--out file": "is a file",
+    "--out file/below": "cannot be made",
+    "--source-run nowhere": "is not a run directory",
+    "--source-run run": "is not a run directory",
+    "--config nowhere.yaml": "cannot read --config nowhere.yaml",
+    "--set strength": "write PATH=VALUE",
+    "--set use.strenght=1": "did you mean use.strength",
+    "--set use.strength=much": "use.strength must be a number",
+    "--set learner.robots=0": "learner.robots must be at least 1",
+    "--method fine_tune --set use.strength=1": "method 'fine_tune' has no use",
+    "--metod darc": "unrecognized arguments: --metod",
+    "a b c": "unrecognized arguments: c",
+}
+
+
+def check_refused(capsys, arguments: list[str], why: str) -> None:
+    """Exit code 2, one line on standard error that says why, nothing new on disk."""
+    before = left()
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2
+    assert why in err
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in out + err
+    assert left() == before
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_a_wrong_transfer_is_refused(capsys, arguments):
+    os.makedirs("run")
+    Path("run/config.json").write_text("{}")
+    Path("file").write_text("")
+    words = arguments.split()
+    request = words if words[0][0] != "-" else [*PAIR, "--learner", "ppo", *words]
+    check_refused(capsys, ["transfer", *request], WRONG[arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ("check hopper hopper:gravity=1", "changes nothing"),
+        ("check hopper walker2d", "bridge"),
+        ("check hopper", "required: target"),
+        ("check hoper hopper", "did you mean hopper"),
+        ("list robots", "invalid choice: 'robots'"),
+        ("lst domains", "invalid choice: 'lst'"),
+        ("", "required: COMMAND"),
+        ("doctor --fast", "unrecognized arguments: --fast"),
+    ],
+)
+def test_other_wrong_commands_are_refused(capsys, arguments, why):
+    check_refused(capsys, arguments.split(), why)
+
+
+def start(*arguments: str, code: int) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(Path(tr.__file__).parents[1]), "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        [sys.executable, "-m", "transreward", *arguments], capture_output=True, text=True, check=False, timeout=120,
+        env=environment,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_as_a_program(monkeypatch):
+    """The same from a shell, where nothing but the line itself may reach standard error."""
+    done = start("transfer", "hopper", "hopper:gravty=2", code=2)
+    assert done.stderr.splitlines() == ["transreward: unknown shift 'gravty': did you mean gravity or gear?"]
+    assert not left()
+    assert start("--version", code=0).stdout == f"transreward {tr.__version__}\n"
+    assert not start("check", *PAIR, code=0).stderr
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [("domains", [*ROBOTS, "gym:Id"]), ("methods", METHODS), ("learners", LEARNERS), ("shifts", SHIFTS)],
+)
+def test_list_names_what_there_is_in_a_line_each(capsys, what, names):
+    cli.main(["list", what])
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.split(r"[ =]", line)[0] for line in lines][: len(names)] == list(names)
+    assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_check_shows_spaces_and_the_measured_shift(capsys):
+    cli.main(["check", *PAIR])
+    out = capsys.readouterr().out
+    assert "inverted_pendulum: 4 observations, 1 actions in [-3, 3]" in out
+    assert str(tr.measure(*map(tr.domain, PAIR))) in out
+    assert f"transreward transfer {' '.join(PAIR)}" in out
+    assert not left()
+
+
+def test_doctor_is_well(capsys):
+    cli.main(["doctor"])
+    out = capsys.readouterr().out
+    assert out.count("ok: ") == 2 and "FAILED" not in out
+    assert f"jax {jax.__version__}" in out
+
+
+def test_doctor_says_what_fails(capsys, monkeypatch):
+    def broken():
+        raise OSError("no such library\nat all")
+
+    monkeypatch.setattr("transreward.doctor._mujoco", broken)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["doctor"])
+    assert caught.value.code == 1
+    assert "FAILED: MuJoCo simulates half-cheetah: no such library at all" in capsys.readouterr().out
+
+
+# -- how it ends ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (BrokenRun("hopper, control step 3,\nrow 1: not finite"), 1, "hopper, control step 3, row 1: not finite"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_run_that_ends_early_has_its_exit_code(capsys, monkeypatch, error, code, line):
+    def ends(*arguments, **settings):
+        raise error
+
+    monkeypatch.setattr(sys.modules["transreward.transfer"], "transfer", ends)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["transfer", *PAIR])
+    err = capsys.readouterr().err
+    assert caught.value.code == code
+    assert line in err and len(err.splitlines()) == 1
+
+
+def test_options_win_over_the_config_and_that_over_the_defaults():
+    Path("run.yaml").write_text(
+        "source: hopper\ntarget: hopper:gravity=2\nmethod: fine_tune\ntarget_steps: 500\nseeds: 2\n"
+        "learner: {name: sac, robots: 8, batch: 32}\nsettings: {loop.threads: 1}\n"
+    )
+
+    def request(*arguments):
+        return cli._request(cli.parser().parse_args(["transfer", *arguments]))
+
+    plain = request()
+    assert (plain["source"], plain["target"]) == ("halfcheetah", "halfcheetah:broken=bthigh")
+    assert plain["controls"] == ["zero_shot", "fine_tune", "target_only"]
+    assert "method" not in plain and plain["settings"] == {}
+    file = request("--config", "run.yaml")
+    assert {
+        "source": "hopper",
+        "method": "fine_tune",
+        "target_steps": 500,
+        "seeds": 2,
+        "learner": "sac",
+    }.items() <= file.items()
+    assert file["controls"] == plain["controls"]
+    assert file["settings"] == {"learner.robots": 8, "learner.batch": 32, "loop.threads": 1}
+    both = request(
+        "ant", "--config", "run.yaml", "--target-steps", "7", "--controls", "none", "--set", "learner.robots=16",
+        "--set", "loop.aligned=0.5",
+    )  # fmt: skip
+    assert (both["source"], both["target"], both["target_steps"], both["seeds"]) == ("ant", "hopper:gravity=2", 7, 2)
+    assert both["controls"] == []
+    assert both["settings"] == {
+        "learner.robots": "16", "learner.batch": 32, "loop.threads": 1, "loop.aligned": "0.5",
+    }  # fmt: skip
+
+
+def test_a_new_directory_is_named_after_the_run():
+    def place():
+        return cli._request(cli.parser().parse_args(["transfer", *PAIR]))["out"]
+
+    assert place() == "runs/inverted-pendulum-gravity-2-darc-1"
+    os.makedirs(place())
+    assert place() == "runs/inverted-pendulum-gravity-2-darc-2"
+
+
+# -- a whole run ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small transfer in a working directory of its own, and what it printed."""
+    place = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch, open(place / "printed", "w") as printed:
+        patch.chdir(place)
+        patch.setattr(cli, "quiet_compilation_cache", lambda: None)
+        patch.setattr(sys, "stdout", printed)
+        cli.main(
+            ["transfer", *PAIR, "--learner", "ppo", "--source-steps", "512", "--target-steps", "64", "--seeds", "2",
+             "--controls", "zero_shot,oracle", "--set", *SMALL]
+        )  # fmt: skip
+    return place, (place / "printed").read_text()
+
+
+def test_a_run_directory_is_whole(finished):
+    directory = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1"
+    run = ["config.json", "metrics.jsonl", "policy.safetensors", "result.json", "returns.safetensors"]
+    assert sorted(path.name for path in directory.iterdir()) == sorted(["controls", "source", *run])
+    assert sorted(path.name for path in (directory / "source").iterdir()) == ["agent.json", "agent.safetensors"]
+    assert sorted(path.name for path in (directory / "controls").iterdir()) == ["oracle", "zero_shot"]
+    for control in (directory / "controls").iterdir():
+        assert sorted(path.name for path in control.iterdir()) == run
+    assert not list(finished[0].rglob("*.part"))
+
+
+def test_result_json_is_as_designed(finished):
+    directory = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1"
+    result = json.loads((directory / "result.json").read_text())
+    assert set(result) >= {
+        "schema", "versions", "source", "target", "method", "learner", "seeds", "source_steps", "target_steps",
+        "target_return", "source_return", "zero_shot_target_return", "stopped", "wall_seconds", "steps_per_second",
+    }  # fmt: skip
+    assert (result["source"], result["target"], result["method"], result["learner"]) == (*PAIR, "darc", "ppo")
+    assert result["seeds"] == [0, 1]
+    assert 0 < result["source_steps"] <= 512 and 0 < result["target_steps"] <= 64
+    assert result["stopped"] in ("aligned", "converged", "budget")
+    for name in ("target_return", "source_return", "zero_shot_target_return"):
+        part = result[name]
+        assert set(part) == {"mean", "ci95", "per_seed", "episodes"}
+        assert (len(part["per_seed"]), part["episodes"], len(part["ci95"])) == (2, 2, 2)
+        assert part["ci95"][0] <= part["mean"] <= part["ci95"][1]
+    oracle = json.loads((directory / "controls" / "oracle" / "result.json").read_text())
+    assert oracle["breaks_budget"] and oracle["target_steps"] > 64 and oracle["zero_shot_target_return"] is None
+    assert tr.load(directory).target_return.mean() == pytest.approx(result["target_return"]["mean"])
+
+
+def test_metrics_are_one_object_per_evaluation_and_seed(finished):
+    path = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1" / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["seed"] for row in rows] == [0, 1] * 3
+    assert set(rows[-1]) >= {
+        "step", "source_steps", "target_steps", "seed", "source_return", "target_return", "compensated_return",
+        "gap_mean", "gap_std",
+    }  # fmt: skip
+
+
+def test_what_is_printed_away_from_a_terminal_is_plain_lines(finished):
+    printed = finished[1]
+    assert "\x1b" not in printed and "\r" not in printed
+    lines = printed.splitlines()
+    assert sum(" return " in line and " in the target" in line for line in lines) >= 4  # a line an evaluation
+    assert any("BREAKS the target budget" in line for line in lines)
+    first = [line.strip("│ ").split()[:1] for line in lines]
+    assert ["darc"] in first and ["zero_shot"] in first, "the table is cut"
+    assert "saved in runs/inverted-pendulum-gravity-2-darc-1" in printed
+
+
+def test_its_own_config_and_source_agent_are_taken_up(finished, capsys):
+    """One command from config.json, one step further with --source-run; what does not fit is refused."""
+    first = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1"
+    own = str(first / "config.json")
+    check_refused(capsys, ["transfer", "--config", own, "--out", str(first)], "already holds a run")
+    check_refused(capsys, ["transfer", "--config", own, "--source-run", str(first), "--seeds", "3"], "seeds [0, 1]")
+    request = cli._request(cli.parser().parse_args(["transfer", "--config", own, "--out", "again"]))
+    assert request["controls"] == ["zero_shot", "oracle"]
+    again = tr.transfer(**{**request, "controls": []})
+    one, two = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in tr.load(place).log] for place in (first, "again")
+    )
+    assert one == two
+    assert again.stopped == tr.load(first).stopped

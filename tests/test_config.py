@@ -1,0 +1,346 @@
+"""From a request to settings: what is typed in is understood or refused with the nearest names, never ignored."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import transreward as tr
+from transreward import config as config_module
+from transreward import presets
+from transreward.config import Loop, apply_settings, read_config, resolve
+from transreward.domains.domain import domain
+from transreward.domains.robots import ROBOTS
+from transreward.learners.ppo import PPO
+from transreward.learners.sac import SAC
+from transreward.methods import METHODS
+
+PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def measured_once():
+    """The measurement of a pair takes longer than all the rest of a request."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config_module, "domain", lru_cache(domain))
+        patch.setattr(config_module, "require_difference", lru_cache(config_module.require_difference))
+        yield
+
+
+def ask(method="darc", source=PAIR[0], target=PAIR[1], **request):
+    """A request with what the command line leaves at its defaults."""
+    usual = {"learner": None, "source_steps": None, "target_steps": None, "seeds": 3, "seed": 0, "settings": {}}
+    return resolve(source, target, method, **{**usual, "controls": (), "source_run": None, **request})
+
+
+def parts(method="darc", learner="sac"):
+    row = METHODS[method]
+    return {"learner": presets.LEARNERS[learner](), "loop": Loop(), "gap": row.gap, "use": row.use, "gate": row.gate}
+
+
+# -- settings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("use.strength", "0.5", 0.5),
+        ("use.strength", "2", 2.0),
+        ("use.strength", 2, 2.0),
+        ("learner.learning_rate", "3e-4", 3e-4),
+        ("learner.robots", "16", 16),
+        ("learner.random_steps", "1_000", 1000),
+        ("learner.target_entropy", "-0.5", -0.5),
+        ("learner.hidden", "32,16", (32, 16)),
+        ("learner.hidden", "(32, 16)", (32, 16)),
+        ("learner.hidden", "32", (32,)),
+        ("learner.hidden", "(32,)", (32,)),
+        ("learner.hidden", [32, 16], (32, 16)),
+        ("gap.hidden", (8,), (8,)),
+        ("gate.centre", "false", False),
+        ("gate.centre", "True", True),
+        ("gate.scale", "0", False),
+        ("gate.scale", True, True),
+        ("loop.threads", "2", 2),
+        ("loop.pretrain", 1, 1.0),
+    ],
+)
+def test_a_value_gets_the_type_of_its_field(path, text, value):
+    section, name = path.split(".")
+    found = getattr(apply_settings(parts(), {path: text}, METHODS["darc"])[section], name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        ("use.strength", "much", "use.strength must be a number, not 'much'"),
+        ("use.strength", True, "must be a number"),
+        ("use.strength", "nan", "must be a number"),
+        ("use.strength", "inf", "must be a number"),
+        ("use.strength", "-1", "must not be negative"),
+        ("use.strength", None, "must be a number"),
+        ("learner.robots", "1.5", "must be a whole number"),
+        ("learner.robots", 1.5, "must be a whole number"),
+        ("learner.robots", True, "must be a whole number"),
+        ("learner.robots", "0", "learner.robots must be at least 1"),
+        ("learner.hidden", "a,b", "must be numbers such as 64,64"),
+        ("learner.hidden", 64, "must be numbers such as 64,64"),
+        ("learner.hidden", "", "at least one"),
+        ("learner.hidden", "8,0", "at least one"),
+        ("learner.hidden", [8, 1.5], "must be numbers such as 64,64"),
+        ("gap.hidden", "8,-1", "at least one"),
+        ("gate.centre", "maybe", "must be true or false"),
+        ("gate.centre", 1, "must be true or false"),
+        ("gate.clip", "0", "gate.clip must be above 0"),
+        ("gate.ramp", "0", "gate.ramp must be at least 1"),
+        ("loop.pretrain", "0", "loop.pretrain must be in"),
+        ("loop.evaluations", "0", "loop.evaluations must be at least 1"),
+        ("loop.aligned", "2", "loop.aligned"),
+        ("loop.gap_updates", "0", "gap_updates"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(path, value, why):
+    with pytest.raises(tr.RequestError) as caught:
+        ask(settings={path: value}, learner="sac")
+    assert why in str(caught.value) and path.partition(".")[2] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("use.strenght", "unknown setting 'use.strenght': did you mean use.strength"),
+        ("strength", "use.strength"),
+        ("learner.learn_rate", "learner.learning_rate"),
+        ("learner.name", "unknown setting"),
+        ("looop.threads", "loop.threads"),
+        ("gate", "unknown setting 'gate'"),
+        ("", "unknown setting ''"),
+    ],
+)
+def test_an_unknown_path_is_answered_with_the_nearest(path, why):
+    with pytest.raises(tr.RequestError) as caught:
+        ask(settings={path: "1"})
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["gap.noise", "use.strength", "gate.clip"])
+@pytest.mark.parametrize("method", ["zero_shot", "fine_tune", "target_only", "oracle"])
+def test_a_setting_that_would_change_nothing_is_refused(method, path):
+    with pytest.raises(tr.RequestError, match=f"method '{method}' has no {path[:3]}.*'{path}' would change nothing"):
+        ask(method, settings={path: "1"})
+
+
+def test_settings_of_the_other_learner_are_refused():
+    with pytest.raises(tr.RequestError, match="unknown setting 'learner.polyak'"):
+        ask(learner="ppo", settings={"learner.polyak": "0.01"})
+
+
+def test_settings_reach_the_run_and_leave_the_table_alone():
+    config = ask(
+        learner="sac", settings={"use.strength": "0.5", "gap.hidden": "8", "gate.centre": "0", "loop.threads": 1}
+    )
+    assert config.method.use.strength == 0.5
+    assert config.method.gap.hidden == (8,)
+    assert config.method.gate.centre is False
+    assert config.loop.threads == 1
+    assert (METHODS["darc"].use.strength, METHODS["darc"].gate.centre) == (1.0, True)
+    assert tr.method("darc") is METHODS["darc"]
+
+
+# -- the rest of a request -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["source_steps", "target_steps", "seeds"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "10", True, float("nan")])
+def test_counts_are_whole_and_positive(name, value):
+    with pytest.raises(tr.RequestError, match=f"{name.replace('_', ' ')} must be a whole number of at least 1, not"):
+        ask(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, None, 2**31, 2**70])
+def test_seeds_are_whole_and_fit_in_32_bits(value):
+    with pytest.raises(tr.RequestError, match="seed"):
+        ask(seed=value)
+
+
+def test_numpy_counts_are_counts():
+    config = ask(target_steps=np.int64(5000), seeds=np.int32(2), learner="sac")
+    assert (config.target_steps, config.seed_list) == (5000, [0, 1])
+    json.dumps(config.as_json(config.method))
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"source": "hoper"}, "did you mean hopper"),
+        ({"source": 3}, "malformed domain id"),
+        ({"target": None}, "malformed domain id"),
+        ({"target": "hopper"}, "unlike robots need a bridge"),
+        ({"target": PAIR[0]}, "are the same"),
+        ({"target": "inverted_pendulum:gravity=1"}, "changes nothing"),
+        ({"method": "dark"}, "unknown method 'dark': did you mean darc"),
+        ({"method": 3}, "unknown method"),
+        ({"controls": ("orakle",)}, "did you mean oracle"),
+        ({"learner": "pppo"}, "unknown learner 'pppo': did you mean ppo"),
+        ({"learner": 3}, "unknown learner"),
+        ({"learner": "sac", "source_steps": 10}, "less than one round"),
+        ({"learner": "ppo", "target_steps": 10, "controls": ("target_only",)}, "less than one round"),
+        ({"learner": "sac", "target_steps": 3, "settings": {"loop.target_robots": 4}}, "less than one round"),
+        ({"settings": {"loop.pretrain": 1}}, "source"),
+        ({"learner": "ppo", "method": "target_only", "settings": {"loop.target_robots": 3}}, "minibatches"),
+    ],
+    ids=str,
+)
+def test_a_wrong_request_says_why(request_, why):
+    with pytest.raises(tr.RequestError) as caught:
+        ask(**request_)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():
+    mine = tr.learner("sac", hidden=(8,))
+    assert ask(learner=mine).learner is mine
+    assert ask(learner="sac").learner == SAC()
+    assert ask().learner == presets.make_learner(None, PAIR[0])
+    with pytest.raises(tr.RequestError, match="unknown setting of learner 'sac' 'hiden': did you mean hidden"):
+        tr.learner("sac", hiden=(8,))
+    with pytest.raises(tr.RequestError, match="unknown gap 'clasifier': did you mean classifier"):
+        tr.gap("clasifier")
+
+
+def test_a_control_that_is_the_method_or_comes_twice_runs_once():
+    config = ask(controls=("zero_shot", "darc", "zero_shot"))
+    assert [row.name for row in config.controls] == ["zero_shot"]
+
+
+# -- presets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("robot", presets.PRESETS)
+def test_presets_suit_robots_of_the_table_and_say_how_they_were_found(robot):
+    row = presets.PRESETS[robot]
+    assert robot in ROBOTS
+    assert row.found
+    assert isinstance(row.learner, tuple(presets.LEARNERS.values()))
+    shifted = f"{robot}:gravity=0.5"
+    assert presets.preset(shifted) is row
+    assert presets.make_learner(None, shifted) is row.learner
+    config = ask(source=robot, target=shifted)
+    assert config.source_steps == row.source_steps
+    assert config.learner is row.learner
+
+
+def test_the_preset_of_a_robot_is_for_its_own_learner():
+    name = next(iter(presets.PRESETS))
+    own = presets.PRESETS[name].learner.name
+    other = {"ppo": "sac", "sac": "ppo"}[own]
+    assert presets.make_learner(own, name) is presets.PRESETS[name].learner
+    assert presets.make_learner(other, name) == presets.LEARNERS[other]()
+
+
+@pytest.mark.parametrize("learner", [PPO(hidden=(8, 4), clip=0.3), SAC(hidden=(8,), n_step=3)])
+def test_a_learner_is_restored_from_what_a_run_wrote_down(learner):
+    config = ask(learner=learner, source_steps=200_000)
+    stored = json.loads(json.dumps(config.as_json(config.method)))["learner"]
+    assert presets.restore_learner(stored) == learner
+
+
+# -- config files --------------------------------------------------------------------------------------------------
+
+
+def written(tmp_path: Path, text: str, name: str = "run.yaml") -> Path:
+    (tmp_path / name).write_text(text)
+    return tmp_path / name
+
+
+def test_yaml_and_json_say_the_same(tmp_path):
+    request = {
+        "source": PAIR[0],
+        "target": PAIR[1],
+        "method": "darc",
+        "controls": ["zero_shot"],
+        "learner": {"name": "sac", "hidden": [8, 8], "learning_rate": 1e-3},
+        "loop": {"threads": 1},
+        "gap": {"noise": 0.2},
+        "target_steps": 500,
+        "settings": {"use.strength": 0.5},
+    }
+    files = [written(tmp_path, yaml.safe_dump(request)), written(tmp_path, json.dumps(request), "run.json")]
+    one, two = (read_config(path) for path in files)
+    assert one == two
+    config = ask(**one)
+    assert config.learner == SAC(hidden=(8, 8), learning_rate=1e-3)
+    assert (config.method.gap.noise, config.method.use.strength, config.loop.threads) == (0.2, 0.5, 1)
+    assert (config.target_steps, [row.name for row in config.controls]) == (500, ["zero_shot"])
+
+
+def test_the_learner_may_be_a_mere_name(tmp_path):
+    assert read_config(written(tmp_path, "learner: sac"))["learner"] == "sac"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("learner", [SAC(hidden=(8,)), PPO(hidden=(8, 4), clip=0.3)], ids=lambda x: x.name)
+def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
+    gap = {"use.strength": 0.25, "gap.hidden": (4, 4), "gate.scale": False} if METHODS[method].gap else {}
+    first = ask(
+        method, learner=learner, source_steps=30_000, target_steps=3000, seeds=2, seed=7, controls=("zero_shot",),
+        settings={"loop.aligned": 0.5, "loop.converged": 3, **gap},
+    )  # fmt: skip
+    path = written(tmp_path, json.dumps(first.as_json(first.method)), "config.json")
+    again = ask(**read_config(path))
+    assert again.as_json(again.method) == first.as_json(first.method)
+    assert (again.method, again.learner, again.loop) == (first.method, first.learner, first.loop)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("metod: darc", "unknown key 'metod': did you mean method"),
+        ("- darc", "must hold a mapping"),
+        ("", "must hold a mapping"),
+        ("method: [", "does not parse"),
+        ("loop: 3", "'loop' must be a mapping"),
+        ("loop:", "'loop' must be a mapping"),
+        ("settings: 3", "'settings' must be a mapping"),
+        ("settings:", "'settings' must be a mapping"),
+        ("1: 2", "unknown key '1'"),
+        ("controls: 3", "controls"),
+        ("controls: [3]", "unknown method"),
+        ("source: 3", "malformed domain id"),
+        ("source_steps: 1.5", "whole number"),
+        ("seeds: many", "whole number"),
+        ("source_run: 3", "source_run"),
+        ("learner: {name: 3}", "unknown learner"),
+        ("loop: {3: 4}", "unknown setting 'loop.3'"),
+    ],
+)
+def test_a_wrong_config_says_why(tmp_path, text, why):
+    with pytest.raises(tr.RequestError) as caught:
+        ask(**read_config(written(tmp_path, text)))
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_not_there(tmp_path):
+    with pytest.raises(tr.RequestError, match="cannot read --config .*no.yaml: No such file"):
+        read_config(tmp_path / "no.yaml")
+    with pytest.raises(tr.RequestError, match="cannot read --config .*: Is a directory"):
+        read_config(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(tr.RequestError, match="binary.yaml"):
+        read_config(tmp_path / "binary.yaml")
+
+
+def test_spaces_are_recorded():
+    stored = ask().as_json(METHODS["darc"])["spaces"]
+    spaces = domain(PAIR[0]).spaces
+    assert stored == {"obs": 4, "action": 1, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
