@@ -1,4 +1,4 @@
-"""The command line: what is wrong costs one clear line and leaves nothing, what is right leaves a whole run directory."""
+"""The command line: a wrong request costs one clear line and leaves nothing, a right one leaves a whole run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALL = [
 
 @pytest.fixture(scope="module", autouse=True)
 def hurry():
-    """The compiler is told not to try hard, and a domain made once is the same again: what was compiled serves twice."""
+    """The compiler is told not to try hard, and a domain is made once, so that what was compiled serves twice."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:

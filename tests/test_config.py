@@ -18,7 +18,7 @@ from transreward.domains.domain import domain
 from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
-from transreward.methods import METHODS
+from transreward.methods import METHODS, Gate, Use
 
 PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 
@@ -139,7 +139,7 @@ def test_a_setting_that_would_change_nothing_is_refused(method, path):
 
 
 def test_settings_of_the_other_learner_are_refused():
-    with pytest.raises(tr.RequestError, match="unknown setting 'learner.polyak'"):
+    with pytest.raises(tr.RequestError, match=r"unknown setting 'learner\.polyak'"):
         ask(learner="ppo", settings={"learner.polyak": "0.01"})
 
 
@@ -151,7 +151,7 @@ def test_settings_reach_the_run_and_leave_the_table_alone():
     assert config.method.gap.hidden == (8,)
     assert config.method.gate.centre is False
     assert config.loop.threads == 1
-    assert (METHODS["darc"].use.strength, METHODS["darc"].gate.centre) == (1.0, True)
+    assert (METHODS["darc"].use, METHODS["darc"].gate) == (Use(), Gate())
     assert tr.method("darc") is METHODS["darc"]
 
 
@@ -192,6 +192,7 @@ def test_numpy_counts_are_counts():
         ({"learner": "pppo"}, "unknown learner 'pppo': did you mean ppo"),
         ({"learner": 3}, "unknown learner"),
         ({"learner": "sac", "source_steps": 10}, "less than one round"),
+        ({"learner": "sac", "method": "oracle", "source_steps": 10}, "less than one round"),
         ({"learner": "ppo", "target_steps": 10, "controls": ("target_only",)}, "less than one round"),
         ({"learner": "sac", "target_steps": 3, "settings": {"loop.target_robots": 4}}, "less than one round"),
         ({"settings": {"loop.pretrain": 1}}, "source"),
@@ -331,12 +332,12 @@ def test_a_wrong_config_says_why(tmp_path, text, why):
 
 
 def test_a_config_that_is_not_there(tmp_path):
-    with pytest.raises(tr.RequestError, match="cannot read --config .*no.yaml: No such file"):
+    with pytest.raises(tr.RequestError, match=r"cannot read --config .*no\.yaml: No such file"):
         read_config(tmp_path / "no.yaml")
-    with pytest.raises(tr.RequestError, match="cannot read --config .*: Is a directory"):
+    with pytest.raises(tr.RequestError, match=r"cannot read --config .*: Is a directory"):
         read_config(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(tr.RequestError, match="binary.yaml"):
+    with pytest.raises(tr.RequestError, match=r"binary\.yaml: it is not text"):
         read_config(tmp_path / "binary.yaml")
 
 

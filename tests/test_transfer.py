@@ -67,6 +67,12 @@ def move(kind, method="darc", /, *, settings=(), **request):
     return tr.transfer(SOURCE, TARGET, method, settings={**SETTINGS, **gap, **dict(settings)}, **request)
 
 
+def small_darc():
+    """The row that `move` makes of darc."""
+    row = METHODS["darc"]
+    return replace(row, gap=replace(row.gap, hidden=(4,), batch=16), gate=replace(row.gate, ramp=10))
+
+
 def watch_training(monkeypatch, domain, what):
     """Wrap `step` of every simulation of the domain that is not for an evaluation or a measurement."""
     simulate = domain.simulate
@@ -178,10 +184,8 @@ def test_the_same_seed_gives_the_same_bits_at_two_threads(run, tmp_path):
 
 def test_nothing_is_compiled_twice(run):
     """The method's own programs: one trace each, over several rounds. The plain ones: at most one a phase."""
-    learner, result, *_ = run
-    row = METHODS["darc"]
-    parts = {"gap": replace(row.gap, hidden=(4,), batch=16), "gate": replace(row.gate, ramp=10)}
-    traces = programs(LEARNERS[learner], replace(row, **parts).compensation(), SOURCE.spaces).traces
+    learner, *_ = run
+    traces = programs(LEARNERS[learner], small_darc().compensation(), SOURCE.spaces).traces
     assert traces == {"explore": 2, "compensate": 1, "improve": 1}  # it explores with 4 robots and with 1
     plain = programs(LEARNERS[learner], tr.method("zero_shot").compensation(), SOURCE.spaces).traces
     assert plain["improve"] <= 5  # source, its second part, fine_tune, target_only, oracle
@@ -252,6 +256,19 @@ def test_a_source_run_that_does_not_fit_is_refused(run, tmp_path, request_, why)
     with pytest.raises(tr.RequestError, match=why):
         move(learner, **{"source_run": directory, **request_}, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_goes_on_in_the_source_can_be_a_control(run, tmp_path, monkeypatch):
+    """Its agent stops early, and the method's own is trained on from there, in whatever order they are asked for."""
+    learner, first, *_ = run
+    monkeypatch.setitem(METHODS, "darc", small_darc())
+    pace = {"loop.gap_updates": GAP["loop.gap_updates"]}
+    found = move(learner, "fine_tune", controls=("darc",), settings=pace, out=tmp_path / "run")
+    for mine, theirs in ((found, first.controls["fine_tune"]), (found.controls["darc"], first)):
+        assert mine.steps == theirs.steps
+        assert same((mine.agents, mine.returns), (theirs.agents, theirs.returns))
+    with pytest.raises(tr.RequestError, match="nothing is left for 'darc' to train on: raise --source-steps"):
+        move(learner, "fine_tune", controls=("darc",), source_run=tmp_path / "run", settings={"loop.aligned": 0.0})
 
 
 def test_a_source_run_of_another_robot_is_refused(run):
@@ -445,8 +462,7 @@ def test_gymnasium_environments_and_factories_work_alike(lab, tmp_path):
 # -- learning ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("learner", "steps"), [("ppo", 60_000), ("sac", 15_000)])
+@pytest.mark.parametrize(("learner", "steps"), [("ppo", 60_000), pytest.param("sac", 15_000, marks=pytest.mark.slow)])
 def test_it_learns_to_balance(learner, steps):
     """Half of the best return, 1000, is far beyond what an untrained policy reaches (about 10)."""
     settings = {"loop.final_episodes": 5, "loop.eval_episodes": 2}

@@ -77,12 +77,20 @@ class Config:
         """Steps per seed that train the agent of a method that goes on in the source."""
         return round(self.source_steps * self.loop.pretrain)
 
+    @property
+    def least_steps(self) -> Pair[int]:
+        """Steps per seed below which a budget pays for nothing: a rollout, or a step of every robot."""
+        if self.learner.on_policy:
+            return Pair(self.learner.round_steps(False), self.learner.round_steps(True))
+        return Pair(self.learner.robots, self.loop.target_robots)
+
     def require_rounds(self) -> None:
         """Raise RequestError where a budget is smaller than one round of what has to be paid from it."""
         learner, rows = self.learner, (self.method, *self.controls)
         least = Pair(learner.round_steps(False), learner.round_steps(True)) if learner.on_policy else None
+        oracle = any(row.start == "oracle" for row in rows)
         least = least or Pair(learner.robots, self.loop.target_robots)
-        paid = [("source", self.source_steps, least.source)] if self.needs_source_agent else []
+        paid = [("source", self.source_steps, least.source)] if self.needs_source_agent or oracle else []
         if any(row.uses_source for row in rows):
             paid += [("source", min(self.pretrain_steps, self.source_steps - self.pretrain_steps), least.source)]
         if any(row.target_share == 1 for row in rows):
@@ -95,20 +103,24 @@ class Config:
                 )
         elif any(row.gap is not None for row in rows):
             paid += [("target", self.target_steps, self.loop.target_robots)]
-        for domain, steps, needed in paid:
+        widths = {"source": "learner.robots", "target": "loop.target_robots"}
+        if learner.on_policy:
+            widths["target"] = "learner.target_rollout"
+        for side, steps, needed in paid:
             if steps < needed:
                 raise RequestError(
-                    f"{steps} {domain} steps are less than one round of '{learner.name}', {needed}: raise "
-                    f"--{domain}-steps, or lower {'learner.target_rollout' if domain == 'target' else 'learner.robots'}"
+                    f"{steps} {side} steps are less than one round of '{learner.name}', {needed}: raise "
+                    f"--{side}-steps, or lower {widths[side]}"
                 )
 
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
-        if self.method.uses_source and taken >= self.source_steps:
-            raise RequestError(
-                f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left for "
-                f"'{self.method.name}' to train on: raise --source-steps (it counts both)"
-            )
+        for row in (self.method, *self.controls):
+            if row.uses_source and taken >= self.source_steps:
+                raise RequestError(
+                    f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left "
+                    f"for '{row.name}' to train on: raise --source-steps (it counts both)"
+                )
 
     def as_json(self, row: Method) -> dict[str, Any]:
         """config.json of one method of the run: everything needed to repeat it."""
@@ -263,11 +275,12 @@ def _learner(learner: Any, source: Domain, source_run: str | Path | None) -> Any
 
 def _count(what: str, value: Any, default: int, least: int = 1) -> int:
     value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+    whole = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+    if whole is None or whole < least:
         raise RequestError(f"{what} must be a whole number of at least {least}, not {value!r}")
-    if value > MOST:
-        raise RequestError(f"{what} must be at most {MOST:,}, not {value:,}")
-    return int(value)
+    if whole > MOST:
+        raise RequestError(f"{what} must be at most {MOST:,}, not {whole:,}")
+    return whole
 
 
 def _value(path: str, value: Any, kind: Any) -> Any:

@@ -70,7 +70,7 @@ class View:
         self.console.print(closing_table(self.title, result))
         if "oracle" in (result.method, *result.controls):
             self.console.print(Text(LOUD, style="bold red"))
-        self.console.print(f"{result.wall_seconds:.0f} s, saved in {out}")
+        self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}")
 
     def _say(self, text: Text) -> None:
         (self.live.console if self.live else self.console).print(text, soft_wrap=True)

@@ -15,7 +15,7 @@ from transreward.types import make, nearest
 class Use:
     """What is done with the gap, and how strongly."""
 
-    strength: float = 1.0  # lambda; after scaling, in units of the reward's own spread
+    strength: float = 2.0  # lambda; after scaling, in units of the reward's own spread
 
 
 @dataclass(frozen=True)

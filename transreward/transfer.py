@@ -134,17 +134,20 @@ def transfer(
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run,
     )  # fmt: skip
     directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
-    agent = None
+    began, agent = time.perf_counter(), None
     if source_run is not None and config.needs_source_agent:
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
         config.require_steps_left(agent.steps)
     if directory is not None:
         store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
     results = {}
-    for row in (config.method, *config.controls):  # the method first: the controls' agent is trained on from its own
+    # those that go on in the source first: the agent of the others is trained on from theirs
+    for row in sorted((config.method, *config.controls), key=lambda row: not row.uses_source):
         agent = source_agent(config, row, agent, directory, watch)
         place = directory if directory is None or row is config.method else directory / "controls" / row.name
         results[row.name] = run_method(config, row, agent, place, watch)
+        if row is config.method:  # with the source agent's training, if there was one
+            results[row.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
     result.controls = results
     if directory is not None:
@@ -163,12 +166,11 @@ def source_agent(
     if method.start != "source":
         return agent
     wanted = config.pretrain_steps if method.uses_source else config.source_steps
-    if agent is not None and (agent.steps >= wanted or method.uses_source):
+    left = wanted - (agent.steps if agent else 0)
+    if agent is not None and (left < config.least_steps.source or method.uses_source):
         return agent
     own = method is config.method
-    phase = Phase(
-        "source", Pair(wanted - (agent.steps if agent else 0), 0), 0.0, agent is None, config.loop.source_evaluations
-    )
+    phase = Phase("source", Pair(left, 0), 0.0, agent is None, config.loop.source_evaluations)
     run = initialise(config, PLAIN, phase, config.domains, agent, None, directory if own else None, watch)
     loop(run)
     seeds, name = config.seed_list, config.domains.source.name

@@ -84,7 +84,7 @@ def test_terms_add_up_to_the_return(hopping):
 
 def test_successors_are_true(hopping):
     """Within an episode the next observation is the successor; where it ended, the successor is not a reset."""
-    place, found = hopping
+    _, found = hopping
     steps, _ = first_episodes(found)
     for seed, episode in np.ndindex(found.lengths.shape):
         last = found.lengths[seed, episode] - 1

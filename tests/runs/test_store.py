@@ -1,4 +1,4 @@
-"""Run directories: what is written is read back to the bit, half files never stand in a place, nothing is overwritten."""
+"""Run directories: what is written is read back to the bit, no half files, nothing is overwritten."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class SAC:
             if not getattr(self, field) > 0:
                 raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
         if not self.hidden or min(self.hidden) < 1:
-            raise RequestError(f"learner.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
+            raise RequestError(f"learner.hidden must name the layers' widths, at least one, not {self.hidden}")
         if not 0 <= self.discount < 1:
             raise RequestError(f"learner.discount must be in [0, 1), not {self.discount}")
 
