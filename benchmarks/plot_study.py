@@ -1,4 +1,4 @@
-"""The picture of a pair of the study: raw target return against target steps, every method with its 95% interval.
+"""The picture of a pair of the study: raw target return against target steps, each method's mean and its seeds.
 
 python benchmarks/plot_study.py halfcheetah-hip docs/images/halfcheetah-broken-hip.png
 """
@@ -12,8 +12,6 @@ import matplotlib
 import numpy as np
 import record
 from study import PAIRS, RESULTS, TARGET_STEPS
-
-from transreward.evaluation.statistics import interval
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -40,23 +38,25 @@ def main(name: str, out: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4.4), dpi=160)
     ends = []
     for method, colour in COLOURS.items():
-        x, mean, low, high = series(name, method)
+        x, returns = series(name, method)
         if not len(x):
             continue
+        mean = returns.mean(axis=1)
         style = {"darc": "o-", "zero_shot": "--", "oracle": ":"}.get(method, "-")
         width, order = (2.2, 3) if method == "darc" else (1.6, 2)
         axes.plot(x, mean, style, color=colour, lw=width, zorder=order)
-        axes.fill_between(x, low, high, color=colour, alpha=0.10 if method in ("zero_shot", "oracle") else 0.16, lw=0)
+        if method not in ("zero_shot", "oracle"):  # level lines: their seeds stand in the table
+            axes.plot(x, returns, "o" if method == "darc" else "-", color=colour, lw=0.7, ms=3.5, alpha=0.45)
         ends.append((mean[-1], method))
     label(axes, ends)
     axes.set_xscale("log")
     axes.set_xticks(TARGET_STEPS, [f"{n:,}" for n in TARGET_STEPS])
     axes.minorticks_off()
-    axes.set_xlim(TARGET_STEPS[0] * 0.9, TARGET_STEPS[-1] * 1.03)
+    axes.set_xlim(TARGET_STEPS[0] * 0.8, TARGET_STEPS[-1] * 1.03)
     axes.set_xlabel("steps taken on the target robot, per seed")
     axes.set_ylabel("raw return in the target")
     pair = PAIRS[name]
-    axes.set_title(f"{pair.source} → {pair.target}: mean of 3 seeds, 95% intervals", loc="left", fontsize=10)
+    axes.set_title(f"{pair.source} → {pair.target}: mean (thick) of three seeds (thin)", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
     figure.tight_layout()
@@ -64,8 +64,8 @@ def main(name: str, out: Path) -> None:
     figure.savefig(out)
 
 
-def series(name: str, method: str) -> tuple[np.ndarray, ...]:
-    """Target steps, mean, low and high; a level line for methods whose return does not depend on them."""
+def series(name: str, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Target steps [points] and raw returns [points, seeds]; level where a method's return does not depend on them."""
     if method == "darc":
         found = [(n, record.read(RESULTS / name / f"darc-{n}.json")) for n in TARGET_STEPS]
         points = [(n, cell["result"]["target_return"]["per_seed"]) for n, cell in found if cell]
@@ -76,23 +76,19 @@ def series(name: str, method: str) -> tuple[np.ndarray, ...]:
             points = [(n, cell["result"]["target_return"]["per_seed"]) for n in (TARGET_STEPS[0], TARGET_STEPS[-1])]
         elif cell is not None:
             points = [(p["target_steps"], p["target_return"]) for p in cell["curve"]]
-    bounds = [interval(np.asarray(r)) or [np.nan, np.nan] for _, r in points]
-    return (
-        np.array([n for n, _ in points]),
-        np.array([np.mean(r) for _, r in points]),
-        np.array([b[0] for b in bounds]),
-        np.array([b[1] for b in bounds]),
-    )
+    return np.array([n for n, _ in points]), np.array([r for _, r in points])
 
 
 def label(axes: plt.Axes, ends: list[tuple[float, str]]) -> None:
     """Names at the lines' ends, moved apart where they would cover one another."""
     low, high = axes.get_ylim()
-    gap, last = 0.07 * (high - low), -np.inf
+    line, last = 0.055 * (high - low), -np.inf
     for y, method in sorted(ends):
-        last = max(y, last + gap * (2 if method == "oracle" else 1))
+        tall = 2 if method == "oracle" else 1  # lines of text
+        last = max(y, last + line * (tall + 1) / 2)
         place = {"xy": (1.01, last), "xycoords": ("axes fraction", "data"), "va": "center"}
         axes.annotate(LABELS[method], color=COLOURS[method], **place)
+        last += line * (tall - 1) / 2
 
 
 if __name__ == "__main__":

@@ -77,6 +77,24 @@ def test_next_obs_is_the_true_successor_at_ends():
     assert ends
 
 
+@pytest.mark.parametrize("id", ["hopper", "ant"])
+def test_a_transition_is_not_changed_by_what_follows(id):
+    """Steps, resets and being put elsewhere; the measurement of a shift keeps transitions across all of these."""
+    place = domain(id)
+    simulation, rng = place.simulate(2, seed=0, threads=1), np.random.default_rng(0)
+    start = simulation.qpos, simulation.qvel
+    kept = []
+    for i in range(60):
+        step = simulation.step(rng.uniform(-1, 1, (2, place.spaces.action)))
+        kept.append((step, [x.copy() for x in step]))
+        if i % 20 == 10:
+            simulation.set_physics(*start)
+        elif i % 20 == 15:
+            simulation.set_state(simulation.get_state())
+    for step, copies in kept:
+        assert all(np.array_equal(x, y) for x, y in zip(step, copies, strict=True))
+
+
 def test_set_physics_needs_no_hidden_state():
     source = domain("ant")
     walk, a, b = (source.simulate(3, seed=seed, threads=1) for seed in (0, 1, 2))

@@ -132,6 +132,7 @@ class MujocoSimulation:
         its way, nothing remembered from before. Random streams go on."""
         self._batch.reset(stage=int(mujoco.mjtStage.mjSTAGE_NONE))
         self._rows.qpos[:], self._rows.qvel[:] = qpos, qvel
+        self.obs = self.obs.copy()  # the latest transition keeps its own
         self._settle(np.arange(len(self.clock)))
 
     def get_state(self) -> dict[str, np.ndarray]:
