@@ -20,6 +20,7 @@ from transreward.transfer import Progress
 LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
 )
+WIDE = 125  # columns that the whole closing table needs
 PHASES = {"source": "training the source agent", "transfer": "transfer", "oracle": "oracle"}
 
 
@@ -67,7 +68,7 @@ class View:
 
     def conclude(self, result: Result, out: str) -> None:
         """The closing table, and what to do next."""
-        self.console.print(closing_table(self.title, result))
+        self.console.print(closing_table(self.title, result, self.console.width))
         if "oracle" in (result.method, *result.controls):
             self.console.print(Text(LOUD, style="bold red"))
         self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}")
@@ -114,28 +115,33 @@ class View:
         return Group(bars, table)
 
 
-def closing_table(title: str, result: Result) -> Table:
-    """Every method of a run: raw target return with its interval, and what it cost."""
+def closing_table(title: str, result: Result, width: int = 160) -> Table:
+    """Every method of a run: raw target return with its interval, and what it cost; fewer columns where it is narrow."""
     first = summary(result.target_return)
-    table = Table(
-        title=f"{title}: raw return, {len(first['per_seed'])} seeds x {first['episodes']} episodes",
-        title_justify="left",
-    )
-    for column, side in (
-        ("method", "left"), ("target return", "right"), ("95% interval", "right"), ("per seed", "right"),
-        ("source return", "right"), ("target steps", "right"), ("source steps", "right"), ("stopped", "left"),
-    ):  # fmt: skip
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for name, one in [*result.controls.items(), (result.method, result)]:
-        s = summary(one.target_return)
-        bounds = "-" if s["ci95"] is None else f"{s['ci95'][0]:,.0f} to {s['ci95'][1]:,.0f}"
-        cells = (
-            name, f"{s['mean']:,.0f}", bounds, " ".join(f"{r:,.0f}" for r in s["per_seed"]),
-            f"{one.source_return.mean():,.0f}", f"{one.steps.target:,}", f"{one.steps.source:,}",
-            one.stopped if sum(one.steps) and name != "zero_shot" else "-",
-        )  # fmt: skip
-        table.add_row(*cells, style="bold" if one is result else None)
+    seeds = f"{len(first['per_seed'])} seed{'s' if len(first['per_seed']) > 1 else ''}"
+    table = Table(title=f"{title}\nraw return, {seeds} x {first['episodes']} episodes", title_justify="left")
+    rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
+    columns = [c for c in rows[0] if width >= WIDE or c not in ("per seed", "source return", "stopped")]
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("method", "stopped") else "right")
+    for row in rows:
+        table.add_row(*(row[c] for c in columns), style="bold" if row is rows[-1] else None)
     return table
+
+
+def _cells(name: str, one: Result) -> dict[str, str]:
+    """A row of the closing table."""
+    s = summary(one.target_return)
+    return {
+        "method": name,
+        "target return": f"{s['mean']:,.0f}",
+        "95% interval": "-" if s["ci95"] is None else f"{s['ci95'][0]:,.0f} to {s['ci95'][1]:,.0f}",
+        "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]),
+        "source return": f"{one.source_return.mean():,.0f}",
+        "target steps": f"{one.steps.target:,}",
+        "source steps": f"{one.steps.source:,}",
+        "stopped": "-" if name == "zero_shot" else one.stopped,
+    }
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:

@@ -93,9 +93,9 @@ class Programs:
                 sample_key, update_key = jax.random.split(key)
                 return self.compensation.update(state, draw(sample_key, "train"), update_key)
 
-            *train, last = jax.random.split(key, updates + 1)
-            state, metrics = jax.lax.scan(step, state, jnp.stack(train))
-            held_out = self.compensation.evaluate(state, draw(last, "held_out"))
+            keys = jax.random.split(key, updates + 1)
+            state, metrics = jax.lax.scan(step, state, keys[:-1])
+            held_out = self.compensation.evaluate(state, draw(keys[-1], "held_out"))
             return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
 
         return jax.vmap(one, in_axes=(0, REPLAY_AXES, 0))(state, replays, keys)
