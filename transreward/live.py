@@ -116,7 +116,7 @@ class View:
 
 
 def closing_table(title: str, result: Result, width: int = 160) -> Table:
-    """Every method of a run: raw target return with its interval, and what it cost; fewer columns where it is narrow."""
+    """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
     first = summary(result.target_return)
     seeds = f"{len(first['per_seed'])} seed{'s' if len(first['per_seed']) > 1 else ''}"
     table = Table(title=f"{title}\nraw return, {seeds} x {first['episodes']} episodes", title_justify="left")
