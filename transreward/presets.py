@@ -26,11 +26,17 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "halfcheetah": Preset(
         PPO(robots=64, rollout_steps=128, minibatches=32, learning_rate=5e-4, initial_log_std=-0.7),
-        600_000,
-        "prototype",
+        1_000_000,
+        "nine settings of PPO, two seeds, 600k steps: 5,300 to 6,000 with a small initial spread of the actions, under "
+        "1,500 with PPO's usual one; SAC with 64 robots had 3,300 after the same time",
     ),
-    "hopper": Preset(PPO(), 500_000, "prototype"),
-    "walker2d": Preset(PPO(), 600_000, "prototype"),
+    "hopper": Preset(
+        PPO(),
+        600_000,
+        "PPO's defaults, two pairs of seeds: 3,000 at 320k steps, 3,500 at 1M; a small initial spread of the actions "
+        "stayed under 1,100",
+    ),
+    "walker2d": Preset(PPO(), 800_000, "PPO's defaults, two seeds: 3,200 at 400k steps; no other setting was tried"),
 }
 
 
