@@ -23,14 +23,12 @@ class Robots:
         self.steps = 0  # taken so far by each seed's robots together
         self.episode_return = np.zeros((len(seeds), robots))
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished episodes, in order
-        self.terms = dict.fromkeys(domain.reward_terms, 0.0)  # mean per step of each reward term, of the latest call
         self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
 
     def collect(self, act: Act | None, agents: Any, keys: Key, steps: int) -> np.ndarray:
         """`steps` control steps of every robot, packed [seeds, steps, robots, features]; without `act` at random."""
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
         rows = np.empty((shape[0], steps, shape[1], features(spaces)), np.float32)
-        totals = dict.fromkeys(self.domain.reward_terms, 0.0)
         for i in range(steps):
             if act is None:
                 size = (shape[1], spaces.action)
@@ -39,10 +37,7 @@ class Robots:
                 obs = self.simulation.obs.astype(np.float32).reshape(*shape, -1)
                 action = np.asarray(act(agents, obs, keys, i))
             self._step(action, rows[:, i])
-            for term, value in self.simulation.terms.items():
-                totals[term] += float(value.mean())
         self.steps += steps * self.robots
-        self.terms = {term: total / max(steps, 1) for term, total in totals.items()}
         return rows
 
     def _step(self, action: np.ndarray, out: np.ndarray) -> None:
@@ -60,7 +55,7 @@ class Robots:
         reward, terminated, truncated = (x.reshape(shape) for x in (t.reward, t.terminated, t.truncated))
         out[..., -3], out[..., -2], out[..., -1] = reward, terminated, truncated
         self.episode_return += reward
-        for seed, robot in np.argwhere(np.logical_or(terminated, truncated)):
+        for seed, robot in np.argwhere(np.logical_or(terminated, truncated)):  # a few, seldom
             self.returns[seed].append(float(self.episode_return[seed, robot]))
             self.episode_return[seed, robot] = 0.0
 
