@@ -33,7 +33,7 @@ def orthogonal(key: Key, rows: int, columns: int) -> Array:
     """A random matrix with orthonormal rows or columns, whichever are fewer: the polar factor of a normal one.
 
     By Newton and Schulz's iteration, X <- (3 X - X X' X) / 2, which is matrix products alone: a QR decomposition takes
-    seconds to compile, and under vmap was seen to hang on two cores.
+    seconds to compile on a CPU.
     """
     x = jax.random.normal(key, (max(rows, columns), min(rows, columns)))
     x = x / jnp.linalg.norm(x)  # singular values in (0, 1]; each step lifts the small ones by half
