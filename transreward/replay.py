@@ -104,7 +104,7 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Array:
 def in_order(replay: Replay) -> Array:
     """The stored control steps, oldest first, [seeds, size, robots, features]."""
     capacity, size = replay.data.shape[1], int(replay.size)
-    first = (int(replay.position) - size) % max(capacity, 1)
+    first = (int(replay.position) - size) % capacity
     return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
 
 
