@@ -235,7 +235,7 @@ def sac_update_rate(seconds: float) -> Callable[[], float]:
     compiled = programs(learner, PLAIN.compensation(), domain.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray([0]))
     agents, compensation = compiled.init(keys)
-    rows = Robots(domain, [0], 1).collect(None, agents, keys, stored)
+    rows = Robots(domain, [0], 1).collect(None, agents, None, stored)
     data = Pair(rp.add(rp.empty(domain.spaces, 1, stored, 1), rows), None)
     agents = compiled.see(agents, rows[..., : domain.spaces.obs])
 

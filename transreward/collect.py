@@ -9,9 +9,10 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 from transreward.replay import features
-from transreward.types import Array, BrokenRun, Key
+from transreward.types import Array, BrokenRun
 
-Act = Callable[[Any, Array, Key | None, int], Array]  # (agents, obs [seeds, robots, obs], keys, step) -> [.., action]
+# (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
+Act = Callable[[Any, Array, Array | None], Array]
 
 
 class Robots:
@@ -25,8 +26,11 @@ class Robots:
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished episodes, in order
         self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
 
-    def collect(self, act: Act | None, agents: Any, keys: Key, steps: int) -> np.ndarray:
-        """`steps` control steps of every robot, packed [seeds, steps, robots, features]; without `act` at random."""
+    def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> np.ndarray:
+        """`steps` control steps of every robot, packed [seeds, steps, robots, features].
+
+        `noise` [seeds, steps or more, robots, action]: what the policy's draws are made of. Without `act`, uniform.
+        """
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
         rows = np.empty((shape[0], steps, shape[1], features(spaces)), np.float32)
         for i in range(steps):
@@ -35,7 +39,7 @@ class Robots:
                 action = np.stack([random.uniform(spaces.low, spaces.high, size) for random in self._uniform])
             else:
                 obs = self.simulation.obs.astype(np.float32).reshape(*shape, -1)
-                action = np.asarray(act(agents, obs, keys, i))
+                action = np.asarray(act(agents, obs, None if noise is None else noise[:, i]))
             self._step(action, rows[:, i])
         self.steps += steps * self.robots
         return rows

@@ -54,9 +54,11 @@ def normal_log_prob(x: Array, mean: Array, log_std: Array) -> Array:
     return jnp.sum(-0.5 * ((x - mean) * jnp.exp(-log_std)) ** 2 - log_std - LOG_SQRT_2PI, axis=-1)
 
 
-def tanh_normal(key: Key, mean: Array, log_std: Array) -> tuple[Array, Array]:
-    """A draw of tanh(N(mean, std)), [..., action] in (-1, 1), and its log density [...] (SAC paper, appendix C)."""
-    noise = jax.random.normal(key, mean.shape)
+def tanh_normal(noise: Array, mean: Array, log_std: Array) -> tuple[Array, Array]:
+    """A draw of tanh(N(mean, std)), [..., action] in (-1, 1), and its log density [...] (SAC paper, appendix C).
+
+    `noise` [..., action] is a draw of the standard normal.
+    """
     raw = mean + noise * jnp.exp(log_std)
     log_density = jnp.sum(-0.5 * noise**2 - log_std - LOG_SQRT_2PI, axis=-1)
     # log(1 - tanh(u)^2) in a form that does not lose digits at large |u|

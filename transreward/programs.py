@@ -13,6 +13,9 @@ from transreward import replay as rp
 from transreward.compensations.uses import Compensation
 from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
 
+# A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
 REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
 
 
@@ -29,8 +32,8 @@ class Programs:
         self.learner, self.compensation, self.spaces = learner, compensation, spaces
         self.traces: dict[str, int] = {}
         self.next_keys = jax.jit(jax.vmap(lambda key: tuple(jax.random.split(key))))
-        self._explore = jax.jit(self._explore_)
-        self._mode = jax.jit(self._mode_)
+        self._act = jax.jit(self._act_)
+        self._noise = jax.jit(self._noise_, static_argnums=(1, 2))
         self.see = jax.jit(jax.vmap(learner.see))
         self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"))
         self._compensate = jax.jit(self._compensate_, static_argnames=("updates", "batch"), donate_argnums=0)
@@ -38,16 +41,25 @@ class Programs:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def act(self, agents: Any, obs: Array, keys: Key | None, step: int) -> Array:
-        """[seeds, robots, obs] -> [seeds, robots, action]; `keys` [seeds] and `step` seed the noise, None = mode."""
-        return self._mode(agents, obs) if keys is None else self._explore(agents, obs, keys, np.int32(step))
+    def act(self, agents: Any, obs: Array, noise: Array | None) -> Array:
+        """[seeds, robots, obs] -> [seeds, robots, action]; `noise` [seeds, robots, action] is normal, None = mode."""
+        return self._act(agents, obs, noise)
 
-    def _explore_(self, agents: Any, obs: Array, keys: Key, step: Array) -> Array:
-        self._traced("explore")
-        return jax.vmap(lambda s, o, k: self.learner.act(s, o, jax.random.fold_in(k, step)))(agents, obs, keys)
+    def _act_(self, agents: Any, obs: Array, noise: Array | None) -> Array:
+        if noise is not None:
+            self._traced("explore")
+        return jax.vmap(self.learner.act)(agents, obs, noise)
 
-    def _mode_(self, agents: Any, obs: Array) -> Array:
-        return jax.vmap(lambda s, o: self.learner.act(s, o, None))(agents, obs)
+    def noise(self, keys: Key, steps: int, robots: int) -> np.ndarray:
+        """Standard normal noise of a rollout, [seeds, steps, robots, action]: drawn at once, for a draw at every step
+        would take longer than the policy."""
+        return np.asarray(self._noise(keys, steps, robots))
+
+    def _noise_(self, keys: Key, steps: int, robots: int) -> Array:
+        def at(key: Key, step: Array) -> Array:
+            return jax.random.normal(jax.random.fold_in(key, step), (robots, self.spaces.action))
+
+        return jax.vmap(jax.vmap(at, (None, 0)), (0, None))(keys, jnp.arange(steps))
 
     # -- learning ------------------------------------------------------------------------------------------------
 

@@ -366,7 +366,8 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
             fresh.append(None)
             replays.append(replay)
             continue
-        rows = robots.collect(act, run.agents, keys, steps)
+        noise = None if random else run.programs.noise(keys, per_round, robots.robots)
+        rows = robots.collect(act, run.agents, noise, steps)
         fresh.append(rows)
         replays.append(replay if replay is None else rp.add(replay, rows))
         run.agents = run.programs.see(run.agents, rows[..., : robots.domain.spaces.obs])

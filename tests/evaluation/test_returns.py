@@ -13,9 +13,9 @@ from transreward.types import BrokenRun
 SEEDS, EPISODES = [3, 8], 3
 
 
-def linear(agents, obs, keys, step):
+def linear(agents, obs, noise):
     """A policy without a network: [seeds, robots, obs] -> [seeds, robots, action], each seed with its own gain."""
-    assert keys is None, "an evaluation does not explore"
+    assert noise is None, "an evaluation does not explore"
     assert obs.dtype == np.float32 and obs.shape[:2] == (len(SEEDS), EPISODES)
     return np.tanh(np.asarray(obs) @ agents).astype(np.float32)
 
@@ -104,7 +104,7 @@ def test_episodes_start_alike_at_every_evaluation_and_unlike_training(hopping):
 def test_a_seeds_returns_do_not_depend_on_the_seeds_beside_it(hopping):
     place, found = hopping
 
-    def alone(agents, obs, keys, step):
+    def alone(agents, obs, noise):
         return np.tanh(np.asarray(obs) @ agents).astype(np.float32)
 
     other = evaluate(place, alone, gains("hopper")[1:], SEEDS[1:], EPISODES)
@@ -112,7 +112,7 @@ def test_a_seeds_returns_do_not_depend_on_the_seeds_beside_it(hopping):
 
 
 def test_a_policy_that_breaks_is_named_with_its_seed():
-    def broken(agents, obs, keys, step):
+    def broken(agents, obs, noise):
         action = np.zeros((*obs.shape[:2], 3), np.float32)
         action[1, 2] = np.nan
         return action

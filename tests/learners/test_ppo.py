@@ -38,7 +38,8 @@ def learn(learner, state, data, key):
 
 @partial(jax.jit, static_argnums=0)
 def act(learner, state, obs, key):
-    return learner.act(state, obs, key)
+    noise = None if key is None else jax.random.normal(key, (*obs.shape[:-1], state.centre.shape[0]))
+    return learner.act(state, obs, noise)
 
 
 def seeds_of(learner, n, spaces=SPACES):

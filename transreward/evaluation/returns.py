@@ -32,7 +32,7 @@ def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: 
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
         obs = simulation.obs.astype(np.float32)
-        action = np.asarray(act(agents, obs.reshape(*shape, -1), None, 0)).reshape(rows, -1)
+        action = np.asarray(act(agents, obs.reshape(*shape, -1), None)).reshape(rows, -1)
         try:
             step = simulation.step(action)
         except BrokenRun as error:

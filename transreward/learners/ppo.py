@@ -120,17 +120,18 @@ class PPO:
             jnp.asarray(spaces.half_width),
         )
 
-    def act(self, state: PPOState, obs: Array, key: Key | None) -> Array:
-        """[..., obs] -> [..., action] in the domain's units: the mean inside the box, or with a key a draw.
+    def act(self, state: PPOState, obs: Array, noise: Array | None) -> Array:
+        """[..., obs] -> [..., action] in the domain's units: the mean inside the box, or with standard normal
+        noise [..., action] a draw.
 
         A draw may leave the box. It is what `Transition.action` must hold, so that its density is exact; the simulation
         clips what it does.
         """
         u = _mean(state.networks, state.normaliser(obs))
-        if key is None:
+        if noise is None:
             u = jnp.clip(u, -1.0, 1.0)
         else:
-            u += jnp.exp(state.networks.log_std) * jax.random.normal(key, u.shape)
+            u += jnp.exp(state.networks.log_std) * noise
         return state.centre + state.half_width * u
 
     def value(self, state: PPOState, obs: Array) -> Array:

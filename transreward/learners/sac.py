@@ -115,10 +115,10 @@ class SAC:
         """Take newly collected observations [..., obs] into the normaliser."""
         return state._replace(normaliser=state.normaliser.see(obs))
 
-    def act(self, state: SACState, obs: Array, key: Key | None) -> Array:
-        """[..., obs] -> [..., action] in the domain's units; the mode of the policy without a key."""
+    def act(self, state: SACState, obs: Array, noise: Array | None) -> Array:
+        """[..., obs] -> [..., action] in the domain's units: the mode, or a draw made of standard normal noise."""
         mean, log_std = self._policy(state.actor, state.normaliser(obs))
-        unit = jnp.tanh(mean) if key is None else tanh_normal(key, mean, log_std)[0]
+        unit = jnp.tanh(mean) if noise is None else tanh_normal(noise, mean, log_std)[0]
         return state.centre + state.half_width * unit
 
     def value(self, state: SACState, obs: Array) -> Array:
@@ -221,7 +221,8 @@ class SAC:
         optimiser = self._optimiser()
         actor_opt, critic_opt, alpha_opt = state.optimisers
 
-        next_action, next_log_prob = tanh_normal(next_key, *self._policy(state.actor, batch.next_obs))
+        noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
+        next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
         next_q = self._q(state.slow_critics, batch.next_obs, next_action).min(axis=0) - alpha * next_log_prob
         goal = batch.target_reward + batch.discount * next_q
 
@@ -234,7 +235,7 @@ class SAC:
         critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
 
         def actor_loss(actor: Layers) -> tuple[Array, Array]:
-            action, log_prob = tanh_normal(actor_key, *self._policy(actor, batch.obs))
+            action, log_prob = tanh_normal(noise[1], *self._policy(actor, batch.obs))
             return jnp.mean(alpha * log_prob - self._q(critics, batch.obs, action).min(axis=0)), log_prob.mean()
 
         (actor_value, log_prob), grads = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
