@@ -167,14 +167,18 @@ def beside_peer(bench: Bench, what: str, unit: str, limit: float, own: list[floa
 
 
 def ppo_beside_peer(bench: Bench) -> None:
-    """Whole PPO training at the same settings."""
+    """Whole PPO training at the same settings, with a large minibatch and with the peer's own."""
     from training import PEERS_PPO, rate
 
-    own, *peers = bench.repeat(
-        lambda: rate(ROBOT, PEERS_PPO, 1, bench.seconds), *peer(bench, "--algo", "ppo", "--settings", "ours")
-    )
-    bench.figure("PPO training, the peer's settings", "steps/s", own)
-    beside_peer(bench, "PPO training", "steps/s", 5, own, peers)
+    for batch, settings in ((256, "ours"), (64, "batch64")):
+        learner = replace(PEERS_PPO, minibatches=PEERS_PPO.robots * PEERS_PPO.rollout_steps // batch)
+        own, *peers = bench.repeat(
+            lambda learner=learner: rate(ROBOT, learner, 1, bench.seconds),
+            *peer(bench, "--algo", "ppo", "--settings", settings),
+        )
+        what = f"PPO training, minibatches of {batch}"
+        bench.figure(what, "steps/s", own)
+        beside_peer(bench, what, "steps/s", 5, own, peers)
 
 
 def sac_updates(bench: Bench) -> None:

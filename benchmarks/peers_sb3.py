@@ -112,6 +112,8 @@ ZOO_SAC: Settings = {"learning_starts": 10_000}  # for both robots: the rest is 
 
 # 'ours': TransReward's PPO, said in SB3's words.
 OURS_PPO: Settings = {"n_envs": 32, "normalize": True, "n_steps": 256, "batch_size": 256}
+# 'batch64': the same with SB3's own minibatch.
+BATCH64_PPO: Settings = OURS_PPO | {"batch_size": 64}
 
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
 ROBOTS = tuple(ZOO_PPO)
@@ -123,6 +125,7 @@ def settings_of(algo: str, name: str, env: str, learning_starts: int | None = No
         ("ppo", "default"): {},
         ("ppo", "zoo"): ZOO_PPO[env],
         ("ppo", "ours"): OURS_PPO,
+        ("ppo", "batch64"): BATCH64_PPO,
         ("sac", "default"): {},
         ("sac", "zoo"): ZOO_SAC,
     }
@@ -331,7 +334,7 @@ def main() -> None:
     speed = commands.add_parser("speed", help="measure speed; the machine must be idle")
     for command in (curve, speed):
         command.add_argument("--algo", choices=("ppo", "sac"), required=True)
-        command.add_argument("--settings", choices=("zoo", "ours", "default"), required=True)
+        command.add_argument("--settings", choices=("zoo", "ours", "batch64", "default"), required=True)
         command.add_argument("--env", choices=ROBOTS, default="HalfCheetah-v5")
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--learning-starts", type=int, help="SAC: random steps before the first update")
