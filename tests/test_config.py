@@ -13,12 +13,12 @@ import yaml
 import transreward as tr
 from transreward import config as config_module
 from transreward import presets
-from transreward.config import Loop, apply_settings, read_config, resolve
+from transreward.config import SECTIONS, Loop, apply_settings, read_config, resolve
 from transreward.domains.domain import domain
 from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
-from transreward.methods import METHODS, Gate, Use
+from transreward.methods import METHODS, Gate, PenaltyUse
 
 PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 
@@ -40,7 +40,7 @@ def ask(method="darc", source=PAIR[0], target=PAIR[1], **request):
 
 def parts(method="darc", learner="sac"):
     row = METHODS[method]
-    return {"learner": presets.LEARNERS[learner](), "loop": Loop(), "gap": row.gap, "use": row.use, "gate": row.gate}
+    return {"learner": presets.LEARNERS[learner](), "loop": Loop(), **{name: getattr(row, name) for name in SECTIONS}}
 
 
 # -- settings ------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_settings_reach_the_run_and_leave_the_table_alone():
     assert config.method.gap.hidden == (8,)
     assert config.method.gate.centre is False
     assert config.loop.threads == 1
-    assert (METHODS["darc"].use, METHODS["darc"].gate) == (Use(), Gate())
+    assert (METHODS["darc"].use, METHODS["darc"].gate) == (PenaltyUse(), Gate())
     assert tr.method("darc") is METHODS["darc"]
 
 
@@ -291,7 +291,13 @@ def test_the_learner_may_be_a_mere_name(tmp_path):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("learner", [SAC(hidden=(8,)), PPO(hidden=(8, 4), clip=0.3)], ids=lambda x: x.name)
 def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
-    gap = {"use.strength": 0.25, "gap.hidden": (4, 4), "gate.scale": False} if METHODS[method].gap else {}
+    row = METHODS[method]
+    own = {"gap": {"gap.hidden": (4, 4)}, "gate": {"gate.scale": False, "use.strength": 0.25}, "feed": {}}
+    gap = {name: value for part, some in own.items() if getattr(row, part) for name, value in some.items()}
+    if row.mixes and learner.on_policy:
+        with pytest.raises(tr.RequestError, match=f"'{method}' trains on .*, which ppo cannot: use --learner sac"):
+            ask(method, learner=learner)
+        return
     first = ask(
         method, learner=learner, source_steps=30_000, target_steps=3000, seeds=2, seed=7, controls=("zero_shot",),
         settings={"loop.aligned": 0.5, "loop.converged": 3, **gap},

@@ -18,12 +18,12 @@ from transreward.domains.domain import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.gaps.classifier import Classifier
-from transreward.methods import GAPS, METHODS, Gate, Use
+from transreward.methods import GAPS, METHODS, USES, Feed, Gate
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-SECTIONS = {"loop": (Loop,), "gap": (Classifier,), "use": (Use,), "gate": (Gate,)}
+SECTIONS = {"loop": (Loop,), "gap": (Classifier,), "use": tuple(USES.values()), "gate": (Gate,), "feed": (Feed,)}
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
 TABLES = (ROBOTS, SHIFTS, METHODS, GAPS, presets.LEARNERS)
 

@@ -11,13 +11,14 @@ from typing import Any, get_args, get_type_hints
 
 from transreward.domains.difference import require_difference, require_fit
 from transreward.domains.domain import Domain, domain
-from transreward.methods import Method, method
+from transreward.methods import Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
 from transreward.types import Pair, RequestError, nearest
 
+SECTIONS = ("feed", "gap", "use", "gate")  # the parts of a method that have settings
 MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
-PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", target_share=0.0)
+PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", feed=Feed(0.0))
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Config:
     seeds: int
     seed: int
     source_run: Path | None = None
+    chosen: frozenset[str] = frozenset()  # the settings that the user named
+
+    def of(self, row: Method) -> Config:
+        """This request with the learner's settings that belong to a method, but for those that the user named."""
+        own = {name: value for name, value in row.learner if f"learner.{name}" not in self.chosen}
+        return replace(self, learner=replace(self.learner, **own)) if own else self
 
     @property
     def seed_list(self) -> list[int]:
@@ -70,7 +77,7 @@ class Config:
     @property
     def needs_source_agent(self) -> bool:
         """Whether any method starts from a source agent."""
-        return any(row.start == "source" for row in (self.method, *self.controls))
+        return any(row.needs_source_agent for row in (self.method, *self.controls))
 
     @property
     def pretrain_steps(self) -> int:
@@ -101,7 +108,7 @@ class Config:
                     f"{learner.minibatches} minibatches do not divide the {least.target // width * width} steps of "
                     f"learner.target_rollout with loop.target_robots={width}: choose numbers that divide it"
                 )
-        elif any(row.gap is not None for row in rows):
+        elif any(row.gap is not None or row.mixes for row in rows):
             paid += [("target", self.target_steps, self.loop.target_robots)]
         widths = {"source": "learner.robots", "target": "loop.target_robots"}
         if learner.on_policy:
@@ -125,7 +132,7 @@ class Config:
     def as_json(self, row: Method) -> dict[str, Any]:
         """config.json of one method of the run: everything needed to repeat it."""
         spaces = self.domains.source.spaces
-        parts = {name: _plain(getattr(row, name)) for name in ("gap", "use", "gate") if getattr(row, name) is not None}
+        parts = {name: _plain(getattr(row, name)) for name in SECTIONS if getattr(row, name) is not None}
         return {
             "schema": store.SCHEMA,
             "versions": store.versions(),
@@ -170,13 +177,15 @@ def resolve(
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
+    if learner is None and source_run is None and any(r.mixes for r in (row, *control_rows)):
+        learner = "sac"  # the preset may be PPO, which cannot
     learner = _learner(learner, pair.source, source_run)
-    sections = {"learner": learner, "loop": Loop(), "gap": row.gap, "use": row.use, "gate": row.gate}
+    sections = {"learner": learner, "loop": Loop(), **{name: getattr(row, name) for name in SECTIONS}}
     sections = apply_settings(sections, settings, row)
     defaults = preset(pair.source.name)
     config = Config(
         domains=pair,
-        method=replace(row, gap=sections["gap"], use=sections["use"], gate=sections["gate"]),
+        method=replace(row, **{name: sections[name] for name in SECTIONS}),
         controls=control_rows,
         learner=sections["learner"],
         loop=sections["loop"],
@@ -185,10 +194,26 @@ def resolve(
         seeds=_count("seeds", seeds, seeds),
         seed=_count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
+        chosen=frozenset(settings),
     )
     config.method.compensation()  # its settings check themselves
+    for r in (config.method, *control_rows):
+        require_learner(r, config.learner)
     config.require_rounds()
     return config
+
+
+def require_learner(row: Method, learner: Any) -> None:
+    """Raise RequestError for a method that the learner cannot serve."""
+    if learner.on_policy and row.mixes:
+        raise RequestError(
+            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "
+            f"use --learner sac"
+        )
+    known = {f.name for f in fields(learner)}
+    for name, _ in row.learner:
+        if name not in known:
+            raise RequestError(f"'{row.name}' needs a learner with '{name}', which {learner.name} has not")
 
 
 def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
@@ -229,7 +254,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(request.get("source_run") or "", str):
         raise RequestError(f"{path}: 'source_run' must be a directory")
     settings: dict[str, Any] = {}
-    for section in ("settings", "learner", "loop", "gap", "use", "gate"):
+    for section in ("settings", "learner", "loop", *SECTIONS):
         value = text.pop(section, {})
         if isinstance(value, str) and section == "learner":
             value = {"name": value}
@@ -241,7 +266,7 @@ def read_config(path: Path) -> dict[str, Any]:
     for ignored in ("schema", "versions", "spaces"):
         text.pop(ignored, None)
     if text:
-        raise nearest(next(iter(text)), [*plain, "learner", "loop", "gap", "use", "gate", "settings"], "key")
+        raise nearest(next(iter(text)), [*plain, "learner", "loop", *SECTIONS, "settings"], "key")
     return {**request, "settings": settings}
 
 

@@ -1,26 +1,20 @@
-"""The table: every method is a row of choices (gap, use, feed, start), not a file of its own."""
+"""The table: every method is a row of choices (gap, use, feed, gate, start), not a file of its own."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from transreward.compensations.uses import Compensation, Gap, Penalty, Unchanged
+from transreward.compensations.uses import Compensation, Filter, Gap, Penalty, Potential, Unchanged, Weight
 from transreward.compensations.wrappers import Centre, Clip, Ramp, Scale, Times
 from transreward.gaps.classifier import Classifier
-from transreward.types import make, nearest
-
-
-@dataclass(frozen=True)
-class Use:
-    """What is done with the gap, and how strongly."""
-
-    strength: float = 2.0  # lambda; after scaling, in units of the reward's own spread
+from transreward.types import RequestError, make, nearest
 
 
 @dataclass(frozen=True)
 class Gate:
-    """When the compensation is trusted: the wrappers, innermost first."""
+    """When a penalty is trusted: the wrappers, innermost first."""
 
     clip: float = 10.0  # the gap's score is held within +-clip, in its own units (nats)
     centre: bool = True  # take off the mean, so that it pays neither for living nor for dying
@@ -29,40 +23,149 @@ class Gate:
     ramp: int = 1_000  # updates of the gap until the compensation counts fully
 
 
+# Uses: what is done with the gap, and how strongly.
+
+
+@dataclass(frozen=True)
+class PenaltyUse:
+    """Added to the source's rewards: a penalty where it is negative, a bonus where it is positive."""
+
+    strength: float = 2.0  # lambda; after scaling, in units of the reward's own spread
+
+    name: ClassVar[str] = "penalty"
+
+    def over(self, gap: Gap, gate: Gate) -> Compensation:
+        """The compensation."""
+        chain: Compensation = Clip(Penalty(gap), gate.clip)
+        if gate.centre:
+            chain = Centre(chain)
+        if gate.scale:
+            chain = Scale(chain, gate.scale_floor)
+        return Times(Ramp(chain, gate.ramp), self.strength)
+
+
+@dataclass(frozen=True)
+class WeightUse:
+    """Weights the source's steps by exp(score)."""
+
+    low: float = 0.1  # the weight is held within these, before it is divided by its mean
+    high: float = 10.0
+
+    name: ClassVar[str] = "weight"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            raise RequestError(f"use.low must be above 0 and below use.high, not {self.low} and {self.high}")
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation."""
+        return Weight(gap, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class FilterUse:
+    """Keeps the source's steps that score best."""
+
+    keep: float = 0.5  # share of a batch's source steps
+    floor: float = 0.1  # share kept whatever they score; 0 = none
+
+    name: ClassVar[str] = "filter"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise RequestError(f"use.keep must be in (0, 1], not {self.keep}")
+        if not 0 <= self.floor <= 1:
+            raise RequestError(f"use.floor must be in [0, 1], not {self.floor}")
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation."""
+        return Filter(gap, self.keep, self.floor)
+
+
+@dataclass(frozen=True)
+class PotentialUse:
+    """Shapes both domains' rewards by the source agent's value, which changes no optimal policy."""
+
+    strength: float = 1.0
+    ramp: int = 1  # updates until it counts fully
+
+    name: ClassVar[str] = "potential"
+
+    def over(self, gap: None, gate: None) -> Compensation:
+        """The compensation."""
+        return Times(Ramp(Potential(), self.ramp), self.strength)
+
+
+USES: dict[str, type] = {use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse)}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Whose steps train the learner after the source phase."""
+
+    target_share: float = 0.0  # of every batch: 0 = source steps only, 1 = target steps only
+    source: str = "online"  # source steps go on; or "replay": those of the source agent's training serve
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.target_share <= 1:
+            raise RequestError(f"feed.target_share must be in [0, 1], not {self.target_share}")
+        if self.source not in ("online", "replay"):
+            raise RequestError(f"feed.source must be online or replay, not {self.source!r}")
+
+    def __str__(self) -> str:
+        if self.target_share in (0, 1):
+            return "target" if self.target_share else "source"
+        return f"mix {self.target_share:g}" + (" of replay" if self.source == "replay" else "")
+
+
 @dataclass(frozen=True)
 class Method:
-    """A row. `feed` is the share of target steps in what trains the learner after the source phase."""
+    """A row."""
 
     name: str
     summary: str
     paper: str
     start: Literal["source", "nothing", "oracle"]  # a source agent, nothing, or the target on the source's budget
-    target_share: float | None  # 0 = source steps only, 1 = target steps only, None = no training in the second phase
+    feed: Feed | None  # None = no training in the second phase
     gap: Gap | None = None
-    use: Use | None = None
+    use: Any = None  # one of USES
     gate: Gate | None = None
+    learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
+
+    @property
+    def target_share(self) -> float | None:
+        """Of target steps in what trains the learner; None = no training."""
+        return self.feed.target_share if self.feed else None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a batch holds steps of both domains or of a stored replay, which only an off-policy learner takes."""
+        return self.feed is not None and (0 < self.feed.target_share < 1 or self.feed.source == "replay")
 
     @property
     def uses_source(self) -> bool:
         """Whether source steps go on feeding the learner or the gap in the transfer phase."""
-        return self.target_share is not None and (self.target_share < 1 or self.gap is not None)
+        feed = self.feed
+        return feed is not None and feed.source == "online" and (feed.target_share < 1 or self.gap is not None)
 
     @property
-    def feed(self) -> str:
-        """In words, for the table."""
-        return {None: "-", 0.0: "source", 1.0: "target"}.get(self.target_share, f"mix {self.target_share}")
+    def needs_target_reward(self) -> bool:
+        """Whether the learner sees the target's rewards."""
+        return self.start == "oracle" or (self.feed is not None and self.feed.target_share > 0)
+
+    @property
+    def needs_source_agent(self) -> bool:
+        """Whether a source agent has to be trained first."""
+        return self.start == "source" or self.guided or (self.feed is not None and self.feed.source == "replay")
+
+    @property
+    def guided(self) -> bool:
+        """Whether the compensation asks for the source agent's value."""
+        return isinstance(self.use, PotentialUse)
 
     def compensation(self) -> Compensation:
         """The gap, its use and the wrappers of the gate as one compensation."""
-        if self.gap is None or self.use is None or self.gate is None:
-            return Unchanged()
-        gate = self.gate
-        chain: Compensation = Clip(Penalty(self.gap), gate.clip)
-        if gate.centre:
-            chain = Centre(chain)
-        if gate.scale:
-            chain = Scale(chain, gate.scale_floor)
-        return Times(Ramp(chain, gate.ramp), self.use.strength)
+        return Unchanged() if self.use is None else self.use.over(self.gap, self.gate)
 
 
 METHODS: dict[str, Method] = {
@@ -73,40 +176,89 @@ METHODS: dict[str, Method] = {
             "train on source steps that are paid for looking like target steps",
             "Eysenbach et al. 2021, arXiv:2006.13916",
             start="source",
-            target_share=0.0,
+            feed=Feed(0.0),
             gap=Classifier(),
-            use=Use(),
+            use=PenaltyUse(),
             gate=Gate(),
         ),
-        Method("zero_shot", "the source policy as it is", "control", start="source", target_share=None),
         Method(
-            "fine_tune", "the source agent, trained on with target steps", "control", start="source", target_share=1.0
+            "sac_iw",
+            "train on source steps, each weighted by how much likelier it is in the target",
+            "Eysenbach et al. 2021, arXiv:2006.13916, section 5",
+            start="source",
+            feed=Feed(0.0),
+            gap=Classifier(),
+            use=WeightUse(),
         ),
-        Method("target_only", "from nothing, on the target budget alone", "control", start="nothing", target_share=1.0),
+        Method(
+            "mix",
+            "train on source and target steps, half and half, as if they were one domain's",
+            "control",
+            start="source",
+            feed=Feed(0.5),
+        ),
+        Method(
+            "rlpd",
+            "from nothing, on target steps and as many of the source agent's old ones, with many careful updates",
+            "Ball et al. 2023, arXiv:2302.02948",
+            start="nothing",
+            feed=Feed(0.5, "replay"),
+            learner=(("critics", 10), ("subset", 2), ("layer_norm", True), ("target_updates_per_step", 10.0)),
+        ),
+        Method("zero_shot", "the source policy as it is", "control", start="source", feed=None),
+        Method(
+            "fine_tune", "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)
+        ),
+        Method("target_only", "from nothing, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
         Method(
             "oracle",
             "trained on the target with the source's budget: BREAKS the target budget, a ceiling and not a method",
             "control",
             start="oracle",
-            target_share=None,
+            feed=None,
         ),
     )
 }
 
+GAPS: dict[str, type] = {"classifier": Classifier}
+
 
 def method(name: str) -> Method:
-    """The row of that name. Raises RequestError with the nearest names."""
-    if name not in METHODS:
-        raise nearest(name, METHODS, "method")
-    return METHODS[name]
+    """The row of that name, or the cell that an expression such as `filter(classifier)` says.
+
+    Raises RequestError with the nearest names.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if "(" in name or ")" in name:
+        return _cell(name)
+    raise nearest(name, METHODS, "method")
+
+
+def _cell(expression: str) -> Method:
+    """use(gap): the gap with its defaults, fed by source steps; the rest by settings such as feed.target_share=0.5."""
+    parsed = re.fullmatch(r"\s*(\w+)\s*\(\s*(\w*)\s*\)\s*", expression)
+    if parsed is None:
+        raise RequestError(f"'{expression}' does not parse: write use(gap), such as filter(classifier)")
+    use_name, gap_name = parsed.groups()
+    if use_name not in USES:
+        raise nearest(use_name, USES, "use")
+    name, use = f"{use_name}({gap_name})", make(USES, use_name, "use", {})
+    if use_name == "potential":
+        if gap_name not in ("", "value"):
+            raise RequestError(
+                f"'{name}': a potential is a function of the state alone, which the score of '{gap_name}' is not: "
+                f"write potential(value), for the source agent's value"
+            )
+        return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
+    found = gap(gap_name)
+    gate = Gate(scale_floor=getattr(found, "noise_floor", 1.0)) if use_name == "penalty" else None
+    return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", Feed(0.0), found, use, gate)
 
 
 def methods() -> tuple[Method, ...]:
     """The whole table."""
     return tuple(METHODS.values())
-
-
-GAPS: dict[str, type] = {"classifier": Classifier}
 
 
 def gap(name: str, **settings: Any) -> Gap:

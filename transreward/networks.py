@@ -41,11 +41,14 @@ def orthogonal(key: Key, rows: int, columns: int) -> Array:
     return x if rows >= columns else x.T
 
 
-def mlp(layers: Layers, x: Array, activation: Callable[[Array], Array] = jax.nn.relu) -> Array:
-    """[..., in] -> [..., out]."""
+def mlp(
+    layers: Layers, x: Array, activation: Callable[[Array], Array] = jax.nn.relu, layer_norm: bool = False
+) -> Array:
+    """[..., in] -> [..., out]. `layer_norm` standardises each hidden layer before its activation."""
     *hidden, last = layers
     for layer in hidden:
-        x = activation(x @ layer["w"] + layer["b"])
+        x = x @ layer["w"] + layer["b"]
+        x = activation(jax.nn.standardize(x) if layer_norm else x)
     return x @ last["w"] + last["b"]
 
 

@@ -37,7 +37,7 @@ class Programs:
         self.see = jax.jit(jax.vmap(learner.see))
         self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"))
         self._compensate = jax.jit(self._compensate_, static_argnames=("updates", "batch"), donate_argnums=0)
-        self._delta = jax.jit(self._delta_)
+        self._look = jax.jit(self._look_)
 
     # -- acting --------------------------------------------------------------------------------------------------
 
@@ -71,59 +71,74 @@ class Programs:
         return agents, states
 
     def improve(
-        self, agents: Any, state: Any, data: Pair, keys: Key, *, updates: int, target_share: float
+        self, agents: Any, state: Any, data: Pair, keys: Key, guide: Any = None, *, updates: int, target_share: float
     ) -> tuple[Any, Metrics]:
-        """The learner's updates on the compensated reward."""
-        return self._improve(agents, state, data, keys, updates=updates, target_share=target_share)
+        """The learner's updates on the compensated reward; `guide` is the source agents' state, where one is needed."""
+        return self._improve(agents, state, data, keys, guide, updates=updates, target_share=target_share)
 
-    def _improve_(self, agents: Any, state: Any, data: Pair, keys: Key, updates: int, target_share: float) -> Any:
+    def _improve_(
+        self, agents: Any, state: Any, data: Pair, keys: Key, guide: Any, updates: int, target_share: float
+    ) -> Any:
         self._traced("improve")
 
-        def one(agent: Any, state: Any, data: Pair, key: Key) -> tuple[Any, Metrics]:
-            adjust = partial(self.compensation.adjust, state)
+        def one(agent: Any, state: Any, data: Pair, key: Key, guide: Any) -> tuple[Any, Metrics]:
+            adjust = partial(self.compensation.adjust, state, **self._extra(agent, guide))
             return self.learner.improve(
                 agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces
             )
 
         per_domain = 0 if self.learner.on_policy else rp.SEED_AXES  # a rollout's rows, or a replay
         axes = data.map(lambda d: None if d is None else per_domain)
-        return jax.vmap(one, in_axes=(0, 0, axes, 0))(agents, state, data, keys)
+        return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, guide)
 
-    def compensate(self, state: Any, replays: Pair, keys: Key, *, updates: int, batch: int) -> tuple[Any, Metrics]:
+    def _extra(self, agent: Any, guide: Any) -> dict[str, Any]:
+        """What a compensation may ask for beyond a batch: see EXTRAS in compensations/uses.py."""
+        return {
+            "value": partial(self.learner.value, agent),
+            "source_value": None if guide is None else partial(self.learner.value, guide),
+            "discount": self.learner.discount,
+        }
+
+    def compensate(
+        self, state: Any, replays: Pair, keys: Key, agents: Any, guide: Any = None, *, updates: int, batch: int
+    ) -> tuple[Any, Metrics]:
         """The gap's updates, and its quality on steps kept from training. `state` is used up."""
-        return self._compensate(state, replays, keys, updates=updates, batch=batch)
+        return self._compensate(state, replays, keys, agents, guide, updates=updates, batch=batch)
 
-    def _compensate_(self, state: Any, replays: Pair, keys: Key, updates: int, batch: int) -> Any:
+    def _compensate_(
+        self, state: Any, replays: Pair, keys: Key, agents: Any, guide: Any, updates: int, batch: int
+    ) -> Any:
         self._traced("compensate")
 
-        def one(state: Any, replays: Pair, key: Key) -> tuple[Any, Metrics]:
+        def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any) -> tuple[Any, Metrics]:
+            extra = self._extra(agent, guide)
+
             def draw(key: Key, part: str) -> Pair[Transition]:
                 rows = (rp.sample(r, k, batch, part) for r, k in zip(replays, jax.random.split(key), strict=True))
                 return Pair(*(rp.unpack(r, self.spaces) for r in rows))
 
             def step(state: Any, key: Key) -> tuple[Any, Metrics]:
                 sample_key, update_key = jax.random.split(key)
-                return self.compensation.update(state, draw(sample_key, "train"), update_key)
+                return self.compensation.update(state, draw(sample_key, "train"), update_key, **extra)
 
             keys = jax.random.split(key, updates + 1)
             state, metrics = jax.lax.scan(step, state, keys[:-1])
-            held_out = self.compensation.evaluate(state, draw(keys[-1], "held_out"))
+            held_out = self.compensation.evaluate(state, draw(keys[-1], "held_out"), **extra)
             return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
 
-        return jax.vmap(one, in_axes=(0, REPLAY_AXES, 0))(state, replays, keys)
+        return jax.vmap(one, in_axes=(0, REPLAY_AXES, 0, 0, 0))(state, replays, keys, agents, guide)
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def delta(self, state: Any, steps: Transition) -> np.ndarray:
-        """What the compensation adds to the rewards of source steps [seeds, n, ...], in units of reward, [seeds, n]."""
-        return np.asarray(self._delta(state, steps))
+    def look(self, state: Any, steps: Pair[Transition], agents: Any, guide: Any = None) -> Pair[Adjusted]:
+        """What the compensation makes of the rewards and weights of steps [seeds, n, ...] of both domains."""
+        return jax.tree.map(np.asarray, self._look(state, steps, agents, guide))
 
-    def _delta_(self, state: Any, steps: Transition) -> Array:
-        def one(state: Any, t: Transition) -> Array:
-            adjusted: Pair[Adjusted] = self.compensation.adjust(state, Pair(t, t))
-            return adjusted.source.reward - t.reward
+    def _look_(self, state: Any, steps: Pair[Transition], agents: Any, guide: Any) -> Pair[Adjusted]:
+        def one(state: Any, steps: Pair[Transition], agent: Any, guide: Any) -> Pair[Adjusted]:
+            return self.compensation.adjust(state, steps, **self._extra(agent, guide))
 
-        return jax.vmap(one)(state, steps)
+        return jax.vmap(one)(state, steps, agents, guide)
 
     def _traced(self, name: str) -> None:
         self.traces[name] = self.traces.get(name, 0) + 1  # runs while tracing only

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +16,14 @@ from transreward import replay as rp
 from transreward.collect import Robots
 from transreward.config import PLAIN, Config, resolve
 from transreward.domains.domain import Domain
+from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.methods import Method
 from transreward.programs import Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
-from transreward.types import BrokenRun, Metrics, Pair
+from transreward.types import Adjusted, BrokenRun, Metrics, Pair
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -66,6 +67,7 @@ class Run:
     robots: Pair[Robots | None]
     replays: Pair[Replay | None]
     agents: Any  # the learner's state, [seeds]
+    guide: Any  # the source agents' state, where the compensation asks for their value
     compensation: Any  # the compensation's state, [seeds]
     keys: Any  # [seeds]
     before: Pair[int]  # steps per seed taken before this phase
@@ -81,6 +83,11 @@ class Run:
     def steps(self) -> Pair[int]:
         """Taken so far, per seed."""
         return Pair(*(b + (r.steps if r else 0) for b, r in zip(self.before, self.robots, strict=True)))
+
+    @property
+    def taken(self) -> int:
+        """In this phase so far, per seed and in both domains together."""
+        return sum(self.steps) - sum(self.before)
 
     @property
     def counted(self) -> Pair[int]:
@@ -145,7 +152,7 @@ def transfer(
     for row in sorted((config.method, *config.controls), key=lambda row: not row.uses_source):
         agent = source_agent(config, row, agent, directory, watch)
         place = directory if directory is None or row is config.method else directory / "controls" / row.name
-        results[row.name] = run_method(config, row, agent, place, watch)
+        results[row.name] = run_method(config.of(row), row, agent, place, watch)
         if row is config.method:  # with the source agent's training, if there was one
             results[row.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
@@ -163,7 +170,7 @@ def source_agent(
     It is trained once and shared. A method that goes on in the source starts when a part of the source budget is spent;
     the others get an agent that had all of it, so that every method of a table may take the same source steps.
     """
-    if method.start != "source":
+    if not method.needs_source_agent:
         return agent
     wanted = config.pretrain_steps if method.uses_source else config.source_steps
     left = wanted - (agent.steps if agent else 0)
@@ -191,12 +198,12 @@ def run_method(
 ) -> Result:
     """One method, from the source agent on or from nothing, within its budgets."""
     began = time.perf_counter()
-    agent = agent if method.start == "source" else None
+    agent = agent if method.needs_source_agent else None
     phase = method_phase(config, method, agent)
     domains = config.domains
     if method.start == "oracle":  # trains in the target as if it were the source
         domains = Pair(domains.target, domains.target)
-    zero_shot = None if agent is None else agent_returns(config, agent)
+    zero_shot = None if agent is None else agent_returns(replace(config, learner=agent.learner), agent)
     reference = float(zero_shot.source.mean()) if zero_shot is not None else None
     run = initialise(config, method, phase, domains, agent, reference, directory, watch)
     if sum(phase.budget):
@@ -227,7 +234,7 @@ def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
 
 def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> Phase:
     """What a method may take after the source agent."""
-    fresh, evaluations = agent is None, config.loop.evaluations
+    fresh, evaluations = method.start != "source", config.loop.evaluations
     if method.start == "oracle":
         return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
     if method.target_share is None:
@@ -243,7 +250,7 @@ def loop(run: Run) -> None:
     try:
         for index in range(plan.count):
             fresh = collect(run, plan, index)
-            if run.phase.from_nothing and sum(run.steps) <= plan.random_steps:
+            if run.phase.from_nothing and run.taken <= plan.random_steps:
                 continue
             compensate(run, plan)
             improve(run, plan, fresh)
@@ -300,7 +307,9 @@ def initialise(
     compiled = programs(learner, method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     agents, compensation = compiled.init(keys)
-    if agent is not None:
+    if agent is not None and phase.name != "source" and method.start != "source":
+        keys = agent.keys
+    elif agent is not None:
         agents, keys = jax.tree.map(jnp.copy, agent.agents), agent.keys
     width = Pair(learner.robots, loop.target_robots)
     robots = Pair(
@@ -316,6 +325,8 @@ def initialise(
             for side, n, budget, old in zip(Pair._fields, width, phase.budget, olds, strict=True)
         )
     )
+    if method.mixes and replays.source is not None and method.start != "source":  # what it will learn from besides
+        agents = compiled.see(agents, rp.in_order(replays.source)[..., : config.domains.source.spaces.obs])
     before = Pair(agent.steps if agent else 0, 0)
     return Run(
         config,
@@ -326,6 +337,7 @@ def initialise(
         robots,
         replays,
         agents,
+        agent.agents if agent is not None and method.guided else None,
         compensation,
         keys,
         before,
@@ -342,6 +354,8 @@ def make_replay(
 
     The source's room is that of the whole budget from the start: another shape would be compiled anew.
     """
+    if side == "source" and method.feed is not None and method.feed.source == "replay":
+        return old
     on_policy, budgets = config.learner.on_policy, {"source": config.source_steps, "target": config.target_steps}
     if not budget or (on_policy and method.gap is None):
         return None
@@ -356,7 +370,7 @@ def make_replay(
 
 def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
     """A round of steps in both domains with the policy as it is; counted, stored, and shown to the normaliser."""
-    random = run.phase.from_nothing and sum(run.steps) < plan.random_steps
+    random = run.phase.from_nothing and run.taken < plan.random_steps
     act, keys, fresh, replays = (None if random else run.programs.act), run.next_keys(), [], []
     for robots, replay, per_round, total in zip(
         run.robots, run.replays, plan.control_steps, plan.controls, strict=True
@@ -384,7 +398,13 @@ def compensate(run: Run, plan: Rounds) -> None:
     if run.method.gap is None:
         return
     run.compensation, metrics = run.programs.compensate(
-        run.compensation, run.replays, keys, updates=plan.gap_updates, batch=run.method.gap.batch
+        run.compensation,
+        run.replays,
+        keys,
+        run.agents,
+        run.guide,
+        updates=plan.gap_updates,
+        batch=run.method.gap.batch,
     )
     run.metrics |= metrics
 
@@ -398,7 +418,13 @@ def improve(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
     if run.config.learner.on_policy:  # the rollout of the side that feeds it
         data = Pair(None, fresh.target) if run.phase.target_share == 1 else Pair(fresh.source, None)
     agents, metrics = run.programs.improve(
-        run.agents, run.compensation, data, run.next_keys(), updates=plan.updates, target_share=run.phase.target_share
+        run.agents,
+        run.compensation,
+        data,
+        run.next_keys(),
+        run.guide,
+        updates=plan.updates,
+        target_share=run.phase.target_share,
     )
     run.metrics |= metrics
     require_finite(run)
@@ -450,14 +476,9 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     """One row of metrics.jsonl per seed: raw returns in both domains, and apart from them what the compensation did."""
     config = run.config
     source, target = evaluate_both(config, run.agents, config.domains, config.loop.eval_episodes)
-    alive = source.alive
-    if run.method.gap is None:
-        delta = np.zeros_like(source.steps.reward)
-    else:
-        delta = run.programs.delta(run.compensation, source.steps)
+    felt = compensation_figures(run, Pair(source, target))
     rows = []
     for i, seed in enumerate(config.seed_list):
-        felt, episodes = delta[i][alive[i]], config.loop.eval_episodes
         rows.append(
             {
                 "method": run.method.name,
@@ -468,10 +489,8 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "seed": seed,
                 "source_return": float(source.returns[i].mean()),
                 "target_return": float(target.returns[i].mean()),
-                "compensated_return": float(source.returns[i].mean() + felt.sum() / episodes),
-                "gap_mean": float(felt.mean()),
-                "gap_std": float(felt.std()),
-                "reward_std": float(source.steps.reward[i][alive[i]].std()),
+                "compensated_return": float(source.returns[i].mean()) + felt[i].pop("gap_per_episode"),
+                **felt[i],
                 "source_terms": {name: float(value[i]) for name, value in source.terms.items()},
                 "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
                 **{name: float(value[i]) for name, value in run.metrics.items()},
@@ -479,6 +498,15 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, float]]:
+    """What the compensation did to the steps of an evaluation, for each seed."""
+    if run.method.use is None:
+        return [felt(seen.source, None, i) for i in range(run.config.seeds)]
+    packed = seen.map(Evaluation.first_episodes_first)
+    reward, weight = run.programs.look(run.compensation, packed, run.agents, run.guide).source
+    return [felt(seen.source, Adjusted(reward[i], weight[i]), i) for i in range(run.config.seeds)]
 
 
 def evaluate_both(config: Config, agents: Any, domains: Pair[Domain], episodes: int) -> Pair[Evaluation]:

@@ -13,14 +13,29 @@ from transreward.types import (
     Key,
     Metrics,
     Pair,
+    RequestError,
     Spaces,
     State,
     Transition,
 )
 
+# What a part may need beyond a batch, by name. A part says which of these it wants in `needs`, and gets only those:
+#   value         [n, obs] -> [n], the learner's state value now, in units of the raw reward
+#   source_value  the same of the source agent, as it was when the transfer began
+#   discount      the learner's
+EXTRAS = ("value", "source_value", "discount")
+
+
+def wanted(part: Any, extra: dict[str, Any]) -> dict[str, Any]:
+    """Those extras that `part` asks for."""
+    return {name: extra[name] for name in getattr(part, "needs", ())}
+
 
 class Gap(Protocol):
-    """An estimator of how unlike the target a source step is. Settings are frozen; the state is a separate pytree."""
+    """An estimator of how unlike the target a source step is. Settings are frozen; the state is a separate pytree.
+
+    A gap may have `needs`, a tuple of names out of EXTRAS; these come as keywords to update, score and evaluate.
+    """
 
     name: ClassVar[str]
 
@@ -47,21 +62,21 @@ class Gap(Protocol):
 
 
 class Compensation(Protocol):
-    """A use over a gap, or a wrapper over a compensation."""
+    """A use over a gap, or a wrapper over a compensation. `extra`: see EXTRAS."""
 
     def init(self, key: Key, spaces: Spaces) -> Any:
         """State for one seed."""
         ...
 
-    def update(self, state: Any, batches: Pair[Transition], key: Key) -> tuple[Any, Metrics]:
+    def update(self, state: Any, batches: Pair[Transition], key: Key, **extra: Any) -> tuple[Any, Metrics]:
         """Learn from a batch of each domain."""
         ...
 
-    def adjust(self, state: Any, batches: Pair[Transition]) -> Pair[Adjusted]:
+    def adjust(self, state: Any, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """What the learner sees in place of the raw rewards of these steps."""
         ...
 
-    def evaluate(self, state: Any, batches: Pair[Transition]) -> Metrics:
+    def evaluate(self, state: Any, batches: Pair[Transition], **extra: Any) -> Metrics:
         """Quality of the gap on steps kept from training."""
         ...
 
@@ -79,26 +94,22 @@ class Unchanged:
         """Nothing to keep."""
         return ()
 
-    def update(self, state: State, batches: Pair[Transition], key: Key) -> tuple[State, Metrics]:
+    def update(self, state: State, batches: Pair[Transition], key: Key, **extra: Any) -> tuple[State, Metrics]:
         """Nothing to learn."""
         return state, {}
 
-    def adjust(self, state: State, batches: Pair[Transition]) -> Pair[Adjusted]:
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Raw rewards."""
         return batches.map(untouched)
 
-    def evaluate(self, state: State, batches: Pair[Transition]) -> Metrics:
+    def evaluate(self, state: State, batches: Pair[Transition], **extra: Any) -> Metrics:
         """Nothing to judge."""
         return {}
 
 
 @dataclass(frozen=True)
-class Penalty:
-    """Source reward r + score; target rewards stay raw.
-
-    A negative score is a penalty on what the target cannot do, a positive one a bonus. Its strength (lambda) is the
-    wrapper `Times`, so that it can come after the scaling.
-    """
+class OverGap(Unchanged):
+    """Abstract: trains a gap; what is done with its score is `adjust`."""
 
     gap: Gap
 
@@ -106,16 +117,98 @@ class Penalty:
         """The gap's state."""
         return self.gap.init(key, spaces)
 
-    def update(self, state: State, batches: Pair[Transition], key: Key) -> tuple[State, Metrics]:
+    def update(self, state: State, batches: Pair[Transition], key: Key, **extra: Any) -> tuple[State, Metrics]:
         """Train the gap."""
-        return self.gap.update(state, batches, key)
+        return self.gap.update(state, batches, key, **wanted(self.gap, extra))
 
-    def adjust(self, state: State, batches: Pair[Transition]) -> Pair[Adjusted]:
+    def evaluate(self, state: State, batches: Pair[Transition], **extra: Any) -> Metrics:
+        """The gap's own judgement."""
+        return self.gap.evaluate(state, batches, **wanted(self.gap, extra))
+
+    def score(self, state: State, batch: Transition, extra: dict[str, Any]) -> Array:
+        """The gap's score, [batch]."""
+        return self.gap.score(state, batch, **wanted(self.gap, extra))
+
+    def _reweighted(self, batches: Pair[Transition], weight: Array) -> Pair[Adjusted]:
+        plain = batches.map(untouched)
+        return plain._replace(source=plain.source._replace(weight=weight))
+
+
+@dataclass(frozen=True)
+class Penalty(OverGap):
+    """Source reward r + score; target rewards stay raw.
+
+    A negative score is a penalty on what the target cannot do, a positive one a bonus. Its strength (lambda) is the
+    wrapper `Times`, so that it can come after the scaling.
+    """
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Add the score to the source's rewards."""
         plain = batches.map(untouched)
-        reward = batches.source.reward + self.gap.score(state, batches.source)
+        reward = batches.source.reward + self.score(state, batches.source, extra)
         return plain._replace(source=plain.source._replace(reward=reward))
 
-    def evaluate(self, state: State, batches: Pair[Transition]) -> Metrics:
-        """The gap's own judgement."""
-        return self.gap.evaluate(state, batches)
+
+@dataclass(frozen=True)
+class Weight(OverGap):
+    """Source steps count exp(score), held within [low, high] and then divided by their mean in the batch.
+
+    Importance weights of the dynamics where the score is a log-ratio (DARC's baseline; Eysenbach et al. 2021, section
+    5). Self-normalised, so that the weights do not change the size of the learner's steps.
+    """
+
+    low: float
+    high: float
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Weight the source's steps."""
+        score = self.score(state, batches.source, extra)
+        weight = jnp.exp(jnp.clip(score, jnp.log(self.low), jnp.log(self.high)))
+        return self._reweighted(batches, weight / jnp.maximum(weight.mean(), 1e-8))
+
+
+@dataclass(frozen=True)
+class Filter(OverGap):
+    """Only the `keep` of the source's steps that score best in the batch count; and every 1/`floor`-th one anyway.
+
+    The floor keeps some of everything, so that the critic is not left without any step of a region that the gap judges
+    wrongly. Steps kept count 1, as in VGDF (Xu et al. 2023), so a filtered batch has less to say.
+    """
+
+    keep: float
+    floor: float
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Weight the source's steps 1 or 0."""
+        score = self.score(state, batches.source, extra)
+        kept = score >= jnp.quantile(score, 1.0 - self.keep)
+        if self.floor:  # a batch is drawn in random order, so every k-th row is a random choice
+            kept |= jnp.arange(len(score)) % round(1.0 / self.floor) == 0
+        return self._reweighted(batches, kept.astype(score.dtype))
+
+
+@dataclass(frozen=True)
+class Potential(Unchanged):
+    """gamma Phi(s') - Phi(s) on both sides, with Phi the source agent's value and Phi = 0 where the task ended.
+
+    It changes no optimal policy (Ng, Harada and Russell 1999, theorem 1), also where its strength moves between updates
+    (Devlin and Kudenko 2012): both terms of an update see one potential. Truncation is no end: Phi(s') counts there.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("source_value", "discount")
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Shape both domains' rewards."""
+        value, discount = extra["source_value"], extra["discount"]
+
+        def shape(t: Transition) -> Adjusted:
+            after = jnp.where(t.terminated.astype(bool), 0.0, value(t.next_obs))
+            return Adjusted(t.reward + discount * after - value(t.obs), jnp.ones_like(t.reward))
+
+        return batches.map(shape)
+
+
+def require_between(name: str, value: float, low: float, high: float) -> None:
+    """Raise RequestError unless low < value <= high."""
+    if not low < value <= high:
+        raise RequestError(f"{name} must be in ({low:g}, {high:g}], not {value}")

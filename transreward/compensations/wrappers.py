@@ -1,13 +1,13 @@
 """Clip, centre, scale, ramp and times (lambda): wrappers over any compensation.
 
 Each sees what the compensation inside it changed in the source's rewards, delta = adjusted - raw, and changes that.
-Weights and the target's rewards pass through.
+Weights pass through, and so do the target's rewards but for ramp and times, which only multiply.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import jax.numpy as jnp
 
@@ -59,29 +59,30 @@ class Wrapper:
     """Abstract: a wrapper gives `start`, `follow` and `change`; this one changes nothing."""
 
     inner: Compensation
+    both: ClassVar[bool] = False  # whether it changes what was done to the target's rewards, too
 
     def init(self, key: Key, spaces: Spaces) -> Wrapped:
         """State of both for one seed."""
         return Wrapped(self.inner.init(key, spaces), self.start())
 
-    def update(self, state: Wrapped, batches: Pair[Transition], key: Key) -> tuple[Wrapped, Metrics]:
+    def update(self, state: Wrapped, batches: Pair[Transition], key: Key, **extra: Any) -> tuple[Wrapped, Metrics]:
         """Update the inside, then follow what it does."""
-        inner, metrics = self.inner.update(state.inner, batches, key)
-        return Wrapped(inner, self.follow(state.own, self._delta(inner, batches), batches.source.reward)), metrics
+        inner, metrics = self.inner.update(state.inner, batches, key, **extra)
+        delta = self.inner.adjust(inner, batches, **extra).source.reward - batches.source.reward
+        return Wrapped(inner, self.follow(state.own, delta, batches.source.reward)), metrics
 
-    def adjust(self, state: Wrapped, batches: Pair[Transition]) -> Pair[Adjusted]:
+    def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Raw reward + changed delta."""
-        adjusted = self.inner.adjust(state.inner, batches)
-        raw = batches.source.reward
-        changed = raw + self.change(state.own, adjusted.source.reward - raw)
-        return adjusted._replace(source=adjusted.source._replace(reward=changed))
+        adjusted = self.inner.adjust(state.inner, batches, **extra)
+        source, target = (
+            a._replace(reward=t.reward + self.change(state.own, a.reward - t.reward))
+            for a, t in zip(adjusted, batches, strict=True)
+        )
+        return Pair(source, target if self.both else adjusted.target)
 
-    def evaluate(self, state: Wrapped, batches: Pair[Transition]) -> Metrics:
+    def evaluate(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Metrics:
         """The gap's own judgement."""
-        return self.inner.evaluate(state.inner, batches)
-
-    def _delta(self, inner: Any, batches: Pair[Transition]) -> Array:
-        return self.inner.adjust(inner, batches).source.reward - batches.source.reward
+        return self.inner.evaluate(state.inner, batches, **extra)
 
     def start(self) -> Any:
         """Own state at the beginning."""
@@ -161,6 +162,7 @@ class Ramp(Wrapper):
     """delta grows from nothing to its full size over `updates` updates, so that the critics' goals do not jump."""
 
     updates: int = 1_000
+    both: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.updates < 1:
@@ -185,17 +187,18 @@ class Times(Wrapper):
     """strength * delta: the lambda of r + lambda * delta. 0 gives the base learner bit for bit."""
 
     strength: float = 1.0
+    both: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.strength >= 0:
             raise RequestError(f"use.strength must not be negative, not {self.strength}")
 
-    def adjust(self, state: Wrapped, batches: Pair[Transition]) -> Pair[Adjusted]:
+    def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Without strength the raw reward itself: raw + 0 * delta would compile to other roundings elsewhere."""
-        adjusted = super().adjust(state, batches)
+        adjusted = super().adjust(state, batches, **extra)
         if self.strength:
             return adjusted
-        return adjusted._replace(source=adjusted.source._replace(reward=batches.source.reward))
+        return Pair(*(a._replace(reward=t.reward) for a, t in zip(adjusted, batches, strict=True)))
 
     def change(self, own: Any, delta: Array) -> Array:
         """Multiplied."""

@@ -22,6 +22,15 @@ class Evaluation(NamedTuple):
     steps: Transition  # [seeds, steps * episodes, ...], float32: all steps taken
     alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
 
+    def first_episodes_first(self) -> Transition:
+        """The steps with those of first episodes in front, and these again behind them in place of all others."""
+
+        def order(alive: np.ndarray) -> np.ndarray:
+            return np.resize(np.flatnonzero(alive), len(alive))
+
+        orders = [order(alive) for alive in self.alive]
+        return Transition(*(np.stack([x[i][o] for i, o in enumerate(orders)]) for x in self.steps))
+
 
 def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: int, threads: int = 0) -> Evaluation:
     """`episodes` whole episodes of each seed's policy, side by side, without exploration."""

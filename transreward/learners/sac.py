@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -62,6 +63,8 @@ class SAC:
 
     hidden: tuple[int, ...] = (128, 128)
     critics: int = 2
+    subset: int = 0  # critics drawn for each target, the least of which counts (REDQ, RLPD); 0 = all
+    layer_norm: bool = False  # in the critics, so that scarce data do not blow them up (RLPD, section 4.2)
     learning_rate: float = 1e-3
     discount: float = 0.99
     batch: int = 256
@@ -87,6 +90,8 @@ class SAC:
                 raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
         if not self.hidden or min(self.hidden) < 1:
             raise RequestError(f"learner.hidden must name the layers' widths, at least one, not {self.hidden}")
+        if not 0 <= self.subset <= self.critics:
+            raise RequestError(f"learner.subset must be at most learner.critics, {self.critics}, not {self.subset}")
         if not 0 <= self.discount < 1:
             raise RequestError(f"learner.discount must be in [0, 1), not {self.discount}")
 
@@ -172,7 +177,13 @@ class SAC:
     def _q(self, critics: Layers, obs: Array, action: Array) -> Array:
         """[critics, ...]."""
         x = jnp.concatenate([obs, action], axis=-1)
-        return jax.vmap(mlp, in_axes=(0, None))(critics, x)[..., 0]
+        return jax.vmap(partial(mlp, layer_norm=self.layer_norm), in_axes=(0, None))(critics, x)[..., 0]
+
+    def _least(self, q: Array, key: Key) -> Array:
+        """[critics, ...] -> [...]: the least of all, or of a random subset (REDQ; Chen et al. 2021, algorithm 1)."""
+        if self.subset:
+            q = q[jax.random.choice(key, self.critics, (self.subset,), replace=False)]
+        return q.min(axis=0)
 
     def _sample(
         self,
@@ -223,8 +234,8 @@ class SAC:
 
         noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
         next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
-        next_q = self._q(state.slow_critics, batch.next_obs, next_action).min(axis=0) - alpha * next_log_prob
-        goal = batch.target_reward + batch.discount * next_q
+        next_q = self._least(self._q(state.slow_critics, batch.next_obs, next_action), jax.random.fold_in(key, 2))
+        goal = batch.target_reward + batch.discount * (next_q - alpha * next_log_prob)
 
         def critic_loss(critics: Layers) -> tuple[Array, Array]:
             q = self._q(critics, batch.obs, batch.action)
@@ -236,7 +247,9 @@ class SAC:
 
         def actor_loss(actor: Layers) -> tuple[Array, Array]:
             action, log_prob = tanh_normal(noise[1], *self._policy(actor, batch.obs))
-            return jnp.mean(alpha * log_prob - self._q(critics, batch.obs, action).min(axis=0)), log_prob.mean()
+            q = self._q(critics, batch.obs, action)
+            q = q.mean(axis=0) if self.subset else q.min(axis=0)  # REDQ's actor follows the mean of all
+            return jnp.mean(alpha * log_prob - q), log_prob.mean()
 
         (actor_value, log_prob), grads = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
         step, actor_opt = optimiser.update(grads, actor_opt)

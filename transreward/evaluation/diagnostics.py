@@ -1,0 +1,59 @@
+"""What a compensation did, in figures and in plain words."""
+
+from __future__ import annotations
+
+from math import log
+from typing import Any
+
+import numpy as np
+
+from transreward.evaluation.returns import Evaluation
+from transreward.types import Adjusted
+
+QUANTILES = (5, 50, 95)  # per cent
+CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
+
+
+def felt(source: Evaluation, adjusted: Adjusted | None, seed: int) -> dict[str, float]:
+    """Figures of one seed's source steps. `adjusted`: of `first_episodes_first`, [n]; None = nothing was changed.
+
+    `gap_mean` and `gap_std` are in units of reward, the quantiles in units of the reward's spread; the effective sample
+    size is a share of the steps, 1 where all count alike (Kish 1965).
+    """
+    alive = source.alive[seed]
+    reward, steps = source.steps.reward[seed][alive], int(alive.sum())
+    spread, delta, weight = float(reward.std()), np.zeros(steps), np.ones(steps)
+    if adjusted is not None:
+        delta, weight = adjusted.reward[:steps].astype(float) - reward, adjusted.weight[:steps].astype(float)
+    low, middle, high = np.percentile(delta, QUANTILES) / max(spread, 1e-8)
+    return {
+        "gap_per_episode": float(delta.sum() / source.returns.shape[1]),
+        "gap_mean": float(delta.mean()),
+        "gap_std": float(delta.std()),
+        "gap_q05": float(low),
+        "gap_q50": float(middle),
+        "gap_q95": float(high),
+        "reward_std": spread,
+        "effective_sample_size": float(weight.sum() ** 2 / max(steps * (weight**2).sum(), 1e-8)),
+    }
+
+
+def warnings(row: dict[str, Any]) -> list[str]:
+    """What a person should know about the gap behind one row of metrics.jsonl, a sentence each."""
+    found = []
+    accuracy, held_out, train = (row.get(k) for k in ("gap_accuracy", "gap_held_out_loss", "gap_loss"))
+    if accuracy is not None and accuracy > 0.99:
+        found.append(
+            "the gap is saturated: it tells the domains apart at every step, so its score says that there is a shift, "
+            "not how large; more gap.noise smooths it"
+        )
+    if accuracy is not None and held_out is not None and held_out > max(train + 0.3, CANNOT_TELL + 0.05):
+        found.append(
+            "the gap has memorised its few target steps: it does worse than guessing on those kept from it; raise "
+            "gap.noise or gap.weight_decay, or collect more"
+        )
+    if accuracy is not None and abs(accuracy - 0.5) < 0.02 and held_out is not None and held_out > CANNOT_TELL - 0.01:
+        found.append("the gap is null: it sees no difference between the domains where this policy goes")
+    if row.get("effective_sample_size", 1.0) < 0.1:
+        found.append("the weights let fewer than a tenth of the source's steps count: lower use.high or raise use.low")
+    return found
