@@ -87,13 +87,12 @@ class PotentialUse:
     """Shapes both domains' rewards by the source agent's value, which changes no optimal policy."""
 
     strength: float = 1.0
-    ramp: int = 1  # updates until it counts fully
 
     name: ClassVar[str] = "potential"
 
     def over(self, gap: None, gate: None) -> Compensation:
         """The compensation."""
-        return Times(Ramp(Potential(), self.ramp), self.strength)
+        return Times(Potential(), self.strength)
 
 
 USES: dict[str, type] = {use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse)}

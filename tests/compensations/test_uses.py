@@ -1,0 +1,234 @@
+"""Uses turn scores into rewards and weights as they say; those that claim to change no optimal policy change none."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transreward.compensations.uses import Filter, Penalty, Potential, Weight
+from transreward.compensations.wrappers import Ramp, Times
+from transreward.methods import FilterUse, PotentialUse, WeightUse
+from transreward.types import Pair, RequestError, Spaces, Transition
+
+SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
+GAMMA = 0.9
+
+
+@dataclass(frozen=True)
+class FirstObs:
+    """A gap whose score is the observation."""
+
+    batch: int = 8
+    name: ClassVar[str] = "first"
+
+    def init(self, key, spaces):
+        return ()
+
+    def update(self, state, batches, key):
+        return state, {}
+
+    def score(self, state, batch):
+        return batch.obs[:, 0]
+
+    def evaluate(self, state, batches):
+        return {}
+
+
+@dataclass(frozen=True)
+class Valued(FirstObs):
+    """A gap whose score is the learner's value of the successor."""
+
+    needs: ClassVar[tuple[str, ...]] = ("value",)
+
+    def score(self, state, batch, *, value):
+        return value(batch.next_obs)
+
+    def update(self, state, batches, key, *, value):
+        return state, {"gap_loss": value(batches.target.obs).mean()}
+
+    def evaluate(self, state, batches, *, value):
+        return {"gap_held_out_loss": value(batches.target.obs).mean()}
+
+
+def steps(obs, next_obs=None, terminated=None, truncated=None):
+    x = jnp.asarray(obs, jnp.float32)[:, None]
+    zero = jnp.zeros(len(x))
+    y = x if next_obs is None else jnp.asarray(next_obs, jnp.float32)[:, None]
+    ends = (zero if e is None else jnp.asarray(e, jnp.float32) for e in (terminated, truncated))
+    return Transition(x, x * 0, zero + 1.0, y, *ends)
+
+
+EXTRA = {"value": lambda obs: 10 * obs[:, 0], "source_value": lambda obs: obs[:, 0] ** 2, "discount": GAMMA}
+
+
+def adjust(compensation, source, target=None, **extra):
+    state = compensation.init(jax.random.key(0), SPACES)
+    return compensation.adjust(state, Pair(source, source if target is None else target), **(extra or EXTRA))
+
+
+# -- weights -------------------------------------------------------------------------------------------------------
+
+
+def test_weights_are_the_ratio_held_within_bounds_with_mean_one():
+    scores = np.array([-5.0, -1.0, 0.0, 1.0, 5.0])
+    expected = np.clip(np.exp(scores), 0.1, 4.0)
+    found = adjust(Weight(FirstObs(), 0.1, 4.0), steps(scores))
+    np.testing.assert_allclose(found.source.weight, expected / expected.mean(), rtol=1e-5)
+    assert np.array_equal(found.source.reward, np.ones(5))
+    assert np.array_equal(found.target.weight, np.ones(5)) and np.array_equal(found.target.reward, np.ones(5))
+
+
+def test_weights_make_the_sources_mean_the_targets():
+    # x ~ N(0, 1) in the source, N(0.5, 1) in the target: log-ratio 0.5 x - 0.125
+    x = np.random.default_rng(0).standard_normal(200_000)
+    weight = adjust(Weight(FirstObs(), 1e-3, 1e3), steps(0.5 * x - 0.125)).source.weight
+    assert np.mean(weight * x) == pytest.approx(0.5, abs=0.02)
+    assert np.mean(x) == pytest.approx(0.0, abs=0.01)
+
+
+# -- filter --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [0.25, 0.5, 1.0])
+def test_a_filter_keeps_the_best(keep):
+    scores = np.random.default_rng(0).permutation(100).astype(float)
+    weight = np.asarray(adjust(Filter(FirstObs(), keep, 0.0), steps(scores)).source.weight)
+    assert set(np.unique(weight)) <= {0.0, 1.0}
+    assert weight.sum() == pytest.approx(100 * keep, abs=1)
+    assert scores[weight == 1].min() > np.max(scores[weight == 0], initial=-1.0)
+
+
+def test_a_filters_floor_keeps_some_of_everything():
+    scores = np.arange(100.0)
+    weight = np.asarray(adjust(Filter(FirstObs(), 0.2, 0.1), steps(scores)).source.weight)
+    assert weight[80:].all()
+    assert weight[:80].sum() == 8
+
+
+@pytest.mark.parametrize(
+    ("use", "match"),
+    [
+        (lambda: FilterUse(keep=0.0), r"use.keep must be in \(0, 1\], not 0.0"),
+        (lambda: FilterUse(keep=1.5), "use.keep"),
+        (lambda: FilterUse(floor=-0.1), "use.floor"),
+        (lambda: WeightUse(low=2.0, high=1.0), "use.low must be above 0 and below use.high"),
+        (lambda: PotentialUse(strength=-1.0).over(None, None), "use.strength must not be negative"),
+    ],
+)
+def test_bad_settings(use, match):
+    with pytest.raises(RequestError, match=match):
+        use()
+
+
+# -- what a gap asks for -------------------------------------------------------------------------------------------
+
+
+def test_a_gap_gets_what_it_asks_for_and_nothing_else():
+    wanting, plain = Penalty(Valued()), Penalty(FirstObs())
+    found = adjust(wanting, steps([0.0], next_obs=[3.0]))
+    assert float(found.source.reward[0]) == 1.0 + 30.0
+    batches = Pair(steps([1.0]), steps([2.0]))
+    assert wanting.update((), batches, None, **EXTRA)[1]["gap_loss"] == 20.0
+    assert wanting.evaluate((), batches, **EXTRA)["gap_held_out_loss"] == 20.0
+    assert float(adjust(plain, steps([4.0])).source.reward[0]) == 5.0
+
+
+# -- potentials ----------------------------------------------------------------------------------------------------
+
+
+def test_a_potential_shapes_both_sides_and_ends_at_zero():
+    source = steps([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], terminated=[0, 1, 0], truncated=[0, 0, 1])
+    found = adjust(Potential(), source, steps([3.0, 0.0, 0.0]))
+    np.testing.assert_allclose(found.source.reward, [1 + GAMMA * 4 - 1, 1 - 1, 1 + GAMMA * 4 - 1], atol=1e-5)
+    np.testing.assert_allclose(found.target.reward, [1 + GAMMA * 9 - 9, 1, 1], atol=1e-5)
+
+
+def test_ramp_and_strength_act_on_both_sides_of_a_potential():
+    source = steps([1.0], [2.0])
+    chain = Times(Ramp(Potential(), 4), 0.5)
+    state = chain.init(jax.random.key(0), SPACES)
+    for _ in range(2):
+        state, _ = chain.update(state, Pair(source, source), jax.random.key(0), **EXTRA)
+    found = chain.adjust(state, Pair(source, source), **EXTRA)
+    expected = 1 + 0.5 * 0.5 * (GAMMA * 4 - 1)
+    assert found.source.reward[0] == found.target.reward[0] == pytest.approx(expected)
+    nothing = adjust(Times(Potential(), 0.0), source)
+    assert np.array_equal(nothing.source.reward, source.reward) and np.array_equal(nothing.target.reward, source.reward)
+
+
+def random_mdp(seed, states=6, actions=3):
+    """Transition probabilities [s, a, s'], rewards [s, a, s'] and which states end the task."""
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.ones(states) * 0.5, (states, actions))
+    return p, random.standard_normal((states, actions, states)), np.arange(states) >= states - 2
+
+
+def best_actions(p, reward, ends, horizon=None):
+    """Optimal action values; `reward` may be a function of the number of the sweep."""
+    q, policies = np.zeros(p.shape[:2]), []
+    for t in range(horizon or 600):
+        r = reward(t) if callable(reward) else reward
+        discount = 1.0 if horizon else GAMMA
+        q = (p * (r + discount * np.where(ends, 0.0, q.max(axis=1)))).sum(axis=2)
+        policies.append(q.argmax(axis=1))
+    return np.array(policies) if horizon else policies[-1]
+
+
+def shaped(reward, ends, phi):
+    """What `Potential` makes of a tabular MDP's rewards, asked for every (s, a, s')."""
+    s, a, n = np.indices(reward.shape)
+    flat = Transition(
+        jnp.asarray(s.reshape(-1, 1), jnp.float32),
+        jnp.asarray(a.reshape(-1, 1), jnp.float32),
+        jnp.asarray(reward.ravel(), jnp.float32),
+        jnp.asarray(n.reshape(-1, 1), jnp.float32),
+        jnp.asarray(ends[n].ravel(), jnp.float32),
+        jnp.zeros(reward.size),
+    )
+    value = lambda obs: jnp.asarray(phi, jnp.float32)[obs[:, 0].astype(int)]  # noqa: E731
+    return np.asarray(adjust(Potential(), flat, source_value=value, discount=GAMMA).source.reward).reshape(reward.shape)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_potential_keeps_the_optimal_policies_of_random_mdps(seed):
+    p, reward, ends = random_mdp(seed)
+    phi = 5 * np.random.default_rng(seed + 100).standard_normal(len(p))
+    live = ~ends
+    plain = best_actions(p, reward, ends)
+    assert np.array_equal(best_actions(p, shaped(reward, ends, phi), ends)[live], plain[live])
+    # had it not known of ends, it would change some of these policies: see the next test
+    drifting = [shaped(reward, ends, phi * scale) for scale in (0.2, 1.0, 3.0)]  # frozen within each update's backup
+    for one in drifting:
+        assert np.array_equal(best_actions(p, one, ends)[live], plain[live])
+
+
+def test_a_potential_that_ignored_ends_would_change_policies():
+    changed = 0
+    for seed in range(20):
+        p, reward, ends = random_mdp(seed)
+        phi = 5 * np.random.default_rng(seed + 100).standard_normal(len(p))
+        wrong = reward + GAMMA * phi[None, None, :] - phi[:, None, None]
+        changed += not np.array_equal(best_actions(p, wrong, ends)[~ends], best_actions(p, reward, ends)[~ends])
+    assert changed > 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_constant_penalty_changes_no_optimal_policy_of_a_fixed_horizon(seed):
+    p, reward, _ = random_mdp(seed)
+    never = np.zeros(len(p), bool)
+    flat = steps(np.full(reward.size, -3.0))._replace(reward=jnp.asarray(reward.ravel(), jnp.float32))
+    penalised = np.asarray(adjust(Penalty(FirstObs()), flat).source.reward).reshape(reward.shape)
+    assert np.allclose(penalised, reward - 3.0, atol=1e-5)
+    assert np.array_equal(best_actions(p, penalised, never, horizon=12), best_actions(p, reward, never, horizon=12))
+
+
+def test_a_constant_penalty_does_change_policies_where_tasks_end():
+    changed = 0
+    for seed in range(10):
+        p, reward, ends = random_mdp(seed)
+        before, after = (best_actions(p, r, ends)[~ends] for r in (reward, reward - 3.0))
+        changed += not np.array_equal(before, after)
+    assert changed > 3  # it pays to end soon: why the gate centres

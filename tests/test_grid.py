@@ -1,0 +1,139 @@
+"""Every row of the table and every cell of the grid runs, keeps its budget, and says what it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import transreward as tr
+from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
+from transreward.methods import GAPS, METHODS, USES, Feed, method
+from transreward.presets import PRESETS
+
+CELLS = [f"penalty({name})" for name in GAPS if name != "classifier"]
+CELLS += [f"{use}(classifier)" for use in USES if use not in ("penalty", "potential")] + ["potential(value)"]
+SMALL = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hurry():
+    with compiler(hurried=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    """Directory of a SAC run whose source agent has had 60% of the budget."""
+    directory = tmp_path_factory.mktemp("runs") / "darc"
+    move("darc", out=directory, learner=LEARNERS["sac"])
+    return directory
+
+
+def move(name, settings=(), **request):
+    own = getattr(method(name).gap, "__dataclass_fields__", {})
+    gap = {f"gap.{field}": value for field, value in SMALL.items() if field in own}
+    plain = {"source_steps": SOURCE_STEPS, "target_steps": TARGET_STEPS, "seeds": len(SEEDS), "seed": SEEDS[0]}
+    return tr.transfer(
+        SOURCE, TARGET, name, settings={**SETTINGS, "loop.gap_updates": 0.5, **gap, **dict(settings)},
+        **{**plain, **request},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*(n for n in METHODS if n != "darc"), *CELLS])
+def test_every_row_and_cell_runs_within_its_budget(agent, name):
+    result = move(name, source_run=agent if method(name).needs_source_agent else None,
+                  learner=None if method(name).needs_source_agent else LEARNERS["sac"])  # fmt: skip
+    assert result.method == name
+    assert np.isfinite(result.target_return).all() and result.target_return.shape == (2, 2)
+    assert result.steps.target <= TARGET_STEPS or method(name).start == "oracle"
+    assert result.steps.source <= SOURCE_STEPS
+    last = [row for row in result.log if row["method"] == name][-1:]
+    for row in last:
+        assert 0 < row["effective_sample_size"] <= 1 + 1e-6
+        assert row["gap_q05"] <= row["gap_q50"] <= row["gap_q95"]
+        moved = method(name).use is not None and method(name).use.name in ("penalty", "potential")
+        assert (row["gap_std"] > 0) == moved
+        if "filter" in name or "weight" in name:
+            assert row["effective_sample_size"] < 1
+
+
+def test_a_share_of_zero_is_the_base_learner_bit_for_bit(agent):
+    mixed = move("mix", {"feed.target_share": 0.0}, source_run=agent)
+    base = move("darc", {"use.strength": 0.0}, source_run=agent)
+    assert same(mixed.agents, base.agents)
+    other = move("mix", {"feed.target_share": 0.25}, source_run=agent)
+    assert not same(mixed.agents, other.agents)
+
+
+def test_rlpd_has_its_own_learner_but_for_what_the_user_says(agent):
+    result = move("rlpd", {"learner.critics": 3}, learner=LEARNERS["sac"])
+    assert (result.learner.critics, result.learner.subset, result.learner.layer_norm) == (3, 2, True)
+    assert tr.load(save(result, agent)).learner == result.learner
+
+
+def save(result, agent):
+    place = agent.parent / "saved"
+    result.save(place)
+    return place
+
+
+def test_rlpd_learns_from_the_source_agents_steps(agent, monkeypatch):
+    """Without them it learns something else; and it never takes a source step of its own."""
+    result = move("rlpd", source_run=agent)
+    row = METHODS["rlpd"]
+    monkeypatch.setitem(METHODS, "rlpd", replace(row, feed=Feed(1.0)))
+    alone = move("rlpd", learner=LEARNERS["sac"])
+    assert not same(result.agents, alone.agents)
+    agent_json = json.loads((agent / "source" / "agent.json").read_text())
+    assert result.steps.source >= agent_json["steps"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("filter(clasifier)", "unknown gap 'clasifier': did you mean classifier"),
+        ("filtr(classifier)", "unknown use 'filtr': did you mean filter"),
+        ("filter(classifier", "does not parse: write use(gap), such as filter(classifier)"),
+        ("filter classifier)", "does not parse"),
+        ("filter(classifier)(x)", "does not parse"),
+        ("filter()", "unknown gap ''"),
+        ("potential(classifier)", "a potential is a function of the state alone"),
+    ],
+)
+def test_an_expression_that_does_not_parse(name, message):
+    with pytest.raises(tr.RequestError) as caught:
+        tr.method(name)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "learner", "message"),
+    [
+        ("mix", {"feed.target_share": 1.5}, "sac", "feed.target_share must be in [0, 1], not 1.5"),
+        ("mix", {"feed.target_share": -0.1}, "sac", "feed.target_share must be in [0, 1]"),
+        ("mix", {"feed.source": "offline"}, "sac", "feed.source must be online or replay"),
+        ("mix", {}, "ppo", "which ppo cannot: use --learner sac"),
+        ("darc", {"feed.target_share": 0.5}, "ppo", "which ppo cannot: use --learner sac"),
+        ("filter(classifier)", {"use.keep": 0}, "sac", "use.keep must be in (0, 1]"),
+        ("filter(classifier)", {"use.strength": 1}, "sac", "unknown setting 'use.strength'"),
+        ("filter(classifier)", {"gate.clip": 1}, "sac", "has no gate, so 'gate.clip' would change nothing"),
+        ("zero_shot", {"feed.target_share": 0.5}, "sac", "has no feed"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(name, settings, learner, message):
+    with pytest.raises(tr.RequestError) as caught:
+        move(name, settings, learner=LEARNERS[learner])
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_method_that_mixes_brings_its_learner():
+    assert PRESETS["hopper"].learner.name == "ppo"
+    from transreward.config import resolve
+
+    usual = {"source_steps": None, "target_steps": None, "seeds": 1, "seed": 0, "settings": {}, "controls": ()}
+    for name, expected in (("mix", "sac"), ("darc", "ppo")):
+        config = resolve("hopper", "hopper:gravity=0.5", name, learner=None, source_run=None, **usual)
+        assert config.learner.name == expected
