@@ -61,6 +61,13 @@ def peer_time(curve: dict[str, Any], rate: dict[str, Any], threshold: float) -> 
     }
 
 
+def settled(peers: list[dict[str, Any]]) -> bool:
+    """Whether it is known which peer is faster, and how fast: a curve that was ended early may only be the slower one's
+    or one that has used up the cap."""
+    fastest = min((p["seconds"] for p in peers if p["how"] in ("reached", "capped")), default=0.0)
+    return all(p["complete"] or p["how"] == "capped" or p["seconds"] >= fastest > 0 for p in peers)
+
+
 def robot_row(robot: str, curves: Path, ours: Path, speeds: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
     """Our time, each peer's, and the ratio to the faster one where all are there."""
     env, threshold, limit = ROBOTS[robot]
@@ -85,7 +92,7 @@ def robot_row(robot: str, curves: Path, ours: Path, speeds: dict[tuple[str, str]
     }
     if own and own["complete"] and not reached:
         row["pass"] = False
-    elif reached and len(peers) == 2 and all(p["complete"] for p in peers.values()):
+    elif reached and len(peers) == 2 and settled(list(peers.values())):
         row["ratio"] = round(reached["seconds"] / min(p["seconds"] for p in peers.values()), 4)
         row["pass"] = row["ratio"] <= limit
     return row
