@@ -294,7 +294,7 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
     row = METHODS[method]
     own = {"gap": {"gap.hidden": (4, 4)}, "gate": {"gate.scale": False, "use.strength": 0.25}, "feed": {}}
     gap = {name: value for part, some in own.items() if getattr(row, part) for name, value in some.items()}
-    if row.mixes and learner.on_policy:
+    if row.off_policy and learner.on_policy:
         with pytest.raises(tr.RequestError, match=f"'{method}' trains on .*, which ppo cannot: use --learner sac"):
             ask(method, learner=learner)
         return

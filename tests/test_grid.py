@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
 
 import transreward as tr
-from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
+from transreward.collect import Robots
 from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
+from transreward.replay import unpack
 
 CELLS = [f"penalty({name})" for name in GAPS if name != "classifier"]
 CELLS += [f"{use}(classifier)" for use in USES if use not in ("penalty", "potential")] + ["potential(value)"]
@@ -89,6 +91,29 @@ def test_rlpd_learns_from_the_source_agents_steps(agent, monkeypatch):
     assert not same(result.agents, alone.agents)
     agent_json = json.loads((agent / "source" / "agent.json").read_text())
     assert result.steps.source >= agent_json["steps"]
+
+
+def test_the_source_policy_leads_in_the_first_steps_of_every_episode():
+    robots = Robots(SOURCE, [4], 3)
+    act = robots.guided(lambda agents, obs, noise: np.full((*obs.shape[:2], 1), agents), -3.0, steps=4)
+    rows = unpack(robots.collect(act, 3.0, np.zeros((1, 60, 3, 1)), 60), SOURCE.spaces)
+    assert rows.terminated.sum() > 3
+    for robot in range(3):
+        clock = 0
+        for action, ended in zip(rows.action[0, :, robot, 0], rows.terminated[0, :, robot], strict=True):
+            assert action == (-3.0 if clock < 4 else 3.0)
+            clock = 0 if ended else clock + 1
+
+
+def test_the_lead_shrinks_to_nothing_over_its_share_of_the_transfer(monkeypatch):
+    seen = []
+    guided = Robots.guided
+    monkeypatch.setattr(
+        Robots, "guided", lambda self, act, guide, steps: (seen.append(steps), guided(self, act, guide, steps))[1]
+    )
+    move("jsrl", {"feed.guide": 0.5}, learner=LEARNERS["sac"])
+    assert seen[0] == SOURCE.episode_steps and seen == sorted(seen, reverse=True)
+    assert 0 < len(seen) <= 0.5 * TARGET_STEPS + 1
 
 
 @pytest.mark.parametrize(

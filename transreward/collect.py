@@ -23,6 +23,7 @@ class Robots:
         self.simulation = domain.simulate(len(seeds) * robots, seeds, threads)
         self.steps = 0  # taken so far by each seed's robots together
         self.episode_return = np.zeros((len(seeds), robots))
+        self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished episodes, in order
         self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
 
@@ -59,9 +60,20 @@ class Robots:
         reward, terminated, truncated = (x.reshape(shape) for x in (t.reward, t.terminated, t.truncated))
         out[..., -3], out[..., -2], out[..., -1] = reward, terminated, truncated
         self.episode_return += reward
-        for seed, robot in np.argwhere(np.logical_or(terminated, truncated)):  # a few, seldom
+        ended = np.logical_or(terminated, truncated)
+        self.clock = np.where(ended, 0, self.clock + 1)
+        for seed, robot in np.argwhere(ended):  # a few, seldom
             self.returns[seed].append(float(self.episode_return[seed, robot]))
             self.episode_return[seed, robot] = 0.0
+
+    def guided(self, act: Act, guide: Any, steps: float) -> Act:
+        """The same, but in the first `steps` steps of an episode the agents `guide` act, without noise."""
+
+        def either(agents: Any, obs: Array, noise: Array | None) -> Array:
+            own = act(agents, obs, noise)
+            return np.where((self.clock < steps)[..., None], act(guide, obs, None), own)
+
+        return either
 
     def recent_return(self, window: int) -> np.ndarray:
         """Mean raw return of the last `window` finished episodes of each seed, [seeds]; NaN where there are fewer."""

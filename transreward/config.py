@@ -108,7 +108,7 @@ class Config:
                     f"{learner.minibatches} minibatches do not divide the {least.target // width * width} steps of "
                     f"learner.target_rollout with loop.target_robots={width}: choose numbers that divide it"
                 )
-        elif any(row.gap is not None or row.mixes for row in rows):
+        elif any(row.gap is not None or row.off_policy for row in rows):
             paid += [("target", self.target_steps, self.loop.target_robots)]
         widths = {"source": "learner.robots", "target": "loop.target_robots"}
         if learner.on_policy:
@@ -177,7 +177,7 @@ def resolve(
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
-    if learner is None and source_run is None and any(r.mixes for r in (row, *control_rows)):
+    if learner is None and source_run is None and any(r.off_policy for r in (row, *control_rows)):
         learner = "sac"  # the preset may be PPO, which cannot
     learner = _learner(learner, pair.source, source_run)
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(row, name) for name in SECTIONS}}
@@ -205,7 +205,7 @@ def resolve(
 
 def require_learner(row: Method, learner: Any) -> None:
     """Raise RequestError for a method that the learner cannot serve."""
-    if learner.on_policy and row.mixes:
+    if learner.on_policy and row.off_policy:
         raise RequestError(
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "
             f"use --learner sac"

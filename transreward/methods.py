@@ -105,15 +105,23 @@ class Feed:
     target_share: float = 0.0  # of every batch: 0 = source steps only, 1 = target steps only
     source: str = "online"  # source steps go on; or "replay": those of the source agent's training serve
 
+    guide: float = 0.0  # share of the transfer over which the source policy's lead in each episode shrinks to nothing
+
     def __post_init__(self) -> None:
-        if not 0 <= self.target_share <= 1:
-            raise RequestError(f"feed.target_share must be in [0, 1], not {self.target_share}")
+        for field in ("target_share", "guide"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise RequestError(f"feed.{field} must be in [0, 1], not {getattr(self, field)}")
         if self.source not in ("online", "replay"):
             raise RequestError(f"feed.source must be online or replay, not {self.source!r}")
 
+    @property
+    def on_policy(self) -> bool:
+        """Whether all that trains the learner are steps of one domain that it has just taken itself."""
+        return self.target_share in (0, 1) and self.source == "online" and not self.guide
+
     def __str__(self) -> str:
         if self.target_share in (0, 1):
-            return "target" if self.target_share else "source"
+            return ("target" if self.target_share else "source") + (", guided" if self.guide else "")
         return f"mix {self.target_share:g}" + (" of replay" if self.source == "replay" else "")
 
 
@@ -137,15 +145,20 @@ class Method:
         return self.feed.target_share if self.feed else None
 
     @property
-    def mixes(self) -> bool:
-        """Whether a batch holds steps of both domains or of a stored replay, which only an off-policy learner takes."""
-        return self.feed is not None and (0 < self.feed.target_share < 1 or self.feed.source == "replay")
+    def off_policy(self) -> bool:
+        """Whether only an off-policy learner takes what feeds it."""
+        return self.feed is not None and not self.feed.on_policy
 
     @property
     def uses_source(self) -> bool:
         """Whether source steps go on feeding the learner or the gap in the transfer phase."""
         feed = self.feed
         return feed is not None and feed.source == "online" and (feed.target_share < 1 or self.gap is not None)
+
+    @property
+    def uses_replay(self) -> bool:
+        """Whether the stored steps of the source agent's training feed the learner."""
+        return self.feed is not None and self.feed.source == "replay"
 
     @property
     def needs_target_reward(self) -> bool:
@@ -155,12 +168,12 @@ class Method:
     @property
     def needs_source_agent(self) -> bool:
         """Whether a source agent has to be trained first."""
-        return self.start == "source" or self.guided or (self.feed is not None and self.feed.source == "replay")
+        return self.start == "source" or self.guided or self.uses_replay
 
     @property
     def guided(self) -> bool:
-        """Whether the compensation asks for the source agent's value."""
-        return isinstance(self.use, PotentialUse)
+        """Whether the source agent is asked while the method runs: to act, or for its value."""
+        return isinstance(self.use, PotentialUse) or (self.feed is not None and self.feed.guide > 0)
 
     def compensation(self) -> Compensation:
         """The gap, its use and the wrappers of the gate as one compensation."""
@@ -203,6 +216,13 @@ METHODS: dict[str, Method] = {
             start="nothing",
             feed=Feed(0.5, "replay"),
             learner=(("critics", 10), ("subset", 2), ("layer_norm", True), ("target_updates_per_step", 10.0)),
+        ),
+        Method(
+            "jsrl",
+            "from nothing, on target episodes that the source policy begins, ever shorter",
+            "Uchendu et al. 2023, arXiv:2204.02372",
+            start="nothing",
+            feed=Feed(1.0, guide=0.5),
         ),
         Method("zero_shot", "the source policy as it is", "control", start="source", feed=None),
         Method(

@@ -286,6 +286,8 @@ class Rounds(NamedTuple):
         control_steps = even._replace(target=chunk) if target_leads else even._replace(source=chunk)
         gap_updates = max(round(loop.gap_updates * learner.updates_per_round), 1)
         random_steps = min(getattr(learner, "random_steps", 0), sum(budget) // 10)
+        if leading_steps(run, 0.0):  # the source policy explores better than chance
+            random_steps = 0
         return Rounds(count, control_steps, controls, learner.updates_per_round, gap_updates, random_steps)
 
 
@@ -325,7 +327,7 @@ def initialise(
             for side, n, budget, old in zip(Pair._fields, width, phase.budget, olds, strict=True)
         )
     )
-    if method.mixes and replays.source is not None and method.start != "source":  # what it will learn from besides
+    if method.uses_replay and method.start != "source":  # a fresh learner has not seen what it will learn from
         agents = compiled.see(agents, rp.in_order(replays.source)[..., : config.domains.source.spaces.obs])
     before = Pair(agent.steps if agent else 0, 0)
     return Run(
@@ -354,7 +356,7 @@ def make_replay(
 
     The source's room is that of the whole budget from the start: another shape would be compiled anew.
     """
-    if side == "source" and method.feed is not None and method.feed.source == "replay":
+    if side == "source" and method.uses_replay:
         return old
     on_policy, budgets = config.learner.on_policy, {"source": config.source_steps, "target": config.target_steps}
     if not budget or (on_policy and method.gap is None):
@@ -371,7 +373,8 @@ def make_replay(
 def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
     """A round of steps in both domains with the policy as it is; counted, stored, and shown to the normaliser."""
     random = run.phase.from_nothing and run.taken < plan.random_steps
-    act, keys, fresh, replays = (None if random else run.programs.act), run.next_keys(), [], []
+    keys, fresh, replays = run.next_keys(), [], []
+    lead = leading_steps(run, index / plan.count)
     for robots, replay, per_round, total in zip(
         run.robots, run.replays, plan.control_steps, plan.controls, strict=True
     ):
@@ -380,13 +383,22 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
             fresh.append(None)
             replays.append(replay)
             continue
+        act = robots.guided(run.programs.act, run.guide, lead) if lead else run.programs.act
         noise = None if random else run.programs.noise(keys, per_round, robots.robots)
-        rows = robots.collect(act, run.agents, noise, steps)
+        rows = robots.collect(None if random else act, run.agents, noise, steps)
         fresh.append(rows)
         replays.append(replay if replay is None else rp.add(replay, rows))
         run.agents = run.programs.see(run.agents, rows[..., : robots.domain.spaces.obs])
     run.replays = Pair(*replays)
     return Pair(*fresh)
+
+
+def leading_steps(run: Run, done: float) -> float:
+    """In how many steps of each episode the source policy acts: ever fewer (JSRL, algorithm 1), here linearly."""
+    feed = run.method.feed
+    if feed is None or not feed.guide or run.phase.name == "source":
+        return 0.0
+    return run.domains.target.episode_steps * max(1.0 - done / feed.guide, 0.0)
 
 
 # -- 3. compensate -------------------------------------------------------------------------------------------------
