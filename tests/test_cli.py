@@ -19,6 +19,7 @@ from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
+from transreward.runs.comparison import CONTROLS
 from transreward.types import BrokenRun
 
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
@@ -117,9 +118,39 @@ def test_a_wrong_transfer_is_refused(capsys, arguments):
     check_refused(capsys, ["transfer", *request], WRONG[arguments])
 
 
+WRONG_COMPARISONS = {
+    "": "name the methods to compare, as in --methods darc,fine_tune",
+    "--methods ,": "name the methods to compare",
+    "--methods dark": "unknown method 'dark': did you mean darc",
+    "--methods darc,oracel": "unknown method 'oracel': did you mean oracle",
+    "--methods darc,fine_tune,darc": "method 'darc' is named twice",
+    "--methods darc --out run": "already holds a run",
+    "--methods darc --out file": "is a file",
+    "--methods darc --seeds 0": "seeds must be a whole number of at least 1, not 0",
+    "--methods darc --learner pppo": "unknown learner 'pppo': did you mean ppo",
+    "--methods darc --set use.strenght=1": "did you mean use.strength",
+    "--methods fine_tune --set gap.noise=1": "has no gap",
+    "--methods darc --config nowhere.yaml": "cannot read --config nowhere.yaml",
+    "--config three.yaml": "unknown method '3'",
+    "--methods darc --controls none": "unrecognized arguments: --controls none",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_COMPARISONS)
+def test_a_wrong_comparison_is_refused(capsys, arguments):
+    os.makedirs("run")
+    Path("run/config.json").write_text("{}")
+    Path("file").write_text("")
+    Path("three.yaml").write_text("method: 3")
+    check_refused(capsys, ["compare", *PAIR, *arguments.split()], WRONG_COMPARISONS[arguments])
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
+        ("compare hopper --methods darc", "required: target"),
+        ("compare hopper hopper:gravty=2 --methods darc", "did you mean gravity"),
+        ("compare hopper walker2d --methods darc", "bridge"),
         ("check hopper hopper:gravity=1", "changes nothing"),
         ("check hopper walker2d", "bridge"),
         ("check hopper", "required: target"),
@@ -158,7 +189,7 @@ def test_as_a_program(monkeypatch):
 
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("domains", [*ROBOTS, "gym:Id"]), ("methods", METHODS), ("learners", LEARNERS), ("shifts", SHIFTS)],
+    [("domains", [*ROBOTS, "gym:Id"]), ("methods", ["method", *METHODS, "use(gap)"]), ("learners", LEARNERS), ("shifts", SHIFTS)],
 )
 def test_list_names_what_there_is_in_a_line_each(capsys, what, names):
     cli.main(["list", what])
@@ -248,6 +279,32 @@ def test_options_win_over_the_config_and_that_over_the_defaults():
     assert both["settings"] == {
         "learner.robots": "16", "learner.batch": 32, "loop.threads": 1, "loop.aligned": "0.5",
     }  # fmt: skip
+
+
+def comparison_request(*arguments):
+    return cli._comparison_request(cli.parser().parse_args(["compare", *PAIR, *arguments]))
+
+
+def test_a_comparison_takes_the_methods_of_the_options_or_else_of_the_config():
+    Path("run.yaml").write_text(
+        "source: hopper\nmethod: fine_tune\ncontrols: [darc]\nseeds: 2\nsettings: {loop.threads: 1}\n"
+    )
+    file = comparison_request("--config", "run.yaml")
+    assert file == {
+        "source": PAIR[0], "target": PAIR[1], "methods": ["fine_tune", "darc"], "seeds": 2,
+        "settings": {"loop.threads": 1}, "out": "runs/inverted-pendulum-gravity-2-compare-1",
+    }  # fmt: skip
+    both = comparison_request("--config", "run.yaml", "--methods", "oracle, darc", "--seeds", "4", "--out", "here")
+    assert (both["methods"], both["seeds"], both["out"]) == (["oracle", "darc"], 4, "here")
+
+
+def test_transfer_and_compare_share_their_options():
+    """But for how the methods are named. What is always run is what transfer runs by itself."""
+    commands = next(action.choices for action in cli.parser()._actions if action.choices)
+    known = {name: set(commands[name]._option_string_actions) for name in ("transfer", "compare")}
+    assert known["transfer"] - {"--method", "--controls"} == known["compare"] - {"--methods"}
+    assert set(cli.DEFAULT_CONTROLS.split(",")) == set(CONTROLS)
+    assert all(name in cli.COMPARE for name in CONTROLS)
 
 
 def test_a_new_directory_is_named_after_the_run():
@@ -344,3 +401,19 @@ def test_its_own_config_and_source_agent_are_taken_up(finished, capsys):
     )
     assert one == two
     assert again.stopped == tr.load(first).stopped
+
+
+def test_a_comparison_leaves_its_table_beside_the_runs(capsys):
+    cli.main(
+        ["compare", *PAIR, "--methods", "darc", "--learner", "ppo", "--source-steps", "512", "--target-steps", "64",
+         "--seeds", "2", "--set", *SMALL]
+    )  # fmt: skip
+    out, err = capsys.readouterr()
+    directory = Path("runs/inverted-pendulum-gravity-2-compare-1")
+    found = json.loads((directory / "comparison.json").read_text())
+    assert list(found["methods"]) == ["darc", "zero_shot", "fine_tune", "target_only"]
+    assert all((directory / row["directory"] / "result.json").exists() for row in found["methods"].values())
+    assert not err and "\x1b" not in out
+    assert "2 seeds: the bootstrap draws only from what these returned" in out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("target_only")] == ["target_only"] * 2
+    assert f"saved in {directory}" in out

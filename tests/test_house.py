@@ -22,6 +22,7 @@ LAYERS = [
     {"runs"},
     {"config"},
     {"transfer"},
+    {"compare"},
     {"live", "doctor"},
     {"cli"},
     {"__main__"},

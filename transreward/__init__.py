@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 # public name -> where it lives; imported at first use, so that `import transreward` is instant and free of JAX
 _PUBLIC = {
     "BrokenRun": "transreward.types",
+    "Comparison": "transreward.runs.comparison",
     "Domain": "transreward.domains.domain",
     "Pair": "transreward.types",
     "RequestError": "transreward.types",
@@ -19,6 +20,7 @@ _PUBLIC = {
     "Simulation": "transreward.domains.domain",
     "Spaces": "transreward.types",
     "Transition": "transreward.types",
+    "compare": "transreward.compare",
     "domain": "transreward.domains.domain",
     "gap": "transreward.methods",
     "learner": "transreward.presets",
@@ -43,7 +45,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Importing the submodules `transfer` and `methods` does not hide the functions of these names."""
+    """Importing the submodules `compare`, `transfer` and `methods` does not hide the functions of these names."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _PUBLIC or not isinstance(value, ModuleType):

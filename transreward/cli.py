@@ -17,12 +17,25 @@ Move a skill from one robot to another by compensating rewards.
 
   transreward transfer                                     the main job, in about three minutes
   transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
+  transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
   transreward check walker2d walker2d:friction=0.3         before you spend: spaces and the measured shift
   transreward list methods                                 what there is
 """
 TRANSFER = """\
 Train a source agent (or take one up with --source-run), then move it to the target with a method, within budgets of
 steps per seed that are never exceeded. Controls run beside the method from the same source agent.
+"""
+COMPARE = """\
+Run several methods on one pair, from one source agent, with the same seeds and budgets, and print one table: the mean
+with Student's t interval, the interquartile mean (IQM) with its bootstrap interval, and the probability that the method
+beats each control. zero_shot, fine_tune and target_only are always run, named or not. The run directory holds the
+table as comparison.json, and beside it the whole run of every method.
+
+  transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
+  transreward compare halfcheetah halfcheetah:mass=2 --methods darc,oracle --target-steps 20000 --out runs/heavy
+
+Settings of the learner and of the loop hold for all methods. Those of a gap, use, gate or feed are taken where only
+one of the methods has them, and are refused otherwise.
 """
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
@@ -70,15 +83,18 @@ def parser() -> argparse.ArgumentParser:
     transfer.add_argument("target", nargs="?", help="domain where steps are dear (default: halfcheetah:broken=bthigh)")
     transfer.add_argument("--method", help="a row of 'transreward list methods' (default: darc)")
     transfer.add_argument("--controls", help=f"methods run beside it, or none (default: {DEFAULT_CONTROLS})")
-    transfer.add_argument("--learner", help="sac or ppo (default: the robot's preset)")
-    transfer.add_argument("--source-steps", type=int, metavar="N", help="budget per seed (default: the robot's preset)")
-    transfer.add_argument("--target-steps", type=int, metavar="N", help="budget per seed (default: 10000)")
-    transfer.add_argument("--seeds", type=int, metavar="K", help="seeds trained together (default: 3)")
-    transfer.add_argument("--seed", type=int, metavar="S", help="the first of them (default: 0)")
-    transfer.add_argument("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
-    transfer.add_argument("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
-    transfer.add_argument("--config", metavar="FILE", help="YAML or JSON, as config.json of a run; options here win")
-    transfer.add_argument("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
+    _training_options(transfer)
+
+    compare = commands.add_parser(
+        "compare", help="several methods, one table", description=COMPARE, epilog=IDS, formatter_class=raw
+    )
+    compare.set_defaults(run=_compare)
+    compare.add_argument("source", help="domain where steps are cheap")
+    compare.add_argument("target", help="domain where steps are dear")
+    compare.add_argument(
+        "--methods", metavar="M,M", help="rows of 'transreward list methods' (default: method and controls of --config)"
+    )
+    _training_options(compare)
 
     check = commands.add_parser(
         "check", help="spaces and the measured shift of a pair", epilog=IDS, formatter_class=raw
@@ -96,12 +112,26 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _training_options(command: argparse.ArgumentParser) -> None:
+    """What every command that trains can be told."""
+    option = command.add_argument
+    option("--learner", help="sac or ppo (default: the robot's preset)")
+    option("--source-steps", type=int, metavar="N", help="budget per seed (default: the robot's preset)")
+    option("--target-steps", type=int, metavar="N", help="budget per seed (default: 10000)")
+    option("--seeds", type=int, metavar="K", help="seeds trained together (default: 3)")
+    option("--seed", type=int, metavar="S", help="the first of them (default: 0)")
+    option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
+    option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
+    option("--config", metavar="FILE", help="YAML or JSON, as config.json of a run; options here win")
+    option("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
+
+
 def _complain(message: object, code: int) -> int:
     print(f"transreward: {' '.join(str(message).split())}", file=sys.stderr)
     return code
 
 
-# -- transfer ------------------------------------------------------------------------------------------------------
+# -- training ------------------------------------------------------------------------------------------------------
 
 
 def _transfer(args: argparse.Namespace) -> None:
@@ -115,36 +145,68 @@ def _transfer(args: argparse.Namespace) -> None:
     view.conclude(result, request["out"])
 
 
+def _compare(args: argparse.Namespace) -> None:
+    request = _comparison_request(args)
+    quiet_compilation_cache()
+    from transreward.compare import compare
+    from transreward.live import View
+
+    with View(request) as view:
+        comparison = compare(**request, watch=view)
+    view.conclude_comparison(comparison, request["out"])
+
+
 def _request(args: argparse.Namespace) -> dict[str, Any]:
     """Defaults < --config < options, as keyword arguments of `transfer`."""
+    if args.source and not args.target and not args.config:
+        raise RequestError(f"name a target too, such as '{args.source}:gravity=0.5' (transreward list shifts)")
     request: dict[str, Any] = {
         "source": "halfcheetah",
         "target": "halfcheetah:broken=bthigh",
         "controls": DEFAULT_CONTROLS,
-        "settings": {},
+        **_options(args),
     }
-    if args.source and not args.target and not args.config:
-        raise RequestError(f"name a target too, such as '{args.source}:gravity=0.5' (transreward list shifts)")
+    request["controls"] = _names(request["controls"])
+    request.setdefault("out", _free_directory(request["target"], request.get("method", "darc")))
+    return request
+
+
+def _comparison_request(args: argparse.Namespace) -> dict[str, Any]:
+    """--config < options, as keyword arguments of `compare`."""
+    request = _options(args)
+    of_config = [*_names(str(request.pop("method", ""))), *_names(request.pop("controls", ""))]
+    request["methods"] = of_config if args.methods is None else _names(args.methods)
+    request.setdefault("out", _free_directory(request["target"], "compare"))
+    return request
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """--config < options, as keyword arguments."""
+    request: dict[str, Any] = {"settings": {}}
     if args.config:
         from transreward.config import read_config
 
         request |= read_config(Path(args.config))
-    names = ("source", "target", "method", "controls", "learner", "source_steps", "target_steps", "seeds", "seed")
-    request |= {n: getattr(args, n) for n in (*names, "source_run", "out") if getattr(args, n) is not None}
-    if isinstance(request["controls"], str):
-        request["controls"] = [name for name in request["controls"].split(",") if name not in ("", "none")]
+    apart = ("run", "config", "set", "methods")
+    request |= {name: value for name, value in vars(args).items() if value is not None and name not in apart}
     for item in args.set or ():
         path, equals, value = item.partition("=")
         if not equals:
             raise RequestError(f"--set {item}: write PATH=VALUE, such as use.strength=0.5")
         request["settings"] = {**request["settings"], path: value}
-    request.setdefault("out", _free_directory(request))
     return request
 
 
-def _free_directory(request: dict[str, Any]) -> str:
-    """The first unused runs/<target>-<method>-<number>."""
-    name = "".join(c if c.isalnum() else "-" for c in f"{request['target']}-{request.get('method', 'darc')}").strip("-")
+def _names(text: str | list[str]) -> list[str]:
+    """M,M as a list; a list as it is."""
+    if not isinstance(text, str):
+        return text
+    return [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
+
+
+def _free_directory(target: str, what: str) -> str:
+    """The first unused runs/<target>-<what>-<number>."""
+    name = "".join(c if c.isalnum() else "-" for c in f"{target}-{what}").strip("-")
     number = 1
     while Path(f"runs/{name}-{number}").exists():
         number += 1
@@ -201,12 +263,22 @@ def _domains() -> list[tuple[str, str]]:
 
 
 def _methods() -> list[tuple[str, str]]:
-    from transreward.methods import METHODS
+    from transreward.methods import GAPS, METHODS, Method
 
-    return [
-        (m.name, f"{m.summary} [gap: {m.gap.name if m.gap else '-'}, feed: {m.feed}] {m.paper}")
-        for m in METHODS.values()
-    ]
+    def choices(m: Method) -> tuple[str, ...]:
+        gate = "+".join(w for w in ("clip", "centre", "scale", "ramp") if getattr(m.gate, w)) if m.gate else "-"
+        gap, use = (part.name if part else "-" for part in (m.gap, m.use))
+        learner = "off-policy" if m.off_policy else "any" if m.feed or m.start == "oracle" else "-"
+        return gap, use, str(m.feed or "-"), gate, learner, "yes" if m.needs_target_reward else "no"
+
+    head = ("gap", "use", "feed", "gate", "learner", "target reward")
+    cells = [head, *(choices(m) for m in METHODS.values())]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+    about = ["what it does; paper", *(f"{m.summary}; {m.paper}" for m in METHODS.values())]
+    named = zip(("method", *METHODS), lines, about, strict=True)
+    cell = ("use(gap)", "any cell: penalty, weight or filter of " + ", ".join(GAPS) + "; potential(value)")
+    return [(name, f"{line}  {text}") for name, line, text in named] + [cell]
 
 
 def _learners() -> list[tuple[str, str]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
 from typing import Any, Self
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.evaluation.statistics import interval, summary
+from transreward.runs.comparison import CONTROLS, Comparison, Row
 from transreward.runs.result import Result
 from transreward.transfer import Progress
 
@@ -21,6 +23,7 @@ LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
 )
 WIDE = 125  # columns that the whole closing table needs
+FEW = 5  # seeds below which a bootstrap says too little
 PHASES = {"source": "training the source agent", "transfer": "transfer", "oracle": "oracle"}
 
 
@@ -67,9 +70,17 @@ class View:
             self.live.update(self._render(progress))
 
     def conclude(self, result: Result, out: str) -> None:
-        """The closing table, and what to do next."""
-        self.console.print(closing_table(self.title, result, self.console.width))
-        if "oracle" in (result.method, *result.controls):
+        """The closing table of a transfer."""
+        self._close(closing_table(self.title, result, self.console.width), (result.method, *result.controls), out)
+
+    def conclude_comparison(self, comparison: Comparison, out: str) -> None:
+        """The closing table of a comparison."""
+        self._close(comparison_table(self.title, comparison, self.console.width), comparison.results, out)
+
+    def _close(self, table: RenderableType, methods: Collection[str], out: str) -> None:
+        """The table, and what goes with it."""
+        self.console.print(table)
+        if "oracle" in methods:
             self.console.print(Text(LOUD, style="bold red"))
         self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}")
 
@@ -142,6 +153,78 @@ def _cells(name: str, one: Result) -> dict[str, str]:
         "source steps": f"{one.steps.source:,}",
         "stopped": "-" if name == "zero_shot" else one.stopped,
     }
+
+
+# -- a comparison --------------------------------------------------------------------------------------------------
+
+
+def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Group:
+    """Returns and costs of every method, how probable its lead over each control is, and how far to trust that."""
+    rows = comparison.rows
+    first = next(iter(rows.values()))["target_return"]
+    seeds, large = len(first["per_seed"]), max(abs(row["target_return"]["mean"]) for row in rows.values()) >= 100
+    number = (lambda x: f"{x:,.0f}") if large else (lambda x: f"{x:,.2f}")
+    returns = [_return_cells(name, row, number) for name, row in rows.items()]
+    columns = [c for c in returns[0] if width >= WIDE or c not in ("per seed", "source return", "stopped")]
+    odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
+    caution = _caution(seeds)
+    return Group(
+        Text(title, style="bold"),
+        Text(f"Raw return in the target, {seeds} seed{'s' if seeds > 1 else ''} x {first['episodes']} episodes\n"),
+        _columns([{c: cells[c] for c in columns} for cells in returns]),
+        Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
+        _columns(odds),
+        *([Text(f"\n{caution}")] if caution else []),
+    )
+
+
+def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[str, str]:
+    s = row["target_return"]
+    bounds, bootstrap = s["ci95"], s["iqm_ci95"]
+    return {
+        "method": name,
+        "mean ± 95% t": number(s["mean"]) + (f" ± {number(bounds[1] - s['mean'])}" if bounds else ""),
+        "IQM": number(s["iqm"]),
+        "95% bootstrap": f"{number(bootstrap[0])} to {number(bootstrap[1])}" if bootstrap else "-",
+        "per seed": " ".join(number(r) for r in s["per_seed"]),
+        "source return": number(row["source_return"]["mean"]),
+        "target\nsteps": f"{row['target_steps']:,}",
+        "source\nsteps": f"{row['source_steps']:,}",
+        "stopped": "-" if name == "zero_shot" else row["stopped"],
+    }
+
+
+def _odds(row: Row, control: str) -> str:
+    if control not in row["improvement"]:
+        return "-"
+    found = row["improvement"][control]
+    bounds = found["ci95"]
+    return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f}-{bounds[1]:.2f})" if bounds else "")
+
+
+def _columns(rows: list[dict[str, str]]) -> Table:
+    """Plain columns without a frame; where it is narrow, names and lists give way, never a number."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for column in rows[0]:
+        gives_way = column in ("method", "per seed")
+        side = "left" if column == "method" else "right"
+        table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values(), style=None if row["method"] in CONTROLS else "bold")
+    return table
+
+
+def _caution(seeds: int) -> str:
+    """What few seeds are not worth."""
+    if seeds >= FEW:
+        return ""
+    if seeds == 1:
+        return f"One seed: no interval, and no sign which method is better. Run {FEW} seeds or more."
+    text = (
+        f"{seeds} seeds: the bootstrap draws only from what these returned, so its intervals are too narrow, and "
+        f"0.00-0.00 or 1.00-1.00 is no certainty. Go by Student's t, and run {FEW} seeds or more."
+    )
+    return text + (" Of fewer than four seeds the IQM is the plain mean." if seeds < 4 else "")
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:

@@ -1,0 +1,81 @@
+"""Several methods and their controls on one pair, from one source agent, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transreward.config import SECTIONS
+from transreward.domains.domain import Domain
+from transreward.methods import Method, method
+from transreward.runs import store
+from transreward.runs.comparison import CONTROLS, Comparison
+from transreward.transfer import Watch, transfer
+from transreward.types import RequestError
+
+
+def compare(
+    source: Domain | str,
+    target: Domain | str,
+    methods: Sequence[str],
+    *,
+    learner: Any = None,
+    source_steps: int | None = None,
+    target_steps: int | None = None,
+    seeds: int = 3,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    source_run: str | Path | None = None,
+    out: str | Path | None = None,
+    watch: Watch | None = None,
+) -> Comparison:
+    """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added.
+
+    The rest is as for `transfer`. `settings` of a gap, use, gate or feed must all belong to a single method.
+    Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
+    """
+    rows = chosen(methods)
+    first = leader(rows, settings or {})
+    result = transfer(
+        source, target, first.name, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
+        seed=seed, settings=settings, controls=[row.name for row in rows if row is not first], source_run=source_run,
+        out=out, watch=watch,
+    )  # fmt: skip
+    results = {result.method: result, **result.controls}
+    comparison = Comparison({row.name: results[row.name] for row in rows})
+    if out is not None:
+        store.write_json(Path(out) / "comparison.json", comparison.as_json())
+    return comparison
+
+
+def chosen(names: Sequence[str]) -> list[Method]:
+    """The rows of the methods named, in that order, then those of the controls that were not."""
+    if isinstance(names, str) or not names:
+        raise RequestError("name the methods to compare, as in --methods darc,fine_tune (transreward list methods)")
+    rows = {}
+    for name in names:
+        row = method(str(name))
+        if row.name in rows:
+            raise RequestError(f"method '{row.name}' is named twice: name each method once")
+        rows[row.name] = row
+    return list({**rows, **{name: method(name) for name in CONTROLS if name not in rows}}.values())
+
+
+def leader(rows: list[Method], settings: Iterable[str]) -> Method:
+    """The method that `transfer` is asked for, the others being its controls: the one whose own settings are given.
+
+    Where none are, one that goes on in the source: it is run first, so that no other's time is counted as its own.
+    """
+    own: dict[str, list[Method]] = {}  # path -> the methods that have it
+    for path in settings:
+        section, _, name = path.partition(".")
+        having = [row for row in rows if section in SECTIONS and hasattr(getattr(row, section), name)]
+        own |= {path: having} if having else {}
+    meant = [row for row in rows if any(row in having for having in own.values())]
+    if len(meant) > 1:
+        raise RequestError(
+            f"only one method of a comparison can have settings of its own, but {', '.join(own)} would be for "
+            f"{', '.join(row.name for row in meant)}: run each with 'transreward transfer'"
+        )
+    return min(meant or rows, key=lambda row: (row.gap is None, not row.uses_source))

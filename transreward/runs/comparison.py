@@ -1,0 +1,64 @@
+"""Several methods side by side: what comparison.json holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypedDict
+
+from transreward.evaluation.statistics import Improvement, RobustSummary, Summary, improvement, robust_summary
+from transreward.runs import store
+from transreward.runs.result import Result
+
+CONTROLS = ("zero_shot", "fine_tune", "target_only")  # what every method is held against
+
+
+class Row(TypedDict):
+    """One method. Steps are per seed, really taken."""
+
+    target_return: RobustSummary
+    source_return: Summary
+    improvement: dict[str, Improvement]  # over each control but itself, on the target's returns
+    source_steps: int
+    target_steps: int
+    stopped: str
+    breaks_budget: bool
+    wall_seconds: float
+    directory: str  # its run directory, from that of the comparison
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods on one pair: the same seeds, the same budgets, one source agent. Returns are raw."""
+
+    results: dict[str, Result]  # in the table's order; every one of CONTROLS is among them
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The table, method by method."""
+        return {name: self._row(name, one) for name, one in self.results.items()}
+
+    def _row(self, name: str, one: Result) -> Row:
+        whole, returns = one.as_json(), one.target_return
+        return Row(
+            target_return=robust_summary(returns),
+            source_return=whole["source_return"],
+            improvement={c: improvement(returns, self.results[c].target_return) for c in CONTROLS if c != name},
+            source_steps=whole["source_steps"],
+            target_steps=whole["target_steps"],
+            stopped=whole["stopped"],
+            breaks_budget=whole["breaks_budget"],
+            wall_seconds=whole["wall_seconds"],
+            directory="." if one.controls else f"controls/{name}",
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """comparison.json."""
+        one = next(iter(self.results.values()))
+        whole, config = one.as_json(), one.config
+        return {
+            "schema": store.SCHEMA,
+            **{key: whole[key] for key in ("versions", "source", "target", "learner", "seeds")},
+            "budget": {key: config[key] for key in ("source_steps", "target_steps")},
+            "methods": self.rows,
+        }
