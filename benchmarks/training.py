@@ -39,7 +39,7 @@ class Enough(Exception):
 @lru_cache
 def pair(robot: str) -> Pair[Domain]:
     """The robot and some other of its kind, which a transfer must have; made once, so that nothing compiles twice."""
-    return Pair(domain(robot), domain(f"{robot}:gravity=0.5"))
+    return Pair(domain(robot), domain(f"{robot}:mass=2"))
 
 
 def preset_ppo(robot: str) -> Any:

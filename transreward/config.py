@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from math import isfinite
 from numbers import Integral
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from transreward.domains.difference import require_difference, require_fit
 from transreward.domains.domain import Domain, domain
@@ -310,6 +310,7 @@ def _count(what: str, value: Any, default: int, least: int = 1) -> int:
 
 def _value(path: str, value: Any, kind: Any) -> Any:
     """`value` as the field's type; strings are read as the command line gives them."""
+    kind = str if get_origin(kind) is Literal else kind  # the settings check which words they know
     try:
         if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
             items = value.strip("()[] ").split(",") if isinstance(value, str) else value
@@ -324,7 +325,7 @@ def _value(path: str, value: Any, kind: Any) -> Any:
             return value
     except (ValueError, KeyError, TypeError):
         pass
-    wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "numbers such as 64,64")
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}.get(kind, "numbers such as 64,64")
     raise RequestError(f"{path} must be {wanted}, not {value!r}")
 
 
