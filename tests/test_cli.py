@@ -189,7 +189,12 @@ def test_as_a_program(monkeypatch):
 
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("domains", [*ROBOTS, "gym:Id"]), ("methods", ["method", *METHODS, "use(gap)"]), ("learners", LEARNERS), ("shifts", SHIFTS)],
+    [
+        ("domains", [*ROBOTS, "gym:Id"]),
+        ("methods", ["method", *METHODS, "use(gap)"]),
+        ("learners", LEARNERS),
+        ("shifts", SHIFTS),
+    ],
 )
 def test_list_names_what_there_is_in_a_line_each(capsys, what, names):
     cli.main(["list", what])

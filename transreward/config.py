@@ -325,7 +325,9 @@ def _value(path: str, value: Any, kind: Any) -> Any:
             return value
     except (ValueError, KeyError, TypeError):
         pass
-    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}.get(kind, "numbers such as 64,64")
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}.get(
+        kind, "numbers such as 64,64"
+    )
     raise RequestError(f"{path} must be {wanted}, not {value!r}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -71,17 +71,22 @@ class View:
 
     def conclude(self, result: Result, out: str) -> None:
         """The closing table of a transfer."""
-        self._close(closing_table(self.title, result, self.console.width), (result.method, *result.controls), out)
+        self._close(
+            closing_table(self.title, result, self.console.width), {result.method: result, **result.controls}, out
+        )
 
     def conclude_comparison(self, comparison: Comparison, out: str) -> None:
         """The closing table of a comparison."""
         self._close(comparison_table(self.title, comparison, self.console.width), comparison.results, out)
 
-    def _close(self, table: RenderableType, methods: Collection[str], out: str) -> None:
+    def _close(self, table: RenderableType, results: Mapping[str, Result], out: str) -> None:
         """The table, and what goes with it."""
         self.console.print(table)
-        if "oracle" in methods:
+        if "oracle" in results:
             self.console.print(Text(LOUD, style="bold red"))
+        for name, result in results.items():
+            for warning in result.warnings:
+                self.console.print(Text(f"{name}: {warning}", style="yellow"))
         self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}")
 
     def _say(self, text: Text) -> None:

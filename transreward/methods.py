@@ -9,6 +9,12 @@ from typing import Any, ClassVar, Literal
 from transreward.compensations.uses import Compensation, Filter, Gap, Penalty, Potential, Unchanged, Weight
 from transreward.compensations.wrappers import Centre, Clip, Ramp, Scale, Times
 from transreward.gaps.classifier import Classifier
+from transreward.gaps.contrastive import Contrastive
+from transreward.gaps.ensemble import Ensemble
+from transreward.gaps.latent import Latent
+from transreward.gaps.neighbours import Neighbours
+from transreward.gaps.state import State
+from transreward.gaps.transport import Transport
 from transreward.types import RequestError, make, nearest
 
 
@@ -203,6 +209,45 @@ METHODS: dict[str, Method] = {
             use=WeightUse(),
         ),
         Method(
+            "par",
+            "train on both domains' steps, the source's penalised where the target's latent model errs",
+            "Lyu et al. 2024, arXiv:2405.15369",
+            start="source",
+            feed=Feed(0.5),
+            gap=Latent(),
+            use=PenaltyUse(),
+            gate=Gate(scale_floor=0.05),
+        ),
+        Method(
+            "vgdf",
+            "train on both domains' steps, of the source's only those whose successor is worth what the target's is",
+            "Xu et al. 2023, arXiv:2305.17625",
+            start="source",
+            feed=Feed(0.5),
+            gap=Ensemble(form="value"),
+            use=FilterUse(keep=0.25),
+        ),
+        Method(
+            "srpo",
+            "train on both domains' steps, paid for leading to states of high value in either",
+            "Xue et al. 2023, arXiv:2306.03552",
+            start="source",
+            feed=Feed(0.5),
+            gap=State(top=0.5),
+            use=PenaltyUse(),
+            gate=Gate(),
+        ),
+        Method(
+            "food",
+            "train on source steps that are paid for looking like the target's visits, dynamics or not",
+            "Daoudi et al. 2024, arXiv:2312.15474",
+            start="source",
+            feed=Feed(0.0),
+            gap=State(inputs="step"),
+            use=PenaltyUse(),
+            gate=Gate(),
+        ),
+        Method(
             "mix",
             "train on source and target steps, half and half, as if they were one domain's",
             "control",
@@ -239,7 +284,11 @@ METHODS: dict[str, Method] = {
     )
 }
 
-GAPS: dict[str, type] = {"classifier": Classifier}
+GAPS: dict[str, type] = {
+    gap.name: gap for gap in (Classifier, Latent, Ensemble, Contrastive, Transport, Neighbours, State)
+}
+# below this spread a score is noise, for those that do not count in nats: see Gate.scale_floor
+NOISE_FLOORS = {"latent": 0.05, "transport": 0.05, "neighbours": 0.3}
 
 
 def method(name: str) -> Method:
@@ -271,7 +320,7 @@ def _cell(expression: str) -> Method:
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
     found = gap(gap_name)
-    gate = Gate(scale_floor=getattr(found, "noise_floor", 1.0)) if use_name == "penalty" else None
+    gate = Gate(scale_floor=NOISE_FLOORS.get(gap_name, 1.0)) if use_name == "penalty" else None
     return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", Feed(0.0), found, use, gate)
 
 

@@ -327,7 +327,9 @@ def initialise(
             for side, n, budget, old in zip(Pair._fields, width, phase.budget, olds, strict=True)
         )
     )
-    if method.uses_replay and method.start != "source":  # a fresh learner has not seen what it will learn from
+    if (
+        replays.source is not None and method.uses_replay and method.start != "source"
+    ):  # a fresh learner has not seen what it will learn from
         agents = compiled.see(agents, rp.in_order(replays.source)[..., : config.domains.source.spaces.obs])
     before = Pair(agent.steps if agent else 0, 0)
     return Run(

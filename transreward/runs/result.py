@@ -13,6 +13,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.domains.domain import Domain
+from transreward.evaluation import diagnostics
 from transreward.evaluation.statistics import summary
 from transreward.presets import restore_learner
 from transreward.runs import store
@@ -49,6 +50,12 @@ class Result:
         """Raw returns in the source, [seeds, episodes]."""
         return self.returns.source
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know about the gap, by the last evaluation of each seed; a sentence each."""
+        own = {row["seed"]: row for row in self.log if row["method"] == self.method}
+        return list(dict.fromkeys(text for row in own.values() for text in diagnostics.warnings(row)))
+
     def policy(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
         """The deterministic policy of one seed (counted from 0): [..., obs] -> [..., action].
 
@@ -75,6 +82,7 @@ class Result:
             "source_return": summary(self.returns.source),
             "zero_shot_target_return": None if self.zero_shot is None else summary(self.zero_shot),
             "stopped": self.stopped,
+            "warnings": self.warnings,
             "breaks_budget": self.config["method"] == "oracle",
             "wall_seconds": self.wall_seconds,
             "steps_per_second": seeds * sum(self.steps) / max(self.wall_seconds, 1e-9),

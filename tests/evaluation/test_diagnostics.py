@@ -1,0 +1,47 @@
+"""What is said of a compensation follows from its figures."""
+
+import numpy as np
+import pytest
+
+from transreward.evaluation.diagnostics import felt, warnings
+from transreward.evaluation.returns import Evaluation
+from transreward.types import Adjusted, Transition
+
+
+def evaluation(rewards, alive):
+    rewards, alive = np.array([rewards], float), np.array([alive], bool)
+    blank = np.zeros((1, rewards.shape[1], 1))
+    steps = Transition(blank + np.arange(rewards.shape[1])[:, None], blank, rewards, blank, rewards * 0, rewards * 0)
+    return Evaluation(np.array([[1.0, 2.0]]), np.array([[2, 2]]), {}, steps, alive)
+
+
+def test_figures_are_of_the_steps_that_count():
+    seen = evaluation([1.0, 99.0, 3.0, 99.0], [True, False, True, False])
+    ordered = seen.first_episodes_first()
+    assert ordered.reward.tolist() == [[1, 3, 1, 3]] and ordered.obs[0, :, 0].tolist() == [0, 2, 0, 2]
+    found = felt(seen, Adjusted(np.array([2.0, 5.0, 77.0, 77.0]), np.array([1.0, 3.0, 77.0, 77.0])), 0)
+    assert found["gap_mean"] == 1.5 and found["gap_std"] == 0.5 and found["reward_std"] == 1.0
+    assert found["gap_per_episode"] == 1.5  # 3 over two episodes
+    assert (found["gap_q05"], found["gap_q50"], found["gap_q95"]) == pytest.approx((1.05, 1.5, 1.95))
+    assert found["effective_sample_size"] == pytest.approx(16 / (2 * 10))
+    nothing = felt(seen, None, 0)
+    assert nothing["gap_mean"] == nothing["gap_q95"] == 0 and nothing["effective_sample_size"] == 1
+
+
+GOOD = {"gap_accuracy": 0.8, "gap_held_out_loss": 0.5, "gap_loss": 0.45, "effective_sample_size": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({}, None),
+        ({"gap_accuracy": 0.995}, "saturated"),
+        ({"gap_held_out_loss": 1.2}, "memorised"),
+        ({"gap_accuracy": 0.505, "gap_held_out_loss": 0.693}, "null"),
+        ({"effective_sample_size": 0.05}, "a tenth"),
+    ],
+)
+def test_warnings(changed, word):
+    found = warnings(GOOD | changed)
+    assert found == [] if word is None else len(found) == 1 and word in found[0]
+    assert warnings({}) == []

@@ -1,0 +1,40 @@
+"""What the gaps share: rows, their scale, and the memory of target steps."""
+
+import jax.numpy as jnp
+import numpy as np
+from linear_gaussian import SOURCE, SPACES, steps
+
+from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.memory import Memory, squared_distances
+from transreward.networks import Normaliser
+
+
+def test_rows_hold_the_state_the_executed_action_and_the_change():
+    t = steps(0, 5, SOURCE)
+    rows = step_rows(t._replace(action=t.action * 100), SPACES.low, SPACES.high)
+    sa, change = split(rows, SPACES.action)
+    assert np.array_equal(sa, np.hstack([t.obs, np.clip(t.action * 100, -5, 5)]))
+    assert np.array_equal(change, t.next_obs - t.obs)
+
+
+def test_the_scale_is_frozen_after_a_while():
+    scale, seen = Normaliser.start(2), []
+    for value in (0.0, 1.0, 100.0, 1000.0):
+        scale = follow(scale, jnp.full((8, 2), value), updates=2)
+        seen.append(float(scale.mean[0]))
+    assert np.allclose(seen, [0.0, 0.5, 0.5, 0.5], atol=1e-4)
+
+
+def test_the_memory_is_a_ring():
+    memory = Memory.start(5, 1)
+    for first in (0, 3):
+        assert memory.filled.sum() == first
+        memory = memory.put(jnp.arange(first, first + 3.0)[:, None])
+    assert memory.filled.all()
+    assert np.asarray(memory.rows)[:, 0].tolist() == [5, 1, 2, 3, 4]
+
+
+def test_squared_distances():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(0, 3, (4, 6)), rng.normal(0, 3, (5, 6))
+    assert np.allclose(squared_distances(x, y), ((x[:, None] - y) ** 2).sum(-1), rtol=1e-4)
