@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,7 +15,7 @@ SOURCE, TARGET = (0.5, 0.0), (0.2, 0.6)  # what an action does to s'
 STD = 0.8
 
 
-def steps(seed, n, effect, mean=0.0, std=STD):
+def steps(seed, n, effect, mean=0.0, std: Any = STD):
     """s' = A s + B a + e; `mean` moves the state-action marginal. `std` may be a function of the action."""
     rng = np.random.default_rng(seed)
     obs = rng.normal(mean, 1.0, (n, 2))

@@ -13,9 +13,8 @@ from scipy.stats import norm
 from transreward.gaps.ensemble import Ensemble
 from transreward.types import Pair, RequestError
 
-EXACT = {"noise": 0.0, "weight_decay": 0.0}
-RATIO = Ensemble(members=3, hidden=(32,), **EXACT)
-VALUE = Ensemble(form="value", members=5, hidden=(32,), **EXACT)
+RATIO = Ensemble(members=3, hidden=(32,), noise=0.0, weight_decay=0.0)
+VALUE = Ensemble(form="value", members=5, hidden=(32,), noise=0.0, weight_decay=0.0)
 SLOPE = np.array([2.0, -1.0])
 update = jax.jit(lambda gap, *args: gap.update(*args), static_argnums=0)
 
@@ -122,7 +121,7 @@ def test_identical_domains_score_about_zero_whatever_the_policies_visit():
 def test_a_difference_below_the_floor_is_none():
     """The same networks with other bounds."""
     state, t = trained(), steps(8, 4000, SOURCE)
-    blurred = Ensemble(members=3, hidden=(32,), **EXACT, std_floor=1.0)
+    blurred = Ensemble(members=3, hidden=(32,), noise=0.0, weight_decay=0.0, std_floor=1.0)
     sharp, soft = (np.abs(np.asarray(score(gap, state, t))).mean() for gap in (RATIO, blurred))
     assert soft < 0.6 * sharp
     far = 100 * jax.random.normal(jax.random.key(0), (3, 50, 3))

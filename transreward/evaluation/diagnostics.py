@@ -47,8 +47,12 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "the gap is saturated: it tells the domains apart at every step, so its score says that there is a shift, "
             "not how large; more gap.noise smooths it"
         )
-    told = accuracy is not None and held_out is not None and train is not None
-    if told and held_out > max(train + 0.3, CANNOT_TELL + 0.05):
+    if (
+        accuracy is not None
+        and held_out is not None
+        and train is not None
+        and held_out > max(train + 0.3, CANNOT_TELL + 0.05)
+    ):
         found.append(
             "the gap has memorised its few target steps: it does worse than guessing on those kept from it; raise "
             "gap.noise or gap.weight_decay, or collect more"
