@@ -20,8 +20,8 @@ def steps(seed, n, effect, mean=0.0, std: Any = STD):
     rng = np.random.default_rng(seed)
     obs = rng.normal(mean, 1.0, (n, 2))
     action = rng.normal(-mean, 0.7, (n, 1))
-    noise = rng.normal(0, 1, (n, 2)) * (std(action) if callable(std) else std)
-    next_obs = obs @ A.T + action * np.array(effect) + noise
+    spread: Any = std(action) if callable(std) else std
+    next_obs = obs @ A.T + action * np.array(effect) + rng.normal(0, 1, (n, 2)) * spread
     none = np.zeros(n)
     return Transition(*(jnp.asarray(x, jnp.float32) for x in (obs, action, none, next_obs, none, none)))
 
