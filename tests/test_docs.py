@@ -17,13 +17,12 @@ from transreward.config import Loop
 from transreward.domains.domain import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
-from transreward.gaps.classifier import Classifier
 from transreward.methods import GAPS, METHODS, USES, Feed, Gate
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-SECTIONS = {"loop": (Loop,), "gap": (Classifier,), "use": tuple(USES.values()), "gate": (Gate,), "feed": (Feed,)}
+SECTIONS = {"loop": (Loop,), "gap": tuple(GAPS.values()), "use": tuple(USES.values()), "gate": (Gate,), "feed": (Feed,)}
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
 TABLES = (ROBOTS, SHIFTS, METHODS, GAPS, presets.LEARNERS)
 

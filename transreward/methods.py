@@ -287,8 +287,8 @@ METHODS: dict[str, Method] = {
 GAPS: dict[str, type] = {
     gap.name: gap for gap in (Classifier, Latent, Ensemble, Contrastive, Transport, Neighbours, State)
 }
-# below this spread a score is noise, for those that do not count in nats: see Gate.scale_floor
-NOISE_FLOORS = {"latent": 0.05, "transport": 0.05, "neighbours": 0.3}
+# below this spread a score is noise, where that is not 1 nat: see Gate.scale_floor. A likelihood of few steps is noisy
+NOISE_FLOORS = {"ensemble": 5.0, "latent": 0.05, "transport": 0.05, "neighbours": 0.3}
 
 
 def method(name: str) -> Method:
