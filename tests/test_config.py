@@ -232,7 +232,7 @@ def test_presets_suit_robots_of_the_table_and_say_how_they_were_found(robot):
     assert robot in ROBOTS
     assert row.found
     assert isinstance(row.learner, tuple(presets.LEARNERS.values()))
-    shifted = f"{robot}:gravity=0.5"
+    shifted = f"{robot}:mass=2"
     assert presets.preset(shifted) is row
     assert presets.make_learner(None, shifted) is row.learner
     config = ask(source=robot, target=shifted)

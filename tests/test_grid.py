@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
+from test_transfer import LEARNERS as THEIRS
+from test_transfer import SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
 
 import transreward as tr
 from transreward.collect import Robots
@@ -15,6 +16,8 @@ from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
 from transreward.replay import unpack
 
+# not the same ones: programs are shared within a process, and test_transfer counts how often its own are traced
+LEARNERS = {name: replace(learner, learning_rate=2e-3) for name, learner in THEIRS.items()}
 CELLS = [f"penalty({name})" for name in GAPS if name != "classifier"]
 CELLS += [f"{use}(classifier)" for use in USES if use not in ("penalty", "potential")] + ["potential(value)"]
 SMALL = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
