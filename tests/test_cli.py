@@ -19,8 +19,7 @@ from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
-from transreward.runs.comparison import CONTROLS
-from transreward.types import BrokenRun
+from transreward.types import CONTROLS, BrokenRun
 
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
 SMALL = [
@@ -304,11 +303,10 @@ def test_a_comparison_takes_the_methods_of_the_options_or_else_of_the_config():
 
 
 def test_transfer_and_compare_share_their_options():
-    """But for how the methods are named. What is always run is what transfer runs by itself."""
+    """But for how the methods are named."""
     commands = next(action.choices for action in cli.parser()._actions if action.choices)
     known = {name: set(commands[name]._option_string_actions) for name in ("transfer", "compare")}
     assert known["transfer"] - {"--method", "--controls"} == known["compare"] - {"--methods"}
-    assert set(cli.DEFAULT_CONTROLS.split(",")) == set(CONTROLS)
     assert all(name in cli.COMPARE for name in CONTROLS)
 
 

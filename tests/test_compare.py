@@ -15,8 +15,9 @@ import transreward as tr
 from transreward.compare import chosen, leader
 from transreward.live import comparison_table
 from transreward.runs import store
-from transreward.runs.comparison import CONTROLS, Comparison
+from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result
+from transreward.types import CONTROLS
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from transreward import __version__
-from transreward.types import BrokenRun, RequestError
+from transreward.types import CONTROLS, BrokenRun, RequestError
 
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
@@ -42,7 +42,6 @@ domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5 
              gym:Pendulum-v1   package.module:factory
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
-DEFAULT_CONTROLS = "zero_shot,fine_tune,target_only"
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     transfer.add_argument("source", nargs="?", help="domain where steps are cheap (default: halfcheetah)")
     transfer.add_argument("target", nargs="?", help="domain where steps are dear (default: halfcheetah:broken=bthigh)")
     transfer.add_argument("--method", help="a row of 'transreward list methods' (default: darc)")
-    transfer.add_argument("--controls", help=f"methods run beside it, or none (default: {DEFAULT_CONTROLS})")
+    transfer.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     _training_options(transfer)
 
     compare = commands.add_parser(
@@ -163,7 +162,7 @@ def _request(args: argparse.Namespace) -> dict[str, Any]:
     request: dict[str, Any] = {
         "source": "halfcheetah",
         "target": "halfcheetah:broken=bthigh",
-        "controls": DEFAULT_CONTROLS,
+        "controls": list(CONTROLS),
         **_options(args),
     }
     request["controls"] = _names(request["controls"])

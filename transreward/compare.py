@@ -10,9 +10,9 @@ from transreward.config import SECTIONS
 from transreward.domains.domain import Domain
 from transreward.methods import Method, method
 from transreward.runs import store
-from transreward.runs.comparison import CONTROLS, Comparison
+from transreward.runs.comparison import Comparison
 from transreward.transfer import Watch, transfer
-from transreward.types import RequestError
+from transreward.types import CONTROLS, RequestError
 
 
 def compare(

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.evaluation.statistics import interval, summary
-from transreward.runs.comparison import CONTROLS, Comparison, Row
+from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
 from transreward.transfer import Progress
+from transreward.types import CONTROLS
 
 LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"

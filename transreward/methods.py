@@ -28,6 +28,11 @@ class Gate:
     scale_floor: float = 1.0  # a score that spreads less than this is taken as noise and not blown up
     ramp: int = 1_000  # updates of the gap until the compensation counts fully
 
+    @staticmethod
+    def of(gap: Gap) -> Gate:
+        """The gate of a gap whose score has another unit than nats, or another noise."""
+        return Gate(scale_floor=getattr(gap, "noise_floor", 1.0))
+
 
 # Uses: what is done with the gap, and how strongly.
 
@@ -95,6 +100,7 @@ class PotentialUse:
     strength: float = 1.0
 
     name: ClassVar[str] = "potential"
+    needs: ClassVar[tuple[str, ...]] = ("source_value",)
 
     def over(self, gap: None, gate: None) -> Compensation:
         """The compensation."""
@@ -179,7 +185,11 @@ class Method:
     @property
     def guided(self) -> bool:
         """Whether the source agent is asked while the method runs: to act, or for its value."""
-        return isinstance(self.use, PotentialUse) or (self.feed is not None and self.feed.guide > 0)
+        return self.needs("source_value") or (self.feed is not None and self.feed.guide > 0)
+
+    def needs(self, extra: str) -> bool:
+        """Whether the gap or its use asks for an extra of that name."""
+        return any(extra in getattr(part, "needs", ()) for part in (self.gap, self.use))
 
     def compensation(self) -> Compensation:
         """The gap, its use and the wrappers of the gate as one compensation."""
@@ -216,7 +226,7 @@ METHODS: dict[str, Method] = {
             feed=Feed(0.5),
             gap=Latent(),
             use=PenaltyUse(),
-            gate=Gate(scale_floor=0.05),
+            gate=Gate.of(Latent()),
         ),
         Method(
             "vgdf",
@@ -287,8 +297,6 @@ METHODS: dict[str, Method] = {
 GAPS: dict[str, type] = {
     gap.name: gap for gap in (Classifier, Latent, Ensemble, Contrastive, Transport, Neighbours, State)
 }
-# below this spread a score is noise, where that is not 1 nat: see Gate.scale_floor. A likelihood of few steps is noisy
-NOISE_FLOORS = {"ensemble": 5.0, "latent": 0.05, "transport": 0.05, "neighbours": 0.3}
 
 
 def method(name: str) -> Method:
@@ -320,7 +328,7 @@ def _cell(expression: str) -> Method:
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
     found = gap(gap_name)
-    gate = Gate(scale_floor=NOISE_FLOORS.get(gap_name, 1.0)) if use_name == "penalty" else None
+    gate = Gate.of(found) if use_name == "penalty" else None
     return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", Feed(0.0), found, use, gate)
 
 

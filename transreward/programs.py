@@ -32,7 +32,7 @@ class Programs:
         self.learner, self.compensation, self.spaces = learner, compensation, spaces
         self.traces: dict[str, int] = {}
         self.next_keys = jax.jit(jax.vmap(lambda key: tuple(jax.random.split(key))))
-        self._act = jax.jit(self._act_)
+        self.act = jax.jit(self._act_)
         self._noise = jax.jit(self._noise_, static_argnums=(1, 2))
         self.see = jax.jit(jax.vmap(learner.see))
         self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"))
@@ -41,11 +41,8 @@ class Programs:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def act(self, agents: Any, obs: Array, noise: Array | None) -> Array:
-        """[seeds, robots, obs] -> [seeds, robots, action]; `noise` [seeds, robots, action] is normal, None = mode."""
-        return self._act(agents, obs, noise)
-
     def _act_(self, agents: Any, obs: Array, noise: Array | None) -> Array:
+        """[seeds, robots, obs] -> [seeds, robots, action]; `noise` [seeds, robots, action] is normal, None = mode."""
         if noise is not None:
             self._traced("explore")
         return jax.vmap(self.learner.act)(agents, obs, noise)
@@ -92,7 +89,7 @@ class Programs:
         return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, guide)
 
     def _extra(self, agent: Any, guide: Any) -> dict[str, Any]:
-        """What a compensation may ask for beyond a batch: see EXTRAS in compensations/uses.py."""
+        """What a compensation may ask for beyond a batch: see `wanted` in compensations/uses.py."""
         return {
             "value": partial(self.learner.value, agent),
             "source_value": None if guide is None else partial(self.learner.value, guide),

@@ -67,7 +67,7 @@ class Run:
     robots: Pair[Robots | None]
     replays: Pair[Replay | None]
     agents: Any  # the learner's state, [seeds]
-    guide: Any  # the source agents' state, where the compensation asks for their value
+    guide: Any  # the source agents' state, where they are asked: to act, or for their value
     compensation: Any  # the compensation's state, [seeds]
     keys: Any  # [seeds]
     before: Pair[int]  # steps per seed taken before this phase
@@ -203,7 +203,7 @@ def run_method(
     domains = config.domains
     if method.start == "oracle":  # trains in the target as if it were the source
         domains = Pair(domains.target, domains.target)
-    zero_shot = None if agent is None else agent_returns(replace(config, learner=agent.learner), agent)
+    zero_shot = None if agent is None else agent_returns(config, agent)
     reference = float(zero_shot.source.mean()) if zero_shot is not None else None
     run = initialise(config, method, phase, domains, agent, reference, directory, watch)
     if sum(phase.budget):
@@ -228,7 +228,7 @@ def run_method(
 def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
     """Final returns of a source agent in both domains, evaluated once for all methods that start from it."""
     if agent.returns is None:
-        agent.returns = final_returns(config, agent.agents, config.domains)
+        agent.returns = final_returns(replace(config, learner=agent.learner), agent.agents, config.domains)
     return agent.returns
 
 
@@ -309,10 +309,10 @@ def initialise(
     compiled = programs(learner, method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     agents, compensation = compiled.init(keys)
-    if agent is not None and phase.name != "source" and method.start != "source":
+    if agent is not None:
         keys = agent.keys
-    elif agent is not None:
-        agents, keys = jax.tree.map(jnp.copy, agent.agents), agent.keys
+        if not phase.from_nothing:
+            agents = jax.tree.map(jnp.copy, agent.agents)
     width = Pair(learner.robots, loop.target_robots)
     robots = Pair(
         *(
@@ -327,10 +327,9 @@ def initialise(
             for side, n, budget, old in zip(Pair._fields, width, phase.budget, olds, strict=True)
         )
     )
-    if (
-        replays.source is not None and method.uses_replay and method.start != "source"
-    ):  # a fresh learner has not seen what it will learn from
-        agents = compiled.see(agents, rp.in_order(replays.source)[..., : config.domains.source.spaces.obs])
+    if agent is not None and method.uses_replay and phase.from_nothing:
+        # a fresh learner has not seen what it will learn from
+        agents = compiled.see(agents, rp.in_order(agent.replay)[..., : config.domains.source.spaces.obs])
     before = Pair(agent.steps if agent else 0, 0)
     return Run(
         config,
@@ -398,7 +397,7 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
 def leading_steps(run: Run, done: float) -> float:
     """In how many steps of each episode the source policy acts: ever fewer (JSRL, algorithm 1), here linearly."""
     feed = run.method.feed
-    if feed is None or not feed.guide or run.phase.name == "source":
+    if feed is None or not feed.guide:
         return 0.0
     return run.domains.target.episode_steps * max(1.0 - done / feed.guide, 0.0)
 
@@ -490,9 +489,10 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     """One row of metrics.jsonl per seed: raw returns in both domains, and apart from them what the compensation did."""
     config = run.config
     source, target = evaluate_both(config, run.agents, config.domains, config.loop.eval_episodes)
-    felt = compensation_figures(run, Pair(source, target))
+    figures = compensation_figures(run, Pair(source, target))
     rows = []
     for i, seed in enumerate(config.seed_list):
+        paid = figures[i].pop("gap_per_episode")
         rows.append(
             {
                 "method": run.method.name,
@@ -503,8 +503,8 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "seed": seed,
                 "source_return": float(source.returns[i].mean()),
                 "target_return": float(target.returns[i].mean()),
-                "compensated_return": float(source.returns[i].mean()) + felt[i].pop("gap_per_episode"),
-                **felt[i],
+                "compensated_return": float(source.returns[i].mean()) + paid,
+                **figures[i],
                 "source_terms": {name: float(value[i]) for name, value in source.terms.items()},
                 "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
                 **{name: float(value[i]) for name, value in run.metrics.items()},

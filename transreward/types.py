@@ -14,6 +14,8 @@ Key = Any  # a JAX random key
 State = Any  # a pytree of arrays
 Metrics = dict[str, Array]  # name -> scalar
 
+CONTROLS = ("zero_shot", "fine_tune", "target_only")  # the methods that every other is held against
+
 T = TypeVar("T")
 U = TypeVar("U")
 

@@ -13,28 +13,27 @@ from transreward.types import (
     Key,
     Metrics,
     Pair,
-    RequestError,
     Spaces,
     State,
     Transition,
 )
 
-# What a part may need beyond a batch, by name. A part says which of these it wants in `needs`, and gets only those:
-#   value         [n, obs] -> [n], the learner's state value now, in units of the raw reward
-#   source_value  the same of the source agent, as it was when the transfer began
-#   discount      the learner's
-EXTRAS = ("value", "source_value", "discount")
 
+def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
+    """Those extras that a gap asks for in its `needs`, by name. There are:
 
-def wanted(part: Any, extra: dict[str, Any]) -> dict[str, Any]:
-    """Those extras that `part` asks for."""
-    return {name: extra[name] for name in getattr(part, "needs", ())}
+    value         [n, obs] -> [n], the learner's state value now, in units of the raw reward
+    source_value  the same of the source agent, as it was when the transfer began
+    discount      the learner's
+    """
+    return {name: extra[name] for name in getattr(gap, "needs", ())}
 
 
 class Gap(Protocol):
     """An estimator of how unlike the target a source step is. Settings are frozen; the state is a separate pytree.
 
-    A gap may have `needs`, a tuple of names out of EXTRAS; these come as keywords to update, score and evaluate.
+    A gap may have `needs`, names of extras (see `wanted`), which come as keywords to update, score and evaluate; and
+    `noise_floor`, the spread below which its score is noise (1 without it).
     """
 
     name: ClassVar[str]
@@ -62,7 +61,7 @@ class Gap(Protocol):
 
 
 class Compensation(Protocol):
-    """A use over a gap, or a wrapper over a compensation. `extra`: see EXTRAS."""
+    """A use over a gap, or a wrapper over a compensation. `extra`: see `wanted`."""
 
     def init(self, key: Key, spaces: Spaces) -> Any:
         """State for one seed."""
@@ -195,8 +194,6 @@ class Potential(Unchanged):
     (Devlin and Kudenko 2012): both terms of an update see one potential. Truncation is no end: Phi(s') counts there.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("source_value", "discount")
-
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Shape both domains' rewards."""
         value, discount = extra["source_value"], extra["discount"]
@@ -206,9 +203,3 @@ class Potential(Unchanged):
             return Adjusted(t.reward + discount * after - value(t.obs), jnp.ones_like(t.reward))
 
         return batches.map(shape)
-
-
-def require_between(name: str, value: float, low: float, high: float) -> None:
-    """Raise RequestError unless low < value <= high."""
-    if not low < value <= high:
-        raise RequestError(f"{name} must be in ({low:g}, {high:g}], not {value}")

@@ -60,6 +60,7 @@ class Ensemble:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "ensemble"
+    noise_floor: ClassVar[float] = 5.0  # score spread below which it is noise: a likelihood of few steps is noisy
 
     def __post_init__(self) -> None:
         if self.form not in get_args(Form):

@@ -54,6 +54,7 @@ class Transport:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "transport"
+    noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:

@@ -9,8 +9,7 @@ from typing import Any, TypedDict
 from transreward.evaluation.statistics import Improvement, RobustSummary, Summary, improvement, robust_summary
 from transreward.runs import store
 from transreward.runs.result import Result
-
-CONTROLS = ("zero_shot", "fine_tune", "target_only")  # what every method is held against
+from transreward.types import CONTROLS
 
 
 class Row(TypedDict):
