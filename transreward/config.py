@@ -79,10 +79,16 @@ class Config:
         """Whether any method starts from a source agent."""
         return any(row.needs_source_agent for row in (self.method, *self.controls))
 
-    @property
-    def pretrain_steps(self) -> int:
-        """Steps per seed that train the agent of a method that goes on in the source."""
-        return round(self.source_steps * self.loop.pretrain)
+    def pretrain_steps(self, row: Method) -> int:
+        """Steps per seed that train the source agent which a method starts from."""
+        if row.branched:
+            return self.source_steps - row.replayed * self.target_steps
+        return round(self.source_steps * self.loop.pretrain) if row.uses_source else self.source_steps
+
+    def walked_steps(self, row: Method, taken: int) -> int:
+        """Source steps per seed that a method has to walk when its source agent took `taken`; the others of its budget
+        start where the target was."""
+        return self.source_steps - taken - row.replayed * self.target_steps
 
     @property
     def least_steps(self) -> Pair[int]:
@@ -98,8 +104,11 @@ class Config:
         oracle = any(row.start == "oracle" for row in rows)
         least = least or Pair(learner.robots, self.loop.target_robots)
         paid = [("source", self.source_steps, least.source)] if self.needs_source_agent or oracle else []
-        if any(row.uses_source for row in rows):
-            paid += [("source", min(self.pretrain_steps, self.source_steps - self.pretrain_steps), least.source)]
+        for row in rows:
+            if row.uses_source:
+                before = self.pretrain_steps(row)
+                paid += [("source", before, least.source)]
+                paid += [("source", self.walked_steps(row, before), least.source)] if not row.branched else []
         if any(row.target_share == 1 for row in rows):
             paid += [("target", self.target_steps, least.target)]
             width = self.loop.target_robots
@@ -123,7 +132,7 @@ class Config:
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
         for row in (self.method, *self.controls):
-            if row.uses_source and taken >= self.source_steps:
+            if row.uses_source and self.walked_steps(row, taken) < (0 if row.branched else 1):
                 raise RequestError(
                     f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left "
                     f"for '{row.name}' to train on: raise --source-steps (it counts both)"

@@ -6,13 +6,24 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from transreward.compensations.uses import Compensation, Filter, Gap, Penalty, Potential, Unchanged, Weight
+from transreward.compensations.uses import (
+    Bellman,
+    Compensation,
+    Filter,
+    Gap,
+    Penalty,
+    Potential,
+    Trust,
+    Unchanged,
+    Weight,
+)
 from transreward.compensations.wrappers import Centre, Clip, Ramp, Scale, Times
 from transreward.gaps.classifier import Classifier
 from transreward.gaps.contrastive import Contrastive
 from transreward.gaps.ensemble import Ensemble
 from transreward.gaps.latent import Latent
 from transreward.gaps.neighbours import Neighbours
+from transreward.gaps.paired import Paired
 from transreward.gaps.state import State
 from transreward.gaps.transport import Transport
 from transreward.types import RequestError, make, nearest
@@ -107,7 +118,39 @@ class PotentialUse:
         return Times(Potential(), self.strength)
 
 
-USES: dict[str, type] = {use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse)}
+@dataclass(frozen=True)
+class BellmanUse:
+    """Corrects the source's rewards by what the difference changes in the critic's targets."""
+
+    name: ClassVar[str] = "bellman"
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that predicts no difference."""
+        return Bellman(require_differences(gap, self.name))
+
+
+@dataclass(frozen=True)
+class TrustUse:
+    """Weights the source's steps by how far the difference is trusted, the target's by the rest."""
+
+    name: ClassVar[str] = "trust"
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that predicts no difference."""
+        return Trust(require_differences(gap, self.name))
+
+
+def require_differences(gap: Gap, what: str) -> Gap:
+    """Raise RequestError for a gap that does not predict the difference itself."""
+    if not hasattr(gap, "differences"):
+        able = ", ".join(name for name, kind in GAPS.items() if hasattr(kind, "differences"))
+        raise RequestError(f"'{what}' needs a gap that predicts the difference in next state: {able}, not {gap.name}")
+    return gap
+
+
+USES: dict[str, type] = {
+    use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse, BellmanUse, TrustUse)
+}
 
 
 @dataclass(frozen=True)
@@ -115,16 +158,21 @@ class Feed:
     """Whose steps train the learner after the source phase."""
 
     target_share: float = 0.0  # of every batch: 0 = source steps only, 1 = target steps only
-    source: str = "online"  # source steps go on; or "replay": those of the source agent's training serve
-
+    source: str = "online"  # source steps go on; "replay": those of the source agent's training serve; "branched"
     guide: float = 0.0  # share of the transfer over which the source policy's lead in each episode shrinks to nothing
+    branches: int = 0  # if branched, corrected source steps from states that the target visited, per target step
+    branch_length: int = 1  # of these how many follow on one another
 
     def __post_init__(self) -> None:
         for field in ("target_share", "guide"):
             if not 0 <= getattr(self, field) <= 1:
                 raise RequestError(f"feed.{field} must be in [0, 1], not {getattr(self, field)}")
-        if self.source not in ("online", "replay"):
-            raise RequestError(f"feed.source must be online or replay, not {self.source!r}")
+        if self.source not in ("online", "replay", "branched"):
+            raise RequestError(f"feed.source must be online, replay or branched, not {self.source!r}")
+        if (self.source == "branched") != (self.branches > 0):
+            raise RequestError("feed.branches must be above 0 with feed.source=branched, and is not used without")
+        if self.branch_length < 1 or (self.branch_length > 1 and self.source != "branched"):
+            raise RequestError("feed.branch_length must be at least 1, and is not used without feed.source=branched")
 
     @property
     def on_policy(self) -> bool:
@@ -134,7 +182,7 @@ class Feed:
     def __str__(self) -> str:
         if self.target_share in (0, 1):
             return ("target" if self.target_share else "source") + (", guided" if self.guide else "")
-        return f"mix {self.target_share:g}" + (" of replay" if self.source == "replay" else "")
+        return f"mix {self.target_share:g}" + ("" if self.source == "online" else f" of {self.source}")
 
 
 @dataclass(frozen=True)
@@ -165,12 +213,23 @@ class Method:
     def uses_source(self) -> bool:
         """Whether source steps go on feeding the learner or the gap in the transfer phase."""
         feed = self.feed
-        return feed is not None and feed.source == "online" and (feed.target_share < 1 or self.gap is not None)
+        return feed is not None and feed.source != "replay" and (feed.target_share < 1 or self.gap is not None)
 
     @property
     def uses_replay(self) -> bool:
         """Whether the stored steps of the source agent's training feed the learner."""
         return self.feed is not None and self.feed.source == "replay"
+
+    @property
+    def branched(self) -> bool:
+        """Whether the source's steps start where the target was."""
+        return self.feed is not None and self.feed.source == "branched"
+
+    @property
+    def replayed(self) -> int:
+        """Source steps taken from states that the target was observed in, per target step."""
+        branches = self.feed.branches if self.feed else 0
+        return branches + self.needs("counterpart")
 
     @property
     def needs_target_reward(self) -> bool:
@@ -258,6 +317,24 @@ METHODS: dict[str, Method] = {
             gate=Gate(),
         ),
         Method(
+            "paired",
+            "train on both domains' steps, the source's corrected by what it does differently from the same states",
+            "here first; see docs/methods/paired.md",
+            start="source",
+            feed=Feed(0.5),
+            gap=Paired(),
+            use=BellmanUse(),
+        ),
+        Method(
+            "paired_branched",
+            "train on target steps and on short corrected source steps from the states that the target visits",
+            "here first; see docs/methods/paired.md",
+            start="source",
+            feed=Feed(0.5, "branched", branches=20),
+            gap=Paired(),
+            use=TrustUse(),
+        ),
+        Method(
             "mix",
             "train on source and target steps, half and half, as if they were one domain's",
             "control",
@@ -295,7 +372,7 @@ METHODS: dict[str, Method] = {
 }
 
 GAPS: dict[str, type] = {
-    gap.name: gap for gap in (Classifier, Latent, Ensemble, Contrastive, Transport, Neighbours, State)
+    gap.name: gap for gap in (Classifier, Latent, Ensemble, Contrastive, Transport, Neighbours, State, Paired)
 }
 
 

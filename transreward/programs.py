@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from math import prod
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.compensations.uses import Compensation
+from transreward.replay import Replay
 from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
 
 # A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
@@ -38,6 +40,8 @@ class Programs:
         self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"))
         self._compensate = jax.jit(self._compensate_, static_argnames=("updates", "batch"), donate_argnums=0)
         self._look = jax.jit(self._look_)
+        self.correct = jax.jit(jax.vmap(self._correct_))
+        self._visited = jax.jit(self._visited_, static_argnums=2)
 
     # -- acting --------------------------------------------------------------------------------------------------
 
@@ -94,36 +98,82 @@ class Programs:
             "value": partial(self.learner.value, agent),
             "source_value": None if guide is None else partial(self.learner.value, guide),
             "discount": self.learner.discount,
+            "counterpart": None,
         }
 
     def compensate(
-        self, state: Any, replays: Pair, keys: Key, agents: Any, guide: Any = None, *, updates: int, batch: int
+        self,
+        state: Any,
+        replays: Pair,
+        keys: Key,
+        agents: Any,
+        guide: Any = None,
+        counterparts: Replay | None = None,
+        *,
+        updates: int,
+        batch: int,
     ) -> tuple[Any, Metrics]:
-        """The gap's updates, and its quality on steps kept from training. `state` is used up."""
-        return self._compensate(state, replays, keys, agents, guide, updates=updates, batch=batch)
+        """The gap's updates, and its quality on steps kept from training. `state` is used up.
+
+        `counterparts`: the target replay's steps as the source's simulator took them, row by row.
+        """
+        return self._compensate(state, replays, keys, agents, guide, counterparts, updates=updates, batch=batch)
 
     def _compensate_(
-        self, state: Any, replays: Pair, keys: Key, agents: Any, guide: Any, updates: int, batch: int
+        self,
+        state: Any,
+        replays: Pair,
+        keys: Key,
+        agents: Any,
+        guide: Any,
+        counterparts: Replay | None,
+        updates: int,
+        batch: int,
     ) -> Any:
         self._traced("compensate")
 
-        def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any) -> tuple[Any, Metrics]:
+        def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any, counterparts: Any) -> tuple[Any, Metrics]:
             extra = self._extra(agent, guide)
 
-            def draw(key: Key, part: str) -> Pair[Transition]:
-                rows = (rp.sample(r, k, batch, part) for r, k in zip(replays, jax.random.split(key), strict=True))
-                return Pair(*(rp.unpack(r, self.spaces) for r in rows))
+            def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
+                source_key, target_key = jax.random.split(key)
+                sources = ((replays.source, source_key), (replays.target, target_key), (counterparts, target_key))
+                source, target, counterpart = (
+                    None if r is None else rp.unpack(rp.sample(r, k, batch, part), self.spaces) for r, k in sources
+                )
+                return Pair(source, target), {**extra, "counterpart": counterpart}
 
             def step(state: Any, key: Key) -> tuple[Any, Metrics]:
                 sample_key, update_key = jax.random.split(key)
-                return self.compensation.update(state, draw(sample_key, "train"), update_key, **extra)
+                batches, extra = draw(sample_key, "train")
+                return self.compensation.update(state, batches, update_key, **extra)
 
             keys = jax.random.split(key, updates + 1)
             state, metrics = jax.lax.scan(step, state, keys[:-1])
-            held_out = self.compensation.evaluate(state, draw(keys[-1], "held_out"), **extra)
+            batches, extra = draw(keys[-1], "held_out")
+            held_out = self.compensation.evaluate(state, batches, **extra)
+            state = self.compensation.judge(state, held_out)
             return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
 
-        return jax.vmap(one, in_axes=(0, REPLAY_AXES, 0, 0, 0))(state, replays, keys, agents, guide)
+        axes = (0, REPLAY_AXES, 0, 0, 0, None if counterparts is None else rp.SEED_AXES)
+        return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, guide, counterparts)
+
+    def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
+        """Source steps [n, ...] as the target would have taken them, each by one random member of a paired gap."""
+        compensation: Any = self.compensation  # over a gap of differences, or nothing would ask for this
+        d = compensation.gap.differences(state, t)
+        member = jax.random.randint(key, (d.shape[1],), 0, d.shape[0])
+        d = d[member, jnp.arange(d.shape[1])]
+        return t._replace(next_obs=t.next_obs + d[..., :-1], reward=t.reward + d[..., -1])
+
+    def visited(self, replay: Replay, keys: Key, shape: tuple[int, ...]) -> np.ndarray:
+        """Observations drawn from a replay, [seeds, *shape, obs]."""
+        return np.asarray(self._visited(replay, keys, shape))
+
+    def _visited_(self, replay: Replay, keys: Key, shape: tuple[int, ...]) -> Array:
+        draw = partial(rp.sample, n=prod(shape))
+        rows = jax.vmap(draw, in_axes=(rp.SEED_AXES, 0))(replay, keys)
+        return rows.reshape(-1, *shape, rows.shape[-1])[..., : self.spaces.obs]
 
     # -- looking -------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +25,12 @@ from transreward.programs import Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
-from transreward.types import Adjusted, BrokenRun, Metrics, Pair
+from transreward.twin import Twin, invertible, learn_model
+from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, Transition
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
+BRANCHED_STEPS = 10_000  # the same for branches, which are corrected by what was known when they were taken
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is held against the source's return
 
 
@@ -53,6 +57,12 @@ class Phase:
     target_share: float  # of the target's steps in what trains the learner
     from_nothing: bool  # the policy is fresh: act at random first
     evaluations: int
+    replayed: int = 0  # source steps per target step that start where the target was; part of the budget
+
+    @property
+    def walked(self) -> Pair[int]:
+        """What of the budget robots walk, in episodes of their own."""
+        return self.budget._replace(source=self.budget.source - self.replayed * self.budget.target)
 
 
 @dataclass
@@ -66,6 +76,8 @@ class Run:
     domains: Pair[Domain]
     robots: Pair[Robots | None]
     replays: Pair[Replay | None]
+    twin: Twin | None  # the source where the target was, if the gap or the feed asks for that
+    counterparts: Replay | None  # the target replay's steps as the twin took them
     agents: Any  # the learner's state, [seeds]
     guide: Any  # the source agents' state, where they are asked: to act, or for their value
     compensation: Any  # the compensation's state, [seeds]
@@ -82,7 +94,8 @@ class Run:
     @property
     def steps(self) -> Pair[int]:
         """Taken so far, per seed."""
-        return Pair(*(b + (r.steps if r else 0) for b, r in zip(self.before, self.robots, strict=True)))
+        source, target = (b + (r.steps if r else 0) for b, r in zip(self.before, self.robots, strict=True))
+        return Pair(source + (self.twin.steps if self.twin else 0), target)
 
     @property
     def taken(self) -> int:
@@ -148,8 +161,8 @@ def transfer(
     if directory is not None:
         store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
     results = {}
-    # those that go on in the source first: the agent of the others is trained on from theirs
-    for row in sorted((config.method, *config.controls), key=lambda row: not row.uses_source):
+    # those that need the least training in the source first: the agent of the others is trained on from theirs
+    for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
         agent = source_agent(config, row, agent, directory, watch)
         place = directory if directory is None or row is config.method else directory / "controls" / row.name
         results[row.name] = run_method(config.of(row), row, agent, place, watch)
@@ -172,9 +185,9 @@ def source_agent(
     """
     if not method.needs_source_agent:
         return agent
-    wanted = config.pretrain_steps if method.uses_source else config.source_steps
-    left = wanted - (agent.steps if agent else 0)
-    if agent is not None and (left < config.least_steps.source or method.uses_source):
+    left = config.pretrain_steps(method) - (agent.steps if agent else 0)
+    taken_up = config.source_run is not None and method.uses_source  # it goes on from where that run stopped
+    if agent is not None and (left < config.least_steps.source or taken_up):
         return agent
     own = method is config.method
     phase = Phase("source", Pair(left, 0), 0.0, agent is None, config.loop.source_evaluations)
@@ -239,8 +252,10 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> P
         return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
     if method.target_share is None:
         return Phase("transfer", Pair(0, 0), 0.0, fresh, evaluations)
-    source = config.source_steps - (agent.steps if agent else 0) if method.uses_source else 0
-    return Phase("transfer", Pair(source, config.target_steps), method.target_share, fresh, evaluations)
+    source, replayed = config.source_steps - (agent.steps if agent else 0) if method.uses_source else 0, method.replayed
+    if method.branched:
+        source = replayed * config.target_steps
+    return Phase("transfer", Pair(source, config.target_steps), method.target_share, fresh, evaluations, replayed)
 
 
 def loop(run: Run) -> None:
@@ -275,7 +290,7 @@ class Rounds(NamedTuple):
     @staticmethod
     def of(run: Run) -> Rounds:
         """The side that feeds the learner sets the pace; the other is spread evenly over the same rounds."""
-        learner, loop, budget = run.config.learner, run.config.loop, run.phase.budget
+        learner, loop, budget = run.config.learner, run.config.loop, run.phase.walked
         robots = Pair(learner.robots, loop.target_robots)
         controls = Pair(*(b // n for b, n in zip(budget, robots, strict=True)))
         target_leads = budget.source == 0
@@ -317,9 +332,10 @@ def initialise(
     robots = Pair(
         *(
             Robots(domain, seeds, n, loop.threads) if budget else None
-            for domain, n, budget in zip(domains, width, phase.budget, strict=True)
+            for domain, n, budget in zip(domains, width, phase.walked, strict=True)
         )
     )
+    twin = make_twin(config, agent, keys) if phase.replayed else None
     olds = (agent.replay if agent else None, None)
     replays = Pair(
         *(
@@ -327,9 +343,12 @@ def initialise(
             for side, n, budget, old in zip(Pair._fields, width, phase.budget, olds, strict=True)
         )
     )
-    if agent is not None and method.uses_replay and phase.from_nothing:
+    if replays.source is not None and method.uses_replay and phase.from_nothing:
         # a fresh learner has not seen what it will learn from
-        agents = compiled.see(agents, rp.in_order(agent.replay)[..., : config.domains.source.spaces.obs])
+        agents = compiled.see(agents, rp.in_order(replays.source)[..., : config.domains.source.spaces.obs])
+    counterparts = None
+    if twin is not None and replays.target is not None:
+        counterparts = rp.empty(config.domains.source.spaces, config.seeds, *replays.target.data.shape[1:3])
     before = Pair(agent.steps if agent else 0, 0)
     return Run(
         config,
@@ -339,6 +358,8 @@ def initialise(
         domains,
         robots,
         replays,
+        twin,
+        counterparts,
         agents,
         agent.agents if agent is not None and method.guided else None,
         compensation,
@@ -357,15 +378,37 @@ def make_replay(
 
     The source's room is that of the whole budget from the start: another shape would be compiled anew.
     """
+    spaces = config.domains.source.spaces
     if side == "source" and method.uses_replay:
         return old
+    if side == "source" and method.branched:
+        rows = branch_shape(config, method)
+        return rp.empty(spaces, config.seeds, -(-BRANCHED_STEPS // rows[1]), rows[1])
     on_policy, budgets = config.learner.on_policy, {"source": config.source_steps, "target": config.target_steps}
     if not budget or (on_policy and method.gap is None):
         return None
     room = -(-min(budgets[side], GAP_STEPS if on_policy else REPLAY_STEPS) // robots)
     if old is None:
-        return rp.empty(config.domains.source.spaces, config.seeds, room, robots)
+        return rp.empty(spaces, config.seeds, room, robots)
     return rp.with_room(rp.in_order(old)[:, -room:], room)
+
+
+def make_twin(config: Config, agent: SourceAgent | None, keys: Any) -> Twin:
+    """The source's simulator where it can be put into a state; or a model of it, learned from its agent's steps."""
+    source, model = config.domains.source, None
+    if not invertible(source):
+        assert agent is not None and agent.replay is not None
+        model = learn_model(agent.replay, keys, source.spaces)
+    return Twin(source, config.seed_list, config.loop.threads, model)
+
+
+def branch_shape(config: Config, method: Method) -> tuple[int, int]:
+    """Of a round's branches: how many control steps, of how many rollouts side by side."""
+    assert method.feed is not None
+    width = config.loop.target_robots
+    steps = min(config.learner.round_steps(True), config.target_steps) // width * width
+    length = method.feed.branch_length
+    return length, max(method.feed.branches * steps // length, 1)
 
 
 # -- 2. collect ----------------------------------------------------------------------------------------------------
@@ -391,7 +434,32 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
         replays.append(replay if replay is None else rp.add(replay, rows))
         run.agents = run.programs.see(run.agents, rows[..., : robots.domain.spaces.obs])
     run.replays = Pair(*replays)
+    if run.twin is not None and fresh[1] is not None:
+        collect_twin(run, run.twin, fresh[1], keys)
     return Pair(*fresh)
+
+
+def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
+    """The target's fresh steps as the source takes them; and where branches feed the learner, a round of these."""
+    assert run.counterparts is not None
+    run.counterparts = rp.add(run.counterparts, twin.replay(rows))
+    if not run.method.branched:
+        return
+    shape, target, source = branch_shape(run.config, run.method), run.replays.target, run.replays.source
+    assert run.method.feed is not None and target is not None and source is not None
+    if prod(shape) > run.method.feed.branches * rows.shape[1] * rows.shape[2]:  # the last round may be too short to pay
+        return
+    key = jax.vmap(partial(jax.random.fold_in, data=1))(keys)
+    noise = run.programs.noise(key, *shape)
+
+    def act(obs: Array, i: int) -> Array:
+        return run.programs.act(run.agents, obs, noise[:, i])
+
+    def correct(steps: Transition, i: int) -> Transition:
+        return run.programs.correct(run.compensation, steps, jax.vmap(partial(jax.random.fold_in, data=2 + i))(keys))
+
+    branches = twin.branch(run.programs.visited(target, key, shape), act, correct)
+    run.replays = run.replays._replace(source=rp.add(source, branches))
 
 
 def leading_steps(run: Run, done: float) -> float:
@@ -416,6 +484,7 @@ def compensate(run: Run, plan: Rounds) -> None:
         keys,
         run.agents,
         run.guide,
+        run.counterparts,
         updates=plan.gap_updates,
         batch=run.method.gap.batch,
     )

@@ -25,6 +25,8 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     value         [n, obs] -> [n], the learner's state value now, in units of the raw reward
     source_value  the same of the source agent, as it was when the transfer began
     discount      the learner's
+    counterpart   of `update` and `evaluate` alone: the target batch's steps as the source's simulator took them, from
+                  the same states with the same actions; truncated = 1 where the state could not be rebuilt
     """
     return {name: extra[name] for name in getattr(gap, "needs", ())}
 
@@ -79,6 +81,10 @@ class Compensation(Protocol):
         """Quality of the gap on steps kept from training."""
         ...
 
+    def judge(self, state: Any, held_out: Metrics) -> Any:
+        """Take in what `evaluate` found, where the gap's trust follows it (its own `judge`)."""
+        ...
+
 
 def untouched(t: Transition) -> Adjusted:
     """Raw reward, full weight."""
@@ -105,6 +111,10 @@ class Unchanged:
         """Nothing to judge."""
         return {}
 
+    def judge(self, state: State, held_out: Metrics) -> State:
+        """Nothing to take in."""
+        return state
+
 
 @dataclass(frozen=True)
 class OverGap(Unchanged):
@@ -123,6 +133,11 @@ class OverGap(Unchanged):
     def evaluate(self, state: State, batches: Pair[Transition], **extra: Any) -> Metrics:
         """The gap's own judgement."""
         return self.gap.evaluate(state, batches, **wanted(self.gap, extra))
+
+    def judge(self, state: State, held_out: Metrics) -> State:
+        """The gap's own trust, if it has one."""
+        judge = getattr(self.gap, "judge", None)
+        return state if judge is None else judge(state, held_out)
 
     def score(self, state: State, batch: Transition, extra: dict[str, Any]) -> Array:
         """The gap's score, [batch]."""
@@ -184,6 +199,39 @@ class Filter(OverGap):
         if self.floor:  # a batch is drawn in random order, so every k-th row is a random choice
             kept |= jnp.arange(len(score)) % round(1.0 / self.floor) == 0
         return self._reweighted(batches, kept.astype(score.dtype))
+
+
+@dataclass(frozen=True)
+class Trust(OverGap):
+    """Source steps count as far as a gap of differences is trusted at each; what they lose, the target's steps gain.
+
+    Where nothing is trusted the learner is left with the target's steps alone, which is fine-tuning.
+    """
+
+    gap: Any  # one with `differences` and `trust`
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Weight both domains' steps."""
+        weight = self.gap.trust(state, batches.source)
+        target = jnp.ones_like(batches.target.reward)
+        if target.size:
+            target += (1.0 - weight).sum() / target.size
+        return Pair(Adjusted(batches.source.reward, weight), Adjusted(batches.target.reward, target))
+
+
+@dataclass(frozen=True)
+class Bellman(Trust):
+    """Source reward r + d_r(s, a) + gamma [V(s' + d_s(s, a)) - V(s')], with V the learner's value and d the gap's
+    difference: the critic's target is then what the target's physics would give. Weighted as `Trust`.
+    """
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Correct the source's rewards."""
+        source, target = super().adjust(state, batches)
+        t, d = batches.source, self.gap.differences(state, batches.source).mean(axis=0)
+        alive, value = extra["discount"] * (1.0 - t.terminated), extra["value"]
+        delta = d[..., -1] + alive * (value(t.next_obs + d[..., :-1]) - value(t.next_obs))
+        return Pair(source._replace(reward=source.reward + delta), target)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,10 @@ class Wrapper:
         delta = self.inner.adjust(inner, batches, **extra).source.reward - batches.source.reward
         return Wrapped(inner, self.follow(state.own, delta, batches.source.reward)), metrics
 
+    def judge(self, state: Wrapped, held_out: Metrics) -> Wrapped:
+        """The inside's."""
+        return state._replace(inner=self.inner.judge(state.inner, held_out))
+
     def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Raw reward + changed delta."""
         adjusted = self.inner.adjust(state.inner, batches, **extra)

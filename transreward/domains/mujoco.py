@@ -36,6 +36,11 @@ class MujocoDomain:
         obs = MujocoSimulation(self, row_seeds(1, 0), threads=1).obs.shape[1]
         self.spaces = Spaces(obs, self.model.nu, low, high)
 
+    @property
+    def invertible(self) -> bool:
+        """Whether `MujocoSimulation.put` works: the observation shows the whole state, but for actions on their way."""
+        return self.robot.invert is not None and not self.delay
+
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
 
@@ -134,6 +139,22 @@ class MujocoSimulation:
         self._rows.qpos[:], self._rows.qvel[:] = qpos, qvel
         self.obs = self.obs.copy()  # the latest transition keeps its own
         self._settle(np.arange(len(self.clock)))
+
+    def put(self, obs: np.ndarray) -> np.ndarray:
+        """Put every row into the state that `obs` [n, obs] shows, as `set_physics`; for `invertible` domains.
+
+        Returns which rows show it, [n] bool: a velocity at the observation's clip may have been any above it.
+        """
+        assert self.robot.invert is not None
+        model = self.domain.model
+        qpos, qvel = self.robot.invert(np.asarray(obs, float), model.nq, model.nv)
+        self.set_physics(qpos, qvel)
+        return (np.abs(qvel) < self.robot.clip).all(axis=1)
+
+    def ended(self, obs: np.ndarray) -> np.ndarray:
+        """Whether the task is over in the states that `obs` [n, obs] show, [n] bool. The rows are left there."""
+        self.put(obs)
+        return ~self.robot.healthy(self._rows)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything the continuation depends on, as arrays; `terms` of the latest step are not among it."""

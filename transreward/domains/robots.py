@@ -36,6 +36,7 @@ class Rows(SimpleNamespace):
 
 Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]
 Draw = Callable[[np.random.Generator, Array, Array], tuple[Array, Array]]
+Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, nv) -> qpos, qvel
 
 
 # Terms: each of these makes one, so that a task is a composition of named terms.
@@ -190,6 +191,29 @@ def _observe_humanoid(s: Rows) -> Array:
     return _columns(s.qpos[:, 2:], s.qvel, inertia, velocity, s.qfrc_actuator[:, 6:], force)
 
 
+# From an observation back to the state that shows it. Where the robot stands in the plane is not observed and does not
+# matter: every task here is the same everywhere.
+
+
+def _of_state(skip: int) -> Invert:
+    """The inverse of `_state(skip)`, whatever follows in the observation."""
+
+    def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+        place = np.zeros((len(obs), skip))
+        return _columns(place, obs[:, : nq - skip]), obs[:, nq - skip : nq - skip + nv]
+
+    return invert
+
+
+def _invert_inverted_double_pendulum(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+    return _columns(obs[:, :1], np.arctan2(obs[:, 1:3], obs[:, 3:5])), obs[:, 5:8]
+
+
+def _invert_reacher(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+    angles = np.arctan2(obs[:, 2:4], obs[:, :2])
+    return _columns(angles, obs[:, 4:6]), _columns(obs[:, 6:8], np.zeros((len(obs), 2)))
+
+
 # Reset draws for one robot: (generator, the model's qpos, qvel) -> (qpos, qvel).
 
 
@@ -242,6 +266,8 @@ class Robot:
     observe: Callable[[Rows], Array]  # [n, obs]
     terms: dict[str, Term]  # in the order in which `total` adds them
     draw: Draw
+    invert: Invert | None = None  # the state that an observation shows; None = it does not show all of it
+    clip: float = np.inf  # velocities are observed within +-clip, so that one at the clip is not known
     healthy: Callable[[Rows], Array] = _always  # [n] bool; not healthy = terminated
     position: Callable[[Rows], Array] = _root  # [n], m
     fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
@@ -261,6 +287,7 @@ class Robot:
 _humanoid: dict[str, Any] = {
     "frame_skip": 5,
     "observe": _observe_humanoid,
+    "invert": _of_state(skip=2),
     "draw": _uniform(0.01),
     "fields": ("cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos"),
     "position": _mass_centre,
@@ -274,6 +301,7 @@ _TABLE = [
         "inverted_pendulum.xml",
         frame_skip=2,
         observe=_state(skip=0),
+        invert=_of_state(skip=0),
         terms={"survive": survive(1)},
         draw=_uniform(0.01),
         healthy=_inverted_pendulum_healthy,
@@ -285,6 +313,8 @@ _TABLE = [
         "inverted_double_pendulum.xml",
         frame_skip=5,
         observe=_observe_inverted_double_pendulum,
+        invert=_invert_inverted_double_pendulum,
+        clip=10,
         terms={"survive": survive(10), "distance": _tip_distance, "velocity": _pole_velocity},
         draw=_gaussian(0.1),
         healthy=_inverted_double_pendulum_healthy,
@@ -297,6 +327,7 @@ _TABLE = [
         "reacher.xml",
         frame_skip=2,
         observe=_observe_reacher,
+        invert=_invert_reacher,
         terms={"distance": distance("fingertip", "target", 1), "control": control(1)},
         draw=_draw_reacher,
         bodies=("fingertip", "target"),
@@ -325,6 +356,7 @@ _TABLE = [
         "swimmer.xml",
         frame_skip=4,
         observe=_state(skip=2),
+        invert=_of_state(skip=2),
         terms={"forward": forward(1), "control": control(1e-4)},
         draw=_uniform(0.1),
     ),
@@ -335,6 +367,8 @@ _TABLE = [
         "hopper.xml",
         frame_skip=4,
         observe=_state(skip=1, clip=10),
+        invert=_of_state(skip=1),
+        clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
         healthy=_hopper_healthy,
@@ -346,6 +380,8 @@ _TABLE = [
         "walker2d_v5.xml",
         frame_skip=4,
         observe=_state(skip=1, clip=10),
+        invert=_of_state(skip=1),
+        clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
         healthy=_walker2d_healthy,
@@ -357,6 +393,7 @@ _TABLE = [
         "half_cheetah.xml",
         frame_skip=5,
         observe=_state(skip=1),
+        invert=_of_state(skip=1),
         terms={"forward": forward(1), "control": control(0.1)},
         draw=_gaussian(0.1),
     ),
@@ -367,6 +404,7 @@ _TABLE = [
         "ant.xml",
         frame_skip=5,
         observe=_observe_ant,
+        invert=_of_state(skip=2),
         terms={
             "forward": forward(1),
             "survive": survive(1),

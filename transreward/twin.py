@@ -1,0 +1,185 @@
+"""The source's twin of the target: put where the target was seen, what would the source have done?
+
+`Twin` puts the source's simulator into the states that the target's observations show. Where that cannot be done, a
+model learned on the source agent's steps answers in its place (`learn_model`). Never is the target's hidden state read,
+so that it works beside a real robot, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.nn import silu, softplus
+
+from transreward import replay as rp
+from transreward.domains.domain import Domain
+from transreward.networks import Normaliser, mlp, mlp_init
+from transreward.replay import Replay
+from transreward.types import Array, Key, Spaces, Transition
+
+MODEL_HIDDEN, MODEL_UPDATES, MODEL_BATCH, MODEL_RATE = (128, 128), 5_000, 256, 1e-3
+
+
+def invertible(domain: Domain) -> bool:
+    """Whether the domain's simulation has `put` and `ended`: its observation shows its whole state."""
+    return getattr(domain, "invertible", False)
+
+
+class Twin:
+    """The source, for each seed, in states of the target's. Its steps are source steps, and are counted."""
+
+    def __init__(self, domain: Domain, seeds: list[int], threads: int, model: Model | None) -> None:
+        self.domain, self.seeds, self.threads, self.model = domain, seeds, threads, model
+        self.steps = 0  # per seed
+        self._simulations: dict[int, Any] = {}  # rows -> simulation
+
+    def replay(self, rows: np.ndarray) -> np.ndarray:
+        """Target steps [seeds, steps, robots, features] as the source takes them: the same states and actions, another
+        reward and successor. Truncated marks a state that could not be rebuilt in full."""
+        flat = rp.unpack(rows.reshape(rows.shape[0], -1, rows.shape[-1]), self.domain.spaces)
+        return np.asarray(rp.pack(self.step(flat.obs, flat.action))).reshape(rows.shape)
+
+    def step(self, obs: Array, action: Array) -> Transition:
+        """One step from the states that `obs` [seeds, n, obs] show. Truncated marks a state that they show in part."""
+        self.steps += obs.shape[1]
+        if self.model is not None:
+            change, terminated = self.model.answer(obs, action)
+            successor, reward, unknown = obs + change[..., :-1], change[..., -1], np.zeros_like(terminated)
+            return Transition(obs, action, reward, successor, terminated, unknown)
+        simulation, shape = self._simulation(obs), obs.shape[:2]
+        known = simulation.put(obs.reshape(-1, obs.shape[-1]))
+        t = simulation.step(np.asarray(action).reshape(known.size, -1))
+        successor, reward = t.next_obs.reshape(obs.shape), t.reward.reshape(shape)
+        return Transition(obs, action, reward, successor, t.terminated.reshape(shape), ~known.reshape(shape))
+
+    def ended(self, obs: Array) -> np.ndarray:
+        """Whether the task is over in the states that `obs` [seeds, n, obs] show, [seeds, n] bool."""
+        if self.model is not None:
+            return self.model.ended(obs)
+        return self._simulation(obs).ended(obs.reshape(-1, obs.shape[-1])).reshape(obs.shape[:2])
+
+    def branch(
+        self,
+        starts: np.ndarray,
+        act: Callable[[Array, int], Array],
+        correct: Callable[[Transition, int], Transition],
+    ) -> np.ndarray:
+        """Short rollouts from `starts` [seeds, length, n, obs], packed [seeds, length, n, features].
+
+        `act` (obs, i) chooses the actions of control step i, `correct` (steps, i) makes the target's steps of the
+        source's. A rollout that ends goes on from the next of the starts; the last step is truncated.
+        """
+        obs, rows = starts[:, 0], []
+        for i in range(starts.shape[1]):
+            action = np.asarray(act(obs, i))
+            t = correct(self.step(obs, action), i)
+            next_obs = np.asarray(t.next_obs)
+            terminated, last = self.ended(next_obs), i + 1 == starts.shape[1]
+            rows.append(rp.pack(t._replace(terminated=terminated, truncated=np.full(terminated.shape, last))))
+            obs = next_obs if last else np.where(terminated[..., None], starts[:, i + 1], next_obs)
+        return np.stack([np.asarray(row) for row in rows], axis=1)
+
+    def _simulation(self, obs: Array) -> Any:
+        n = obs.shape[0] * obs.shape[1]
+        if n not in self._simulations:
+            self._simulations[n] = self.domain.simulate(n, self.seeds, self.threads)
+        return self._simulations[n]
+
+
+class ModelState(NamedTuple):
+    """One seed's model of the source."""
+
+    nets: dict[str, Any]  # "step": (s, a) -> (s' - s, r); "ended": s' -> logit
+    rows: Normaliser  # over [s, a]
+    changes: Normaliser  # over [s' - s, r]
+
+
+class Model(NamedTuple):
+    """A learned source, for all seeds, in place of a simulator that cannot be put into a state."""
+
+    state: ModelState  # [seeds]
+    low: Array
+    high: Array
+
+    def answer(self, obs: Array, action: Array) -> tuple[np.ndarray, np.ndarray]:
+        """[s' - s, r], [seeds, n, obs + 1], and whether the task is over at s', [seeds, n] bool."""
+        change = np.asarray(_change(self.state, obs, jnp.clip(action, self.low, self.high)))
+        return change, self.ended(obs + change[..., :-1])
+
+    def ended(self, obs: Array) -> np.ndarray:
+        """Whether the task is over in states [seeds, n, obs], [seeds, n] bool."""
+        return np.asarray(_ended_logit(self.state, obs)) > 0
+
+
+@jax.jit
+@jax.vmap
+def _change(state: ModelState, obs: Array, action: Array) -> Array:
+    x = state.rows(jnp.concatenate([obs, action], axis=-1))
+    return mlp(state.nets["step"], x, silu) * jnp.sqrt(state.changes.var + 1e-8) + state.changes.mean
+
+
+@jax.jit
+@jax.vmap
+def _ended_logit(state: ModelState, obs: Array) -> Array:
+    size = obs.shape[-1]
+    scale = Normaliser(state.rows.mean[:size], state.rows.var[:size], state.rows.count)
+    return mlp(state.nets["ended"], scale(obs), silu)[..., 0]
+
+
+def learn_model(replay: Replay, keys: Key, spaces: Spaces) -> Model:
+    """A model of the source, fitted to the steps of its agent's training by least squares, one for each seed."""
+    state = _fit(replay, keys, spaces=_Sizes(spaces.obs, spaces.action))
+    return Model(state, np.asarray(spaces.low), np.asarray(spaces.high))
+
+
+class _Sizes(NamedTuple):
+    """What `rp.unpack` needs of Spaces, hashable."""
+
+    obs: int
+    action: int
+
+
+@partial(jax.jit, static_argnames="spaces")
+def _fit(replay: Replay, keys: Key, spaces: Any) -> ModelState:
+    optimiser = optax.adam(MODEL_RATE)
+
+    def one(replay: Replay, key: Key) -> ModelState:
+        init_key, scale_key, key = jax.random.split(key, 3)
+        step_key, ended_key = jax.random.split(init_key)
+        sizes = (spaces.obs + spaces.action, *MODEL_HIDDEN, spaces.obs + 1)
+        nets = {"step": mlp_init(step_key, sizes), "ended": mlp_init(ended_key, (spaces.obs, *MODEL_HIDDEN, 1), 0.0)}
+        seen, change = _rows(rp.unpack(rp.sample(replay, scale_key, 10_000), spaces))
+        starts = (Normaliser.start(x.shape[-1]).see(x) for x in (seen, change))
+        state = ModelState(nets, *starts)
+
+        def loss(nets: Any, t: Transition) -> Array:
+            seen, change = _rows(t)
+            guess = mlp(nets["step"], state.rows(seen), silu)
+            scale = Normaliser(state.rows.mean[: spaces.obs], state.rows.var[: spaces.obs], state.rows.count)
+            logit = mlp(nets["ended"], scale(t.next_obs), silu)[..., 0]
+            return jnp.mean((guess - state.changes(change)) ** 2) + jnp.mean(softplus(logit) - t.terminated * logit)
+
+        def update(carry: Any, key: Key) -> tuple[Any, None]:
+            nets, moments = carry
+            grads = jax.grad(loss)(nets, rp.unpack(rp.sample(replay, key, MODEL_BATCH), spaces))
+            step, moments = optimiser.update(grads, moments)
+            return (optax.apply_updates(nets, step), moments), None
+
+        (nets, _), _ = jax.lax.scan(update, (nets, optimiser.init(nets)), jax.random.split(key, MODEL_UPDATES))
+        return state._replace(nets=nets)
+
+    return jax.vmap(one, in_axes=(rp.SEED_AXES, 0))(replay, keys)
+
+
+def _rows(t: Transition) -> tuple[Array, Array]:
+    """[s, a] and [s' - s, r]."""
+    return (
+        jnp.concatenate([t.obs, t.action], axis=-1),
+        jnp.concatenate([t.next_obs - t.obs, t.reward[..., None]], axis=-1),
+    )
