@@ -19,7 +19,12 @@ from transreward.replay import unpack
 # not the same ones: programs are shared within a process, and test_transfer counts how often its own are traced
 LEARNERS = {name: replace(learner, learning_rate=2e-3) for name, learner in THEIRS.items()}
 CELLS = [f"penalty({name})" for name in GAPS if name != "classifier"]
-CELLS += [f"{use}(classifier)" for use in USES if use not in ("penalty", "potential")] + ["potential(value)"]
+CELLS += [
+    f"{use}({'paired' if use in ('bellman', 'trust') else 'classifier'})"
+    for use in USES
+    if use not in ("penalty", "potential")
+]
+CELLS += ["potential(value)"]
 SMALL = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
 
 
@@ -40,6 +45,7 @@ def agent(tmp_path_factory):
 def move(name, settings=(), **request):
     own = getattr(method(name).gap, "__dataclass_fields__", {})
     gap = {f"gap.{field}": value for field, value in SMALL.items() if field in own}
+    gap |= {"feed.branches": 1} if method(name).branched else {}  # twenty would be more than there is
     plain = {"source_steps": SOURCE_STEPS, "target_steps": TARGET_STEPS, "seeds": len(SEEDS), "seed": SEEDS[0]}
     return tr.transfer(
         SOURCE, TARGET, name, settings={**SETTINGS, "loop.gap_updates": 0.5, **gap, **dict(settings)},
@@ -59,7 +65,7 @@ def test_every_row_and_cell_runs_within_its_budget(agent, name):
     for row in last:
         assert 0 < row["effective_sample_size"] <= 1 + 1e-6
         assert row["gap_q05"] <= row["gap_q50"] <= row["gap_q95"]
-        moved = method(name).use is not None and method(name).use.name in ("penalty", "potential")
+        moved = method(name).use is not None and method(name).use.name in ("penalty", "potential", "bellman")
         assert (row["gap_std"] > 0) == moved
         if "filter" in name or "weight" in name:
             assert row["effective_sample_size"] < 1
@@ -142,7 +148,20 @@ def test_an_expression_that_does_not_parse(name, message):
     [
         ("mix", {"feed.target_share": 1.5}, "sac", "feed.target_share must be in [0, 1], not 1.5"),
         ("mix", {"feed.target_share": -0.1}, "sac", "feed.target_share must be in [0, 1]"),
-        ("mix", {"feed.source": "offline"}, "sac", "feed.source must be online or replay"),
+        ("mix", {"feed.source": "offline"}, "sac", "feed.source must be online, replay or branched"),
+        ("mix", {"feed.source": "branched"}, "sac", "feed.branches must be above 0 with feed.source=branched"),
+        ("mix", {"feed.branches": 3}, "sac", "is not used without"),
+        ("mix", {"feed.branch_length": 3}, "sac", "is not used without feed.source=branched"),
+        ("paired_branched", {"feed.branch_length": 0}, "sac", "feed.branch_length must be at least 1"),
+        ("paired_branched", {"feed.branches": 2000}, "sac", "source steps are less than one round"),
+        ("bellman(classifier)", {}, "sac", "'bellman' needs a gap that predicts the difference in next state: paired"),
+        (
+            "trust(latent)",
+            {},
+            "sac",
+            "'trust' needs a gap that predicts the difference in next state: paired, not latent",
+        ),
+        ("paired", {"gap.members": 1}, "sac", "gap.members must be at least 2"),
         ("mix", {}, "ppo", "which ppo cannot: use --learner sac"),
         ("darc", {"feed.target_share": 0.5}, "ppo", "which ppo cannot: use --learner sac"),
         ("filter(classifier)", {"use.keep": 0}, "sac", "use.keep must be in (0, 1]"),

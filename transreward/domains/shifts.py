@@ -99,6 +99,14 @@ def _scale(attribute: str) -> Callable[[Spec, Elements, float], None]:
     return edit
 
 
+def _range(spec: Spec, joints: Elements, factor: float) -> None:
+    """About the rest, 0, where a joint may be at rest, so that its end stop there stays; about the middle otherwise."""
+    for joint in joints:
+        low, high = joint.range
+        fixed = 0.0 if low <= 0 <= high else (low + high) / 2
+        joint.range = [fixed + factor * (low - fixed), fixed + factor * (high - fixed)]
+
+
 def _broken(spec: Spec, actuators: Elements, value: str) -> None:
     for actuator in actuators:
         actuator.gainprm = actuator.gainprm * 0
@@ -143,6 +151,7 @@ SHIFTS: dict[str, Kind] = {
         Kind("mass", "scales mass and inertia", "body", _mass, above=True),
         Kind("damping", "scales the damping of joints", "joint", _scale("damping")),
         Kind("armature", "scales the rotor inertia of joints", "joint", _scale("armature")),
+        Kind("range", "scales how far joints turn, about their rest", "joint", _range, above=True),
         Kind("gear", "scales the strength of actuators", "actuator", _scale("gear"), above=True),
         Kind("broken", "an actuator's torque is dead", "actuator", _broken, value="pattern"),
         Kind("noise", "Gaussian noise on the actions, in their units", "actuator", value="std"),

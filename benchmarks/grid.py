@@ -1,0 +1,186 @@
+"""Every method on several pairs at few target steps, with equal numbers of updates; resumable cell by cell.
+
+    python benchmarks/grid.py run [--pairs halfcheetah-hip,...] [--methods fine_tune,...]
+    python benchmarks/grid.py table
+
+A robot's source agent is trained once for all seeds, with soft actor-critic, and every method starts from it (those
+that start from nothing read its stored steps, or its policy). A method then has 10,000 target steps and 20,000
+updates. Those that go on in the source walk 320,000 source steps meanwhile, 16 an update; `paired_branched` takes 21
+source steps a target step. Returns are read along the one curve at 2,000, 5,000 and 10,000 target steps.
+
+What was looked at while the methods were built: `halfcheetah-hip` and `hopper-gravity` (DEVELOPMENT). No setting was
+chosen on the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import record
+
+import transreward as tr
+from transreward.evaluation.statistics import improvement, interval
+
+RESULTS = record.RESULTS / "grid"
+SOURCES = Path("runs/grid")
+TARGET_STEPS, READ = 10_000, (2_000, 5_000, 10_000)
+SOURCE_STEPS = 320_000  # after the source agent's training, for methods that go on in the source
+SEEDS, FIRST_SEED = 3, 300
+DEVELOPMENT = ("halfcheetah-hip", "hopper-gravity")
+UPDATES_PER_TARGET_STEP = 2.0
+
+
+class Source(NamedTuple):
+    """A source agent: how it is trained."""
+
+    steps: int
+    settings: dict[str, Any]
+
+
+SOURCE = {
+    "halfcheetah": Source(600_000, {"layer_norm": True}),
+}
+PAIRS = {
+    "halfcheetah-hip": "halfcheetah:broken=bthigh",
+    "halfcheetah-gravity": "halfcheetah:gravity=2",
+    "halfcheetah-friction": "halfcheetah:friction=0.1",
+    "halfcheetah-mass": "halfcheetah:mass(torso)=2",
+    "halfcheetah-range": "halfcheetah:range(*foot)=0.5",
+    "hopper-gravity": "hopper:gravity=0.5",
+    "hopper-mass": "hopper:mass(torso)=1.5",
+    "walker2d-friction": "walker2d:friction=0.3",
+    "walker2d-range": "walker2d:range(*foot*)=0.4",
+    "ant-gravity": "ant:gravity=0.5",
+    "ant-range": "ant:range(ankle_*)=0.5",
+}
+METHODS = (
+    "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw", "par",
+    "vgdf", "srpo", "food",
+)  # fmt: skip
+FIXED = {
+    "loop.aligned": 0,
+    "loop.evaluations": 10,
+    "loop.final_episodes": 10,
+    "learner.target_updates_per_step": UPDATES_PER_TARGET_STEP,
+    "learner.steps_per_update": SOURCE_STEPS / (UPDATES_PER_TARGET_STEP * TARGET_STEPS),
+}
+
+
+def main() -> None:
+    """Run what is missing, or print what there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "table"), nargs="?", default="run")
+    parser.add_argument("--pairs", default=",".join(PAIRS))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    args = parser.parse_args()
+    if args.what == "run":
+        for name in args.pairs.split(","):
+            for method in args.methods.split(","):
+                cell(name, method)
+    print(table())
+
+
+def robot_of(name: str) -> str:
+    """The source of a pair."""
+    return PAIRS[name].partition(":")[0]
+
+
+def cell(name: str, method: str, **settings: Any) -> None:
+    """One method on one pair, unless it is there already. `settings` beyond FIXED."""
+    file = RESULTS / name / f"{method}.json"
+    if file.exists():
+        return
+    robot, row = robot_of(name), tr.method(method)
+    agent = source_agent(robot)
+    print(f"{time.strftime('%H:%M:%S')} {name} {method}", flush=True)
+    head, began = record.provenance(), time.perf_counter()
+    walked = SOURCE_STEPS if row.uses_source else 0
+    result = tr.transfer(
+        robot,
+        PAIRS[name],
+        method,
+        source_steps=SOURCE[robot].steps + walked,
+        target_steps=TARGET_STEPS,
+        seeds=SEEDS,
+        seed=FIRST_SEED,
+        source_run=agent,
+        settings={**FIXED, **settings} if row.feed else {"loop.final_episodes": 10},
+    )
+    head |= {"pair": name, "target": PAIRS[name], "seconds": time.perf_counter() - began, "settings": result.config}
+    record.write(file, {**head, "result": result.as_json(), "curve": curve(result, method)})
+
+
+def source_agent(robot: str) -> Path:
+    """The run directory of a robot's source agent, for all of its pairs."""
+    directory, source = SOURCES / robot, SOURCE[robot]
+    if not (directory / "result.json").exists():
+        print(f"{time.strftime('%H:%M:%S')} source agent {robot}", flush=True)
+        tr.transfer(
+            robot,
+            next(target for target in PAIRS.values() if target.startswith(f"{robot}:")),
+            "zero_shot",
+            learner=tr.learner("sac", **source.settings),
+            source_steps=source.steps,
+            target_steps=TARGET_STEPS,
+            seeds=SEEDS,
+            seed=FIRST_SEED,
+            settings={"loop.source_evaluations": 6},
+            out=directory,
+        )
+    return directory
+
+
+def curve(result: tr.Result, method: str) -> list[dict[str, Any]]:
+    """Target steps and every seed's figures at that point, of the method's own phase."""
+    points: dict[int, list[dict[str, Any]]] = {}
+    for row in result.log:
+        if row["method"] == method:
+            points.setdefault(row["target_steps"], []).append(row)
+    keys = ("source_return", "target_return", "seconds", "gap_mean", "gap_explained", "gap_value_explained", "gap_trust")
+    return [
+        {"target_steps": steps, **{k: [r[k] for r in rows] for k in keys if k in rows[0]}}
+        for steps, rows in points.items()
+    ]
+
+
+def reading(name: str, method: str, steps: int) -> np.ndarray | None:
+    """Raw target return of each seed at the last evaluation within `steps` target steps; None where it is missing."""
+    found = record.read(RESULTS / name / f"{method}.json")
+    if found is None:
+        return None
+    within = [point for point in found["curve"] if point["target_steps"] <= steps]
+    return np.asarray(within[-1]["target_return"] if within else found["result"]["target_return"]["per_seed"])
+
+
+def table() -> str:
+    """Mean raw target return and 95% interval over seeds along each curve, and the seconds of the whole run."""
+    rows = [["pair", "method", *(f"{n:,}" for n in READ), "P(> fine_tune)", "seconds"]]
+    for name in PAIRS:
+        for method in METHODS:
+            found = [reading(name, method, steps) for steps in READ]
+            if found[-1] is None:
+                continue
+            control = reading(name, "fine_tune", READ[-1])
+            better = "-" if control is None or method == "fine_tune" else odds(found[-1], control)
+            seconds = record.read(RESULTS / name / f"{method}.json")["seconds"]
+            rows.append([name, method, *(cell_text(x) for x in found if x is not None), better, f"{seconds:.0f}"])
+    return record.table(rows)
+
+
+def cell_text(per_seed: np.ndarray) -> str:
+    """Mean [interval]."""
+    bounds = interval(per_seed)
+    return f"{per_seed.mean():,.0f}" + (f" [{bounds[0]:,.0f}, {bounds[1]:,.0f}]" if bounds else "")
+
+
+def odds(mine: np.ndarray, others: np.ndarray) -> str:
+    """Probability that a seed of the one beats a seed of the other."""
+    return f"{improvement(mine[:, None], others[:, None])['probability']:.2f}"
+
+
+if __name__ == "__main__":
+    main()
