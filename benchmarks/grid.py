@@ -42,7 +42,7 @@ class Source(NamedTuple):
 
 
 SOURCE = {
-    "halfcheetah": Source(600_000, {"layer_norm": True}),
+    "halfcheetah": Source(600_000, {}),
 }
 PAIRS = {
     "halfcheetah-hip": "halfcheetah:broken=bthigh",
@@ -58,8 +58,8 @@ PAIRS = {
     "ant-range": "ant:range(ankle_*)=0.5",
 }
 METHODS = (
-    "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw", "par",
-    "vgdf", "srpo", "food",
+    "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw",
+    "par", "vgdf", "srpo", "food",
 )  # fmt: skip
 FIXED = {
     "loop.aligned": 0,
@@ -140,7 +140,8 @@ def curve(result: tr.Result, method: str) -> list[dict[str, Any]]:
     for row in result.log:
         if row["method"] == method:
             points.setdefault(row["target_steps"], []).append(row)
-    keys = ("source_return", "target_return", "seconds", "gap_mean", "gap_explained", "gap_value_explained", "gap_trust")
+    keys = ("source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained")
+    keys += ("gap_trust", "gap_accuracy", "effective_sample_size")
     return [
         {"target_steps": steps, **{k: [r[k] for r in rows] for k in keys if k in rows[0]}}
         for steps, rows in points.items()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from transreward.domains.difference import require_difference, require_fit
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain, domain, invertible
 from transreward.methods import Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
@@ -207,17 +207,23 @@ def resolve(
     )
     config.method.compensation()  # its settings check themselves
     for r in (config.method, *control_rows):
-        require_learner(r, config.learner)
+        require_learner(r, config.learner, pair.source)
     config.require_rounds()
     return config
 
 
-def require_learner(row: Method, learner: Any) -> None:
-    """Raise RequestError for a method that the learner cannot serve."""
+def require_learner(row: Method, learner: Any, source: Domain) -> None:
+    """Raise RequestError for a method that the learner cannot serve on that source."""
     if learner.on_policy and row.off_policy:
         raise RequestError(
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "
             f"use --learner sac"
+        )
+    if row.replayed and learner.on_policy and not invertible(source):
+        raise RequestError(
+            f"'{row.name}' has to put {source.name} into the states that the target was seen in, which its observation "
+            f"does not tell in full; a model of it needs stored source steps, which {learner.name} has not: use "
+            f"--learner sac"
         )
     known = {f.name for f in fields(learner)}
     for name, _ in row.learner:

@@ -17,7 +17,7 @@ import numpy as np
 from transreward import replay as rp
 from transreward.collect import Robots
 from transreward.config import PLAIN, Config, resolve
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.methods import Method
@@ -25,7 +25,7 @@ from transreward.programs import Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
-from transreward.twin import Twin, invertible, learn_model
+from transreward.twin import Twin, learn_model
 from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, Transition
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
@@ -577,6 +577,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "source_terms": {name: float(value[i]) for name, value in source.terms.items()},
                 "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
                 **{name: float(value[i]) for name, value in run.metrics.items()},
+                **({"twin": run.twin.kind} if run.twin else {}),
                 "seconds": time.perf_counter() - run.began,
             }
         )

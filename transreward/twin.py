@@ -26,11 +26,6 @@ from transreward.types import Array, Key, Spaces, Transition
 MODEL_HIDDEN, MODEL_UPDATES, MODEL_BATCH, MODEL_RATE = (128, 128), 5_000, 256, 1e-3
 
 
-def invertible(domain: Domain) -> bool:
-    """Whether the domain's simulation has `put` and `ended`: its observation shows its whole state."""
-    return getattr(domain, "invertible", False)
-
-
 class Twin:
     """The source, for each seed, in states of the target's. Its steps are source steps, and are counted."""
 
@@ -38,6 +33,11 @@ class Twin:
         self.domain, self.seeds, self.threads, self.model = domain, seeds, threads, model
         self.steps = 0  # per seed
         self._simulations: dict[int, Any] = {}  # rows -> simulation
+
+    @property
+    def kind(self) -> str:
+        """What answers: simulator or model."""
+        return "model" if self.model else "simulator"
 
     def replay(self, rows: np.ndarray) -> np.ndarray:
         """Target steps [seeds, steps, robots, features] as the source takes them: the same states and actions, another

@@ -55,6 +55,11 @@ class Domain(Protocol):
         ...
 
 
+def invertible(domain: Domain) -> bool:
+    """Whether the domain's simulation has `put` and `ended`: its observation shows its whole state."""
+    return getattr(domain, "invertible", False)
+
+
 class BrokenSimulation(BrokenRun):
     """A simulation became NaN, infinite or unstable, at control step `step` (from 0) in row `row`."""
 

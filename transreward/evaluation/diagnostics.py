@@ -59,6 +59,16 @@ def warnings(row: dict[str, Any]) -> list[str]:
         )
     if accuracy is not None and abs(accuracy - 0.5) < 0.02 and held_out is not None and held_out > CANNOT_TELL - 0.01:
         found.append("the gap is null: it sees no difference between the domains where this policy goes")
+    if row.get("gap_trust", 1.0) < 0.2:
+        found.append(
+            "the difference between the domains is hardly learned: on pairs kept from training it explains little, so "
+            "the method is close to fine-tuning; more target steps or another gap may help"
+        )
+    if row.get("twin") == "model":
+        found.append(
+            "the source cannot be put into the states that the target was seen in, so a learned model of it, fitted to "
+            "the source agent's steps, served in its place"
+        )
     if row.get("effective_sample_size", 1.0) < 0.1:
         found.append("the weights let fewer than a tenth of the source's steps count: lower use.high or raise use.low")
     return found

@@ -127,6 +127,7 @@ class Paired:
         return {
             "gap_explained": _explained(d / spread, guess / spread, known[:, None]),
             "gap_value_explained": _explained(worth(d), worth(guess), known),
+            "gap_trust": jnp.mean(self.trust(state, t)),
         }
 
     def judge(self, state: PairedState, held_out: Metrics) -> PairedState:
