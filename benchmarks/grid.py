@@ -89,9 +89,9 @@ def robot_of(name: str) -> str:
     return PAIRS[name].partition(":")[0]
 
 
-def cell(name: str, method: str, **settings: Any) -> None:
-    """One method on one pair, unless it is there already. `settings` beyond FIXED."""
-    file = RESULTS / name / f"{method}.json"
+def cell(name: str, method: str, results: Path = RESULTS) -> None:
+    """One method on one pair, unless it is there already."""
+    file = results / name / f"{method}.json"
     if file.exists():
         return
     robot, row = robot_of(name), tr.method(method)
@@ -108,7 +108,7 @@ def cell(name: str, method: str, **settings: Any) -> None:
         seeds=SEEDS,
         seed=FIRST_SEED,
         source_run=agent,
-        settings={**FIXED, **settings} if row.feed else {"loop.final_episodes": 10},
+        settings=FIXED if row.feed else {"loop.final_episodes": 10},
     )
     head |= {"pair": name, "target": PAIRS[name], "seconds": time.perf_counter() - began, "settings": result.config}
     record.write(file, {**head, "result": result.as_json(), "curve": curve(result, method)})
@@ -148,9 +148,9 @@ def curve(result: tr.Result, method: str) -> list[dict[str, Any]]:
     ]
 
 
-def reading(name: str, method: str, steps: int) -> np.ndarray | None:
+def reading(name: str, method: str, steps: int, results: Path = RESULTS) -> np.ndarray | None:
     """Raw target return of each seed at the last evaluation within `steps` target steps; None where it is missing."""
-    found = record.read(RESULTS / name / f"{method}.json")
+    found = record.read(results / name / f"{method}.json")
     if found is None:
         return None
     within = [point for point in found["curve"] if point["target_steps"] <= steps]
