@@ -59,8 +59,15 @@ def log_normal(x, mean, cov):
     return -0.5 * (white**2).sum(0) - 0.5 * np.linalg.slogdet(2 * np.pi * cov)[1]
 
 
+def counts_the_action_as_executed(score, state, t):
+    """The action counts, and beyond the box it counts as the box's edge."""
+    inside, outside, other = (score(state, t._replace(action=t.action * 0 + by)) for by in (5.0, 50.0, -5.0))
+    assert np.array_equal(inside, outside) and not np.array_equal(inside, other)
+
+
 def keeps_its_promises(gap, **extra):
-    """Two seeds under vmap are the two alone, nothing is compiled twice, unknown extras are let pass."""
+    """Two seeds under vmap are the two alone, nothing is compiled twice, unknown extras are let pass, and the action
+    counts as executed."""
     data = [Pair(steps(i, gap.batch, SOURCE), steps(i + 9, gap.batch, TARGET)) for i in range(2)]
     traces = []
 
@@ -93,5 +100,6 @@ def keeps_its_promises(gap, **extra):
         for a, b in zip(jax.tree.leaves(alone[seed]), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(a, b[seed], rtol=2e-3, atol=2e-5)
     assert all(np.shape(value) == () for value in alone[0][1].values())
+    counts_the_action_as_executed(jax.jit(score), alone[0][0], data[0].source)
     held_out = evaluate(gap, alone[0][0], data[0], unknown=None, **extra)
     assert all(np.shape(value) == () and np.isfinite(value) for value in held_out.values())

@@ -100,13 +100,6 @@ def test_a_fresh_one_scores_nothing():
     assert step(gap, state, data)[1]["gap_loss"] == pytest.approx(np.log(2), rel=1e-5)
 
 
-def test_the_action_counts_as_executed():
-    gap, state = trained()
-    t = steps(11, 8, SOURCE)
-    inside, outside = t._replace(action=t.action * 0 + 5.0), t._replace(action=t.action * 0 + 50.0)
-    assert np.array_equal(score(gap, state, inside), score(gap, state, outside))
-
-
 def test_promises():
     keeps_its_promises(Contrastive(hidden=(8,), batch=32))
 

@@ -190,12 +190,6 @@ def test_contract(form):
     keeps_its_promises(Ensemble(form=form, members=2, hidden=(8,), batch=32), **extra)
 
 
-def test_the_action_counts_as_executed():
-    t = steps(8, 8, SOURCE)
-    inside, outside = t._replace(action=t.action * 0 + 5.0), t._replace(action=t.action * 0 + 50.0)
-    assert np.array_equal(score(RATIO, trained(), inside), score(RATIO, trained(), outside))
-
-
 @pytest.mark.parametrize(
     "settings",
     [

@@ -195,12 +195,6 @@ def test_contract():
     assert Latent.needs == ()
 
 
-def test_the_action_counts_as_executed():
-    state, t = trained(GAP, QUIET), steps(8, 8, SOURCE)
-    inside, outside = t._replace(action=t.action * 0 + 5.0), t._replace(action=t.action * 0 + 50.0)
-    assert np.array_equal(score(GAP, state, inside), score(GAP, state, outside))
-
-
 @pytest.mark.parametrize(
     "settings",
     [

@@ -125,13 +125,6 @@ def test_top_asks_for_the_value():
         start(gap, batches)
 
 
-def test_the_action_counts_as_executed():
-    gap, state = trained("step")
-    t = steps(11, 8, SOURCE)
-    inside, outside = t._replace(action=t.action * 0 + 5.0), t._replace(action=t.action * 0 + 50.0)
-    assert np.array_equal(score(gap, state, inside), score(gap, state, outside))
-
-
 def test_promises():
     keeps_its_promises(State(hidden=(8,), batch=32, top=0.5, inputs="step"), value=first)
 

@@ -99,14 +99,6 @@ def test_the_memory_keeps_the_newest_and_starts_empty():
     assert {tuple(row) for row in np.asarray(state.memory.rows)[:, :2]} == {tuple(row) for row in newest}
 
 
-def test_the_action_counts_as_executed():
-    gap = Transport()
-    state = fit(gap, Pair(steps(1, 4000, SOURCE), steps(2, 4000, TARGET)), 4)
-    t = steps(3, 8, SOURCE)
-    inside, outside = t._replace(action=t.action * 0 + 5.0), t._replace(action=t.action * 0 + 50.0)
-    assert np.array_equal(score(gap, state, inside), score(gap, state, outside))
-
-
 def test_promises():
     keeps_its_promises(Transport(memory=64, batch=32))
 

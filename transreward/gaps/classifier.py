@@ -21,16 +21,10 @@ import jax.numpy as jnp
 import optax
 from jax.nn import softplus
 
+from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
-from transreward.types import (
-    Array,
-    Key,
-    Metrics,
-    Pair,
-    RequestError,
-    Spaces,
-    Transition,
-)
+from transreward.types import Array, Key, Metrics, Pair, Spaces, Transition
 
 
 class ClassifierState(NamedTuple):
@@ -57,12 +51,7 @@ class Classifier:
     name: ClassVar[str] = "classifier"
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise RequestError(f"gap.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
-        if self.noise < 0 or self.weight_decay < 0:
-            raise RequestError("gap.noise and gap.weight_decay must not be negative")
-        if self.batch < 1 or self.standardise < 1 or not self.learning_rate > 0:
-            raise RequestError("gap.batch and gap.standardise must be at least 1, gap.learning_rate above 0")
+        require_settings(self)
 
     def init(self, key: Key, spaces: Spaces) -> ClassifierState:
         """Fresh heads for one seed; both start at logit 0, 'cannot tell'."""
@@ -77,10 +66,8 @@ class Classifier:
 
     def update(self, state: ClassifierState, batches: Pair[Transition], key: Key) -> tuple[ClassifierState, Metrics]:
         """One step of logistic regression on a batch of each domain; label 1 = target."""
-        raw = batches.map(lambda t: _inputs(state, t))
-        followed = state.inputs.see(jnp.concatenate(raw))
-        frozen = state.inputs.count >= self.standardise * 2 * self.batch
-        inputs = jax.tree.map(lambda new, old: jnp.where(frozen, old, new), followed, state.inputs)
+        raw = batches.map(lambda t: step_rows(t, state.low, state.high))
+        inputs = follow(state.inputs, jnp.concatenate(raw), self.standardise)
         noise = Pair(
             *(self.noise * jax.random.normal(k, x.shape) for k, x in zip(jax.random.split(key), raw, strict=True))
         )
@@ -97,12 +84,12 @@ class Classifier:
 
     def score(self, state: ClassifierState, batch: Transition) -> Array:
         """log p_T(s'|s,a) - log p_S(s'|s,a) in nats, [batch]; above 0 = more like the target."""
-        return mlp(state.heads["extra"], state.inputs(_inputs(state, batch)))[..., 0]
+        return mlp(state.heads["extra"], _rows(state, batch))[..., 0]
 
     def evaluate(self, state: ClassifierState, batches: Pair[Transition]) -> Metrics:
         """On steps kept from training: cross-entropy (log 2 = 0.69 says that it cannot tell) and share told apart."""
-        inputs = batches.map(lambda t: state.inputs(_inputs(state, t)))
-        sa, sas = _logits(state.heads, inputs, state.low.shape[-1])
+        rows = batches.map(lambda t: _rows(state, t))
+        sa, sas = _logits(state.heads, rows, state.low.shape[-1])
         right = (jnp.mean(sas.target > 0) + jnp.mean(sas.source < 0)) / 2
         return {
             "gap_held_out_loss": _cross_entropy(sas),
@@ -114,15 +101,14 @@ class Classifier:
         return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
 
 
-def _inputs(state: ClassifierState, t: Transition) -> Array:
-    """[s, a, s' - s]; the action as executed."""
-    return jnp.concatenate([t.obs, jnp.clip(t.action, state.low, state.high), t.next_obs - t.obs], axis=-1)
+def _rows(state: ClassifierState, t: Transition) -> Array:
+    """Standardised [s, a, s' - s]."""
+    return state.inputs(step_rows(t, state.low, state.high))
 
 
 def _logits(heads: dict[str, Layers], x: Pair[Array], action: int) -> tuple[Pair[Array], Pair[Array]]:
     """(s, a) and (s, a, s') logits of both batches; the extra head is a residual on a fixed (s, a) head."""
-    size = (x.source.shape[-1] - action) // 2 + action
-    sa = x.map(lambda rows: mlp(heads["sa"], rows[..., :size])[..., 0])
+    sa = x.map(lambda rows: mlp(heads["sa"], split(rows, action)[0])[..., 0])
     extra = x.map(lambda rows: mlp(heads["extra"], rows)[..., 0])
     return sa, Pair(*(jax.lax.stop_gradient(a) + e for a, e in zip(sa, extra, strict=True)))
 

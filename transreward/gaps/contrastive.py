@@ -22,6 +22,7 @@ import optax
 from jax.nn import logsumexp, softplus
 
 from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -57,16 +58,9 @@ class Contrastive:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1 or self.width < 1:
-            raise RequestError(
-                "gap.hidden must name at least one layer's width, as (64, 64) does, gap.width be 1 or more"
-            )
+        require_settings(self)
         if self.loss not in LOSSES:
             raise RequestError(f"gap.loss must be {' or '.join(LOSSES)}, not {self.loss}")
-        if self.noise < 0 or self.weight_decay < 0:
-            raise RequestError("gap.noise and gap.weight_decay must not be negative")
-        if self.batch < 1 or self.standardise < 1 or not self.learning_rate > 0:
-            raise RequestError("gap.batch and gap.standardise must be at least 1, gap.learning_rate above 0")
 
     def init(self, key: Key, spaces: Spaces) -> ContrastiveState:
         """Fresh encoders for one seed; the code of (s, a) starts at 0, so every score does."""

@@ -26,6 +26,7 @@ import optax
 from jax.nn import silu, softplus
 
 from transreward.gaps.features import follow, step_rows
+from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -63,16 +64,11 @@ class Ensemble:
     noise_floor: ClassVar[float] = 5.0  # score spread below which it is noise: a likelihood of few steps is noisy
 
     def __post_init__(self) -> None:
+        require_settings(self)
         if self.form not in get_args(Form):
             raise RequestError(f"gap.form must be likelihood or value, not '{self.form}'")
-        if not self.hidden or min(self.hidden) < 1:
-            raise RequestError(f"gap.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
         if not 0 < self.std_floor < self.std_ceiling:
             raise RequestError("gap.std_floor must be above 0 and below gap.std_ceiling")
-        if self.noise < 0 or self.weight_decay < 0:
-            raise RequestError("gap.noise and gap.weight_decay must not be negative")
-        if min(self.members, self.batch, self.standardise) < 1 or not self.learning_rate > 0:
-            raise RequestError("gap.members, gap.batch, gap.standardise must be at least 1, gap.learning_rate above 0")
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ import numpy as np
 import optax
 
 from transreward.gaps.features import follow
+from transreward.gaps.settings import require_settings
 from transreward.networks import LOG_2, Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -62,18 +63,13 @@ class Latent:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise RequestError(f"gap.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
+        require_settings(self)
         if self.latent < 2:
             raise RequestError(f"gap.latent must be at least 2, not {self.latent}: one dimension always encodes to +-1")
         if not 0 < self.average <= 1:
             raise RequestError(f"gap.average must be above 0 and at most 1, not {self.average}")
-        if self.guard < 0:
-            raise RequestError(f"gap.guard must not be negative, not {self.guard}")
         if not 0 < self.held_back < 1:
             raise RequestError(f"gap.held_back must be between 0 and 1, not {self.held_back}")
-        if self.batch < 1 or self.standardise < 1 or not self.learning_rate > 0:
-            raise RequestError("gap.batch and gap.standardise must be at least 1, gap.learning_rate above 0")
 
     def init(self, key: Key, spaces: Spaces) -> LatentState:
         """Fresh networks for one seed; the expected error starts at 1, about what an untrained predictor makes."""

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from transreward.gaps.features import follow, split, step_rows
 from transreward.gaps.memory import Memory, squared_distances
+from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -51,14 +52,11 @@ class Neighbours:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.standardise < 1:
-            raise RequestError("gap.batch and gap.standardise must be at least 1")
+        require_settings(self)
         if self.memory < self.batch or not 2 <= self.k < self.memory:
             raise RequestError(
                 "gap.memory must hold at least gap.batch steps, and gap.k be 2 or more but fewer than those"
             )
-        if not self.reach > 0:
-            raise RequestError(f"gap.reach must be above 0, not {self.reach}")
 
     def init(self, key: Key, spaces: Spaces) -> NeighboursState:
         """An empty memory."""

@@ -25,6 +25,7 @@ import optax
 from jax.nn import softplus
 
 from transreward.gaps.features import follow, step_rows
+from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -58,14 +59,9 @@ class State:
     name: ClassVar[str] = "state"
 
     def __post_init__(self) -> None:
+        require_settings(self)
         if self.inputs not in INPUTS:
             raise RequestError(f"gap.inputs must be {', '.join(INPUTS[:-1])} or {INPUTS[-1]}, not {self.inputs}")
-        if not self.hidden or min(self.hidden) < 1:
-            raise RequestError(f"gap.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
-        if self.noise < 0 or self.weight_decay < 0:
-            raise RequestError("gap.noise and gap.weight_decay must not be negative")
-        if self.batch < 1 or self.standardise < 1 or not self.learning_rate > 0:
-            raise RequestError("gap.batch and gap.standardise must be at least 1, gap.learning_rate above 0")
         if self.top != 1 and not 1 <= self.top * self.batch <= self.batch - 1:
             raise RequestError(f"gap.top must be 1, or leave a step of gap.batch on either side, not {self.top}")
 

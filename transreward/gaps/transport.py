@@ -23,6 +23,7 @@ from jax.nn import logsumexp, softmax
 
 from transreward.gaps.features import follow, step_rows
 from transreward.gaps.memory import Memory, squared_distances
+from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -58,12 +59,9 @@ class Transport:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        require_settings(self)
         if self.cost not in COSTS:
             raise RequestError(f"gap.cost must be {' or '.join(COSTS)}, not {self.cost}")
-        if not self.regularisation > 0:
-            raise RequestError(f"gap.regularisation must be above 0, not {self.regularisation}")
-        if self.batch < 1 or self.standardise < 1 or self.iterations < 1:
-            raise RequestError("gap.batch, gap.standardise and gap.iterations must be at least 1")
         if self.memory < self.batch:
             raise RequestError(f"gap.memory must hold at least gap.batch steps, {self.batch}, not {self.memory}")
 
