@@ -138,7 +138,7 @@ def closing_table(title: str, result: Result, width: int = 160) -> Table:
     seeds = f"{len(first['per_seed'])} seed{'s' if len(first['per_seed']) > 1 else ''}"
     table = Table(title=f"{title}\nraw return, {seeds} x {first['episodes']} episodes", title_justify="left")
     rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
-    columns = [c for c in rows[0] if width >= WIDE or c not in ("per seed", "source return", "stopped")]
+    columns = _fitting(rows[0], width)
     for column in columns:
         table.add_column(column, justify="left" if column in ("method", "stopped") else "right")
     for row in rows:
@@ -157,8 +157,18 @@ def _cells(name: str, one: Result) -> dict[str, str]:
         "source return": f"{one.source_return.mean():,.0f}",
         "target steps": f"{one.steps.target:,}",
         "source steps": f"{one.steps.source:,}",
-        "stopped": "-" if name == "zero_shot" else one.stopped,
+        "stopped": _stopped(name, one.stopped),
     }
+
+
+def _fitting(cells: dict[str, str], width: int) -> list[str]:
+    """The columns that are shown; where it is narrow, what is least missed is left out."""
+    return [c for c in cells if width >= WIDE or c not in ("per seed", "source return", "stopped")]
+
+
+def _stopped(name: str, why: str) -> str:
+    """Zero-shot trains no further, so nothing stopped it."""
+    return "-" if name == "zero_shot" else why
 
 
 # -- a comparison --------------------------------------------------------------------------------------------------
@@ -171,7 +181,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     seeds, large = len(first["per_seed"]), max(abs(row["target_return"]["mean"]) for row in rows.values()) >= 100
     number = (lambda x: f"{x:,.0f}") if large else (lambda x: f"{x:,.2f}")
     returns = [_return_cells(name, row, number) for name, row in rows.items()]
-    columns = [c for c in returns[0] if width >= WIDE or c not in ("per seed", "source return", "stopped")]
+    columns = _fitting(returns[0], width)
     odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
     caution = _caution(seeds)
     return Group(
@@ -196,7 +206,7 @@ def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[s
         "source return": number(row["source_return"]["mean"]),
         "target\nsteps": f"{row['target_steps']:,}",
         "source\nsteps": f"{row['source_steps']:,}",
-        "stopped": "-" if name == "zero_shot" else row["stopped"],
+        "stopped": _stopped(name, row["stopped"]),
     }
 
 
