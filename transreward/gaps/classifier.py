@@ -73,46 +73,50 @@ class Classifier:
         )
         noisy = Pair(*(inputs(x) + n for x, n in zip(raw, noise, strict=True)))
 
-        def loss(heads: dict[str, Layers]) -> tuple[Array, Array]:
-            sa, sas = _logits(heads, noisy, state.low.shape[-1])
-            return _cross_entropy(sa) + _cross_entropy(sas), _cross_entropy(sas)
+        def total(heads: dict[str, Layers]) -> tuple[Array, Array]:
+            sa, sas = logits(heads, noisy, state.low.shape[-1])
+            return self.loss(sa) + self.loss(sas), self.loss(sas)
 
-        (_, sas_loss), grads = jax.value_and_grad(loss, has_aux=True)(state.heads)
+        (_, sas_loss), grads = jax.value_and_grad(total, has_aux=True)(state.heads)
         step, optimiser = self._optimiser().update(grads, state.optimiser, state.heads)
         state = state._replace(heads=optax.apply_updates(state.heads, step), optimiser=optimiser, inputs=inputs)
         return state, {"gap_loss": sas_loss}
 
     def score(self, state: ClassifierState, batch: Transition) -> Array:
         """log p_T(s'|s,a) - log p_S(s'|s,a) in nats, [batch]; above 0 = more like the target."""
-        return mlp(state.heads["extra"], _rows(state, batch))[..., 0]
+        return mlp(state.heads["extra"], standardised(state, batch))[..., 0]
 
     def evaluate(self, state: ClassifierState, batches: Pair[Transition]) -> Metrics:
         """On steps kept from training: cross-entropy (log 2 = 0.69 says that it cannot tell) and share told apart."""
-        rows = batches.map(lambda t: _rows(state, t))
-        sa, sas = _logits(state.heads, rows, state.low.shape[-1])
+        rows = batches.map(lambda t: standardised(state, t))
+        sa, sas = logits(state.heads, rows, state.low.shape[-1])
         right = (jnp.mean(sas.target > 0) + jnp.mean(sas.source < 0)) / 2
         return {
-            "gap_held_out_loss": _cross_entropy(sas),
-            "gap_sa_held_out_loss": _cross_entropy(sa),
+            "gap_held_out_loss": cross_entropy(sas),
+            "gap_sa_held_out_loss": cross_entropy(sa),
             "gap_accuracy": right,
         }
+
+    def loss(self, answers: Pair[Array]) -> Array:
+        """Of one head, from its logits."""
+        return cross_entropy(answers)
 
     def _optimiser(self) -> optax.GradientTransformation:
         return optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
 
 
-def _rows(state: ClassifierState, t: Transition) -> Array:
+def standardised(state: ClassifierState, t: Transition) -> Array:
     """Standardised [s, a, s' - s]."""
     return state.inputs(step_rows(t, state.low, state.high))
 
 
-def _logits(heads: dict[str, Layers], x: Pair[Array], action: int) -> tuple[Pair[Array], Pair[Array]]:
+def logits(heads: dict[str, Layers], x: Pair[Array], action: int) -> tuple[Pair[Array], Pair[Array]]:
     """(s, a) and (s, a, s') logits of both batches; the extra head is a residual on a fixed (s, a) head."""
     sa = x.map(lambda rows: mlp(heads["sa"], split(rows, action)[0])[..., 0])
     extra = x.map(lambda rows: mlp(heads["extra"], rows)[..., 0])
     return sa, Pair(*(jax.lax.stop_gradient(a) + e for a, e in zip(sa, extra, strict=True)))
 
 
-def _cross_entropy(logits: Pair[Array]) -> Array:
+def cross_entropy(logits: Pair[Array]) -> Array:
     """Mean over both domains, from logits."""
     return (jnp.mean(softplus(logits.source)) + jnp.mean(softplus(-logits.target))) / 2

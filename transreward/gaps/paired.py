@@ -24,6 +24,7 @@ import optax
 from jax.nn import silu
 
 from transreward.gaps.features import split, step_rows
+from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
@@ -58,12 +59,11 @@ class Paired:
     noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise RequestError(f"gap.hidden must name at least one layer's width, as (64, 64) does, not {self.hidden}")
-        if self.members < 2 or self.batch < 1:
-            raise RequestError("gap.members must be at least 2 and gap.batch at least 1")
-        if not self.learning_rate > 0 or self.weight_decay < 0 or not self.tolerance > 0:
-            raise RequestError("gap.learning_rate and gap.tolerance must be above 0, gap.weight_decay not negative")
+        require_settings(self)
+        if self.members < 2:
+            raise RequestError(
+                f"gap.members must be at least 2, for they are asked how far they agree, not {self.members}"
+            )
 
     def init(self, key: Key, spaces: Spaces) -> PairedState:
         """A fresh ensemble for one seed; it starts at 'no difference', and untrusted."""

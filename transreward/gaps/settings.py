@@ -5,7 +5,7 @@ from __future__ import annotations
 from transreward.types import RequestError
 
 AT_LEAST_ONE = ("members", "width", "iterations", "batch", "standardise")
-ABOVE_ZERO = ("learning_rate", "regularisation", "reach")
+ABOVE_ZERO = ("learning_rate", "regularisation", "reach", "tolerance")
 NOT_NEGATIVE = ("noise", "weight_decay", "guard")
 
 
