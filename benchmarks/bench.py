@@ -187,7 +187,7 @@ def sac_updates(bench: Bench) -> None:
 
     spaces = pair(ROBOT).source.spaces
     gflop = sac_flops(spaces.obs, spaces.action, PEERS_SAC.hidden, PEERS_SAC.critics, PEERS_SAC.batch) / GFLOP
-    update = sac_update_rate(min(bench.seconds, 10.0))
+    update = sac_update_rate(PEERS_SAC, min(bench.seconds, 10.0))
     own, numpy_rate, jax_rate, *peers = bench.repeat(
         update, numpy_matmul, jax_matmul(), *peer(bench, "--algo", "sac", "--settings", "default", "--update-only")
     )
@@ -223,11 +223,11 @@ def sac_flops(obs: int, action: int, hidden: tuple[int, ...], critics: int, batc
     return 2.0 * batch * (goal + critic_loss + actor_loss)
 
 
-def sac_update_rate(seconds: float) -> Callable[[], float]:
+def sac_update_rate(learner: Any, seconds: float) -> Callable[[], float]:
     """A measure of updates per second of one seed, on a replay of as many random steps as the peer's."""
     import jax
     import jax.numpy as jnp
-    from training import PEERS_SAC, pair
+    from training import pair
 
     from transreward import replay as rp
     from transreward.collect import Robots
@@ -235,7 +235,7 @@ def sac_update_rate(seconds: float) -> Callable[[], float]:
     from transreward.programs import programs
     from transreward.types import Pair
 
-    learner, domain, stored = replace(PEERS_SAC, burst=32), pair(ROBOT).source, 10_000
+    learner, domain, stored = replace(learner, burst=32), pair(ROBOT).source, 10_000
     compiled = programs(learner, PLAIN.compensation(), domain.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray([0]))
     agents, compensation = compiled.init(keys)
@@ -356,6 +356,70 @@ def seeds_together(bench: Bench) -> None:
         bench.require(f"{name.upper()}, time of four seeds / of one", ratios(four, one), "<=", 3.8)
 
 
+# -- what the grid costs ---------------------------------------------------------------------------------------------
+
+
+def sac_loop(bench: Bench) -> None:
+    """The whole SAC loop at one update per step beside the peer's, and ten critics beside two."""
+    from training import PEERS_SAC, rate
+
+    learner = replace(PEERS_SAC, burst=32)  # 32 steps, then 32 updates
+    own, *peers = bench.repeat(
+        lambda: rate(ROBOT, learner, 1, bench.seconds), *peer(bench, "--algo", "sac", "--settings", "default")
+    )
+    bench.figure("SAC training, one update per step", "steps/s", own)
+    beside_peer(bench, "SAC training, one update per step", "steps/s", 2.5, own, peers)
+    critics = [sac_update_rate(replace(PEERS_SAC, critics=n), min(bench.seconds, 10.0)) for n in (2, 10)]
+    two, ten = bench.repeat(*critics)
+    bench.figure("SAC updates, ten critics", "updates/s", ten)
+    bench.require("SAC update with ten critics / with two, time", ratios(two, ten), "<=", 3)
+
+
+def gap_cost(bench: Bench) -> None:
+    """Seconds per source step while `darc` is learned and paid, over those of plain training in the same run."""
+    from training import phase_seconds
+
+    from transreward.presets import make_learner
+
+    for name, budget in (("ppo", 600_000), ("sac", 100_000)):
+        learner = make_learner(name, ROBOT)
+        seconds = [
+            phase_seconds(ROBOT, learner, "darc", budget // (10 if bench.smoke else 1)) for _ in range(bench.repeats)
+        ]
+        values = [found["transfer"] / found["source"] for found in seconds]
+        for phase in ("source", "transfer"):
+            bench.figure(
+                f"{name.upper()}, {phase} phase of darc", "us a source step", [1e6 * s[phase] for s in seconds]
+            )
+        bench.require(f"{name.upper()}, darc / plain training, time per source step", values, "<=", 1.35)
+
+
+def replay_memory(bench: Bench) -> None:
+    """What a replay of a million steps takes, filled step by step, over the same steps as float32 arrays."""
+    import jax
+    import numpy as np
+    from training import pair
+
+    from transreward import replay as rp
+
+    spaces, robots, steps = pair(ROBOT).source.spaces, 64, 10_000 if bench.smoke else 1_000_000
+    rows = np.zeros((1, 125, robots, rp.features(spaces)), np.float32)
+    before = resident()
+    replay = rp.empty(spaces, 1, steps // robots, robots)
+    for _ in range(steps // robots // rows.shape[1]):
+        replay = rp.add(replay, rows + 1.0)
+    jax.block_until_ready(replay.data)
+    raw = 4.0 * steps * (2 * spaces.obs + spaces.action + 1) + 2.0 * steps  # the flags as bytes
+    taken = resident() - before
+    bench.figure("replay of a million steps, resident memory", "MB", [taken / 1e6])
+    bench.require("replay, resident memory / raw float32 size", [taken / raw], "<=", 1.15)
+
+
+def resident() -> float:
+    """Bytes of this process in memory, on Linux."""
+    return float(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 # -- compilations ----------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +460,9 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "default-run": default_run,
     "ppo": ppo_beside_peer,
     "sac": sac_updates,
+    "sac-loop": sac_loop,
+    "gap": gap_cost,
+    "replay": replay_memory,
     "simulator": beside_simulator,
     "seeds": seeds_together,
     "compilations": compilations,

@@ -93,6 +93,28 @@ def seconds_of(robot: str, learner: Any, budget: int, seeds: int) -> float:
     return time.perf_counter() - began
 
 
+def phase_seconds(robot: str, learner: Any, method: str, budget: int) -> dict[str, float]:
+    """Seconds per source step of one seed, in each phase of a method that goes on in the source: without evaluations,
+    and from the end of each phase's third round, since the first ones compile."""
+    source, target = pair(robot)
+    stamps: dict[str, list[tuple[float, int]]] = {}
+    with EvaluationClock(time.perf_counter()) as clock:
+
+        def watch(progress: Progress) -> None:
+            stamps.setdefault(progress.phase, []).append((clock.training, progress.steps.source))
+
+        settings = {"loop.aligned": 0, "loop.evaluations": 1, "loop.source_evaluations": 1, "loop.pretrain": 0.5}
+        transfer(
+            source, target, method, learner=learner, source_steps=budget, target_steps=2_000, seeds=1,
+            settings=settings, watch=watch,
+        )  # fmt: skip
+    found = {}
+    for phase, rows in stamps.items():
+        (began, first), (ended, last) = rows[3], rows[-1]
+        found[phase] = (ended - began) / (last - first)
+    return found
+
+
 class EvaluationClock:
     """Tells training from evaluation: inside the block it stands in for the loop's `evaluation_rows` and times it."""
 
