@@ -52,6 +52,7 @@ def test_an_unnamed_body_goes_by_its_joint():
         ("damping=2", "dof_damping", None),
         ("damping(hip_*)=2", "dof_damping", [6, 8, 10, 12]),
         ("armature(ankle_2)=2", "dof_armature", [9]),
+        ("range(hip_*)=2", "jnt_range", [1, 3, 5, 7]),
         ("gear=2", "actuator_gear", None),
         ("gear(hip_4)=2", "actuator_gear", [0]),
     ],
@@ -68,6 +69,14 @@ def test_friction_acts_at_the_contact():
     plain, half, tenth = (one_step(f"hopper{shift}", "hopper") for shift in ("", ":friction=0.5", ":friction=0.1"))
     assert not np.allclose(plain, half)
     assert not np.allclose(half, tenth)
+
+
+def test_a_range_keeps_the_rest_or_else_its_middle():
+    """The knee's end stop at rest stays where it is; an ankle whose range leaves the rest out turns about its middle."""
+    knee, ankle = (domain(id).model.joint(name).range for id, name in (
+        ("hopper:range(leg_joint)=0.5", "leg_joint"), ("ant:range(ankle_1)=0.5", "ankle_1"),
+    ))  # fmt: skip
+    assert np.allclose(np.degrees(knee), [-75, 0]) and np.allclose(np.degrees(ankle), [40, 60])
 
 
 @pytest.mark.parametrize("pattern", ["foot_geom", "foot*"])
@@ -127,6 +136,7 @@ def test_noise_has_its_std_and_leaves_resets_alone():
         "walker2d:friction=0.3",
         "hopper:damping=2",
         "hopper:armature=2",
+        "walker2d:range(*foot*)=0.4",
         "hopper:gear(leg*)=0.9",
         "halfcheetah:broken=bthigh",
         "hopper:noise=0.01",
