@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import jax.numpy as jnp
+from jax.nn import softplus
 
 from transreward.types import (
     Adjusted,
@@ -34,8 +35,9 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
 class Gap(Protocol):
     """An estimator of how unlike the target a source step is. Settings are frozen; the state is a separate pytree.
 
-    A gap may have `needs`, names of extras (see `wanted`), which come as keywords to update, score and evaluate; and
-    `noise_floor`, the spread below which its score is noise (1 without it).
+    A gap may have `needs`, names of extras (see `wanted`), which come as keywords to update, score and evaluate;
+    `noise_floor`, the spread below which its score is noise (1 without it); and `log_ratio`, true where the score is
+    log p_T - log p_S, so that minus the score says how much a step looks like the source's.
     """
 
     name: ClassVar[str]
@@ -64,6 +66,11 @@ class Gap(Protocol):
 
 class Compensation(Protocol):
     """A use over a gap, or a wrapper over a compensation. `extra`: see `wanted`."""
+
+    @property
+    def side(self) -> str:
+        """Whose rewards it is meant to change, a field of Pair; the wrappers follow that side."""
+        ...
 
     def init(self, key: Key, spaces: Spaces) -> Any:
         """State for one seed."""
@@ -94,6 +101,11 @@ def untouched(t: Transition) -> Adjusted:
 @dataclass(frozen=True)
 class Unchanged:
     """No compensation: the plain learner."""
+
+    @property
+    def side(self) -> str:
+        """The source's, but for a use that says otherwise."""
+        return "source"
 
     def init(self, key: Key, spaces: Spaces) -> State:
         """Nothing to keep."""
@@ -161,6 +173,34 @@ class Penalty(OverGap):
         plain = batches.map(untouched)
         reward = batches.source.reward + self.score(state, batches.source, extra)
         return plain._replace(source=plain.source._replace(reward=reward))
+
+
+@dataclass(frozen=True)
+class Imitation(OverGap):
+    """Target reward r + g, with g = z or softplus(z) of z = -score: how much the step looks like one of the source's.
+
+    With D = sigmoid(z), the probability that a step is a demonstration, `logit` is log D - log(1 - D) (Fu et al. 2018)
+    and `softplus` is -log(1 - D) (Ho and Ermon 2016). The second is above 0 everywhere, which pays for staying alive
+    whatever one does there, and is flat where no step looks like the source's, as after a large shift. The first has
+    the same slope everywhere; on the learner's own steps its mean is minus a divergence, which would pay for dying, and
+    so it wants to be centred.
+
+    Source rewards stay raw. They are not to train the learner: where they are mixed in all the same, its critic learns
+    the task's reward from them and the imitation's from the target's steps, which agree only by chance.
+    """
+
+    form: Literal["logit", "softplus"] = "logit"
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Pay the target's steps."""
+        plain, likeness = batches.map(untouched), -self.score(state, batches.target, extra)
+        paid = likeness if self.form == "logit" else softplus(likeness)
+        return plain._replace(target=plain.target._replace(reward=batches.target.reward + paid))
 
 
 @dataclass(frozen=True)

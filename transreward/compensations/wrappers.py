@@ -1,7 +1,7 @@
-"""Clip, centre, scale, ramp and times (lambda): wrappers over any compensation.
+"""Clip, centre, scale, ramp, times (lambda) and keep: wrappers over any compensation.
 
-Each sees what the compensation inside it changed in the source's rewards, delta = adjusted - raw, and changes that.
-Weights pass through, and so do the target's rewards but for ramp and times, which only multiply.
+Each sees what the compensation inside it changed in the rewards of its side, delta = adjusted - raw, and changes that.
+Weights pass through, and so do the other side's rewards but for ramp and times, which only multiply.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ class Wrapper:
     """Abstract: a wrapper gives `start`, `follow` and `change`; this one changes nothing."""
 
     inner: Compensation
-    both: ClassVar[bool] = False  # whether it changes what was done to the target's rewards, too
+    both: ClassVar[bool] = False  # whether it changes what was done to the other side's rewards, too
+
+    @property
+    def side(self) -> str:
+        """The inside's."""
+        return self.inner.side
 
     def init(self, key: Key, spaces: Spaces) -> Wrapped:
         """State of both for one seed."""
@@ -68,7 +73,8 @@ class Wrapper:
     def update(self, state: Wrapped, batches: Pair[Transition], key: Key, **extra: Any) -> tuple[Wrapped, Metrics]:
         """Update the inside, then follow what it does."""
         inner, metrics = self.inner.update(state.inner, batches, key, **extra)
-        delta = self.inner.adjust(inner, batches, **extra).source.reward - batches.source.reward
+        adjusted = self.inner.adjust(inner, batches, **extra)
+        delta = getattr(adjusted, self.side).reward - getattr(batches, self.side).reward
         return Wrapped(inner, self.follow(state.own, delta, batches.source.reward)), metrics
 
     def judge(self, state: Wrapped, held_out: Metrics) -> Wrapped:
@@ -78,11 +84,13 @@ class Wrapper:
     def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Raw reward + changed delta."""
         adjusted = self.inner.adjust(state.inner, batches, **extra)
-        source, target = (
-            a._replace(reward=t.reward + self.change(state.own, a.reward - t.reward))
-            for a, t in zip(adjusted, batches, strict=True)
+        changed = Pair(
+            *(
+                a._replace(reward=t.reward + self.change(state.own, a.reward - t.reward))
+                for a, t in zip(adjusted, batches, strict=True)
+            )
         )
-        return Pair(source, target if self.both else adjusted.target)
+        return changed if self.both else adjusted._replace(**{self.side: getattr(changed, self.side)})
 
     def evaluate(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Metrics:
         """The gap's own judgement."""
@@ -93,7 +101,7 @@ class Wrapper:
         return ()
 
     def follow(self, own: Any, delta: Array, reward: Array) -> Any:
-        """Own state after a batch."""
+        """Own state after a batch; `reward` is the source's, which is always there."""
         return own
 
     def change(self, own: Any, delta: Array) -> Array:
@@ -139,7 +147,8 @@ class Centre(Wrapper):
 @dataclass(frozen=True)
 class Scale(Wrapper):
     """delta in units of the reward's own spread: divided by its running std, or by `floor` where that is larger,
-    and multiplied by the reward's running std. The floor keeps the noise of a gap that sees no shift small."""
+    and multiplied by the running std of the source's reward. The floor keeps the noise of a gap that sees no shift
+    small."""
 
     floor: float = 1.0
 
@@ -207,3 +216,30 @@ class Times(Wrapper):
     def change(self, own: Any, delta: Array) -> Array:
         """Multiplied."""
         return self.strength * delta
+
+
+@final
+@dataclass(frozen=True)
+class Keep(Wrapper):
+    """Target reward keep * raw + delta; outermost. The inside never sees the target's reward, and with keep = 0 nobody
+    does: not even its rounding is left, as it would be in (raw + delta) - raw."""
+
+    keep: float = 0.0
+
+    def update(self, state: Wrapped, batches: Pair[Transition], key: Key, **extra: Any) -> tuple[Wrapped, Metrics]:
+        """The inside's."""
+        inner, metrics = self.inner.update(state.inner, _unpaid(batches), key, **extra)
+        return state._replace(inner=inner), metrics
+
+    def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """What the inside pays, on top of what is kept."""
+        adjusted = self.inner.adjust(state.inner, _unpaid(batches), **extra)
+        if not self.keep:
+            return adjusted
+        reward = self.keep * batches.target.reward + adjusted.target.reward
+        return adjusted._replace(target=adjusted.target._replace(reward=reward))
+
+
+def _unpaid(batches: Pair[Transition]) -> Pair[Transition]:
+    """The same steps, the target's without reward."""
+    return batches._replace(target=batches.target._replace(reward=jnp.zeros_like(batches.target.reward)))

@@ -75,6 +75,11 @@ class Ensemble:
         """Extras that `score` and `evaluate` need."""
         return ("value",) if self.form == "value" else ()
 
+    @property
+    def log_ratio(self) -> bool:
+        """Of the domains, and not of values."""
+        return self.form == "likelihood"
+
     def init(self, key: Key, spaces: Spaces) -> EnsembleState:
         """Fresh members for one seed, the same for both domains: the log-ratio starts at 0, 'cannot tell'."""
         member_key, noise_key = jax.random.split(key)

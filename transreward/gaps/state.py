@@ -70,6 +70,11 @@ class State:
         """The learner's value ranks the steps, where they are ranked."""
         return ("value",) if self.top < 1 else ()
 
+    @property
+    def log_ratio(self) -> bool:
+        """Of the domains, and not of good and bad states."""
+        return self.top == 1
+
     def init(self, key: Key, spaces: Spaces) -> DiscriminatorState:
         """A fresh network for one seed; it starts at logit 0, 'cannot tell'."""
         size = {"state": spaces.obs, "state_next": 2 * spaces.obs, "step": 2 * spaces.obs + spaces.action}[self.inputs]
