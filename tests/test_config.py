@@ -18,7 +18,7 @@ from transreward.domains.domain import domain
 from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
-from transreward.methods import METHODS, Gate, PenaltyUse
+from transreward.methods import METHODS, Feed, Gate, PenaltyUse
 
 PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 
@@ -153,6 +153,12 @@ def test_settings_reach_the_run_and_leave_the_table_alone():
     assert config.loop.threads == 1
     assert (METHODS["darc"].use, METHODS["darc"].gate) == (PenaltyUse(), Gate())
     assert tr.method("darc") is METHODS["darc"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_settings_that_need_one_another_come_in_any_order(order):
+    both = [("feed.newest", 0.5), ("feed.source", "replay")][::order]
+    assert ask("mix", learner="sac", settings=dict(both)).method.feed == Feed(0.5, "replay", newest=0.5)
 
 
 # -- the rest of a request -----------------------------------------------------------------------------------------
@@ -295,7 +301,9 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
     own = {"gap": {"gap.hidden": (4, 4)}, "gate": {"gate.scale": False, "use.strength": 0.25}, "feed": {}}
     gap = {name: value for part, some in own.items() if getattr(row, part) for name, value in some.items()}
     if row.off_policy and learner.on_policy:
-        with pytest.raises(tr.RequestError, match=f"'{method}' trains on .*, which ppo cannot: use --learner sac"):
+        with pytest.raises(
+            tr.RequestError, match=f"'{method}' .*, which ppo (cannot|does not keep): use --learner sac"
+        ):
             ask(method, learner=learner)
         return
     first = ask(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_transfer import LEARNERS as THEIRS
-from test_transfer import SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
+from test_transfer import SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same, watch_training
 
 import transreward as tr
 from transreward.collect import Robots
 from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
-from transreward.replay import unpack
+from transreward.replay import in_order, unpack
 
 # not the same ones: programs are shared within a process, and test_transfer counts how often its own are traced
 LEARNERS = {name: replace(learner, learning_rate=2e-3) for name, learner in THEIRS.items()}
@@ -65,7 +66,12 @@ def test_every_row_and_cell_runs_within_its_budget(agent, name):
     for row in last:
         assert 0 < row["effective_sample_size"] <= 1 + 1e-6
         assert row["gap_q05"] <= row["gap_q50"] <= row["gap_q95"]
-        moved = method(name).use is not None and method(name).use.name in ("penalty", "potential", "bellman")
+        moved = method(name).use is not None and method(name).use.name in (
+            "penalty",
+            "potential",
+            "bellman",
+            "imitation",
+        )
         assert (row["gap_std"] > 0) == moved
         if "filter" in name or "weight" in name:
             assert row["effective_sample_size"] < 1
@@ -100,6 +106,54 @@ def test_rlpd_learns_from_the_source_agents_steps(agent, monkeypatch):
     assert not same(result.agents, alone.agents)
     agent_json = json.loads((agent / "source" / "agent.json").read_text())
     assert result.steps.source >= agent_json["steps"]
+
+
+@pytest.fixture(scope="module")
+def imitator(agent):
+    """A run of gaifo."""
+    return move("gaifo", source_run=agent)
+
+
+def test_gaifo_is_paid_for_target_steps_alone(imitator):
+    assert imitator.steps == (SOURCE_STEPS, TARGET_STEPS)
+    rows = [row for row in imitator.log if row["method"] == "gaifo"]
+    for row in rows:
+        length = row["target_return"] + 1  # the reward is 1 a step, but for the last; nothing of it is kept
+        assert row["compensated_return"] == pytest.approx(row["gap_mean"] * length, rel=1e-3, abs=1e-4)
+    assert any(row["gap_std"] > 0 for row in rows)
+
+
+def test_gaifo_never_sees_the_targets_reward(agent, imitator, monkeypatch):
+    watch_training(
+        monkeypatch, TARGET, lambda step, n: lambda action: (t := step(action))._replace(reward=t.reward * 7)
+    )
+    blind = move("gaifo", source_run=agent)
+    assert same(blind.agents, imitator.agents)
+    sighted = move("gaifo", {"use.keep": 0.5}, source_run=agent)
+    assert not same(sighted.agents, imitator.agents)
+
+
+def test_to_keep_the_reward_and_add_nothing_is_fine_tuning_bit_for_bit(agent):
+    nothing = move("gaifo", {"use.keep": 1.0, "use.strength": 0.0}, source_run=agent)
+    assert same(nothing.agents, move("fine_tune", source_run=agent).agents)
+    assert all(row["gap_mean"] == row["gap_std"] == 0 for row in nothing.log)
+
+
+def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
+    seen = []
+    module = sys.modules["transreward.transfer"]
+    make = module.make_replay
+
+    def spy(config, method, side, n, budget, old):
+        made = make(config, method, side, n, budget, old)
+        seen.extend([(in_order(old), in_order(made))] if method.name == "gaifo" and side == "source" else [])
+        return made
+
+    monkeypatch.setattr(module, "make_replay", spy)
+    move("gaifo", {"feed.newest": 0.25}, source_run=agent)
+    ((whole, shown),) = seen
+    assert shown.shape[1] == whole.shape[1] // 4
+    assert same(shown, whole[:, -shown.shape[1] :])
 
 
 def test_the_source_policy_leads_in_the_first_steps_of_every_episode():
@@ -168,6 +222,12 @@ def test_an_expression_that_does_not_parse(name, message):
         ("filter(classifier)", {"use.strength": 1}, "sac", "unknown setting 'use.strength'"),
         ("filter(classifier)", {"gate.clip": 1}, "sac", "has no gate, so 'gate.clip' would change nothing"),
         ("zero_shot", {"feed.target_share": 0.5}, "sac", "has no feed"),
+        ("gaifo", {"feed.target_share": 0.0}, "sac", "'imitation' pays the target's steps, so feed.target_share must"),
+        ("gaifo", {}, "ppo", "'gaifo' needs the stored steps of the source agent's training, which ppo does not keep"),
+        ("gaifo", {"feed.newest": 0}, "sac", "feed.newest must be in (0, 1], and is not used without feed.source=rep"),
+        ("mix", {"feed.newest": 0.5}, "sac", "feed.newest must be in (0, 1], and is not used without feed.source=rep"),
+        ("fine_tune", {"feed.source": "replay"}, "sac", "looks at no source step, so feed.source=replay would change"),
+        ("imitation(neighbours)", {}, "sac", "'imitation' needs a gap whose score is log p_T - log p_S"),
     ],
 )
 def test_what_does_not_go_together_is_refused(name, settings, learner, message):

@@ -32,6 +32,14 @@ def test_the_newest_steps_are_kept_in_order(chunks):
     assert kept.tolist() == list(range(max(first - 10, 0), first))
 
 
+def test_the_newest_share_of_a_closed_ring():
+    replay = rp.add(rp.add(rp.empty(SPACES, 2, 10, 3), rows(0, 8)), rows(8, 6))
+    for share, first in ((1.0, 4), (0.3, 11), (1e-3, 13)):
+        kept = rp.newest(replay, share)
+        assert np.asarray(rp.in_order(kept))[0, :, 0, 0].tolist() == list(range(first, 14))
+        assert int(kept.size) == kept.data.shape[1] == 14 - first
+
+
 def test_windows_are_consecutive_also_across_the_ring():
     replay = rp.add(rp.add(rp.empty(SPACES, 2, 10, 3), rows(0, 8)), rows(8, 6))
     windows = np.asarray(rp.sample_windows(one_seed(replay), jax.random.key(0), 500, 3))[..., 0]

@@ -276,7 +276,8 @@ def _methods() -> list[tuple[str, str]]:
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
     about = ["what it does; paper", *(f"{m.summary}; {m.paper}" for m in METHODS.values())]
     named = zip(("method", *METHODS), lines, about, strict=True)
-    cell = ("use(gap)", "any cell: penalty, weight or filter of " + ", ".join(GAPS) + "; potential(value)")
+    gaps = ", ".join(GAPS)
+    cell = ("use(gap)", f"any cell: penalty, weight or filter of {gaps}; imitation(state); potential(value)")
     return [(name, f"{line}  {text}") for name, line, text in named] + [cell]
 
 

@@ -206,14 +206,33 @@ def resolve(
         chosen=frozenset(settings),
     )
     config.method.compensation()  # its settings check themselves
+    require_effect(config.method)
     for r in (config.method, *control_rows):
         require_learner(r, config.learner, pair.source)
     config.require_rounds()
     return config
 
 
+def require_effect(row: Method) -> None:
+    """Raise RequestError for a feed with which a part of the method would change nothing."""
+    if row.feed is None:
+        return
+    if row.side == "target" and not row.feed.target_share:
+        raise RequestError(f"'{row.use.name}' pays the target's steps, so feed.target_share must be above 0")
+    if row.uses_replay and row.feed.target_share == 1 and row.gap is None:
+        raise RequestError(
+            f"with feed.target_share=1 and no gap '{row.name}' looks at no source step, so feed.source=replay would "
+            f"change nothing"
+        )
+
+
 def require_learner(row: Method, learner: Any, source: Domain) -> None:
     """Raise RequestError for a method that the learner cannot serve on that source."""
+    if learner.on_policy and row.uses_replay:
+        raise RequestError(
+            f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
+            f"use --learner sac"
+        )
     if learner.on_policy and row.off_policy:
         raise RequestError(
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "
@@ -233,7 +252,7 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
 
 def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
     """Set `section.field` to each value, a string or of the field's type."""
-    sections = dict(sections)
+    changes: dict[str, dict[str, Any]] = {}  # all of a section at once: one may only make sense beside another
     for path, value in settings.items():
         section, _, name = path.partition(".")
         known = [f"{s}.{f.name}" for s, part in sections.items() if part is not None for f in fields(part)]
@@ -242,8 +261,8 @@ def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Meth
                 raise RequestError(f"method '{row.name}' has no {section}, so '{path}' would change nothing")
             raise nearest(path, known, "setting")
         part = sections[section]
-        sections[section] = replace(part, **{name: _value(path, value, get_type_hints(type(part))[name])})
-    return sections
+        changes.setdefault(section, {})[name] = _value(path, value, get_type_hints(type(part))[name])
+    return {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
 
 
 def read_config(path: Path) -> dict[str, Any]:

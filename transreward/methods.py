@@ -11,13 +11,14 @@ from transreward.compensations.uses import (
     Compensation,
     Filter,
     Gap,
+    Imitation,
     Penalty,
     Potential,
     Trust,
     Unchanged,
     Weight,
 )
-from transreward.compensations.wrappers import Centre, Clip, Ramp, Scale, Times
+from transreward.compensations.wrappers import Centre, Clip, Keep, Ramp, Scale, Times
 from transreward.gaps.classifier import Classifier
 from transreward.gaps.contrastive import Contrastive
 from transreward.gaps.ensemble import Ensemble
@@ -31,7 +32,7 @@ from transreward.types import RequestError, make, nearest
 
 @dataclass(frozen=True)
 class Gate:
-    """When a penalty is trusted: the wrappers, innermost first."""
+    """When a penalty, or an imitation's reward, is trusted: the wrappers, innermost first."""
 
     clip: float = 10.0  # the gap's score is held within +-clip, in its own units (nats)
     centre: bool = True  # take off the mean, so that it pays neither for living nor for dying
@@ -43,6 +44,15 @@ class Gate:
     def of(gap: Gap) -> Gate:
         """The gate of a gap whose score has another unit than nats, or another noise."""
         return Gate(scale_floor=getattr(gap, "noise_floor", 1.0))
+
+    def around(self, inner: Compensation, strength: float) -> Compensation:
+        """The wrappers around a compensation, and its strength."""
+        chain: Compensation = Clip(inner, self.clip)
+        if self.centre:
+            chain = Centre(chain)
+        if self.scale:
+            chain = Scale(chain, self.scale_floor)
+        return Times(Ramp(chain, self.ramp), strength)
 
 
 # Uses: what is done with the gap, and how strongly.
@@ -58,12 +68,42 @@ class PenaltyUse:
 
     def over(self, gap: Gap, gate: Gate) -> Compensation:
         """The compensation."""
-        chain: Compensation = Clip(Penalty(gap), gate.clip)
-        if gate.centre:
-            chain = Centre(chain)
-        if gate.scale:
-            chain = Scale(chain, gate.scale_floor)
-        return Times(Ramp(chain, gate.ramp), self.strength)
+        return gate.around(Penalty(gap), self.strength)
+
+
+@dataclass(frozen=True)
+class ImitationUse:
+    """Pays the target's steps for looking like the source agent's, in place of the target's reward or on top of it."""
+
+    strength: float = 1.0  # lambda; of nats, or with gate.scale in units of the source reward's own spread
+    keep: float = 0.0  # share of the target's own reward that stays; 0 = pure imitation, and it need not be known
+    form: Literal["logit", "softplus"] = "logit"  # log D - log(1 - D), or -log(1 - D), which is never negative
+
+    name: ClassVar[str] = "imitation"
+    side: ClassVar[str] = "target"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.keep <= 1:
+            raise RequestError(f"use.keep must be in [0, 1], not {self.keep}")
+        if self.form not in ("logit", "softplus"):
+            raise RequestError(f"use.form must be logit or softplus, not {self.form!r}")
+        if not self.keep and not self.strength:
+            raise RequestError("use.strength and use.keep are both 0, so nothing would pay the learner")
+
+    @property
+    def kept(self) -> float:
+        """Share of the raw reward that the learner is still paid."""
+        return self.keep
+
+    def over(self, gap: Gap, gate: Gate) -> Compensation:
+        """The compensation. Raises RequestError for a gap whose score is no log-ratio of the domains."""
+        if not getattr(gap, "log_ratio", False):
+            raise RequestError(
+                f"'{self.name}' needs a gap whose score is log p_T - log p_S: classifier, ensemble with "
+                f"gap.form=likelihood, state with gap.top=1"
+            )
+        chain = gate.around(Imitation(gap, self.form), self.strength)
+        return chain if self.keep == 1 else Keep(chain, self.keep)
 
 
 @dataclass(frozen=True)
@@ -149,7 +189,7 @@ def require_differences(gap: Gap, what: str) -> Gap:
 
 
 USES: dict[str, type] = {
-    use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse, BellmanUse, TrustUse)
+    use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse, BellmanUse, TrustUse, ImitationUse)
 }
 
 
@@ -159,6 +199,7 @@ class Feed:
 
     target_share: float = 0.0  # of every batch: 0 = source steps only, 1 = target steps only
     source: str = "online"  # source steps go on; "replay": those of the source agent's training serve; "branched"
+    newest: float = 1.0  # share of the stored source steps that serves: the last, by an agent that knew its job
     guide: float = 0.0  # share of the transfer over which the source policy's lead in each episode shrinks to nothing
     branches: int = 0  # if branched, corrected source steps from states that the target visited, per target step
     branch_length: int = 1  # of these how many follow on one another
@@ -169,6 +210,8 @@ class Feed:
                 raise RequestError(f"feed.{field} must be in [0, 1], not {getattr(self, field)}")
         if self.source not in ("online", "replay", "branched"):
             raise RequestError(f"feed.source must be online, replay or branched, not {self.source!r}")
+        if not 0 < self.newest <= 1 or (self.newest < 1 and self.source != "replay"):
+            raise RequestError("feed.newest must be in (0, 1], and is not used without feed.source=replay")
         if (self.source == "branched") != (self.branches > 0):
             raise RequestError("feed.branches must be above 0 with feed.source=branched, and is not used without")
         if self.branch_length < 1 or (self.branch_length > 1 and self.source != "branched"):
@@ -181,8 +224,13 @@ class Feed:
 
     def __str__(self) -> str:
         if self.target_share in (0, 1):
-            return ("target" if self.target_share else "source") + (", guided" if self.guide else "")
+            source, target = ("replay", "target, shown replay") if self.source == "replay" else ("source", "target")
+            return (target if self.target_share else source) + (", guided" if self.guide else "")
         return f"mix {self.target_share:g}" + ("" if self.source == "online" else f" of {self.source}")
+
+
+NATS = Gate(scale=False)  # an imitation may be all that pays; a source reward without spread would scale it to nothing
+DEMONSTRATIONS = Feed(1.0, "replay", newest=0.1)  # the learner's own target steps, held against the source agent's last
 
 
 @dataclass(frozen=True)
@@ -217,7 +265,7 @@ class Method:
 
     @property
     def uses_replay(self) -> bool:
-        """Whether the stored steps of the source agent's training feed the learner."""
+        """Whether the stored steps of the source agent's training feed the learner or the gap."""
         return self.feed is not None and self.feed.source == "replay"
 
     @property
@@ -234,7 +282,17 @@ class Method:
     @property
     def needs_target_reward(self) -> bool:
         """Whether the learner sees the target's rewards."""
-        return self.start == "oracle" or (self.feed is not None and self.feed.target_share > 0)
+        return self.start == "oracle" or (self.feed is not None and self.feed.target_share > 0 and self.kept > 0)
+
+    @property
+    def kept(self) -> float:
+        """Share of the raw reward that the learner is still paid on the side that the use changes."""
+        return getattr(self.use, "kept", 1.0)
+
+    @property
+    def side(self) -> str:
+        """Whose steps show what the use does, a field of Pair."""
+        return getattr(self.use, "side", "source")
 
     @property
     def needs_source_agent(self) -> bool:
@@ -317,6 +375,16 @@ METHODS: dict[str, Method] = {
             gate=Gate(),
         ),
         Method(
+            "gaifo",
+            "train on target steps that are paid for looking like the source agent's, and not by the target",
+            "Torabi et al. 2018, arXiv:1807.06158",
+            start="source",
+            feed=DEMONSTRATIONS,
+            gap=State(inputs="state_next"),
+            use=ImitationUse(),
+            gate=NATS,
+        ),
+        Method(
             "paired",
             "train on both domains' steps, the source's corrected by what it does differently from the same states",
             "here first; see docs/methods/paired.md",
@@ -389,7 +457,7 @@ def method(name: str) -> Method:
 
 
 def _cell(expression: str) -> Method:
-    """use(gap): the gap with its defaults, fed by source steps; the rest by settings such as feed.target_share=0.5."""
+    """use(gap): the gap with its defaults, fed by source steps, or by what an imitation needs; the rest by settings."""
     parsed = re.fullmatch(r"\s*(\w+)\s*\(\s*(\w*)\s*\)\s*", expression)
     if parsed is None:
         raise RequestError(f"'{expression}' does not parse: write use(gap), such as filter(classifier)")
@@ -405,8 +473,10 @@ def _cell(expression: str) -> Method:
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
     found = gap(gap_name)
-    gate = Gate.of(found) if use_name == "penalty" else None
-    return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", Feed(0.0), found, use, gate)
+    gate, feed = Gate.of(found) if use_name == "penalty" else None, Feed(0.0)
+    if use_name == "imitation":
+        gate, feed = NATS, DEMONSTRATIONS
+    return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", feed, found, use, gate)
 
 
 def methods() -> tuple[Method, ...]:

@@ -108,6 +108,12 @@ def in_order(replay: Replay) -> Array:
     return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
 
 
+def newest(replay: Replay, share: float) -> Replay:
+    """The last `share` of the stored control steps, at least one, without room for more."""
+    size = max(round(share * int(replay.size)), 1)
+    return with_room(in_order(replay)[:, -size:], size)
+
+
 def with_room(data: Array, capacity: int) -> Replay:
     """A replay for `capacity` control steps that already holds `data` [seeds, size <= capacity, robots, features]."""
     size = data.shape[1]

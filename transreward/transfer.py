@@ -380,7 +380,8 @@ def make_replay(
     """
     spaces = config.domains.source.spaces
     if side == "source" and method.uses_replay:
-        return old
+        assert method.feed is not None and old is not None
+        return old if method.feed.newest == 1 else rp.newest(old, method.feed.newest)
     if side == "source" and method.branched:
         rows = branch_shape(config, method)
         return rp.empty(spaces, config.seeds, -(-BRANCHED_STEPS // rows[1]), rows[1])
@@ -559,7 +560,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     config = run.config
     source, target = evaluate_both(config, run.agents, config.domains, config.loop.eval_episodes)
     figures = compensation_figures(run, Pair(source, target))
-    rows = []
+    acted_on, rows = getattr(Pair(source, target), run.method.side), []
     for i, seed in enumerate(config.seed_list):
         paid = figures[i].pop("gap_per_episode")
         rows.append(
@@ -572,7 +573,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "seed": seed,
                 "source_return": float(source.returns[i].mean()),
                 "target_return": float(target.returns[i].mean()),
-                "compensated_return": float(source.returns[i].mean()) + paid,
+                "compensated_return": run.method.kept * float(acted_on.returns[i].mean()) + paid,
                 **figures[i],
                 "source_terms": {name: float(value[i]) for name, value in source.terms.items()},
                 "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
@@ -585,12 +586,13 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, float]]:
-    """What the compensation did to the steps of an evaluation, for each seed."""
+    """What the compensation did to the steps of an evaluation on its side, for each seed."""
+    side, kept = run.method.side, run.method.kept
     if run.method.use is None:
-        return [felt(seen.source, None, i) for i in range(run.config.seeds)]
+        return [felt(getattr(seen, side), None, i) for i in range(run.config.seeds)]
     packed = seen.map(Evaluation.first_episodes_first)
-    reward, weight = run.programs.look(run.compensation, packed, run.agents, run.guide).source
-    return [felt(seen.source, Adjusted(reward[i], weight[i]), i) for i in range(run.config.seeds)]
+    reward, weight = getattr(run.programs.look(run.compensation, packed, run.agents, run.guide), side)
+    return [felt(getattr(seen, side), Adjusted(reward[i], weight[i]), i, kept) for i in range(run.config.seeds)]
 
 
 def evaluate_both(config: Config, agents: Any, domains: Pair[Domain], episodes: int) -> Pair[Evaluation]:

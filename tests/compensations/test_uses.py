@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transreward.compensations.uses import Filter, Penalty, Potential, Weight
+from transreward.compensations.uses import Filter, Imitation, Penalty, Potential, Weight
 from transreward.compensations.wrappers import Ramp, Times
-from transreward.methods import FilterUse, PotentialUse, WeightUse
+from transreward.gaps.neighbours import Neighbours
+from transreward.gaps.state import State
+from transreward.methods import METHODS, NATS, FilterUse, Gate, ImitationUse, PotentialUse, WeightUse
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
@@ -114,6 +116,11 @@ def test_a_filters_floor_keeps_some_of_everything():
         (lambda: FilterUse(keep=0.0), r"use.keep must be in \(0, 1\], not 0.0"),
         (lambda: FilterUse(keep=1.5), "use.keep"),
         (lambda: FilterUse(floor=-0.1), "use.floor"),
+        (lambda: ImitationUse(keep=-0.1), r"use.keep must be in \[0, 1\], not -0.1"),
+        (lambda: ImitationUse(keep=2.0), "use.keep"),
+        (lambda: ImitationUse(form="gail"), "use.form must be logit or softplus, not 'gail'"),  # type: ignore[arg-type]
+        (lambda: ImitationUse(strength=0.0), "both 0, so nothing would pay the learner"),
+        (lambda: ImitationUse(strength=-1.0).over(Ratio(), Gate()), "use.strength must not be negative"),
         (lambda: WeightUse(low=2.0, high=1.0), "use.low must be above 0 and below use.high"),
         (lambda: PotentialUse(strength=-1.0).over(None, None), "use.strength must not be negative"),
     ],
@@ -121,6 +128,79 @@ def test_a_filters_floor_keeps_some_of_everything():
 def test_bad_settings(use, match):
     with pytest.raises(RequestError, match=match):
         use()
+
+
+# -- imitation -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ratio(FirstObs):
+    """The same, said to be a log-ratio."""
+
+    log_ratio: ClassVar[bool] = True
+
+
+SCORES = np.array([-20.0, -1.0, 0.0, 2.0, 30.0])  # of target steps; below 0 is like the source
+
+
+@pytest.mark.parametrize(
+    ("form", "paid"), [("logit", -SCORES), ("softplus", np.logaddexp(0, -SCORES))], ids=["logit", "softplus"]
+)
+def test_imitation_pays_target_steps_for_being_like_the_sources(form, paid):
+    found = adjust(Imitation(Ratio(), form), steps([5.0, 6.0]), steps(SCORES))
+    np.testing.assert_allclose(found.target.reward, 1 + paid, rtol=1e-6)
+    assert np.array_equal(found.source.reward, np.ones(2)) and np.array_equal(found.source.weight, np.ones(2))
+    assert np.array_equal(found.target.weight, np.ones(5))
+
+
+def imitate(use, target, scale=False, updates=3):
+    """What the target's steps are paid once a whole chain has seen them."""
+    source = steps(np.zeros(4))._replace(reward=jnp.asarray([0.0, 2.0, 4.0, 6.0]))
+    chain, batches = use.over(Ratio(), Gate(clip=10.0, ramp=2, scale=scale)), Pair(source, target)
+    state = chain.init(jax.random.key(0), SPACES)
+    for _ in range(updates):
+        state, _ = chain.update(state, batches, jax.random.key(0))
+    found = chain.adjust(state, batches)
+    assert np.array_equal(found.source.reward, source.reward)
+    return np.asarray(found.target.reward)
+
+
+@pytest.mark.parametrize("scale", [False, True])
+@pytest.mark.parametrize("keep", [0.0, 0.25, 1.0])
+def test_imitation_is_clipped_and_centred_and_may_be_as_wide_as_the_sources_reward(keep, scale):
+    target = steps(SCORES)._replace(reward=jnp.asarray([1.0, 2.0, 3.0, 4.0, 5.0]))
+    bounded = np.clip(-SCORES, -10, 10)
+    width = np.std([0.0, 2.0, 4.0, 6.0]) / bounded.std() if scale else 1.0
+    expected = 1.5 * (bounded - bounded.mean()) * width
+    found = imitate(ImitationUse(strength=1.5, keep=keep), target, scale)
+    np.testing.assert_allclose(found, keep * np.asarray(target.reward) + expected, rtol=1e-5, atol=1e-5)
+
+
+def test_pure_imitation_never_looks_at_the_targets_reward():
+    known, unknown = steps(SCORES), steps(SCORES)._replace(reward=jnp.full(5, jnp.nan))
+    assert np.array_equal(imitate(ImitationUse(), known), imitate(ImitationUse(), unknown))
+    assert not METHODS["gaifo"].needs_target_reward
+
+
+def test_a_step_like_the_demonstrations_earns_more():
+    random = np.random.default_rng(0)
+    state = jnp.asarray(random.standard_normal(128), jnp.float32)
+    source, target = steps(state, state + 1), steps(state, state - 1)  # the source moves up, the target down
+    chain = ImitationUse().over(State(inputs="state_next", hidden=(8,), learning_rate=1e-2, batch=128), NATS)
+
+    @jax.jit
+    def trained(key):
+        update = lambda s, k: (chain.update(s, Pair(source, target), k)[0], None)  # noqa: E731
+        return jax.lax.scan(update, chain.init(key, SPACES), jax.random.split(key, 100))[0]
+
+    found = chain.adjust(trained(jax.random.key(0)), Pair(source, steps([0.0, 0.0], [1.0, -1.0]))).target.reward
+    assert found[0] > found[1] + 0.1  # of rewards that do not differ at all in the source
+
+
+@pytest.mark.parametrize("gap", [FirstObs(), Neighbours(), State(top=0.5)], ids=lambda gap: gap.name)
+def test_a_gap_without_a_ratio_of_the_domains_shows_nobody_how_to_imitate(gap):
+    with pytest.raises(RequestError, match="'imitation' needs a gap whose score is log p_T - log p_S"):
+        ImitationUse().over(gap, Gate())
 
 
 # -- what a gap asks for -------------------------------------------------------------------------------------------

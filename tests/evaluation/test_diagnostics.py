@@ -24,6 +24,8 @@ def test_figures_are_of_the_steps_that_count():
     assert found["gap_per_episode"] == 1.5  # 3 over two episodes
     assert (found["gap_q05"], found["gap_q50"], found["gap_q95"]) == pytest.approx((1.05, 1.5, 1.95))
     assert found["effective_sample_size"] == pytest.approx(16 / (2 * 10))
+    half = felt(seen, Adjusted(np.array([2.0, 5.0, 77.0, 77.0]), np.ones(4)), 0, kept=0.5)
+    assert half["gap_mean"] == 2.5 and half["gap_std"] == 1.0  # 2 - 0.5 and 5 - 1.5
     nothing = felt(seen, None, 0)
     assert nothing["gap_mean"] == nothing["gap_q95"] == 0 and nothing["effective_sample_size"] == 1
 

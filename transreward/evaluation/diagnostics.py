@@ -14,20 +14,22 @@ QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
 
 
-def felt(source: Evaluation, adjusted: Adjusted | None, seed: int) -> dict[str, float]:
-    """Figures of one seed's source steps. `adjusted`: of `first_episodes_first`, [n]; None = nothing was changed.
+def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1.0) -> dict[str, float]:
+    """Figures of one seed's steps on the side that was compensated. `adjusted`: of `first_episodes_first`, [n]; None =
+    nothing was changed. `kept`: share of the raw reward that is still paid; the rest of what is paid is the
+    compensation's.
 
     `gap_mean` and `gap_std` are in units of reward, the quantiles in units of the reward's spread; the effective sample
     size is a share of the steps, 1 where all count alike (Kish 1965).
     """
-    alive = source.alive[seed]
-    reward, steps = source.steps.reward[seed][alive], int(alive.sum())
+    alive = seen.alive[seed]
+    reward, steps = seen.steps.reward[seed][alive], int(alive.sum())
     spread, delta, weight = float(reward.std()), np.zeros(steps), np.ones(steps)
     if adjusted is not None:
-        delta, weight = adjusted.reward[:steps].astype(float) - reward, adjusted.weight[:steps].astype(float)
+        delta, weight = adjusted.reward[:steps].astype(float) - kept * reward, adjusted.weight[:steps].astype(float)
     low, middle, high = np.percentile(delta, QUANTILES) / max(spread, 1e-8)
     return {
-        "gap_per_episode": float(delta.sum() / source.returns.shape[1]),
+        "gap_per_episode": float(delta.sum() / seen.returns.shape[1]),
         "gap_mean": float(delta.mean()),
         "gap_std": float(delta.std()),
         "gap_q05": float(low),
