@@ -307,7 +307,7 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
             ask(method, learner=learner)
         return
     first = ask(
-        method, learner=learner, source_steps=30_000, target_steps=3000, seeds=2, seed=7, controls=("zero_shot",),
+        method, learner=learner, source_steps=90_000, target_steps=3000, seeds=2, seed=7, controls=("zero_shot",),
         settings={"loop.aligned": 0.5, "loop.converged": 3, **gap},
     )  # fmt: skip
     path = written(tmp_path, json.dumps(first.as_json(first.method)), "config.json")

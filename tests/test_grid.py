@@ -207,7 +207,7 @@ def test_an_expression_that_does_not_parse(name, message):
         ("mix", {"feed.branches": 3}, "sac", "is not used without"),
         ("mix", {"feed.branch_length": 3}, "sac", "is not used without feed.source=branched"),
         ("paired_branched", {"feed.branch_length": 0}, "sac", "feed.branch_length must be at least 1"),
-        ("paired_branched", {"feed.branches": 2000}, "sac", "source steps are less than one round"),
+        ("paired_branched", {"feed.branches": 2000}, "sac", "takes 2001 source steps for each target step"),
         ("bellman(classifier)", {}, "sac", "'bellman' needs a gap that predicts the difference in next state: paired"),
         (
             "trust(latent)",

@@ -17,7 +17,7 @@ LAYERS = [
     {"types"},
     {"networks", "replay"},
     {"domains", "gaps", "compensations", "learners"},
-    {"collect", "methods", "presets", "programs"},
+    {"collect", "methods", "presets", "programs", "twin"},
     {"evaluation"},
     {"runs"},
     {"config"},

@@ -105,6 +105,12 @@ class Config:
         least = least or Pair(learner.robots, self.loop.target_robots)
         paid = [("source", self.source_steps, least.source)] if self.needs_source_agent or oracle else []
         for row in rows:
+            if row.replayed * self.target_steps >= self.source_steps:
+                raise RequestError(
+                    f"'{row.name}' takes {row.replayed} source steps for each target step, {row.replayed} x "
+                    f"{self.target_steps} of a source budget of {self.source_steps}: raise --source-steps, or lower "
+                    f"--target-steps{' or feed.branches' if row.branched else ''}"
+                )
             if row.uses_source:
                 before = self.pretrain_steps(row)
                 paid += [("source", before, least.source)]

@@ -72,7 +72,7 @@ def test_friction_acts_at_the_contact():
 
 
 def test_a_range_keeps_the_rest_or_else_its_middle():
-    """The knee's end stop at rest stays where it is; an ankle whose range leaves the rest out turns about its middle."""
+    """The knee's end stop at rest stays where it is; one whose range leaves rest out turns about its middle."""
     knee, ankle = (domain(id).model.joint(name).range for id, name in (
         ("hopper:range(leg_joint)=0.5", "leg_joint"), ("ant:range(ankle_1)=0.5", "ankle_1"),
     ))  # fmt: skip
