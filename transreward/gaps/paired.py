@@ -4,9 +4,10 @@ Each target step (s, a, r_T, s'_T) is taken once more in the source's simulator,
 action, which gives r_S and s'_S. The difference is a sample of the shift itself, without the noise that a classifier
 has to see through; an ensemble of small networks learns it,
 
-    d(s, a) = (s'_T - s'_S,  r_T - r_S)
+    d(s, a, s'_S) = (s'_T - s'_S,  r_T - r_S)
 
-so that what a source step would have been in the target can be said: s'_S + d. No paper has this form that we know of;
+so that what a source step would have been in the target can be said: s'_S + d. The simulator's own answer s'_S is known
+before d is asked for, and tells of contacts what (s, a) alone would hide. No paper has this form that we know of;
 its nearest relatives are grounded simulation (Hanna and Stone 2017) and learned delta actions (He et al. 2025, ASAP).
 
 How far the ensemble is trusted is measured: the share of the shift's effect on the critic's targets which it explains
@@ -36,7 +37,7 @@ class PairedState(NamedTuple):
 
     members: Any  # Layers with a leading axis of members
     optimiser: Any
-    steps: Normaliser  # over the target's [s, a, s' - s]
+    steps: Normaliser  # over [s, a, s'_S - s]
     differences: Normaliser  # over d, whose spread alone is used: no difference must stay no difference
     explained: Array  # [] share of the shift that held-out pairs say is explained, averaged over the latest looks
     low: Array  # [action]
@@ -48,7 +49,7 @@ class Paired:
     """Settings of the paired difference."""
 
     members: int = 3
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[int, ...] = (64, 64)
     learning_rate: float = 1e-3
     batch: int = 256  # pairs per update
     weight_decay: float = 1e-4
@@ -67,7 +68,7 @@ class Paired:
 
     def init(self, key: Key, spaces: Spaces) -> PairedState:
         """A fresh ensemble for one seed; it starts at 'no difference', and untrusted."""
-        sizes = (spaces.obs + spaces.action, *self.hidden, spaces.obs + 1)
+        sizes = (2 * spaces.obs + spaces.action, *self.hidden, spaces.obs + 1)
         members = jax.vmap(lambda k: mlp_init(k, sizes, last_scale=0.0))(jax.random.split(key, self.members))
         steps, differences = Normaliser.start(2 * spaces.obs + spaces.action), Normaliser.start(spaces.obs + 1)
         bounds = jnp.asarray(spaces.low, jnp.float32), jnp.asarray(spaces.high, jnp.float32)
@@ -83,7 +84,7 @@ class Paired:
         rows, d, known = _pairs(state, batches.target, extra["counterpart"])
         state = state._replace(steps=state.steps.see(rows), differences=state.differences.see(d))
         drawn = jax.random.randint(key, (self.members, len(d)), 0, len(d))
-        x, y = _inputs(state, rows)[drawn], (d / _spread(state))[drawn]
+        x, y = state.steps(rows)[drawn], (d / _spread(state))[drawn]
 
         def loss(members: Any) -> Array:
             error = jnp.mean((jax.vmap(_predict)(members, x) - y) ** 2, axis=-1)
@@ -96,18 +97,22 @@ class Paired:
         }
 
     def differences(self, state: PairedState, batch: Transition) -> Array:
-        """What each member says of d at (s, a), [members, n, obs + 1], the reward's last."""
-        x = _inputs(state, step_rows(batch, state.low, state.high))
+        """What each member says of d at source steps, [members, n, obs + 1], the reward's last."""
+        x = state.steps(step_rows(batch, state.low, state.high))
         return jax.vmap(_predict, (0, None))(state.members, x) * _spread(state)
 
     def score(self, state: PairedState, batch: Transition, **extra: Any) -> Array:
-        """-size of the difference in next state, [batch], in units of the spread of the target's own changes."""
+        """-size of the difference in next state, [batch], in units of the spread of the changes s'_S - s."""
         d = self.differences(state, batch).mean(axis=0)[..., :-1]
         spread = split(jnp.sqrt(state.steps.var), state.low.shape[-1])[1]
         return -jnp.sqrt(jnp.mean((d / (spread + 1e-6)) ** 2, axis=-1))
 
     def trust(self, state: PairedState, batch: Transition) -> Array:
-        """How far the difference is to be believed at each step, [batch] in [0, 1]."""
+        """How far the difference is to be believed at each step, [batch] in [0, 1].
+
+        A branch is stored corrected, so it is asked about as if its successor were the source's: near enough to see
+        where the members part.
+        """
         apart = self.differences(state, batch).var(axis=0, ddof=1) / _spread(state) ** 2
         agreed = 1.0 - apart.mean(axis=-1) / self.tolerance
         return state.explained * jnp.clip(agreed, 0.0, 1.0)
@@ -117,7 +122,7 @@ class Paired:
         that there is none): in standardised units, and of what they change in the critic's targets."""
         t, counterpart, value = batches.target, extra["counterpart"], extra["value"]
         _, d, known = _pairs(state, t, counterpart)
-        guess = self.differences(state, t).mean(axis=0)
+        guess = self.differences(state, counterpart).mean(axis=0)
         alive = extra["discount"] * (1.0 - t.terminated)
 
         def worth(d: Array) -> Array:
@@ -127,7 +132,7 @@ class Paired:
         return {
             "gap_explained": _explained(d / spread, guess / spread, known[:, None]),
             "gap_value_explained": _explained(worth(d), worth(guess), known),
-            "gap_trust": jnp.mean(self.trust(state, t)),
+            "gap_trust": jnp.mean(self.trust(state, counterpart)),
         }
 
     def judge(self, state: PairedState, held_out: Metrics) -> PairedState:
@@ -140,14 +145,9 @@ class Paired:
 
 
 def _pairs(state: PairedState, t: Transition, counterpart: Transition) -> tuple[Array, Array, Array]:
-    """The target's steps [n, ...], their differences from the counterparts [n, obs + 1], and which are known [n]."""
+    """The counterparts' rows [n, ...], the target's differences from them [n, obs + 1], and which are known [n]."""
     change = jnp.concatenate([t.next_obs - counterpart.next_obs, (t.reward - counterpart.reward)[..., None]], axis=-1)
-    return step_rows(t, state.low, state.high), change, 1.0 - counterpart.truncated
-
-
-def _inputs(state: PairedState, rows: Array) -> Array:
-    """(s, a), standardised."""
-    return split(state.steps(rows), state.low.shape[-1])[0]
+    return step_rows(counterpart, state.low, state.high), change, 1.0 - counterpart.truncated
 
 
 def _spread(state: PairedState) -> Array:
