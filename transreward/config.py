@@ -244,6 +244,11 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "
             f"use --learner sac"
         )
+    if row.branched and not (row.use and row.use.name == "trust"):
+        raise RequestError(
+            f"'{row.name}' with feed.source=branched would have nothing to correct its branches by: "
+            f"use paired_branched, or trust(paired)"
+        )
     if row.replayed and learner.on_policy and not invertible(source):
         raise RequestError(
             f"'{row.name}' has to put {source.name} into the states that the target was seen in, which its observation "

@@ -214,6 +214,8 @@ class Feed:
             raise RequestError("feed.newest must be in (0, 1], and is not used without feed.source=replay")
         if (self.source == "branched") != (self.branches > 0):
             raise RequestError("feed.branches must be above 0 with feed.source=branched, and is not used without")
+        if self.source == "branched" and self.target_share == 1:
+            raise RequestError("feed.source=branched feeds nobody with feed.target_share=1")
         if self.branch_length < 1 or (self.branch_length > 1 and self.source != "branched"):
             raise RequestError("feed.branch_length must be at least 1, and is not used without feed.source=branched")
 
