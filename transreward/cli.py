@@ -44,6 +44,12 @@ settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_r
 """
 
 
+TWIN = {  # whether the source is invertible -> what the paired methods do
+    True: "the source's simulator can be put where the target was observed: paired methods replay target steps in it",
+    False: "the source's observation hides a part of its state: paired methods ask a learned model of it instead",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """Errors in one line."""
 
@@ -228,7 +234,7 @@ def quiet_compilation_cache() -> None:
 
 def _check(args: argparse.Namespace) -> None:
     from transreward.domains.difference import measure, require_difference, require_fit
-    from transreward.domains.domain import domain
+    from transreward.domains.domain import domain, invertible
 
     source, target = domain(args.source), domain(args.target)
     for name, d in (("source", source), ("target", target)):
@@ -240,6 +246,7 @@ def _check(args: argparse.Namespace) -> None:
     require_fit(source, target)
     require_difference(source, target)
     print(f"shift   {measure(source, target)}")
+    print(f"twin    {TWIN[invertible(source)]}")
     print(f"next    transreward transfer {args.source} {args.target}")
 
 
@@ -277,7 +284,11 @@ def _methods() -> list[tuple[str, str]]:
     about = ["what it does; paper", *(f"{m.summary}; {m.paper}" for m in METHODS.values())]
     named = zip(("method", *METHODS), lines, about, strict=True)
     gaps = ", ".join(GAPS)
-    cell = ("use(gap)", f"any cell: penalty, weight or filter of {gaps}; imitation(state); potential(value)")
+    cell = (
+        "use(gap)",
+        f"any cell: penalty, weight or filter of {gaps}; bellman or trust of paired; "
+        "imitation(state); potential(value)",
+    )
     return [(name, f"{line}  {text}") for name, line, text in named] + [cell]
 
 
