@@ -6,7 +6,8 @@
 A robot's source agent is trained once for all seeds, with soft actor-critic, and every method starts from it (those
 that start from nothing read its stored steps, or its policy). A method then has 10,000 target steps and 20,000
 updates. Those that go on in the source walk 320,000 source steps meanwhile, 16 an update; `paired_branched` takes 21
-source steps a target step. Returns are read along the one curve at 2,000, 5,000 and 10,000 target steps.
+source steps a target step. Returns are read along the one curve at 2,000, 5,000 and 10,000 target steps, or
+at the nearest evaluation (5,008 where the learner's rounds do not divide it).
 
 What was looked at while the methods were built: returns on `halfcheetah-hip` alone, on these seeds; and how well the
 differences of 5,000 steps of half-cheetah with a dead thigh, with friction 0.1 and with gravity 2 are predicted, from
@@ -82,7 +83,7 @@ def main() -> None:
         for name in args.pairs.split(","):
             for method in args.methods.split(","):
                 cell(name, method)
-    print(table())
+    print(table(), fallbacks(), sep="\n\n")
 
 
 def robot_of(name: str) -> str:
@@ -150,12 +151,14 @@ def curve(result: tr.Result, method: str) -> list[dict[str, Any]]:
 
 
 def reading(name: str, method: str, steps: int, results: Path = RESULTS) -> np.ndarray | None:
-    """Raw target return of each seed at the last evaluation within `steps` target steps; None where it is missing."""
+    """Raw target return of each seed at the evaluation nearest to `steps` target steps; None where it is missing."""
     found = record.read(results / name / f"{method}.json")
     if found is None:
         return None
-    within = [point for point in found["curve"] if point["target_steps"] <= steps]
-    return np.asarray(within[-1]["target_return"] if within else found["result"]["target_return"]["per_seed"])
+    if not found["curve"]:  # zero_shot
+        return np.asarray(found["result"]["target_return"]["per_seed"])
+    nearest = min(found["curve"], key=lambda point: abs(point["target_steps"] - steps))
+    return np.asarray(nearest["target_return"])
 
 
 def table() -> str:
@@ -171,6 +174,22 @@ def table() -> str:
             seconds = record.read(RESULTS / name / f"{method}.json")["seconds"]
             rows.append([name, method, *(cell_text(x) for x in found if x is not None), better, f"{seconds:.0f}"])
     return record.table(rows)
+
+
+def fallbacks(method: str = "paired_branched", control: str = "fine_tune") -> str:
+    """How often and by how much a method that should fall back to a control fell below it, over seeds that share a
+    source agent."""
+    lines = []
+    for steps in READ:
+        both = [(reading(name, method, steps), reading(name, control, steps)) for name in PAIRS]
+        gains = [m / c - 1.0 for m, c in ((a.mean(), b.mean()) for a, b in both if a is not None and b is not None)]
+        seeds = [m / c - 1.0 for a, b in both if a is not None and b is not None for m, c in zip(a, b, strict=True)]
+        lines.append(
+            f"{method} / {control} at {steps:,} target steps: below it on {sum(g < 0 for g in gains)} of {len(gains)} "
+            f"pairs' means (least {min(gains, default=0):+.0%}, median {np.median(gains or [0]):+.0%}) and for "
+            f"{sum(g < 0 for g in seeds)} of {len(seeds)} seeds (least {min(seeds, default=0):+.0%})"
+        )
+    return "\n".join(lines)
 
 
 def cell_text(per_seed: np.ndarray) -> str:
