@@ -19,13 +19,10 @@ from transreward.replay import in_order, unpack
 
 # not the same ones: programs are shared within a process, and test_transfer counts how often its own are traced
 LEARNERS = {name: replace(learner, learning_rate=2e-3) for name, learner in THEIRS.items()}
-CELLS = [f"penalty({name})" for name in GAPS if name != "classifier"]
-CELLS += [
-    f"{use}({'paired' if use in ('bellman', 'trust') else 'classifier'})"
-    for use in USES
-    if use not in ("penalty", "potential")
-]
-CELLS += ["potential(value)"]
+# each gap and each use that no row has; and the form of the ensemble that none has
+ROWS = {part.name for row in METHODS.values() for part in (row.gap, row.use) if part}
+CELLS = [f"penalty({gap})" for gap in GAPS if gap not in ROWS] + ["penalty(ensemble)", "potential(value)"]
+CELLS += [f"{use}(classifier)" for use in USES if use not in ROWS and use != "potential"]
 SMALL = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
 
 
