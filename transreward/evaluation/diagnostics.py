@@ -64,8 +64,8 @@ def warnings(row: dict[str, Any]) -> list[str]:
     unpaid = row.get("gap_std") == 0 and row.get("effective_sample_size") == 1 and "gap_trust" not in row
     if train is not None and unpaid and row.get("reward_std") == 0:
         found.append(
-            "the compensation pays nothing: it is scaled to the spread of the source's rewards, which are all the same; "
-            "set gate.scale=false"
+            "the compensation pays nothing: it is scaled to the spread of the source's rewards, which are all the "
+            "same; set gate.scale=false"
         )
     if row.get("gap_trust", 1.0) < 0.2:
         found.append(
