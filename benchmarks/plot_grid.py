@@ -43,7 +43,7 @@ def draw(axes: plt.Axes, name: str) -> None:
             continue
         x, returns = found
         thick = 2.2 if method == "paired_branched" else 1.5
-        label = method + (" (mean; its three seeds thin)" if method == "paired_branched" else "")
+        label = method + (" (thin: its seeds)" if method == "paired_branched" else "")
         axes.plot(x, returns.mean(axis=1), color=colour, lw=thick, label=label, zorder=3)
         if method == "paired_branched":
             axes.plot(x, returns, color=colour, lw=0.6, alpha=0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from test_transfer import LEARNERS, SEEDS, SETTINGS, same
+from test_transfer import LEARNERS, SEEDS, SETTINGS, compiler, same
 
 import transreward as tr
 from transreward import replay as rp
@@ -115,7 +115,8 @@ def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
     change = answers[0].next_obs - answers[0].obs
     error = answers[1].next_obs - answers[0].next_obs
     assert ((error**2).mean(axis=(0, 1, 2)) < 0.02 * (change**2).mean(axis=(0, 1, 2))).all()
-    assert np.abs(answers[1].reward - answers[0].reward).mean() < 0.05
+    # the reward is 1 or 0 and jumps where the pole falls: a constant guess would be off by more than 0.3
+    assert np.abs(answers[1].reward - answers[0].reward).mean() < 0.2
     right = (answers[1].terminated == answers[0].terminated).mean()
     assert right > 0.95 and answers[0].terminated.any()
 
@@ -128,9 +129,10 @@ def test_a_source_that_cannot_be_put_anywhere_is_modelled(tmp_path, monkeypatch)
         "settings": {**SETTINGS, "feed.branches": 2, "gap.hidden": (4,), "gap.batch": 16, "gap.members": 2},
     }  # fmt: skip
     pair = "inverted_pendulum", "inverted_pendulum:gravity=2"
-    known = tr.transfer(*pair, "paired_branched", **request, out=tmp_path / "known")
-    monkeypatch.setattr("transreward.domains.mujoco.MujocoDomain.invertible", False)
-    modelled = tr.transfer(*pair, "paired_branched", **request, out=tmp_path / "modelled")
+    with compiler(hurried=True):
+        known = tr.transfer(*pair, "paired_branched", **request, out=tmp_path / "known")
+        monkeypatch.setattr("transreward.domains.mujoco.MujocoDomain.invertible", False)
+        modelled = tr.transfer(*pair, "paired_branched", **request, out=tmp_path / "modelled")
     assert not same(known.agents, modelled.agents)
     assert known.steps == modelled.steps and known.steps.source <= 512 and known.steps.target <= 60
     assert not any("learned model" in text for text in known.warnings)
