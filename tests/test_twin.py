@@ -115,7 +115,7 @@ def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
     change = answers[0].next_obs - answers[0].obs
     error = answers[1].next_obs - answers[0].next_obs
     assert ((error**2).mean(axis=(0, 1, 2)) < 0.02 * (change**2).mean(axis=(0, 1, 2))).all()
-    # the reward is 1 or 0 and jumps where the pole falls: a constant guess would be off by more than 0.3
+    # the reward is 1 or 0 and jumps where the pole falls, which a smooth model blurs
     assert np.abs(answers[1].reward - answers[0].reward).mean() < 0.2
     right = (answers[1].terminated == answers[0].terminated).mean()
     assert right > 0.95 and answers[0].terminated.any()
