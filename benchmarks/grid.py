@@ -63,6 +63,10 @@ METHODS = (
     "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw",
     "par", "vgdf", "srpo", "food",
 )  # fmt: skip
+CURVE = (
+    "source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained",
+    "gap_trust", "gap_accuracy", "effective_sample_size",
+)  # fmt: skip
 FIXED = {
     "loop.aligned": 0,
     "loop.evaluations": 10,
@@ -113,7 +117,7 @@ def cell(name: str, method: str, results: Path = RESULTS) -> None:
         settings=FIXED if row.feed else {"loop.final_episodes": 10},
     )
     head |= {"pair": name, "target": PAIRS[name], "seconds": time.perf_counter() - began, "settings": result.config}
-    record.write(file, {**head, "result": result.as_json(), "curve": curve(result, method)})
+    record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, method, CURVE)})
 
 
 def source_agent(robot: str) -> Path:
@@ -134,20 +138,6 @@ def source_agent(robot: str) -> Path:
             out=directory,
         )
     return directory
-
-
-def curve(result: tr.Result, method: str) -> list[dict[str, Any]]:
-    """Target steps and every seed's figures at that point, of the method's own phase."""
-    points: dict[int, list[dict[str, Any]]] = {}
-    for row in result.log:
-        if row["method"] == method:
-            points.setdefault(row["target_steps"], []).append(row)
-    keys = ("source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained")
-    keys += ("gap_trust", "gap_accuracy", "effective_sample_size")
-    return [
-        {"target_steps": steps, **{k: [r[k] for r in rows] for k in keys if k in rows[0]}}
-        for steps, rows in points.items()
-    ]
 
 
 def reading(name: str, method: str, steps: int, results: Path = RESULTS) -> np.ndarray | None:

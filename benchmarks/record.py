@@ -49,6 +49,18 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def curve(log: Sequence[dict[str, Any]], method: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Target steps, and every seed's figures at that point where there are such, of the method's own phase."""
+    points: dict[int, list[dict[str, Any]]] = {}
+    for row in log:
+        if row["method"] == method:
+            points.setdefault(row["target_steps"], []).append(row)
+    return [
+        {"target_steps": steps, **{k: [r[k] for r in rows] for k in keys if k in rows[0]}}
+        for steps, rows in points.items()
+    ]
+
+
 def spread(values: Sequence[float]) -> dict[str, Any]:
     """Minimum, median and maximum over repeats, and the repeats themselves."""
     rounded = [float(f"{value:.5g}") for value in values]

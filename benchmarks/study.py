@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import record
@@ -47,6 +47,7 @@ PAIRS = {
     "walker2d-friction": Pair("walker2d", "walker2d:friction=0.3", 800_000),
     "ant-leg": Pair("ant", "ant:broken=*_1", 600_000),
 }
+CURVE = ("source_return", "target_return", "compensated_return", "gap_mean", "gap_std")
 METHODS = ("zero_shot", "fine_tune", "darc", "target_only", "oracle")
 
 
@@ -89,7 +90,7 @@ def cell(name: str, method: str, target_steps: int) -> None:
         settings={**FIXED, "loop.evaluations": 25 if target_steps == TARGET_STEPS[-1] else 4},
     )
     head |= {"pair": name, "seconds": time.perf_counter() - began, "settings": result.config}
-    record.write(file, {**head, "result": result.as_json(), "curve": curve(result, method)})
+    record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, method, CURVE)})
 
 
 def source_agent(pair: Pair, share: float, start: Path | None = None) -> Path:
@@ -109,16 +110,6 @@ def source_agent(pair: Pair, share: float, start: Path | None = None) -> Path:
             out=directory,
         )
     return directory
-
-
-def curve(result: tr.Result, method: str) -> list[dict[str, Any]]:
-    """Target steps, and every seed's raw returns at that point, of the method's own phase."""
-    points: dict[int, list[dict[str, Any]]] = {}
-    for row in result.log:
-        if row["method"] == method:
-            points.setdefault(row["target_steps"], []).append(row)
-    keys = ("source_return", "target_return", "compensated_return", "gap_mean", "gap_std")
-    return [{"target_steps": steps, **{k: [r[k] for r in rows] for k in keys}} for steps, rows in points.items()]
 
 
 def table() -> str:

@@ -252,10 +252,13 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> P
         return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
     if method.target_share is None:
         return Phase("transfer", Pair(0, 0), 0.0, fresh, evaluations)
-    source, replayed = config.source_steps - (agent.steps if agent else 0) if method.uses_source else 0, method.replayed
+    source = 0
     if method.branched:
-        source = replayed * config.target_steps
-    return Phase("transfer", Pair(source, config.target_steps), method.target_share, fresh, evaluations, replayed)
+        source = method.replayed * config.target_steps
+    elif method.uses_source:
+        source = config.source_steps - (agent.steps if agent else 0)
+    budget = Pair(source, config.target_steps)
+    return Phase("transfer", budget, method.target_share, fresh, evaluations, method.replayed)
 
 
 def loop(run: Run) -> None:

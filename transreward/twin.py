@@ -127,26 +127,22 @@ def _change(state: ModelState, obs: Array, action: Array) -> Array:
 @jax.jit
 @jax.vmap
 def _ended_logit(state: ModelState, obs: Array) -> Array:
+    return _ended(state.nets, state.rows, obs)
+
+
+def _ended(nets: dict[str, Any], rows: Normaliser, obs: Array) -> Array:
+    """Logit of the task being over at `obs`, which the scale of [s, a] serves, too."""
     size = obs.shape[-1]
-    scale = Normaliser(state.rows.mean[:size], state.rows.var[:size], state.rows.count)
-    return mlp(state.nets["ended"], scale(obs), silu)[..., 0]
+    return mlp(nets["ended"], Normaliser(rows.mean[:size], rows.var[:size], rows.count)(obs), silu)[..., 0]
 
 
 def learn_model(replay: Replay, keys: Key, spaces: Spaces) -> Model:
     """A model of the source, fitted to the steps of its agent's training by least squares, one for each seed."""
-    state = _fit(replay, keys, spaces=_Sizes(spaces.obs, spaces.action))
-    return Model(state, np.asarray(spaces.low), np.asarray(spaces.high))
-
-
-class _Sizes(NamedTuple):
-    """What `rp.unpack` needs of Spaces, hashable."""
-
-    obs: int
-    action: int
+    return Model(_fit(replay, keys, spaces=spaces), np.asarray(spaces.low), np.asarray(spaces.high))
 
 
 @partial(jax.jit, static_argnames="spaces")
-def _fit(replay: Replay, keys: Key, spaces: Any) -> ModelState:
+def _fit(replay: Replay, keys: Key, spaces: Spaces) -> ModelState:
     optimiser = optax.adam(MODEL_RATE)
 
     def one(replay: Replay, key: Key) -> ModelState:
@@ -161,8 +157,7 @@ def _fit(replay: Replay, keys: Key, spaces: Any) -> ModelState:
         def loss(nets: Any, t: Transition) -> Array:
             seen, change = _rows(t)
             guess = mlp(nets["step"], state.rows(seen), silu)
-            scale = Normaliser(state.rows.mean[: spaces.obs], state.rows.var[: spaces.obs], state.rows.count)
-            logit = mlp(nets["ended"], scale(t.next_obs), silu)[..., 0]
+            logit = _ended(nets, state.rows, t.next_obs)
             return jnp.mean((guess - state.changes(change)) ** 2) + jnp.mean(softplus(logit) - t.terminated * logit)
 
         def update(carry: Any, key: Key) -> tuple[Any, None]:

@@ -248,7 +248,7 @@ class Trust(OverGap):
     Where nothing is trusted the learner is left with the target's steps alone, which is fine-tuning.
     """
 
-    gap: Any  # one with `differences` and `trust`
+    gap: Any  # one with `differences`, `trust` and `worth`
 
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Weight both domains' steps."""
@@ -268,9 +268,8 @@ class Bellman(Trust):
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Correct the source's rewards."""
         source, target = super().adjust(state, batches)
-        t, d = batches.source, self.gap.differences(state, batches.source).mean(axis=0)
-        alive, value = extra["discount"] * (1.0 - t.terminated), extra["value"]
-        delta = d[..., -1] + alive * (value(t.next_obs + d[..., :-1]) - value(t.next_obs))
+        d = self.gap.differences(state, batches.source).mean(axis=0)
+        delta = self.gap.worth(d, batches.source, extra["value"], extra["discount"])
         return Pair(source._replace(reward=source.reward + delta), target)
 
 

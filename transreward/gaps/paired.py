@@ -101,6 +101,12 @@ class Paired:
         x = state.steps(step_rows(batch, state.low, state.high))
         return jax.vmap(_predict, (0, None))(state.members, x) * _spread(state)
 
+    def worth(self, d: Array, batch: Transition, value: Any, discount: float) -> Array:
+        """What differences d [batch, obs + 1] change in the critic's targets of source steps, [batch]:
+        d_r + gamma [V(s' + d_s) - V(s')], V = 0 where the task ended."""
+        alive = discount * (1.0 - batch.terminated)
+        return d[..., -1] + alive * (value(batch.next_obs + d[..., :-1]) - value(batch.next_obs))
+
     def score(self, state: PairedState, batch: Transition, **extra: Any) -> Array:
         """-size of the difference in next state, [batch], in units of the spread of the changes s'_S - s."""
         d = self.differences(state, batch).mean(axis=0)[..., :-1]
@@ -120,18 +126,15 @@ class Paired:
     def evaluate(self, state: PairedState, batches: Pair[Transition], **extra: Any) -> Metrics:
         """On pairs kept from training, the share of the differences that is explained (1 = all, 0 = as good as saying
         that there is none): in standardised units, and of what they change in the critic's targets."""
-        t, counterpart, value = batches.target, extra["counterpart"], extra["value"]
+        t, counterpart = batches.target, extra["counterpart"]
         _, d, known = _pairs(state, t, counterpart)
         guess = self.differences(state, counterpart).mean(axis=0)
-        alive = extra["discount"] * (1.0 - t.terminated)
-
-        def worth(d: Array) -> Array:
-            return d[..., -1] + alive * (value(counterpart.next_obs + d[..., :-1]) - value(counterpart.next_obs))
-
+        step = counterpart._replace(terminated=t.terminated)
+        true_worth, guessed_worth = (self.worth(x, step, extra["value"], extra["discount"]) for x in (d, guess))
         spread = _spread(state)
         return {
             "gap_explained": _explained(d / spread, guess / spread, known[:, None]),
-            "gap_value_explained": _explained(worth(d), worth(guess), known),
+            "gap_value_explained": _explained(true_worth, guessed_worth, known),
             "gap_trust": jnp.mean(self.trust(state, counterpart)),
         }
 
