@@ -19,7 +19,7 @@ demo: $(VENV)/ready
 	$(IN)/transreward transfer
 
 test: $(VENV)/ready-dev
-	$(IN)/python -m pytest
+	$(IN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/ready-dev
 	$(IN)/python -m pytest -m slow
