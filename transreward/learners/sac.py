@@ -179,11 +179,12 @@ class SAC:
         x = jnp.concatenate([obs, action], axis=-1)
         return jax.vmap(partial(mlp, layer_norm=self.layer_norm), in_axes=(0, None))(critics, x)[..., 0]
 
-    def _least(self, q: Array, key: Key) -> Array:
-        """[critics, ...] -> [...]: the least of all, or of a random subset (REDQ; Chen et al. 2021, algorithm 1)."""
+    def _least(self, critics: Layers, obs: Array, action: Array, key: Key) -> Array:
+        """[...]: the least of all critics, or of a random subset (REDQ; Chen et al. 2021, algorithm 1)."""
         if self.subset:
-            q = q[jax.random.choice(key, self.critics, (self.subset,), replace=False)]
-        return q.min(axis=0)
+            drawn = jax.random.choice(key, self.critics, (self.subset,), replace=False)
+            critics = jax.tree.map(lambda x: x[drawn], critics)
+        return self._q(critics, obs, action).min(axis=0)
 
     def _sample(
         self,
@@ -234,7 +235,7 @@ class SAC:
 
         noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
         next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
-        next_q = self._least(self._q(state.slow_critics, batch.next_obs, next_action), jax.random.fold_in(key, 2))
+        next_q = self._least(state.slow_critics, batch.next_obs, next_action, jax.random.fold_in(key, 2))
         goal = batch.target_reward + batch.discount * (next_q - alpha * next_log_prob)
 
         def critic_loss(critics: Layers) -> tuple[Array, Array]:
