@@ -68,6 +68,7 @@ def test_every_row_and_cell_runs_within_its_budget(agent, name):
             "potential",
             "bellman",
             "imitation",
+            "robust",
         )
         assert (row["gap_std"] > 0) == moved
         if "filter" in name or "weight" in name:
@@ -151,6 +152,41 @@ def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
     ((whole, shown),) = seen
     assert shown.shape[1] == whole.shape[1] // 4
     assert same(shown, whole[:, -shown.shape[1] :])
+
+
+def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets_once(agent, monkeypatch):
+    lessons, shown = [], []
+    module = sys.modules["transreward.transfer"]
+    follow = module.follow
+
+    def after(run, lesson):
+        follow(run, lesson)
+        lessons.append(lesson)
+        shown.append(in_order(run.shown["demonstrations"]))
+        assert run.replays.source.size == 0  # the learner's own steps alone are held against the demonstrations
+        assert same(run.replays.target.data, lesson.replays.target.data)
+
+    monkeypatch.setattr(module, "follow", after)
+    result = move("darail", {"use.teach": 0.25, "use.newest": 0.5}, source_run=agent)
+    (lesson,), (demonstrations,) = lessons, shown
+    before = json.loads((agent / "source" / "agent.json").read_text())["steps"]
+    taken, robots = lesson.steps.source - before, lesson.robots.source.robots
+    assert taken <= 0.25 * (SOURCE_STEPS - before) and lesson.steps.target <= 0.25 * TARGET_STEPS
+    assert 0.9 * SOURCE_STEPS < result.steps.source <= SOURCE_STEPS
+    assert 0.9 * TARGET_STEPS < result.steps.target <= TARGET_STEPS
+    assert demonstrations.shape[1] == round(0.5 * taken / robots)
+    assert same(demonstrations, in_order(lesson.replays.source)[:, -demonstrations.shape[1] :])
+    phases = [row["phase"] for row in result.log if row["method"] == "darail"]
+    assert set(phases) == {"teacher", "transfer"} and phases == sorted(phases)
+    assert [row["step"] for row in result.log] == sorted(row["step"] for row in result.log)
+
+
+def test_a_method_with_a_teacher_that_is_done_stops_there(agent, monkeypatch):
+    module = sys.modules["transreward.transfer"]
+    monkeypatch.setattr(module, "stop_reason", lambda run: "aligned" if run.phase.name == "teacher" else None)
+    result = move("darail", source_run=agent)
+    assert result.stopped == "aligned" and result.steps.target <= 0.5 * TARGET_STEPS
+    assert np.isfinite(result.target_return).all()
 
 
 def test_the_source_policy_leads_in_the_first_steps_of_every_episode():

@@ -113,8 +113,10 @@ class Config:
                 )
             if row.uses_source:
                 before = self.pretrain_steps(row)
+                walked, part = self.walked_steps(row, before), min(row.parts)
                 paid += [("source", before, least.source)]
-                paid += [("source", self.walked_steps(row, before), least.source)] if not row.branched else []
+                paid += [("source", int(part * walked), least.source)] if not row.branched else []
+                paid += [("target", int(part * self.target_steps), self.loop.target_robots)] if row.teacher else []
         if any(row.target_share == 1 for row in rows):
             paid += [("target", self.target_steps, least.target)]
             width = self.loop.target_robots

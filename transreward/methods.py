@@ -14,6 +14,7 @@ from transreward.compensations.uses import (
     Imitation,
     Penalty,
     Potential,
+    Robust,
     Trust,
     Unchanged,
     Weight,
@@ -97,11 +98,7 @@ class ImitationUse:
 
     def over(self, gap: Gap, gate: Gate) -> Compensation:
         """The compensation. Raises RequestError for a gap whose score is no log-ratio of the domains."""
-        if not getattr(gap, "log_ratio", False):
-            raise RequestError(
-                f"'{self.name}' needs a gap whose score is log p_T - log p_S: classifier, ensemble with "
-                f"gap.form=likelihood, state with gap.top=1"
-            )
+        require_log_ratio(gap, self.name)
         chain = gate.around(Imitation(gap, self.form), self.strength)
         return chain if self.keep == 1 else Keep(chain, self.keep)
 
@@ -116,12 +113,39 @@ class WeightUse:
     name: ClassVar[str] = "weight"
 
     def __post_init__(self) -> None:
-        if not 0 < self.low < self.high:
-            raise RequestError(f"use.low must be above 0 and below use.high, not {self.low} and {self.high}")
+        require_weights(self)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
         """The compensation."""
         return Weight(gap, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class RobustUse:
+    """Pays the source's steps their own reward as far as they are the target's, and for the rest an imitation's."""
+
+    strength: float = 1.0  # of the imitation's reward, in nats
+    low: float = 0.1  # the weight is held within these, before it is divided by its mean
+    high: float = 10.0
+    teach: float = 0.5  # share of both transfer budgets that the teacher takes, whose newest steps are imitated
+    newest: float = 0.3  # share of the teacher's source steps that is imitated: the last
+
+    name: ClassVar[str] = "robust"
+    needs: ClassVar[tuple[str, ...]] = ("demonstrations",)
+
+    def __post_init__(self) -> None:
+        require_weights(self)
+        if not 0 < self.teach < 1:
+            raise RequestError(f"use.teach must be between 0 and 1, not {self.teach}")
+        if not 0 < self.newest <= 1:
+            raise RequestError(f"use.newest must be in (0, 1], not {self.newest}")
+        if not self.strength >= 0:
+            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap whose score is no log-ratio of the domains."""
+        require_log_ratio(gap, self.name)
+        return Robust(gap, State(inputs="state_next"), self.low, self.high, self.strength)
 
 
 @dataclass(frozen=True)
@@ -180,6 +204,21 @@ class TrustUse:
         return Trust(require_differences(gap, self.name))
 
 
+def require_weights(use: Any) -> None:
+    """Raise RequestError for bounds of a weight that hold nothing."""
+    if not 0 < use.low < use.high:
+        raise RequestError(f"use.low must be above 0 and below use.high, not {use.low} and {use.high}")
+
+
+def require_log_ratio(gap: Gap, what: str) -> None:
+    """Raise RequestError for a gap whose score is no log-ratio of the domains."""
+    if not getattr(gap, "log_ratio", False):
+        raise RequestError(
+            f"'{what}' needs a gap whose score is log p_T - log p_S: classifier, ensemble with "
+            f"gap.form=likelihood, state with gap.top=1"
+        )
+
+
 def require_differences(gap: Gap, what: str) -> Gap:
     """Raise RequestError for a gap that does not predict the difference itself."""
     if not hasattr(gap, "differences"):
@@ -189,7 +228,8 @@ def require_differences(gap: Gap, what: str) -> Gap:
 
 
 USES: dict[str, type] = {
-    use.name: use for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse, BellmanUse, TrustUse, ImitationUse)
+    use.name: use
+    for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse, BellmanUse, TrustUse, ImitationUse, RobustUse)
 }
 
 
@@ -248,6 +288,7 @@ class Method:
     use: Any = None  # one of USES
     gate: Gate | None = None
     learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
+    teacher: str | None = None  # the row that takes the first part of the transfer, and is then imitated
 
     @property
     def target_share(self) -> float | None:
@@ -280,6 +321,11 @@ class Method:
         """Source steps taken from states that the target was observed in, per target step."""
         branches = self.feed.branches if self.feed else 0
         return branches + self.needs("counterpart")
+
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """Shares of the transfer's budgets that its parts take, one after the other."""
+        return (self.use.teach, 1.0 - self.use.teach) if self.teacher else (1.0,)
 
     @property
     def needs_target_reward(self) -> bool:
@@ -387,6 +433,16 @@ METHODS: dict[str, Method] = {
             gate=NATS,
         ),
         Method(
+            "darail",
+            "first darc; then train on source steps, paid for the target's and for looking like darc's last",
+            "Guo et al. 2024, arXiv:2411.09891",
+            start="source",
+            feed=Feed(0.0),
+            gap=Classifier(),
+            use=RobustUse(),
+            teacher="darc",
+        ),
+        Method(
             "paired",
             "train on both domains' steps, the source's corrected by what it does differently from the same states",
             "here first; see docs/methods/paired.md",
@@ -478,7 +534,10 @@ def _cell(expression: str) -> Method:
     gate, feed = Gate.of(found) if use_name == "penalty" else None, Feed(0.0)
     if use_name == "imitation":
         gate, feed = NATS, DEMONSTRATIONS
-    return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", feed, found, use, gate)
+    teacher = "darc" if use_name == "robust" else None
+    return Method(
+        name, f"{use_name} by {gap_name}", "a cell of the grid", "source", feed, found, use, gate, teacher=teacher
+    )
 
 
 def methods() -> tuple[Method, ...]:

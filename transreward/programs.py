@@ -19,6 +19,7 @@ from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Trans
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
+SHOWN = ("counterpart", "demonstrations")  # what a gap or use may be shown beside a batch of each domain
 
 
 @lru_cache(maxsize=32)
@@ -98,7 +99,7 @@ class Programs:
             "value": partial(self.learner.value, agent),
             "source_value": None if guide is None else partial(self.learner.value, guide),
             "discount": self.learner.discount,
-            "counterpart": None,
+            **dict.fromkeys(SHOWN),
         }
 
     def compensate(
@@ -108,16 +109,17 @@ class Programs:
         keys: Key,
         agents: Any,
         guide: Any = None,
-        counterparts: Replay | None = None,
+        shown: dict[str, Replay] | None = None,
         *,
         updates: int,
         batch: int,
     ) -> tuple[Any, Metrics]:
         """The gap's updates, and its quality on steps kept from training. `state` is used up.
 
-        `counterparts`: the target replay's steps as the source's simulator took them, row by row.
+        `shown`: replays of what is named in SHOWN, where there are such; a counterpart's rows are the target replay's
+        steps as the source's simulator took them, row by row.
         """
-        return self._compensate(state, replays, keys, agents, guide, counterparts, updates=updates, batch=batch)
+        return self._compensate(state, replays, keys, agents, guide, shown or {}, updates=updates, batch=batch)
 
     def _compensate_(
         self,
@@ -126,22 +128,24 @@ class Programs:
         keys: Key,
         agents: Any,
         guide: Any,
-        counterparts: Replay | None,
+        shown: dict[str, Replay],
         updates: int,
         batch: int,
     ) -> Any:
         self._traced("compensate")
 
-        def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any, counterparts: Any) -> tuple[Any, Metrics]:
+        def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any, shown: Any) -> tuple[Any, Metrics]:
             extra = self._extra(agent, guide)
 
             def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
                 source_key, target_key = jax.random.split(key)
-                sources = ((replays.source, source_key), (replays.target, target_key), (counterparts, target_key))
-                source, target, counterpart = (
-                    None if r is None else rp.unpack(rp.sample(r, k, batch, part), self.spaces) for r, k in sources
-                )
-                return Pair(source, target), {**extra, "counterpart": counterpart}
+
+                def rows(replay: Replay, key: Key) -> Transition:
+                    return rp.unpack(rp.sample(replay, key, batch, part), self.spaces)
+
+                keys = {"counterpart": target_key, "demonstrations": jax.random.fold_in(key, 2)}
+                batches = Pair(rows(replays.source, source_key), rows(replays.target, target_key))
+                return batches, {**extra, **{name: rows(replay, keys[name]) for name, replay in shown.items()}}
 
             def step(state: Any, key: Key) -> tuple[Any, Metrics]:
                 sample_key, update_key = jax.random.split(key)
@@ -155,8 +159,8 @@ class Programs:
             state = self.compensation.judge(state, held_out)
             return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
 
-        axes = (0, REPLAY_AXES, 0, 0, 0, None if counterparts is None else rp.SEED_AXES)
-        return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, guide, counterparts)
+        axes = (0, REPLAY_AXES, 0, 0, 0, dict.fromkeys(shown, rp.SEED_AXES))
+        return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, guide, shown)
 
     def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
         """Source steps [n, ...] as the target would have taken them, each by one random member of a paired gap."""

@@ -20,7 +20,7 @@ from transreward.config import PLAIN, Config, resolve
 from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
-from transreward.methods import Method
+from transreward.methods import METHODS, Method
 from transreward.programs import Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
@@ -77,7 +77,7 @@ class Run:
     robots: Pair[Robots | None]
     replays: Pair[Replay | None]
     twin: Twin | None  # the source where the target was, if the gap or the feed asks for that
-    counterparts: Replay | None  # the target replay's steps as the twin took them
+    shown: dict[str, Replay]  # see `programs.SHOWN`: the target's steps as the twin took them, demonstrations
     agents: Any  # the learner's state, [seeds]
     guide: Any  # the source agents' state, where they are asked: to act, or for their value
     compensation: Any  # the compensation's state, [seeds]
@@ -218,9 +218,18 @@ def run_method(
         domains = Pair(domains.target, domains.target)
     zero_shot = None if agent is None else agent_returns(config, agent)
     reference = float(zero_shot.source.mean()) if zero_shot is not None else None
+    lesson = None
+    if method.teacher:
+        assert agent is not None
+        lesson = teach(config, method, agent, reference, directory, watch)
+        agent = replace(agent, agents=lesson.agents, keys=lesson.keys, replay=None, steps=lesson.steps.source)
+        phase = method_phase(config, method, agent, lesson.steps.target)
     run = initialise(config, method, phase, domains, agent, reference, directory, watch)
+    if lesson is not None:
+        follow(run, lesson)
     if sum(phase.budget):
-        loop(run)
+        if not run.stopped:
+            loop(run)
         returns = final_returns(config, run.agents, config.domains)
     else:
         assert zero_shot is not None
@@ -245,8 +254,38 @@ def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
     return agent.returns
 
 
-def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> Phase:
-    """What a method may take after the source agent."""
+def teach(
+    config: Config,
+    method: Method,
+    agent: SourceAgent,
+    reference: float | None,
+    directory: Path | None,
+    watch: Watch,
+) -> Run:
+    """The first part of a method that imitates another: the run of that one, within its share of the budgets."""
+    assert method.teacher is not None
+    row = replace(METHODS[method.teacher], name=method.name)
+    phase = method_phase(config, row, agent)
+    budget = phase.budget.map(lambda steps: int(method.use.teach * steps))
+    evaluations = max(round(method.use.teach * phase.evaluations), 1)
+    phase = replace(phase, name="teacher", budget=budget, evaluations=evaluations)
+    run = initialise(config, row, phase, config.domains, agent, reference, directory, watch)
+    loop(run)
+    return run
+
+
+def follow(run: Run, lesson: Run) -> None:
+    """Go on where a teacher's run ended, with its target steps, and its newest source steps to look at."""
+    assert lesson.robots.source is not None and lesson.replays.source is not None
+    own = lesson.robots.source.steps // lesson.robots.source.robots  # of what is stored, the rest is the source agent's
+    share = min(own / int(lesson.replays.source.size), 1.0) * run.method.use.newest
+    run.shown["demonstrations"] = rp.newest(lesson.replays.source, share)
+    run.replays = run.replays._replace(target=lesson.replays.target)
+    run.before, run.log, run.stopped = lesson.steps, lesson.log, lesson.stopped
+
+
+def method_phase(config: Config, method: Method, agent: SourceAgent | None, target_taken: int = 0) -> Phase:
+    """What a method may take after the source agent, and after `target_taken` steps of its own in the target."""
     fresh, evaluations = method.start != "source", config.loop.evaluations
     if method.start == "oracle":
         return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
@@ -257,7 +296,9 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None) -> P
         source = method.replayed * config.target_steps
     elif method.uses_source:
         source = config.source_steps - (agent.steps if agent else 0)
-    budget = Pair(source, config.target_steps)
+    budget = Pair(source, config.target_steps - target_taken)
+    if target_taken:
+        evaluations = max(round(evaluations * budget.target / config.target_steps), 1)
     return Phase("transfer", budget, method.target_share, fresh, evaluations, method.replayed)
 
 
@@ -349,9 +390,9 @@ def initialise(
     if replays.source is not None and method.uses_replay and phase.from_nothing:
         # a fresh learner has not seen what it will learn from
         agents = compiled.see(agents, rp.in_order(replays.source)[..., : config.domains.source.spaces.obs])
-    counterparts = None
+    shown = {}
     if twin is not None and replays.target is not None:
-        counterparts = rp.empty(config.domains.source.spaces, config.seeds, *replays.target.data.shape[1:3])
+        shown = {"counterpart": rp.empty(config.domains.source.spaces, config.seeds, *replays.target.data.shape[1:3])}
     before = Pair(agent.steps if agent else 0, 0)
     return Run(
         config,
@@ -362,7 +403,7 @@ def initialise(
         robots,
         replays,
         twin,
-        counterparts,
+        shown,
         agents,
         agent.agents if agent is not None and method.guided else None,
         compensation,
@@ -445,8 +486,7 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
 
 def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
     """The target's fresh steps as the source takes them; and where branches feed the learner, a round of these."""
-    assert run.counterparts is not None
-    run.counterparts = rp.add(run.counterparts, twin.replay(rows))
+    run.shown["counterpart"] = rp.add(run.shown["counterpart"], twin.replay(rows))
     if not run.method.branched:
         return
     shape, target, source = branch_shape(run.config, run.method), run.replays.target, run.replays.source
@@ -488,7 +528,7 @@ def compensate(run: Run, plan: Rounds) -> None:
         keys,
         run.agents,
         run.guide,
-        run.counterparts,
+        run.shown,
         updates=plan.gap_updates,
         batch=run.method.gap.batch,
     )

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transreward.compensations.uses import Filter, Imitation, Penalty, Potential, Weight
+from transreward.compensations.uses import Filter, Imitation, Penalty, Potential, Robust, Weight
 from transreward.compensations.wrappers import Ramp, Times
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.state import State
-from transreward.methods import METHODS, NATS, FilterUse, Gate, ImitationUse, PotentialUse, WeightUse
+from transreward.methods import METHODS, NATS, FilterUse, Gate, ImitationUse, PotentialUse, RobustUse, WeightUse
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
@@ -123,6 +123,11 @@ def test_a_filters_floor_keeps_some_of_everything():
         (lambda: ImitationUse(strength=-1.0).over(Ratio(), Gate()), "use.strength must not be negative"),
         (lambda: WeightUse(low=2.0, high=1.0), "use.low must be above 0 and below use.high"),
         (lambda: PotentialUse(strength=-1.0).over(None, None), "use.strength must not be negative"),
+        (lambda: RobustUse(teach=1.0), "use.teach must be between 0 and 1, not 1.0"),
+        (lambda: RobustUse(newest=0.0), r"use.newest must be in \(0, 1\], not 0.0"),
+        (lambda: RobustUse(low=0.0), "use.low must be above 0 and below use.high"),
+        (lambda: RobustUse(strength=-1.0), "use.strength must not be negative"),
+        (lambda: RobustUse().over(FirstObs(), None), "'robust' needs a gap whose score is log p_T - log p_S"),
     ],
 )
 def test_bad_settings(use, match):
@@ -151,6 +156,55 @@ def test_imitation_pays_target_steps_for_being_like_the_sources(form, paid):
     np.testing.assert_allclose(found.target.reward, 1 + paid, rtol=1e-6)
     assert np.array_equal(found.source.reward, np.ones(2)) and np.array_equal(found.source.weight, np.ones(2))
     assert np.array_equal(found.target.weight, np.ones(5))
+
+
+def test_the_robust_reward_by_hand():
+    """w r + (1 - w) g, from the two networks' scores, in NumPy."""
+    use = RobustUse(strength=0.7, low=0.5, high=2.0)
+    compensation = use.over(Ratio(), None)
+    key = jax.random.key(0)
+    source, target = steps([-3.0, -0.2, 0.1, 2.0]), steps([0.5] * 4)
+    source = source._replace(reward=jnp.asarray([1.0, -2.0, 3.0, 0.5]))
+    state, metrics = compensation.update(
+        compensation.init(key, SPACES), Pair(source, target), key, demonstrations=steps([1.0, 2.0, 3.0, 4.0])
+    )
+    adjusted = compensation.adjust(state, Pair(source, target))
+    w = np.clip(np.exp([-3.0, -0.2, 0.1, 2.0]), 0.5, 2.0)
+    w /= w.mean()
+    g = 0.7 * np.logaddexp(0.0, np.asarray(State(inputs="state_next").score(state.discriminator, source)))
+    np.testing.assert_allclose(adjusted.source.reward, w * np.asarray(source.reward) + (1 - w) * g, rtol=1e-5)
+    np.testing.assert_array_equal(adjusted.source.weight, np.ones(4))
+    np.testing.assert_array_equal(adjusted.target.reward, target.reward)
+    assert "demonstration_loss" in metrics
+
+
+def test_the_discriminator_sees_the_sources_steps_by_weight():
+    """Steps that count a thousandth are hardly ever shown to it."""
+    seen = []
+
+    @dataclass(frozen=True)
+    class Spy(FirstObs):
+        def update(self, state, batches, key):
+            seen.append(np.asarray(batches.source.obs[:, 0]))
+            return state, {"gap_loss": 0.0}
+
+    compensation = Robust(Ratio(), Spy(), low=1e-3, high=1.0, strength=1.0)
+    own, key = steps([-9.0] * 32 + [0.0] * 32), jax.random.key(0)
+    compensation.update(compensation.init(key, SPACES), Pair(own, own), key, demonstrations=own)
+    assert seen[0].shape == (64,) and (seen[0] == 0.0).mean() > 0.9
+
+
+def test_the_robust_reward_likes_what_looks_like_a_demonstration():
+    compensation = RobustUse(low=0.999, high=1.001).over(Ratio(), None)
+    key = jax.random.key(1)
+    state = compensation.init(key, SPACES)
+    own, shown = steps(np.linspace(-2, 0, 64)), steps(np.linspace(0, 2, 64))
+    for i in range(200):
+        state, _ = compensation.update(state, Pair(own, own), jax.random.fold_in(key, i), demonstrations=shown)
+    score = compensation.discriminator.score(state.discriminator, steps([-1.5, 1.5]))
+    assert score[1] > 1.0 > -1.0 > score[0]
+    found = compensation.evaluate(state, Pair(own, own), demonstrations=shown)
+    assert found["demonstration_accuracy"] > 0.9
 
 
 def imitate(use, target, scale=False, updates=3):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+import jax
 import jax.numpy as jnp
 from jax.nn import softplus
 
@@ -28,6 +29,7 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     discount      the learner's
     counterpart   of `update` and `evaluate` alone: the target batch's steps as the source's simulator took them, from
                   the same states with the same actions; truncated = 1 where the state could not be rebuilt
+    demonstrations  of `update` and `evaluate` alone: a batch of the newest source steps of the method's teacher
     """
     return {name: extra[name] for name in getattr(gap, "needs", ())}
 
@@ -216,9 +218,8 @@ class Weight(OverGap):
 
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Weight the source's steps."""
-        score = self.score(state, batches.source, extra)
-        weight = jnp.exp(jnp.clip(score, jnp.log(self.low), jnp.log(self.high)))
-        return self._reweighted(batches, weight / jnp.maximum(weight.mean(), 1e-8))
+        weight = held_weight(self.score(state, batches.source, extra), self.low, self.high)
+        return self._reweighted(batches, weight)
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,72 @@ class Filter(OverGap):
         if self.floor:  # a batch is drawn in random order, so every k-th row is a random choice
             kept |= jnp.arange(len(score)) % round(1.0 / self.floor) == 0
         return self._reweighted(batches, kept.astype(score.dtype))
+
+
+class RobustState(NamedTuple):
+    """What DARAIL's reward is made of."""
+
+    gap: Any
+    discriminator: Any
+
+
+@dataclass(frozen=True)
+class Robust(OverGap):
+    """Source reward w r + (1 - w) g: as far as the dynamics make a step one of the target's, what it earned; for the
+    rest, how much it looks like a demonstration (DARAIL's doubly robust reward; Guo et al. 2024).
+
+    w = exp(score) held within [low, high] and divided by its mean in the batch, which makes g's constant part harmless;
+    g = strength * -log(1 - D), with D the discriminator's probability that (s, s') is the teacher's and not the
+    learner's own.
+    """
+
+    discriminator: Gap
+    low: float
+    high: float
+    strength: float
+
+    def init(self, key: Key, spaces: Spaces) -> RobustState:
+        """Both states."""
+        return RobustState(self.gap.init(key, spaces), self.discriminator.init(jax.random.fold_in(key, 1), spaces))
+
+    def update(
+        self, state: RobustState, batches: Pair[Transition], key: Key, **extra: Any
+    ) -> tuple[RobustState, Metrics]:
+        """Train the gap on both domains, the discriminator on the demonstrations and on source steps drawn by weight:
+        the learner's own steps as the target would have seen them."""
+        gap, metrics = super().update(state.gap, batches, key, **extra)
+        draw_key, update_key = jax.random.split(jax.random.fold_in(key, 1))
+        score = jnp.clip(self.score(gap, batches.source, extra), jnp.log(self.low), jnp.log(self.high))
+        rows = jax.random.categorical(draw_key, score, shape=score.shape)
+        shown = Pair(jax.tree.map(lambda x: x[rows], batches.source), extra["demonstrations"])
+        discriminator, found = self.discriminator.update(state.discriminator, shown, update_key)
+        return RobustState(gap, discriminator), {**metrics, "demonstration_loss": found["gap_loss"]}
+
+    def evaluate(self, state: RobustState, batches: Pair[Transition], **extra: Any) -> Metrics:
+        """The gap's own judgement, and the share of demonstrations told apart."""
+        shown = Pair(batches.source, extra["demonstrations"])
+        found = self.discriminator.evaluate(state.discriminator, shown)
+        return {
+            **super().evaluate(state.gap, batches, **extra),
+            "demonstration_accuracy": found["gap_accuracy"],
+        }
+
+    def judge(self, state: RobustState, held_out: Metrics) -> RobustState:
+        """The gap's own trust, if it has one."""
+        return state._replace(gap=super().judge(state.gap, held_out))
+
+    def adjust(self, state: RobustState, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Mix both rewards on the source's steps."""
+        plain, source = batches.map(untouched), batches.source
+        w = held_weight(self.score(state.gap, source, extra), self.low, self.high)
+        g = self.strength * softplus(self.discriminator.score(state.discriminator, source))
+        return plain._replace(source=plain.source._replace(reward=w * source.reward + (1.0 - w) * g))
+
+
+def held_weight(score: Array, low: float, high: float) -> Array:
+    """exp(score) held within [low, high] and divided by its mean, [batch]."""
+    weight = jnp.exp(jnp.clip(score, jnp.log(low), jnp.log(high)))
+    return weight / jnp.maximum(weight.mean(), 1e-8)
 
 
 @dataclass(frozen=True)
