@@ -13,7 +13,9 @@ from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, 
 
 import transreward as tr
 from transreward.compare import chosen, leader
+from transreward.config import resolve
 from transreward.live import comparison_table
+from transreward.methods import METHODS
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result
@@ -120,6 +122,11 @@ def test_the_same_seed_gives_the_same_numbers(run):
         (["darc", "fine_tune", "darc"], {}, "method 'darc' is named twice"),
         (["fine_tune"], {"gap.noise": 0.5}, "has no gap, so 'gap.noise' would change nothing"),
         (["darc"], {"gap.nois": 0.5}, "did you mean gap.noise"),
+        (["darc"], {"darc.gap.nois": 0.5}, "did you mean gap.noise"),
+        (["darc", "sac_iw"], {"sac_iw.use.strength": 0.5}, "did you mean"),
+        (["darc", "sac_iw"], {"sac_iw.use.high": 0.01}, "use.low must be above 0 and below use.high"),
+        (["darc"], {"sac_iw.use.high": 5.0}, "unknown setting 'sac_iw.use.high'"),
+        (["darc", "mix"], {"mix.learner.robots": 5}, "share learner and loop: write learner.robots"),
     ],
     ids=str,
 )
@@ -145,6 +152,7 @@ def test_a_directory_with_a_run_is_kept(run):
         ("darc filter(classifier)", "loop.threads", "darc"),
         ("fine_tune mix", "learner.robots", "mix"),  # which is run first
         ("target_only", "learner.robots", "target_only"),
+        ("darc filter(classifier)", "darc.use.strength filter(classifier).use.keep darc.gap.noise", "darc"),
     ],
 )
 def test_settings_go_to_the_one_method_that_has_them(methods, settings, expected):
@@ -154,14 +162,25 @@ def test_settings_go_to_the_one_method_that_has_them(methods, settings, expected
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ("gap.noise", r"gap\.noise would be for darc, filter\(classifier\):"),
-        ("use.keep loop.threads use.strength", r"use\.keep, use\.strength would be for darc, filter\(classifier\):"),
-        ("feed.target_share", r"would be for darc, filter\(classifier\), fine_tune, target_only:"),
+        ("gap.noise", r"gap\.noise could be meant for darc, filter\(classifier\):.* as in darc\.gap\.noise"),
+        ("use.keep loop.threads use.strength", r"use\.keep, use\.strength could be .* as in filter\(classifier\)\.use"),
+        ("feed.target_share", r"could be meant for darc, filter\(classifier\), fine_tune, target_only:"),
     ],
 )
 def test_settings_that_several_methods_have_are_refused(settings, why):
     with pytest.raises(tr.RequestError, match=why):
         leader(chosen(["darc", "filter(classifier)"]), settings.split())
+
+
+def test_a_setting_may_name_its_method():
+    request: dict = {"learner": "ppo", "source_steps": None, "target_steps": None, "seeds": 1, "seed": 0}
+    settings = {"use.strength": 3.0, "sac_iw.use.high": 5.0, "darc.gap.noise": 0.2, "filter(classifier).use.keep": 0.3}
+    config = resolve(
+        SOURCE, TARGET, "darc", settings=settings, controls=("sac_iw", "filter(classifier)"), source_run=None, **request
+    )
+    weight, kept = config.controls
+    assert (config.method.use.strength, config.method.gap.noise) == (3.0, 0.2)
+    assert (weight.use.high, weight.gap.noise, kept.use.keep) == (5.0, METHODS["sac_iw"].gap.noise, 0.3)
 
 
 # -- the closing table ---------------------------------------------------------------------------------------------

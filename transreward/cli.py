@@ -35,7 +35,7 @@ table as comparison.json, and beside it the whole run of every method.
   transreward compare halfcheetah halfcheetah:mass=2 --methods darc,oracle --target-steps 20000 --out runs/heavy
 
 Settings of the learner and of the loop hold for all methods. Those of a gap, use, gate or feed are taken where only
-one of the methods has them, and are refused otherwise.
+one of the methods has them; otherwise name the method: --set darc.use.strength=1 sac_iw.use.high=5
 """
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5

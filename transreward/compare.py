@@ -32,7 +32,8 @@ def compare(
 ) -> Comparison:
     """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added.
 
-    The rest is as for `transfer`. `settings` of a gap, use, gate or feed must all belong to a single method.
+    The rest is as for `transfer`. `settings` of a gap, use, gate or feed must all belong to a single method, or name
+    theirs, as in {"darc.use.strength": 1.0, "sac_iw.use.high": 5.0}.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
     rows = chosen(methods)
@@ -74,8 +75,9 @@ def leader(rows: list[Method], settings: Iterable[str]) -> Method:
         own |= {path: having} if having else {}
     meant = [row for row in rows if any(row in having for having in own.values())]
     if len(meant) > 1:
+        path, (row, *_) = next(iter(own.items()))
         raise RequestError(
-            f"only one method of a comparison can have settings of its own, but {', '.join(own)} would be for "
-            f"{', '.join(row.name for row in meant)}: run each with 'transreward transfer'"
+            f"{', '.join(own)} could be meant for {', '.join(row.name for row in meant)}: write a method's name before "
+            f"each, as in {row.name}.{path}"
         )
     return min(meant or rows, key=lambda row: (row.gap is None, not row.uses_source))

@@ -197,13 +197,17 @@ def resolve(
     if learner is None and source_run is None and any(r.off_policy for r in (row, *control_rows)):
         learner = "sac"  # the preset may be PPO, which cannot
     learner = _learner(learner, pair.source, source_run)
+    named = {r.name: settings_of(r, settings) for r in (row, *control_rows)}
+    shared = {path: value for path, value in settings.items() if not path.startswith(tuple(f"{n}." for n in named))}
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(row, name) for name in SECTIONS}}
-    sections = apply_settings(sections, settings, row)
+    sections = apply_settings(sections, shared, row)
+    row = replace(row, **{name: sections[name] for name in SECTIONS})
+    row, *control_rows = (with_settings(r, named[r.name]) for r in (row, *control_rows))
     defaults = preset(pair.source.name)
     config = Config(
         domains=pair,
-        method=replace(row, **{name: sections[name] for name in SECTIONS}),
-        controls=control_rows,
+        method=row,
+        controls=tuple(control_rows),
         learner=sections["learner"],
         loop=sections["loop"],
         source_steps=_count("source steps", source_steps, defaults.source_steps if defaults else DEFAULT_STEPS.source),
@@ -213,9 +217,9 @@ def resolve(
         source_run=Path(source_run) if source_run else None,
         chosen=frozenset(settings),
     )
-    config.method.compensation()  # its settings check themselves
-    require_effect(config.method)
-    for r in (config.method, *control_rows):
+    for r in (config.method, *config.controls):
+        r.compensation()  # its settings check themselves
+        require_effect(r)
         require_learner(r, config.learner, pair.source)
     config.require_rounds()
     return config
@@ -261,6 +265,20 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
     for name, _ in row.learner:
         if name not in known:
             raise RequestError(f"'{row.name}' needs a learner with '{name}', which {learner.name} has not")
+
+
+def settings_of(row: Method, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that name a method, as `darc.use.strength` does, without its name."""
+    own = {path[len(row.name) + 1 :]: value for path, value in settings.items() if path.startswith(f"{row.name}.")}
+    for path in own:
+        if path.partition(".")[0] in ("learner", "loop"):
+            raise RequestError(f"all methods of a run share learner and loop: write {path}, not {row.name}.{path}")
+    return own
+
+
+def with_settings(row: Method, settings: dict[str, Any]) -> Method:
+    """The row with settings of its gap, use, gate or feed."""
+    return replace(row, **apply_settings({name: getattr(row, name) for name in SECTIONS}, settings, row))
 
 
 def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
