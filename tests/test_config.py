@@ -252,6 +252,9 @@ def test_the_preset_of_a_robot_is_for_its_own_learner():
     other = {"ppo": "sac", "sac": "ppo"}[own]
     assert presets.make_learner(own, name) is presets.PRESETS[name].learner
     assert presets.make_learner(other, name) == presets.LEARNERS[other]()
+    assert presets.make_learner("sac", "hopper:mass=2") is presets.LEGGED
+    assert ask("mix", source="hopper", target="hopper:mass=2").learner is presets.LEGGED
+    assert presets.make_learner(None, "hopper") is presets.PRESETS["hopper"].learner
 
 
 @pytest.mark.parametrize("learner", [PPO(hidden=(8, 4), clip=0.3), SAC(hidden=(8,), n_step=3)])

@@ -287,7 +287,7 @@ def _methods() -> list[tuple[str, str]]:
     cell = (
         "use(gap)",
         f"any cell: penalty, weight or filter of {gaps}; bellman or trust of paired; "
-        "imitation(state); potential(value)",
+        "imitation(state); robust(classifier); potential(value)",
     )
     return [(name, f"{line}  {text}") for name, line, text in named] + [cell]
 

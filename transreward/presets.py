@@ -21,7 +21,13 @@ class Preset:
     learner: Any
     source_steps: int  # per seed, a budget within which the source agent learns its job
     found: str  # how, in a few words
+    off_policy: SAC | None = None  # for methods that mix domains or learn from stored steps; None = SAC's defaults
 
+
+# Robots that can fall hardly learn with SAC's defaults. Three seeds of hopper, mean source return: 380 after 190,000
+# steps with these; 980 after 175,000 with four updates in the place of one and a rate of 3e-4; and this: 3,170 after
+# 250,000.
+LEGGED = SAC(steps_per_update=4.0, n_step=3, polyak=0.01, learning_rate=5e-4)
 
 PRESETS: dict[str, Preset] = {
     "halfcheetah": Preset(
@@ -35,6 +41,7 @@ PRESETS: dict[str, Preset] = {
         600_000,
         "PPO's defaults, two pairs of seeds: 3,000 at 320k steps, 3,500 at 1M; a small initial spread of the actions "
         "stayed under 1,100",
+        LEGGED,
     ),
     "ant": Preset(
         PPO(initial_log_std=-1.2),
@@ -66,8 +73,9 @@ def make_learner(name: str | None, domain_name: str) -> Any:
     if name is not None and name not in LEARNERS:
         raise nearest(name, LEARNERS, "learner")
     chosen = preset(domain_name)
-    if chosen is not None and name in (None, chosen.learner.name):
-        return chosen.learner
+    for settings in (chosen.learner, chosen.off_policy) if chosen is not None else ():
+        if settings is not None and name in (None, settings.name):
+            return settings
     return LEARNERS[name or "sac"]()
 
 
