@@ -17,6 +17,7 @@ import transreward as tr
 from transreward import cli, config
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
+from transreward.domains.tasks import TASKS
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
 from transreward.types import CONTROLS, BrokenRun
@@ -193,6 +194,7 @@ def test_as_a_program(monkeypatch):
         ("methods", ["method", *METHODS, "use(gap)"]),
         ("learners", LEARNERS),
         ("shifts", SHIFTS),
+        ("tasks", [kind.usage.partition("=")[0] for kind in TASKS.values()]),
     ],
 )
 def test_list_names_what_there_is_in_a_line_each(capsys, what, names):

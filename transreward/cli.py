@@ -39,6 +39,7 @@ one of the methods has them; otherwise name the method: --set darc.use.strength=
 """
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
+             halfcheetah+backward   walker2d+walk(speed=1):friction=0.3   ('transreward list tasks')
              gym:Pendulum-v1   package.module:factory
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
@@ -108,9 +109,9 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("source")
     check.add_argument("target")
 
-    lists = commands.add_parser("list", help="domains, methods, learners or shifts, a line each")
+    lists = commands.add_parser("list", help="domains, tasks, methods, learners or shifts, a line each")
     lists.set_defaults(run=_list)
-    lists.add_argument("what", choices=("domains", "methods", "learners", "shifts"))
+    lists.add_argument("what", choices=("domains", "tasks", "methods", "learners", "shifts"))
 
     doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
     doctor.set_defaults(run=_doctor)
@@ -251,7 +252,10 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
-    rows = {"domains": _domains, "methods": _methods, "learners": _learners, "shifts": _shifts}[args.what]()
+    tables = {
+        "domains": _domains, "tasks": _tasks, "methods": _methods, "learners": _learners, "shifts": _shifts
+    }  # fmt: skip
+    rows = tables[args.what]()
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         print(f"{name:{width}}  {text}")
@@ -300,6 +304,18 @@ def _learners() -> list[tuple[str, str]]:
         return f" preset of {', '.join(robots)}" if robots else ""
 
     return [(name, f"{(kind.__doc__ or '').splitlines()[0]}{suits(name)}") for name, kind in LEARNERS.items()]
+
+
+def _tasks() -> list[tuple[str, str]]:
+    from transreward.domains.robots import ROBOTS
+    from transreward.domains.tasks import TASKS
+
+    def able(kind: Any) -> str:
+        robots = [robot.name for robot in ROBOTS.values() if kind.suits(robot)]
+        return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots)
+
+    rows = [(kind.usage, f"{kind.doc}; {able(kind)}") for kind in TASKS.values()]
+    return [*rows, ("package.module:function", "your own reward of (obs, action, next_obs); all robots")]
 
 
 def _shifts() -> list[tuple[str, str]]:

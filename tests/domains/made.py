@@ -1,6 +1,7 @@
 """Factories of domains, as a user would write them."""
 
 import gymnasium
+import numpy as np
 
 from transreward.domains.domain import domain
 
@@ -22,3 +23,38 @@ def shared():
 
 def wrong():
     raise OSError("no such robot\nat all")
+
+
+# Rewards of a user: the first is right, each of the others is wrong in its own way.
+
+
+def ahead(obs, action, next_obs):
+    return next_obs[:, 8] - np.square(action).sum(axis=1)
+
+
+def by_place(obs, action, next_obs):
+    return np.arange(len(obs), dtype=float)
+
+
+def by_mean(obs, action, next_obs):
+    return next_obs[:, 8] - next_obs[:, 8].mean()
+
+
+def one_column(obs, action, next_obs):
+    return next_obs[:, 8:9]
+
+
+def no_number(obs, action, next_obs):
+    return np.nan * next_obs[:, 8]
+
+
+def text(obs, action, next_obs):
+    return ["far"] * len(obs)
+
+
+def breaks(obs, action, next_obs):
+    return next_obs[:, 99]
+
+
+def two_arguments(obs, action):
+    return obs[:, 0]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transreward.domains import shifts
+from transreward.domains import shifts, tasks
 from transreward.domains.domain import Domain, domain
 from transreward.domains.robots import ROBOTS
 from transreward.types import BrokenRun, RequestError
@@ -29,7 +29,7 @@ WRONG = {
     "half-cheetah:gravity=2": "did you mean halfcheetah?",
     "Foo-v5": "did you mean gym:Foo-v5?",
     "Hopper-v5": "did you mean gym:Hopper-v5, or hopper?",
-    "hopper+backward": "unknown task 'backward' of hopper",
+    "hopper+backwrd": "unknown task of hopper 'backwrd': did you mean backward",
     "hopper:gravity": "has no value: write gravity=<factor>",
     "hopper:gravity=abc": "must be a number from 0 to 1000",
     "hopper:gravity=nan": "must be a number",
@@ -88,6 +88,8 @@ pieces = st.sampled_from(
     [
         *list(ROBOTS)[:4],
         *shifts.SHIFTS,
+        *tasks.TASKS,
+        "(speed=2)",
         *":,=()+*-. ",
         "torso",
         "hip_*",

@@ -90,7 +90,7 @@ def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> Shi
     low, high = source.spaces.low, source.spaces.high
     actions = rng.uniform(low, high, (steps, ROWS, source.spaces.action))
     robots = getattr(source, "robot", None), getattr(target, "robot", None)
-    paired = robots[0] is not None and robots[0] is robots[1]
+    paired = robots[0] is not None and robots[1] is not None and robots[0].name == robots[1].name
     return _summary(*(_paired(source, target, actions, seed) if paired else _parting(source, target, actions, seed)))
 
 

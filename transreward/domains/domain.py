@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from transreward.domains import shifts
+from transreward.domains import shifts, tasks
 from transreward.domains.robots import ROBOTS
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
@@ -102,17 +102,19 @@ def domain(id: str) -> Domain:
         from transreward.domains.gym import gym_domain
 
         return gym_domain(tail)
-    robot, plus, task = head.partition("+")
+    robot, plus, _ = head.partition("+")
     if robot not in ROBOTS:
         if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, tail):
             return _from_factory(head, tail)
         raise _unknown_robot(robot)
-    if plus:
-        raise RequestError(f"unknown task '{task}' of {robot}: there is only its own, written '{robot}'")
-    changes = shifts.parse(tail) if colon else []
+    texts, rest = tasks.split(id[len(robot) :])
+    if rest and (rest[0] != ":" or rest == ":"):
+        raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
+    wanted = [tasks.parse(text, ROBOTS[robot]) for text in texts]
+    changes = shifts.parse(rest[1:]) if rest else []
     from transreward.domains.mujoco import MujocoDomain
 
-    return MujocoDomain(ROBOTS[robot], changes)
+    return MujocoDomain(ROBOTS[robot], changes, wanted)
 
 
 def _unknown_robot(name: str) -> RequestError:

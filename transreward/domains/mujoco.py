@@ -15,6 +15,7 @@ from mujoco.batch import Batch, SimulationError
 from transreward.domains.domain import BrokenSimulation, row_seeds
 from transreward.domains.robots import ROBOTS, Robot, Rows
 from transreward.domains.shifts import Shift, build
+from transreward.domains.tasks import Task, require_rowwise, with_tasks
 from transreward.types import Spaces, Transition
 
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
@@ -24,17 +25,25 @@ _BAD = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS"
 
 
 class MujocoDomain:
-    """A robot of the table with its shifts; `robot`, `shifts` and the compiled `model` are there to be read."""
+    """A robot of the table with its tasks and shifts; `robot` (paid as the tasks say), `tasks`, `shifts` and the
+    compiled `model` are there to be read.
 
-    def __init__(self, robot: Robot, shifts: Sequence[Shift] = ()):
-        self.robot, self.shifts = robot, tuple(shifts)
-        self.name = ":".join(filter(None, [robot.name, ",".join(map(str, shifts))]))
+    Raises RequestError for a task or shift that the robot cannot have.
+    """
+
+    def __init__(self, robot: Robot, shifts: Sequence[Shift] = (), tasks: Sequence[Task] = ()):
+        self.tasks, self.shifts = tuple(tasks), tuple(shifts)
+        self.robot = robot = with_tasks(robot, tasks)
+        self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
         self.model, self.noise, self.delay = build(robot, shifts)
         self.reward_terms = tuple(robot.terms)
         self.episode_steps = robot.episode_steps
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
         obs = MujocoSimulation(self, row_seeds(1, 0), threads=1).obs.shape[1]
         self.spaces = Spaces(obs, self.model.nu, low, high)
+        for task in self.tasks:
+            if ":" in task.name:
+                self._try(task.name)
 
     @property
     def invertible(self) -> bool:
@@ -45,15 +54,24 @@ class MujocoDomain:
         return f"domain({self.name!r})"
 
     def __reduce__(self):
-        return _remake, (self.robot.name, self.shifts)
+        return _remake, (self.robot.name, self.shifts, self.tasks)
+
+    def _try(self, reward: str) -> None:
+        """A user's reward on steps of random actions, before anything is trained on it."""
+        walk = MujocoDomain(ROBOTS[self.robot.name], self.shifts).simulate(16, 0, 1)
+        rng, (low, high) = np.random.default_rng(0), (self.spaces.low, self.spaces.high)
+        steps = [walk.step(rng.uniform(low, high, (16, self.model.nu))) for _ in range(8)]
+        require_rowwise(
+            reward, *(np.concatenate([getattr(t, x) for t in steps]) for x in ("obs", "action", "next_obs"))
+        )
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
         """n robots, freshly reset; see `Domain`."""
         return MujocoSimulation(self, row_seeds(n, seed), threads)
 
 
-def _remake(robot: str, shifts: tuple[Shift, ...]) -> MujocoDomain:
-    return MujocoDomain(ROBOTS[robot], shifts)
+def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...]) -> MujocoDomain:
+    return MujocoDomain(ROBOTS[robot], shifts, tasks)
 
 
 class MujocoSimulation:
@@ -80,7 +98,8 @@ class MujocoSimulation:
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start
-        self._before = np.zeros(n)  # the position from which the next velocity is measured
+        self._plane = "sideways" in self.robot.terms
+        self._before = np.zeros((n, 1 + self._plane))  # the place from which the next velocity is measured
         self._queue = np.zeros((n, domain.delay, model.nu))  # actions on their way, the oldest first
         if self._noisy:
             streams = [np.random.SeedSequence([*seed, 1]) for seed in seeds]  # so that resets stay as without noise
@@ -114,13 +133,15 @@ class MujocoSimulation:
         s.action = self._act(np.asarray(action, float))
         self._ctrl[:] = s.action
         self._advance()
-        position = np.array(robot.position(s))
-        s.velocity = (position - self._before) / s.dt
+        place = self._place(s)
+        s.velocity, *sideways = ((place - self._before) / s.dt).T
+        if sideways:
+            s.sideways = sideways[0]
         s.healthy = robot.healthy(s)
-        self._before = position
+        self._before = place
+        obs, next_obs = s.obs, s.next_obs = self.obs, robot.observe(s)
         self.terms = {name: term(s) for name, term in robot.terms.items()}
         reward = robot.total(list(self.terms.values()))
-        obs, next_obs = self.obs, robot.observe(s)
         self._check(np.isfinite(next_obs).all(axis=1) & np.isfinite(reward), "an observation or reward is not finite")
         self.steps += 1
         self.clock += 1
@@ -219,6 +240,14 @@ class MujocoSimulation:
             mujoco.mj_rnePostConstraint(self.domain.model, data)
             forces[i] = data.cfrc_ext
 
+    def _place(self, s: Rows) -> np.ndarray:
+        """Where the velocities are measured, [n, 1 or 2]."""
+        place = [self.robot.position(s)]
+        if self._plane:
+            assert self.robot.side is not None
+            place.append(self.robot.side(s))
+        return np.stack(place, axis=1)
+
     def _check(self, good: Any, why: str) -> None:
         if not good.all():
             raise BrokenSimulation(self.domain.name, self.steps, int(np.argmin(good)), why)
@@ -238,7 +267,7 @@ class MujocoSimulation:
         if "cfrc_ext" in self.robot.fields:
             self._rows.cfrc_ext[rows] = 0  # not computed by a reset in Gymnasium either
         s = self._rows.take(rows)
-        self.obs[rows], self._before[rows] = self.robot.observe(s), self.robot.position(s)
+        self.obs[rows], self._before[rows] = self.robot.observe(s), self._place(s)
         self.clock[rows], self._queue[rows] = 0, np.clip(0, self._low, self._high)
 
 

@@ -7,7 +7,7 @@ of additions and the choice of functions below is Gymnasium's, also where anothe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from importlib.util import find_spec
 from operator import add
@@ -25,8 +25,9 @@ class Rows(SimpleNamespace):
 
     `qpos` [n, nq] and `qvel` [n, nv], the robot's derived `fields` and the positions of its `bodies` [n, 3] are
     MuJoCo's, so derived ones are one substep behind `qpos`, as they are in Gymnasium. After a step there are also
-    `action` [n, nu], `velocity` [n] (of the robot's `position`, m/s) and `healthy` [n]. `model` is the compiled
-    model, `dt` a control step's seconds.
+    `obs` and `next_obs` [n, obs], `action` [n, nu], `velocity` [n] (of the robot's `position`, m/s), `sideways` [n]
+    (of its `side`, where a term is called so) and `healthy` [n]. `model` is the compiled model, `dt` a control step's
+    seconds.
     """
 
     def take(self, rows: Array) -> Rows:
@@ -44,6 +45,10 @@ Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, 
 
 def forward(weight: float) -> Term:
     return lambda s: weight * s.velocity
+
+
+def sideways(weight: float) -> Term:
+    return lambda s: weight * s.sideways
 
 
 def survive(weight: float) -> Term:
@@ -92,7 +97,7 @@ def _pole_velocity(s: Rows) -> Array:
     return -(1e-3 * _square(s.qvel[:, 1]) + 5e-3 * _square(s.qvel[:, 2]))
 
 
-def _in_order(terms: Sequence[Array]) -> Array:
+def in_order(terms: Sequence[Array]) -> Array:
     return reduce(add, terms)
 
 
@@ -112,9 +117,17 @@ def _torso(s: Rows) -> Array:
     return s.torso[:, 0]
 
 
-def _mass_centre(s: Rows) -> Array:
+def _torso_side(s: Rows) -> Array:
+    return s.torso[:, 1]
+
+
+def _mass_centre(s: Rows, axis: int = 0) -> Array:
     mass = s.model.body_mass
-    return np.einsum("b,nbj->nj", mass, s.xipos)[:, 0] / mass.sum()
+    return np.einsum("b,nbj->nj", mass, s.xipos)[:, axis] / mass.sum()
+
+
+def _mass_centre_side(s: Rows) -> Array:
+    return _mass_centre(s, 1)
 
 
 # Healthy: the task goes on.
@@ -256,7 +269,7 @@ def _draw_pusher(rng, qpos, qvel):
 
 @dataclass(frozen=True)
 class Robot:
-    """One row of the table: a body with its own task."""
+    """One row of the table: a body with its own task; `tasks.py` makes others of it."""
 
     name: str
     doc: str
@@ -270,9 +283,11 @@ class Robot:
     clip: float = np.inf  # velocities are observed within +-clip, so that one at the clip is not known
     healthy: Callable[[Rows], Array] = _always  # [n] bool; not healthy = terminated
     position: Callable[[Rows], Array] = _root  # [n], m
+    side: Callable[[Rows], Array] | None = None  # [n], m: to the left, where the robot moves in a plane
+    more: dict[str, Term] = field(default_factory=dict)  # terms that its own task does not have
     fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
     bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
-    total: Callable[[Sequence[Array]], Array] = _in_order
+    total: Callable[[Sequence[Array]], Array] = in_order
     episode_steps: int = 1000
 
     @property
@@ -414,6 +429,8 @@ _TABLE = [
         draw=_gaussian(0.1),
         healthy=_ant_healthy,
         position=_torso,
+        side=_torso_side,
+        more={"sideways": sideways(1)},
         fields=("cfrc_ext",),
         bodies=("torso",),
         total=_in_halves,
@@ -430,6 +447,8 @@ _TABLE = [
             "contact": contact(5e-7, cost=10),
         },
         healthy=_humanoid_healthy,
+        side=_mass_centre_side,
+        more={"sideways": sideways(1.25)},
         total=_in_halves,
         **_humanoid,
     ),

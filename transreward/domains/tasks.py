@@ -1,0 +1,294 @@
+"""Tasks: what a robot is paid for, as a composition of named reward terms.
+
+    halfcheetah+backward   hopper+stand   ant+direction(degrees=90)   walker2d+walk(speed=1)+terms(control=0)
+
+A robot's own task is its row in `robots.py`. A task changes which of the terms are paid, and how much; the body, what
+is observed, when an episode ends and the physics stay. Several follow one another, each changing what the one before
+it left. A user's own reward is a function, `halfcheetah+package.module:function`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from transreward.domains.robots import Array, Robot, Rows, Term, in_order
+from transreward.types import RequestError, nearest
+
+Values = dict[str, float]
+Reward = Callable[[Array, Array, Array], Array]  # (obs [n, obs], action [n, action], next_obs [n, obs]) -> [n]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, `name` or `name(key=value,...)`; its text is canonical and parses to itself."""
+
+    name: str
+    values: tuple[tuple[str, float], ...] = ()
+
+    def __str__(self) -> str:
+        inside = ",".join(f"{key}={repr(value).removesuffix('.0')}" for key, value in self.values)
+        return f"{self.name}({inside})" if inside else self.name
+
+
+def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
+    """The robot paid for its terms times `weights` (0 takes one away, 1 where none is given), and for `new` ones.
+
+    Terms that its own task does not have (`Robot.more`) come in with a weight.
+    """
+    terms = {}
+    for name, term in {**robot.terms, **{k: robot.more[k] for k in weights if k in robot.more}, **new}.items():
+        weight = weights.get(name, 1.0)
+        if weight:
+            terms[name] = term if weight == 1 else _times(weight, term)
+    if not terms:
+        raise RequestError(f"no reward term of {robot.name} is left: keep one above or below 0")
+    return replace(robot, terms=terms, total=in_order)
+
+
+def _times(weight: float, term: Term) -> Term:
+    return lambda s: weight * term(s)
+
+
+def _backward(robot: Robot, values: Values) -> Robot:
+    return weigh(robot, {"forward": -1.0})
+
+
+def _speed(robot: Robot, values: Values) -> Robot:
+    def speed(s: Rows) -> Array:
+        return -np.abs(s.velocity - values["speed"])
+
+    return weigh(robot, {"forward": 0.0}, speed=speed)
+
+
+def _stand(robot: Robot, values: Values) -> Robot:
+    return weigh(robot, {"forward": 0.0}, still=lambda s: -np.abs(s.velocity))
+
+
+def _direction(robot: Robot, values: Values) -> Robot:
+    angle = math.radians(values["degrees"])
+    along, aside = (round(x, 12) for x in (math.cos(angle), math.sin(angle)))  # a quarter turn leaves exactly nothing
+    return weigh(robot, {"forward": along, "sideways": aside})
+
+
+def _goal(robot: Robot, values: Values) -> Robot:
+    goal = np.array([values["x"], values["y"]])
+    if not np.linalg.norm(goal) < REACH:
+        raise RequestError(f"the goal of {robot.name} must be nearer than {REACH} m to its shoulder, not {goal}")
+
+    def draw(rng, qpos, qvel):
+        qpos, qvel = robot.draw(rng, qpos, qvel)
+        qpos[-2:] = goal
+        return qpos, qvel
+
+    return replace(robot, draw=draw)
+
+
+def _terms(robot: Robot, values: Values) -> Robot:
+    for name, weight in values.items():
+        known = {**robot.terms, **robot.more}
+        if name not in known:
+            raise nearest(name, known, f"reward term of {robot.name}")
+        if weight == 1 and name in robot.terms:
+            raise RequestError(f"terms({name}=1) changes nothing: the number multiplies the term, leave it away")
+    return weigh(robot, values)
+
+
+REACH = 0.2  # m, within which reacher's own task draws its goals
+ANY = "any term"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the table of tasks."""
+
+    name: str
+    doc: str
+    compose: Callable[[Robot, Values], Robot]
+    values: dict[str, float | None]  # parameter -> default; None = it must be given
+    needs: str = "forward"  # a term that the robot's own task, or `more`, has; ANY = all robots
+
+    @property
+    def usage(self) -> str:
+        """How it is written, for people."""
+        shown = ",".join(f"{key}=<{'factor' if key == ANY else 'number'}>" for key in self.values)
+        shown = shown.replace(ANY, "<term>")
+        return f"{self.name}({shown})" if shown else self.name
+
+    def suits(self, robot: Robot) -> bool:
+        """Whether the robot can have it."""
+        return self.needs in (ANY, robot.name) or self.needs in {**robot.terms, **robot.more}
+
+
+TASKS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("backward", "paid for the velocity backward", _backward, {}),
+        Kind("run", "paid for a forward speed, m/s: minus the difference", _speed, {"speed": 3.0}),
+        Kind("walk", "the same, slower", _speed, {"speed": 1.0}),
+        Kind("hop", "the same, for one leg", _speed, {"speed": 1.0}),
+        Kind("stand", "paid for no velocity: minus its size", _stand, {}),
+        Kind("direction", "paid for the velocity in a direction, 90 = left", _direction, {"degrees": None}, "sideways"),
+        Kind("goal", "the goal at one place, m from the shoulder", _goal, {"x": None, "y": None}, "reacher"),
+        Kind("terms", "multiplies single reward terms; 0 takes one away", _terms, {ANY: None}, ANY),
+    )
+}
+
+
+# -- ids -----------------------------------------------------------------------------------------------------------
+
+NAME = r"[A-Za-z_]\w*"
+FUNCTION = rf"{NAME}(?:\.{NAME})*:{NAME}(?![\w(=])"  # not followed by what makes it a shift, as in stand:gravity=2
+ONE = rf"{FUNCTION}|{NAME}(?:\([^()]*\))?"
+
+
+def split(id: str) -> tuple[list[str], str]:
+    """The tasks' texts in `[+task...][:rest]`, and the rest with its colon.
+
+    Raises:
+        RequestError: what follows a plus is no task.
+    """
+    texts = []
+    while id.startswith("+"):
+        known = re.match(rf"\+({'|'.join(TASKS)})(?![\w.])(\([^()]*\))?", id)
+        match = known or re.match(rf"\+({ONE})", id)
+        if match is None:
+            raise RequestError(f"malformed task '{id}': write +name or +name(key=value), such as +run(speed=3)")
+        texts.append(match[0][1:])
+        id = id[match.end() :]
+    return texts, id
+
+
+def parse(text: str, robot: Robot) -> Task:
+    """One task of a robot.
+
+    Raises:
+        RequestError: an unknown task or parameter, a value that is no number, or a robot that cannot have it.
+    """
+    if ":" in text:
+        return Task(text)
+    match = re.fullmatch(rf"({NAME})(?:\(([^()]*)\))?", text)
+    if match is None:
+        raise RequestError(f"malformed task '{text}': write name or name(key=value), such as run(speed=3)")
+    name, inside = match.groups()
+    if name not in TASKS:
+        raise nearest(name, [k for k, kind in TASKS.items() if kind.suits(robot)], f"task of {robot.name}")
+    kind = TASKS[name]
+    if not kind.suits(robot):
+        able = ", ".join(k for k, other in TASKS.items() if other.suits(robot))
+        raise RequestError(f"'{robot.name}' has no task '{name}', which needs {kind.needs}; it has: {able}")
+    given = dict(_value(kind, part) for part in inside.split(",")) if inside else {}
+    known = given if ANY in kind.values else kind.values
+    for key in given:
+        if key not in known:
+            raise nearest(key, known, f"parameter of task '{name}'")
+    values = {key: given.get(key, default) for key, default in known.items()}
+    missing = [key for key, value in values.items() if value is None]
+    if missing or (ANY in kind.values and not given):
+        raise RequestError(f"the task '{text}' lacks {' and '.join(missing) or 'a term'}: write {kind.usage}")
+    return Task(name, tuple((key, float(value)) for key, value in values.items() if value is not None))
+
+
+def _value(kind: Kind, text: str) -> tuple[str, float]:
+    key, equals, number = (part.strip() for part in text.partition("="))
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not equals or not math.isfinite(value):
+        raise RequestError(f"'{text}' in task '{kind.name}' is no key=number: write {kind.usage}")
+    return key, value
+
+
+def with_tasks(robot: Robot, tasks: Sequence[Task]) -> Robot:
+    """The robot with its reward changed by each task in turn.
+
+    Raises:
+        RequestError: a term that the robot has not, a goal out of reach, a function that cannot be imported.
+    """
+    for task in tasks:
+        if ":" in task.name:
+            robot = _with_function(robot, task.name)
+        else:
+            robot = TASKS[task.name].compose(robot, dict(task.values))
+    return robot
+
+
+# -- a user's own reward -------------------------------------------------------------------------------------------
+
+
+def _with_function(robot: Robot, name: str) -> Robot:
+    """The robot paid by a function alone."""
+    reward = load(name)
+
+    def term(s: Rows) -> Array:
+        return checked(name, reward(s.obs, s.action, s.next_obs), len(s.obs))
+
+    return replace(robot, terms={name.partition(":")[2]: term}, total=in_order)
+
+
+def load(name: str) -> Reward:
+    """The function that `package.module:function` names.
+
+    Raises:
+        RequestError: there is none, or it does not take (obs, action, next_obs).
+    """
+    module, _, function = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a console script does not look beside itself, its user does
+    try:
+        made = importlib.import_module(module)
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise RequestError(f"the reward '{name}' cannot be imported: {type(error).__name__}: {why}") from error
+    if not callable(getattr(made, function, None)):
+        known = [key for key, value in vars(made).items() if callable(value) and key[0] != "_"]
+        raise nearest(function, known, f"reward function of {module}")
+    reward = getattr(made, function)
+    try:
+        inspect.signature(reward).bind(None, None, None)
+    except (TypeError, ValueError):
+        raise RequestError(f"the reward '{name}' must take (obs, action, next_obs), each an array [n, ...]") from None
+    return reward
+
+
+def checked(name: str, reward: Array, n: int) -> Array:
+    """The function's answer as float64 [n]. Raises RequestError for another shape or what is no number."""
+    try:
+        reward = np.asarray(reward, float)
+    except (TypeError, ValueError):
+        raise RequestError(f"the reward '{name}' must answer with numbers, one a row") from None
+    if reward.shape != (n,):
+        raise RequestError(f"the reward '{name}' must answer with shape ({n},) to {n} rows, not {reward.shape}")
+    if not np.isfinite(reward).all():
+        raise RequestError(f"the reward '{name}' is not finite at {int((~np.isfinite(reward)).sum())} of {n} rows")
+    return reward
+
+
+def require_rowwise(name: str, obs: Array, action: Array, next_obs: Array) -> None:
+    """Try a function on a batch and on the same batch in another order.
+
+    Raises:
+        RequestError: it fails, answers with another shape or what is no number, or a row's reward depends on the
+            other rows or on their order.
+    """
+    reward, rows = load(name), np.random.default_rng(0).permutation(len(obs))
+    try:
+        whole = checked(name, reward(obs, action, next_obs), len(obs))
+        shuffled = checked(name, reward(obs[rows], action[rows], next_obs[rows]), len(obs))
+        half = checked(name, reward(obs[::2], action[::2], next_obs[::2]), len(obs[::2]))
+    except RequestError:
+        raise
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise RequestError(f"the reward '{name}' failed: {type(error).__name__}: {why}") from error
+    if not (np.allclose(shuffled, whole[rows]) and np.allclose(half, whole[::2])):
+        raise RequestError(f"the reward '{name}' of a row depends on the rows beside it: reward each row by itself")
