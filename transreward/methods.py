@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from transreward.compensations.uses import (
     Bellman,
+    Blend,
     Compensation,
     Filter,
     Gap,
@@ -26,6 +27,7 @@ from transreward.gaps.ensemble import Ensemble
 from transreward.gaps.latent import Latent
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.paired import Paired
+from transreward.gaps.reward import MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.transport import Transport
 from transreward.types import RequestError, make, nearest
@@ -101,6 +103,32 @@ class ImitationUse:
         require_log_ratio(gap, self.name)
         chain = gate.around(Imitation(gap, self.form), self.strength)
         return chain if self.keep == 1 else Keep(chain, self.keep)
+
+
+@dataclass(frozen=True)
+class BlendUse:
+    """Moves the target's rewards towards what the source would have paid: r + lambda k (r_S - r)."""
+
+    strength: float = 0.5  # lambda, in [0, 1]: 1 leaves nothing of the target's own reward where k = 1
+    by: Literal["fixed", "similarity", "variance", "both"] = "fixed"  # what k in [0, 1] is set by; fixed = 1
+
+    name: ClassVar[str] = "blend"
+    side: ClassVar[str] = "target"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise RequestError(f"use.strength of a blend must be in [0, 1], not {self.strength}")
+        if self.by not in ("fixed", "similarity", "variance", "both"):
+            raise RequestError(f"use.by must be fixed, similarity, variance or both, not {self.by!r}")
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that is no model of the source's reward."""
+        if not hasattr(gap, "likeness") or getattr(gap, "of", "source") != "source":
+            raise RequestError(
+                f"'{self.name}' needs a gap that says what the source would have paid: reward with gap.of=source, or "
+                f"mean_reward"
+            )
+        return Blend(gap, self.strength, self.by)
 
 
 @dataclass(frozen=True)
@@ -229,7 +257,17 @@ def require_differences(gap: Gap, what: str) -> Gap:
 
 USES: dict[str, type] = {
     use.name: use
-    for use in (PenaltyUse, WeightUse, FilterUse, PotentialUse, BellmanUse, TrustUse, ImitationUse, RobustUse)
+    for use in (
+        PenaltyUse,
+        WeightUse,
+        FilterUse,
+        PotentialUse,
+        BellmanUse,
+        TrustUse,
+        ImitationUse,
+        RobustUse,
+        BlendUse,
+    )
 }
 
 
@@ -461,6 +499,24 @@ METHODS: dict[str, Method] = {
             use=TrustUse(),
         ),
         Method(
+            "reward_gap",
+            "train on target steps, their rewards moved towards what the source would have paid",
+            "the formula this project began with; see docs/methods/reward_gap.md",
+            start="source",
+            feed=Feed(1.0, "replay"),
+            gap=Reward(),
+            use=BlendUse(),
+        ),
+        Method(
+            "mean_gap",
+            "train on target steps, their rewards moved by the difference of the domains' mean rewards",
+            "baseline; see docs/methods/reward_gap.md",
+            start="source",
+            feed=Feed(1.0, "replay"),
+            gap=MeanReward(),
+            use=BlendUse(strength=1.0),
+        ),
+        Method(
             "mix",
             "train on source and target steps, half and half, as if they were one domain's",
             "control",
@@ -498,7 +554,19 @@ METHODS: dict[str, Method] = {
 }
 
 GAPS: dict[str, type] = {
-    gap.name: gap for gap in (Classifier, Latent, Ensemble, Contrastive, Transport, Neighbours, State, Paired)
+    gap.name: gap
+    for gap in (
+        Classifier,
+        Latent,
+        Ensemble,
+        Contrastive,
+        Transport,
+        Neighbours,
+        State,
+        Paired,
+        Reward,
+        MeanReward,
+    )
 }
 
 
@@ -534,6 +602,8 @@ def _cell(expression: str) -> Method:
     gate, feed = Gate.of(found) if use_name == "penalty" else None, Feed(0.0)
     if use_name == "imitation":
         gate, feed = NATS, DEMONSTRATIONS
+    if use_name == "blend":
+        feed = Feed(1.0, "replay")
     teacher = "darc" if use_name == "robust" else None
     return Method(
         name, f"{use_name} by {gap_name}", "a cell of the grid", "source", feed, found, use, gate, teacher=teacher

@@ -11,8 +11,19 @@ import pytest
 from transreward.compensations.uses import Filter, Imitation, Penalty, Potential, Robust, Weight
 from transreward.compensations.wrappers import Ramp, Times
 from transreward.gaps.neighbours import Neighbours
+from transreward.gaps.reward import Reward
 from transreward.gaps.state import State
-from transreward.methods import METHODS, NATS, FilterUse, Gate, ImitationUse, PotentialUse, RobustUse, WeightUse
+from transreward.methods import (
+    METHODS,
+    NATS,
+    BlendUse,
+    FilterUse,
+    Gate,
+    ImitationUse,
+    PotentialUse,
+    RobustUse,
+    WeightUse,
+)
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
@@ -125,6 +136,9 @@ def test_a_filters_floor_keeps_some_of_everything():
         (lambda: PotentialUse(strength=-1.0).over(None, None), "use.strength must not be negative"),
         (lambda: RobustUse(teach=1.0), "use.teach must be between 0 and 1, not 1.0"),
         (lambda: RobustUse(newest=0.0), r"use.newest must be in \(0, 1\], not 0.0"),
+        (lambda: BlendUse(strength=1.5), r"use.strength of a blend must be in \[0, 1\], not 1.5"),
+        (lambda: BlendUse(strength=-0.1), "use.strength of a blend"),
+        (lambda: BlendUse(by="size"), "use.by must be fixed, similarity, variance or both"),  # type: ignore[arg-type]
         (lambda: RobustUse(low=0.0), "use.low must be above 0 and below use.high"),
         (lambda: RobustUse(strength=-1.0), "use.strength must not be negative"),
         (lambda: RobustUse().over(FirstObs(), None), "'robust' needs a gap whose score is log p_T - log p_S"),
@@ -255,6 +269,62 @@ def test_a_step_like_the_demonstrations_earns_more():
 def test_a_gap_without_a_ratio_of_the_domains_shows_nobody_how_to_imitate(gap):
     with pytest.raises(RequestError, match="'imitation' needs a gap whose score is log p_T - log p_S"):
         ImitationUse().over(gap, Gate())
+
+
+# -- blends: the formula this project began with -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Other(FirstObs):
+    """What the source would have paid beyond this is the observation; half believed where the successor is 1."""
+
+    def likeness(self, state, batch, by):
+        return jnp.ones_like(batch.reward) if by == "fixed" else 1.0 - 0.5 * batch.next_obs[:, 0]
+
+
+def test_a_blend_moves_the_targets_reward_towards_the_sources():
+    source, target = steps([5.0, 5.0]), steps([2.0, -4.0], next_obs=[0.0, 1.0])
+    for by, paid in (("fixed", [1 + 0.25 * 2, 1 - 0.25 * 4]), ("similarity", [1 + 0.25 * 2, 1 - 0.25 * 0.5 * 4])):
+        compensation = BlendUse(strength=0.25, by=by).over(Other(), None)
+        found = adjust(compensation, source, target)
+        np.testing.assert_allclose(found.target.reward, paid)
+        np.testing.assert_array_equal(found.source.reward, source.reward)
+        assert compensation.side == BlendUse.side == "target"
+    nothing = adjust(BlendUse(strength=0.0).over(Other(), None), source, target)
+    assert np.array_equal(nothing.target.reward, target.reward)
+
+
+@pytest.mark.parametrize("gap", [FirstObs(), Ratio(), Reward(of="target")], ids=lambda gap: gap.name)
+def test_only_a_model_of_the_sources_reward_can_be_blended_in(gap):
+    with pytest.raises(RequestError, match="'blend' needs a gap that says what the source would have paid"):
+        BlendUse().over(gap, None)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_blend_at_full_strength_loses_the_targets_task(seed):
+    """lambda = 1 leaves the source's rewards alone: its optimal policy is the source task's, and earns less in the
+    target's than the target's own. On the way there it is the optimal policy of a mean of the two."""
+    p, own, ends = random_mdp(seed)
+    _, theirs, _ = random_mdp(seed + 100)
+
+    def blended(strength):
+        gap = Other()
+        flat = steps((theirs - own).ravel())._replace(reward=jnp.asarray(own.ravel(), jnp.float32))
+        found = adjust(BlendUse(strength=strength).over(gap, None), flat, flat).target.reward
+        return np.asarray(found).reshape(own.shape)
+
+    def worth(policy):
+        """Of a policy in the target's own task, [s]."""
+        rows = np.arange(len(policy))
+        p_pi, r_pi = p[rows, policy], (p * own).sum(axis=2)[rows, policy]
+        return np.linalg.solve(np.eye(len(policy)) - GAMMA * p_pi * ~ends, r_pi)
+
+    best, lost = best_actions(p, own, ends), best_actions(p, blended(1.0), ends)
+    assert (lost == best_actions(p, theirs, ends)).all()
+    assert (worth(lost) <= worth(best) + 1e-6).all() and worth(lost).mean() < worth(best).mean() - 0.01
+    assert (best_actions(p, blended(0.0), ends) == best).all()
+    half = best_actions(p, 0.5 * own + 0.5 * theirs, ends)
+    assert (best_actions(p, blended(0.5), ends) == half).all()
 
 
 # -- what a gap asks for -------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ GOOD = {"gap_accuracy": 0.8, "gap_held_out_loss": 0.5, "gap_loss": 0.45, "effect
         ({"gap_held_out_loss": 1.2}, "memorised"),
         ({"gap_accuracy": 0.505, "gap_held_out_loss": 0.693}, "null"),
         ({"effective_sample_size": 0.05}, "a tenth"),
-        ({"effective_sample_size": 1.0, "gap_std": 0.0, "reward_std": 0.0}, "pays nothing"),
+        ({"effective_sample_size": 1.0, "gap_std": 0.0, "gap_mean": 0.0, "reward_std": 0.0}, "pays nothing"),
         ({"effective_sample_size": 1.0, "gap_std": 0.0, "reward_std": 0.5}, None),
         ({"gap_trust": 0.1}, "close to fine-tuning"),
         ({"gap_trust": 0.5, "twin": "simulator"}, None),

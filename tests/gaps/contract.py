@@ -65,10 +65,12 @@ def counts_the_action_as_executed(score, state, t):
     assert np.array_equal(inside, outside) and not np.array_equal(inside, other)
 
 
-def keeps_its_promises(gap, **extra):
+def keeps_its_promises(gap, paid=None, acts=True, **extra):
     """Two seeds under vmap are the two alone, nothing is compiled twice, unknown extras are let pass, and the action
-    counts as executed."""
+    counts as executed, where it `acts`. `paid`: the reward of a transition, where it is to be another than nothing."""
     data = [Pair(steps(i, gap.batch, SOURCE), steps(i + 9, gap.batch, TARGET)) for i in range(2)]
+    if paid is not None:
+        data = [pair.map(lambda t: t._replace(reward=paid(t))) for pair in data]
     traces = []
 
     def update(state, batches, key):
@@ -100,6 +102,7 @@ def keeps_its_promises(gap, **extra):
         for a, b in zip(jax.tree.leaves(alone[seed]), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(a, b[seed], rtol=2e-3, atol=2e-5)
     assert all(np.shape(value) == () for value in alone[0][1].values())
-    counts_the_action_as_executed(jax.jit(score), alone[0][0], data[0].source)
+    if acts:
+        counts_the_action_as_executed(jax.jit(score), alone[0][0], data[0].source)
     held_out = evaluate(gap, alone[0][0], data[0], unknown=None, **extra)
     assert all(np.shape(value) == () and np.isfinite(value) for value in held_out.values())

@@ -206,6 +206,34 @@ class Imitation(OverGap):
 
 
 @dataclass(frozen=True)
+class Blend(OverGap):
+    """Target reward r + lambda * k * score, with k in [0, 1] the gap's `likeness` at the step; source rewards stay raw.
+
+    With a model of the source's reward, score = r_S - r, this is (1 - lambda k) r + lambda k r_S: a mean of two tasks'
+    rewards, and at lambda k = 1 the source's task alone.
+    """
+
+    gap: Any  # one with `likeness`
+    strength: float
+    by: Literal["fixed", "similarity", "variance", "both"]
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Blend into the target's rewards."""
+        plain, target = batches.map(untouched), batches.target
+        if not self.strength:
+            return plain
+        share = self.strength * self.gap.likeness(state, target, self.by)
+        return plain._replace(
+            target=plain.target._replace(reward=target.reward + share * self.score(state, target, extra))
+        )
+
+
+@dataclass(frozen=True)
 class Weight(OverGap):
     """Source steps count exp(score), held within [low, high] and then divided by their mean in the batch.
 
