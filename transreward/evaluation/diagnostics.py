@@ -61,7 +61,8 @@ def warnings(row: dict[str, Any]) -> list[str]:
         )
     if accuracy is not None and abs(accuracy - 0.5) < 0.02 and held_out is not None and held_out > CANNOT_TELL - 0.01:
         found.append("the gap is null: it sees no difference between the domains where this policy goes")
-    unpaid = row.get("gap_std") == row.get("gap_mean") == 0 and row.get("effective_sample_size") == 1 and "gap_trust" not in row
+    nothing = row.get("gap_std") == row.get("gap_mean") == 0 and row.get("effective_sample_size") == 1
+    unpaid = nothing and "gap_trust" not in row
     if train is not None and unpaid and row.get("reward_std") == 0:
         found.append(
             "the compensation pays nothing: it is scaled to the spread of the source's rewards, which are all the "
