@@ -71,6 +71,9 @@ METHODS = (
     "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw",
     "par", "vgdf", "srpo", "food", "gaifo", "darail",
 )  # fmt: skip
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> a row, with settings
+    "paired_branched_10": ("paired_branched", {"feed.branch_length": 10}),  # branches of ten steps each
+}
 CURVE = (
     "source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained",
     "gap_trust", "gap_accuracy", "effective_sample_size",
@@ -108,7 +111,8 @@ def cell(name: str, method: str, results: Path = RESULTS) -> None:
     file = results / name / f"{method}.json"
     if file.exists():
         return
-    robot, row = robot_of(name), tr.method(method)
+    row_name, settings = VARIANTS.get(method, (method, {}))
+    robot, row = robot_of(name), tr.method(row_name)
     agent = source_agent(robot)
     print(f"{time.strftime('%H:%M:%S')} {name} {method}", flush=True)
     head, began = record.provenance(), time.perf_counter()
@@ -116,16 +120,16 @@ def cell(name: str, method: str, results: Path = RESULTS) -> None:
     result = tr.transfer(
         robot,
         PAIRS[name],
-        method,
+        row.name,
         source_steps=SOURCE[robot].steps + walked,
         target_steps=TARGET_STEPS,
         seeds=SEEDS,
         seed=FIRST_SEED,
         source_run=agent,
-        settings=FIXED if row.feed else {"loop.final_episodes": 10},
+        settings={**FIXED, **settings} if row.feed else {"loop.final_episodes": 10},
     )
     head |= {"pair": name, "target": PAIRS[name], "seconds": time.perf_counter() - began, "settings": result.config}
-    record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, method, CURVE)})
+    record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, row.name, CURVE)})
 
 
 def source_agent(robot: str) -> Path:
@@ -163,7 +167,7 @@ def table() -> str:
     """Mean raw target return and 95% interval over seeds along each curve, and the seconds of the whole run."""
     rows = [["pair", "method", *(f"{n:,}" for n in READ), "P(> fine_tune)", "seconds"]]
     for name in PAIRS:
-        for method in METHODS:
+        for method in (*METHODS, *VARIANTS):
             found = [reading(name, method, steps) for steps in READ]
             if found[-1] is None:
                 continue

@@ -25,7 +25,12 @@ LOUD = (
 )
 WIDE = 125  # columns that the whole closing table needs
 FEW = 5  # seeds below which a bootstrap says too little
-PHASES = {"source": "training the source agent", "transfer": "transfer", "oracle": "oracle"}
+PHASES = {  # name -> how it is shown
+    "source": "training the source agent",
+    "teacher": "transfer, its teacher first",
+    "transfer": "transfer",
+    "oracle": "oracle",
+}
 
 
 class View:
@@ -113,7 +118,7 @@ class View:
         bars = Bars(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
         spent = time.perf_counter() - self.phase_began
         left = f"about {spent / p.done - spent:.0f} s left" if p.done > 0.02 else "..."
-        what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase == "transfer" else "")
+        what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase in ("teacher", "transfer") else "")
         bars.add_task(what, total=1000, completed=round(1000 * p.done), text=left)
         for domain, steps, budget in zip(("source", "target"), p.steps, p.budget, strict=True):
             if budget:
