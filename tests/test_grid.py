@@ -9,7 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from test_transfer import LEARNERS as THEIRS
-from test_transfer import SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same, watch_training
+from test_transfer import (
+    ROBOTS,
+    SEEDS,
+    SETTINGS,
+    SOURCE,
+    SOURCE_STEPS,
+    TARGET,
+    TARGET_STEPS,
+    compiler,
+    same,
+    watch_training,
+)
 
 import transreward as tr
 from transreward.collect import Robots
@@ -83,6 +94,14 @@ def test_a_share_of_zero_is_the_base_learner_bit_for_bit(agent):
     assert same(mixed.agents, base.agents)
     other = move("mix", {"feed.target_share": 0.25}, source_run=agent)
     assert not same(mixed.agents, other.agents)
+
+
+def test_a_pairing_with_the_source_agents_old_steps_is_paid_for(agent):
+    """It walks nowhere, and yet takes a source step for each target step."""
+    result = move("paired", {"feed.source": "replay"}, source_run=agent)
+    assert result.steps.target == TARGET_STEPS
+    assert SOURCE_STEPS - ROBOTS < result.steps.source <= SOURCE_STEPS
+    assert [row["target_steps"] for row in result.log if row["method"] == "paired"][-1] == TARGET_STEPS
 
 
 def test_rlpd_has_its_own_learner_but_for_what_the_user_says(agent):

@@ -81,9 +81,9 @@ class Config:
 
     def pretrain_steps(self, row: Method) -> int:
         """Steps per seed that train the source agent which a method starts from."""
-        if row.branched:
-            return self.source_steps - row.replayed * self.target_steps
-        return round(self.source_steps * self.loop.pretrain) if row.uses_source else self.source_steps
+        if row.walks:
+            return round(self.source_steps * self.loop.pretrain)
+        return self.source_steps - row.replayed * self.target_steps
 
     def walked_steps(self, row: Method, taken: int) -> int:
         """Source steps per seed that a method has to walk when its source agent took `taken`; the others of its budget
@@ -115,7 +115,7 @@ class Config:
                 before = self.pretrain_steps(row)
                 walked, part = self.walked_steps(row, before), min(row.parts)
                 paid += [("source", before, least.source)]
-                paid += [("source", int(part * walked), least.source)] if not row.branched else []
+                paid += [("source", int(part * walked), least.source)] if row.walks else []
                 paid += [("target", int(part * self.target_steps), self.loop.target_robots)] if row.teacher else []
         if any(row.target_share == 1 for row in rows):
             paid += [("target", self.target_steps, least.target)]
@@ -140,7 +140,8 @@ class Config:
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
         for row in (self.method, *self.controls):
-            if row.uses_source and self.walked_steps(row, taken) < (0 if row.branched else 1):
+            spends = row.walks or row.replayed
+            if spends and self.walked_steps(row, taken) < int(row.walks):
                 raise RequestError(
                     f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left "
                     f"for '{row.name}' to train on: raise --source-steps (it counts both)"

@@ -355,6 +355,11 @@ class Method:
         return self.feed is not None and self.feed.source == "branched"
 
     @property
+    def walks(self) -> bool:
+        """Whether robots go on walking in the source, in episodes of their own."""
+        return self.uses_source and not self.branched
+
+    @property
     def replayed(self) -> int:
         """Source steps taken from states that the target was observed in, per target step."""
         branches = self.feed.branches if self.feed else 0

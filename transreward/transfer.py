@@ -291,10 +291,8 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None, targ
         return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
     if method.target_share is None:
         return Phase("transfer", Pair(0, 0), 0.0, fresh, evaluations)
-    source = 0
-    if method.branched:
-        source = method.replayed * config.target_steps
-    elif method.uses_source:
+    source = method.replayed * config.target_steps
+    if method.walks:
         source = config.source_steps - (agent.steps if agent else 0)
     budget = Pair(source, config.target_steps - target_taken)
     if target_taken:
