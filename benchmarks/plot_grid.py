@@ -27,11 +27,10 @@ def main(out: Path) -> None:
     for axes in grid_axes.flat[len(names) :]:
         axes.axis("off")
     handles, labels = grid_axes.flat[0].get_legend_handles_labels()
-    spare = grid_axes.flat[len(names)] if len(names) < grid_axes.size else figure
-    spare.legend(handles, labels, loc="center" if spare is not figure else "upper right", frameon=False, fontsize=10)
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=9)
     figure.supxlabel("steps taken on the target robot, per seed", fontsize=9)
     figure.supylabel("raw return in the target", fontsize=9)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
     figure.savefig(out)
 
 
