@@ -56,7 +56,7 @@ def left() -> list[str]:
 
 WRONG = {
     "hoper hoper:gravity=2": "unknown robot 'hoper': did you mean hopper",
-    "hopper+backward hopper": "unknown task 'backward' of hopper",
+    "hopper+backwrd hopper": "unknown task of hopper 'backwrd': did you mean backward",
     "hopper hopper:gravty=2": "did you mean gravity",
     "halfcheetah halfcheetah:broken=bthig": "did you mean bthigh",
     "hopper hopper:gravity": "has no value: write gravity=<factor>",
