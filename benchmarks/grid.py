@@ -31,6 +31,7 @@ import record
 
 import transreward as tr
 from transreward.evaluation.statistics import improvement, interval
+from transreward.presets import LEGGED
 
 RESULTS = record.RESULTS / "grid"
 SOURCES = Path("runs/grid")
@@ -44,12 +45,11 @@ class Source(NamedTuple):
     """A source agent: how it is trained."""
 
     steps: int
-    settings: dict[str, Any]
+    learner: Any
 
 
-LEGGED = {"steps_per_update": 4.0, "n_step": 3, "polyak": 0.01, "learning_rate": 5e-4}
 SOURCE = {
-    "halfcheetah": Source(600_000, {}),
+    "halfcheetah": Source(600_000, tr.learner("sac")),
     "hopper": Source(400_000, LEGGED),
     "walker2d": Source(400_000, LEGGED),
     "ant": Source(400_000, LEGGED),
@@ -141,7 +141,7 @@ def source_agent(robot: str) -> Path:
             robot,
             next(target for target in PAIRS.values() if target.startswith(f"{robot}:")),
             "zero_shot",
-            learner=tr.learner("sac", **source.settings),
+            learner=source.learner,
             source_steps=source.steps,
             target_steps=TARGET_STEPS,
             seeds=SEEDS,

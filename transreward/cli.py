@@ -291,7 +291,7 @@ def _methods() -> list[tuple[str, str]]:
     cell = (
         "use(gap)",
         f"any cell: penalty, weight or filter of {gaps}; bellman or trust of paired; "
-        "imitation(state); robust(classifier); potential(value)",
+        "imitation(state); robust(classifier); blend(reward); potential(value)",
     )
     return [(name, f"{line}  {text}") for name, line, text in named] + [cell]
 

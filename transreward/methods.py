@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from transreward.compensations.uses import (
     Bellman,
@@ -27,7 +27,7 @@ from transreward.gaps.ensemble import Ensemble
 from transreward.gaps.latent import Latent
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.paired import Paired
-from transreward.gaps.reward import MeanReward, Reward
+from transreward.gaps.reward import By, MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.transport import Transport
 from transreward.types import RequestError, make, nearest
@@ -110,7 +110,7 @@ class BlendUse:
     """Moves the target's rewards towards what the source would have paid: r + lambda k (r_S - r)."""
 
     strength: float = 0.5  # lambda, in [0, 1]: 1 leaves nothing of the target's own reward where k = 1
-    by: Literal["fixed", "similarity", "variance", "both"] = "fixed"  # what k in [0, 1] is set by; fixed = 1
+    by: By = "fixed"  # what k in [0, 1] is set by; fixed = 1
 
     name: ClassVar[str] = "blend"
     side: ClassVar[str] = "target"
@@ -118,7 +118,7 @@ class BlendUse:
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise RequestError(f"use.strength of a blend must be in [0, 1], not {self.strength}")
-        if self.by not in ("fixed", "similarity", "variance", "both"):
+        if self.by not in get_args(By):
             raise RequestError(f"use.by must be fixed, similarity, variance or both, not {self.by!r}")
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
@@ -311,6 +311,13 @@ class Feed:
 
 NATS = Gate(scale=False)  # an imitation may be all that pays; a source reward without spread would scale it to nothing
 DEMONSTRATIONS = Feed(1.0, "replay", newest=0.1)  # the learner's own target steps, held against the source agent's last
+LOOKED_AT = Feed(1.0, "replay")  # the same, of all the source agent's steps
+# use -> what its cells choose; the others feed on source steps, and only a penalty has a gate
+OF_USE: dict[str, dict[str, Any]] = {
+    "imitation": {"feed": DEMONSTRATIONS, "gate": NATS},
+    "blend": {"feed": LOOKED_AT},
+    "robust": {"teacher": "darc"},
+}
 
 
 @dataclass(frozen=True)
@@ -508,7 +515,7 @@ METHODS: dict[str, Method] = {
             "train on target steps, their rewards moved towards what the source would have paid",
             "the formula this project began with; see docs/methods/reward_gap.md",
             start="source",
-            feed=Feed(1.0, "replay"),
+            feed=LOOKED_AT,
             gap=Reward(),
             use=BlendUse(),
         ),
@@ -517,7 +524,7 @@ METHODS: dict[str, Method] = {
             "train on target steps, their rewards moved by the difference of the domains' mean rewards",
             "baseline; see docs/methods/reward_gap.md",
             start="source",
-            feed=Feed(1.0, "replay"),
+            feed=LOOKED_AT,
             gap=MeanReward(),
             use=BlendUse(strength=1.0),
         ),
@@ -604,15 +611,9 @@ def _cell(expression: str) -> Method:
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
     found = gap(gap_name)
-    gate, feed = Gate.of(found) if use_name == "penalty" else None, Feed(0.0)
-    if use_name == "imitation":
-        gate, feed = NATS, DEMONSTRATIONS
-    if use_name == "blend":
-        feed = Feed(1.0, "replay")
-    teacher = "darc" if use_name == "robust" else None
-    return Method(
-        name, f"{use_name} by {gap_name}", "a cell of the grid", "source", feed, found, use, gate, teacher=teacher
-    )
+    gate = Gate.of(found) if use_name == "penalty" else None
+    choices: dict[str, Any] = {"feed": Feed(0.0), "gate": gate, **OF_USE.get(use_name, {})}
+    return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", gap=found, use=use, **choices)
 
 
 def methods() -> tuple[Method, ...]:

@@ -215,7 +215,7 @@ class Blend(OverGap):
 
     gap: Any  # one with `likeness`
     strength: float
-    by: Literal["fixed", "similarity", "variance", "both"]
+    by: str  # what the likeness is judged by
 
     @property
     def side(self) -> str:
@@ -303,8 +303,8 @@ class Robust(OverGap):
         the learner's own steps as the target would have seen them."""
         gap, metrics = super().update(state.gap, batches, key, **extra)
         draw_key, update_key = jax.random.split(jax.random.fold_in(key, 1))
-        score = jnp.clip(self.score(gap, batches.source, extra), jnp.log(self.low), jnp.log(self.high))
-        rows = jax.random.categorical(draw_key, score, shape=score.shape)
+        log_weight = held(self.score(gap, batches.source, extra), self.low, self.high)
+        rows = jax.random.categorical(draw_key, log_weight, shape=log_weight.shape)
         shown = Pair(jax.tree.map(lambda x: x[rows], batches.source), extra["demonstrations"])
         discriminator, found = self.discriminator.update(state.discriminator, shown, update_key)
         return RobustState(gap, discriminator), {**metrics, "demonstration_loss": found["gap_loss"]}
@@ -330,9 +330,14 @@ class Robust(OverGap):
         return plain._replace(source=plain.source._replace(reward=w * source.reward + (1.0 - w) * g))
 
 
+def held(score: Array, low: float, high: float) -> Array:
+    """The score whose exp is held within [low, high], [batch]."""
+    return jnp.clip(score, jnp.log(low), jnp.log(high))
+
+
 def held_weight(score: Array, low: float, high: float) -> Array:
     """exp(score) held within [low, high] and divided by its mean, [batch]."""
-    weight = jnp.exp(jnp.clip(score, jnp.log(low), jnp.log(high)))
+    weight = jnp.exp(held(score, low, high))
     return weight / jnp.maximum(weight.mean(), 1e-8)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from transreward.domains import shifts, tasks
 from transreward.domains.robots import ROBOTS
+from transreward.domains.users import look_beside_user, no_such
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 
@@ -132,8 +131,7 @@ def _unknown_robot(name: str) -> RequestError:
 
 def _from_factory(module: str, factory: str) -> Domain:
     id = f"{module}:{factory}"
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a console script does not look beside itself, its user does
+    look_beside_user()
     try:
         found = importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -146,8 +144,7 @@ def _from_factory(module: str, factory: str) -> Domain:
         made: Any = importlib.import_module(module)
         for name in factory.split("."):
             if not hasattr(made, name):
-                known = [key for key, value in vars(made).items() if callable(value) and key[0] != "_"]
-                raise nearest(name, known, f"factory of {module}")
+                raise no_such(made, name, f"factory of {module}")
             made = getattr(made, name)
         if isinstance(made, Domain):
             return made

@@ -12,15 +12,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-import os
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from transreward.domains.robots import Array, Robot, Rows, Term, in_order
+from transreward.domains.users import look_beside_user, no_such
 from transreward.types import RequestError, nearest
 
 Values = dict[str, float]
@@ -242,16 +241,14 @@ def load(name: str) -> Reward:
         RequestError: there is none, or it does not take (obs, action, next_obs).
     """
     module, _, function = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a console script does not look beside itself, its user does
+    look_beside_user()
     try:
         made = importlib.import_module(module)
     except Exception as error:
         why = " ".join(str(error).split())
         raise RequestError(f"the reward '{name}' cannot be imported: {type(error).__name__}: {why}") from error
     if not callable(getattr(made, function, None)):
-        known = [key for key, value in vars(made).items() if callable(value) and key[0] != "_"]
-        raise nearest(function, known, f"reward function of {module}")
+        raise no_such(made, function, f"reward function of {module}")
     reward = getattr(made, function)
     try:
         inspect.signature(reward).bind(None, None, None)
