@@ -52,6 +52,12 @@ def agent(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="module")
+def tuned(agent):
+    """A run of fine_tune."""
+    return move("fine_tune", source_run=agent)
+
+
 def move(name, settings=(), **request):
     own = getattr(method(name).gap, "__dataclass_fields__", {})
     gap = {f"gap.{field}": value for field, value in SMALL.items() if field in own}
@@ -152,15 +158,15 @@ def test_gaifo_never_sees_the_targets_reward(agent, imitator, monkeypatch):
     assert not same(sighted.agents, imitator.agents)
 
 
-def test_to_keep_the_reward_and_add_nothing_is_fine_tuning_bit_for_bit(agent):
+def test_to_keep_the_reward_and_add_nothing_is_fine_tuning_bit_for_bit(agent, tuned):
     nothing = move("gaifo", {"use.keep": 1.0, "use.strength": 0.0}, source_run=agent)
-    assert same(nothing.agents, move("fine_tune", source_run=agent).agents)
+    assert same(nothing.agents, tuned.agents)
     assert all(row["gap_mean"] == row["gap_std"] == 0 for row in nothing.log)
 
 
-def test_a_blend_without_strength_is_fine_tuning_bit_for_bit(agent):
+def test_a_blend_without_strength_is_fine_tuning_bit_for_bit(agent, tuned):
     nothing = move("reward_gap", {"use.strength": 0.0}, source_run=agent)
-    assert same(nothing.agents, move("fine_tune", source_run=agent).agents)
+    assert same(nothing.agents, tuned.agents)
 
 
 def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):

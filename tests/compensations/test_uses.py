@@ -179,9 +179,10 @@ def test_the_robust_reward_by_hand():
     key = jax.random.key(0)
     source, target = steps([-3.0, -0.2, 0.1, 2.0]), steps([0.5] * 4)
     source = source._replace(reward=jnp.asarray([1.0, -2.0, 3.0, 0.5]))
-    state, metrics = compensation.update(
-        compensation.init(key, SPACES), Pair(source, target), key, demonstrations=steps([1.0, 2.0, 3.0, 4.0])
-    )
+    shown = steps([1.0, 2.0, 3.0, 4.0])
+    state, metrics = jax.jit(
+        lambda: compensation.update(compensation.init(key, SPACES), Pair(source, target), key, demonstrations=shown)
+    )()
     adjusted = compensation.adjust(state, Pair(source, target))
     w = np.clip(np.exp([-3.0, -0.2, 0.1, 2.0]), 0.5, 2.0)
     w /= w.mean()
@@ -211,10 +212,14 @@ def test_the_discriminator_sees_the_sources_steps_by_weight():
 def test_the_robust_reward_likes_what_looks_like_a_demonstration():
     compensation = RobustUse(low=0.999, high=1.001).over(Ratio(), None)
     key = jax.random.key(1)
-    state = compensation.init(key, SPACES)
     own, shown = steps(np.linspace(-2, 0, 64)), steps(np.linspace(0, 2, 64))
-    for i in range(200):
-        state, _ = compensation.update(state, Pair(own, own), jax.random.fold_in(key, i), demonstrations=shown)
+
+    @jax.jit
+    def trained(keys):
+        update = lambda s, k: (compensation.update(s, Pair(own, own), k, demonstrations=shown)[0], None)  # noqa: E731
+        return jax.lax.scan(update, compensation.init(key, SPACES), keys)[0]
+
+    state = trained(jax.random.split(key, 200))
     score = compensation.discriminator.score(state.discriminator, steps([-1.5, 1.5]))
     assert score[1] > 1.0 > -1.0 > score[0]
     found = compensation.evaluate(state, Pair(own, own), demonstrations=shown)
