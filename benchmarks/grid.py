@@ -69,7 +69,7 @@ PAIRS = {
 }
 METHODS = (
     "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw",
-    "par", "vgdf", "srpo", "food", "gaifo", "darail",
+    "par", "vgdf", "srpo", "food", "gaifo", "darail", "oracle",
 )  # fmt: skip
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> a row, with settings
     "paired_branched_10": ("paired_branched", {"feed.branch_length": 10}),  # branches of ten steps each
@@ -157,7 +157,7 @@ def reading(name: str, method: str, steps: int, results: Path = RESULTS) -> np.n
     found = record.read(results / name / f"{method}.json")
     if found is None:
         return None
-    if not found["curve"]:  # zero_shot
+    if not found["curve"] or method == "oracle":  # zero_shot takes no target step, the oracle its source's budget
         return np.asarray(found["result"]["target_return"]["per_seed"])
     nearest = min(found["curve"], key=lambda point: abs(point["target_steps"] - steps))
     return np.asarray(nearest["target_return"])
