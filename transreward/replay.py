@@ -76,17 +76,20 @@ def add(replay: Replay, rows: Array) -> Replay:
 
 def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Array:
     """n packed transitions [n, features] of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK)."""
-    step_key, robot_key = jax.random.split(key)
+    draws = jax.random.uniform(key, (3, n))  # one draw for all, in place of three of integers, each of which takes two
+
+    def below(draw: Array, count: Array | int) -> Array:
+        return (draw * count).astype(jnp.int32)  # a draw is at most 1 - 2^-23, so never `count` itself
+
+    size = jnp.maximum(replay.size, 1)
     if part == "all":
-        step = jax.random.randint(step_key, (n,), 0, jnp.maximum(replay.size, 1))
+        step = below(draws[0], size)
     else:
         head = HELD_OUT_BLOCK - HELD_OUT_TAIL
-        blocks = jnp.maximum(replay.size // HELD_OUT_BLOCK, 1)
-        block_key, within_key = jax.random.split(step_key)
         first, last = (0, head) if part == "train" else (head, HELD_OUT_BLOCK)
-        step = jax.random.randint(block_key, (n,), 0, blocks) * HELD_OUT_BLOCK
-        step = (step + jax.random.randint(within_key, (n,), first, last)) % jnp.maximum(replay.size, 1)
-    robot = jax.random.randint(robot_key, (n,), 0, replay.data.shape[1])
+        blocks = jnp.maximum(replay.size // HELD_OUT_BLOCK, 1)
+        step = (below(draws[0], blocks) * HELD_OUT_BLOCK + first + below(draws[1], last - first)) % size
+    robot = below(draws[2], replay.data.shape[1])
     return replay.data[step, robot]
 
 

@@ -69,10 +69,8 @@ class Classifier:
         """One step of logistic regression on a batch of each domain; label 1 = target."""
         raw = batches.map(lambda t: step_rows(t, state.low, state.high))
         inputs = follow(state.inputs, jnp.concatenate(raw), self.standardise)
-        noise = Pair(
-            *(self.noise * jax.random.normal(k, x.shape) for k, x in zip(jax.random.split(key), raw, strict=True))
-        )
-        noisy = Pair(*(inputs(x) + n for x, n in zip(raw, noise, strict=True)))
+        noise = self.noise * jax.random.normal(key, raw.source.shape)  # one draw for both domains: it costs as much as
+        noisy = raw.map(lambda x: inputs(x) + noise)  # the networks, and each row's is as random either way
 
         def total(heads: dict[str, Layers]) -> tuple[Array, Array]:
             sa, sas = logits(heads, noisy, state.low.shape[-1])
