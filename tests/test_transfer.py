@@ -473,3 +473,42 @@ def test_it_learns_to_balance(learner, steps):
         seeds=2, settings=settings,
     )  # fmt: skip
     assert found.source_return.mean() > 500
+
+
+# -- a target that nobody rewards ----------------------------------------------------------------------------------
+
+
+class Unrewarded:
+    """A domain whose steps earn nothing and have no terms."""
+
+    def __init__(self, domain):
+        self.spaces, self.episode_steps, self.reward_terms = domain.spaces, domain.episode_steps, ()
+        self.name, self._domain = f"unrewarded {domain.name}", domain
+
+    def simulate(self, n, seed, threads=0):
+        simulation = self._domain.simulate(n, seed, threads)
+        step = simulation.step
+
+        def unpaid(action):
+            t = step(action)
+            simulation.terms = {}
+            return t._replace(reward=np.zeros_like(t.reward))
+
+        simulation.step = unpaid
+        return simulation
+
+
+@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.needs_target_reward])
+def test_a_method_that_learns_from_rewards_is_refused_where_the_target_has_none(method):
+    with pytest.raises(tr.RequestError, match=r"^.*learns from the target's rewards.*: use darc, .*$"):
+        tr.transfer(SOURCE, Unrewarded(TARGET), method)
+
+
+def test_darc_needs_no_reward_of_the_target_and_without_one_it_never_stalls():
+    settings = {**SETTINGS, **GAP, "loop.converged": 1}
+    result = tr.transfer(
+        SOURCE, Unrewarded(TARGET), "darc", learner=LEARNERS["sac"], source_steps=SOURCE_STEPS,
+        target_steps=TARGET_STEPS, seeds=2, seed=SEEDS[0], settings=settings,
+    )  # fmt: skip
+    assert (result.target_return == 0).all() and (result.source_return > 0).all()
+    assert result.steps.target == TARGET_STEPS and result.stopped == "budget"

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from transreward.domains.difference import require_difference, require_fit
 from transreward.domains.domain import Domain, domain, invertible
-from transreward.methods import Feed, Method, method
+from transreward.methods import METHODS, Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
 from transreward.types import Pair, RequestError, nearest
@@ -221,6 +221,7 @@ def resolve(
     for r in (config.method, *config.controls):
         r.compensation()  # its settings check themselves
         require_effect(r)
+        require_rewards(r, pair.target)
         require_learner(r, config.learner, pair.source)
     config.require_rounds()
     return config
@@ -237,6 +238,13 @@ def require_effect(row: Method) -> None:
             f"with feed.target_share=1 and no gap '{row.name}' looks at no source step, so feed.source=replay would "
             f"change nothing"
         )
+
+
+def require_rewards(row: Method, target: Domain) -> None:
+    """Raise RequestError for a method that learns from the target's rewards where the target has none."""
+    if row.needs_target_reward and not target.reward_terms:
+        able = ", ".join(name for name, other in METHODS.items() if not other.needs_target_reward)
+        raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
 
 
 def require_learner(row: Method, learner: Any, source: Domain) -> None:

@@ -584,7 +584,7 @@ def refine(run: Run, plan: Rounds, index: int) -> None:
 def stop_reason(run: Run) -> str | None:
     """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
     loop, robots = run.config.loop, run.robots.target
-    if robots is None:
+    if robots is None or not robots.domain.reward_terms:  # without rewards nothing says how well it does
         return None
     recent = robots.recent_return(ALIGNED_EPISODES)
     if loop.aligned and run.reference is not None:

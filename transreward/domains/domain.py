@@ -44,7 +44,7 @@ class Domain(Protocol):
 
     name: str  # the id that makes it again
     spaces: Spaces
-    reward_terms: tuple[str, ...]
+    reward_terms: tuple[str, ...]  # none: nobody rewards its steps, whose reward is then 0
     episode_steps: int  # control steps after which an episode is truncated
 
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> Simulation:
