@@ -1,7 +1,7 @@
 """Every method on several pairs at few target steps, with equal numbers of updates; resumable cell by cell.
 
     python benchmarks/grid.py run [--pairs halfcheetah-hip,...] [--methods fine_tune,...]
-    python benchmarks/grid.py table
+    python benchmarks/grid.py table [--pairs ...] [--methods ...] [--markdown]
 
 A robot's source agent is trained once for all seeds, with soft actor-critic, and every method starts from it (those
 that start from nothing read its stored steps, or its policy). A method then has 10,000 target steps and 20,000
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +72,7 @@ METHODS = (
     "zero_shot", "fine_tune", "target_only", "paired_branched", "paired", "mix", "rlpd", "jsrl", "darc", "sac_iw",
     "par", "vgdf", "srpo", "food", "gaifo", "darail", "oracle",
 )  # fmt: skip
+AGAINST = ("fine_tune", "mix", "rlpd", "darc")  # what paired_branched is held against
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> a row, with settings
     "paired_branched_10": ("paired_branched", {"feed.branch_length": 10}),  # branches of ten steps each
 }
@@ -92,13 +94,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "table"), nargs="?", default="run")
     parser.add_argument("--pairs", default=",".join(PAIRS))
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=",".join((*METHODS, *VARIANTS)))
+    parser.add_argument("--markdown", action="store_true", help="the table as the documents have it")
     args = parser.parse_args()
+    names, methods = args.pairs.split(","), args.methods.split(",")
     if args.what == "run":
-        for name in args.pairs.split(","):
-            for method in args.methods.split(","):
+        for name in names:
+            for method in methods:
                 cell(name, method)
-    print(table(), fallbacks(), sep="\n\n")
+    print(table(names, methods, args.markdown), *(fallbacks(names, control) for control in AGAINST), sep="\n\n")
 
 
 def robot_of(name: str) -> str:
@@ -163,11 +167,11 @@ def reading(name: str, method: str, steps: int, results: Path = RESULTS) -> np.n
     return np.asarray(nearest["target_return"])
 
 
-def table() -> str:
+def table(names: Sequence[str], methods: Sequence[str], markdown: bool = False) -> str:
     """Mean raw target return and 95% interval over seeds along each curve, and the seconds of the whole run."""
     rows = [["pair", "method", *(f"{n:,}" for n in READ), "P(> fine_tune)", "seconds"]]
-    for name in PAIRS:
-        for method in (*METHODS, *VARIANTS):
+    for name in names:
+        for method in methods:
             found = [reading(name, method, steps) for steps in READ]
             if found[-1] is None:
                 continue
@@ -175,21 +179,27 @@ def table() -> str:
             better = "-" if control is None or method == "fine_tune" else odds(found[-1], control)
             seconds = record.read(RESULTS / name / f"{method}.json")["seconds"]
             rows.append([name, method, *(cell_text(x) for x in found if x is not None), better, f"{seconds:.0f}"])
-    return record.table(rows)
+    return record.table(rows, markdown)
 
 
-def fallbacks(method: str = "paired_branched", control: str = "fine_tune") -> str:
+def fallbacks(names: Sequence[str], control: str, method: str = "paired_branched") -> str:
     """How often and by how much a method that should fall back to a control fell below it, over seeds that share a
-    source agent."""
+    source agent. Differences are shares of what the source agents return in the source: a control may be at 0."""
     lines = []
     for steps in READ:
-        both = [(reading(name, method, steps), reading(name, control, steps)) for name in PAIRS]
-        gains = [m / c - 1.0 for m, c in ((a.mean(), b.mean()) for a, b in both if a is not None and b is not None)]
-        seeds = [m / c - 1.0 for a, b in both if a is not None and b is not None for m, c in zip(a, b, strict=True)]
+        seeds = []
+        for name in names:
+            mine, others = reading(name, method, steps), reading(name, control, steps)
+            if mine is not None and others is not None:
+                agents = record.read(RESULTS / name / "zero_shot.json")["result"]["source_return"]["mean"]
+                seeds.append((mine - others) / agents)
+        if not seeds:
+            return f"{method} / {control}: not on these pairs"
+        means, every = np.mean(seeds, axis=1), np.concatenate(seeds)
         lines.append(
-            f"{method} / {control} at {steps:,} target steps: below it on {sum(g < 0 for g in gains)} of {len(gains)} "
-            f"pairs' means (least {min(gains, default=0):+.0%}, median {np.median(gains or [0]):+.0%}) and for "
-            f"{sum(g < 0 for g in seeds)} of {len(seeds)} seeds (least {min(seeds, default=0):+.0%})"
+            f"{method} - {control} at {steps:,} target steps: below 0 on {sum(means < 0)} of {len(means)} pairs' means "
+            f"(least {min(means):+.0%}, median {np.median(means):+.0%}) and for {sum(every < 0)} of {len(every)} seeds "
+            f"(least {min(every):+.0%})"
         )
     return "\n".join(lines)
 

@@ -67,8 +67,11 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return {"min": min(rounded), "median": statistics.median(rounded), "max": max(rounded), "values": rounded}
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, the first to the left and the others to the right."""
+def table(rows: Sequence[Sequence[str]], markdown: bool = False) -> str:
+    """Columns side by side, the first to the left and the others to the right; or a table of the documents."""
+    if markdown:
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
