@@ -627,7 +627,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, float]]:
+def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, Any]]:
     """What the compensation did to the steps of an evaluation on its side, for each seed."""
     side, kept = run.method.side, run.method.kept
     if run.method.use is None:

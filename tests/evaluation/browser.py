@@ -23,16 +23,10 @@ class Browser:
     def __init__(self, profile: Path) -> None:
         assert CHROMIUM is not None
         (read_theirs, self.write), (self.read, write_theirs) = os.pipe(), os.pipe()
-        ends = {3: read_theirs, 4: write_theirs}  # where Chromium looks for them
-
-        def place() -> None:
-            copies = {fd: os.dup(end) for fd, end in ends.items()}
-            for fd, copy in copies.items():
-                os.dup2(copy, fd)
-
+        onto = f'exec "$@" 3</dev/fd/{read_theirs} 4>/dev/fd/{write_theirs}'  # where Chromium looks for them
         self.process = subprocess.Popen(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"], preexec_fn=place, close_fds=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            ["sh", "-c", onto, "sh", CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(read_theirs, write_theirs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(read_theirs), os.close(write_theirs)
         self.count, self.buffer, self.events, self.session = 0, b"", [], ""

@@ -12,7 +12,7 @@ from math import ceil, floor, log10
 
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "4 4 1 4")
 MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "bar", "ring")
-TOP, BOTTOM, LEFT, RIGHT = 12, 44, 64, 14  # margins
+TOP, BOTTOM, LEFT, RIGHT = 12, 44, 64, 20  # margins
 LETTER = 7.5  # width of a label's letter, about; labels stand to the right of the lines
 LINE = 15  # height of a line of text
 _numbers = count()  # ids of a page's titles; a page may hold several

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from transreward.domains.changes import changes
+from transreward.domains.changes import action_names, changes
 from transreward.domains.difference import measure
 from transreward.domains.domain import domain
 from transreward.evaluation import diagnostics
@@ -27,13 +27,14 @@ from transreward.evaluation.statistics import (
 )
 from transreward.evaluation.verdict import Outcome, Verdict, best, certain, number, verdict
 from transreward.methods import method
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CONTROLS, BrokenRun, RequestError
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHARES = (0.5, 0.8, 0.95)  # of the oracle's return, to which target steps are counted
 VIDEO_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send
 STYLES = {"fine_tune": 1, "target_only": 2, "zero_shot": 3, "oracle": 7}  # the others take what is left
 FREE = (0, 4, 5, 6)
+MOST_ENTRIES = 10  # of states and actions that are shown; the CSV has all
 WIDE = (860, 400)  # of the figure that comes first, where there is room
 RETURNS = ("target_return", "source_return", "compensated_return")
 
@@ -78,7 +79,10 @@ def page(records: Sequence[Record], comparison: bool = False) -> str:
         "table": _table(records) if comparison else None,
         "matrix": _matrix(records) if comparison else None,
         "profile": _profile(records, styles) if comparison else None,
-        "legend": [(swatch(styles[r.name], r.name), r.name, _about(r)) for r in records],
+        "legend": lambda: [
+            (swatch(styles[r.name], r.name), r.name, _about(r)) for r in records
+        ],  # anew: ids are unique
+        "ceiling": any(r.outcome.breaks_budget for r in records),
         "curves": _curves(records, styles),
         "compensation": _compensation(records, styles),
         "where": _where(focus),
@@ -206,8 +210,8 @@ def _table(records: Sequence[Record]) -> dict[str, Any]:
     """Sortable: a row for each method."""
     oracle = next((r for r in records if r.config["method"] == "oracle" and r.result), None)
     columns = ["method", "IQM", "mean ± 95% t"]
-    columns += [f"P(beats {c})" for c in CONTROLS if any(r.config["method"] == c for r in records)]
-    columns += [f"steps to {share:.0%} of oracle" for share in SHARES] if oracle else []
+    columns += [f"P over {c}" for c in CONTROLS if any(r.config["method"] == c for r in records)]
+    columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
     columns += ["target steps", "source steps", "wall time"]
     return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
 
@@ -230,7 +234,7 @@ def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Ce
     cells += [Cell(f"{n:,}", n) for n in (r.outcome.target_steps, _source_steps(r))]
     seconds = (r.result or {}).get("wall_seconds")
     cells.append(Cell("-" if seconds is None else f"{seconds:,.0f} s", "" if seconds is None else seconds))
-    note = "breaks the target budget" if r.outcome.breaks_budget else "" if r.result else "cut short"
+    note = "a ceiling" if r.outcome.breaks_budget else "" if r.result else "cut short"
     return [Cell(r.name, r.name, note), *cells]
 
 
@@ -305,7 +309,8 @@ def _link(text: str) -> str:
 
 def _figure(chart: Chart, file: str, csv: str, wide: bool = False, named: bool = False) -> Figure:
     """`wide`: also as large as the page; `named`: lines that the page's legend does not explain."""
-    large = chart.svg(*WIDE, named=True) if wide else ""
+    ends = not any(line.steps for line in chart.lines)  # staircases all end at the same place
+    large = chart.svg(*WIDE, named=ends) if wide else ""
     return Figure(chart.title, chart.description, chart.svg(named=named), large, _link(csv), f"{file}.csv")
 
 
@@ -406,8 +411,41 @@ def _size(title: str, lines: Sequence[Line]) -> Chart:
     return Chart(title, _ends(lines), "target steps a seed", "reward a step", lines, zero=True, origin=True)
 
 
-def _where(focus: Record) -> list[Figure]:
-    return []
+def _where(focus: Record) -> dict[str, Any] | None:
+    """When in an episode and in which states the compensation acts, at the last evaluation."""
+    last = [row for row in {row["seed"]: row for row in focus.own}.values() if "gap_by_time" in row]
+    if not last or not any(row["gap_std"] for row in last):
+        return None
+    parts = [[row["gap_by_time"][i] for row in last] for i in range(len(last[0]["gap_by_time"]))]
+    whole = [i for i, part in enumerate(parts) if None not in part]  # the tenths that every seed came to
+    tenths = [100 * (i + 0.5) / len(parts) for i in whole]
+    line = _line(focus, 0, tenths, np.array([parts[i] for i in whole]))
+    title = f"{focus.name}: when in an episode it is paid"
+    chart = Chart(title, _ends([line]), "% of the longest episode", "reward a step", [line], zero=True, origin=True)
+    rows = [[row["seed"], i, x] for row in last for i, x in enumerate(row["gap_by_time"])]
+    when = _figure(chart, "when", csv_text(("seed", "tenth", "gap_mean"), rows))
+    entries = _entries(focus, last)
+    columns = ("kind", "entry", *(f"seed {row['seed']}" for row in last))
+    csv = csv_text(columns, [[kind, name, *values] for kind, name, values in entries])
+    entries.sort(key=lambda entry: -abs(float(np.mean(entry[2]))))
+    table = [[name, kind, *map(_correlation, (np.mean(v), min(v), max(v)))] for kind, name, v in entries[:MOST_ENTRIES]]
+    return {"when": when, "entries": table, "csv": _link(csv), "all": len(entries)}
+
+
+def _correlation(x: Any) -> str:
+    return f"{x:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _entries(focus: Record, last: list[dict[str, Any]]) -> list[tuple[str, str, list[float]]]:
+    """(kind, name, correlation of each seed) of every entry of observation and action."""
+    sizes = focus.config["spaces"]
+    names = {"state": [f"obs[{i}]" for i in range(sizes["obs"])]}
+    try:
+        names["action"] = action_names(domain(focus.config["source"]))
+    except RequestError:
+        names["action"] = [f"action[{i}]" for i in range(sizes["action"])]
+    keys = {"state": "gap_by_obs", "action": "gap_by_action"}
+    return [(k, name, [row[keys[k]][i] for row in last]) for k in keys for i, name in enumerate(names[k])]
 
 
 # -- reward terms, diagnostics, videos -----------------------------------------------------------------------------
@@ -488,7 +526,7 @@ def _shift(config: dict[str, Any]) -> dict[str, Any]:
         source, target = domain(config["source"]), domain(config["target"])
         m = measure(source, target)
         changed = changes(source, target)
-    except RequestError as error:
+    except (RequestError, BrokenRun) as error:
         return {"why": f"not measured, since the pair cannot be made here: {error}"}
     entries = ", ".join(f"obs[{i}] ({size:.2g})" for i, size in m.entries) or "none"
     facts = [

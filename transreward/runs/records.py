@@ -25,14 +25,14 @@ def write_report(directories: Sequence[str | Path], out: str | Path | None = Non
     places = list(dict.fromkeys(Path(d) for d in directories))
     if not places:
         raise RequestError("name the run directories that the report is about")
+    runs = [read(place) for place in places]
+    require_one_pair(runs)
     if out is None:
         if len(places) > 1:
             raise RequestError("say where the report of several runs goes: --out report.html")
         out = places[0] / "report.html"
     if Path(out).is_dir():
         raise RequestError(f"--out {out} is a directory: name a file, such as {Path(out) / 'report.html'}")
-    runs = [read(place) for place in places]
-    require_one_pair(runs)
     comparison = len(places) > 1 or (places[0] / "comparison.json").exists()
     text = page(merge(runs) if len(places) > 1 else in_order(runs[0], places[0]), comparison)
     store.write_text(Path(out), text)
