@@ -380,6 +380,27 @@ def test_several_runs_of_one_pair(run):
     assert len(re.findall("To repeat it", text)) == 2
 
 
+def test_a_method_is_held_against_the_controls_of_its_own_run(run):
+    """Where several runs have controls of other returns."""
+    other = run.parent / "second"
+    shutil.copytree(run, other)
+    for path in (other, *(other / "controls").iterdir()):
+        result = json.loads((path / "result.json").read_text())
+        result["target_return"]["per_seed"] = [x + 1000 for x in result["target_return"]["per_seed"]]
+        (path / "result.json").write_text(json.dumps(result))
+    text = text_of(run, other)
+    found = Page(text).text
+    for place in (run, other):
+        records = {r.name: r for r in read(place)}
+        controls = [records[name].outcome for name in ("zero_shot", "fine_tune", "target_only")]
+        words = verdict(records["darc"].outcome, controls).sentence.partition("darc")[2].partition("(3 seeds")[0]
+        assert words.removeprefix(" ") in found
+    heads, rows = re.search(r'sortable">(.*?)</thead>(.*?)</table>', text, re.S).groups()  # type: ignore[union-attr]
+    assert {len(re.findall("<t[hd] |<th ", row)) for row in rows.split("<tr>")[1:]} == {len(re.findall("<th ", heads))}
+    looks = re.findall(r'class="swatch".*?class="line (s\d)" d=".*?dasharray="(.*?)"', text)
+    assert len(set(looks)) == 10  # of two runs with five methods each
+
+
 def test_from_python(run, tmp_path):
     result = tr.load(run)
     assert result.provenance["machine"]["cores"] >= 1
@@ -388,6 +409,10 @@ def test_from_python(run, tmp_path):
     verdicts = [re.search(r"\S+ seeds? .*? safer\)|At 95.*? safer\)|The .*? safer\)", t) for t in (written, found)]
     assert verdicts[0] and verdicts[1] and verdicts[0].group() == verdicts[1].group()
     assert not list(tmp_path.glob("*.part"))
+    names = [result.method, *result.controls]
+    tr.Comparison({**{result.method: result}, **result.controls}).report(tmp_path / "all.html")
+    table = re.findall(r'<th scope=row data-value="(.*?)">', (tmp_path / "all.html").read_text())
+    assert table == names
 
 
 def test_videos_are_part_of_the_page(run, monkeypatch):

@@ -69,13 +69,19 @@ class Chart:
         return "".join(parts)
 
 
+def _look(style: int) -> tuple[str, str, str]:
+    """Class of the colour, dash and marker; from the ninth style on colours come again with other dashes."""
+    other = (style + style // 8) % 8
+    return f"s{style % 8}", DASHES[other], MARKERS[other]
+
+
 def swatch(style: int, label: str) -> str:
     """A line of that style, for a legend."""
-    number = next(_numbers)
+    number, (colour, dash, _) = next(_numbers), _look(style)
     return (
         f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{number}" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="t{number}">{escape(label)}</title>'
-        f'<path class="line s{style % 8}" d="M1 6H33" stroke-dasharray="{DASHES[style % 8]}"/>{_marker(style, 17, 6)}'
+        f'<path class="line {colour}" d="M1 6H33" stroke-dasharray="{dash}"/>{_marker(style, 17, 6)}'
         f"</svg>"
     )
 
@@ -185,8 +191,9 @@ def _joined(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _path(line: Line, y: Sequence[float], box: _Box, kind: str) -> str:
-    dash = f' stroke-dasharray="{DASHES[line.style % 8]}"' if DASHES[line.style % 8] and kind == "line" else ""
-    return f'<path class="{kind} s{line.style % 8}" d="{_joined(_points(line, y, box))}"{dash}/>'
+    colour, dash, _ = _look(line.style)
+    dash = f' stroke-dasharray="{dash}"' if dash and kind == "line" else ""
+    return f'<path class="{kind} {colour}" d="{_joined(_points(line, y, box))}"{dash}/>'
 
 
 def _band(line: Line, box: _Box) -> str:
@@ -208,6 +215,7 @@ def _drawn(line: Line, box: _Box) -> str:
 
 
 def _marker(style: int, u: float, v: float) -> str:
+    colour, _, name = _look(style)
     shape = {
         "circle": f"M{u - 3:.1f} {v:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
         "square": f"M{u - 3:.1f} {v - 3:.1f}h6v6h-6Z",
@@ -217,5 +225,5 @@ def _marker(style: int, u: float, v: float) -> str:
         "plus": f"M{u - 4:.1f} {v:.1f}h8m-4 -4v8",
         "bar": f"M{u:.1f} {v - 4:.1f}v8",
         "ring": f"M{u - 3:.1f} {v:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
-    }[MARKERS[style % 8]]
-    return f'<path class="marker {MARKERS[style % 8]} s{style % 8}" d="{shape}"/>'
+    }[name]
+    return f'<path class="marker {name} {colour}" d="{shape}"/>'

@@ -22,6 +22,7 @@ class Record:
     rows: list[dict[str, Any]]  # metrics.jsonl
     result: dict[str, Any] | None  # result.json; None = the run was cut short
     place: str = ""  # its directory
+    run: str = ""  # the directory of the run that it belongs to
     agent: str | None = None  # which source agent it shares with others; None = it starts from nothing
     provenance: dict[str, Any] | None = None  # provenance.json
     videos: tuple[Path, ...] = ()

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -25,7 +26,7 @@ from transreward.evaluation.statistics import (
     probability_of_improvement,
     robust_summary,
 )
-from transreward.evaluation.verdict import Outcome, Verdict, best, certain, number, verdict
+from transreward.evaluation.verdict import LEAST, Outcome, Verdict, best, certain, number, verdict
 from transreward.methods import method
 from transreward.types import CONTROLS, BrokenRun, RequestError
 
@@ -106,9 +107,13 @@ def _rank(record: Record) -> int:
 
 
 def _styles(records: Sequence[Record]) -> dict[str, int]:
-    others = [r.name for r in records if r.config["method"] not in STYLES]
-    found = {name: FREE[i % len(FREE)] for i, name in enumerate(others)}
-    return found | {r.name: STYLES[r.config["method"]] for r in records if r.config["method"] in STYLES}
+    """Of each method: a control's own where it is free, else the next."""
+    found: dict[str, int] = {}
+    others = (8 * turn + style for turn in count() for style in FREE)
+    for r in records:
+        own = STYLES.get(r.config["method"])
+        found[r.name] = next(others) if own is None or own in found.values() else own
+    return found
 
 
 def _about(record: Record) -> str:
@@ -135,11 +140,16 @@ def _summary(records: Sequence[Record], focus: Record, comparison: bool) -> list
 
 
 def _controls(one: Record, records: Sequence[Record]) -> list[Outcome]:
-    """What it is held against; without the control, zero_shot is its own source agent's return."""
-    found = [r.outcome for r in records if r.config["method"] in CONTROLS and r is not one]
-    start = (one.result or {}).get("zero_shot_target_return")
-    if start and one.config["method"] not in CONTROLS and all(c.name != "zero_shot" for c in found):
-        found.insert(0, Outcome("zero_shot", np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
+    """What it is held against: of each control that of its own run, if there are several; where zero_shot was not run,
+    its own source agent's return."""
+    found, start = [], (one.result or {}).get("zero_shot_target_return")
+    for name in CONTROLS:
+        of_all = [r for r in records if r.config["method"] == name and r is not one]
+        own = [r for r in of_all if r.run == one.run] or of_all
+        if own and one.config["method"] != name:
+            found.append(replace(own[0].outcome, name=name))
+        elif name == "zero_shot" and start and one.config["method"] not in CONTROLS:
+            found.append(Outcome(name, np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
     return found
 
 
@@ -210,10 +220,15 @@ def _table(records: Sequence[Record]) -> dict[str, Any]:
     """Sortable: a row for each method."""
     oracle = next((r for r in records if r.config["method"] == "oracle" and r.result), None)
     columns = ["method", "IQM", "mean ± 95% t"]
-    columns += [f"P over {c}" for c in CONTROLS if any(r.config["method"] == c for r in records)]
+    columns += [f"P over {r.name}" for r in _in_table(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
     columns += ["target steps", "source steps", "wall time"]
     return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
+
+
+def _in_table(records: Sequence[Record]) -> list[Record]:
+    """The controls, as they are always named."""
+    return [r for name in CONTROLS for r in records if r.config["method"] == name]
 
 
 def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Cell]:
@@ -224,7 +239,7 @@ def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Ce
         cells = [Cell(number(s["iqm"]), s["iqm"], width), Cell(_mean(s["per_seed"]), s["mean"])]
     else:
         cells = [Cell("-")] * 2
-    for control in (x for c in CONTROLS for x in records if x.config["method"] == c):
+    for control in _in_table(records):
         known = control is not r and len(control.outcome.per_seed) and len(r.outcome.per_seed)
         chance, bounds = _chance(r.outcome, control.outcome) if known else ("-", "")
         cells.append(Cell(chance, float(chance) if known else "", bounds.strip(" ()")))
@@ -263,7 +278,7 @@ def _matrix(records: Sequence[Record]) -> dict[str, Any]:
                 cells.append(Cell("-"))
                 continue
             d, (chance, _) = a.outcome.over(b.outcome), _chance(a.outcome, b.outcome)
-            few = min(len(a.seeds), len(b.seeds)) < 3
+            few = min(len(x.outcome.per_seed) for x in (a, b)) < LEAST
             sign = 0 if few else certain(d)
             word = {1: "more", -1: "less", 0: "not certain"}[sign]
             bounds = f", {number(d['ci95'][0], True)} to {number(d['ci95'][1], True)}" if d["ci95"] else ""
@@ -546,7 +561,7 @@ def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
     for r in records:
         if r.provenance is None:
             continue
-        own = [x for x in records if x.place.startswith(r.place)] if r.place else list(records)
+        own = [x for x in records if x.run == r.run]
         seconds = (r.result or {}).get("wall_seconds")
         machine = r.provenance.get("machine", {})
         facts = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypedDict
 
+from transreward.evaluation.report import page
 from transreward.evaluation.statistics import Improvement, RobustSummary, Summary, improvement, robust_summary
 from transreward.runs import store
 from transreward.runs.result import Result
@@ -50,6 +52,12 @@ class Comparison:
             wall_seconds=whole["wall_seconds"],
             directory="." if one.controls else f"controls/{name}",
         )
+
+    def report(self, path: str | Path) -> None:
+        """Write the page about these methods: one HTML file that needs no network. See docs/report.md."""
+        first = next(one for one in self.results.values() if one.controls)
+        records = {record.name: record for record in first.records()}
+        store.write_text(Path(path), page([records[name] for name in self.results], comparison=True))
 
     def as_json(self) -> dict[str, Any]:
         """comparison.json."""

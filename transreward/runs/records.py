@@ -14,6 +14,7 @@ from transreward.runs import store
 from transreward.types import RequestError
 
 PAIR = ("source", "target")
+NEEDED = (*PAIR, "method", "source_steps", "target_steps", "seeds", "seed", "source_run", "learner", "loop", "versions")
 
 
 def write_report(directories: Sequence[str | Path], out: str | Path | None = None) -> Path:
@@ -44,22 +45,22 @@ def read(place: Path) -> list[Record]:
     if not place.is_dir():
         raise RequestError(f"{place} is not a run directory: there is no such directory")
     config = store.read_json(place / "config.json")
-    missing = [key for key in ("source", "target", "method", "seeds", "seed", "loop", "learner") if key not in config]
+    missing = [key for key in NEEDED if key not in config]
     if missing:
         raise RequestError(f"{place} is not a run directory: its config.json has no {missing[0]}")
-    agent = config["source_run"] or str(place)
-    first = _record(place, config, agent)
+    agent = str(Path(config["source_run"] or place).resolve())
+    first = _record(place, place, config, agent)
     found = store.read_json(place / "provenance.json") if (place / "provenance.json").exists() else {}
     first = replace(first, provenance=found, videos=tuple(sorted((place / "videos").glob("*.mp4"))))
     folders = sorted(p for p in (place / "controls").glob("*") if (p / "metrics.jsonl").exists())
-    return [first, *(_record(p, _config(p, config), agent) for p in folders)]
+    return [first, *(_record(p, place, _config(p, config), agent) for p in folders)]
 
 
-def _record(place: Path, config: dict[str, Any], agent: str) -> Record:
+def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Record:
     done = place / "result.json"
     result = store.read_json(done) if done.exists() else None
     shares = result is not None and result["zero_shot_target_return"] is not None
-    return Record(config, _rows(place / "metrics.jsonl"), result, str(place), agent if shares else None)
+    return Record(config, _rows(place / "metrics.jsonl"), result, str(place), str(run), agent=agent if shares else None)
 
 
 def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:

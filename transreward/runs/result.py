@@ -92,10 +92,10 @@ class Result:
             "controls": {name: summary(control.returns.target) for name, control in self.controls.items()},
         }
 
-    def report(self, path: str | Path) -> None:
-        """Write the page about this run: one HTML file that needs no network. See docs/report.md."""
-        agent = self.config["source_run"] or "this run"
-        records = [
+    def records(self) -> list[Record]:
+        """This run and its controls, as a report reads them."""
+        agent = self.config["source_run"] or "its own"
+        return [
             Record(
                 one.config,
                 one.log,
@@ -105,7 +105,10 @@ class Result:
             )
             for one in (self, *self.controls.values())
         ]
-        store.write_text(Path(path), page(records))
+
+    def report(self, path: str | Path) -> None:
+        """Write the page about this run: one HTML file that needs no network. See docs/report.md."""
+        store.write_text(Path(path), page(self.records()))
 
     def save(self, directory: str | Path) -> None:
         """Write a run directory. Raises RequestError if one is there already."""
