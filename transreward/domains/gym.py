@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -11,6 +12,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from transreward.domains.domain import BrokenSimulation, row_seeds
+from transreward.domains.names import Entry, numbered
 from transreward.types import RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
@@ -82,6 +84,8 @@ class GymDomain:
             raise RequestError(f"'{name}' has an unbounded action box: bound it with gymnasium's RescaleAction wrapper")
         low, high = (np.asarray(bound, np.float32).ravel() for bound in (action.low, action.high))
         self.spaces = Spaces(int(np.prod(obs.shape)), low.size, low, high)
+        bounds = zip(numbered("obs", self.spaces.obs), obs.low.ravel().tolist(), obs.high.ravel().tolist(), strict=True)
+        self.entries: tuple[Entry, ...] = tuple(replace(entry, low=a, high=b) for entry, a, b in bounds)
         self.episode_steps = (env.spec and env.spec.max_episode_steps) or EPISODE_STEPS
         if first is None:
             env.close()

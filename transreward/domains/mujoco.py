@@ -13,6 +13,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.domain import BrokenSimulation, row_seeds
+from transreward.domains.names import Entry, controls
 from transreward.domains.robots import ROBOTS, Robot, Rows
 from transreward.domains.shifts import Shift, build
 from transreward.domains.tasks import Task, require_rowwise, with_tasks
@@ -49,6 +50,16 @@ class MujocoDomain:
     def invertible(self) -> bool:
         """Whether `MujocoSimulation.put` works: the observation shows the whole state, but for actions on their way."""
         return self.robot.invert is not None and not self.delay
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What each column of an observation is; see `names.entries`."""
+        return tuple(self.robot.show(self.model))
+
+    @property
+    def action_entries(self) -> tuple[Entry, ...]:
+        """What each column of an action is; see `names.action_entries`."""
+        return controls(self.model)
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"

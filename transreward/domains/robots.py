@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains import names
+from transreward.domains.names import Entry
 from transreward.types import Array, RequestError
 
 
@@ -37,6 +39,7 @@ class Rows(SimpleNamespace):
 
 Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]
 Draw = Callable[[np.random.Generator, Array, Array], tuple[Array, Array]]
+Show = Callable[[Any], list[Entry]]  # the compiled model -> what each column of an observation is
 Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, nv) -> qpos, qvel
 
 
@@ -204,6 +207,41 @@ def _observe_humanoid(s: Rows) -> Array:
     return _columns(s.qpos[:, 2:], s.qvel, inertia, velocity, s.qfrc_actuator[:, 6:], force)
 
 
+# What each column of them is.
+
+
+def _show_state(skip: int, clip: float = np.inf) -> Show:
+    return lambda model: [*names.positions(model, skip), *names.velocities(model, clip)]
+
+
+def _show_inverted_double_pendulum(model: Any) -> list[Entry]:
+    cart, *angles = names.positions(model)
+    turned = [*names.function("sin", angles), *names.function("cos", angles)]
+    return [cart, *turned, *names.velocities(model, 10), *names.forces(model, "constraint", clip=10)[:1]]
+
+
+def _show_reacher(model: Any) -> list[Entry]:
+    positions = names.positions(model)
+    angles, goal = positions[:2], positions[2:]
+    turned = [*names.function("cos", angles), *names.function("sin", angles)]
+    return [*turned, *goal, *names.velocities(model)[:2], *names.place("fingertip - target", "xy")]
+
+
+def _show_pusher(model: Any) -> list[Entry]:
+    places = [entry for body in ("tips_arm", "object", "goal") for entry in names.place(body)]
+    return [*names.positions(model)[:7], *names.velocities(model)[:7], *places]
+
+
+def _show_ant(model: Any) -> list[Entry]:
+    return [*_show_state(skip=2)(model), *names.contacts(model, clip=1)]
+
+
+def _show_humanoid(model: Any) -> list[Entry]:
+    bodies = [*names.inertias(model), *names.body_velocities(model)]
+    forces = names.forces(model, "actuator", skip=6)
+    return [*_show_state(skip=2)(model), *bodies, *forces, *names.contacts(model)]
+
+
 # From an observation back to the state that shows it. Where the robot stands in the plane is not observed and does not
 # matter: every task here is the same everywhere.
 
@@ -277,6 +315,7 @@ class Robot:
     xml: str  # a file of the gymnasium package
     frame_skip: int  # MuJoCo steps a control step
     observe: Callable[[Rows], Array]  # [n, obs]
+    show: Show  # as many entries
     terms: dict[str, Term]  # in the order in which `total` adds them
     draw: Draw
     invert: Invert | None = None  # the state that an observation shows; None = it does not show all of it
@@ -302,6 +341,7 @@ class Robot:
 _humanoid: dict[str, Any] = {
     "frame_skip": 5,
     "observe": _observe_humanoid,
+    "show": _show_humanoid,
     "invert": _of_state(skip=2),
     "draw": _uniform(0.01),
     "fields": ("cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos"),
@@ -316,6 +356,7 @@ _TABLE = [
         "inverted_pendulum.xml",
         frame_skip=2,
         observe=_state(skip=0),
+        show=_show_state(skip=0),
         invert=_of_state(skip=0),
         terms={"survive": survive(1)},
         draw=_uniform(0.01),
@@ -328,6 +369,7 @@ _TABLE = [
         "inverted_double_pendulum.xml",
         frame_skip=5,
         observe=_observe_inverted_double_pendulum,
+        show=_show_inverted_double_pendulum,
         invert=_invert_inverted_double_pendulum,
         clip=10,
         terms={"survive": survive(10), "distance": _tip_distance, "velocity": _pole_velocity},
@@ -342,6 +384,7 @@ _TABLE = [
         "reacher.xml",
         frame_skip=2,
         observe=_observe_reacher,
+        show=_show_reacher,
         invert=_invert_reacher,
         terms={"distance": distance("fingertip", "target", 1), "control": control(1)},
         draw=_draw_reacher,
@@ -355,6 +398,7 @@ _TABLE = [
         "pusher_v5.xml",
         frame_skip=5,
         observe=_observe_pusher,
+        show=_show_pusher,
         terms={
             "distance": distance("object", "goal", 1),
             "control": control(0.1),
@@ -371,6 +415,7 @@ _TABLE = [
         "swimmer.xml",
         frame_skip=4,
         observe=_state(skip=2),
+        show=_show_state(skip=2),
         invert=_of_state(skip=2),
         terms={"forward": forward(1), "control": control(1e-4)},
         draw=_uniform(0.1),
@@ -382,6 +427,7 @@ _TABLE = [
         "hopper.xml",
         frame_skip=4,
         observe=_state(skip=1, clip=10),
+        show=_show_state(skip=1, clip=10),
         invert=_of_state(skip=1),
         clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
@@ -395,6 +441,7 @@ _TABLE = [
         "walker2d_v5.xml",
         frame_skip=4,
         observe=_state(skip=1, clip=10),
+        show=_show_state(skip=1, clip=10),
         invert=_of_state(skip=1),
         clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
@@ -408,6 +455,7 @@ _TABLE = [
         "half_cheetah.xml",
         frame_skip=5,
         observe=_state(skip=1),
+        show=_show_state(skip=1),
         invert=_of_state(skip=1),
         terms={"forward": forward(1), "control": control(0.1)},
         draw=_gaussian(0.1),
@@ -419,6 +467,7 @@ _TABLE = [
         "ant.xml",
         frame_skip=5,
         observe=_observe_ant,
+        show=_show_ant,
         invert=_of_state(skip=2),
         terms={
             "forward": forward(1),
