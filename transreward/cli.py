@@ -19,6 +19,8 @@ Move a skill from one robot to another by compensating rewards.
   transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
   transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
   transreward check walker2d walker2d:friction=0.3         before you spend: spaces and the measured shift
+  transreward play runs/x                                  video of both robots
+  transreward export runs/x                                the policy as ONNX, with its contract
   transreward list methods                                 what there is
 """
 TRANSFER = """\
@@ -36,6 +38,14 @@ table as comparison.json, and beside it the whole run of every method.
 
 Settings of the learner and of the loop hold for all methods. Those of a gap, use, gate or feed are taken where only
 one of the methods has them; otherwise name the method: --set darc.use.strength=1 sac_iw.use.high=5
+"""
+EXPORT = """\
+Write the deterministic policy of one seed as ONNX (normaliser and action scaling inside), and beside it
+policy_contract.json (name, unit, order and range of every observation and action, control rate, versions, hash) and
+README.md, a model card. The graph is first held against the policy on 1,000 states of real episodes, by onnxruntime.
+
+  transreward export runs/x                                runs/x/export/policy.onnx
+  transreward export runs/x/controls/fine_tune --seed 2 --out handover/policy.onnx
 """
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
@@ -112,6 +122,14 @@ def parser() -> argparse.ArgumentParser:
     lists = commands.add_parser("list", help="domains, tasks, methods, learners or shifts, a line each")
     lists.set_defaults(run=_list)
     lists.add_argument("what", choices=("domains", "tasks", "methods", "learners", "shifts"))
+
+    export = commands.add_parser(
+        "export", help="the policy as ONNX, with its contract", description=EXPORT, formatter_class=raw
+    )
+    export.set_defaults(run=_export)
+    export.add_argument("directory", metavar="DIR", help="run directory")
+    export.add_argument("--out", metavar="FILE", help="ends in .onnx (default: DIR/export/policy.onnx)")
+    export.add_argument("--seed", type=int, default=0, metavar="S", help="which of the run's, counted from 0")
 
     doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
     doctor.set_defaults(run=_doctor)
@@ -249,6 +267,15 @@ def _check(args: argparse.Namespace) -> None:
     print(f"shift   {measure(source, target)}")
     print(f"twin    {TWIN[invertible(source)]}")
     print(f"next    transreward transfer {args.source} {args.target}")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from transreward.runs.export import LIMIT, STATES, export
+
+    done = export(args.directory, args.out, args.seed)
+    print(f"policy    {done.onnx}: differs by {done.max_error:.1e} on {STATES:,} states of real episodes (< {LIMIT:g})")
+    print(f"contract  {done.contract}")
+    print(f"card      {done.card}")
 
 
 def _list(args: argparse.Namespace) -> None:

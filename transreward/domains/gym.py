@@ -86,6 +86,9 @@ class GymDomain:
         self.spaces = Spaces(int(np.prod(obs.shape)), low.size, low, high)
         bounds = zip(numbered("obs", self.spaces.obs), obs.low.ravel().tolist(), obs.high.ravel().tolist(), strict=True)
         self.entries: tuple[Entry, ...] = tuple(replace(entry, low=a, high=b) for entry, a, b in bounds)
+        # Hz, where the environment says so: MuJoCo's have a step's seconds, others at best the rate of their pictures
+        rate = env.metadata.get("render_fps") if not hasattr(env.unwrapped, "dt") else 1 / float(env.unwrapped.dt)  # type: ignore[attr-defined]
+        self.control_rate: float | None = None if rate is None else round(float(rate), 9)
         self.episode_steps = (env.spec and env.spec.max_episode_steps) or EPISODE_STEPS
         if first is None:
             env.close()

@@ -52,6 +52,11 @@ class MujocoDomain:
         return self.robot.invert is not None and not self.delay
 
     @property
+    def control_rate(self) -> float:
+        """Control steps a second, Hz."""
+        return round(1 / (self.model.opt.timestep * self.robot.frame_skip), 9)
+
+    @property
     def entries(self) -> tuple[Entry, ...]:
         """What each column of an observation is; see `names.entries`."""
         return tuple(self.robot.show(self.model))

@@ -69,7 +69,7 @@ def read_json(path: Path) -> Any:
     """Raises RequestError if the file is missing or is not JSON."""
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
     except json.JSONDecodeError as error:
         raise RequestError(f"{path} is not JSON: {error}") from None
