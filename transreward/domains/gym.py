@@ -101,6 +101,10 @@ class GymDomain:
 
         return domain, (self.name,)
 
+    def drawn(self) -> GymDomain:
+        """The same with environments that draw themselves. Raises RequestError, `no video: ...`, where they cannot."""
+        return GymDomain(self.name, lambda: _drawing(self.name, self.make()))
+
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> GymSimulation:
         """n environments, freshly reset; see `Domain`. `threads` is without effect."""
         return GymSimulation(self, row_seeds(n, seed))
@@ -144,6 +148,10 @@ class GymSimulation:
             self._reset(int(i))
         return Transition(obs, action, reward, next_obs, terminated, truncated)
 
+    def pictures(self) -> list[np.ndarray]:
+        """What each environment draws, uint8 [height, width, 3]; of a domain that is `drawn`."""
+        return [np.asarray(env.render()) for env in self._envs]
+
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything the continuation depends on; `layers` holds opaque objects.
 
@@ -172,6 +180,22 @@ class GymSimulation:
     def _check(self, good: Any, why: str) -> None:
         if not good.all():
             raise BrokenSimulation(self.domain.name, self.steps, int(np.argmin(good)), why)
+
+
+def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
+    """The environment, or one made as it was, that draws itself into an array."""
+    if env.render_mode == "rgb_array":
+        return env
+    if env.spec is None or "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise RequestError(f"no video: '{name}' does not draw itself: it has no render_mode 'rgb_array'")
+    try:
+        drawing = gymnasium.make(env.spec, render_mode="rgb_array")
+        drawing.reset(seed=0)
+        drawing.render()  # what drawing needs may be missing, and shows only here
+    except Exception as error:  # an environment may raise anything
+        raise RequestError(f"no video: '{name}' does not draw itself: {' '.join(str(error).split())}") from error
+    env.close()
+    return drawing
 
 
 def _layers(env: gymnasium.Env) -> list[gymnasium.Env]:

@@ -306,6 +306,17 @@ def _draw_pusher(rng, qpos, qvel):
 
 
 @dataclass(frozen=True)
+class View:
+    """From where a robot is looked at. It is followed along the floor, not up and down, so that a hop is seen."""
+
+    distance: float = 4.0  # m
+    height: float = 0.6  # m above the floor, of the middle of the picture
+    elevation: float = -12.0  # degrees, below 0 = from above
+    azimuth: float = 90.0  # degrees, 90 = from its right
+    follow: str | None = "torso"  # the body that stays in the middle; None = the camera stands
+
+
+@dataclass(frozen=True)
 class Robot:
     """One row of the table: a body with its own task; `tasks.py` makes others of it."""
 
@@ -327,6 +338,7 @@ class Robot:
     fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
     bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
     total: Callable[[Sequence[Array]], Array] = in_order
+    view: View = View()
     episode_steps: int = 1000
 
     @property
@@ -346,6 +358,7 @@ _humanoid: dict[str, Any] = {
     "draw": _uniform(0.01),
     "fields": ("cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos"),
     "position": _mass_centre,
+    "view": View(3.6, 0.8),
 }
 
 _TABLE = [
@@ -361,6 +374,7 @@ _TABLE = [
         terms={"survive": survive(1)},
         draw=_uniform(0.01),
         healthy=_inverted_pendulum_healthy,
+        view=View(2.2, 0.25, follow=None),
     ),
     Robot(
         "inverted_double_pendulum",
@@ -376,6 +390,7 @@ _TABLE = [
         draw=_gaussian(0.1),
         healthy=_inverted_double_pendulum_healthy,
         fields=("site_xpos", "qfrc_constraint"),
+        view=View(3.0, 0.55, follow=None),
     ),
     Robot(
         "reacher",
@@ -390,6 +405,7 @@ _TABLE = [
         draw=_draw_reacher,
         bodies=("fingertip", "target"),
         episode_steps=50,
+        view=View(0.85, 0.0, -75, follow=None),
     ),
     Robot(
         "pusher",
@@ -407,6 +423,7 @@ _TABLE = [
         draw=_draw_pusher,
         bodies=("tips_arm", "object", "goal"),
         episode_steps=100,
+        view=View(2.7, -0.1, -35, 160, follow=None),
     ),
     Robot(
         "swimmer",
@@ -419,6 +436,7 @@ _TABLE = [
         invert=_of_state(skip=2),
         terms={"forward": forward(1), "control": control(1e-4)},
         draw=_uniform(0.1),
+        view=View(5.0, 0.0, -50),
     ),
     Robot(
         "hopper",
@@ -433,6 +451,7 @@ _TABLE = [
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
         healthy=_hopper_healthy,
+        view=View(2.9, 0.8),
     ),
     Robot(
         "walker2d",
@@ -447,6 +466,7 @@ _TABLE = [
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
         healthy=_walker2d_healthy,
+        view=View(3.2, 0.8),
     ),
     Robot(
         "halfcheetah",
@@ -459,6 +479,7 @@ _TABLE = [
         invert=_of_state(skip=1),
         terms={"forward": forward(1), "control": control(0.1)},
         draw=_gaussian(0.1),
+        view=View(2.9, 0.45),
     ),
     Robot(
         "ant",
@@ -483,6 +504,7 @@ _TABLE = [
         fields=("cfrc_ext",),
         bodies=("torso",),
         total=_in_halves,
+        view=View(4.2, 0.4, -25),
     ),
     Robot(
         "humanoid",
