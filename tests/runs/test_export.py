@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -117,6 +118,13 @@ def test_the_contract(runs, exported):
     normaliser = jax.tree.map(lambda x: x[1], run.agents.normaliser)
     assert np.allclose(about["normaliser"]["mean"], normaliser.mean)
     assert np.allclose(np.square(about["normaliser"]["std"]), normaliser.var)
+
+
+def test_the_page_names_every_key(exported):
+    text = (Path(__file__).parents[2] / "docs" / "see.md").read_text().partition("### policy_contract.json")[2]
+    about = json.loads(exported["ppo"].contract.read_text())
+    keys = {*about, *about["check"], *about["normaliser"], *about["observations"][0], "policy_sha256", "seed"}
+    assert [key for key in keys if f"`{key}`" not in text] == []
 
 
 def test_the_contract_of_a_gymnasium_environment(exported):

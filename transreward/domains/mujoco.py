@@ -13,7 +13,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.domain import BrokenSimulation, row_seeds
-from transreward.domains.names import Entry, controls
+from transreward.domains.names import Entry, controls, numbered
 from transreward.domains.robots import ROBOTS, Robot, Rows
 from transreward.domains.shifts import Shift, build
 from transreward.domains.tasks import Task, require_rowwise, with_tasks
@@ -59,7 +59,8 @@ class MujocoDomain:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What each column of an observation is; see `names.entries`."""
-        return tuple(self.robot.show(self.model))
+        show = self.robot.show
+        return tuple(show(self.model)) if show else numbered("obs", self.spaces.obs)
 
     @property
     def action_entries(self) -> tuple[Entry, ...]:

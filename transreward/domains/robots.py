@@ -326,7 +326,6 @@ class Robot:
     xml: str  # a file of the gymnasium package
     frame_skip: int  # MuJoCo steps a control step
     observe: Callable[[Rows], Array]  # [n, obs]
-    show: Show  # as many entries
     terms: dict[str, Term]  # in the order in which `total` adds them
     draw: Draw
     invert: Invert | None = None  # the state that an observation shows; None = it does not show all of it
@@ -338,7 +337,8 @@ class Robot:
     fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
     bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
     total: Callable[[Sequence[Array]], Array] = in_order
-    view: View = View()
+    show: Show | None = None  # the observation's entries, as many as there are columns; None = they are numbered
+    view: View | None = None  # None = MuJoCo's own camera, which stands
     episode_steps: int = 1000
 
     @property

@@ -184,8 +184,10 @@ class Painter:
         self.data, self.scene = mujoco.MjData(model), mujoco.MjvScene(model, 2000)
         self.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self.option, self.camera = mujoco.MjvOption(), mujoco.MjvCamera()
-        self.camera.distance, self.camera.elevation = self.view.distance, self.view.elevation
-        self.camera.azimuth = self.view.azimuth
+        mujoco.mjv_defaultFreeCamera(model, self.camera)
+        if self.view is not None:
+            for angle in ("distance", "elevation", "azimuth"):
+                setattr(self.camera, angle, getattr(self.view, angle))
         self.gl = import_module(f"mujoco.{backend()}").GLContext(film.width, film.height)
         self.gl.make_current()
         self.context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
@@ -198,11 +200,11 @@ class Painter:
         mujoco, model, data = self.mujoco, self.model, self.data
         data.qpos[:] = qpos
         mujoco.mj_forward(model, data)
-        follow = self.view.follow
-        middle = data.body(follow).xpos[:2] if follow else np.zeros(2)
-        if follow:  # the lights go along, or the robot would walk out of them
-            data.light_xpos[:, :2] = model.light_pos[:, :2] + middle
-        self.camera.lookat[:] = (*middle, self.view.height)
+        if self.view is not None:
+            middle = data.body(self.view.follow).xpos[:2] if self.view.follow else np.zeros(2)
+            self.camera.lookat[:] = (*middle, self.view.height)
+            if self.view.follow:  # the lights go along, or the robot would walk out of them
+                data.light_xpos[:, :2] = model.light_pos[:, :2] + middle
         self.gl.make_current()
         mujoco.mjv_updateScene(
             model, data, self.option, None, self.camera, mujoco.mjtCatBit.mjCAT_ALL.value, self.scene
