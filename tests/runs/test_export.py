@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -195,6 +196,14 @@ def test_wrong_requests(runs, exported, tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["README.md", "file"]
 
 
+def test_a_damaged_run(runs, tmp_path):
+    shutil.copytree(runs / "ppo", tmp_path / "run", ignore=shutil.ignore_patterns("export"))
+    policy = tmp_path / "run" / "policy.safetensors"
+    policy.write_bytes(policy.read_bytes()[:-100])
+    with pytest.raises(RequestError, match=r"policy.safetensors is damaged"):
+        tr.export(tmp_path / "run")
+
+
 def test_the_command(runs, tmp_path, capsys):
     cli.main(["export", str(runs / "ppo"), "--out", str(tmp_path / "a" / "hop.onnx")])
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["README.md", "hop.onnx", "policy_contract.json"]
@@ -211,7 +220,7 @@ def test_what_has_no_form_in_onnx_is_said():
 @pytest.mark.parametrize(
     "act",
     [
-        lambda x: jnp.clip(jnp.sin(x[1:3]) ** 2 - 0.5, -0.2, 0.2),
+        lambda x: jnp.clip(jnp.sin(x[1:3]) ** 3 + jnp.square(x[:2]) - 0.5, -0.2, 0.2),
         lambda x: jax.nn.sigmoid(x)[:2] * jnp.exp(-jnp.abs(x[1:])),
         lambda x: jax.lax.rsqrt(1.0 + x**2) @ jnp.arange(6.0).reshape(3, 2),
         lambda x: jnp.dot(x, jnp.arange(6.0).reshape(2, 3).T) / (2 + jnp.split(jnp.cos(x), [2])[0]),

@@ -230,6 +230,9 @@ class _Builder:
     def _integer_pow(self, values: list[Any], eqn: Any) -> str:
         return self.add("Pow", [values[0], self.name(np.float32(eqn.params["y"]))])
 
+    def _square(self, values: list[Any], eqn: Any) -> str:
+        return self.add("Mul", [values[0], values[0]])
+
     def _rsqrt(self, values: list[Any], eqn: Any) -> str:
         return self.add("Reciprocal", [self.add("Sqrt", values)])
 
