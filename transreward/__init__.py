@@ -22,6 +22,7 @@ _PUBLIC = {
     "Transition": "transreward.types",
     "compare": "transreward.compare",
     "domain": "transreward.domains.domain",
+    "export": "transreward.runs.export",
     "gap": "transreward.methods",
     "learner": "transreward.presets",
     "load": "transreward.runs.result",

@@ -20,6 +20,8 @@ Move a skill from one robot to another by compensating rewards.
   transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
   transreward check walker2d walker2d:friction=0.3         before you spend: spaces and the measured shift
   transreward report runs/a runs/b --out report.html       runs side by side, on one page
+  transreward play runs/x                                  video of both robots
+  transreward export runs/x                                the policy as ONNX, with its contract
   transreward list methods                                 what there is
 """
 TRANSFER = """\
@@ -46,6 +48,23 @@ that was cut short is shown as far as it came.
 
   transreward report runs/first                           writes runs/first/report.html
   transreward report runs/first runs/second --out both.html
+"""
+PLAY = """\
+Write a video of the saved policy in the source (left) and in the target (right), without exploration: the first
+evaluation episodes of a seed, with the return so far and, under each robot, a moving trace of the compensation where
+the run directory holds it, else of the raw reward. --live opens MuJoCo's viewer instead, where there is a display.
+
+  transreward play runs/x                                  runs/x/videos/play.mp4, ten seconds
+  transreward play runs/x --before-after                   runs/x/videos/before.mp4 (zero-shot) and after.mp4
+  transreward play runs/x/controls/fine_tune --seconds 30 --size 640x480 --out fine.mp4
+"""
+EXPORT = """\
+Write the deterministic policy of one seed as ONNX (normaliser and action scaling inside), and beside it
+policy_contract.json (name, unit, order and range of every observation and action, control rate, versions, hash) and
+README.md, a model card. The graph is first held against the policy on 1,000 states of real episodes, by onnxruntime.
+
+  transreward export runs/x                                runs/x/export/policy.onnx
+  transreward export runs/x/controls/fine_tune --seed 2 --out handover/policy.onnx
 """
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
@@ -129,6 +148,28 @@ def parser() -> argparse.ArgumentParser:
     lists = commands.add_parser("list", help="domains, tasks, methods, learners or shifts, a line each")
     lists.set_defaults(run=_list)
     lists.add_argument("what", choices=("domains", "tasks", "methods", "learners", "shifts"))
+
+    play = commands.add_parser("play", help="video of both robots", description=PLAY, formatter_class=raw)
+    play.set_defaults(run=_play)
+    play.add_argument("directory", metavar="DIR", help="run directory")
+    play.add_argument("--out", metavar="FILE", help="ends in .mp4 (default: DIR/videos/play.mp4)")
+    play.add_argument("--seed", type=int, default=0, metavar="S", help="which of the run's, counted from 0")
+    play.add_argument("--seconds", type=float, metavar="T", help="of each episode, at most (default: 10)")
+    play.add_argument("--episodes", type=int, metavar="N", help="one after the other (default: 1)")
+    play.add_argument("--size", metavar="WxH", help="of each robot's picture in pixels (default: 320x240)")
+    instead = play.add_mutually_exclusive_group()
+    instead.add_argument("--before-after", action="store_true", help="the two small videos that a report shows")
+    instead.add_argument(
+        "--live", nargs="?", const="target", choices=("source", "target"), help="a window instead of a file"
+    )
+
+    export = commands.add_parser(
+        "export", help="the policy as ONNX, with its contract", description=EXPORT, formatter_class=raw
+    )
+    export.set_defaults(run=_export)
+    export.add_argument("directory", metavar="DIR", help="run directory")
+    export.add_argument("--out", metavar="FILE", help="ends in .onnx (default: DIR/export/policy.onnx)")
+    export.add_argument("--seed", type=int, default=0, metavar="S", help="which of the run's, counted from 0")
 
     doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
     doctor.set_defaults(run=_doctor)
@@ -278,6 +319,40 @@ def _check(args: argparse.Namespace) -> None:
     print(f"shift   {measure(source, target)}")
     print(f"twin    {TWIN[invertible(source)]}")
     print(f"next    transreward transfer {args.source} {args.target}")
+
+
+def _play(args: argparse.Namespace) -> None:
+    from transreward.runs import videos
+
+    given = {name: value for name in ("seconds", "episodes") if (value := getattr(args, name)) is not None}
+    if args.size is not None:
+        given |= _size(args.size)
+    if args.before_after:
+        if given or args.out:
+            raise RequestError("--before-after has its own sizes and places: leave --out, --size and times away")
+        written = videos.before_and_after(args.directory, args.seed)
+    elif args.live:
+        return videos.live(args.directory, args.live, args.seed, given)
+    else:
+        written = [videos.play(args.directory, args.out, args.seed, given)]
+    for path in written:
+        print(f"video  {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def _size(text: str) -> dict[str, int]:
+    width, times, height = text.lower().partition("x")
+    if not (times and width.isdigit() and height.isdigit()):
+        raise RequestError(f"--size {text}: write WIDTHxHEIGHT in pixels, such as 320x240")
+    return {"width": int(width), "height": int(height)}
+
+
+def _export(args: argparse.Namespace) -> None:
+    from transreward.runs.export import LIMIT, STATES, export
+
+    done = export(args.directory, args.out, args.seed)
+    print(f"policy    {done.onnx}: differs by {done.max_error:.1e} on {STATES:,} states of real episodes (< {LIMIT:g})")
+    print(f"contract  {done.contract}")
+    print(f"card      {done.card}")
 
 
 def _list(args: argparse.Namespace) -> None:

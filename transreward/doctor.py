@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from importlib import metadata
+from typing import Any
 
 from transreward.runs.store import versions
 
@@ -21,15 +22,19 @@ def report() -> bool:
             print(f"{package} {metadata.version(package)} ({purpose})")
         except metadata.PackageNotFoundError:
             print(f"{package} is not installed ({purpose})")
-    return all([_try("JAX computes", _jax), _try("MuJoCo simulates half-cheetah", _mujoco)])
+    works = all([_try("JAX computes", _jax), _try("MuJoCo simulates half-cheetah", _mujoco)])
+    _try("MuJoCo draws, for videos", _draws, "without")
+    _try("ffmpeg writes H.264, for videos", _films, "without")
+    _try("ONNX and onnxruntime, for exports", _exports, "without")
+    return works
 
 
-def _try(what: str, check: object) -> bool:
+def _try(what: str, check: object, failed: str = "FAILED") -> bool:
     began = time.perf_counter()
     try:
         found = check()  # type: ignore[operator]
     except Exception as error:
-        print(f"FAILED: {what}: {' '.join(str(error).split())}")
+        print(f"{failed}: {what}: {' '.join(str(error).split())}")
         return False
     print(f"ok: {what}: {found} ({time.perf_counter() - began:.1f} s)")
     return True
@@ -55,3 +60,45 @@ def _mujoco() -> str:
     for _ in range(50):
         simulation.step(action)
     return f"{50 * 64 / (time.perf_counter() - began):,.0f} steps/s with 64 robots"
+
+
+def _draws() -> str:
+    import numpy as np
+
+    from transreward.domains.domain import domain
+    from transreward.evaluation.video import SMALL, Painter, backend
+
+    hopper: Any = domain("hopper")
+    painter = Painter(hopper, SMALL)
+    began = time.perf_counter()
+    pictures = [painter.paint(hopper.model.qpos0) for _ in range(5)]
+    painter.close()
+    assert np.ptp(pictures[-1]) > 50, "the picture is empty"
+    rate = len(pictures) / (time.perf_counter() - began)
+    return f"by {backend()}, {rate:.0f} pictures of {SMALL.width}x{SMALL.height} a second"
+
+
+def _films() -> str:
+    import subprocess
+
+    from transreward.evaluation.video import require_ffmpeg
+
+    said = subprocess.run(
+        [require_ffmpeg(), "-hide_banner", "-encoders"], capture_output=True, text=True, close_fds=False, check=True
+    )
+    assert "libx264" in said.stdout, "it has no libx264"
+    return f"imageio-ffmpeg {metadata.version('imageio-ffmpeg')}"
+
+
+def _exports() -> str:
+    import jax.numpy as jnp
+    import numpy as np
+
+    from transreward.runs.export import difference, require_packages, to_onnx
+    from transreward.types import Spaces
+
+    require_packages()
+    box, states = np.ones(2, np.float32), np.eye(2, dtype=np.float32)
+    graph = to_onnx(jnp.tanh, Spaces(2, 2, -box, box))
+    assert difference(graph, jnp.tanh, states, box) < 1e-6
+    return f"onnx {metadata.version('onnx')}, onnxruntime {metadata.version('onnxruntime')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -11,6 +12,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from transreward.domains.domain import BrokenSimulation, row_seeds
+from transreward.domains.names import Entry, numbered
 from transreward.types import RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
@@ -82,6 +84,11 @@ class GymDomain:
             raise RequestError(f"'{name}' has an unbounded action box: bound it with gymnasium's RescaleAction wrapper")
         low, high = (np.asarray(bound, np.float32).ravel() for bound in (action.low, action.high))
         self.spaces = Spaces(int(np.prod(obs.shape)), low.size, low, high)
+        bounds = zip(numbered("obs", self.spaces.obs), obs.low.ravel().tolist(), obs.high.ravel().tolist(), strict=True)
+        self.entries: tuple[Entry, ...] = tuple(replace(entry, low=a, high=b) for entry, a, b in bounds)
+        # Hz, where the environment says so: MuJoCo's have a step's seconds, others at best the rate of their pictures
+        rate = env.metadata.get("render_fps") if not hasattr(env.unwrapped, "dt") else 1 / float(env.unwrapped.dt)  # type: ignore[attr-defined]
+        self.control_rate: float | None = None if rate is None else round(float(rate), 9)
         self.episode_steps = (env.spec and env.spec.max_episode_steps) or EPISODE_STEPS
         if first is None:
             env.close()
@@ -93,6 +100,10 @@ class GymDomain:
         from transreward.domains.domain import domain
 
         return domain, (self.name,)
+
+    def drawn(self) -> GymDomain:
+        """The same with environments that draw themselves. Raises RequestError, `no video: ...`, where they cannot."""
+        return GymDomain(self.name, lambda: _drawing(self.name, self.make()))
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> GymSimulation:
         """n environments, freshly reset; see `Domain`. `threads` is without effect."""
@@ -137,6 +148,10 @@ class GymSimulation:
             self._reset(int(i))
         return Transition(obs, action, reward, next_obs, terminated, truncated)
 
+    def pictures(self) -> list[np.ndarray]:
+        """What each environment draws, uint8 [height, width, 3]; of a domain that is `drawn`."""
+        return [np.asarray(env.render()) for env in self._envs]
+
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything the continuation depends on; `layers` holds opaque objects.
 
@@ -165,6 +180,22 @@ class GymSimulation:
     def _check(self, good: Any, why: str) -> None:
         if not good.all():
             raise BrokenSimulation(self.domain.name, self.steps, int(np.argmin(good)), why)
+
+
+def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
+    """The environment, or one made as it was, that draws itself into an array."""
+    if env.render_mode == "rgb_array":
+        return env
+    if env.spec is None or "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise RequestError(f"no video: '{name}' does not draw itself: it has no render_mode 'rgb_array'")
+    try:
+        drawing = gymnasium.make(env.spec, render_mode="rgb_array")
+        drawing.reset(seed=0)
+        drawing.render()  # what drawing needs may be missing, and shows only here
+    except Exception as error:  # an environment may raise anything
+        raise RequestError(f"no video: '{name}' does not draw itself: {' '.join(str(error).split())}") from error
+    env.close()
+    return drawing
 
 
 def _layers(env: gymnasium.Env) -> list[gymnasium.Env]:

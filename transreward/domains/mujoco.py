@@ -13,6 +13,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.domain import BrokenSimulation, row_seeds
+from transreward.domains.names import Entry, controls, numbered
 from transreward.domains.robots import ROBOTS, Robot, Rows
 from transreward.domains.shifts import Shift, build
 from transreward.domains.tasks import Task, require_rowwise, with_tasks
@@ -49,6 +50,22 @@ class MujocoDomain:
     def invertible(self) -> bool:
         """Whether `MujocoSimulation.put` works: the observation shows the whole state, but for actions on their way."""
         return self.robot.invert is not None and not self.delay
+
+    @property
+    def control_rate(self) -> float:
+        """Control steps a second, Hz."""
+        return round(1 / (self.model.opt.timestep * self.robot.frame_skip), 9)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What each column of an observation is; see `names.entries`."""
+        show = self.robot.show
+        return tuple(show(self.model)) if show else numbered("obs", self.spaces.obs)
+
+    @property
+    def action_entries(self) -> tuple[Entry, ...]:
+        """What each column of an action is; see `names.action_entries`."""
+        return controls(self.model)
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains import names
+from transreward.domains.names import Entry
 from transreward.types import Array, RequestError
 
 
@@ -37,6 +39,7 @@ class Rows(SimpleNamespace):
 
 Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]
 Draw = Callable[[np.random.Generator, Array, Array], tuple[Array, Array]]
+Show = Callable[[Any], list[Entry]]  # the compiled model -> what each column of an observation is
 Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, nv) -> qpos, qvel
 
 
@@ -204,6 +207,41 @@ def _observe_humanoid(s: Rows) -> Array:
     return _columns(s.qpos[:, 2:], s.qvel, inertia, velocity, s.qfrc_actuator[:, 6:], force)
 
 
+# What each column of them is.
+
+
+def _show_state(skip: int, clip: float = np.inf) -> Show:
+    return lambda model: [*names.positions(model, skip), *names.velocities(model, clip)]
+
+
+def _show_inverted_double_pendulum(model: Any) -> list[Entry]:
+    cart, *angles = names.positions(model)
+    turned = [*names.function("sin", angles), *names.function("cos", angles)]
+    return [cart, *turned, *names.velocities(model, 10), *names.forces(model, "constraint", clip=10)[:1]]
+
+
+def _show_reacher(model: Any) -> list[Entry]:
+    positions = names.positions(model)
+    angles, goal = positions[:2], positions[2:]
+    turned = [*names.function("cos", angles), *names.function("sin", angles)]
+    return [*turned, *goal, *names.velocities(model)[:2], *names.place("fingertip - target", "xy")]
+
+
+def _show_pusher(model: Any) -> list[Entry]:
+    places = [entry for body in ("tips_arm", "object", "goal") for entry in names.place(body)]
+    return [*names.positions(model)[:7], *names.velocities(model)[:7], *places]
+
+
+def _show_ant(model: Any) -> list[Entry]:
+    return [*_show_state(skip=2)(model), *names.contacts(model, clip=1)]
+
+
+def _show_humanoid(model: Any) -> list[Entry]:
+    bodies = [*names.inertias(model), *names.body_velocities(model)]
+    forces = names.forces(model, "actuator", skip=6)
+    return [*_show_state(skip=2)(model), *bodies, *forces, *names.contacts(model)]
+
+
 # From an observation back to the state that shows it. Where the robot stands in the plane is not observed and does not
 # matter: every task here is the same everywhere.
 
@@ -268,6 +306,17 @@ def _draw_pusher(rng, qpos, qvel):
 
 
 @dataclass(frozen=True)
+class View:
+    """From where a robot is looked at. It is followed along the floor, not up and down, so that a hop is seen."""
+
+    distance: float = 4.0  # m
+    height: float = 0.6  # m above the floor, of the middle of the picture
+    elevation: float = -12.0  # degrees, below 0 = from above
+    azimuth: float = 90.0  # degrees, 90 = from its right
+    follow: str | None = "torso"  # the body that stays in the middle; None = the camera stands
+
+
+@dataclass(frozen=True)
 class Robot:
     """One row of the table: a body with its own task; `tasks.py` makes others of it."""
 
@@ -288,6 +337,8 @@ class Robot:
     fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
     bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
     total: Callable[[Sequence[Array]], Array] = in_order
+    show: Show | None = None  # the observation's entries, as many as there are columns; None = they are numbered
+    view: View | None = None  # None = MuJoCo's own camera, which stands
     episode_steps: int = 1000
 
     @property
@@ -302,10 +353,12 @@ class Robot:
 _humanoid: dict[str, Any] = {
     "frame_skip": 5,
     "observe": _observe_humanoid,
+    "show": _show_humanoid,
     "invert": _of_state(skip=2),
     "draw": _uniform(0.01),
     "fields": ("cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos"),
     "position": _mass_centre,
+    "view": View(3.6, 0.8),
 }
 
 _TABLE = [
@@ -316,10 +369,12 @@ _TABLE = [
         "inverted_pendulum.xml",
         frame_skip=2,
         observe=_state(skip=0),
+        show=_show_state(skip=0),
         invert=_of_state(skip=0),
         terms={"survive": survive(1)},
         draw=_uniform(0.01),
         healthy=_inverted_pendulum_healthy,
+        view=View(2.2, 0.25, follow=None),
     ),
     Robot(
         "inverted_double_pendulum",
@@ -328,12 +383,14 @@ _TABLE = [
         "inverted_double_pendulum.xml",
         frame_skip=5,
         observe=_observe_inverted_double_pendulum,
+        show=_show_inverted_double_pendulum,
         invert=_invert_inverted_double_pendulum,
         clip=10,
         terms={"survive": survive(10), "distance": _tip_distance, "velocity": _pole_velocity},
         draw=_gaussian(0.1),
         healthy=_inverted_double_pendulum_healthy,
         fields=("site_xpos", "qfrc_constraint"),
+        view=View(3.0, 0.55, follow=None),
     ),
     Robot(
         "reacher",
@@ -342,11 +399,13 @@ _TABLE = [
         "reacher.xml",
         frame_skip=2,
         observe=_observe_reacher,
+        show=_show_reacher,
         invert=_invert_reacher,
         terms={"distance": distance("fingertip", "target", 1), "control": control(1)},
         draw=_draw_reacher,
         bodies=("fingertip", "target"),
         episode_steps=50,
+        view=View(0.85, 0.0, -75, follow=None),
     ),
     Robot(
         "pusher",
@@ -355,6 +414,7 @@ _TABLE = [
         "pusher_v5.xml",
         frame_skip=5,
         observe=_observe_pusher,
+        show=_show_pusher,
         terms={
             "distance": distance("object", "goal", 1),
             "control": control(0.1),
@@ -363,6 +423,7 @@ _TABLE = [
         draw=_draw_pusher,
         bodies=("tips_arm", "object", "goal"),
         episode_steps=100,
+        view=View(2.7, -0.1, -35, 160, follow=None),
     ),
     Robot(
         "swimmer",
@@ -371,9 +432,11 @@ _TABLE = [
         "swimmer.xml",
         frame_skip=4,
         observe=_state(skip=2),
+        show=_show_state(skip=2),
         invert=_of_state(skip=2),
         terms={"forward": forward(1), "control": control(1e-4)},
         draw=_uniform(0.1),
+        view=View(5.0, 0.0, -50),
     ),
     Robot(
         "hopper",
@@ -382,11 +445,13 @@ _TABLE = [
         "hopper.xml",
         frame_skip=4,
         observe=_state(skip=1, clip=10),
+        show=_show_state(skip=1, clip=10),
         invert=_of_state(skip=1),
         clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
         healthy=_hopper_healthy,
+        view=View(2.9, 0.8),
     ),
     Robot(
         "walker2d",
@@ -395,11 +460,13 @@ _TABLE = [
         "walker2d_v5.xml",
         frame_skip=4,
         observe=_state(skip=1, clip=10),
+        show=_show_state(skip=1, clip=10),
         invert=_of_state(skip=1),
         clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
         healthy=_walker2d_healthy,
+        view=View(3.2, 0.8),
     ),
     Robot(
         "halfcheetah",
@@ -408,9 +475,11 @@ _TABLE = [
         "half_cheetah.xml",
         frame_skip=5,
         observe=_state(skip=1),
+        show=_show_state(skip=1),
         invert=_of_state(skip=1),
         terms={"forward": forward(1), "control": control(0.1)},
         draw=_gaussian(0.1),
+        view=View(2.9, 0.45),
     ),
     Robot(
         "ant",
@@ -419,6 +488,7 @@ _TABLE = [
         "ant.xml",
         frame_skip=5,
         observe=_observe_ant,
+        show=_show_ant,
         invert=_of_state(skip=2),
         terms={
             "forward": forward(1),
@@ -434,6 +504,7 @@ _TABLE = [
         fields=("cfrc_ext",),
         bodies=("torso",),
         total=_in_halves,
+        view=View(4.2, 0.4, -25),
     ),
     Robot(
         "humanoid",

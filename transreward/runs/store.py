@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from transreward.types import RequestError
@@ -107,7 +108,7 @@ def read_json(path: Path) -> Any:
     """Raises RequestError if the file is missing or is not JSON."""
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
     except json.JSONDecodeError as error:
         raise RequestError(f"{path} is not JSON: {error}") from None
@@ -130,7 +131,10 @@ def load_tree(path: Path, like: Any) -> Any:
     """A pytree of the structure and shapes of `like`. Raises RequestError where the file holds something else."""
     if not path.exists():
         raise RequestError(f"{path.parent} has no {path.name}")
-    stored = load_file(path)
+    try:
+        stored = load_file(path)
+    except SafetensorError as error:
+        raise RequestError(f"{path} is damaged: {error}") from None
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [jax.tree_util.keystr(k) for k, _ in leaves]
     shapes = [np.shape(leaf) for _, leaf in leaves]

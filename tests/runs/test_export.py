@@ -1,0 +1,232 @@
+"""What is exported is the policy: on a thousand states, with what a robot has to know beside it, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import yaml
+
+import transreward as tr
+from transreward import cli
+from transreward.domains.names import action_entries, entries
+from transreward.networks import Normaliser
+from transreward.runs import export as ex
+from transreward.runs.result import Result
+from transreward.types import BrokenRun, Pair, RequestError, Spaces
+
+PAIRS = {"ppo": ("hopper", "hopper:gravity=0.5"), "sac": ("gym:Pendulum-v1", "tests.domains.made:pendulum")}
+LEARNERS = {"ppo": tr.learner("ppo", hidden=(16, 16)), "sac": tr.learner("sac", hidden=(16, 16))}
+WIDE = Spaces(3, 2, np.full(2, -99.0), np.full(2, 99.0))
+VERSIONS = {"transreward": "0", "numpy": "1"}
+
+
+def untrained(kind: str, source: str, target: str) -> Result:
+    """A finished run as far as a policy goes: networks of random weights, large enough that actions reach the box, and
+    a normaliser that has seen something. Training would only make other numbers."""
+    spaces, learner, rng = tr.domain(target).spaces, LEARNERS[kind], np.random.default_rng(0)
+    shapes = jax.eval_shape(lambda key: learner.init(key, spaces), jax.random.key(0))
+    agents = jax.tree.map(lambda x: jnp.asarray(rng.normal(0, 0.5, (2, *x.shape)), x.dtype), shapes)
+    seen = [Normaliser.start(spaces.obs).see(rng.normal(1, 2, (50, spaces.obs)).astype(np.float32)) for _ in range(2)]
+    agents = agents._replace(
+        normaliser=jax.tree.map(lambda *x: jnp.stack(x), *seen),
+        centre=jnp.stack([spaces.centre] * 2),
+        half_width=jnp.stack([spaces.half_width] * 2),
+    )
+    returns = np.array([[10.0, 12.0], [20.0, 22.0]])
+    config = {
+        "schema": 1, "versions": VERSIONS, "source": source, "target": target, "method": "darc", "controls": [],
+        "source_steps": 100, "target_steps": 10, "seeds": 2, "seed": 4, "source_run": None,
+        "learner": {"name": kind, "hidden": [16, 16]},
+        "spaces": {
+            "obs": spaces.obs, "action": spaces.action, "low": spaces.low.tolist(), "high": spaces.high.tolist()
+        },
+    }  # fmt: skip
+    return Result(config, learner, agents, Pair(returns + 1, returns), returns - 5, Pair(100, 10), "budget", 1.0)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run directory of each learner."""
+    place = tmp_path_factory.mktemp("runs")
+    for kind, pair in PAIRS.items():
+        untrained(kind, *pair).save(place / kind)
+    return place
+
+
+@pytest.fixture(scope="module")
+def exported(runs):
+    return {kind: tr.export(runs / kind, seed=1) for kind in PAIRS}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_the_graph_is_the_policy(kind, runs, exported):
+    """Also on states that no episode has, far outside: where the normaliser and the box clip."""
+    assert exported[kind].max_error < 1e-5
+    run, size = tr.load(runs / kind), tr.load(runs / kind).config["spaces"]["obs"]
+    states = np.random.default_rng(0).normal(0, [[3.0]] * 500 + [[100.0]] * 500, (1000, size)).astype(np.float32)
+    session = onnxruntime.InferenceSession(exported[kind].onnx)
+    (actions,) = session.run(["action"], {"observation": states})
+    assert np.abs(actions - run.policy(seed=1)(states)).max() < 2e-5
+    assert np.abs(actions - run.policy(seed=0)(states)).max() > 1e-2  # it is this seed's
+    high = np.asarray(run.config["spaces"]["high"], np.float32)
+    assert (np.abs(actions) <= high).all() and (np.abs(actions) > 0.99 * high).any()
+    assert np.array_equal(session.run(["action"], {"observation": states[:1]})[0], actions[:1])  # any batch size
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_only_the_policy_is_inside(kind, exported):
+    """Nothing of critics or of a spread that a deterministic policy does not use."""
+    graph = onnx.load(exported[kind].onnx).graph
+    size = {i.name: i.dims for i in graph.initializer}
+    weights = sum(int(np.prod(dims)) for dims in size.values() if len(dims) == 2)
+    run = tr.load(exported[kind].onnx.parents[1])
+    obs, action = run.config["spaces"]["obs"], run.config["spaces"]["action"]
+    assert weights == 16 * obs + 16 * 16 + 16 * action * (2 if kind == "sac" else 1)
+    assert not {node.op_type for node in graph.node} & {"Exp", "Log", "RandomNormal"}
+
+
+def test_the_contract(runs, exported):
+    about = json.loads(exported["ppo"].contract.read_text())
+    hopper, run = tr.domain("hopper:gravity=0.5"), tr.load(runs / "ppo")
+    assert about["sha256"] == hashlib.sha256(exported["ppo"].onnx.read_bytes()).hexdigest()
+    assert (
+        about["run"]["policy_sha256"] == hashlib.sha256((runs / "ppo" / "policy.safetensors").read_bytes()).hexdigest()
+    )
+    assert (about["robot"], about["task"], about["shifts"]) == ("hopper", [], ["gravity=0.5"])
+    assert about["source"]["id"] == "hopper" and about["id"] == "hopper:gravity=0.5"
+    assert about["control_hz"] == 125 and about["episode_steps"] == 1000
+    assert about["run"]["seed"] == 5 and about["run"]["versions"] == VERSIONS
+    assert about["versions"]["onnxruntime"] == onnxruntime.__version__
+    assert about["check"] == {"states": 1000, "max_error": exported["ppo"].max_error, "limit": 1e-5}
+    for key, known in (("observations", entries(hopper)), ("actions", action_entries(hopper))):
+        assert [(e["name"], e["unit"], e["index"]) for e in about[key]] == [
+            (entry.name, entry.unit, i) for i, entry in enumerate(known)
+        ]
+    assert about["observations"][0]["range"] is None and about["observations"][5]["range"] == [-10, 10]
+    assert about["actions"][0]["range"] == [-1, 1] and about["actions"][0]["unit"] == "200 N m"
+    low, high = about["observations"][0]["seen"]
+    assert 0.6 < low < 1.25 < high < 1.5  # heights of a hopper, m
+    normaliser = jax.tree.map(lambda x: x[1], run.agents.normaliser)
+    assert np.allclose(about["normaliser"]["mean"], normaliser.mean)
+    assert np.allclose(np.square(about["normaliser"]["std"]), normaliser.var)
+
+
+def test_the_page_names_every_key(exported):
+    text = (Path(__file__).parents[2] / "docs" / "see.md").read_text().partition("### policy_contract.json")[2]
+    about = json.loads(exported["ppo"].contract.read_text())
+    keys = {*about, *about["check"], *about["normaliser"], *about["observations"][0], "policy_sha256", "seed"}
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_the_contract_of_a_gymnasium_environment(exported):
+    about = json.loads(exported["sac"].contract.read_text())
+    assert about["robot"] == about["id"] == "tests.domains.made:pendulum" and about["shifts"] == []
+    assert about["control_hz"] == 20 and about["actions"][0]["range"] == [-2, 2]  # 0.05 s a step
+
+
+def test_the_model_card(exported):
+    text = exported["ppo"].card.read_text()
+    _, head, body = text.split("---\n", 2)
+    about = yaml.safe_load(head)
+    assert about["library_name"] == "transreward" and about["pipeline_tag"] == "reinforcement-learning"
+    assert about["model-index"][0]["results"][0]["metrics"][0]["value"].startswith("16.00 +/- ")
+    assert "| **darc** | 16.0 | -47.5 to 79.5 | 11.0 21.0 | 10 |" in body and "| zero_shot | 11.0 |" in body
+    assert "2 seeds: the interval is wide" in body and "thigh_joint velocity" in body
+    code = body.partition("```python\n")[2].partition("```")[0]
+    names: dict = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(exported["ppo"].card.parent)
+        exec(code, names)
+    assert names["action"].shape == (1, 3)
+
+
+def test_a_graph_that_is_not_the_policy_is_refused(runs, tmp_path, monkeypatch):
+    """One bias off by little: the check sees it, and nothing is left behind."""
+    honest = ex.to_onnx
+
+    def tampered(act, spaces):
+        model = onnx.load_from_string(honest(act, spaces))
+        bias = next(i for i in model.graph.initializer if list(i.dims) == [16])
+        value = onnx.numpy_helper.to_array(bias).copy()
+        value[0] += 1e-2
+        bias.CopyFrom(onnx.numpy_helper.from_array(value, bias.name))
+        return model.SerializeToString()
+
+    monkeypatch.setattr(ex, "to_onnx", tampered)
+    with pytest.raises(BrokenRun, match=r"not the policy: it differs by .*, and nothing"):
+        tr.export(runs / "ppo", tmp_path / "new" / "policy.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package(package, runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["export", str(runs / "ppo"), "--out", str(tmp_path / "policy.onnx")])
+    assert stopped.value.code == 2 and not list(tmp_path.iterdir())
+    said = capsys.readouterr().err
+    assert said == f"transreward: the package {package} is missing: pip install 'transreward[export]'\n"
+
+
+def test_wrong_requests(runs, exported, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "README.md").write_text("mine")
+    for directory, out, seed, why in (
+        (tmp_path, None, 0, "is not a run directory: it has no config.json"),
+        (tmp_path / "file", None, 0, "is not a run directory"),
+        (tmp_path / "nothing", None, 0, "is not a run directory"),
+        (runs / "ppo", tmp_path / "new" / "policy.onnx", 2, "seed 2 of a run with seeds 0 to 1"),
+        (runs / "ppo", tmp_path / "new" / "policy.pt", 0, "must name a file that ends in .onnx"),
+        (runs / "ppo", tmp_path / "policy.onnx", 0, "README.md is there already"),
+        (runs / "ppo", None, 0, "is there already"),
+        (runs / "ppo", tmp_path / "file" / "policy.onnx", 0, "cannot be written"),
+    ):
+        with pytest.raises(RequestError, match=why):
+            tr.export(directory, out, seed)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["README.md", "file"]
+
+
+def test_a_damaged_run(runs, tmp_path):
+    shutil.copytree(runs / "ppo", tmp_path / "run", ignore=shutil.ignore_patterns("export"))
+    policy = tmp_path / "run" / "policy.safetensors"
+    policy.write_bytes(policy.read_bytes()[:-100])
+    with pytest.raises(RequestError, match=r"policy.safetensors is damaged"):
+        tr.export(tmp_path / "run")
+
+
+def test_the_command(runs, tmp_path, capsys):
+    cli.main(["export", str(runs / "ppo"), "--out", str(tmp_path / "a" / "hop.onnx")])
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["README.md", "hop.onnx", "policy_contract.json"]
+    said = capsys.readouterr().out
+    assert "1,000 states" in said and str(tmp_path / "a" / "hop.onnx") in said
+    assert json.loads((tmp_path / "a" / "policy_contract.json").read_text())["file"] == "hop.onnx"
+
+
+def test_what_has_no_form_in_onnx_is_said():
+    with pytest.raises(RequestError, match="cannot be exported: it uses 'sort'"):
+        ex.to_onnx(jnp.sort, WIDE)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda x: jnp.clip(jnp.sin(x[1:3]) ** 3 + jnp.square(x[:2]) - 0.5, -0.2, 0.2),
+        lambda x: jax.nn.sigmoid(x)[:2] * jnp.exp(-jnp.abs(x[1:])),
+        lambda x: jax.lax.rsqrt(1.0 + x**2) @ jnp.arange(6.0).reshape(3, 2),
+        lambda x: jnp.dot(x, jnp.arange(6.0).reshape(2, 3).T) / (2 + jnp.split(jnp.cos(x), [2])[0]),
+    ],
+)
+def test_functions_of_a_users_own_learner(act):
+    states = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    graph = ex.to_onnx(act, WIDE)
+    assert ex.difference(graph, jax.vmap(act), states, np.ones(2)) < 1e-5

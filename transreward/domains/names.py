@@ -1,0 +1,173 @@
+"""What each number of an observation or action is: its name, its unit and how far it goes, by the model's own names.
+
+Lengths are m, angles rad, masses kg, as MuJoCo's models have them; "1" is a number without a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from transreward.types import Spaces
+
+FREE, BALL, SLIDE = range(3)  # of mujoco.mjtJoint; what is none of them is a hinge
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of an observation or action."""
+
+    name: str  # no two of a vector alike
+    unit: str
+    part: str = ""  # the joint, body or actuator that it is of; "" = none is known
+    low: float = -np.inf
+    high: float = np.inf
+    soft: bool = False  # the range is a joint's, whose limits give way a little under load
+
+
+def entries(domain: Any) -> tuple[Entry, ...]:
+    """What a domain observes, in order, `domain.spaces.obs` of them; numbered where the domain does not say."""
+    return getattr(domain, "entries", None) or numbered("obs", domain.spaces.obs)
+
+
+def action_entries(domain: Any) -> tuple[Entry, ...]:
+    """What a domain takes, in order, `domain.spaces.action` of them, with the bounds of the box."""
+    spaces: Spaces = domain.spaces
+    known = getattr(domain, "action_entries", None) or numbered("action", spaces.action)
+    bounds = zip(known, spaces.low.tolist(), spaces.high.tolist(), strict=True)
+    return tuple(replace(entry, low=low, high=high) for entry, low, high in bounds)
+
+
+def entry_names(domain: Any) -> tuple[str, ...]:
+    """The names of what a domain observes, in order."""
+    return tuple(entry.name for entry in entries(domain))
+
+
+def action_names(domain: Any) -> tuple[str, ...]:
+    """The names of what a domain takes, in order."""
+    return tuple(entry.name for entry in action_entries(domain))
+
+
+def numbered(what: str, n: int) -> tuple[Entry, ...]:
+    """Names for what has none."""
+    return tuple(Entry(f"{what}[{i}]", "unknown") for i in range(n))
+
+
+# -- of a MuJoCo model: each of these names one stretch of an observation -------------------------------------------
+
+
+def positions(model: Any, skip: int = 0) -> list[Entry]:
+    """`qpos`, but for the first `skip`."""
+    return [entry for joint in _joints(model) for entry in _position(model, joint)][skip:]
+
+
+def velocities(model: Any, clip: float = np.inf) -> list[Entry]:
+    """`qvel`, within +-clip."""
+    found = [entry for joint in _joints(model) for entry in _velocity(model, joint)]
+    return [replace(entry, low=-clip, high=clip) for entry in found]
+
+
+def forces(model: Any, what: str, skip: int = 0, clip: float = np.inf) -> list[Entry]:
+    """A generalised force of every degree of freedom but the first `skip`, within +-clip."""
+    return [
+        Entry(
+            f"{entry.name.removesuffix(' velocity')} {what} force",
+            {"m/s": "N", "rad/s": "N m"}[entry.unit],
+            entry.part,
+            -clip,
+            clip,
+        )
+        for entry in velocities(model)[skip:]
+    ]
+
+
+def function(name: str, of: Iterable[Entry]) -> list[Entry]:
+    """Sines or cosines of angles."""
+    return [Entry(f"{name}({entry.part})", "1", entry.part, -1.0, 1.0) for entry in of]
+
+
+def place(body: str, axes: str = "xyz") -> list[Entry]:
+    """Where a body is; or, named `a - b`, one from another."""
+    return [Entry(f"{body} {axis}", "m", body.partition(" ")[0]) for axis in axes]
+
+
+def contacts(model: Any, clip: float = np.inf) -> list[Entry]:
+    """`cfrc_ext` of every body but the world: external torque and force, within +-clip."""
+    kinds = (("torque", "N m"), ("force", "N"))
+    return [
+        Entry(f"{body} external {kind} {axis}", unit, body, -clip, clip)
+        for body in _bodies(model)
+        for kind, unit in kinds
+        for axis in "xyz"
+    ]
+
+
+def inertias(model: Any) -> list[Entry]:
+    """`cinert` of every body but the world: inertia about the whole's centre of mass, first moment, mass."""
+    axes = ("xx", "yy", "zz", "xy", "xz", "yz")
+    found = []
+    for body in _bodies(model):
+        found += [Entry(f"{body} inertia {axis}", "kg m^2", body) for axis in axes]
+        found += [Entry(f"{body} mass moment {axis}", "kg m", body) for axis in "xyz"]
+        found.append(Entry(f"{body} mass", "kg", body))
+    return found
+
+
+def body_velocities(model: Any) -> list[Entry]:
+    """`cvel` of every body but the world: angular and linear velocity."""
+    kinds = (("angular velocity", "rad/s"), ("velocity", "m/s"))
+    return [
+        Entry(f"{body} {kind} {axis}", unit, body) for body in _bodies(model) for kind, unit in kinds for axis in "xyz"
+    ]
+
+
+def controls(model: Any) -> tuple[Entry, ...]:
+    """The actuators of joints; one without a name goes by its joint's. The unit is the force that a control of 1 makes,
+    such as "120 N m": gain times gear."""
+    found = []
+    for i in range(model.nu):
+        actuator = model.actuator(i)
+        joint = model.joint(int(actuator.trnid[0]))
+        force = f"{actuator.gainprm[0] * actuator.gear[0]:g} {'N' if int(joint.type[0]) == SLIDE else 'N m'}"
+        found.append(Entry(actuator.name or _name(joint), force, _name(joint)))
+    return tuple(found)
+
+
+def _joints(model: Any) -> list[Any]:
+    return [model.joint(i) for i in range(model.njnt)]
+
+
+def _bodies(model: Any) -> list[str]:
+    return [model.body(i).name or f"body {i}" for i in range(1, model.nbody)]
+
+
+def _name(joint: Any) -> str:
+    return joint.name or f"joint {joint.id}"
+
+
+def _position(model: Any, joint: Any) -> list[Entry]:
+    name, kind = _name(joint), int(joint.type[0])
+    turn = [Entry(f"{name} quaternion {axis}", "1", name, -1.0, 1.0) for axis in "wxyz"]
+    if kind == FREE:
+        return [Entry(f"{name} {axis}", "m", name) for axis in "xyz"] + turn
+    if kind == BALL:
+        return turn
+    what, unit = ("position", "m") if kind == SLIDE else ("angle", "rad")
+    entry = Entry(f"{name} {what}", unit, name)
+    if not model.jnt_limited[joint.id]:
+        return [entry]
+    low, high = model.jnt_range[joint.id].tolist()
+    return [replace(entry, low=low, high=high, soft=True)]
+
+
+def _velocity(model: Any, joint: Any) -> list[Entry]:
+    name, kind = _name(joint), int(joint.type[0])
+    turn = [Entry(f"{name} angular velocity {axis}", "rad/s", name) for axis in "xyz"]
+    if kind == FREE:
+        return [Entry(f"{name} velocity {axis}", "m/s", name) for axis in "xyz"] + turn
+    if kind == BALL:
+        return turn
+    return [Entry(f"{name} velocity", "m/s" if kind == SLIDE else "rad/s", name)]

@@ -1,0 +1,350 @@
+"""A policy on its own: ONNX with normaliser and action scaling inside, a contract beside it, and a model card.
+
+The graph is made of the learner's own `act`, as JAX traces it: what does not depend on the observation is computed
+here, and what is left are products, sums and the like, which ONNX has too. So there is no second description of any
+learner. Whether the graph is the policy is then asked of onnxruntime, on states of real rollouts, before a file is
+written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from transreward.domains.domain import Domain, domain
+from transreward.domains.names import Entry, action_entries, entries
+from transreward.evaluation.returns import SEED
+from transreward.runs import card, store
+from transreward.runs.result import Result, load
+from transreward.types import Array, BrokenRun, Pair, RequestError, Spaces
+
+STATES = 1_000  # on which the graph is held against the policy
+LIMIT = 1e-5  # of the largest difference of an action, in its own unit or, in a box wider than that, in half widths
+OPSET, IR_VERSION = 17, 9  # old enough for runtimes on robots
+OBSERVATION, ACTION = "observation", "action"  # what the graph takes and gives
+PLAIN = {  # JAX's primitives that are one ONNX operator
+    "add": "Add", "add_any": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min", "neg": "Neg",
+    "abs": "Abs", "sign": "Sign", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "logistic": "Sigmoid",
+    "erf": "Erf", "sin": "Sin", "cos": "Cos", "copy": "Identity", "stop_gradient": "Identity",
+}  # fmt: skip
+
+
+class Exported(NamedTuple):
+    """What was written, and how well it is the policy."""
+
+    onnx: Path
+    contract: Path
+    card: Path
+    max_error: float  # see LIMIT
+
+
+def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) -> Exported:
+    """Write the policy of one seed (counted from 0) of a run: `out`, by default DIR/export/policy.onnx, and beside it
+    policy_contract.json and README.md.
+
+    Raises:
+        RequestError: no finished run, no such seed, a missing package, or a file that is there already.
+        BrokenRun: the graph is not the policy; nothing is written then.
+    """
+    require_packages()
+    run = load(directory)
+    path = Path(directory) / "export" / "policy.onnx" if out is None else Path(out)
+    files = _vacant(path)
+    if not 0 <= seed < run.config["seeds"]:
+        raise RequestError(f"seed {seed} of a run with seeds 0 to {run.config['seeds'] - 1}")
+    domains = Pair(domain(run.config["source"]), domain(run.config["target"]))
+    graph = to_onnx(lambda obs: run.learner.act(_agent(run, seed), obs, None), domains.target.spaces)
+    with jax.default_matmul_precision("highest"):  # an accelerator's shortened products are not the policy
+        states = visited(domains, run.policy(seed), run.config["seed"] + seed)
+        error = difference(graph, run.policy(seed), states, domains.target.spaces.half_width)
+    if not error < LIMIT:
+        raise BrokenRun(f"the exported graph is not the policy: it differs by {error:.1e}, and nothing was written")
+    about = contract(run, domains, seed, path.name, graph, states, error)
+    about["run"]["policy_sha256"] = _sha256((Path(directory) / "policy.safetensors").read_bytes())
+    _write(files, graph, about, card.text(run, about))
+    return Exported(*files, max_error=error)
+
+
+def require_packages() -> None:
+    """Raise RequestError where a package that exporting needs is missing."""
+    for package in ("onnx", "onnxruntime"):
+        try:
+            import_module(package)
+        except ImportError:
+            raise RequestError(f"the package {package} is missing: pip install 'transreward[export]'") from None
+
+
+def visited(domains: Pair[Domain], policy: Callable[[Array], Array], seed: int) -> np.ndarray:
+    """STATES observations, float32 [STATES, obs], drawn from the policy's episodes in both domains."""
+    rng, seen = np.random.default_rng(seed), []
+    for of in domains:
+        robots, rows = 16, []
+        simulation = of.simulate(robots, SEED + seed)
+        for _ in range(max(min(of.episode_steps, 250), -(-STATES // robots))):
+            rows.append(simulation.obs.astype(np.float32))
+            simulation.step(policy(rows[-1]))
+        seen.append(rng.choice(np.concatenate(rows), STATES // 2, replace=False))
+    return np.concatenate(seen)
+
+
+def difference(graph: bytes, policy: Callable[[Array], Array], states: np.ndarray, half_width: np.ndarray) -> float:
+    """The largest difference between what onnxruntime makes of the graph and the policy, see LIMIT; inf where one of
+    them gives no number."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    apart = np.abs(session.run([ACTION], {OBSERVATION: states})[0] - policy(states)) / np.maximum(half_width, 1.0)
+    return float(apart.max()) if np.isfinite(apart).all() else np.inf
+
+
+# -- the graph -----------------------------------------------------------------------------------------------------
+
+
+def to_onnx(act: Callable[[Array], Array], spaces: Spaces) -> bytes:
+    """The ONNX model of a function [obs] -> [action]; it takes and gives float32 batches, [n, obs] -> [n, action].
+
+    Its actions are clipped to the box: a runtime's tanh may be the last bit above 1.
+    Raises RequestError for a function that does something to its observation which is not in PLAIN or below.
+    """
+    import onnx
+
+    traced = jax.make_jaxpr(act)(np.zeros(spaces.obs, np.float32))
+    builder = _Builder()
+    (result,) = builder.run(traced.jaxpr, traced.consts, [OBSERVATION])
+    low, high = (builder.name(bound.astype(np.float32)) for bound in (spaces.low, spaces.high))
+    builder.add("Min", [builder.add("Max", [builder.name(result), low]), high], ACTION)
+    helper, batch = onnx.helper, "batch"
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch, n])
+        for name, n in ((OBSERVATION, spaces.obs), (ACTION, spaces.action))
+    ]
+    nodes = _needed(builder.nodes)
+    used = {name for node in nodes for name in node.input}
+    constants = [onnx.numpy_helper.from_array(value, name) for name, value in builder.constants.items() if name in used]
+    graph = helper.make_graph(nodes, "policy", values[:1], values[1:], constants)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="transreward"
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+class _Builder:
+    """Walks a jaxpr. A value is an array, known here, or the name of one that the graph computes.
+
+    The jaxpr is of one observation, [size]; what the graph computes has a batch in front of that. Therefore constants
+    are broadcast along the last axis only.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def name(self, value: Any) -> str:
+        """The name of a value; an array becomes one of the graph's constants."""
+        if isinstance(value, str):
+            return value
+        name = f"constant_{len(self.constants)}"
+        self.constants[name] = np.asarray(value)
+        return name
+
+    def add(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+        import onnx
+
+        output = output or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(onnx.helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def run(self, jaxpr: Any, consts: Any, inputs: list[Any]) -> list[Any]:
+        """The values of a jaxpr's results."""
+        known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+
+        def value(atom: Any) -> Any:
+            return np.asarray(atom.val, atom.aval.dtype) if hasattr(atom, "val") else known[atom]
+
+        for eqn in jaxpr.eqns:
+            values = [value(atom) for atom in eqn.invars]
+            known |= zip(eqn.outvars, self.step(eqn, values), strict=True)
+        return [value(atom) for atom in jaxpr.outvars]
+
+    def step(self, eqn: Any, values: list[Any]) -> list[Any]:
+        """The values of one equation's results."""
+        inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
+        if inner is not None:
+            jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+            return self.run(jaxpr, consts, values)
+        if not any(isinstance(v, str) for v in values):
+            found = eqn.primitive.bind(*values, **eqn.params)
+            return list(found) if eqn.primitive.multiple_results else [found]
+        kind = eqn.primitive.name
+        if kind == "split":
+            return self.split(values[0], eqn.params)
+        translate = getattr(self, f"_{kind}", None)
+        if kind not in PLAIN and translate is None:
+            raise RequestError(
+                f"this learner's policy cannot be exported: it uses '{kind}', which has no ONNX form here"
+            )
+        if translate is not None:
+            return [translate(values, eqn)]
+        return [self.add(PLAIN[kind], [self.name(v) for v in values])]
+
+    def split(self, x: str, params: dict[str, Any]) -> list[str]:
+        """Parts of the last axis."""
+        ends = np.cumsum(params["sizes"])
+        return [self.part(x, end - size, end) for size, end in zip(params["sizes"], ends, strict=True)]
+
+    def part(self, x: str, start: int, end: int) -> str:
+        """x[..., start:end]."""
+        bounds = [self.name(np.array([bound], np.int64)) for bound in (start, end, -1)]
+        return self.add("Slice", [x, *bounds])
+
+    def _dot_general(self, values: list[Any], eqn: Any) -> str:
+        (left, right), batch = eqn.params["dimension_numbers"]
+        x, w = values
+        if isinstance(w, str) or np.ndim(w) != 2 or tuple(left) != (0,) or any(map(len, batch)):
+            raise RequestError("this learner's policy cannot be exported: its product is not of a vector and a matrix")
+        return self.add("MatMul", [x, self.name(np.asarray(w) if right[0] == 0 else np.asarray(w).T)])
+
+    def _clamp(self, values: list[Any], eqn: Any) -> str:
+        low, x, high = values
+        return self.add("Min", [self.add("Max", [self.name(x), self.name(low)]), self.name(high)])
+
+    def _slice(self, values: list[Any], eqn: Any) -> str:
+        if eqn.params["strides"] not in (None, (1,)):
+            raise RequestError("this learner's policy cannot be exported: it takes a part with gaps")
+        return self.part(values[0], eqn.params["start_indices"][0], eqn.params["limit_indices"][0])
+
+    def _convert_element_type(self, values: list[Any], eqn: Any) -> str:
+        if eqn.params["new_dtype"] != np.float32:
+            raise RequestError("this learner's policy cannot be exported: it does not compute in float32")
+        return values[0]
+
+    def _integer_pow(self, values: list[Any], eqn: Any) -> str:
+        return self.add("Pow", [values[0], self.name(np.float32(eqn.params["y"]))])
+
+    def _square(self, values: list[Any], eqn: Any) -> str:
+        return self.add("Mul", [values[0], values[0]])
+
+    def _rsqrt(self, values: list[Any], eqn: Any) -> str:
+        return self.add("Reciprocal", [self.add("Sqrt", values)])
+
+
+def _needed(nodes: list[Any]) -> list[Any]:
+    """The nodes that lead to the action: a stochastic policy's spread is traced, too, and is for nothing here."""
+    wanted, kept = {ACTION}, []
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            kept.append(node)
+            wanted |= set(node.input)
+    return kept[::-1]
+
+
+# -- the contract --------------------------------------------------------------------------------------------------
+
+
+def contract(
+    run: Result, domains: Pair[Domain], seed: int, file: str, graph: bytes, states: np.ndarray, error: float
+) -> dict[str, Any]:
+    """policy_contract.json: what whoever runs the file on a robot has to know."""
+    about, target = run.as_json(), domains.target
+    normaliser = getattr(_agent(run, seed), "normaliser", None)
+    return {
+        "schema": store.SCHEMA,
+        "file": file,
+        "sha256": _sha256(graph),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        **describe(target),
+        "source": describe(domains.source),
+        "control_hz": getattr(target, "control_rate", None),
+        "episode_steps": target.episode_steps,
+        "input": {"name": OBSERVATION, "dtype": "float32", "shape": ["batch", target.spaces.obs]},
+        "output": {"name": ACTION, "dtype": "float32", "shape": ["batch", target.spaces.action]},
+        "deterministic": True,
+        "observations": [
+            {**_entry(i, entry), "seen": [float(states[:, i].min()), float(states[:, i].max())]}
+            for i, entry in enumerate(entries(target))
+        ],
+        "actions": [_entry(i, entry) for i, entry in enumerate(action_entries(target))],
+        "normaliser": None if normaliser is None else _normaliser(normaliser),
+        "check": {"states": len(states), "max_error": error, "limit": LIMIT},
+        "run": {
+            **{key: about[key] for key in ("method", "learner", "source_steps", "target_steps")},
+            "seed": about["seeds"][seed],
+            "versions": about["versions"],
+        },
+        "versions": {**store.versions(), **{name: metadata.version(name) for name in ("onnx", "onnxruntime")}},
+        "opset": OPSET,
+    }
+
+
+def describe(of: Domain) -> dict[str, Any]:
+    """Which robot at which task with which shifts; a domain that is not of the table has its id alone."""
+    robot = getattr(of, "robot", None)
+    return {
+        "id": of.name,
+        "robot": robot.name if robot else of.name,
+        "task": [str(task) for task in getattr(of, "tasks", ())],
+        "shifts": [str(shift) for shift in getattr(of, "shifts", ())],
+        "reward_terms": list(of.reward_terms),
+    }
+
+
+def _entry(index: int, entry: Entry) -> dict[str, Any]:
+    bounds = [bound if np.isfinite(bound) else None for bound in (entry.low, entry.high)]
+    about: dict[str, Any] = {"index": index, "name": entry.name, "unit": entry.unit, "part": entry.part or None}
+    return {**about, "range": None if bounds == [None, None] else bounds, "soft": entry.soft}
+
+
+def _normaliser(normaliser: Any) -> dict[str, Any]:
+    """What the graph does to an observation before anything else."""
+    scale = np.sqrt(np.asarray(normaliser.var, float) + 1e-8)
+    mean = np.asarray(normaliser.mean, float)
+    return {"inside": True, "mean": mean.tolist(), "std": scale.tolist(), "clip": 10.0}
+
+
+def _agent(run: Result, seed: int) -> Any:
+    return jax.tree.map(lambda x: x[seed], run.agents)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def _vacant(path: Path) -> tuple[Path, Path, Path]:
+    """The three files. Raises RequestError where one is there already, or where none can be."""
+    if path.suffix != ".onnx":
+        raise RequestError(f"--out {path} must name a file that ends in .onnx")
+    files = (path, path.with_name("policy_contract.json"), path.with_name("README.md"))
+    for file in files:
+        if file.exists():
+            raise RequestError(f"{file} is there already: remove it, or name another folder with --out")
+    return files
+
+
+def _write(files: tuple[Path, Path, Path], graph: bytes, about: dict[str, Any], readme: str) -> None:
+    """All three beside their places first, then moved, the policy last."""
+    path, contract_file, card_file = files
+    partial = [file.with_name(file.name + ".part") for file in (path, card_file)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial[0].write_bytes(graph)
+        partial[1].write_text(readme)
+        store.write_json(contract_file, about)
+        os.replace(partial[1], card_file)
+        os.replace(partial[0], path)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        for file in filter(Path.exists, partial):
+            file.unlink()

@@ -1,0 +1,105 @@
+"""The videos of a run directory: the saved policy in both domains, and before and after the transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transreward.domains.domain import Domain, domain
+from transreward.evaluation import video
+from transreward.evaluation.video import SMALL, Film
+from transreward.programs import SHOWN
+from transreward.runs import store
+from transreward.runs.result import Result, load
+from transreward.types import Array, Pair, RequestError, Transition
+
+
+def play(
+    directory: str | Path, out: str | Path | None = None, seed: int = 0, film: dict[str, Any] | None = None
+) -> Path:
+    """Write a video of the policy of one seed (counted from 0), by default DIR/videos/play.mp4.
+
+    `film` are fields of `Film`. Raises RequestError for a directory that holds no finished run, for what cannot be
+    filmed, and, `no video: ...`, where nothing draws here.
+    """
+    settings, run = Film(**film or {}), load(directory)
+    path = Path(directory) / "videos" / "play.mp4" if out is None else Path(out)
+    if path.suffix != ".mp4":
+        raise RequestError(f"--out {path} must name a file that ends in .mp4")
+    video.require_tools()  # before a domain imports MuJoCo, which a wrong MUJOCO_GL would not survive
+    trace, label = compensation_trace(run, seed)
+    policy, first = run.policy(seed), run.config["seed"]
+    video.write_video(_domains(run), policy, path, first + seed, settings, trace, label)
+    return path
+
+
+def before_and_after(directory: str | Path, seed: int = 0, film: Film = SMALL) -> list[Path]:
+    """Write DIR/videos/before.mp4, the source policy as it was, and after.mp4, the final one; for the report.
+
+    The source policy is that of the control `zero_shot` or, in a run without it, the agent that the run started from.
+    Without either there is no before. Both show the same trace, that of the final compensation, where the run has one.
+    """
+    run, place = load(directory), Path(directory) / "videos"
+    video.require_tools()
+    domains, (trace, label) = _domains(run), compensation_trace(run, seed)
+    policies = {"before": source_policy(run, Path(directory), seed), "after": run.policy(seed)}
+    written = []
+    for name, policy in policies.items():
+        if policy is not None:
+            path = place / f"{name}.mp4"
+            video.write_video(domains, policy, path, run.config["seed"] + seed, film, trace, label)
+            written.append(path)
+    return written
+
+
+def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] | None = None) -> None:
+    """The policy in the source or the target, in a window; see `watch_live`. It shows whole episodes."""
+    run, settings = load(directory), Film(**film or {})
+    video.watch_live(getattr(_domains(run), side), run.policy(seed), run.config["seed"] + seed, settings)
+
+
+def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The policy that a run started from; None where it started from nothing, or that agent is in another directory."""
+    if run.method == "zero_shot":
+        return run.policy(seed)
+    if "zero_shot" in run.controls:
+        return run.controls["zero_shot"].policy(seed)
+    file = directory / "source" / "agent.safetensors"
+    if not file.exists():
+        return None
+    keys = jax.random.split(jax.random.key(0), run.config["seeds"])
+    like = {"agents": run.agents, "keys": jax.random.key_data(keys)}
+    agents = store.load_tree(file, like)["agents"]
+    agent = jax.tree.map(lambda x: x[seed], agents)
+    act = jax.jit(lambda obs: run.learner.act(agent, obs, None))
+    return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
+
+
+def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]:
+    """What the run's compensation adds to each step of a film, and what that is called; without one, None: the film
+    then shows the raw reward."""
+    held: Any = run
+    try:
+        compensation, state = held.compensation(seed)
+    except (AttributeError, RequestError):  # the method has none, or the run does not hold it
+        return None, video.RAW
+    extras = {"source_value": None, **dict.fromkeys(SHOWN), **held.extras(seed)}
+
+    @jax.jit
+    def added(steps: Pair[Transition]) -> Pair[Array]:
+        adjusted = compensation.adjust(state, steps, **extras)
+        return Pair(*(a.reward - t.reward for a, t in zip(adjusted, steps, strict=True)))
+
+    def trace(steps: Pair[Transition]) -> Pair[Array]:
+        return added(steps.map(lambda t: jax.tree.map(jnp.asarray, t))).map(np.asarray)
+
+    return trace, "compensation a step"
+
+
+def _domains(run: Result) -> Pair[Domain]:
+    return Pair(domain(run.config["source"]), domain(run.config["target"]))
