@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import gymnasium
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from events import events
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, compiler, same
 
@@ -81,6 +83,7 @@ class Counter(gymnasium.Env):
 
 
 PENALTY = Penalty(Sum())
+LOG = ("tensorboard",) if find_spec("tensorboardX") else ()
 SPACES = Spaces(2, 1, -np.ones(1), np.ones(1))
 
 
@@ -253,6 +256,7 @@ def run(tmp_path_factory):
         result = tr.transfer(
             SOURCE, TARGET, "darc", learner=LEARNERS["sac"], source_steps=512, target_steps=100, seeds=2, seed=4,
             settings={**SETTINGS, **GAP}, controls=("potential(value)", "zero_shot"), out=out,
+            log=LOG,
         )  # fmt: skip
     return result, out
 
@@ -310,3 +314,16 @@ def test_a_run_without_a_saved_compensation_is_still_read(run, tmp_path):
     assert same(old.agents, run[0].agents)
     with pytest.raises(RequestError, match="holds no compensation"):
         old.compensation()
+
+
+@pytest.mark.skipif(not LOG, reason="tensorboardX is not installed")
+def test_a_run_is_logged_as_its_metrics_are(run):
+    """All methods and seeds, the source agent's training with them."""
+    result, out = run
+    rows = [*result.log, *(row for control in result.controls.values() for row in control.log)]
+    assert {row["method"] for row in rows} == {"plain", "darc", "potential(value)"}
+    for row in rows:
+        found = events(out / "tensorboard" / row["method"] / f"seed{row['seed']}")
+        for name in ("target_return", "gap_mean", "target_steps"):
+            assert found[name, row["step"]] == pytest.approx(row[name], rel=1e-6)
+    assert {path.name for path in (out / "tensorboard").iterdir()} == {"plain", "darc", "potential(value)"}

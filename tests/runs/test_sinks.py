@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from events import events
 
 from transreward.cli import main
 from transreward.runs.sinks import SINKS, Log, numbers
@@ -34,19 +34,6 @@ def init(**settings):
     calls.append(("init", settings))
     return Run()
 """
-
-
-def events(directory: Path) -> dict[tuple[str, int], float]:
-    """(tag, step) -> value of the one event file in a directory: records of length, its checksum, data, checksum."""
-    struct = pytest.importorskip("tensorboardX.proto.event_pb2", reason="tensorboardX is not installed")
-    [file] = directory.glob("events.out.tfevents.*")
-    data, place, found = file.read_bytes(), 0, {}
-    while place < len(data):
-        size = int.from_bytes(data[place : place + 8], "little")
-        event = struct.Event.FromString(data[place + 12 : place + 12 + size])
-        place += 16 + size
-        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
-    return found
 
 
 @pytest.fixture
