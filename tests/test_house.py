@@ -18,7 +18,7 @@ LAYERS = [
     {"networks", "replay"},
     {"domains", "gaps", "compensations", "learners"},
     {"collect", "methods", "presets", "programs", "twin"},
-    {"evaluation"},
+    {"evaluation", "wrapper"},
     {"runs"},
     {"config"},
     {"transfer"},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 from test_transfer import SOURCE, TARGET
 
-from transreward.live import PHASES, View
+from transreward.live import PHASES, View, closing_table
+from transreward.runs.result import Result
 from transreward.transfer import Progress
 from transreward.types import Pair
 
@@ -32,3 +34,62 @@ def test_every_phase_is_shown_in_words(phase):
     text = view.console.file.getvalue()
     assert PHASES[phase] in text and "100 of 200 a seed" in text
     assert ("darail" in text) == (phase in ("teacher", "transfer"))
+
+
+LONG = "halfcheetah+backward:broken=bthigh,friction(floor)=0.35,mass(torso)=1.5"
+
+
+def shown(phase: str, method: str, monkeypatch) -> list[str]:
+    """What a terminal of 80 columns has after an evaluation with large numbers: the lines above and the panel."""
+    monkeypatch.setenv("TERM", "xterm")
+    view = View({"source": "halfcheetah+backward", "target": LONG})
+    view.console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    row = {**ROW, "source_return": 15_234.0, "target_return": -11_234.0, "gap_mean": -10.53, "gap_std": 12.25}
+    steps, budget = Pair(600_000, 10_000), Pair(1_000_000, 20_000)
+    progress = Progress(method, phase, steps, budget, 0.5, [{**row, "seed": seed} for seed in (0, 12)])
+    view(progress)
+    view.console.print(view._render(progress))
+    return view.console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_nothing_is_cut_or_broken_at_80_columns(phase, monkeypatch):
+    """Lines end between words, what goes on stands below its sentence, and every number of the panel is whole."""
+    lines = shown(phase, "bellman(ensemble)" if phase == "transfer" else "darail", monkeypatch)
+    assert max(len(line) for line in lines) <= 80
+    text = "\n".join(lines)
+    assert "…" not in text
+    assert LONG in text and "600,000 of 1,000,000 a seed" in text and "10,000 of 20,000 a seed" in text
+    sentence = " ".join(text.partition(" s  ")[2].split())
+    assert (
+        "return 15,234 ± 0 in the source, -11,234 ± 0 in the target, compensation -10.53 (std 12.25) a step" in sentence
+    )
+    begins = next(i for i, line in enumerate(lines) if line.startswith("    0 s  "))
+    assert lines[begins + 1].startswith(" " * 9) and lines[begins + 1][9] != " "
+    assert len([line for line in lines if "15,234" in line and "-10.53 ± 12.25" in line]) == 2  # a row per seed
+
+
+def test_a_line_elsewhere_is_one_line(monkeypatch, capsys):
+    """A file has no width."""
+    view = View({"source": "halfcheetah+backward", "target": LONG})
+    view(Progress("darc", "transfer", Pair(100, 10), Pair(200, 20), 0.5, [ROW]))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
+    versions = {"source": "a", "target": "b", "versions": {}, "learner": {"name": "sac"}, "seeds": 5, "seed": 0}
+
+    def result(name: str) -> Result:
+        returns = np.random.default_rng(0).normal(12_345.0, 3_000.0, (5, 10))
+        return Result({**versions, "method": name}, None, None, Pair(returns, returns), None, Pair(1_000_000, 100_000),
+                      "budget", 1.0)  # fmt: skip
+
+    whole = result("bellman(ensemble)")
+    whole.controls = {name: result(name) for name in ("zero_shot", "paired_branched")}
+    console = Console(file=io.StringIO(), width=80)
+    console.print(closing_table("a -> b", whole, 80))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(len(line) for line in lines) <= 80
+    for name in ("bellman(ensemble)", "zero_shot", "paired_branched"):
+        [line] = [line for line in lines if name in line]
+        assert " to " in line and "100,000" in line and "1,000,000" in line

@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "BrokenRun": "transreward.types",
     "Comparison": "transreward.runs.comparison",
+    "CompensatedReward": "transreward.wrapper",
+    "CompensatedVectorReward": "transreward.wrapper",
     "Domain": "transreward.domains.domain",
     "Pair": "transreward.types",
     "RequestError": "transreward.types",

@@ -186,6 +186,7 @@ def _training_options(command: argparse.ArgumentParser) -> None:
     option("--seed", type=int, metavar="S", help="the first of them (default: 0)")
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
     option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
+    option("--log", metavar="SINK,SINK", help="evaluations also to: tensorboard, wandb, trackio")
     option("--config", metavar="FILE", help="YAML or JSON, as config.json of a run; options here win")
     option("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
 
@@ -265,6 +266,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         request |= read_config(Path(args.config))
     apart = ("run", "config", "set", "methods")
     request |= {name: value for name, value in vars(args).items() if value is not None and name not in apart}
+    if "log" in request:
+        request["log"] = _names(request["log"])
     for item in args.set or ():
         path, equals, value = item.partition("=")
         if not equals:

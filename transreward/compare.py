@@ -28,6 +28,7 @@ def compare(
     settings: dict[str, Any] | None = None,
     source_run: str | Path | None = None,
     out: str | Path | None = None,
+    log: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Comparison:
     """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added.
@@ -41,7 +42,7 @@ def compare(
     result = transfer(
         source, target, first.name, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
         seed=seed, settings=settings, controls=[row.name for row in rows if row is not first], source_run=source_run,
-        out=out, watch=watch,
+        out=out, log=log, watch=watch,
     )  # fmt: skip
     results = {result.method: result, **result.controls}
     comparison = Comparison({row.name: results[row.name] for row in rows})

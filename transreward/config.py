@@ -321,6 +321,7 @@ def read_config(path: Path) -> dict[str, Any]:
         "seeds",
         "seed",
         "source_run",
+        "log",
     }
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
     if not isinstance(request.get("controls", ""), (str, list)):

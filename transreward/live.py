@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -24,6 +25,7 @@ LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
 )
 WIDE = 125  # columns that the whole closing table needs
+BESIDE = 9  # columns that the time of an evaluation takes
 FEW = 5  # seeds below which a bootstrap says too little
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
@@ -93,9 +95,14 @@ class View:
         for name, result in results.items():
             for warning in result.warnings:
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
-        self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}")
+        self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}", soft_wrap=True)  # to be copied
 
     def _say(self, text: Text) -> None:
+        """On a terminal, a line that is too long goes on below what it says, and not at the edge."""
+        if self.console.is_terminal:
+            after = " " * (BESIDE if text.plain.startswith(" ") else 2)
+            lines = textwrap.wrap(text.plain, self.console.width, subsequent_indent=after, drop_whitespace=True)
+            text = Text("\n".join(lines), style=text.style)
         (self.live.console if self.live else self.console).print(text, soft_wrap=True)
 
     def _line(self, p: Progress) -> Text:
@@ -145,7 +152,9 @@ def closing_table(title: str, result: Result, width: int = 160) -> Table:
     rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
     columns = _fitting(rows[0], width)
     for column in columns:
-        table.add_column(column, justify="left" if column in ("method", "stopped") else "right")
+        gives_way = column in ("method", "per seed")  # names and lists, never a number
+        side = "left" if column in ("method", "stopped") else "right"
+        table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
     for row in rows:
         table.add_row(*(row[c] for c in columns), style="bold" if row is rows[-1] else None)
     return table
@@ -156,19 +165,19 @@ def _cells(name: str, one: Result) -> dict[str, str]:
     s = summary(one.target_return)
     return {
         "method": name,
-        "target return": f"{s['mean']:,.0f}",
+        "target\nreturn": f"{s['mean']:,.0f}",
         "95% interval": "-" if s["ci95"] is None else f"{s['ci95'][0]:,.0f} to {s['ci95'][1]:,.0f}",
         "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]),
-        "source return": f"{one.source_return.mean():,.0f}",
-        "target steps": f"{one.steps.target:,}",
-        "source steps": f"{one.steps.source:,}",
+        "source\nreturn": f"{one.source_return.mean():,.0f}",
+        "target\nsteps": f"{one.steps.target:,}",
+        "source\nsteps": f"{one.steps.source:,}",
         "stopped": _stopped(name, one.stopped),
     }
 
 
 def _fitting(cells: dict[str, str], width: int) -> list[str]:
     """The columns that are shown; where it is narrow, what is least missed is left out."""
-    return [c for c in cells if width >= WIDE or c not in ("per seed", "source return", "stopped")]
+    return [c for c in cells if width >= WIDE or c not in ("per seed", "source\nreturn", "stopped")]
 
 
 def _stopped(name: str, why: str) -> str:
@@ -208,7 +217,7 @@ def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[s
         "IQM": number(s["iqm"]),
         "95% bootstrap": f"{number(bootstrap[0])} to {number(bootstrap[1])}" if bootstrap else "-",
         "per seed": " ".join(number(r) for r in s["per_seed"]),
-        "source return": number(row["source_return"]["mean"]),
+        "source\nreturn": number(row["source_return"]["mean"]),
         "target\nsteps": f"{row['target_steps']:,}",
         "source\nsteps": f"{row['source_steps']:,}",
         "stopped": _stopped(name, row["stopped"]),

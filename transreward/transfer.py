@@ -25,6 +25,7 @@ from transreward.programs import Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
+from transreward.runs.sinks import Log
 from transreward.twin import Twin, learn_model
 from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, Transition
 
@@ -140,13 +141,15 @@ def transfer(
     controls: Sequence[str] = (),
     source_run: str | Path | None = None,
     out: str | Path | None = None,
+    log: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Result:
     """Move a skill from `source` to `target`. Budgets are steps per seed and are never exceeded.
 
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
-    run's directory, whose source agent is taken up instead of training one; its steps count as taken.
+    run's directory, whose source agent is taken up instead of training one; its steps count as taken. `log` names rows
+    of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
     config = resolve(
@@ -155,6 +158,8 @@ def transfer(
     )  # fmt: skip
     directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
     began, agent, provenance = time.perf_counter(), None, store.provenance()
+    sinks = Log(log, directory)
+    watch = sinks.beside(watch)
     if source_run is not None and config.needs_source_agent:
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
         config.require_steps_left(agent.steps)
@@ -171,6 +176,7 @@ def transfer(
             results[row.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
     result.controls, result.provenance = results, provenance
+    sinks.close()
     if directory is not None:
         result.write(directory)
     return result
@@ -239,6 +245,8 @@ def run_method(
         config=config.as_json(method),
         learner=config.learner,
         agents=run.agents,
+        compensation_state=run.compensation,
+        source_agents=run.guide if method.needs("source_value") else None,
         returns=returns,
         zero_shot=None if zero_shot is None else zero_shot.target,
         steps=run.counted,

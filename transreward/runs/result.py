@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
+from transreward.compensations.uses import Compensation
 from transreward.domains.domain import Domain
 from transreward.evaluation import diagnostics
 from transreward.evaluation.record import Record
 from transreward.evaluation.report import page
 from transreward.evaluation.statistics import summary
+from transreward.methods import Method, method
 from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.types import Pair, RequestError, Spaces
+
+COMPENSATION = "compensation.safetensors"
 
 
 @dataclass
@@ -37,6 +42,8 @@ class Result:
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     controls: dict[str, Result] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
+    compensation_state: Any = ()  # what the compensation learned, [seeds]; no leaves: nothing to learn
+    source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for their value
 
     @property
     def method(self) -> str:
@@ -64,11 +71,38 @@ class Result:
 
         There is no 'best seed': to pick it by target returns would spend target steps.
         """
-        if not 0 <= seed < len(self.target_return):
-            raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
-        agent = jax.tree.map(lambda x: x[seed], self.agents)
+        agent = self._of(seed, self.agents)
         act = jax.jit(lambda obs: self.learner.act(agent, obs, None))
         return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
+
+    def compensation(self, seed: int = 0) -> tuple[Compensation, Any]:
+        """The compensation that the method learned, and its state for one seed (counted from 0).
+
+        Raises RequestError for a method that changes nothing in what the learner is paid.
+        """
+        row = restore_method(self.config)
+        if row.use is None:
+            raise RequestError(f"'{self.method}' has no compensation: it trains on raw rewards")
+        if self.compensation_state is None:
+            raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
+        return row.compensation(), self._of(seed, self.compensation_state)
+
+    def extras(self, seed: int = 0) -> dict[str, Any]:
+        """What a compensation may ask for beyond steps, by name: `value`, [n, obs] -> [n], of this seed's final agent;
+        its `discount`; and, where the method uses it, `source_value` of the agent that it started from."""
+        found = {
+            "value": partial(self.learner.value, self._of(seed, self.agents)),
+            "discount": self.learner.discount,
+        }
+        if self.source_agents is not None:
+            found["source_value"] = partial(self.learner.value, self._of(seed, self.source_agents))
+        return found
+
+    def _of(self, seed: int, states: Any) -> Any:
+        """One seed's part of a state of all seeds."""
+        if not 0 <= seed < len(self.target_return):
+            raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
+        return jax.tree.map(lambda x: x[seed], states)
 
     def as_json(self) -> dict[str, Any]:
         """result.json."""
@@ -122,6 +156,8 @@ class Result:
         (directory / "metrics.jsonl").unlink(missing_ok=True)
         store.append_lines(directory / "metrics.jsonl", self.log)
         store.save_tree(directory / "policy.safetensors", self.agents)
+        if jax.tree.leaves(kept := (self.compensation_state, self.source_agents)):
+            store.save_tree(directory / COMPENSATION, kept)
         returns = {"source": self.returns.source, "target": self.returns.target, "zero_shot": self.zero_shot}
         store.save_tree(directory / "returns.safetensors", {k: v for k, v in returns.items() if v is not None})
         store.write_json(directory / "result.json", self.as_json())
@@ -165,8 +201,7 @@ class SourceAgent:
         if about["seeds"] != seeds:
             raise RequestError(f"--source-run {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-        shapes = jax.eval_shape(lambda k: jax.vmap(lambda one: learner.init(one, source.spaces))(k), keys)
-        like = {"agents": shapes, "keys": jax.random.key_data(keys)}
+        like = {"agents": _shapes(learner, source.spaces, keys), "keys": jax.random.key_data(keys)}
         stored = store.load_tree(run / "source" / "agent.safetensors", like)
         replay_file, replay = run / "source" / "replay.safetensors", None
         if replay_file.exists():
@@ -184,7 +219,8 @@ def load(directory: str | Path) -> Result:
     sizes = config["spaces"]
     spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
     keys = jax.random.split(jax.random.key(0), config["seeds"])
-    like = jax.eval_shape(lambda k: jax.vmap(lambda one: learner.init(one, spaces))(k), keys)
+    like = _shapes(learner, spaces, keys)
+    kept = _kept(directory, config, spaces, like, keys)
     returns = {name.strip("[]'"): x for name, x in store.load_file(directory / "returns.safetensors").items()}
     origin = directory / "provenance.json"
     folders = sorted(p for p in (directory / "controls").glob("*") if (p / "result.json").exists())
@@ -200,4 +236,37 @@ def load(directory: str | Path) -> Result:
         log=store.read_lines(directory / "metrics.jsonl"),
         controls={p.name: load(p) for p in folders},
         provenance=store.read_json(origin) if origin.exists() else {},
+        compensation_state=kept[0],
+        source_agents=kept[1],
     )
+
+
+def restore_method(config: dict[str, Any]) -> Method:
+    """The row, with its settings, of a run's config.json. Raises RequestError where the table has it no more."""
+    row = method(config["method"])
+    for section in ("feed", "gap", "use", "gate"):
+        if section in config:
+            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config[section].items()}
+            row = replace(row, **{section: replace(getattr(row, section), **settings)})
+    return row
+
+
+def _kept(directory: Path, config: dict[str, Any], spaces: Spaces, agents: Any, keys: Any) -> tuple[Any, Any]:
+    """State of the compensation and of the source agents that it asks, as a run saved them; None where there is none.
+
+    A run may be loaded for its returns where its method is not to be had any more: who asks for the compensation is
+    told.
+    """
+    if not (directory / COMPENSATION).exists():
+        return None, None
+    try:
+        row = restore_method(config)
+        like = _shapes(row.compensation(), spaces, keys)
+        return store.load_tree(directory / COMPENSATION, (like, agents if row.needs("source_value") else None))
+    except RequestError:
+        return None, None
+
+
+def _shapes(part: Any, spaces: Spaces, keys: Any) -> Any:
+    """Of the state of a learner or a compensation, [seeds]; nothing is computed."""
+    return jax.eval_shape(lambda k: jax.vmap(lambda one: part.init(one, spaces))(k), keys)

@@ -1,0 +1,329 @@
+"""A reward that another library trains on: what it pays is the compensation's, a reset is no step, raw stays raw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from events import events
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, compiler, same
+
+import transreward as tr
+from transreward.compensations.uses import Blend, Imitation, Penalty, Potential, Unchanged
+from transreward.compensations.wrappers import Clip, Keep, Times
+from transreward.methods import USES, Gate
+from transreward.types import Pair, RequestError, Spaces, Transition
+from transreward.wrapper import REFUSED, innermost
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A gap whose score is obs + 10 next_obs + 100 action, so that each part shows; it learned to multiply by state."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    log_ratio: ClassVar[bool] = True
+
+    def init(self, key, spaces):
+        return jnp.ones(())
+
+    def score(self, state, batch):
+        return state * (batch.obs[:, 0] + 10 * batch.next_obs[:, 0] + 100 * batch.action[:, 0])
+
+    def likeness(self, state, batch, by):
+        return jnp.ones_like(batch.reward)
+
+    def differences(self, state, batch):
+        return jnp.stack([jnp.concatenate([batch.obs, batch.obs[:, :1]], axis=1)] * 2)
+
+    def trust(self, state, batch):
+        return jax.nn.sigmoid(batch.obs[:, 0])
+
+    def worth(self, difference, batch, value, discount):
+        return difference[:, -1] + discount * value(batch.next_obs)
+
+
+@dataclass(frozen=True)
+class Valued(Sum):
+    """One that asks for the learner's value."""
+
+    needs: ClassVar[tuple[str, ...]] = ("value",)
+
+    def score(self, state, batch, value):
+        return value(batch.next_obs)
+
+
+class Counter(gymnasium.Env):
+    """The observation counts the steps from `start`, which no reset repeats; the episode ends after `length`."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, length=3, ends="terminated", reuses=False):
+        self.length, self.ends, self.start, self.reuses = length, ends, 0.0, reuses
+        self.seen = np.zeros(2, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self.start += 100.0
+        self.clock = 0
+        self.seen[:] = self.start
+        return self.seen if self.reuses else self.seen.copy(), {}
+
+    def step(self, action):
+        self.clock += 1
+        self.seen[0] = self.start + self.clock
+        over, obs = self.clock == self.length, self.seen if self.reuses else self.seen.copy()
+        return obs, 0.5, over and self.ends == "terminated", over and self.ends == "truncated", {"own": 1}
+
+
+PENALTY = Penalty(Sum())
+LOG = ("tensorboard",) if find_spec("tensorboardX") else ()
+SPACES = Spaces(2, 1, -np.ones(1), np.ones(1))
+
+
+def episode(env, actions):
+    """[obs, reward, terminated, truncated, info] of one episode, arrays copied."""
+    env.reset(seed=0)
+    rows = []
+    for action in actions:
+        obs, *rest = env.step(np.array([action], np.float32))
+        rows.append((obs.copy(), *rest))
+    return rows
+
+
+# -- one environment -----------------------------------------------------------------------------------------------
+
+
+def test_a_step_is_paid_raw_plus_compensation_and_told_apart():
+    env = Counter(reuses=True)  # writes each observation into the same array, as some environments do
+    rows = episode(tr.CompensatedReward(env, PENALTY, jnp.asarray(2.0)), [0.25, -0.5, 1.0])
+    for i, (action, (_, reward, *_, info)) in enumerate(zip([0.25, -0.5, 1.0], rows, strict=True)):
+        added = 2.0 * (100 + i + 10 * (101 + i) + 100 * action)
+        assert reward == pytest.approx(0.5 + added)
+        assert info == {"own": 1, "raw_reward": 0.5, "compensation": pytest.approx(added), "weight": 1.0}
+    assert [row[2:4] for row in rows] == [(False, False)] * 2 + [(True, False)]
+
+
+def test_no_strength_pays_the_raw_reward_itself():
+    for compensation, state in ((Unchanged(), ()), (Times(PENALTY, 0.0), Times(PENALTY, 0.0).init(None, None))):
+        rows = episode(tr.CompensatedReward(Counter(), compensation, state), [0.1, 0.2, 0.3])
+        assert [row[1] for row in rows] == [0.5] * 3
+
+
+@pytest.mark.parametrize("ends", ["terminated", "truncated"])
+def test_a_potential_ends_at_zero_where_the_task_did_and_not_where_the_clock_did(ends):
+    def value(obs):
+        return 3.0 * obs[:, 0] + 1.0
+
+    env = tr.CompensatedReward(Counter(ends=ends), Potential(), (), source_value=value, discount=0.9)
+    rewards = [row[1] for row in episode(env, [0, 0, 0])]
+    phi = [3.0 * (100 + i) + 1.0 for i in range(4)]
+    last = 0.0 if ends == "terminated" else phi[3]
+    assert rewards == pytest.approx([0.5 + 0.9 * b - a for a, b in zip(phi[:3], [*phi[1:3], last], strict=True)], 1e-5)
+
+
+def test_the_targets_steps_are_paid_where_the_compensation_pays_the_target():
+    imitation = Keep(Clip(Imitation(Sum()), 1e6), 0.25)
+    blend = Blend(Sum(), 0.5, "fixed")
+    state = imitation.init(jax.random.key(0), SPACES)
+    [(_, reward, *_, info)] = episode(tr.CompensatedReward(Counter(), imitation, state), [0.0])
+    assert reward == pytest.approx(0.25 * 0.5 - 1110) and info["raw_reward"] == 0.5
+    [(_, reward, *_)] = episode(tr.CompensatedReward(Counter(), blend, jnp.asarray(1.0)), [0.0])
+    assert reward == pytest.approx(0.5 + 0.5 * 1110)
+
+
+def test_extras_reach_the_compensation_and_a_missing_one_is_named():
+    valued = Clip(Penalty(Valued()), 1e6)
+    state = valued.init(jax.random.key(0), SPACES)
+    env = tr.CompensatedReward(Counter(), valued, state, value=lambda obs: obs[:, 0])
+    assert episode(env, [0.0])[0][1] == pytest.approx(0.5 + 101)
+    with pytest.raises(RequestError, match=r"'Penalty' asks for value, the learner's .*: pass value=\.\.\., or \*\*"):
+        tr.CompensatedReward(Counter(), valued, state, discount=0.9)
+    with pytest.raises(RequestError, match="asks for source_value"):
+        tr.CompensatedReward(Counter(), Potential(), (), value=lambda obs: obs[:, 0], discount=0.9)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_each_use_either_has_single_steps_or_is_refused(name):
+    """Those that are let through say the same of a step alone as of the same among others, and change its reward."""
+    compensation = USES[name]().over(Sum(), Gate(clip=1e6, scale=False))
+    if name == "robust":  # its discriminator starts at 'cannot tell', but its weights are of the batch
+        compensation = type(compensation)(Sum(), Sum(), 0.1, 10.0, 1.0)
+    state = compensation.init(jax.random.key(0), SPACES)
+    if type(innermost(compensation)) in REFUSED:
+        with pytest.raises(RequestError, match="wrap a method that pays, such as darc"):
+            tr.CompensatedReward(Counter(), compensation, state)
+        return
+    state = jax.tree.map(lambda x: x + 2.0, state)  # what is ramped is no longer at 0
+    extra = {"value": lambda o: o[:, 1], "source_value": lambda o: o[:, 0] - o[:, 1], "discount": 0.9}
+    draw = np.random.default_rng(0).normal
+    obs, action, next_obs = (draw(size=(6, n)).astype(np.float32) for n in (2, 1, 2))
+    steps = jax.tree.map(jnp.asarray, Transition(obs, action, obs[:, 0], next_obs, np.zeros(6), np.zeros(6)))
+    whole = getattr(compensation.adjust(state, Pair(steps, steps), **extra), compensation.side)
+    wrapped = tr.CompensatedReward(Counter(), compensation, state, **extra)
+    for i in range(6):
+        delta, weight = wrapped._adjusting(*(x[i] for x in steps))
+        assert float(steps.reward[i] + delta[0]) == pytest.approx(float(whole.reward[i]), rel=1e-4, abs=1e-4)
+        assert weight[0] == pytest.approx(float(whole.weight[i]))
+    assert np.abs(whole.reward - steps.reward).max() > 0.01
+
+
+def test_what_does_not_fit_is_refused_in_one_line():
+    learned = tr.gap("classifier", hidden=(4,))
+    state = learned.init(jax.random.key(0), Spaces(4, 1, -np.ones(1), np.ones(1)))
+    with pytest.raises(RequestError, match="does not take 2 observations and 1 actions"):
+        tr.CompensatedReward(Counter(), Penalty(learned), state)
+    for compensation, state in ((PENALTY, jnp.ones((3, 1))), (Clip(PENALTY), jnp.ones(()))):
+        with pytest.raises(RequestError, match="its state of one seed"):
+            tr.CompensatedReward(Counter(), compensation, state)
+    env = Counter()
+    env.observation_space = gymnasium.spaces.Discrete(3)
+    with pytest.raises(RequestError, match="only Box observations"):
+        tr.CompensatedReward(env, PENALTY, jnp.ones(()))
+    with pytest.raises(RequestError, match="use CompensatedVectorReward"):
+        tr.CompensatedReward(SyncVectorEnv([Counter]), PENALTY, jnp.ones(()))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="use CompensatedReward"):
+        tr.CompensatedVectorReward(Counter(), PENALTY, jnp.ones(()))  # type: ignore[arg-type]
+
+
+def test_a_compensation_that_is_not_finite_breaks_the_run():
+    with pytest.raises(tr.BrokenRun, match="row 0 is not finite at step 1"):
+        episode(tr.CompensatedReward(Counter(), PENALTY, jnp.asarray(np.nan)), [0.0])
+
+
+# -- several environments ------------------------------------------------------------------------------------------
+
+
+def vector(mode, lengths=(2, 3), ends=("terminated", "truncated")):
+    made = [lambda n=n, e=e: Counter(n, e) for n, e in zip(lengths, ends, strict=True)]
+    return SyncVectorEnv(made, autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_each_row_is_paid_as_if_it_were_alone_and_a_reset_is_no_step(mode):
+    env = tr.CompensatedVectorReward(vector(mode), PENALTY, jnp.asarray(1.0))
+    env.reset(seed=0)
+    paid: list[list[float]] = [[], []]
+    ended = np.zeros(2, bool)
+    for _ in range(8):
+        if mode == AutoresetMode.DISABLED and ended.any():
+            env.reset(options={"reset_mask": ended})
+        _, reward, terminated, truncated, info = env.step(np.zeros((2, 1), np.float32))
+        assert np.allclose(reward, info["raw_reward"] + info["compensation"])
+        resets = ended if mode == AutoresetMode.NEXT_STEP else np.zeros(2, bool)
+        assert (info["weight"] == ~resets).all()
+        assert (reward[resets] == 0).all() and (info["compensation"][resets] == 0).all()
+        for i in np.flatnonzero(~resets):
+            paid[i].append(reward[i])
+        ended = terminated | truncated
+    for i, length in enumerate((2, 3)):
+        alone = tr.CompensatedReward(Counter(length), PENALTY, jnp.asarray(1.0))
+        expected = [row[1] for _ in range(4) for row in episode(alone, [0.0] * length)]
+        assert paid[i] == pytest.approx(expected[: len(paid[i])]) and len(paid[i]) >= 5
+
+
+def test_a_row_that_is_renewed_by_hand_is_stepped_again():
+    """Under NEXT_STEP, too, a mask resets rows at once: their next step is one."""
+    env = tr.CompensatedVectorReward(vector(AutoresetMode.NEXT_STEP, (1, 5)), PENALTY, jnp.asarray(1.0))
+    env.reset(seed=0)
+    env.step(np.zeros((2, 1), np.float32))  # ends the first row
+    env.reset(options={"reset_mask": np.array([True, False])})
+    info = env.step(np.zeros((2, 1), np.float32))[4]
+    assert info["weight"].tolist() == [1, 1] and info["compensation"].tolist() == [200 + 2010, 101 + 1020]
+
+
+def test_resets_that_cannot_be_told_are_refused():
+    env = vector(AutoresetMode.NEXT_STEP)
+    env.metadata = {}
+    with pytest.raises(RequestError, match="no autoreset_mode"):
+        tr.CompensatedVectorReward(env, PENALTY, jnp.ones(()))
+
+
+# -- of a run ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """darc with a potential and a control that pays nothing beside it, and its directory."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    with compiler(hurried=True):
+        result = tr.transfer(
+            SOURCE, TARGET, "darc", learner=LEARNERS["sac"], source_steps=512, target_steps=100, seeds=2, seed=4,
+            settings={**SETTINGS, **GAP}, controls=("potential(value)", "zero_shot"), out=out,
+            log=LOG,
+        )  # fmt: skip
+    return result, out
+
+
+def test_a_run_keeps_what_its_compensation_learned(run):
+    result, out = run
+    loaded = tr.load(out)
+    for ours, theirs in ((result, loaded), *((c, loaded.controls[name]) for name, c in result.controls.items())):
+        assert same(ours.compensation_state, theirs.compensation_state or ())
+        assert same(ours.source_agents, theirs.source_agents)
+    assert not same(result.compensation(0)[1], result.compensation(1)[1])
+    assert loaded.compensation(1)[0] == result.compensation(1)[0]
+    assert innermost(loaded.compensation(1)[0]).gap.hidden == GAP["gap.hidden"]  # its settings are the run's
+    assert not (out / "controls" / "zero_shot" / "compensation.safetensors").exists()
+    with pytest.raises(RequestError, match="'zero_shot' has no compensation"):
+        loaded.controls["zero_shot"].compensation()
+    with pytest.raises(RequestError, match="seed 2 of a run with seeds 0 to 1"):
+        loaded.compensation(2)
+
+
+def test_the_wrapper_pays_what_the_learner_was_paid(run):
+    """The same steps, as one batch on the side that the run trained on and one by one in the wrapped environment."""
+    compensation, state = tr.load(run[1]).compensation(1)
+    env = tr.CompensatedReward(gymnasium.make("InvertedPendulum-v5"), compensation, state)
+    obs, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    rows: list[Any] = []
+    for _ in range(8):
+        action = env.action_space.sample()
+        after, reward, terminated, truncated, info = env.step(action)
+        rows.append((Transition(obs, action, info["raw_reward"], after, terminated, truncated), reward))
+        obs = after if not terminated else env.reset()[0]
+    steps = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v, jnp.float32) for v in x]), *(t for t, _ in rows))
+    whole = compensation.adjust(state, Pair(steps, steps)).source.reward
+    assert np.allclose([reward for _, reward in rows], whole, atol=1e-5)
+    assert np.std(whole - steps.reward) > 1e-4
+
+
+def test_a_run_gives_what_its_potential_asks_for(run):
+    potential = tr.load(run[1]).controls["potential(value)"]
+    extras = potential.extras(1)
+    env = tr.CompensatedReward(gymnasium.make("InvertedPendulum-v5"), *potential.compensation(1), **extras)
+    obs, _ = env.reset(seed=0)
+    after, _, terminated, _, info = env.step(np.zeros(1, np.float32))
+    before, then = (float(extras["source_value"](jnp.asarray(o, jnp.float32)[None])[0]) for o in (obs, after))
+    assert not terminated and info["compensation"] == pytest.approx(extras["discount"] * then - before, abs=1e-5)
+    assert set(run[0].extras(0)) == {"value", "discount"}  # darc asks no source agent
+    assert not np.allclose(before, extras["value"](jnp.asarray(obs, jnp.float32)[None])[0])
+
+
+def test_a_run_without_a_saved_compensation_is_still_read(run, tmp_path):
+    tr.load(run[1]).save(tmp_path / "copy")
+    (tmp_path / "copy" / "compensation.safetensors").unlink()
+    old = tr.load(tmp_path / "copy")
+    assert same(old.agents, run[0].agents)
+    with pytest.raises(RequestError, match="holds no compensation"):
+        old.compensation()
+
+
+@pytest.mark.skipif(not LOG, reason="tensorboardX is not installed")
+def test_a_run_is_logged_as_its_metrics_are(run):
+    """All methods and seeds, the source agent's training with them."""
+    result, out = run
+    rows = [*result.log, *(row for control in result.controls.values() for row in control.log)]
+    assert {row["method"] for row in rows} == {"plain", "darc", "potential(value)"}
+    for row in rows:
+        found = events(out / "tensorboard" / row["method"] / f"seed{row['seed']}")
+        for name in ("target_return", "gap_mean", "target_steps"):
+            assert found[name, row["step"]] == pytest.approx(row[name], rel=1e-6)
+    assert {path.name for path in (out / "tensorboard").iterdir()} == {"plain", "darc", "potential(value)"}

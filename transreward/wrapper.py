@@ -1,0 +1,231 @@
+"""A compensated reward for any other library: Gymnasium wrappers over a compensation that was learned here.
+
+A compensation works on batches of both domains. A wrapped environment gives it the steps of one, on the side whose
+rewards the compensation changes, with what it learned held fixed; the other side's batch is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+
+from transreward.compensations.uses import Compensation, Filter, Robust, Trust, Weight
+from transreward.programs import SHOWN
+from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition
+
+# use -> why a wrapper of rewards would not do what it does
+REFUSED: dict[type, str] = {
+    Filter: "keeps the best of a batch, so that a step alone has no place in it, and leaves rewards raw",
+    Weight: "weights the steps of a batch against one another and leaves rewards raw",
+    Robust: "mixes rewards by weights that are relative to a batch, so that a step alone has none",
+    Trust: "weights the steps and leaves rewards raw",
+}
+STATE_VALUE = "a function [n, obs] -> [n] of JAX arrays"
+WANTED = {  # extras of `adjust` that a user can give -> what they are
+    "value": f"the learner's state value, {STATE_VALUE}",
+    "source_value": f"the source agent's state value, {STATE_VALUE}",
+    "discount": "the learner's discount",
+}
+
+
+class Adjusting:
+    """The compensation of n steps at a time, compiled once.
+
+    Raises RequestError for a compensation that a single step does not have, an extra that it asks for and was not
+    given, and environments whose spaces are not those that it was learned on.
+    """
+
+    def __init__(
+        self, observation: gymnasium.Space, action: gymnasium.Space, n: int, compensation: Compensation, state: Any,
+        extra: dict[str, Any],
+    ) -> None:  # fmt: skip
+        for name, space in (("observations", observation), ("actions", action)):
+            if not isinstance(space, Box):
+                raise RequestError(
+                    f"only Box {name} can be compensated, not {type(space).__name__}: flatten them first"
+                )
+        use = innermost(compensation)
+        if type(use) in REFUSED:
+            raise RequestError(f"'{type(use).__name__}' {REFUSED[type(use)]}: wrap a method that pays, such as darc")
+        self.n, self.obs, self.action = n, int(np.prod(observation.shape or ())), int(np.prod(action.shape or ()))
+        self.state = jax.tree.map(jnp.asarray, state)
+        self.steps = 0  # calls so far
+        given = {name: value for name, value in extra.items() if value is not None}
+        self._adjust = jax.jit(_on_its_side(compensation, {**dict.fromkeys(SHOWN), **given}))
+        self._require(type(use).__name__)
+
+    def _require(self, use: str) -> None:
+        """Trace the compensation without computing anything: what it lacks shows."""
+        shapes = (self.n, self.obs), (self.n, self.action), self.n, (self.n, self.obs), self.n, self.n
+        blank = self._steps(*(np.zeros(shape) for shape in shapes))
+        try:
+            made = {x.shape for x in jax.eval_shape(self._adjust, self.state, blank)}
+            if made != {(self.n,)}:
+                raise TypeError(f"it makes {made} of {self.n} rewards")
+        except KeyError as missing:
+            name = missing.args[0] if missing.args else None
+            if name not in WANTED:
+                raise
+            raise RequestError(
+                f"'{use}' asks for {name}, {WANTED[name]}: pass {name}=..., or **result.extras(seed) of the run"
+            ) from None
+        except (AttributeError, TypeError, ValueError) as error:
+            why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise RequestError(
+                f"the compensation does not take {self.obs} observations and {self.action} actions: wrap the "
+                f"environment that it was learned on, with its state of one seed ({why})"
+            ) from error
+
+    def _steps(self, *parts: Any) -> Transition:
+        """As the replay would hold them."""
+        obs, action, reward, next_obs, terminated, truncated = (np.asarray(x, np.float32) for x in parts)
+        wide, flat = (self.n, self.obs), (self.n,)
+        return Transition(
+            obs.reshape(wide), action.reshape(self.n, self.action), reward.reshape(flat), next_obs.reshape(wide),
+            terminated.reshape(flat), truncated.reshape(flat),
+        )  # fmt: skip
+
+    def __call__(self, *steps: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What is added to the rewards of n steps (the fields of a Transition), and their weights; each [n] float64.
+
+        Raises BrokenRun where one of them is not finite.
+        """
+        self.steps += 1
+        delta, weight = (np.asarray(x, float) for x in self._adjust(self.state, self._steps(*steps)))
+        if not (np.isfinite(delta).all() and np.isfinite(weight).all()):
+            row = int(np.argmin(np.isfinite(delta) & np.isfinite(weight)))
+            raise BrokenRun(f"the compensation of row {row} is not finite at step {self.steps}")
+        return delta, weight
+
+
+def innermost(compensation: Any) -> Any:
+    """The use inside the wrappers of the gate."""
+    while hasattr(compensation, "inner"):
+        compensation = compensation.inner
+    return compensation
+
+
+def _on_its_side(compensation: Compensation, extra: dict[str, Any]) -> Callable[[Any, Transition], tuple[Array, Array]]:
+    """state, steps [n] of the compensation's side -> what it adds to their rewards, and their weights."""
+
+    def adjust(state: Any, steps: Transition) -> tuple[Array, Array]:
+        none = jax.tree.map(lambda x: x[:0], steps)
+        batches = Pair(none, none)._replace(**{compensation.side: steps})
+        found: Adjusted = getattr(compensation.adjust(state, batches, **extra), compensation.side)
+        return found.reward - steps.reward, found.weight
+
+    return adjust
+
+
+class CompensatedReward(gymnasium.Wrapper):
+    """Pays `env`'s steps their compensated reward.
+
+        result = tr.load("runs/low-gravity")
+        env = tr.CompensatedReward(gymnasium.make("Hopper-v5"), *result.compensation(seed=0), **result.extras(seed=0))
+
+    `compensation` and `state` (of one seed) are those of a finished run and stay as they are: the reward is a fixed
+    function of (s, a, r, s', terminated). `env` is the domain whose steps the compensation pays: the source for a
+    penalty, the target for an imitation or a blend, either for a potential. `info` has `raw_reward`; `compensation`,
+    what was added to it; and `weight`, how much the step should count (1 but for `paired`), which this wrapper cannot
+    make a learner do. A step that terminated has no successor's value; one that was truncated has.
+
+    `value`, `source_value` ([n, obs] -> [n], of JAX arrays, in units of the raw reward) and `discount` are for
+    compensations that ask for them; `result.extras(seed)` has all that its own does.
+
+    Raises RequestError for a compensation that needs a whole batch, a missing extra, and spaces that do not fit.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        compensation: Compensation,
+        state: Any,
+        *,
+        value: Callable[[Array], Array] | None = None,
+        source_value: Callable[[Array], Array] | None = None,
+        discount: float | None = None,
+    ) -> None:
+        if isinstance(env, VectorEnv):
+            raise RequestError("this is a vector environment: use CompensatedVectorReward")
+        super().__init__(env)
+        extra = {"value": value, "source_value": source_value, "discount": discount}
+        self._adjusting = Adjusting(env.observation_space, env.action_space, 1, compensation, state, extra)
+        self._obs: Any = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """As the environment's."""
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._obs = np.array(obs)  # a copy: an environment may write its next observation into the same array
+        return obs, info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """As the environment's, with the compensated reward."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        raw = float(reward)
+        delta, weight = self._adjusting(self._obs, action, raw, obs, terminated, truncated)
+        self._obs = np.array(obs)
+        told = {"raw_reward": raw, "compensation": float(delta[0]), "weight": float(weight[0])}
+        return obs, raw + float(delta[0]), terminated, truncated, {**info, **told}
+
+
+class CompensatedVectorReward(VectorWrapper):
+    """`CompensatedReward` for a vector environment, all of its rows in one call.
+
+    A row whose episode ended is reset by the next step (NEXT_STEP autoreset, Gymnasium's default) and not stepped: it
+    is no transition and gets its raw reward, compensation 0 and weight 0. Under SAME_STEP the true successor is taken
+    from `info["final_obs"]`.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        compensation: Compensation,
+        state: Any,
+        *,
+        value: Callable[[Array], Array] | None = None,
+        source_value: Callable[[Array], Array] | None = None,
+        discount: float | None = None,
+    ) -> None:
+        if not isinstance(env, VectorEnv):
+            raise RequestError("this is no vector environment: use CompensatedReward")
+        super().__init__(env)
+        self._mode = env.metadata.get("autoreset_mode")
+        if self._mode not in list(AutoresetMode):
+            raise RequestError("the environment's metadata has no autoreset_mode, so its resets cannot be told apart")
+        extra = {"value": value, "source_value": source_value, "discount": discount}
+        spaces = env.single_observation_space, env.single_action_space
+        self._adjusting = Adjusting(*spaces, env.num_envs, compensation, state, extra)
+        self._obs: Any = None
+        self._ended = np.zeros(env.num_envs, bool)  # rows that the next step resets
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """As the environment's."""
+        obs, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        renewed = (options or {}).get("reset_mask")  # None: all rows
+        self._obs, self._ended = np.array(obs), self._ended & ~np.asarray(True if renewed is None else renewed)
+        return obs, info
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """As the environment's, with the compensated rewards."""
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        raw, ended = np.asarray(reward, float), np.logical_or(terminated, truncated)
+        real, successor = ~self._ended, np.array(obs)
+        if self._mode == AutoresetMode.SAME_STEP:
+            for i in np.flatnonzero(ended):
+                successor[i] = info["final_obs"][i]
+        delta, weight = self._adjusting(self._obs, actions, raw, successor, terminated, truncated)
+        delta, weight = np.where(real, delta, 0.0), np.where(real, weight, 0.0)
+        self._obs = np.array(obs)
+        self._ended = ended if self._mode == AutoresetMode.NEXT_STEP else np.zeros_like(ended)
+        told = {"raw_reward": raw.copy(), "compensation": delta, "weight": weight}
+        told |= {f"_{name}": np.ones(self.num_envs, bool) for name in tuple(told)}
+        return obs, raw + delta, terminated, truncated, {**info, **told}
