@@ -260,6 +260,10 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
             f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
             f"use --learner sac"
         )
+    if row.needs("source_act") and not getattr(learner, "takes_advice", False):
+        raise RequestError(
+            f"'{row.name}' advises the learner's critics, which {learner.name} cannot: use --learner sac"
+        )
     if learner.on_policy and row.off_policy:
         raise RequestError(
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "

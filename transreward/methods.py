@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
+from transreward.compensations.learned import Learned
 from transreward.compensations.uses import (
+    Advice,
     Bellman,
     Blend,
     Compensation,
@@ -21,13 +23,14 @@ from transreward.compensations.uses import (
     Unchanged,
     Weight,
 )
-from transreward.compensations.wrappers import Centre, Clip, Keep, Ramp, Scale, Times
+from transreward.compensations.wrappers import Centre, Clip, Fade, Keep, Ramp, Scale, Times
 from transreward.gaps.classifier import Classifier
 from transreward.gaps.contrastive import Contrastive
 from transreward.gaps.ensemble import Ensemble
 from transreward.gaps.latent import Latent
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.paired import Paired
+from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import By, MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.transport import Transport
@@ -133,6 +136,37 @@ class BlendUse:
 
 
 @dataclass(frozen=True)
+class DpbaUse:
+    """Turns what a blend (or an imitation) adds to the target's rewards into a learned potential, and fades it."""
+
+    strength: float = 0.5  # lambda, in [0, 1]: of the compensation that is turned
+    by: By = "fixed"  # of a blend, what its k in [0, 1] is set by; fixed = 1
+    fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
+    hidden: tuple[int, ...] = (64, 64)  # of the potential
+    learning_rate: float = 3e-3  # of the potential, which has to learn faster than the critics
+
+    name: ClassVar[str] = "dpba"
+    side: ClassVar[str] = "target"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise RequestError(f"use.strength of dpba must be in [0, 1], not {self.strength}")
+        if not 0 <= self.fade <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that neither a blend nor an imitation can be made of."""
+        if getattr(gap, "log_ratio", False):
+            if self.by != "fixed":
+                raise RequestError(f"use.by is of a blend, which '{gap.name}' is not made into: leave it away")
+            inner = ImitationUse(keep=1.0).over(gap, NATS)
+        else:
+            inner = BlendUse(1.0, self.by).over(gap, None)
+        chain: Compensation = Learned(inner, ActionValue(self.hidden, self.learning_rate))
+        return Times(Fade(chain, self.fade) if self.fade else chain, self.strength)
+
+
+@dataclass(frozen=True)
 class RelabelUse:
     """Pays the source's steps the target's reward: computed where it can be, and then without a gap; else a model's."""
 
@@ -222,14 +256,40 @@ class FilterUse:
 class PotentialUse:
     """Shapes both domains' rewards by the source agent's value, which changes no optimal policy."""
 
-    strength: float = 1.0
+    strength: float = 1.0  # lambda, in units of the source's reward: 1 = the potential is the source agent's value
+    fade: float = 0.0  # share of the transfer over which it falls to nothing; 0 = it stays
 
     name: ClassVar[str] = "potential"
     needs: ClassVar[tuple[str, ...]] = ("source_value",)
 
     def over(self, gap: None, gate: None) -> Compensation:
         """The compensation."""
-        return Times(Potential(), self.strength)
+        return Times(Fade(Potential(), self.fade) if self.fade else Potential(), self.strength)
+
+
+@dataclass(frozen=True)
+class AdviceUse:
+    """Advises the target's learner of the source policy's actions, by a potential over state and action."""
+
+    strength: float = 1.0  # lambda, in units of the target's reward: what the source policy's own action is worth more
+    width: float = 0.5  # of what counts as the source policy's action, in halves of the action box
+    fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
+
+    name: ClassVar[str] = "advice"
+    side: ClassVar[str] = "target"
+    needs: ClassVar[tuple[str, ...]] = ("source_act",)
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+        if not self.width > 0:
+            raise RequestError(f"use.width must be above 0, not {self.width}")
+        if not 0 <= self.fade <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+
+    def over(self, gap: None, gate: None) -> Compensation:
+        """The compensation."""
+        return Advice(self.strength, self.width, self.fade) if self.strength else Unchanged()
 
 
 @dataclass(frozen=True)
@@ -284,12 +344,14 @@ USES: dict[str, type] = {
         WeightUse,
         FilterUse,
         PotentialUse,
+        AdviceUse,
         BellmanUse,
         TrustUse,
         ImitationUse,
         RobustUse,
         BlendUse,
         RelabelUse,
+        DpbaUse,
     )
 }
 
@@ -339,6 +401,7 @@ LOOKED_AT = Feed(1.0, "replay")  # the same, of all the source agent's steps
 OF_USE: dict[str, dict[str, Any]] = {
     "imitation": {"feed": DEMONSTRATIONS, "gate": NATS},
     "blend": {"feed": LOOKED_AT},
+    "dpba": {"feed": LOOKED_AT},
     "robust": {"teacher": "darc"},
 }
 
@@ -365,8 +428,8 @@ class Method:
 
     @property
     def off_policy(self) -> bool:
-        """Whether only an off-policy learner takes what feeds it."""
-        return self.feed is not None and not self.feed.on_policy
+        """Whether only an off-policy learner takes what feeds it, or what advises it."""
+        return self.needs("source_act") or (self.feed is not None and not self.feed.on_policy)
 
     @property
     def uses_source(self) -> bool:
@@ -423,7 +486,7 @@ class Method:
     @property
     def guided(self) -> bool:
         """Whether the source agent is asked while the method runs: to act, or for its value."""
-        return self.needs("source_value") or (self.feed is not None and self.feed.guide > 0)
+        return self.needs("source_value") or self.needs("source_act") or (self.feed is not None and self.feed.guide > 0)
 
     @property
     def relabels(self) -> bool:
@@ -548,6 +611,15 @@ METHODS: dict[str, Method] = {
             use=BlendUse(),
         ),
         Method(
+            "dpba",
+            "reward_gap, turned into a potential over state and action that is learned beside it, ever less",
+            "Harutyunyan et al. 2015; see docs/methods/dpba.md",
+            start="source",
+            feed=LOOKED_AT,
+            gap=Reward(),
+            use=DpbaUse(),
+        ),
+        Method(
             "relabel",
             "from nothing, on target steps and as many of the source agent's old ones, paid as the target would",
             "Yu et al. 2021, arXiv:2109.08128; see docs/methods/relabel.md",
@@ -564,6 +636,22 @@ METHODS: dict[str, Method] = {
             feed=LOOKED_AT,
             gap=MeanReward(),
             use=BlendUse(strength=1.0),
+        ),
+        Method(
+            "value_potential",
+            "from nothing, on target steps that are shaped by the source agent's value, ever less",
+            "Ng et al. 1999; Devlin and Kudenko 2012; see docs/methods/value_potential.md",
+            start="nothing",
+            feed=Feed(1.0),
+            use=PotentialUse(fade=0.5),
+        ),
+        Method(
+            "policy_advice",
+            "from nothing, on target steps, advised by a potential of the source policy's actions, ever less",
+            "Wiewiora et al. 2003; Brys et al. 2015; see docs/methods/policy_advice.md",
+            start="nothing",
+            feed=Feed(1.0),
+            use=AdviceUse(),
         ),
         Method(
             "mix",
@@ -647,6 +735,10 @@ def _cell(expression: str) -> Method:
                 f"write potential(value), for the source agent's value"
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
+    if use_name == "advice":
+        if gap_name not in ("", "policy"):
+            raise RequestError(f"'{name}': advice is the source policy's, and has no gap: write advice(policy)")
+        return replace(METHODS["policy_advice"], name=name)
     found = gap(gap_name)
     gate = Gate.of(found) if use_name == "penalty" else None
     choices: dict[str, Any] = {"feed": Feed(0.0), "gate": gate, **OF_USE.get(use_name, {})}

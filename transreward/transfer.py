@@ -88,6 +88,7 @@ class Run:
     watch: Watch
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     log: list[dict[str, Any]] = field(default_factory=list)
+    done: float = 0.0  # share of this phase's rounds before the present one
     stopped: str | None = None
     began: float = field(default_factory=time.perf_counter)
 
@@ -317,6 +318,7 @@ def loop(run: Run) -> None:
     run.tell(0.0, [])
     try:
         for index in range(plan.count):
+            run.done = index / plan.count
             fresh = collect(run, plan, index)
             if run.phase.from_nothing and run.taken <= plan.random_steps:
                 continue
@@ -555,6 +557,7 @@ def compensate(run: Run, plan: Rounds) -> None:
         run.agents,
         run.guide,
         run.shown,
+        run.done,
         updates=plan.gap_updates,
         batch=run.method.gap.batch,
     )
@@ -575,6 +578,7 @@ def improve(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
         data,
         run.next_keys(),
         run.guide,
+        run.done,
         updates=plan.updates,
         target_share=run.phase.target_share,
     )
@@ -661,7 +665,7 @@ def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, flo
     if run.method.use is None:
         return [felt(getattr(seen, side), None, i) for i in range(run.config.seeds)]
     packed = seen.map(Evaluation.first_episodes_first)
-    reward, weight = getattr(run.programs.look(run.compensation, packed, run.agents, run.guide), side)
+    reward, weight = getattr(run.programs.look(run.compensation, packed, run.agents, run.guide, run.done), side)
     return [felt(getattr(seen, side), Adjusted(reward[i], weight[i]), i, kept) for i in range(run.config.seeds)]
 
 
