@@ -48,7 +48,7 @@ def plain(agent):
         return move("value_potential", source_run=agent)
 
 
-@pytest.mark.parametrize("name", ["value_potential", "policy_advice"])
+@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart"])
 def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name):
     assert same(move(name, {"use.strength": 0.0}, source_run=agent).agents, plain.agents)
     assert not same(move(name, source_run=agent).agents, plain.agents)
@@ -60,8 +60,11 @@ def test_dpba_without_strength_is_fine_tuning_bit_for_bit(agent):
 
 
 def test_advice_needs_a_learner_that_takes_it():
-    with pytest.raises(RequestError, match="'policy_advice' advises the learner's critics, which ppo cannot"):
-        move("policy_advice", learner=LEARNERS["ppo"])
+    for name in ("policy_advice", "kickstart"):
+        with pytest.raises(
+            RequestError, match=f"'{name}' has the source policy advise the learner, which ppo does not"
+        ):
+            move(name, learner=LEARNERS["ppo"])
 
 
 def test_a_value_potential_pays_ever_less(agent):

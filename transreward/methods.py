@@ -15,6 +15,7 @@ from transreward.compensations.uses import (
     Filter,
     Gap,
     Imitation,
+    Kickstart,
     Penalty,
     Potential,
     Relabel,
@@ -293,6 +294,28 @@ class AdviceUse:
 
 
 @dataclass(frozen=True)
+class KickstartUse:
+    """Draws the actor of the target's learner to the source policy, ever less."""
+
+    strength: float = 1.0  # lambda, in units of the mean size of Q
+    fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
+
+    name: ClassVar[str] = "kickstart"
+    side: ClassVar[str] = "target"
+    needs: ClassVar[tuple[str, ...]] = ("source_act",)
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+        if not 0 <= self.fade <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+
+    def over(self, gap: None, gate: None) -> Compensation:
+        """The compensation."""
+        return Kickstart(self.strength, self.fade) if self.strength else Unchanged()
+
+
+@dataclass(frozen=True)
 class BellmanUse:
     """Corrects the source's rewards by what the difference changes in the critic's targets."""
 
@@ -345,6 +368,7 @@ USES: dict[str, type] = {
         FilterUse,
         PotentialUse,
         AdviceUse,
+        KickstartUse,
         BellmanUse,
         TrustUse,
         ImitationUse,
@@ -404,6 +428,9 @@ OF_USE: dict[str, dict[str, Any]] = {
     "dpba": {"feed": LOOKED_AT},
     "robust": {"teacher": "darc"},
 }
+
+
+OF_POLICY = {"advice": "policy_advice", "kickstart": "kickstart"}  # uses of the source policy alone -> their row
 
 
 @dataclass(frozen=True)
@@ -675,6 +702,14 @@ METHODS: dict[str, Method] = {
             start="nothing",
             feed=Feed(1.0, guide=0.5),
         ),
+        Method(
+            "kickstart",
+            "from nothing, on target steps, with an actor that is drawn to the source policy, ever less",
+            "Schmitt et al. 2018, arXiv:1803.03835",
+            start="nothing",
+            feed=Feed(1.0),
+            use=KickstartUse(),
+        ),
         Method("zero_shot", "the source policy as it is", "control", start="source", feed=None),
         Method(
             "fine_tune", "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)
@@ -735,10 +770,10 @@ def _cell(expression: str) -> Method:
                 f"write potential(value), for the source agent's value"
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
-    if use_name == "advice":
+    if use_name in OF_POLICY:
         if gap_name not in ("", "policy"):
-            raise RequestError(f"'{name}': advice is the source policy's, and has no gap: write advice(policy)")
-        return replace(METHODS["policy_advice"], name=name)
+            raise RequestError(f"'{name}' is of the source policy, and has no gap: write {use_name}(policy)")
+        return replace(METHODS[OF_POLICY[use_name]], name=name)
     found = gap(gap_name)
     gate = Gate.of(found) if use_name == "penalty" else None
     choices: dict[str, Any] = {"feed": Feed(0.0), "gate": gate, **OF_USE.get(use_name, {})}

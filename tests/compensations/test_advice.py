@@ -15,7 +15,7 @@ from transreward.compensations.wrappers import Wrapped
 from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import Reward
 from transreward.learners.sac import SAC
-from transreward.methods import AdviceUse, BlendUse, DpbaUse, RelabelUse, method
+from transreward.methods import AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
 from transreward.types import Pair, RequestError, Transition
 
 STATES, ACTIONS = 6, 3  # of random_mdp
@@ -104,11 +104,11 @@ def bandit(reward, **options):
     data = jnp.concatenate([obs, obs, action, reward(action), flags, 0 * flags], axis=-1)
     replay = rp.Replay(data[0], jnp.asarray(0), jnp.asarray(200))
 
-    def train(updates, advise=None, state=None):
+    def train(updates, advise=None, state=None, **hooks):
         run = jax.jit(
             lambda s: BANDIT.improve(
                 s, Pair(None, replay), lambda b: b.map(untouched), key, updates=updates, target_share=1.0,
-                spaces=SPACES, **({} if advise is None else {"advise": advise}),
+                spaces=SPACES, **({} if advise is None else {"advise": advise}), **hooks,
             )
         )  # fmt: skip
         state = run(BANDIT.init(key, SPACES) if state is None else state)[0]
@@ -131,6 +131,24 @@ def test_a_learner_follows_advice_until_steps_overrule_it():
     obs = jnp.zeros_like(action)
     whole = BANDIT._q(late[0].critics, obs, action).mean(axis=0) + advise(obs, action)
     np.testing.assert_allclose(whole, -4 * (action[:, 0] - 0.5) ** 2, atol=0.6)
+
+
+def test_a_kickstart_draws_the_actor_and_leaves_the_critics_alone():
+    use = KickstartUse(strength=3.0, fade=0.5).over(None, None)
+    state = use.init(jax.random.key(0), SPACES)
+    obs, action = jnp.zeros((3, 1)), jnp.asarray([[-1.0], [0.0], [1.0]])
+    for done, left in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0)):
+        source = {"source_act": lambda obs: jnp.full((len(obs), 1), -0.5), "done": jnp.float32(done)}
+        cost = use.teach(state, obs, action, **source)
+        np.testing.assert_allclose(cost, 3 * left * np.array([0.25, 0.25, 2.25]), rtol=1e-6)
+    teach = lambda obs, action: use.teach(  # noqa: E731
+        state, obs, action, source_act=lambda obs: jnp.full((len(obs), 1), -0.5), done=jnp.float32(0)
+    )
+    train = bandit(lambda a: -4 * (a - 0.5) ** 2)
+    (drawn, there), (plain, alone) = train(60, teach=teach), train(60)
+    assert there < -0.1 < alone
+    for mine, its in zip(jax.tree.leaves(drawn.critics), jax.tree.leaves(plain.critics), strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)  # every step ended: nothing follows the actor
 
 
 def test_advice_that_is_the_same_everywhere_is_a_shift_of_the_critics():
@@ -263,6 +281,9 @@ def test_dpba_without_strength_is_raw_to_the_bit():
         (lambda: AdviceUse(strength=-1.0), "use.strength must not be negative"),
         (lambda: AdviceUse(width=0.0), "use.width must be above 0"),
         (lambda: AdviceUse(fade=2.0), r"use.fade must be in \[0, 1\]"),
+        (lambda: KickstartUse(strength=-1.0), "use.strength must not be negative"),
+        (lambda: KickstartUse(fade=1.5), r"use.fade must be in \[0, 1\]"),
+        (lambda: method("kickstart(classifier)"), "write kickstart\\(policy\\)"),
         (lambda: DpbaUse(strength=1.5), r"use.strength of dpba must be in \[0, 1\], not 1.5"),
         (lambda: DpbaUse(fade=-0.1), r"use.fade must be in \[0, 1\]"),
         (lambda: DpbaUse(hidden=()).over(Reward(), None), "use.hidden must name the layers' widths"),

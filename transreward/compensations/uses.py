@@ -444,3 +444,27 @@ class Advice(Unchanged):
         apart = (action - extra["source_act"](obs)) / (self.width * state)
         size = self.strength * faded(self.fade, extra["done"])
         return size * jnp.exp(-0.5 * jnp.mean(apart**2, axis=-1))
+
+
+@dataclass(frozen=True)
+class Kickstart(Unchanged):
+    """The actor is drawn to the source policy: lambda * d, with d the mean square of the action's distance from the
+    source policy's, in halves of the box. Up to a constant it is the cross-entropy between the learner's policy and a
+    normal around the source policy's action. Rewards stay raw, and so do the critics."""
+
+    strength: float
+    fade: float
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def init(self, key: Key, spaces: Spaces) -> Array:
+        """Half the side of the action box, [action]."""
+        return jnp.asarray(spaces.half_width)
+
+    def teach(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
+        """What actions [..., action] at obs [..., obs] cost the actor, [...], in units of the mean size of Q."""
+        apart = (action - extra["source_act"](obs)) / state
+        return self.strength * faded(self.fade, extra["done"]) * jnp.mean(apart**2, axis=-1)

@@ -146,17 +146,19 @@ class SAC:
         target_share: float,
         spaces: Spaces,
         advise: Advise | None = None,
+        teach: Advise | None = None,
     ) -> tuple[SACState, Metrics]:
         """`updates` gradient steps on batches of which `target_share` comes from the target's replay.
 
         `advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So it is a
-        first opinion that steps can overrule, and changes no optimal policy.
+        first opinion that steps can overrule, and changes no optimal policy. `teach` is what an action costs the actor
+        alone, in units of the mean size of Q, at least 1.
         """
 
         def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
             sample_key, update_key = jax.random.split(key)
             batch = self._sample(state, data, adjust, sample_key, target_share, spaces)
-            return self._update(state, batch, update_key, advise)
+            return self._update(state, batch, update_key, advise, teach)
 
         state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
         return state, jax.tree.map(jnp.mean, metrics)
@@ -237,7 +239,12 @@ class SAC:
         )
 
     def _update(
-        self, state: SACState, batch: Batch, key: Key, advise: Advise | None = None
+        self,
+        state: SACState,
+        batch: Batch,
+        key: Key,
+        advise: Advise | None = None,
+        teach: Advise | None = None,
     ) -> tuple[SACState, Metrics]:
         next_key, actor_key = jax.random.split(key)
         alpha = jnp.exp(state.log_alpha)
@@ -266,6 +273,9 @@ class SAC:
             q = self._q(critics, batch.obs, action)
             q = q.mean(axis=0) if self.subset else q.min(axis=0)  # REDQ's actor follows the mean of all
             q = advised(q, batch.raw[0], action)
+            if teach is not None:
+                size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
+                q = q - size * teach(batch.raw[0], state.centre + state.half_width * action)
             return jnp.mean(alpha * log_prob - q), log_prob.mean()
 
         (actor_value, log_prob), grads = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
