@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
+from transreward.compensations.learned import Learned
 from transreward.compensations.uses import (
+    Advice,
     Bellman,
     Blend,
     Compensation,
     Filter,
     Gap,
     Imitation,
+    Kickstart,
     Penalty,
     Potential,
+    Relabel,
     Robust,
     Trust,
     Unchanged,
     Weight,
 )
-from transreward.compensations.wrappers import Centre, Clip, Keep, Ramp, Scale, Times
+from transreward.compensations.wrappers import Centre, Clip, Fade, Keep, Ramp, Scale, Times
 from transreward.gaps.classifier import Classifier
 from transreward.gaps.contrastive import Contrastive
 from transreward.gaps.ensemble import Ensemble
 from transreward.gaps.latent import Latent
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.paired import Paired
+from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import By, MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.transport import Transport
@@ -132,6 +137,58 @@ class BlendUse:
 
 
 @dataclass(frozen=True)
+class DpbaUse:
+    """Turns what a blend (or an imitation) adds to the target's rewards into a learned potential, and fades it."""
+
+    strength: float = 0.5  # lambda, in [0, 1]: of the compensation that is turned
+    by: By = "fixed"  # of a blend, what its k in [0, 1] is set by; fixed = 1
+    fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
+    hidden: tuple[int, ...] = (64, 64)  # of the potential
+    learning_rate: float = 3e-3  # of the potential, which has to learn faster than the critics
+
+    name: ClassVar[str] = "dpba"
+    side: ClassVar[str] = "target"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise RequestError(f"use.strength of dpba must be in [0, 1], not {self.strength}")
+        if not 0 <= self.fade <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that neither a blend nor an imitation can be made of."""
+        if getattr(gap, "log_ratio", False):
+            if self.by != "fixed":
+                raise RequestError(f"use.by is of a blend, which '{gap.name}' is not made into: leave it away")
+            inner = ImitationUse(keep=1.0).over(gap, NATS)
+        else:
+            inner = BlendUse(1.0, self.by).over(gap, None)
+        chain: Compensation = Learned(inner, ActionValue(self.hidden, self.learning_rate))
+        return Times(Fade(chain, self.fade) if self.fade else chain, self.strength)
+
+
+@dataclass(frozen=True)
+class RelabelUse:
+    """Pays the source's steps the target's reward: computed where it can be, and then without a gap; else a model's."""
+
+    pessimism: float = 1.0  # how many of the members' standard deviations a model's answer is lowered by
+
+    name: ClassVar[str] = "relabel"
+
+    def __post_init__(self) -> None:
+        if not self.pessimism >= 0:
+            raise RequestError(f"use.pessimism must not be negative, not {self.pessimism}")
+
+    def over(self, gap: Gap | None, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that is no model of the target's reward."""
+        if gap is None:  # the stored rewards are the target's
+            return Unchanged()
+        if not hasattr(gap, "careful") or getattr(gap, "of", "source") != "target":
+            raise RequestError(f"'{self.name}' needs a model of what the target pays: reward with gap.of=target")
+        return Relabel(gap, self.pessimism)
+
+
+@dataclass(frozen=True)
 class WeightUse:
     """Weights the source's steps by exp(score)."""
 
@@ -200,14 +257,62 @@ class FilterUse:
 class PotentialUse:
     """Shapes both domains' rewards by the source agent's value, which changes no optimal policy."""
 
-    strength: float = 1.0
+    strength: float = 1.0  # lambda, in units of the source's reward: 1 = the potential is the source agent's value
+    fade: float = 0.0  # share of the transfer over which it falls to nothing; 0 = it stays
 
     name: ClassVar[str] = "potential"
     needs: ClassVar[tuple[str, ...]] = ("source_value",)
 
     def over(self, gap: None, gate: None) -> Compensation:
         """The compensation."""
-        return Times(Potential(), self.strength)
+        return Times(Fade(Potential(), self.fade) if self.fade else Potential(), self.strength)
+
+
+@dataclass(frozen=True)
+class AdviceUse:
+    """Advises the target's learner of the source policy's actions, by a potential over state and action."""
+
+    strength: float = 1.0  # lambda, in units of the target's reward: what the source policy's own action is worth more
+    width: float = 0.5  # of what counts as the source policy's action, in halves of the action box
+    fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
+
+    name: ClassVar[str] = "advice"
+    side: ClassVar[str] = "target"
+    needs: ClassVar[tuple[str, ...]] = ("source_act",)
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+        if not self.width > 0:
+            raise RequestError(f"use.width must be above 0, not {self.width}")
+        if not 0 <= self.fade <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+
+    def over(self, gap: None, gate: None) -> Compensation:
+        """The compensation."""
+        return Advice(self.strength, self.width, self.fade) if self.strength else Unchanged()
+
+
+@dataclass(frozen=True)
+class KickstartUse:
+    """Draws the actor of the target's learner to the source policy, ever less."""
+
+    strength: float = 1.0  # lambda, in units of the mean size of Q
+    fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
+
+    name: ClassVar[str] = "kickstart"
+    side: ClassVar[str] = "target"
+    needs: ClassVar[tuple[str, ...]] = ("source_act",)
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+        if not 0 <= self.fade <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+
+    def over(self, gap: None, gate: None) -> Compensation:
+        """The compensation."""
+        return Kickstart(self.strength, self.fade) if self.strength else Unchanged()
 
 
 @dataclass(frozen=True)
@@ -262,11 +367,15 @@ USES: dict[str, type] = {
         WeightUse,
         FilterUse,
         PotentialUse,
+        AdviceUse,
+        KickstartUse,
         BellmanUse,
         TrustUse,
         ImitationUse,
         RobustUse,
         BlendUse,
+        RelabelUse,
+        DpbaUse,
     )
 }
 
@@ -316,8 +425,12 @@ LOOKED_AT = Feed(1.0, "replay")  # the same, of all the source agent's steps
 OF_USE: dict[str, dict[str, Any]] = {
     "imitation": {"feed": DEMONSTRATIONS, "gate": NATS},
     "blend": {"feed": LOOKED_AT},
+    "dpba": {"feed": LOOKED_AT},
     "robust": {"teacher": "darc"},
 }
+
+
+OF_POLICY = {"advice": "policy_advice", "kickstart": "kickstart"}  # uses of the source policy alone -> their row
 
 
 @dataclass(frozen=True)
@@ -342,8 +455,8 @@ class Method:
 
     @property
     def off_policy(self) -> bool:
-        """Whether only an off-policy learner takes what feeds it."""
-        return self.feed is not None and not self.feed.on_policy
+        """Whether only an off-policy learner takes what feeds it, or what advises it."""
+        return self.needs("source_act") or (self.feed is not None and not self.feed.on_policy)
 
     @property
     def uses_source(self) -> bool:
@@ -400,7 +513,12 @@ class Method:
     @property
     def guided(self) -> bool:
         """Whether the source agent is asked while the method runs: to act, or for its value."""
-        return self.needs("source_value") or (self.feed is not None and self.feed.guide > 0)
+        return self.needs("source_value") or self.needs("source_act") or (self.feed is not None and self.feed.guide > 0)
+
+    @property
+    def relabels(self) -> bool:
+        """Whether the source's steps are paid the target's reward: computed without a gap, by its model with one."""
+        return self.use is not None and self.use.name == RelabelUse.name
 
     def needs(self, extra: str) -> bool:
         """Whether the gap or its use asks for an extra of that name."""
@@ -520,6 +638,24 @@ METHODS: dict[str, Method] = {
             use=BlendUse(),
         ),
         Method(
+            "dpba",
+            "reward_gap, turned into a potential over state and action that is learned beside it, ever less",
+            "Harutyunyan et al. 2015; see docs/methods/dpba.md",
+            start="source",
+            feed=LOOKED_AT,
+            gap=Reward(),
+            use=DpbaUse(),
+        ),
+        Method(
+            "relabel",
+            "from nothing, on target steps and as many of the source agent's old ones, paid as the target would",
+            "Yu et al. 2021, arXiv:2109.08128; see docs/methods/relabel.md",
+            start="nothing",
+            feed=Feed(0.5, "replay"),
+            gap=Reward(of="target"),
+            use=RelabelUse(),
+        ),
+        Method(
             "mean_gap",
             "train on target steps, their rewards moved by the difference of the domains' mean rewards",
             "baseline; see docs/methods/reward_gap.md",
@@ -527,6 +663,22 @@ METHODS: dict[str, Method] = {
             feed=LOOKED_AT,
             gap=MeanReward(),
             use=BlendUse(strength=1.0),
+        ),
+        Method(
+            "value_potential",
+            "from nothing, on target steps that are shaped by the source agent's value, ever less",
+            "Ng et al. 1999; Devlin and Kudenko 2012; see docs/methods/value_potential.md",
+            start="nothing",
+            feed=Feed(1.0),
+            use=PotentialUse(fade=0.5),
+        ),
+        Method(
+            "policy_advice",
+            "from nothing, on target steps, advised by a potential of the source policy's actions, ever less",
+            "Wiewiora et al. 2003; Brys et al. 2015; see docs/methods/policy_advice.md",
+            start="nothing",
+            feed=Feed(1.0),
+            use=AdviceUse(),
         ),
         Method(
             "mix",
@@ -549,6 +701,14 @@ METHODS: dict[str, Method] = {
             "Uchendu et al. 2023, arXiv:2204.02372",
             start="nothing",
             feed=Feed(1.0, guide=0.5),
+        ),
+        Method(
+            "kickstart",
+            "from nothing, on target steps, with an actor that is drawn to the source policy, ever less",
+            "Schmitt et al. 2018, arXiv:1803.03835",
+            start="nothing",
+            feed=Feed(1.0),
+            use=KickstartUse(),
         ),
         Method("zero_shot", "the source policy as it is", "control", start="source", feed=None),
         Method(
@@ -610,6 +770,10 @@ def _cell(expression: str) -> Method:
                 f"write potential(value), for the source agent's value"
             )
         return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
+    if use_name in OF_POLICY:
+        if gap_name not in ("", "policy"):
+            raise RequestError(f"'{name}' is of the source policy, and has no gap: write {use_name}(policy)")
+        return replace(METHODS[OF_POLICY[use_name]], name=name)
     found = gap(gap_name)
     gate = Gate.of(found) if use_name == "penalty" else None
     choices: dict[str, Any] = {"feed": Feed(0.0), "gate": gate, **OF_USE.get(use_name, {})}

@@ -73,32 +73,50 @@ class Programs:
         return agents, states
 
     def improve(
-        self, agents: Any, state: Any, data: Pair, keys: Key, guide: Any = None, *, updates: int, target_share: float
+        self,
+        agents: Any,
+        state: Any,
+        data: Pair,
+        keys: Key,
+        guide: Any = None,
+        done: float = 0.0,
+        *,
+        updates: int,
+        target_share: float,
     ) -> tuple[Any, Metrics]:
-        """The learner's updates on the compensated reward; `guide` is the source agents' state, where one is needed."""
-        return self._improve(agents, state, data, keys, guide, updates=updates, target_share=target_share)
+        """The learner's updates on the compensated reward; `guide` is the source agents' state, where one is needed,
+        `done` the share of the transfer that is over."""
+        share = np.float32(done)
+        return self._improve(agents, state, data, keys, guide, share, updates=updates, target_share=target_share)
 
     def _improve_(
-        self, agents: Any, state: Any, data: Pair, keys: Key, guide: Any, updates: int, target_share: float
+        self, agents: Any, state: Any, data: Pair, keys: Key, guide: Any, done: Array, updates: int, target_share: float
     ) -> Any:
         self._traced("improve")
 
         def one(agent: Any, state: Any, data: Pair, key: Key, guide: Any) -> tuple[Any, Metrics]:
-            adjust = partial(self.compensation.adjust, state, **self._extra(agent, guide))
+            extra = self._extra(agent, guide, done)
+            adjust = partial(self.compensation.adjust, state, **extra)
+            # a learner that takes neither is not asked to
+            known = {name: getattr(self.compensation, name, None) for name in ("advise", "teach")}
+            more = {name: partial(said, state, **extra) for name, said in known.items() if said is not None}
             return self.learner.improve(
-                agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces
+                agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces, **more
             )
 
         per_domain = 0 if self.learner.on_policy else rp.SEED_AXES  # a rollout's rows, or a replay
         axes = data.map(lambda d: None if d is None else per_domain)
         return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, guide)
 
-    def _extra(self, agent: Any, guide: Any) -> dict[str, Any]:
+    def _extra(self, agent: Any, guide: Any, done: Array) -> dict[str, Any]:
         """What a compensation may ask for beyond a batch: see `wanted` in compensations/uses.py."""
         return {
             "value": partial(self.learner.value, agent),
             "source_value": None if guide is None else partial(self.learner.value, guide),
+            "act": lambda obs: self.learner.act(agent, obs, None),
+            "source_act": None if guide is None else lambda obs: self.learner.act(guide, obs, None),
             "discount": self.learner.discount,
+            "done": done,
             **dict.fromkeys(SHOWN),
         }
 
@@ -110,6 +128,7 @@ class Programs:
         agents: Any,
         guide: Any = None,
         shown: dict[str, Replay] | None = None,
+        done: float = 0.0,
         *,
         updates: int,
         batch: int,
@@ -119,7 +138,8 @@ class Programs:
         `shown`: replays of what is named in SHOWN, where there are such; a counterpart's rows are the target replay's
         steps as the source's simulator took them, row by row.
         """
-        return self._compensate(state, replays, keys, agents, guide, shown or {}, updates=updates, batch=batch)
+        share = np.float32(done)
+        return self._compensate(state, replays, keys, agents, guide, shown or {}, share, updates=updates, batch=batch)
 
     def _compensate_(
         self,
@@ -129,13 +149,14 @@ class Programs:
         agents: Any,
         guide: Any,
         shown: dict[str, Replay],
+        done: Array,
         updates: int,
         batch: int,
     ) -> Any:
         self._traced("compensate")
 
         def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any, shown: Any) -> tuple[Any, Metrics]:
-            extra = self._extra(agent, guide)
+            extra = self._extra(agent, guide, done)
 
             def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
                 source_key, target_key = jax.random.split(key)
@@ -181,13 +202,15 @@ class Programs:
 
     # -- looking -------------------------------------------------------------------------------------------------
 
-    def look(self, state: Any, steps: Pair[Transition], agents: Any, guide: Any = None) -> Pair[Adjusted]:
+    def look(
+        self, state: Any, steps: Pair[Transition], agents: Any, guide: Any = None, done: float = 0.0
+    ) -> Pair[Adjusted]:
         """What the compensation makes of the rewards and weights of steps [seeds, n, ...] of both domains."""
-        return jax.tree.map(np.asarray, self._look(state, steps, agents, guide))
+        return jax.tree.map(np.asarray, self._look(state, steps, agents, guide, np.float32(done)))
 
-    def _look_(self, state: Any, steps: Pair[Transition], agents: Any, guide: Any) -> Pair[Adjusted]:
+    def _look_(self, state: Any, steps: Pair[Transition], agents: Any, guide: Any, done: Array) -> Pair[Adjusted]:
         def one(state: Any, steps: Pair[Transition], agent: Any, guide: Any) -> Pair[Adjusted]:
-            return self.compensation.adjust(state, steps, **self._extra(agent, guide))
+            return self.compensation.adjust(state, steps, **self._extra(agent, guide, done))
 
         return jax.vmap(one)(state, steps, agents, guide)
 

@@ -134,6 +134,8 @@ def test_a_filters_floor_keeps_some_of_everything():
         (lambda: ImitationUse(strength=-1.0).over(Ratio(), Gate()), "use.strength must not be negative"),
         (lambda: WeightUse(low=2.0, high=1.0), "use.low must be above 0 and below use.high"),
         (lambda: PotentialUse(strength=-1.0).over(None, None), "use.strength must not be negative"),
+        (lambda: PotentialUse(fade=1.5).over(None, None), r"use.fade must be in \[0, 1\], not 1.5"),
+        (lambda: PotentialUse(fade=-0.5).over(None, None), "use.fade"),
         (lambda: RobustUse(teach=1.0), "use.teach must be between 0 and 1, not 1.0"),
         (lambda: RobustUse(newest=0.0), r"use.newest must be in \(0, 1\], not 0.0"),
         (lambda: BlendUse(strength=1.5), r"use.strength of a blend must be in \[0, 1\], not 1.5"),
@@ -366,6 +368,17 @@ def test_ramp_and_strength_act_on_both_sides_of_a_potential():
     assert found.source.reward[0] == found.target.reward[0] == pytest.approx(expected)
     nothing = adjust(Times(Potential(), 0.0), source)
     assert np.array_equal(nothing.source.reward, source.reward) and np.array_equal(nothing.target.reward, source.reward)
+
+
+@pytest.mark.parametrize(("done", "left"), [(0.0, 1.0), (0.1, 0.75), (0.4, 0.0), (0.9, 0.0)])
+def test_a_potential_falls_to_nothing_over_its_share_of_the_transfer(done, left):
+    source = steps([1.0, 3.0], [2.0, 0.5], terminated=[0, 1])
+    found = adjust(PotentialUse(strength=0.5, fade=0.4).over(None, None), source, **EXTRA, done=jnp.float32(done))
+    expected = 1 + 0.5 * left * np.array([GAMMA * 4 - 1, -9])
+    np.testing.assert_allclose(found.source.reward, expected, rtol=1e-5)
+    np.testing.assert_array_equal(found.source.reward, found.target.reward)
+    if not left:
+        np.testing.assert_array_equal(found.source.reward, source.reward)
 
 
 def random_mdp(seed, states=6, actions=3):

@@ -26,7 +26,10 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
 
     value         [n, obs] -> [n], the learner's state value now, in units of the raw reward
     source_value  the same of the source agent, as it was when the transfer began
+    act           [n, obs] -> [n, action], what the learner would do now, without noise
+    source_act    the same of the source agent
     discount      the learner's
+    done          [], share of the transfer that is over
     counterpart   of `update` and `evaluate` alone: the target batch's steps as the source's simulator took them, from
                   the same states with the same actions; truncated = 1 where the state could not be rebuilt
     demonstrations  of `update` and `evaluate` alone: a batch of the newest source steps of the method's teacher
@@ -98,6 +101,11 @@ class Compensation(Protocol):
 def untouched(t: Transition) -> Adjusted:
     """Raw reward, full weight."""
     return Adjusted(t.reward, jnp.ones_like(t.reward))
+
+
+def faded(over: float, done: Array) -> Array:
+    """What is left, [] in [0, 1], of something that falls linearly over the share `over`; 0 = it stays."""
+    return jnp.maximum(1.0 - done / over, 0.0) if over else jnp.ones_like(done)
 
 
 @dataclass(frozen=True)
@@ -231,6 +239,21 @@ class Blend(OverGap):
         return plain._replace(
             target=plain.target._replace(reward=target.reward + share * self.score(state, target, extra))
         )
+
+
+@dataclass(frozen=True)
+class Relabel(OverGap):
+    """Source reward: what a model of the target's reward says of the step, less `pessimism` times how far its members
+    are apart there; target rewards stay raw."""
+
+    gap: Any  # one with `careful`
+    pessimism: float
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Pay the source's steps as the target would."""
+        plain = batches.map(untouched)
+        paid = self.gap.careful(state, batches.source, self.pessimism)
+        return plain._replace(source=plain.source._replace(reward=paid))
 
 
 @dataclass(frozen=True)
@@ -390,3 +413,58 @@ class Potential(Unchanged):
             return Adjusted(t.reward + discount * after - value(t.obs), jnp.ones_like(t.reward))
 
         return batches.map(shape)
+
+
+@dataclass(frozen=True)
+class Advice(Unchanged):
+    """A potential over state and action: lambda * exp(-d / 2), with d the mean square of the action's distance from the
+    source policy's, in `width`s of half the box. It is the likelihood of the action beside that of the source policy's
+    own, for a normal of that width around it: in [0, lambda].
+
+    Rewards stay raw. With F = gamma Phi(s', a') - Phi(s, a), a' the action that follows, Q becomes Q - Phi, so one has
+    to act by Q + Phi (look-ahead advice; Wiewiora, Cottrell and Elkan 2003). Both are had at once where the learner
+    adds `advise` to what its critics say, and so they learn Q - Phi: F then needs no reward of its own.
+    """
+
+    strength: float
+    width: float
+    fade: float
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def init(self, key: Key, spaces: Spaces) -> Array:
+        """Half the side of the action box, [action]."""
+        return jnp.asarray(spaces.half_width)
+
+    def advise(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
+        """Phi, [...], of obs [..., obs] and actions [..., action], in units of the raw reward."""
+        apart = (action - extra["source_act"](obs)) / (self.width * state)
+        size = self.strength * faded(self.fade, extra["done"])
+        return size * jnp.exp(-0.5 * jnp.mean(apart**2, axis=-1))
+
+
+@dataclass(frozen=True)
+class Kickstart(Unchanged):
+    """The actor is drawn to the source policy: lambda * d, with d the mean square of the action's distance from the
+    source policy's, in halves of the box. Up to a constant it is the cross-entropy between the learner's policy and a
+    normal around the source policy's action. Rewards stay raw, and so do the critics."""
+
+    strength: float
+    fade: float
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def init(self, key: Key, spaces: Spaces) -> Array:
+        """Half the side of the action box, [action]."""
+        return jnp.asarray(spaces.half_width)
+
+    def teach(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
+        """What actions [..., action] at obs [..., obs] cost the actor, [...], in units of the mean size of Q."""
+        apart = (action - extra["source_act"](obs)) / state
+        return self.strength * faded(self.fade, extra["done"]) * jnp.mean(apart**2, axis=-1)

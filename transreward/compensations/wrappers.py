@@ -1,7 +1,7 @@
-"""Clip, centre, scale, ramp, times (lambda) and keep: wrappers over any compensation.
+"""Clip, centre, scale, ramp, fade, times (lambda) and keep: wrappers over any compensation.
 
 Each sees what the compensation inside it changed in the rewards of its side, delta = adjusted - raw, and changes that.
-Weights pass through, and so do the other side's rewards but for ramp and times, which only multiply.
+Weights pass through, and so do the other side's rewards but for ramp, fade and times, which only multiply.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import jax.numpy as jnp
 
-from transreward.compensations.uses import Compensation
+from transreward.compensations.uses import Compensation, faded
 from transreward.types import (
     Adjusted,
     Array,
@@ -192,6 +192,30 @@ class Ramp(Wrapper):
     def change(self, own: Array, delta: Array) -> Array:
         """Ramped."""
         return delta * jnp.minimum(own / self.updates, 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Fade(Wrapper):
+    """delta falls linearly from its full size to nothing over the share `over` of the transfer."""
+
+    over: float = 0.5
+    both: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.over <= 1:
+            raise RequestError(f"use.fade must be in [0, 1], not {self.over}")
+
+    def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Faded, with one size for all steps of a batch."""
+        left = faded(self.over, extra["done"])
+        adjusted = self.inner.adjust(state.inner, batches, **extra)
+        return Pair(
+            *(
+                a._replace(reward=t.reward + left * (a.reward - t.reward))
+                for a, t in zip(adjusted, batches, strict=True)
+            )
+        )
 
 
 @final

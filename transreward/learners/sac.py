@@ -31,6 +31,7 @@ from transreward.types import (
 )
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
+Advise = Callable[[Array, Array], Array]  # (obs [..., obs], action [..., action], in the domain's units) -> [...]
 
 
 class SACState(NamedTuple):
@@ -55,6 +56,7 @@ class Batch(NamedTuple):
     next_obs: Array
     discount: Array  # [batch]: gamma^k, 0 where the task ended
     weight: Array
+    raw: tuple[Array, Array]  # obs and next_obs in the domain's units, for advice
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class SAC:
 
     name: ClassVar[str] = "sac"
     on_policy: ClassVar[bool] = False
+    takes_advice: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in ("critics", "batch", "n_step", "robots", "burst"):
@@ -142,13 +145,20 @@ class SAC:
         updates: int,
         target_share: float,
         spaces: Spaces,
+        advise: Advise | None = None,
+        teach: Advise | None = None,
     ) -> tuple[SACState, Metrics]:
-        """`updates` gradient steps on batches of which `target_share` comes from the target's replay."""
+        """`updates` gradient steps on batches of which `target_share` comes from the target's replay.
+
+        `advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So it is a
+        first opinion that steps can overrule, and changes no optimal policy. `teach` is what an action costs the actor
+        alone, in units of the mean size of Q, at least 1.
+        """
 
         def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
             sample_key, update_key = jax.random.split(key)
             batch = self._sample(state, data, adjust, sample_key, target_share, spaces)
-            return self._update(state, batch, update_key)
+            return self._update(state, batch, update_key, advise, teach)
 
         state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
         return state, jax.tree.map(jnp.mean, metrics)
@@ -225,21 +235,33 @@ class SAC:
             next_obs=state.normaliser(w.next_obs[rows, last]),
             discount=self.discount ** (last + 1.0) * (1.0 - w.terminated[rows, last]),
             weight=weight[:, 0],
+            raw=(w.obs[:, 0], w.next_obs[rows, last]),
         )
 
-    def _update(self, state: SACState, batch: Batch, key: Key) -> tuple[SACState, Metrics]:
+    def _update(
+        self,
+        state: SACState,
+        batch: Batch,
+        key: Key,
+        advise: Advise | None = None,
+        teach: Advise | None = None,
+    ) -> tuple[SACState, Metrics]:
         next_key, actor_key = jax.random.split(key)
         alpha = jnp.exp(state.log_alpha)
         optimiser = self._optimiser()
         actor_opt, critic_opt, alpha_opt = state.optimisers
 
+        def advised(q: Array, obs: Array, action: Array) -> Array:
+            return q if advise is None else q + advise(obs, state.centre + state.half_width * action)
+
         noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
         next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
         next_q = self._least(state.slow_critics, batch.next_obs, next_action, jax.random.fold_in(key, 2))
+        next_q = advised(next_q, batch.raw[1], next_action)
         goal = batch.target_reward + batch.discount * (next_q - alpha * next_log_prob)
 
         def critic_loss(critics: Layers) -> tuple[Array, Array]:
-            q = self._q(critics, batch.obs, batch.action)
+            q = advised(self._q(critics, batch.obs, batch.action), batch.raw[0], batch.action)
             return 0.5 * jnp.sum(jnp.mean(batch.weight * (q - goal) ** 2, axis=-1)), q.mean()
 
         (critic_value, q_mean), grads = jax.value_and_grad(critic_loss, has_aux=True)(state.critics)
@@ -250,6 +272,10 @@ class SAC:
             action, log_prob = tanh_normal(noise[1], *self._policy(actor, batch.obs))
             q = self._q(critics, batch.obs, action)
             q = q.mean(axis=0) if self.subset else q.min(axis=0)  # REDQ's actor follows the mean of all
+            q = advised(q, batch.raw[0], action)
+            if teach is not None:
+                size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
+                q = q - size * teach(batch.raw[0], state.centre + state.half_width * action)
             return jnp.mean(alpha * log_prob - q), log_prob.mean()
 
         (actor_value, log_prob), grads = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)

@@ -1,0 +1,74 @@
+"""Runs of the methods that shape the target's rewards by what the source agent knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from test_grid import LEARNERS, move
+from test_transfer import compiler, same
+
+from transreward.compensations.uses import Unchanged
+from transreward.methods import METHODS
+from transreward.types import RequestError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hurry():
+    with compiler(hurried=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    """Directory of a SAC run with a source agent."""
+    directory = tmp_path_factory.mktemp("potentials") / "run"
+    move("value_potential", learner=LEARNERS["sac"], out=directory)
+    return directory
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A use that asks for the source agent and does nothing."""
+
+    name: ClassVar[str] = "nothing"
+    needs: ClassVar[tuple[str, ...]] = ("source_value",)
+
+    def over(self, gap, gate):
+        return Unchanged()
+
+
+@pytest.fixture(scope="module")
+def plain(agent):
+    """The base learner, from nothing on target steps, with the source agent beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "value_potential", replace(METHODS["value_potential"], use=Nothing()))
+        return move("value_potential", source_run=agent)
+
+
+@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart"])
+def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name):
+    assert same(move(name, {"use.strength": 0.0}, source_run=agent).agents, plain.agents)
+    assert not same(move(name, source_run=agent).agents, plain.agents)
+
+
+def test_dpba_without_strength_is_fine_tuning_bit_for_bit(agent):
+    nothing = move("dpba", {"use.strength": 0.0}, source_run=agent)
+    assert same(nothing.agents, move("fine_tune", source_run=agent).agents)
+
+
+def test_advice_needs_a_learner_that_takes_it():
+    for name in ("policy_advice", "kickstart"):
+        with pytest.raises(
+            RequestError, match=f"'{name}' has the source policy advise the learner, which ppo does not"
+        ):
+            move(name, learner=LEARNERS["ppo"])
+
+
+def test_a_value_potential_pays_ever_less(agent):
+    result = move("value_potential", {"use.fade": 1.0, "loop.evaluations": 4}, source_run=agent)
+    rows = [row for row in result.log if row["method"] == "value_potential" and row["seed"] == 4]
+    worth = [abs(row["gap_std"]) / max(abs(row["reward_std"]), 1e-8) for row in rows]
+    assert len(rows) == 4 and np.isfinite(worth).all() and rows[0]["gap_std"] > 0
