@@ -25,6 +25,14 @@ class RobustSummary(Summary):
     iqm_ci95: list[float] | None  # of the bootstrap
 
 
+class Difference(TypedDict):
+    """By how much one method returns more than another."""
+
+    mean: float
+    ci95: list[float] | None  # [low, high], or None where a method has one seed
+    paired: bool  # seed by seed
+
+
 class Improvement(TypedDict):
     """How probable it is that one method is better than another."""
 
@@ -67,6 +75,29 @@ def improvement(returns: np.ndarray, over: np.ndarray) -> Improvement:
     samples = returns.mean(axis=1), over.mean(axis=1)
     found = float(probability_of_improvement(*samples))
     return Improvement(probability=found, ci95=bootstrap_interval(probability_of_improvement, *samples))
+
+
+def difference(per_seed: np.ndarray, over: np.ndarray, paired: bool = False, level: float = 0.95) -> Difference:
+    """Mean of [n] less mean of [m], with Student's t interval of it.
+
+    `paired`: entry i of both comes from one source agent, so it is the interval of their n = m differences. Otherwise
+    Welch's, which takes neither equal spreads nor equal numbers for granted (Welch 1947). `level` is the interval's:
+    1 - 0.05 / k for k differences that must all hold together (Bonferroni).
+    """
+    x, y = np.asarray(per_seed, float), np.asarray(over, float)
+    mean = float(x.mean() - y.mean())
+    if min(len(x), len(y)) < 2:
+        return Difference(mean=mean, ci95=None, paired=paired)
+    if paired:
+        apart = x - y
+        error, freedom = apart.std(ddof=1) / np.sqrt(len(apart)), len(apart) - 1.0
+    else:
+        parts = np.array([x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)])
+        error = np.sqrt(parts.sum())
+        shares = parts / parts.sum() if error else np.array([1.0, 0.0])  # without any spread the width is 0 anyway
+        freedom = 1 / (shares**2 / (np.array([len(x), len(y)]) - 1)).sum()
+    half = float(stats.t.ppf(0.5 + level / 2, freedom) * error)
+    return Difference(mean=mean, ci95=[mean - half, mean + half], paired=paired)
 
 
 def iqm(per_seed: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -1,0 +1,193 @@
+"""The verdict's sentence claims what the intervals over seeds support, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from transreward.evaluation.statistics import difference
+from transreward.evaluation.verdict import ALIKE, ENOUGH, Outcome, best, certain, verdict
+
+
+def outcome(name, per_seed, steps=1000, **more):
+    agent = None if name == "target_only" else "run"
+    per_seed = np.array(per_seed, float)
+    return Outcome(name, per_seed, tuple(range(len(per_seed))), steps, 1000, **{"agent": agent, **more})
+
+
+def judged(per_seed, zero_shot=None, fine_tune=None, target_only=None, **more):
+    given = {"zero_shot": zero_shot, "fine_tune": fine_tune, "target_only": target_only}
+    controls = [outcome(name, r, 0 if name == "zero_shot" else 1000) for name, r in given.items() if r is not None]
+    return verdict(outcome("darc", per_seed, **more), controls)
+
+
+NEAR = np.array([-4.0, 2, 0, 3, -1])  # of five seeds
+OTHER = np.array([3.0, -2, 4, -5, 0])
+WIDE = np.array([-400.0, 300, -100, 500, -300])
+
+CASES = {  # name -> (verdict, kind, words that must stand there, words that must not)
+    "clear gain": (
+        judged(900 + NEAR, 500 + OTHER, 600 + OTHER[::-1], 100 + NEAR[::-1]),
+        "helped", ["At 95% confidence the transfer helped", "zero_shot (by +400", "1,000 target steps a seed"],
+        ["not certain", "less than", "seeds"],
+    ),
+    "clear loss": (
+        judged(300 + NEAR, 500 + OTHER, 600 + OTHER[::-1], 100 + NEAR[::-1]),
+        "hurt", ["the transfer hurt", "less than zero_shot (by −200", "more than target_only"], ["helped"],
+    ),
+    "beaten by fine-tuning alone": (
+        judged(550 + NEAR, 500 + OTHER, 600 + OTHER[::-1]),
+        "beaten", ["did not pay", "less than fine_tune", "though more than zero_shot"], ["helped", "hurt"],
+    ),
+    "a gain beside one control, not beside another": (
+        judged(900 + WIDE / 10, 500 + OTHER, 890 + WIDE[::-1] / 10),
+        "partly", ["helped beside zero_shot, but not surely beside fine_tune", "fine_tune (by +10.0"], ["hurt"],
+    ),
+    "no difference": (
+        judged(1000 + NEAR, 1000 + OTHER, 1001 + OTHER[::-1]),
+        "same", ["made no difference that matters", "within 5% of", "costs no target steps"], ["helped", "hurt"],
+    ),
+    "overlapping": (
+        judged(620 + WIDE, 500 + WIDE[::-1], 450 + WIDE[[2, 0, 4, 1, 3]]),
+        "unknown", ["5 seeds do not tell whether the transfer helped", "none of its differences is certain"],
+        ["At 95% confidence", "hurt"],
+    ),
+    "huge variance": (
+        judged([9000, -5000, 100, 8000, 20], [10, 12, 11, 9, 10], [20, 22, 19, 21, 20]),
+        "unknown", ["do not tell"], ["At 95% confidence"],
+    ),
+    "zero-shot already as good": (
+        judged(600 + WIDE, 640 + WIDE[::-1], 450 + WIDE[[2, 0, 4, 1, 3]]),
+        "unknown", ["The source policy as it is returned no less, and costs no target steps"], ["At 95% confidence"],
+    ),
+    "a gain that pairs of seeds alone show": (
+        judged(600 + WIDE + NEAR, 550 + WIDE, 560 + WIDE + OTHER),
+        "helped", ["zero_shot (by +50.0"], ["not certain"],
+    ),
+    "one seed": (
+        judged([900], [100], [200], [50]),
+        "too_few", ["One seed cannot tell whether", "zero_shot 100", "run 5 seeds or more"], ["95%", "confidence"],
+    ),
+    "two seeds": (
+        judged([900, 901], [100, 101], [200, 201], [50, 51]),
+        "too_few", ["2 seeds cannot tell whether"], ["95%", "confidence"],
+    ),
+    "three seeds": (
+        judged([900, 901, 899], [100, 102, 101], [200, 203, 201]),
+        "helped", ["At 95% confidence", "(3 seeds; 5 or more are safer)."], [],
+    ),
+    "one seed of a control alone": (
+        judged(900 + NEAR, [100.0]), "too_few", ["One seed cannot tell"], ["confidence"],
+    ),
+    "no controls": (
+        judged(900 + NEAR), "no_controls", ["No verdict", "no control was run beside it", "900 in the target"],
+        ["helped", "confidence"],
+    ),
+    "stopped early": (
+        judged(900 + NEAR, 500 + OTHER, stopped="aligned", steps=320),
+        "helped", ["after 320 of 1,000 target steps a seed, where it stopped (aligned)"], [],
+    ),
+    "cut short": (
+        judged([900.0] * 5, 500 + OTHER, finished=False, steps=320),
+        "unfinished", ["cut short", "320 of 1,000 target steps", "its latest evaluation returned 900"], ["confidence"],
+    ),
+    "cut short before anything was seen": (
+        judged([], 500 + OTHER, finished=False, steps=0), "unfinished", ["nothing was evaluated"], ["nan"],
+    ),
+    "negative returns": (
+        judged(-200 + NEAR, -900 + OTHER), "helped", ["returned −200", "zero_shot (by +700"], ["-2"],
+    ),
+    "equal to the bit": (
+        judged([1000.0] * 5, [1000.0] * 5), "same", ["no difference that matters"], ["helped"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_sentence(name):
+    found, kind, there, absent = CASES[name]
+    assert found.kind == kind, found.sentence
+    assert [words for words in there if words not in found.sentence] == [], found.sentence
+    assert [words for words in absent if words in found.sentence] == [], found.sentence
+    assert found.sentence.endswith(".") and "nan" not in found.sentence and "inf" not in found.sentence
+
+
+def test_a_ceiling_is_no_transfer():
+    assert verdict(outcome("oracle", [900.0] * 5, breaks_budget=True), []).kind == "ceiling"
+    over = [outcome("oracle", 2000 + NEAR, breaks_budget=True), outcome("zero_shot", 500 + OTHER)]
+    assert verdict(outcome("darc", 900 + NEAR), over).kind == "helped"  # nobody is held against the oracle
+
+
+def test_the_sentence_is_that_of_the_t_tests():
+    """On random returns: what it calls certain is what SciPy's tests call significant, pair by pair."""
+    rng, kinds = np.random.default_rng(0), set()
+    for _ in range(200):
+        seeds = int(rng.integers(3, 8))
+        mine, start, alone = (rng.normal(rng.normal(100, 20), rng.uniform(5, 25), seeds) for _ in range(3))
+        found = judged(mine, zero_shot=start, target_only=alone)
+        tests = (
+            stats.ttest_rel(mine, start),
+            stats.ttest_ind(mine, alone, equal_var=False),
+        )
+        signs = [int(np.sign(t.statistic)) if t.pvalue < 0.05 else 0 for t in tests]
+        assert [certain(d) for d in found.differences.values()] == signs
+        assert ("helped" == found.kind) == (signs == [1, 1])
+        assert (found.kind in ("hurt", "beaten")) == (min(signs) < 0)
+        assert (found.kind == "hurt") == (signs[0] < 0)
+        assert ("(by" in found.sentence.partition("not certain")[0]) or found.kind in ("unknown", "same")
+        assert (f"{seeds} seeds" in found.sentence) == (seeds < ENOUGH or "do not tell" in found.sentence)
+        if found.kind == "same":
+            ends = [abs(x) for d in found.differences.values() for x in d["ci95"] or ()]
+            assert max(ends) <= ALIKE * max(start.mean(), alone.mean())
+        kinds.add(found.kind)
+    assert {"helped", "partly", "hurt", "beaten", "unknown"} <= kinds
+
+
+def test_seeds_are_paired_where_they_share_a_source_agent():
+    mine, start = outcome("darc", [1.0, 2, 3]), outcome("zero_shot", [0.0, 1, 2])
+    assert mine.over(start)["paired"] and mine.over(start)["ci95"] == [1.0, 1.0]
+    assert not mine.over(outcome("target_only", [0.0, 1, 2]))["paired"]
+    assert not mine.over(outcome("zero_shot", [0.0, 1, 2], agent="another run"))["paired"]
+    assert not mine.over(Outcome("zero_shot", start.per_seed, (7, 8, 9), 0, 1000, agent="run"))["paired"]
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_the_interval_of_a_difference_is_scipys(paired, level):
+    x, y = np.random.default_rng(1).normal((3, 2), (1, 4), (6, 2)).T
+    theirs = stats.ttest_rel(x, y) if paired else stats.ttest_ind(x, y, equal_var=False)
+    bounds = theirs.confidence_interval(level)
+    found = difference(x, y, paired, level)
+    assert found["ci95"] == pytest.approx([bounds.low, bounds.high])
+    assert found["mean"] == pytest.approx(x.mean() - y.mean())
+
+
+def test_a_difference_of_one_seed_or_of_no_spread():
+    assert difference(np.array([3.0]), np.array([1.0])) == {"mean": 2.0, "ci95": None, "paired": False}
+    assert difference(np.ones(3), np.zeros(4))["ci95"] == [1.0, 1.0]
+
+
+# -- several methods -----------------------------------------------------------------------------------------------
+
+
+def test_the_best_of_several_is_named_with_what_is_certain():
+    three = [outcome("par", 900 + NEAR), outcome("darc", 899 + OTHER), outcome("zero_shot", 100 + OTHER[::-1])]
+    text = best([*three, outcome("oracle", 5000 + NEAR, breaks_budget=True)])
+    assert text.startswith("Highest mean of 3 methods: par, 900 in the target after 1,000 target steps a seed")
+    assert "it beats zero_shot (by +800" in text and "its lead over darc (by +1.00" in text
+    assert text.index("zero_shot") < text.index("darc") and "oracle" not in text
+
+
+def test_the_best_is_held_to_more_where_it_was_chosen_among_more():
+    """A lead that a single test would call certain is not, among many."""
+    lead = np.array([1.0, 3.0, 4.0, 0.5, 2.5])
+    mine, other = 100 + OTHER + lead, 100 + OTHER
+    assert "it beats zero_shot" in best([outcome("darc", mine), outcome("zero_shot", other)])
+    crowd = [outcome(f"m{i}", other - 1e-3 * i) for i in range(20)]
+    assert "it beats" not in best([outcome("darc", mine), *crowd])
+
+
+def test_few_seeds_have_no_best():
+    assert "2 seeds cannot tell" in best([outcome("darc", [9.0, 10]), outcome("zero_shot", [1.0, 2])])
+    assert "Nothing to compare" in best([outcome("darc", [9.0, 10])])

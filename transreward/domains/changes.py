@@ -1,0 +1,99 @@
+"""What a shift changed in the compiled model, element by element and by name."""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transreward.domains.domain import Domain
+
+MOST = 40  # rows of one table
+
+
+class Change(NamedTuple):
+    """One property of one element, or of all of them where each changed by the same factor."""
+
+    what: str
+    element: str
+    source: str
+    target: str
+
+
+# name -> the kind of element it belongs to, the model's array, and which of its entries
+PROPERTIES = (
+    ("mass (kg)", "body", "body_mass", np.s_[:]),
+    ("inertia (kg m²)", "body", "body_inertia", np.s_[:]),
+    ("sliding friction", "geom", "geom_friction", np.s_[:, 0]),
+    ("size (m)", "geom", "geom_size", np.s_[:]),
+    ("range", "jnt", "jnt_range", np.s_[:]),
+    ("stiffness", "jnt", "jnt_stiffness", np.s_[:]),
+    ("damping", "dof", "dof_damping", np.s_[:]),
+    ("rotor inertia (kg m²)", "dof", "dof_armature", np.s_[:]),
+    ("gear", "actuator", "actuator_gear", np.s_[:, 0]),
+    ("gain", "actuator", "actuator_gainprm", np.s_[:, 0]),
+    ("control range", "actuator", "actuator_ctrlrange", np.s_[:]),
+)
+
+
+def changes(source: Domain, target: Domain) -> list[Change]:
+    """What differs between two domains of one robot: tasks, gravity, every body, geom, joint and actuator by name,
+    action noise and delay. Empty for domains without a compiled model, and where the elements are not the same ones."""
+    models = [getattr(d, "model", None) for d in (source, target)]
+    if None in models or any(models[0].__getattribute__(n) != models[1].__getattribute__(n) for n in ("nbody", "nv")):
+        return []
+    found = list(_whole(source, target, *models))
+    for what, kind, array, entries in PROPERTIES:
+        found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[entries] for m in models))
+    names = _names(models[0], "actuator")
+    found += _of_elements("noise on the action (std)", names, *(getattr(d, "noise") for d in (source, target)))
+    return found
+
+
+def _whole(source: Any, target: Any, a: Any, b: Any) -> Iterator[Change]:
+    """What belongs to no element."""
+    tasks = [" + ".join(map(str, d.tasks)) or "the robot's own" for d in (source, target)]
+    if tasks[0] != tasks[1]:
+        yield Change("task", "reward", *tasks)
+    if not np.array_equal(a.opt.gravity, b.opt.gravity):
+        yield Change("gravity (m/s²)", "world", _number(a.opt.gravity), _number(b.opt.gravity))
+    if source.delay != target.delay:
+        yield Change("delay (control steps)", "actions", str(source.delay), str(target.delay))
+
+
+def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> Iterator[Change]:
+    """A row for each element that changed; one row where all that have the property changed by one factor."""
+    differs = (a != b).reshape(len(names), -1).any(axis=1) if len(names) else np.zeros(0, bool)
+    has = (a != 0).reshape(len(names), -1).any(axis=1) if len(names) else differs
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factors = (b / a)[a != 0]
+    if differs.sum() > 2 and (differs == has).all() and np.allclose(factors, factors[0], rtol=1e-6):
+        yield Change(what, f"all {int(has.sum())}", "as it is", f"× {factors[0]:.4g}")
+        return
+    for i in np.flatnonzero(differs):
+        yield Change(what, names[i], _number(a[i]), _number(b[i]))
+
+
+def _names(model: Any, kind: str) -> list[str]:
+    """Of all elements of a kind; a degree of freedom goes by its joint's, one without a name by its body's."""
+    if kind == "dof":
+        return [_name(model, "jnt", joint) for joint in model.dof_jntid]
+    counts = {"body": model.nbody, "geom": model.ngeom, "jnt": model.njnt, "actuator": model.nu}
+    return [_name(model, kind, i) for i in range(counts[kind])]
+
+
+def _name(model: Any, kind: str, i: int) -> str:
+    name = getattr(model, kind)(int(i)).name
+    if name or kind == "body":
+        return name
+    if kind == "actuator":
+        return _name(model, "jnt", model.actuator_trnid[i, 0])
+    return f"{model.body(getattr(model, f'{kind}_bodyid')[i]).name} ({'joint' if kind == 'jnt' else kind} {i})"
+
+
+def _number(x: Any) -> str:
+    return ", ".join(f"{v:.4g}" for v in np.atleast_1d(x)).replace("-", "\N{MINUS SIGN}")

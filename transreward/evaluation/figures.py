@@ -1,0 +1,217 @@
+"""Line charts as SVG for a page: titled, described, drawn in the page's own colours, and told apart without colour."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import count
+from math import ceil, floor, log10
+
+DASHES = ("", "7 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "4 4 1 4")
+MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "bar", "ring")
+TOP, BOTTOM, LEFT, RIGHT, LABELS = 12, 44, 64, 14, 112  # margins; LABELS = to the right where lines are named there
+LINE = 15  # height of a line of text
+_numbers = count()  # ids of a page's titles; a page may hold several
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: x and y [n], with its interval where there is one."""
+
+    label: str
+    style: int  # which colour, dash and marker
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    singles: Sequence[Sequence[float]] = ()  # of single seeds, [seeds][n], drawn thin
+    steps: bool = False  # a staircase
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What is drawn, and what it says to whoever does not see it."""
+
+    title: str
+    description: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    levels: Sequence[Line] = field(default=())  # of one y each, drawn all the way across
+    zero: bool = False  # y = 0 is drawn
+
+    def svg(self, width: int = 420, height: int = 280, named: bool = False) -> str:
+        """The chart; `named`: each line's label stands at its end too."""
+        box = _Box.around(self, width, height, LABELS if named else RIGHT)
+        number = next(_numbers)
+        parts = [
+            f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t{number} d{number}" '
+            f'xmlns="http://www.w3.org/2000/svg"><title id="t{number}">{escape(self.title)}</title>'
+            f'<desc id="d{number}">{escape(self.description)}</desc>'
+            f'<clipPath id="c{number}"><rect x="{box.left}" y="{TOP - 4}" width="{box.right - box.left + 4}" '
+            f'height="{box.bottom - TOP + 8}"/></clipPath>',
+            *box.axes(self),
+            f'<g clip-path="url(#c{number})">',
+            *(_band(line, box) for line in self.lines if line.low is not None and len(line.x) > 1),
+            *(_path(line, single, box, "thin") for line in self.lines for single in line.singles),
+            *(_level(line, box) for line in self.levels),
+            *(_drawn(line, box) for line in self.lines),
+            "</g>",
+            *(box.names([*self.lines, *self.levels]) if named else ()),
+            "</svg>",
+        ]
+        return "".join(parts)
+
+
+def swatch(style: int, label: str) -> str:
+    """A line of that style, for a legend."""
+    number = next(_numbers)
+    return (
+        f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{number}" '
+        f'xmlns="http://www.w3.org/2000/svg"><title id="t{number}">{escape(label)}</title>'
+        f'<path class="line s{style % 8}" d="M1 6H33" stroke-dasharray="{DASHES[style % 8]}"/>{_marker(style, 17, 6)}'
+        f"</svg>"
+    )
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table as CSV; numbers as JSON writes them, so that they read back to the same bits."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(
+        [columns, *([repr(x) if isinstance(x, float) else x for x in row] for row in rows)]
+    )
+    return text.getvalue()
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers from `low` to `high`, at most about `most`."""
+    raw = (high - low) / max(most - 1, 1)
+    power = 10 ** floor(log10(raw))
+    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw * 0.999)
+    return [i * step for i in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+
+
+def short(x: float) -> str:
+    """A tick's number."""
+    text = f"{x / 1e6:g}M" if abs(x) >= 1e6 else f"{x / 1e3:g}k" if abs(x) >= 1e4 else f"{round(x, 10):g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class _Box:
+    """The area in which lines are drawn, and what its sides stand for."""
+
+    left: float
+    right: float
+    bottom: float
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    @staticmethod
+    def around(chart: Chart, width: int, height: int, right: int) -> _Box:
+        """So that every mean and every seed is inside; an interval may be wider than what was seen by a half."""
+        xs = [x for line in chart.lines for x in line.x] or [0.0, 1.0]
+        ys = [y for line in (*chart.lines, *chart.levels) for y in (*line.y, *(y for one in line.singles for y in one))]
+        low, high = min(ys or [0.0]), max(ys or [1.0])
+        room = 0.5 * (high - low)
+        ends = [y for line in chart.lines for side in (line.low, line.high) if side is not None for y in side]
+        low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
+        if chart.zero:
+            low, high = min(low, 0.0), max(high, 0.0)
+        pad = 0.04 * (high - low) or max(abs(high) * 0.1, 0.5)
+        start, end = (min(xs), max(xs)) if max(xs) > min(xs) else (min(xs) - 0.5, max(xs) + 0.5)
+        return _Box(LEFT, width - right, height - BOTTOM, (start, end), (low - pad, high + pad))
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Of the drawing."""
+        across = (x - self.x[0]) / (self.x[1] - self.x[0])
+        up = (y - self.y[0]) / (self.y[1] - self.y[0])
+        return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - TOP)
+
+    def axes(self, chart: Chart) -> list[str]:
+        """Grid, ticks and labels."""
+        parts = []
+        for y in ticks(*self.y):
+            _, v = self.at(self.x[0], y)
+            parts.append(f'<path class="grid" d="M{self.left} {v:.1f}H{self.right}"/>')
+            parts.append(f'<text x="{self.left - 8}" y="{v + 4:.1f}" text-anchor="end">{short(y)}</text>')
+        for x in ticks(*self.x, most=5):
+            u, _ = self.at(x, self.y[0])
+            parts.append(f'<path class="tick" d="M{u:.1f} {self.bottom}v4"/>')
+            parts.append(f'<text x="{u:.1f}" y="{self.bottom + 18}" text-anchor="middle">{short(x)}</text>')
+        parts.append(f'<path class="axis" d="M{self.left} {self.bottom}H{self.right}"/>')
+        if chart.zero:
+            parts.append(f'<path class="zero" d="M{self.left} {self.at(self.x[0], 0)[1]:.1f}H{self.right}"/>')
+        middle, centre = (self.left + self.right) / 2, (TOP + self.bottom) / 2
+        parts.append(
+            f'<text class="label" x="{middle:.0f}" y="{self.bottom + 37}" text-anchor="middle">{escape(chart.x_label)}'
+            f'</text><text class="label" transform="translate(14 {centre:.0f}) rotate(-90)" text-anchor="middle">'
+            f"{escape(chart.y_label)}</text>"
+        )
+        return parts
+
+    def names(self, lines: Sequence[Line]) -> list[str]:
+        """Each line's label at its right end, moved apart where they would lie on one another."""
+        wanted = sorted((self.at(0, line.y[-1])[1], line.label, line.style) for line in lines if len(line.y))
+        places: list[float] = []
+        for place, *_ in wanted:
+            places.append(max(place, places[-1] + LINE) if places else place)
+        over = (places[-1] - self.bottom) if places else 0.0
+        for i in reversed(range(len(places))):  # back up, as far as the last has to
+            limit = places[i + 1] - LINE if i + 1 < len(places) else places[i] - max(over, 0.0)
+            places[i] = min(places[i], limit)
+        return [
+            f'<text class="name s{style % 8}" x="{self.right + 8}" y="{place + 4:.1f}">{escape(label)}</text>'
+            for place, (_, label, style) in zip(places, wanted, strict=True)
+        ]
+
+
+def _points(line: Line, y: Sequence[float], box: _Box) -> list[tuple[float, float]]:
+    points = [box.at(a, b) for a, b in zip(line.x, y, strict=True)]
+    if not line.steps:
+        return points
+    return [p for i, (u, v) in enumerate(points) for p in (([(u, points[i - 1][1])] if i else []) + [(u, v)])]
+
+
+def _joined(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{u:.1f} {v:.1f}" for u, v in points)
+
+
+def _path(line: Line, y: Sequence[float], box: _Box, kind: str) -> str:
+    dash = f' stroke-dasharray="{DASHES[line.style % 8]}"' if DASHES[line.style % 8] and kind == "line" else ""
+    return f'<path class="{kind} s{line.style % 8}" d="{_joined(_points(line, y, box))}"{dash}/>'
+
+
+def _band(line: Line, box: _Box) -> str:
+    assert line.low is not None and line.high is not None
+    around = [*_points(line, line.high, box), *reversed(_points(line, line.low, box))]
+    return f'<path class="band s{line.style % 8}" d="{_joined(around)}Z"/>'
+
+
+def _level(line: Line, box: _Box) -> str:
+    across = Line(line.label, line.style, box.x, (line.y[0], line.y[0]))
+    return _path(across, across.y, box, "line")
+
+
+def _drawn(line: Line, box: _Box) -> str:
+    if not len(line.x):
+        return ""
+    markers = "" if line.steps else "".join(_marker(line.style, *p) for p in _points(line, line.y, box))
+    return _path(line, line.y, box, "line") + markers
+
+
+def _marker(style: int, u: float, v: float) -> str:
+    shape = {
+        "circle": f"M{u - 3:.1f} {v:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
+        "square": f"M{u - 3:.1f} {v - 3:.1f}h6v6h-6Z",
+        "triangle": f"M{u:.1f} {v - 4:.1f}l4 7h-8Z",
+        "diamond": f"M{u:.1f} {v - 4:.1f}l4 4l-4 4l-4 -4Z",
+        "cross": f"M{u - 3:.1f} {v - 3:.1f}l6 6m0 -6l-6 6",
+        "plus": f"M{u - 4:.1f} {v:.1f}h8m-4 -4v8",
+        "bar": f"M{u:.1f} {v - 4:.1f}v8",
+        "ring": f"M{u - 3:.1f} {v:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
+    }[MARKERS[style % 8]]
+    return f'<path class="marker {MARKERS[style % 8]} s{style % 8}" d="{shape}"/>'
