@@ -24,6 +24,8 @@ from test_transfer import (
 
 import transreward as tr
 from transreward.collect import Robots
+from transreward.domains.difference import relabels
+from transreward.domains.domain import Domain
 from transreward.live import PHASES
 from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
@@ -58,20 +60,24 @@ def tuned(agent):
     return move("fine_tune", source_run=agent)
 
 
-def move(name, settings=(), **request):
-    own = getattr(method(name).gap, "__dataclass_fields__", {})
+def move(name, settings=(), source=SOURCE, target=TARGET, **request):
+    exact = method(name).relabels and relabels(
+        *(d if isinstance(d, Domain) else tr.domain(d) for d in (source, target))
+    )
+    own = getattr(None if exact else method(name).gap, "__dataclass_fields__", {})
     gap = {f"gap.{field}": value for field, value in SMALL.items() if field in own}
     gap |= {"feed.branches": 1} if method(name).branched else {}  # twenty would be more than there is
     plain = {"source_steps": SOURCE_STEPS, "target_steps": TARGET_STEPS, "seeds": len(SEEDS), "seed": SEEDS[0]}
     return tr.transfer(
-        SOURCE, TARGET, name, settings={**SETTINGS, "loop.gap_updates": 0.5, **gap, **dict(settings)},
+        source, target, name, settings={**SETTINGS, "loop.gap_updates": 0.5, **gap, **dict(settings)},
         **{**plain, **request},
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*(n for n in METHODS if n != "darc"), *CELLS])
 def test_every_row_and_cell_runs_within_its_budget(agent, name):
-    result = move(name, source_run=agent if method(name).needs_source_agent else None,
+    other = {"target": "inverted_pendulum+terms(survive=2):gravity=2"} if method(name).relabels else {}
+    result = move(name, source_run=agent if method(name).needs_source_agent else None, **other,
                   learner=None if method(name).needs_source_agent else LEARNERS["sac"])  # fmt: skip
     assert result.method == name
     assert np.isfinite(result.target_return).all() and result.target_return.shape == (2, 2)

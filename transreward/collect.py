@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import Domain
-from transreward.replay import features
+from transreward.replay import features, unpack
 from transreward.types import Array, BrokenRun
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
@@ -18,9 +18,14 @@ Act = Callable[[Any, Array, Array | None], Array]
 class Robots:
     """`robots` robots for each seed in one simulation; what they do is packed for the replay."""
 
-    def __init__(self, domain: Domain, seeds: list[int], robots: int, threads: int = 0) -> None:
+    def __init__(
+        self, domain: Domain, seeds: list[int], robots: int, threads: int = 0, *, store_terms: bool = False
+    ) -> None:
         self.domain, self.seeds, self.robots = domain, seeds, robots
-        self.simulation = domain.simulate(len(seeds) * robots, seeds, threads)
+        self.simulation: Any = domain.simulate(len(seeds) * robots, seeds, threads)
+        self._stored = len(stored_terms(domain)) if store_terms else 0
+        if self._stored:
+            self.simulation.storing = True
         self.steps = 0  # taken so far by each seed's robots together
         self.episode_return = np.zeros((len(seeds), robots))
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
@@ -28,12 +33,13 @@ class Robots:
         self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> np.ndarray:
-        """`steps` control steps of every robot, packed [seeds, steps, robots, features].
+        """`steps` control steps of every robot, packed [seeds, steps, robots, features], and behind each step its
+        terms, where they are to be stored.
 
         `noise` [seeds, steps or more, robots, action]: what the policy's draws are made of. Without `act`, uniform.
         """
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
-        rows = np.empty((shape[0], steps, shape[1], features(spaces)), np.float32)
+        rows = np.empty((shape[0], steps, shape[1], features(spaces) + self._stored), np.float32)
         for i in range(steps):
             if act is None:
                 size = (shape[1], spaces.action)
@@ -53,12 +59,14 @@ class Robots:
             row = getattr(error, "row", None)
             seed = "" if row is None else f", seed {self.seeds[row // self.robots]}"
             raise BrokenRun(f"{error}{seed}, after {self.steps} steps") from error
-        shape, o = out.shape[:2], self.domain.spaces.obs
+        shape, o, size = out.shape[:2], self.domain.spaces.obs, features(self.domain.spaces)
         out[..., :o] = t.obs.reshape(*shape, o)
         out[..., o : 2 * o] = t.next_obs.reshape(*shape, o)
-        out[..., 2 * o : -3] = action
+        out[..., 2 * o : size - 3] = action
         reward, terminated, truncated = (x.reshape(shape) for x in (t.reward, t.terminated, t.truncated))
-        out[..., -3], out[..., -2], out[..., -1] = reward, terminated, truncated
+        out[..., size - 3], out[..., size - 2], out[..., size - 1] = reward, terminated, truncated
+        if self._stored:
+            out[..., size:] = self.simulation.stored.reshape(*shape, -1)
         self.episode_return += reward
         ended = np.logical_or(terminated, truncated)
         self.clock = np.where(ended, 0, self.clock + 1)
@@ -85,3 +93,20 @@ class Robots:
             return False
         late = np.mean([r[-window:] for r in self.returns])
         return bool(late <= np.mean([r[-2 * window : -window] for r in self.returns]))
+
+
+def stored_terms(domain: Domain) -> tuple[str, ...]:
+    """What a stored step of the domain tells beside the transition, by name; empty where its reward is its own."""
+    return getattr(domain, "stored_terms", ())
+
+
+def relabel(target: Any, rows: Array) -> np.ndarray:
+    """Packed source steps [..., features + stored terms] with what the target pays for them as their reward.
+
+    `target` is of the robot that took the steps. The rest of each row stays as it is.
+    """
+    rows = np.array(rows)
+    flat, spaces = rows.reshape(-1, rows.shape[-1]), target.spaces
+    t, size = unpack(flat, spaces), features(spaces)
+    flat[:, size - 3] = target.pay(t.obs, t.action, t.next_obs, flat[:, size:].astype(float))
+    return rows

@@ -9,7 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from transreward.domains.difference import require_difference, require_fit
+from transreward.domains.difference import relabels, require_difference, require_fit, require_other_pay
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.methods import Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
@@ -195,6 +195,7 @@ def resolve(
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
+    row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
     if learner is None and source_run is None and any(r.off_policy for r in (row, *control_rows)):
         learner = "sac"  # the preset may be PPO, which cannot
     learner = _learner(learner, pair.source, source_run)
@@ -226,10 +227,23 @@ def resolve(
     return config
 
 
+def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
+    """The row; of one that relabels, without its gap where the target's reward can be computed.
+
+    Raises RequestError where that is the source's own.
+    """
+    if not row.relabels or not relabels(pair.source, pair.target):
+        return row
+    require_other_pay(pair.source, pair.target)
+    return replace(row, gap=None)
+
+
 def require_effect(row: Method) -> None:
     """Raise RequestError for a feed with which a part of the method would change nothing."""
     if row.feed is None:
         return
+    if row.relabels and row.feed.target_share == 1:
+        raise RequestError(f"'{row.use.name}' pays the source's steps, so feed.target_share must be below 1")
     if row.side == "target" and not row.feed.target_share:
         raise RequestError(f"'{row.use.name}' pays the target's steps, so feed.target_share must be above 0")
     if row.uses_replay and row.feed.target_share == 1 and row.gap is None:

@@ -15,6 +15,7 @@ from transreward.compensations.uses import (
     Imitation,
     Penalty,
     Potential,
+    Relabel,
     Robust,
     Trust,
     Unchanged,
@@ -129,6 +130,27 @@ class BlendUse:
                 f"mean_reward"
             )
         return Blend(gap, self.strength, self.by)
+
+
+@dataclass(frozen=True)
+class RelabelUse:
+    """Pays the source's steps the target's reward: computed where it can be, and then without a gap; else a model's."""
+
+    pessimism: float = 1.0  # how many of the members' standard deviations a model's answer is lowered by
+
+    name: ClassVar[str] = "relabel"
+
+    def __post_init__(self) -> None:
+        if not self.pessimism >= 0:
+            raise RequestError(f"use.pessimism must not be negative, not {self.pessimism}")
+
+    def over(self, gap: Gap | None, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that is no model of the target's reward."""
+        if gap is None:  # the stored rewards are the target's
+            return Unchanged()
+        if not hasattr(gap, "careful") or getattr(gap, "of", "source") != "target":
+            raise RequestError(f"'{self.name}' needs a model of what the target pays: reward with gap.of=target")
+        return Relabel(gap, self.pessimism)
 
 
 @dataclass(frozen=True)
@@ -267,6 +289,7 @@ USES: dict[str, type] = {
         ImitationUse,
         RobustUse,
         BlendUse,
+        RelabelUse,
     )
 }
 
@@ -402,6 +425,11 @@ class Method:
         """Whether the source agent is asked while the method runs: to act, or for its value."""
         return self.needs("source_value") or (self.feed is not None and self.feed.guide > 0)
 
+    @property
+    def relabels(self) -> bool:
+        """Whether the source's steps are paid the target's reward: computed without a gap, by its model with one."""
+        return self.use is not None and self.use.name == RelabelUse.name
+
     def needs(self, extra: str) -> bool:
         """Whether the gap or its use asks for an extra of that name."""
         return any(extra in getattr(part, "needs", ()) for part in (self.gap, self.use))
@@ -518,6 +546,15 @@ METHODS: dict[str, Method] = {
             feed=LOOKED_AT,
             gap=Reward(),
             use=BlendUse(),
+        ),
+        Method(
+            "relabel",
+            "from nothing, on target steps and as many of the source agent's old ones, paid as the target would",
+            "Yu et al. 2021, arXiv:2109.08128; see docs/methods/relabel.md",
+            start="nothing",
+            feed=Feed(0.5, "replay"),
+            gap=Reward(of="target"),
+            use=RelabelUse(),
         ),
         Method(
             "mean_gap",

@@ -51,9 +51,10 @@ def unpack(rows: Array, spaces: Spaces) -> Transition:
     )
 
 
-def empty(spaces: Spaces, seeds: int, capacity: int, robots: int) -> Replay:
-    """Room for `capacity` control steps of `robots` robots for each seed."""
-    data = jnp.zeros((seeds, capacity, robots, features(spaces)), jnp.float32)
+def empty(spaces: Spaces, seeds: int, capacity: int, robots: int, more: int = 0) -> Replay:
+    """Room for `capacity` control steps of `robots` robots for each seed, and behind each step for `more` floats, which
+    `unpack` leaves alone."""
+    data = jnp.zeros((seeds, capacity, robots, features(spaces) + more), jnp.float32)
     return Replay(data, jnp.asarray(0, jnp.int32), jnp.asarray(0, jnp.int32))
 
 

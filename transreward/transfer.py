@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
-from transreward.collect import Robots
+from transreward.collect import Robots, relabel, stored_terms
 from transreward.config import PLAIN, Config, resolve
 from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
@@ -26,7 +26,7 @@ from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
 from transreward.twin import Twin, learn_model
-from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, Transition
+from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, RequestError, Transition
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -158,6 +158,7 @@ def transfer(
     if source_run is not None and config.needs_source_agent:
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
         config.require_steps_left(agent.steps)
+        require_stored_terms(config, agent)
     if directory is not None:
         store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
     results = {}
@@ -173,6 +174,16 @@ def transfer(
     if directory is not None:
         result.write(directory)
     return result
+
+
+def require_stored_terms(config: Config, agent: SourceAgent) -> None:
+    """Raise RequestError where steps of an earlier run, which stored no terms, are to be relabelled exactly."""
+    exact = [row.name for row in (config.method, *config.controls) if relabelled(row) == "exactly"]
+    if exact and agent.replay is not None and np.isnan(np.asarray(agent.replay.data[..., -1])).any():
+        raise RequestError(
+            f"the steps of --source-run {config.source_run} were stored without their reward terms, so '{exact[0]}' "
+            f"cannot pay them anew: leave the source run out"
+        )
 
 
 def source_agent(
@@ -373,8 +384,8 @@ def initialise(
     width = Pair(learner.robots, loop.target_robots)
     robots = Pair(
         *(
-            Robots(domain, seeds, n, loop.threads) if budget else None
-            for domain, n, budget in zip(domains, width, phase.walked, strict=True)
+            Robots(domain, seeds, n, loop.threads, store_terms=side == "source") if budget else None
+            for side, domain, n, budget in zip(Pair._fields, domains, width, phase.walked, strict=True)
         )
     )
     twin = make_twin(config, agent, keys) if phase.replayed else None
@@ -423,6 +434,9 @@ def make_replay(
     spaces = config.domains.source.spaces
     if side == "source" and method.uses_replay:
         assert method.feed is not None and old is not None
+        if relabelled(method) == "exactly":
+            old = rp.newest(old, method.feed.newest)
+            return old._replace(data=jnp.asarray(relabel(config.domains.target, old.data)))
         return old if method.feed.newest == 1 else rp.newest(old, method.feed.newest)
     if side == "source" and method.branched:
         rows = branch_shape(config, method)
@@ -432,8 +446,20 @@ def make_replay(
         return None
     room = -(-min(budgets[side], GAP_STEPS if on_policy else REPLAY_STEPS) // robots)
     if old is None:
-        return rp.empty(spaces, config.seeds, room, robots)
-    return rp.with_room(rp.in_order(old)[:, -room:], room)
+        trained_in = config.domains.target if method.start == "oracle" else config.domains.source
+        more = len(stored_terms(trained_in)) if side == "source" else 0
+        return rp.empty(spaces, config.seeds, room, robots, more)
+    data = rp.in_order(old)[:, -room:]
+    if side == "source" and relabelled(method) == "exactly":
+        data = jnp.asarray(relabel(config.domains.target, data))
+    return rp.with_room(data, room)
+
+
+def relabelled(method: Method) -> str | None:
+    """How the source's steps are paid the target's reward: exactly, by a model, or (None) not at all."""
+    if not method.relabels:
+        return None
+    return "exactly" if method.gap is None else "by a model"
 
 
 def make_twin(config: Config, agent: SourceAgent | None, keys: Any) -> Twin:
@@ -473,6 +499,8 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
         act = robots.guided(run.programs.act, run.guide, lead) if lead else run.programs.act
         noise = None if random else run.programs.noise(keys, per_round, robots.robots)
         rows = robots.collect(None if random else act, run.agents, noise, steps)
+        if robots is run.robots.source and relabelled(run.method) == "exactly":
+            rows = relabel(run.domains.target, rows)
         fresh.append(rows)
         replays.append(replay if replay is None else rp.add(replay, rows))
         run.agents = run.programs.see(run.agents, rows[..., : robots.domain.spaces.obs])
@@ -620,6 +648,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
                 **{name: float(value[i]) for name, value in run.metrics.items()},
                 **({"twin": run.twin.kind} if run.twin else {}),
+                **({"relabelled": relabelled(run.method)} if run.method.relabels else {}),
                 "seconds": time.perf_counter() - run.began,
             }
         )

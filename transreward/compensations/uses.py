@@ -234,6 +234,21 @@ class Blend(OverGap):
 
 
 @dataclass(frozen=True)
+class Relabel(OverGap):
+    """Source reward: what a model of the target's reward says of the step, less `pessimism` times how far its members
+    are apart there; target rewards stay raw."""
+
+    gap: Any  # one with `careful`
+    pessimism: float
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Pay the source's steps as the target would."""
+        plain = batches.map(untouched)
+        paid = self.gap.careful(state, batches.source, self.pessimism)
+        return plain._replace(source=plain.source._replace(reward=paid))
+
+
+@dataclass(frozen=True)
 class Weight(OverGap):
     """Source steps count exp(score), held within [low, high] and then divided by their mean in the batch.
 

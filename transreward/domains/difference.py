@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,39 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
             if measure(domain(robot), domain(f"{robot}:{shift}"), seed=seed).null:
                 raise RequestError(f"the shift '{shift}' of {robot} changes nothing: leave it away")
     return measured
+
+
+def relabels(source: Domain, target: Domain) -> bool:
+    """Whether the target's reward for a stored step of the source can be computed: both are one robot of the table.
+
+    A user's reward is asked for the action that acted, which is not the commanded one where actions are late or noisy.
+    """
+    robots = [getattr(d, "robot", None) for d in (source, target)]
+    if robots[0] is None or robots[1] is None or robots[0].name != robots[1].name:
+        return False
+    users = any(":" in task.name for task in getattr(target, "tasks", ()))
+    return not (users and (getattr(source, "delay", 0) or np.any(getattr(source, "noise", 0))))
+
+
+def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
+    """Refuse to relabel where source and target pay alike, for domains of which `relabels` is true.
+
+    Raises:
+        RequestError: no step that random actions reach in the source is paid otherwise by the target.
+    """
+    walk: Any = source.simulate(ROWS, seed)
+    walk.storing = True
+    rng, (low, high) = np.random.default_rng(seed), (source.spaces.low, source.spaces.high)
+    pay: Any = getattr(target, "pay")  # noqa: B009
+    for _ in range(256):
+        t = walk.step(rng.uniform(low, high, (ROWS, source.spaces.action)))
+        paid = pay(t.obs, t.action, t.next_obs, walk.stored)
+        if (np.abs(paid - t.reward) > SAME * (1 + np.abs(t.reward))).any():
+            return
+    raise RequestError(
+        f"'{source.name}' and '{target.name}' pay alike for the same step, so relabelling would change nothing: use "
+        f"rlpd or fine_tune, or a method for other physics such as darc"
+    )
 
 
 def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> ShiftMeasure:

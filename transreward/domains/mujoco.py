@@ -16,7 +16,7 @@ from transreward.domains.domain import BrokenSimulation, row_seeds
 from transreward.domains.names import Entry, controls
 from transreward.domains.robots import ROBOTS, Robot, Rows
 from transreward.domains.shifts import Shift, build
-from transreward.domains.tasks import Task, require_rowwise, with_tasks
+from transreward.domains.tasks import Task, ingredients, pay, require_rowwise, with_tasks
 from transreward.types import Spaces, Transition
 
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
@@ -38,6 +38,7 @@ class MujocoDomain:
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
         self.model, self.noise, self.delay = build(robot, shifts)
         self.reward_terms = tuple(robot.terms)
+        self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
         self.episode_steps = robot.episode_steps
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
         obs = MujocoSimulation(self, row_seeds(1, 0), threads=1).obs.shape[1]
@@ -60,6 +61,14 @@ class MujocoDomain:
     def action_entries(self) -> tuple[Entry, ...]:
         """What each column of an action is; see `names.action_entries`."""
         return controls(self.model)
+
+    def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """What this domain's task pays for steps [n] that the same robot took with whatever task and physics, [n].
+
+        `action` [n, nu] as commanded; `stored` [n, stored_terms] is what `MujocoSimulation.stored` was then.
+        """
+        action = np.clip(action, self.spaces.low, self.spaces.high)
+        return pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
@@ -109,7 +118,7 @@ class MujocoSimulation:
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start
-        self._plane = "sideways" in self.robot.terms
+        self._plane = self.robot.side is not None
         self._before = np.zeros((n, 1 + self._plane))  # the place from which the next velocity is measured
         self._queue = np.zeros((n, domain.delay, model.nu))  # actions on their way, the oldest first
         if self._noisy:
@@ -117,6 +126,9 @@ class MujocoSimulation:
             self._noise_generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
             self._noise = np.zeros((n, NOISE_STEPS, model.nu))
         self.terms = {name: np.zeros(n) for name in self.robot.terms}
+        self.storing = False  # whether each step fills `stored`
+        self.stored = np.zeros((n, len(domain.stored_terms)))  # of the latest step; see `MujocoDomain.pay`
+        self._ingredients = ingredients(ROBOTS[self.robot.name])
         self.obs = np.zeros_like(self.robot.observe(self._rows))
         self._reset(np.arange(n))
 
@@ -153,6 +165,10 @@ class MujocoSimulation:
         obs, next_obs = s.obs, s.next_obs = self.obs, robot.observe(s)
         self.terms = {name: term(s) for name, term in robot.terms.items()}
         reward = robot.total(list(self.terms.values()))
+        if self.storing:
+            own = {robot.terms[name]: paid for name, paid in self.terms.items()}  # so that nothing is computed twice
+            columns = [own[term] if term in own else term(s) for term in self._ingredients.values()]
+            self.stored = np.stack(columns, axis=1)
         self._check(np.isfinite(next_obs).all(axis=1) & np.isfinite(reward), "an observation or reward is not finite")
         self.steps += 1
         self.clock += 1

@@ -221,6 +221,33 @@ def with_tasks(robot: Robot, tasks: Sequence[Task]) -> Robot:
     return robot
 
 
+# -- steps that every task of a robot can be paid for ---------------------------------------------------------------
+
+
+def ingredients(robot: Robot) -> dict[str, Term]:
+    """What a step has to tell so that any task of the robot can be paid for it: each of the terms that its own task and
+    `more` name, and the velocity that speeds are judged by. `robot` is a row of the table, before any task."""
+    velocity: dict[str, Term] = {"velocity": lambda s: s.velocity} if "forward" in robot.terms else {}
+    return {**velocity, **robot.terms, **robot.more}
+
+
+def pay(robot: Robot, tasks: Sequence[Task], obs: Array, action: Array, next_obs: Array, told: Array) -> Array:
+    """What the robot with these tasks is paid for steps [n] of which `told` [n, ingredients] was stored, [n].
+
+    `action` is what acted. The tasks are composed as ever, over terms that read what was stored: so whatever a task
+    does with the robot's terms, it does here.
+    """
+    names = ingredients(robot)
+    s = Rows(obs=obs, action=action, next_obs=next_obs, **dict(zip(names, told.T, strict=True)))
+    terms, more = ({name: _stored(name) for name in known} for known in (robot.terms, robot.more))
+    paid = with_tasks(replace(robot, terms=terms, more=more), tasks)
+    return paid.total([term(s) for term in paid.terms.values()])
+
+
+def _stored(name: str) -> Term:
+    return lambda s: getattr(s, name)
+
+
 # -- a user's own reward -------------------------------------------------------------------------------------------
 
 

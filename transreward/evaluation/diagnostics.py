@@ -78,6 +78,11 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "the source cannot be put into the states that the target was seen in, so a learned model of it, fitted to "
             "the source agent's steps, served in its place"
         )
+    if row.get("relabelled") == "by a model":
+        found.append(
+            "what the target pays for a source step cannot be computed here, so a model of it paid them, learned from "
+            f"the target's steps; it explains {row.get('gap_explained', 0.0):.0%} of the target's rewards"
+        )
     if row.get("effective_sample_size", 1.0) < 0.1:
         found.append("the weights let fewer than a tenth of the source's steps count: lower use.high or raise use.low")
     return found

@@ -102,6 +102,11 @@ class Reward:
         """r_hat - r, [batch], in units of the raw reward."""
         return self.predict(state, batch).mean(axis=0) - batch.reward
 
+    def careful(self, state: RewardState, batch: Transition, pessimism: float) -> Array:
+        """The members' mean less `pessimism` times their standard deviation, [batch], within the rewards seen."""
+        answers = self.predict(state, batch)
+        return jnp.clip(answers.mean(axis=0) - pessimism * answers.std(axis=0), state.least, state.most)
+
     def likeness(self, state: RewardState, batch: Transition, by: By) -> Array:
         """How far r_hat is to be believed, [batch] in [0, 1].
 

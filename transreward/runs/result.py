@@ -148,6 +148,9 @@ class SourceAgent:
         replay_file, replay = run / "source" / "replay.safetensors", None
         if replay_file.exists():
             data = store.load_file(replay_file)["['data']"]
+            wanted = rp.features(source.spaces) + len(getattr(source, "stored_terms", ()))
+            if data.shape[-1] < wanted:  # of a version that stored no terms: nobody knows them
+                data = np.pad(data, (*[(0, 0)] * 3, (0, wanted - data.shape[-1])), constant_values=np.nan)
             replay = rp.with_room(data, data.shape[1])
         keys = jax.random.wrap_key_data(stored["keys"])
         return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [])

@@ -1,0 +1,165 @@
+"""Relabelling: stored steps are paid as if the target's task had been running all along, or by a model, and say so."""
+
+from __future__ import annotations
+
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_grid import LEARNERS, move
+from test_transfer import SEEDS, compiler, same
+
+import transreward as tr
+from transreward.collect import Robots, relabel
+from transreward.domains.difference import relabels
+from transreward.replay import features, in_order
+from transreward.runs import store
+from transreward.runs.result import SourceAgent
+
+OWN = "tests.domains.made:ahead"
+PAIRS = [
+    ("halfcheetah", "halfcheetah+backward"),
+    ("halfcheetah+backward", "halfcheetah+run(speed=3)+terms(control=0)"),
+    ("halfcheetah:delay=1,noise=0.1", "halfcheetah+terms(control=2):delay=1,noise=0.1"),
+    ("halfcheetah", f"halfcheetah+{OWN}"),
+    (f"halfcheetah+{OWN}", "halfcheetah"),
+    ("hopper+hop(speed=1)", "hopper+stand"),
+    ("ant", "ant+direction(degrees=30)"),
+    ("ant+direction(degrees=30)", "ant"),
+    ("humanoid", "humanoid+stand+terms(contact=3)"),
+    ("reacher", "reacher+terms(control=0)"),
+    ("pusher+terms(near=0)", "pusher"),
+    ("inverted_double_pendulum", "inverted_double_pendulum+terms(velocity=5)"),
+    ("humanoid_standup", "humanoid_standup+terms(height=0.5)"),
+]
+
+
+def rows(id, steps=40):
+    """Packed steps of random actions, the same for every task of a robot."""
+    return Robots(tr.domain(id), [3, 4], 2, 1, store_terms=True).collect(None, None, None, steps)
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_relabelling_equals_running_the_task(source, target):
+    known, wanted = rows(source), rows(target)
+    found = relabel(tr.domain(target), known)
+    reward = features(tr.domain(source).spaces) - 3
+    np.testing.assert_allclose(found[..., reward], wanted[..., reward], rtol=2e-6, atol=2e-6)
+    assert (known[..., reward] != wanted[..., reward]).any()
+    found[..., reward] = wanted[..., reward] = 0
+    assert same(found, wanted)  # the steps, what ended them and what was stored
+
+
+def test_a_step_that_ended_an_episode_is_paid_for_what_it_did():
+    """Not for the state after the reset."""
+    known = rows("hopper", 200)
+    assert known[..., features(tr.domain("hopper").spaces) - 2].sum() > 2
+    wanted = rows("hopper+run(speed=2)", 200)
+    reward = features(tr.domain("hopper").spaces) - 3
+    found = relabel(tr.domain("hopper+run(speed=2)"), known)
+    np.testing.assert_allclose(found[..., reward], wanted[..., reward], rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "exact"),
+    [
+        ("halfcheetah", "halfcheetah+backward:gravity=2", True),
+        ("halfcheetah:delay=1", f"halfcheetah+{OWN}", False),  # it is asked for the action that acted
+        ("halfcheetah:gravity=2", f"halfcheetah+{OWN}", True),
+        ("halfcheetah", "walker2d", False),
+        ("inverted_pendulum", "gym:InvertedPendulum-v5", False),
+    ],
+)
+def test_what_can_be_computed_is(source, target, exact):
+    assert relabels(tr.domain(source), tr.domain(target)) == exact
+
+
+# -- a run ---------------------------------------------------------------------------------------------------------
+
+SOURCE, TARGET = "inverted_double_pendulum", "inverted_double_pendulum+terms(survive=0)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hurry():
+    with compiler(hurried=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that relabels exactly, its directory and the replay it learned from."""
+    seen, directory = [], tmp_path_factory.mktemp("relabel") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        module = sys.modules["transreward.transfer"]
+        initialise = module.initialise
+
+        def spy(*args):
+            made = initialise(*args)
+            seen.append(made)
+            return made
+
+        patch.setattr(module, "initialise", spy)
+        result = move("relabel", learner=LEARNERS["sac"], source=SOURCE, target=TARGET, out=directory)
+    return result, directory, seen[-1]
+
+
+def test_a_run_learns_from_the_old_steps_as_the_target_pays_them(run):
+    result, directory, made = run
+    agent = SourceAgent.load(directory, tr.domain(SOURCE), result.learner, SEEDS)
+    old = np.asarray(in_order(agent.replay))
+    size = features(tr.domain(SOURCE).spaces)
+    paid = np.asarray(in_order(made.replays.source))
+    assert (np.asarray(old)[..., size - 3] > 5).any()  # the source pays 10 for living, the target nothing
+    stored = old[..., size:]
+    np.testing.assert_allclose(paid[..., size - 3], stored[..., 1] + stored[..., 2], rtol=1e-6)
+    assert {row["relabelled"] for row in result.log if row["method"] == "relabel"} == {"exactly"}
+    assert result.warnings == [] or all("model" not in text for text in result.warnings)
+
+
+def test_steps_that_were_stored_without_terms_are_not_guessed(run, tmp_path):
+    _, directory, _ = run
+    old = store.load_file(directory / "source" / "replay.safetensors")["['data']"]
+    size = features(tr.domain(SOURCE).spaces)
+    (tmp_path / "source").mkdir()
+    for name in ("agent.json", "agent.safetensors"):
+        (tmp_path / "source" / name).write_bytes((directory / "source" / name).read_bytes())
+    store.save_tree(tmp_path / "source" / "replay.safetensors", {"data": jnp.asarray(old)[..., :size]})
+    with pytest.raises(tr.RequestError, match="were stored without their reward terms") as caught:
+        move("relabel", source_run=tmp_path, source=SOURCE, target=TARGET, out=tmp_path / "out")
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_fresh_source_steps_are_paid_as_well(monkeypatch):
+    module, seen = sys.modules["transreward.transfer"], []
+    loop = module.loop
+    monkeypatch.setattr(module, "loop", lambda made: (loop(made), seen.append(made))[0])
+    move("relabel", {"feed.source": "online"}, learner=LEARNERS["sac"], source=SOURCE, target=TARGET)
+    data = np.asarray(in_order(seen[-1].replays.source))
+    size = features(tr.domain(SOURCE).spaces)
+    assert seen[-1].robots.source.steps > 0
+    np.testing.assert_allclose(data[..., size - 3], data[..., size + 1] + data[..., size + 2], rtol=1e-6)
+
+
+def test_a_model_pays_where_nothing_can_be_computed():
+    result = move("relabel", learner=LEARNERS["sac"], source="inverted_pendulum+terms(survive=-1)",
+                  target="gym:InvertedPendulum-v5")  # fmt: skip
+    last = [row for row in result.log if row["method"] == "relabel"][-1]
+    assert last["relabelled"] == "by a model" and last["gap_mean"] > 0.5  # from -1 towards the target's 1
+    assert any("a model of it" in text for text in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "target", "message"),
+    [
+        ("relabel", {}, "inverted_double_pendulum:gravity=2", "pay alike for the same step, so relabelling would"),
+        ("relabel", {"feed.target_share": 1.0}, TARGET, "pays the source's steps, so feed.target_share must be below"),
+        ("relabel", {"gap.members": 3}, TARGET, "has no gap, so 'gap.members' would change nothing"),
+        ("relabel", {"use.pessimism": -1}, TARGET, "use.pessimism must not be negative"),
+        ("relabel(clasifier)", {}, TARGET, "unknown gap 'clasifier'"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(name, settings, target, message):
+    with pytest.raises(tr.RequestError) as caught:
+        tr.transfer(SOURCE, target, name, settings=settings, learner=LEARNERS["sac"], source_steps=512)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
