@@ -21,7 +21,7 @@ LAYERS = [
     {"evaluation"},
     {"runs"},
     {"config"},
-    {"transfer"},
+    {"transfer", "preflight"},
     {"compare"},
     {"live", "doctor"},
     {"cli"},
