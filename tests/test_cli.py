@@ -342,7 +342,8 @@ def finished(tmp_path_factory):
 def test_a_run_directory_is_whole(finished):
     directory = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1"
     run = ["config.json", "metrics.jsonl", "policy.safetensors", "result.json", "returns.safetensors"]
-    assert sorted(path.name for path in directory.iterdir()) == sorted(["controls", "source", *run])
+    own = ["controls", "provenance.json", "report.html", "source"]
+    assert sorted(path.name for path in directory.iterdir()) == sorted([*own, *run])
     assert sorted(path.name for path in (directory / "source").iterdir()) == ["agent.json", "agent.safetensors"]
     assert sorted(path.name for path in (directory / "controls").iterdir()) == ["oracle", "zero_shot"]
     for control in (directory / "controls").iterdir():

@@ -20,6 +20,7 @@ Move a skill from one robot to another by compensating rewards.
   transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
   transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
   transreward check walker2d walker2d:friction=0.3         before you spend: a verdict on the pair
+  transreward report runs/a runs/b --out report.html       runs side by side, on one page
   transreward list methods                                 what there is
 """
 TRANSFER = """\
@@ -48,6 +49,15 @@ rewards differ; then a verdict and the command to run next:
   compensate                the source can do what the target does: pay it for that
   shape on the target side  the target can do what the source cannot: train on target steps, guided by the source
   do not expect help        what the source does says nothing about the target
+"""
+REPORT = """\
+One page about a run, a comparison or several runs of one pair: a verdict in a sentence, curves against target steps,
+the compensation, reward terms, warnings, videos where there are some, the measured shift, and the command to repeat it.
+One HTML file that opens from disk without a network. 'transfer' and 'compare' write it themselves when they end; a run
+that was cut short is shown as far as it came.
+
+  transreward report runs/first                           writes runs/first/report.html
+  transreward report runs/first runs/second --out both.html
 """
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
@@ -123,6 +133,13 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--target-steps", type=int, metavar="N", help="to take at most (default and most: 2000)")
     check.add_argument("--seed", type=int, metavar="S", help="of states, actions and the classifier (default: 0)")
 
+    report = commands.add_parser(
+        "report", help="a page about a run or several", description=REPORT, formatter_class=raw
+    )
+    report.set_defaults(run=_report)
+    report.add_argument("directories", nargs="+", metavar="DIR", help="run directories of one pair")
+    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the one directory)")
+
     lists = commands.add_parser("list", help="domains, tasks, methods, learners or shifts, a line each")
     lists.set_defaults(run=_list)
     lists.add_argument("what", choices=("domains", "tasks", "methods", "learners", "shifts"))
@@ -163,6 +180,7 @@ def _transfer(args: argparse.Namespace) -> None:
     with View(request) as view:
         result = transfer(**request, watch=view)
     view.conclude(result, request["out"])
+    _write_report([request["out"]])
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -174,6 +192,17 @@ def _compare(args: argparse.Namespace) -> None:
     with View(request) as view:
         comparison = compare(**request, watch=view)
     view.conclude_comparison(comparison, request["out"])
+    _write_report([request["out"]])
+
+
+def _report(args: argparse.Namespace) -> None:
+    _write_report(args.directories, args.out)
+
+
+def _write_report(directories: Sequence[str], out: str | None = None) -> None:
+    from transreward.runs.records import write_report
+
+    print(f"report: {write_report(directories, out)}")
 
 
 def _request(args: argparse.Namespace) -> dict[str, Any]:

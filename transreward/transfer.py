@@ -154,13 +154,14 @@ def transfer(
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run,
     )  # fmt: skip
     directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
-    began, agent = time.perf_counter(), None
+    began, agent, provenance = time.perf_counter(), None, store.provenance()
     if source_run is not None and config.needs_source_agent:
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
         config.require_steps_left(agent.steps)
         require_stored_terms(config, agent)
     if directory is not None:
         store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
+        store.write_json(directory / "provenance.json", provenance)
     results = {}
     # those that need the least training in the source first: the agent of the others is trained on from theirs
     for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
@@ -170,7 +171,7 @@ def transfer(
         if row is config.method:  # with the source agent's training, if there was one
             results[row.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
-    result.controls = results
+    result.controls, result.provenance = results, provenance
     if directory is not None:
         result.write(directory)
     return result
@@ -655,7 +656,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, float]]:
+def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, Any]]:
     """What the compensation did to the steps of an evaluation on its side, for each seed."""
     side, kept = run.method.side, run.method.kept
     if run.method.use is None:

@@ -52,3 +52,25 @@ def test_warnings(changed, word):
     found = warnings(GOOD | changed)
     assert found == [] if word is None else len(found) == 1 and word in found[0]
     assert warnings({}) == []
+
+
+def test_when_and_where_it_acts():
+    """Two episodes of twenty steps side by side, one of which ends after four: what counts is each step's own time."""
+    time = np.repeat(np.arange(20), 2)
+    alive = np.ones((1, 40), bool)
+    alive[0, 9::2] = False
+    obs = np.stack([time, -time, np.ones(40)], axis=1)[None].astype(float)
+    action = np.tile([1.0, -1.0], 20)[None, :, None]
+    blank = np.zeros((1, 40))
+    steps = Transition(obs, action, blank, obs, blank, blank)
+    seen = Evaluation(np.zeros((1, 2)), np.array([[20, 4]]), {}, steps, alive)
+    delta = 3.0 * time[alive[0]]
+    found = felt(seen, Adjusted(np.resize(delta, 40), np.ones(40)), 0)
+    assert found["gap_by_time"] == [3 * (2 * i + 0.5) for i in range(10)]
+    assert found["gap_by_obs"] == [1.0, -1.0, 0.0]
+    assert found["gap_by_action"] == [round(float(np.corrcoef(action[0, alive[0], 0], delta)[0, 1]), 3)]
+    short = seen._replace(alive=alive & (time < 10))
+    delta = np.ones(int(short.alive.sum()))
+    found = felt(short, Adjusted(np.resize(delta, 40), np.ones(40)), 0)
+    assert found["gap_by_time"] == [1.0] * 5 + [None] * 5 and found["gap_by_obs"] == [0.0, 0.0, 0.0]
+    assert "gap_by_time" not in felt(seen, None, 0)

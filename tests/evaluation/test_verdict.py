@@ -26,6 +26,8 @@ NEAR = np.array([-4.0, 2, 0, 3, -1])  # of five seeds
 OTHER = np.array([3.0, -2, 4, -5, 0])
 WIDE = np.array([-400.0, 300, -100, 500, -300])
 
+MINUS = "\N{MINUS SIGN}"
+
 CASES = {  # name -> (verdict, kind, words that must stand there, words that must not)
     "clear gain": (
         judged(900 + NEAR, 500 + OTHER, 600 + OTHER[::-1], 100 + NEAR[::-1]),
@@ -34,7 +36,7 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
     ),
     "clear loss": (
         judged(300 + NEAR, 500 + OTHER, 600 + OTHER[::-1], 100 + NEAR[::-1]),
-        "hurt", ["the transfer hurt", "less than zero_shot (by −200", "more than target_only"], ["helped"],
+        "hurt", ["the transfer hurt", f"less than zero_shot (by {MINUS}200", "more than target_only"], ["helped"],
     ),
     "beaten by fine-tuning alone": (
         judged(550 + NEAR, 500 + OTHER, 600 + OTHER[::-1]),
@@ -96,7 +98,7 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
         judged([], 500 + OTHER, finished=False, steps=0), "unfinished", ["nothing was evaluated"], ["nan"],
     ),
     "negative returns": (
-        judged(-200 + NEAR, -900 + OTHER), "helped", ["returned −200", "zero_shot (by +700"], ["-2"],
+        judged(-200 + NEAR, -900 + OTHER), "helped", [f"returned {MINUS}200", "zero_shot (by +700"], ["-2"],
     ),
     "equal to the bit": (
         judged([1000.0] * 5, [1000.0] * 5), "same", ["no difference that matters"], ["helped"],
@@ -132,7 +134,7 @@ def test_the_sentence_is_that_of_the_t_tests():
         )
         signs = [int(np.sign(t.statistic)) if t.pvalue < 0.05 else 0 for t in tests]
         assert [certain(d) for d in found.differences.values()] == signs
-        assert ("helped" == found.kind) == (signs == [1, 1])
+        assert (found.kind == "helped") == (signs == [1, 1])
         assert (found.kind in ("hurt", "beaten")) == (min(signs) < 0)
         assert (found.kind == "hurt") == (signs[0] < 0)
         assert ("(by" in found.sentence.partition("not certain")[0]) or found.kind in ("unknown", "same")

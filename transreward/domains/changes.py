@@ -12,8 +12,6 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 
-MOST = 40  # rows of one table
-
 
 class Change(NamedTuple):
     """One property of one element, or of all of them where each changed by the same factor."""
@@ -44,14 +42,22 @@ def changes(source: Domain, target: Domain) -> list[Change]:
     """What differs between two domains of one robot: tasks, gravity, every body, geom, joint and actuator by name,
     action noise and delay. Empty for domains without a compiled model, and where the elements are not the same ones."""
     models = [getattr(d, "model", None) for d in (source, target)]
-    if None in models or any(models[0].__getattribute__(n) != models[1].__getattribute__(n) for n in ("nbody", "nv")):
+    if None in models or any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
         return []
     found = list(_whole(source, target, *models))
     for what, kind, array, entries in PROPERTIES:
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[entries] for m in models))
     names = _names(models[0], "actuator")
-    found += _of_elements("noise on the action (std)", names, *(getattr(d, "noise") for d in (source, target)))
+    found += _of_elements(
+        "noise on the action (std)", names, *(getattr(d, "noise", np.zeros(0)) for d in (source, target))
+    )
     return found
+
+
+def action_names(domain: Domain) -> list[str]:
+    """What each entry of an action moves."""
+    model = getattr(domain, "model", None)
+    return [f"action[{i}]" for i in range(domain.spaces.action)] if model is None else _names(model, "actuator")
 
 
 def _whole(source: Any, target: Any, a: Any, b: Any) -> Iterator[Change]:
@@ -72,7 +78,10 @@ def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> I
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = (b / a)[a != 0]
     if differs.sum() > 2 and (differs == has).all() and np.allclose(factors, factors[0], rtol=1e-6):
-        yield Change(what, f"all {int(has.sum())}", "as it is", f"× {factors[0]:.4g}")
+        yield Change(what, f"all {int(has.sum())}", "as it is", f"x {factors[0]:.4g}")
+        return
+    if differs.sum() > 2 and differs.all() and all((x == x[0]).all() for x in (a, b)):
+        yield Change(what, f"all {len(names)}", _number(a[0]), _number(b[0]))
         return
     for i in np.flatnonzero(differs):
         yield Change(what, names[i], _number(a[i]), _number(b[i]))

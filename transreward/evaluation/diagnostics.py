@@ -14,13 +14,17 @@ QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
 
 
-def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1.0) -> dict[str, float]:
+PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
+
+
+def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1.0) -> dict[str, Any]:
     """Figures of one seed's steps on the side that was compensated. `adjusted`: of `first_episodes_first`, [n]; None =
     nothing was changed. `kept`: share of the raw reward that is still paid; the rest of what is paid is the
     compensation's.
 
     `gap_mean` and `gap_std` are in units of reward, the quantiles in units of the reward's spread; the effective sample
-    size is a share of the steps, 1 where all count alike (Kish 1965).
+    size is a share of the steps, 1 where all count alike (Kish 1965). Where there was a compensation, `acts` adds when
+    and where it acted.
     """
     alive = seen.alive[seed]
     reward, steps = seen.steps.reward[seed][alive], int(alive.sum())
@@ -37,7 +41,33 @@ def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1
         "gap_q95": float(high),
         "reward_std": spread,
         "effective_sample_size": float(weight.sum() ** 2 / max(steps * (weight**2).sum(), 1e-8)),
+        **(acts(seen, delta, seed) if adjusted is not None else {}),
     }
+
+
+def acts(seen: Evaluation, delta: np.ndarray, seed: int) -> dict[str, list[float | None]]:
+    """When in an episode, in which states and at which actions a compensation [n] of first episodes' steps is paid.
+
+    `gap_by_time`: its mean in each tenth of the longest episode, in units of reward, None where no episode came so far.
+    `gap_by_obs`, `gap_by_action`: its correlation with each entry of the observation and of the action, 0 where either
+    does not vary.
+    """
+    alive, episodes = seen.alive[seed], seen.returns.shape[1]
+    time = np.flatnonzero(alive) // episodes * PARTS // (len(alive) // episodes)
+    means = [delta[time == part] for part in range(PARTS)]
+    return {
+        "gap_by_time": [float(part.mean()) if len(part) else None for part in means],
+        "gap_by_obs": _correlations(seen.steps.obs[seed][alive], delta),
+        "gap_by_action": _correlations(seen.steps.action[seed][alive], delta),
+    }
+
+
+def _correlations(entries: np.ndarray, delta: np.ndarray) -> list[float | None]:
+    """Pearson's, of each column of [n, entries] with [n], to three digits."""
+    x, y = entries - entries.mean(axis=0, dtype=float), delta - delta.mean()
+    spreads = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+    found = np.divide(y @ x, spreads, out=np.zeros(x.shape[1]), where=spreads > 1e-12)
+    return np.round(found, 3).tolist()
 
 
 def warnings(row: dict[str, Any]) -> list[str]:

@@ -12,7 +12,8 @@ from math import ceil, floor, log10
 
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "4 4 1 4")
 MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "bar", "ring")
-TOP, BOTTOM, LEFT, RIGHT, LABELS = 12, 44, 64, 14, 112  # margins; LABELS = to the right where lines are named there
+TOP, BOTTOM, LEFT, RIGHT = 12, 44, 64, 20  # margins
+LETTER = 7.5  # width of a label's letter, about; labels stand to the right of the lines
 LINE = 15  # height of a line of text
 _numbers = count()  # ids of a page's titles; a page may hold several
 
@@ -42,16 +43,18 @@ class Chart:
     lines: Sequence[Line]
     levels: Sequence[Line] = field(default=())  # of one y each, drawn all the way across
     zero: bool = False  # y = 0 is drawn
+    origin: bool = False  # x begins at 0
 
     def svg(self, width: int = 420, height: int = 280, named: bool = False) -> str:
         """The chart; `named`: each line's label stands at its end too."""
-        box = _Box.around(self, width, height, LABELS if named else RIGHT)
+        longest = max((len(line.label) for line in (*self.lines, *self.levels)), default=0)
+        box = _Box.around(self, width, height, round(18 + LETTER * longest) if named else RIGHT)
         number = next(_numbers)
         parts = [
             f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t{number} d{number}" '
             f'xmlns="http://www.w3.org/2000/svg"><title id="t{number}">{escape(self.title)}</title>'
             f'<desc id="d{number}">{escape(self.description)}</desc>'
-            f'<clipPath id="c{number}"><rect x="{box.left}" y="{TOP - 4}" width="{box.right - box.left + 4}" '
+            f'<clipPath id="c{number}"><rect x="{box.left - 5}" y="{TOP - 4}" width="{box.right - box.left + 10}" '
             f'height="{box.bottom - TOP + 8}"/></clipPath>',
             *box.axes(self),
             f'<g clip-path="url(#c{number})">',
@@ -90,7 +93,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers from `low` to `high`, at most about `most`."""
     raw = (high - low) / max(most - 1, 1)
     power = 10 ** floor(log10(raw))
-    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw * 0.999)
+    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw * 0.8)
     return [i * step for i in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
@@ -114,6 +117,7 @@ class _Box:
     def around(chart: Chart, width: int, height: int, right: int) -> _Box:
         """So that every mean and every seed is inside; an interval may be wider than what was seen by a half."""
         xs = [x for line in chart.lines for x in line.x] or [0.0, 1.0]
+        xs += [0.0] if chart.origin else []
         ys = [y for line in (*chart.lines, *chart.levels) for y in (*line.y, *(y for one in line.singles for y in one))]
         low, high = min(ys or [0.0]), max(ys or [1.0])
         room = 0.5 * (high - low)
@@ -138,7 +142,7 @@ class _Box:
             _, v = self.at(self.x[0], y)
             parts.append(f'<path class="grid" d="M{self.left} {v:.1f}H{self.right}"/>')
             parts.append(f'<text x="{self.left - 8}" y="{v + 4:.1f}" text-anchor="end">{short(y)}</text>')
-        for x in ticks(*self.x, most=5):
+        for x in ticks(*self.x, most=6):
             u, _ = self.at(x, self.y[0])
             parts.append(f'<path class="tick" d="M{u:.1f} {self.bottom}v4"/>')
             parts.append(f'<text x="{u:.1f}" y="{self.bottom + 18}" text-anchor="middle">{short(x)}</text>')

@@ -149,8 +149,9 @@ def bound(d: Difference) -> float:
 
 
 def number(x: float, signed: bool = False) -> str:
-    """A return, with three or more figures; a true minus sign."""
-    digits = 0 if abs(x) >= 100 else 1 if abs(x) >= 10 else 2
+    """A return or a reward, with three figures or so; a true minus sign."""
+    digits = 0 if abs(x) >= 100 or x == 0 else 1 if abs(x) >= 10 else 2 if abs(x) >= 0.1 else 4
+    x = round(x, digits) + 0.0  # no minus zero
     return f"{x:{'+' if signed else ''},.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from transreward import replay as rp
 from transreward.domains.domain import Domain
 from transreward.evaluation import diagnostics
+from transreward.evaluation.record import Record
+from transreward.evaluation.report import page
 from transreward.evaluation.statistics import summary
 from transreward.presets import restore_learner
 from transreward.runs import store
@@ -34,6 +36,7 @@ class Result:
     wall_seconds: float
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     controls: dict[str, Result] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
 
     @property
     def method(self) -> str:
@@ -89,6 +92,21 @@ class Result:
             "controls": {name: summary(control.returns.target) for name, control in self.controls.items()},
         }
 
+    def report(self, path: str | Path) -> None:
+        """Write the page about this run: one HTML file that needs no network. See docs/report.md."""
+        agent = self.config["source_run"] or "this run"
+        records = [
+            Record(
+                one.config,
+                one.log,
+                one.as_json(),
+                agent=None if one.zero_shot is None else agent,
+                provenance=one.provenance if one is self else None,
+            )
+            for one in (self, *self.controls.values())
+        ]
+        store.write_text(Path(path), page(records))
+
     def save(self, directory: str | Path) -> None:
         """Write a run directory. Raises RequestError if one is there already."""
         self.write(store.claim(Path(directory)))
@@ -96,6 +114,8 @@ class Result:
     def write(self, directory: Path) -> None:
         """Write into a directory that is this run's own."""
         store.write_json(directory / "config.json", self.config)
+        if self.provenance:
+            store.write_json(directory / "provenance.json", self.provenance)
         (directory / "metrics.jsonl").unlink(missing_ok=True)
         store.append_lines(directory / "metrics.jsonl", self.log)
         store.save_tree(directory / "policy.safetensors", self.agents)
@@ -166,6 +186,7 @@ def load(directory: str | Path) -> Result:
     keys = jax.random.split(jax.random.key(0), config["seeds"])
     like = jax.eval_shape(lambda k: jax.vmap(lambda one: learner.init(one, spaces))(k), keys)
     returns = {name.strip("[]'"): x for name, x in store.load_file(directory / "returns.safetensors").items()}
+    origin = directory / "provenance.json"
     folders = sorted(p for p in (directory / "controls").glob("*") if (p / "result.json").exists())
     return Result(
         config=config,
@@ -178,4 +199,5 @@ def load(directory: str | Path) -> Result:
         wall_seconds=result["wall_seconds"],
         log=store.read_lines(directory / "metrics.jsonl"),
         controls={p.name: load(p) for p in folders},
+        provenance=store.read_json(origin) if origin.exists() else {},
     )

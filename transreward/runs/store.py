@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shlex
+import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,32 @@ def versions() -> dict[str, str]:
     return found
 
 
+def provenance() -> dict[str, Any]:
+    """What was asked for, when, and of which machine: the command, the local time, processor, cores and devices."""
+    script, *arguments = sys.argv or [""]
+    cli = Path(script).name in ("transreward", "__main__.py")
+    return {
+        "command": shlex.join([*(["transreward"] if cli else ["python", Path(script).name]), *arguments]),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "device": ", ".join(dict.fromkeys(d.device_kind for d in jax.devices())),
+        },
+    }
+
+
+def _processor() -> str:
+    """Its name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
 def claim(directory: Path) -> Path:
     """Make the run directory. Raises RequestError if it holds a run or anything else."""
     vacant(directory)
@@ -54,9 +84,17 @@ def vacant(directory: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Pretty JSON, atomically; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomically. Raises RequestError where the file cannot be written."""
     partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
-    os.replace(partial, path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,434 @@
+"""The page about a run: every part is there, its numbers are the run's, it needs no network and hides nothing from a
+screen reader."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shlex
+import shutil
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler
+
+import transreward as tr
+from transreward import cli
+from transreward.config import resolve
+from transreward.evaluation.figures import Chart, Line, ticks
+from transreward.evaluation.report import page, steps_to, wanted
+from transreward.evaluation.verdict import verdict
+from transreward.runs import store
+from transreward.runs.records import read, write_report
+
+SECTIONS = ["verdict", "curves", "compensation", "terms", "diagnostics", "videos", "shift", "provenance"]
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+METHODS = ["darc", "oracle", "zero_shot", "fine_tune", "target_only"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The directory of a tiny comparison, with its report."""
+    place = tmp_path_factory.mktemp("report") / "compared"
+    with compiler(hurried=True):
+        comparison = tr.compare(
+            SOURCE, TARGET, ["darc", "oracle"], learner=LEARNERS["ppo"], source_steps=SOURCE_STEPS,
+            target_steps=TARGET_STEPS, seeds=3, seed=SEEDS[0], settings={**SETTINGS, **GAP}, out=place,
+        )  # fmt: skip
+    write_report([place])
+    assert list(comparison.rows) == METHODS
+    return place
+
+
+@pytest.fixture
+def run(compared, tmp_path):
+    """The same as a transfer with its controls, which a test may change."""
+    place = tmp_path / "run"
+    shutil.copytree(compared, place)
+    for name in ("comparison.json", "report.html"):
+        (place / name).unlink()
+    return place
+
+
+def text_of(place: Path, *more: Path) -> str:
+    return write_report([place, *more], place / "report.html").read_text()
+
+
+class Page(HTMLParser):
+    """What a page is made of; fails where its tags do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack, self.tags, self.texts, self.words = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.stack, f"not closed: {self.stack}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if self.stack and self.stack[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def tables(text: str) -> dict[str, list[dict[str, str]]]:
+    """The CSV files that a page offers, by name; the first of those of one name."""
+    found = {}
+    for link in Page(text).all("a"):
+        kind, _, data = link["href"].partition(",")
+        assert kind == "data:text/csv;charset=utf-8" and link["download"].endswith(".csv")
+        found.setdefault(link["download"], list(csv.DictReader(io.StringIO(unquote(data)))))
+    return found
+
+
+@pytest.fixture(scope="module", params=["comparison", "run"])
+def text(request, compared, tmp_path_factory):
+    """The page of the comparison, and that of a run."""
+    if request.param == "comparison":
+        return (compared / "report.html").read_text()
+    return page(sorted(read(compared), key=lambda r: r.config["method"] != "darc"))
+
+
+# -- what is there -------------------------------------------------------------------------------------------------
+
+
+def test_every_section_is_there_in_order(text):
+    found = Page(text)
+    assert [a["id"] for a in found.all("section")] == SECTIONS
+    for words in (
+        "Learning curves", "Raw return in the target", "Raw return in the source", "Return as the learner is paid",
+        "The compensation", "Where it acts", "when in an episode it is paid", "Reward terms", "Diagnostics",
+        "No videos: there is no mp4 file in videos/", "The shift", "gravity (m/s²)", "To repeat it", "config.json",
+        f"jax {store.versions()['jax']}", "processor", "4, 5, 6",
+    ):  # fmt: skip
+        assert words in found.text, words
+
+
+def test_the_parts_of_a_comparison_are_there(compared):
+    found = Page((compared / "report.html").read_text())
+    for words in ("Highest mean of 4 methods", "The methods", "Better than", "Performance profile", "steps to 95%"):
+        assert words in found.text
+    assert [a["class"] for a in found.all("table") if "class" in a][:2] == ["sortable", "matrix"]
+
+
+def test_it_needs_no_network(text):
+    found = Page(text)
+    loads = [v for _, a in found.tags for k, v in a.items() if k in ("src", "href", "poster", "srcset", "data")]
+    assert loads and all(v.startswith("data:") for v in loads)
+    assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest|WebSocket|import\(", text)
+    policy = next(a["content"] for a in found.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none';")
+    assert len(text) < 1_000_000
+
+
+def test_it_is_well_formed_and_every_figure_has_its_words(text):
+    found = Page(text)
+    ids = [a["id"] for _, a in found.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    drawn = re.findall(r"<svg.*?</svg>", text, re.S)
+    assert len(drawn) > 10
+    for one in drawn:
+        root = ElementTree.fromstring(one)  # it is XML as well
+        title = root.find("{http://www.w3.org/2000/svg}title")
+        assert title is not None and title.text
+        assert root.get("role") == "img" and set(root.get("aria-labelledby", "").split()) <= set(ids)
+        if root.get("class") == "chart":
+            said = root.find("{http://www.w3.org/2000/svg}desc")
+            assert said is not None and len(said.text or "") > 10
+            assert not re.search(r"\b(nan|inf)\b", one)
+    assert all(a.get("aria-label") for a in found.all("a"))
+    assert all(a.get("aria-label") for tag, a in found.tags if a.get("role") == "region")
+
+
+def test_lines_are_told_apart_without_colour():
+    lines = [Line(f"line {i}", i, [0.0, 1.0], [float(i), 1.0]) for i in range(8)]
+    drawn = ElementTree.fromstring(Chart("t", "d", "x", "y", lines).svg())
+    paths = [p for p in drawn.iter() if (p.get("class") or "").startswith("line")]
+    assert len({p.get("stroke-dasharray") for p in paths}) == 8
+    shapes = [p.get("class") for p in drawn.iter() if (p.get("class") or "").startswith("marker")]
+    assert len(set(shapes)) == 8
+
+
+def test_names_at_the_lines_ends_do_not_lie_on_one_another():
+    lines = [Line(f"line {i}", i, [0.0, 1.0], [0.0, 1e-3 * i]) for i in range(7)] + [Line("far", 7, [0, 1], [0, 9.0])]
+    drawn = ElementTree.fromstring(Chart("t", "d", "x", "y", lines).svg(named=True))
+    places = sorted(float(p.get("y", 0)) for p in drawn.iter() if (p.get("class") or "").startswith("name"))
+    assert len(places) == 8 and min(np.diff(places)) > 12 and max(places) < 280 - 20
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 4), (0, 12345), (1e-5, 3e-5), (-2e6, -1e6), (0.1, 0.10001)])
+def test_ticks_are_round_and_inside(low, high):
+    found = ticks(low, high)
+    assert 2 <= len(found) <= 9 and low - 1e-9 <= found[0] and found[-1] <= high + 1e-9 * abs(high) + 1e-9
+    step = found[1] - found[0]
+    assert round(step / 10 ** np.floor(np.log10(step) + 1e-9), 6) in (1, 2, 5, 10)
+
+
+# -- its numbers ---------------------------------------------------------------------------------------------------
+
+
+def test_the_curves_are_those_of_metrics_jsonl(text, compared):
+    """To the bit, every evaluation of every seed of every method."""
+    places = [compared, *sorted((compared / "controls").iterdir())]
+    logged = [row for p in places if (p / "metrics.jsonl").exists() for row in store.read_lines(p / "metrics.jsonl")]
+    offered = tables(text)["target-return.csv"]
+    assert len(offered) == len(logged) > 20
+    keys = ("seed", "source_steps", "target_steps", "source_return", "target_return", "compensated_return")
+    ours = sorted((row["method"], row["phase"], *(float(row[k]) for k in keys)) for row in offered)
+    theirs = sorted((row["method"], row["phase"], *(float(row[k]) for k in keys)) for row in logged)
+    assert ours == theirs
+
+
+def test_compensation_and_terms_are_those_of_metrics_jsonl(text, compared):
+    rows = [row for row in store.read_lines(compared / "metrics.jsonl") if row["method"] == "darc"]
+    offered = tables(text)
+    for key in ("gap_mean", "gap_std", "gap_q95", "reward_std", "effective_sample_size"):
+        assert [float(row[key]) for row in offered["compensation.csv"]] == [row[key] for row in rows]
+    terms = {(r["domain"], int(r["seed"]), int(r["target_steps"]), r["term"]): float(r["return"]) for r in
+             offered["reward-terms.csv"]}  # fmt: skip
+    for row in rows:
+        for side in ("source", "target"):
+            for term, value in row[f"{side}_terms"].items():
+                assert terms[side, row["seed"], row["target_steps"], term] == value
+    when = offered["when.csv"]
+    assert [float(r["gap_mean"]) for r in when if r["gap_mean"]] == [
+        x for row in rows[-3:] for x in row["gap_by_time"] if x is not None
+    ]
+    assert [r["entry"] for r in offered["where.csv"]] == ["obs[0]", "obs[1]", "obs[2]", "obs[3]", "slide"]
+
+
+def test_the_line_of_a_method_is_its_mean_with_the_t_interval(compared):
+    darc = next(r for r in read(compared) if r.name == "darc")
+    x, y = darc.returns("target_return")
+    assert x[0] == 0 and y[0].tolist() == darc.result["zero_shot_target_return"]["per_seed"]
+    assert x[1:] == sorted({float(row["target_steps"]) for row in darc.own}) and y.shape == (len(x), 3)
+    last = [row["target_return"] for row in darc.own[-3:]]
+    assert y[-1].tolist() == last
+
+
+def test_the_table_is_that_of_comparison_json(compared):
+    found = store.read_json(compared / "comparison.json")["methods"]
+    body = re.search(r'class="sortable">.*?</table>', (compared / "report.html").read_text(), re.S)
+    assert body is not None
+    rows = [re.findall(r'data-value="(.*?)"', row) for row in re.findall(r"<tr>(.*?)</tr>", body.group(), re.S)[1:]]
+    assert [row[0] for row in rows] == list(found)
+    for row in rows:
+        one = found[row[0]]
+        assert float(row[1]) == one["target_return"]["iqm"] and float(row[2]) == one["target_return"]["mean"]
+        for cell, control in zip(row[3:6], ("zero_shot", "fine_tune", "target_only"), strict=True):
+            known = one["improvement"].get(control)
+            assert cell == "" if known is None else float(cell) == pytest.approx(known["probability"], abs=0.005)
+        assert (float(row[-3]), float(row[-2]), float(row[-1])) == (
+            one["target_steps"], one["source_steps"], one["wall_seconds"],
+        )  # fmt: skip
+
+
+def test_the_matrix_says_of_each_pair_what_the_other_way_round_says(compared):
+    pairs = {(r["method"], r["over"]): r for r in tables((compared / "report.html").read_text())["better-than.csv"]}
+    assert len(pairs) == 5 * 4
+    for (a, b), row in pairs.items():
+        back = pairs[b, a]
+        assert float(row["difference"]) == pytest.approx(-float(back["difference"]))
+        assert float(row["low"]) == pytest.approx(-float(back["high"]))
+        assert float(row["probability"]) + float(back["probability"]) == pytest.approx(1)
+
+
+def test_steps_to_a_share_of_the_oracle(compared):
+    records = {r.name: r for r in read(compared)}
+    oracle, darc = records["oracle"], records["darc"]
+    top = oracle.outcome.mean
+    assert wanted(oracle, 0.8) == pytest.approx(top - 0.2 * abs(top))
+    x, y = darc.returns("target_return")
+    means = y.mean(axis=1)
+    assert steps_to(darc, means[0]) == 0 and steps_to(darc, means.max() + 1) is None
+    later = next((i for i in range(1, len(x)) if means[i] > means[:i].max()), None)
+    assert later is None or steps_to(darc, float(means[later])) == x[later]
+    assert steps_to(records["zero_shot"], records["zero_shot"].outcome.mean) == 0
+
+
+def test_the_verdict_is_that_of_the_final_returns(run):
+    records = {r.name: r for r in read(run)}
+    controls = [records[name].outcome for name in ("zero_shot", "fine_tune", "target_only")]
+    expected = verdict(records["darc"].outcome, controls).sentence
+    assert expected in Page(text_of(run)).text
+    assert (
+        records["darc"].outcome.over(controls[0])["paired"] and not records["darc"].outcome.over(controls[2])["paired"]
+    )
+
+
+def test_the_command_repeats_the_run(compared):
+    """It asks for the run that config.json has: every setting of learner, loop, gap, use, gate and feed."""
+    text = (compared / "report.html").read_text()
+    command = shlex.split(unescape(re.findall(r"<pre>(.*?)</pre>", text, re.S)[0]))
+    assert command[0] == "transreward"
+    request = cli._request(cli.parser().parse_args(command[1:]))
+    request.pop("out")
+    request = {"learner": None, "source_run": None, "method_name": request.pop("method"), **request}
+    config = resolve(
+        request.pop("source"), request.pop("target"), **{**request, "controls": tuple(request["controls"])}
+    )
+    for record in read(compared):
+        row = next(r for r in (config.method, *config.controls) if r.name == record.name)
+        assert json.loads(json.dumps(config.of(row).as_json(row))) == record.config
+
+
+# -- what may be wrong with it -------------------------------------------------------------------------------------
+
+
+def test_a_run_that_was_cut_short_is_shown_as_far_as_it_came(run):
+    (run / "result.json").unlink()
+    log = run / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"method": "darc", "phase": "tran')
+    shutil.rmtree(run / "controls" / "fine_tune")
+    for path in (run / "controls" / "zero_shot").iterdir():
+        if path.name != "metrics.jsonl":
+            path.unlink()
+    found = Page(text_of(run)).text
+    assert "No verdict, since the run was cut short: darc took 100 of 100 target steps a seed" in found
+    assert "Cut short: darc" in found and "how they were cut" not in found
+    log.unlink()
+    assert "nothing was evaluated" in Page(text_of(run)).text
+
+
+def test_a_control_without_its_own_config_has_its_parents(run):
+    """They are written when the run ends."""
+    control = run / "controls" / "fine_tune"
+    for name in ("config.json", "result.json"):
+        (control / name).unlink()
+    record = next(r for r in read(run) if r.name == "fine_tune")
+    assert record.result is None and record.own and record.outcome.target_steps > 0
+
+
+WRONG = {
+    "report nowhere": "nowhere is not a run directory: there is no such directory",
+    "report empty": "empty is not a run directory: it has no config.json",
+    "report other": "other is not a run directory: its config.json has no source",
+    "report broken": "broken/config.json is not JSON",
+    "report torn": "torn/metrics.jsonl is not whole: line 1 is not JSON",
+    "report run mixed": "run is inverted_pendulum -> inverted_pendulum:gravity=2 and mixed is inverted_pendulum -> "
+    "inverted_pendulum:gravity=3",
+    "report run run2": "say where the report of several runs goes: --out report.html",
+    "report run --out empty": "--out empty is a directory: name a file, such as empty/report.html",
+    "report run --out no/such/place.html": "no/such/place.html cannot be written: No such file or directory",
+    "report": "the following arguments are required: DIR",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_wrong_requests_are_refused(capsys, monkeypatch, run, arguments):
+    monkeypatch.chdir(run.parent)
+    for name in ("empty", "other", "broken"):
+        Path(name).mkdir()
+    Path("other/config.json").write_text("{}")
+    Path("broken/config.json").write_text("{")
+    for name in ("mixed", "run2", "torn"):
+        shutil.copytree("run", name)
+    config = json.loads(Path("run/config.json").read_text())
+    Path("mixed/config.json").write_text(json.dumps({**config, "target": "inverted_pendulum:gravity=3"}))
+    Path("torn/metrics.jsonl").write_text('{"half\n{}\n')
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments.split())
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2 and WRONG[arguments] in err and len(err.splitlines()) == 1 and not out
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_pair_that_cannot_be_made_here_costs_only_the_shift(run):
+    for path in run.rglob("config.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "target": "no_such_lab:<b>Robot"}))
+    text = text_of(run)
+    assert "The shift was not measured, since the pair cannot be made here" in Page(text).text
+    assert "<b>" not in text
+
+
+# -- several, from Python, with videos -----------------------------------------------------------------------------
+
+
+def test_several_runs_of_one_pair(run):
+    """What is the same is shown once, what differs goes by its directory too."""
+    other = run.parent / "second"
+    shutil.copytree(run, other)
+    result = json.loads((other / "result.json").read_text())
+    result["target_return"]["per_seed"] = [x + 5 for x in result["target_return"]["per_seed"]]
+    (other / "result.json").write_text(json.dumps(result | {"target_return": result["target_return"] | {"mean": 0.0}}))
+    cli.main(["report", str(run), str(other), "--out", str(run.parent / "both.html")])
+    text = (run.parent / "both.html").read_text()
+    names = re.findall(r'<th scope=row data-value="(.*?)">', text)
+    assert names == ["darc (run)", "darc (second)", "fine_tune", "oracle", "target_only", "zero_shot"]
+    assert len(re.findall("To repeat it", text)) == 2
+
+
+def test_from_python(run, tmp_path):
+    result = tr.load(run)
+    assert result.provenance["machine"]["cores"] >= 1
+    result.report(tmp_path / "x.html")
+    written, found = Page(text_of(run)).text, Page((tmp_path / "x.html").read_text()).text
+    verdicts = [re.search(r"\S+ seeds? .*? safer\)|At 95.*? safer\)|The .*? safer\)", t) for t in (written, found)]
+    assert verdicts[0] and verdicts[1] and verdicts[0].group() == verdicts[1].group()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_videos_are_part_of_the_page(run, monkeypatch):
+    (run / "videos").mkdir()
+    (run / "videos" / "target_after.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    (video,) = Page(text_of(run)).all("video")
+    assert video["src"] == "data:video/mp4;base64,AAAAGGZ0eXBtcDQy" and video["aria-label"] == "Video of target after"
+    monkeypatch.setattr("transreward.evaluation.report.VIDEO_BYTES", 3)
+    found = Page(text_of(run))
+    assert not found.all("video") and "The videos stay in videos/" in found.text
+
+
+# -- in a browser --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+def test_in_a_browser(compared, tmp_path):
+    """From disk and without a network: no error, no wider than a phone, the table sorts, figures have words."""
+    browser = Browser(tmp_path)
+    try:
+        for width, dark in ((1280, False), (375, True)):
+            browser.open(compared / "report.html", width, dark=dark)
+            assert browser.ask("document.documentElement.scrollWidth") <= width
+            back = browser.ask("getComputedStyle(document.body).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 150) is dark
+            assert not browser.methods("Runtime.exceptionThrown") and not browser.methods("Log.entryAdded")
+            assert not browser.methods("Runtime.consoleAPICalled")
+            asked = [e["request"]["url"] for e in browser.methods("Network.requestWillBeSent")]
+            assert asked and all(url.startswith(("file:", "data:")) for url in asked)
+        column = "[...document.querySelectorAll('.sortable tbody tr')].map(r => r.cells[2].dataset.value)"
+        head = "document.querySelectorAll('.sortable thead th')[2]"
+        for sign, order in ((-1, "descending"), (1, "ascending")):
+            browser.ask(f"{head}.firstElementChild.click()")
+            means = np.array(browser.ask(column), float)
+            assert (np.diff(sign * means) >= 0).all() and browser.ask(f"{head}.ariaSort") == order
+        browser.ask("document.querySelectorAll('.sortable thead th')[0].firstElementChild.click()")
+        names = browser.ask("[...document.querySelectorAll('.sortable tbody th')].map(r => r.dataset.value)")
+        assert names == sorted(METHODS)
+        tree = browser.send("Accessibility.getFullAXTree")["nodes"]
+        images = [n for n in tree if n.get("role", {}).get("value") in ("image", "img", "Video") and not n["ignored"]]
+        assert len(images) > 5
+        assert [n for n in images if not n.get("name", {}).get("value")] == []
+    finally:
+        browser.close()

@@ -1,0 +1,79 @@
+"""What the run of one method left, as a report reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.evaluation.verdict import Outcome
+from transreward.types import CONTROLS
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one method's run left: the contents of its directory."""
+
+    config: dict[str, Any]  # config.json
+    rows: list[dict[str, Any]]  # metrics.jsonl
+    result: dict[str, Any] | None  # result.json; None = the run was cut short
+    place: str = ""  # its directory
+    agent: str | None = None  # which source agent it shares with others; None = it starts from nothing
+    provenance: dict[str, Any] | None = None  # provenance.json
+    videos: tuple[Path, ...] = ()
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """How it is called on the page."""
+        return self.label or self.config["method"]
+
+    @property
+    def control(self) -> bool:
+        """Whether it is there for others to be held against."""
+        return self.config["method"] in (*CONTROLS, "oracle")
+
+    @cached_property
+    def own(self) -> list[dict[str, Any]]:
+        """The rows after the source agent."""
+        return [row for row in self.rows if row["method"] == self.config["method"]]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Which."""
+        return tuple(self.config["seed"] + i for i in range(self.config["seeds"]))
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """Its returns and what they cost; of a run that was cut short those of the latest evaluation."""
+        config, oracle = self.config, self.config["method"] == "oracle"
+        common: dict[str, Any] = {"agent": self.agent, "breaks_budget": oracle}
+        common |= {"name": self.name, "seeds": self.seeds, "budget": config["target_steps"]}
+        if self.result is not None:
+            r = self.result
+            returns = np.array(r["target_return"]["per_seed"])
+            return Outcome(per_seed=returns, target_steps=r["target_steps"], stopped=r["stopped"], **common)
+        latest = {row["seed"]: row for row in self.own}
+        returns = np.array([latest[s]["target_return"] for s in self.seeds if s in latest])
+        steps = max((row["target_steps"] for row in latest.values()), default=0)
+        return Outcome(per_seed=returns, target_steps=steps, finished=False, **common)
+
+    def curve(self, key: Callable[[dict[str, Any]], float]) -> tuple[list[float], np.ndarray]:
+        """Target steps [n] at which all seeds were evaluated, and a figure of each, [n, seeds]."""
+        at: dict[int, dict[int, float]] = {}
+        for row in self.own:
+            at.setdefault(row["target_steps"], {})[row["seed"]] = key(row)
+        whole = {steps: row for steps, row in sorted(at.items()) if len(row) == len(self.seeds)}
+        return [float(s) for s in whole], np.array([list(row.values()) for row in whole.values()])
+
+    def returns(self, key: str) -> tuple[list[float], np.ndarray]:
+        """The curve of a return; that in the target begins with the source agent's, where there is one."""
+        x, y = self.curve(lambda row: row[key])
+        start = (self.result or {}).get("zero_shot_target_return")
+        if key == "target_return" and start and x and x[0] > 0:
+            return [0.0, *x], np.vstack([start["per_seed"], y])
+        return x, y

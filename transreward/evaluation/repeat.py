@@ -1,0 +1,51 @@
+"""The command that makes a run again, from what the run wrote down."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from transreward.evaluation.record import Record
+from transreward.methods import method
+from transreward.presets import make_learner
+
+
+def repeat(first: Record, records: Sequence[Record]) -> str:
+    """The command that makes a run again: every setting that is not the default, and the loop's."""
+    c = first.config
+    others = c.get("controls", [])
+    words = ["transreward", "transfer", c["source"], c["target"], "--method", c["method"]]
+    words += ["--controls", ",".join(others) or "none", "--learner", c["learner"]["name"]]
+    for option in ("source_steps", "target_steps", "seeds", "seed"):
+        words += [f"--{option.replace('_', '-')}", str(c[option])]
+    words += ["--source-run", c["source_run"]] if c.get("source_run") else []
+    settings = {f"loop.{k}": v for k, v in c["loop"].items()}
+    learner = asdict(make_learner(c["learner"]["name"], c["source"]))
+    settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k != "name" and _plain(learner[k]) != v}
+    for r in records:
+        prefix = "" if r is first else f"{r.config['method']}."
+        settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}
+    return shlex.join([*words, "--set", *(f"{path}={_word(v)}" for path, v in settings.items())])
+
+
+def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """What differs from the row of the table."""
+    row, found = method(config["method"]), {}
+    for section in ("feed", "gap", "use", "gate"):
+        part = getattr(row, section)
+        if part is not None and section in config:
+            default = {f.name: _plain(getattr(part, f.name)) for f in fields(part)}
+            found |= {f"{section}.{k}": v for k, v in config[section].items() if default.get(k) != v}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

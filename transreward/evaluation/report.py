@@ -1,0 +1,562 @@
+"""One page about a run or several: the verdict, what it rests on, and how to repeat it. It needs no network."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from transreward.domains.changes import action_names, changes
+from transreward.domains.difference import measure
+from transreward.domains.domain import domain
+from transreward.evaluation import diagnostics
+from transreward.evaluation.figures import Chart, Line, csv_text, swatch
+from transreward.evaluation.record import Record
+from transreward.evaluation.repeat import repeat
+from transreward.evaluation.statistics import (
+    bootstrap_interval,
+    interval,
+    probability_of_improvement,
+    robust_summary,
+)
+from transreward.evaluation.verdict import Outcome, Verdict, best, certain, number, verdict
+from transreward.methods import method
+from transreward.types import CONTROLS, BrokenRun, RequestError
+
+TEMPLATE = Path(__file__).with_name("report.html")
+SHARES = (0.5, 0.8, 0.95)  # of the oracle's return, to which target steps are counted
+VIDEO_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send
+STYLES = {"fine_tune": 1, "target_only": 2, "zero_shot": 3, "oracle": 7}  # the others take what is left
+FREE = (0, 4, 5, 6)
+MOST_ENTRIES = 10  # of states and actions that are shown; the CSV has all
+WIDE = (860, 400)  # of the figure that comes first, where there is room
+RETURNS = ("target_return", "source_return", "compensated_return")
+
+
+class Figure(NamedTuple):
+    """A chart on the page, and the numbers behind it."""
+
+    title: str
+    text: str
+    svg: str
+    wide: str  # the same where there is room, or empty
+    csv: str  # as a link
+    file: str
+
+
+class Cell(NamedTuple):
+    """One cell of a table: what is shown, and what it is sorted by."""
+
+    text: str
+    value: float | str = ""
+    note: str = ""
+    tone: str = ""
+
+
+def page(records: Sequence[Record], comparison: bool = False) -> str:
+    """The report as HTML. The first of `records` is what the page is about, unless it is a comparison of all."""
+    from jinja2 import Environment
+
+    records = sorted(records, key=_rank) if not comparison else records
+    focus = next((r for r in records if not r.control and r.own), records[0]) if comparison else records[0]
+    styles = _styles(records)
+    parts = {
+        "kind": "comparison" if comparison else "run",
+        "focus": focus,
+        "title": f"{focus.config['source']} → {focus.config['target']}",
+        "summary": _summary(records, focus, comparison),
+        "unfinished": [r.name for r in records if r.result is None],
+        "headline": best([r.outcome for r in records]) if comparison else "",
+        "verdicts": _verdicts(records, focus, comparison),
+        "outcomes": _outcomes(records),
+        "differences": {} if comparison else _differences(focus, records),
+        "table": _table(records) if comparison else None,
+        "matrix": _matrix(records) if comparison else None,
+        "profile": _profile(records, styles) if comparison else None,
+        "legend": lambda: [
+            (swatch(styles[r.name], r.name), r.name, _about(r)) for r in records
+        ],  # anew: ids are unique
+        "ceiling": any(r.outcome.breaks_budget for r in records),
+        "curves": _curves(records, styles),
+        "compensation": _compensation(records, styles),
+        "where": _where(focus),
+        "terms": _terms(focus),
+        "term_table": _term_table(records),
+        "warnings": _warnings(records),
+        "videos": _videos(records),
+        "shift": _shift(focus.config),
+        "runs": _runs(records),
+    }
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(parts)
+
+
+def _rank(record: Record) -> int:
+    """The method first, then the controls as they are always named, then the others."""
+    name = record.config["method"]
+    if record.provenance is not None:
+        return -1
+    return CONTROLS.index(name) if name in CONTROLS else len(CONTROLS)
+
+
+def _styles(records: Sequence[Record]) -> dict[str, int]:
+    others = [r.name for r in records if r.config["method"] not in STYLES]
+    found = {name: FREE[i % len(FREE)] for i, name in enumerate(others)}
+    return found | {r.name: STYLES[r.config["method"]] for r in records if r.config["method"] in STYLES}
+
+
+def _about(record: Record) -> str:
+    try:
+        return method(record.config["method"]).summary
+    except RequestError:
+        return ""
+
+
+def _summary(records: Sequence[Record], focus: Record, comparison: bool) -> list[tuple[str, str]]:
+    """What was asked for, in a line of facts."""
+    c = focus.config
+    seeds = sorted({seed for r in records for seed in r.seeds})
+    return [
+        ("methods" if comparison else "method", ", ".join(r.name for r in records) if comparison else focus.name),
+        ("learner", c["learner"]["name"]),
+        ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
+        ("target budget", f"{c['target_steps']:,} steps a seed"),
+        ("source budget", f"{c['source_steps']:,} steps a seed"),
+    ]
+
+
+# -- the verdict ---------------------------------------------------------------------------------------------------
+
+
+def _controls(one: Record, records: Sequence[Record]) -> list[Outcome]:
+    """What it is held against; without the control, zero_shot is its own source agent's return."""
+    found = [r.outcome for r in records if r.config["method"] in CONTROLS and r is not one]
+    start = (one.result or {}).get("zero_shot_target_return")
+    if start and one.config["method"] not in CONTROLS and all(c.name != "zero_shot" for c in found):
+        found.insert(0, Outcome("zero_shot", np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
+    return found
+
+
+def _verdicts(records: Sequence[Record], focus: Record, comparison: bool) -> list[tuple[str, Verdict]]:
+    """Of the run; or of each method of a comparison that is no control."""
+    judged = [r for r in records if not r.control] if comparison else [focus]
+    return [(r.name, verdict(r.outcome, _controls(r, records))) for r in judged]
+
+
+def _outcomes(records: Sequence[Record]) -> list[list[str]]:
+    """A row for each method: final raw returns and what they cost."""
+    rows = []
+    for r in records:
+        source = (r.result or {}).get("source_return")
+        rows.append([
+            r.name, _mean(r.outcome.per_seed.tolist()), " ".join(number(x) for x in r.outcome.per_seed),
+            _mean(source["per_seed"]) if source else "-", f"{r.outcome.target_steps:,}",
+            f"{_source_steps(r):,}", _stopped(r),
+        ])  # fmt: skip
+    return rows
+
+
+def _source_steps(record: Record) -> int:
+    if record.result is not None:
+        return record.result["source_steps"]
+    return max((row["source_steps"] for row in record.rows), default=0)
+
+
+def _stopped(record: Record) -> str:
+    if record.result is None:
+        return "cut short"
+    return "-" if record.config["method"] == "zero_shot" else record.result["stopped"]
+
+
+def _mean(per_seed: Sequence[float]) -> str:
+    """Mean and the half-width of its interval."""
+    if not len(per_seed):
+        return "-"
+    bounds, mean = interval(np.array(per_seed)), float(np.mean(per_seed))
+    return number(mean) + (f" ± {number(bounds[1] - mean)}" if bounds else "")
+
+
+def _differences(focus: Record, records: Sequence[Record]) -> list[list[str]]:
+    """Against each control: by how much, how sure, how often."""
+    rows = []
+    controls = _controls(focus, records)
+    for name, d in verdict(focus.outcome, controls).differences.items():
+        other = next(c for c in controls if c.name == name)
+        chance, bounds = _chance(focus.outcome, other)
+        bound = f"{number(d['ci95'][0], True)} to {number(d['ci95'][1], True)}" if d["ci95"] else "one seed: none"
+        how = "seed by seed" if d["paired"] else "Welch"
+        rows.append([name, number(d["mean"], True), bound, how, chance + bounds])
+    return rows
+
+
+def _chance(one: Outcome, other: Outcome) -> tuple[str, str]:
+    """P(one > other), and its bootstrap interval in brackets."""
+    samples = one.per_seed, other.per_seed
+    bounds = bootstrap_interval(probability_of_improvement, *samples)
+    text = f" ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
+    return f"{float(probability_of_improvement(*samples)):.2f}", text
+
+
+# -- a comparison --------------------------------------------------------------------------------------------------
+
+
+def _table(records: Sequence[Record]) -> dict[str, Any]:
+    """Sortable: a row for each method."""
+    oracle = next((r for r in records if r.config["method"] == "oracle" and r.result), None)
+    columns = ["method", "IQM", "mean ± 95% t"]
+    columns += [f"P over {c}" for c in CONTROLS if any(r.config["method"] == c for r in records)]
+    columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
+    columns += ["target steps", "source steps", "wall time"]
+    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
+
+
+def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Cell]:
+    if len(r.outcome.per_seed):
+        s = robust_summary(r.outcome.per_seed[:, None])
+        bounds = s["iqm_ci95"]
+        width = f"{number(bounds[0])} to {number(bounds[1])}" if bounds else ""
+        cells = [Cell(number(s["iqm"]), s["iqm"], width), Cell(_mean(s["per_seed"]), s["mean"])]
+    else:
+        cells = [Cell("-")] * 2
+    for control in (x for c in CONTROLS for x in records if x.config["method"] == c):
+        known = control is not r and len(control.outcome.per_seed) and len(r.outcome.per_seed)
+        chance, bounds = _chance(r.outcome, control.outcome) if known else ("-", "")
+        cells.append(Cell(chance, float(chance) if known else "", bounds.strip(" ()")))
+    for level in [wanted(oracle, share) for share in SHARES] if oracle else ():
+        steps = None if r is oracle else steps_to(r, level)
+        cells.append(Cell("-" if steps is None else f"{steps:,.0f}", "" if steps is None else steps))
+    cells += [Cell(f"{n:,}", n) for n in (r.outcome.target_steps, _source_steps(r))]
+    seconds = (r.result or {}).get("wall_seconds")
+    cells.append(Cell("-" if seconds is None else f"{seconds:,.0f} s", "" if seconds is None else seconds))
+    note = "a ceiling" if r.outcome.breaks_budget else "" if r.result else "cut short"
+    return [Cell(r.name, r.name, note), *cells]
+
+
+def wanted(oracle: Record, share: float) -> float:
+    """The return that counts as a share of the oracle's, as `loop.aligned` counts it: also below zero."""
+    top = oracle.outcome.mean
+    return top - (1 - share) * abs(top)
+
+
+def steps_to(record: Record, level: float) -> float | None:
+    """Target steps after which the mean over seeds first reached a return; None where it never did."""
+    if record.config["method"] == "zero_shot":
+        return 0.0 if record.outcome.mean >= level else None
+    x, y = record.returns("target_return")
+    return next((steps for steps, row in zip(x, y, strict=True) if row.mean() >= level), None)
+
+
+def _matrix(records: Sequence[Record]) -> dict[str, Any]:
+    """Is the row better than the column? P, the difference of means, and whether its interval settles the sign."""
+    known = [r for r in records if len(r.outcome.per_seed)]
+    rows = []
+    for a in known:
+        cells = []
+        for b in known:
+            if a is b:
+                cells.append(Cell("-"))
+                continue
+            d, (chance, _) = a.outcome.over(b.outcome), _chance(a.outcome, b.outcome)
+            few = min(len(a.seeds), len(b.seeds)) < 3
+            sign = 0 if few else certain(d)
+            word = {1: "more", -1: "less", 0: "not certain"}[sign]
+            bounds = f", {number(d['ci95'][0], True)} to {number(d['ci95'][1], True)}" if d["ci95"] else ""
+            tone = {1: "more", -1: "less", 0: "open"}[sign]
+            cells.append(Cell(f"{chance} {word}", float(chance), f"{number(d['mean'], True)}{bounds}", tone))
+        rows.append((a.name, cells))
+    pairs = [
+        [a.name, b.name, a.outcome.over(b.outcome)["mean"], *(a.outcome.over(b.outcome)["ci95"] or ("", "")),
+         float(probability_of_improvement(a.outcome.per_seed, b.outcome.per_seed))]
+        for a in known for b in known if a is not b
+    ]  # fmt: skip
+    columns = ("method", "over", "difference", "low", "high", "probability")
+    return {"names": [r.name for r in known], "rows": rows, "csv": _link(csv_text(columns, pairs))}
+
+
+def _profile(records: Sequence[Record], styles: dict[str, int]) -> Figure | None:
+    """Share of seeds that return more than each level (Agarwal et al. 2021)."""
+    known = [r for r in records if len(r.outcome.per_seed)]
+    every = np.concatenate([r.outcome.per_seed for r in known]) if known else np.zeros(0)
+    if not len(every):
+        return None
+    room = 0.05 * (every.max() - every.min()) or 1.0
+    ends, lines = (float(every.min() - room), float(every.max() + room)), []
+    for r in known:
+        x, n = np.sort(r.outcome.per_seed), len(r.outcome.per_seed)
+        share = [1.0, *(1 - (np.arange(n) + 1) / n), 0.0]
+        lines.append(Line(r.name, styles[r.name], [ends[0], *x.tolist(), ends[1]], share, steps=True))
+    words = (
+        f"{len(known)} staircases that fall from 1 to 0; the further to the right, the better. Medians: "
+        + ", ".join(f"{r.name} {number(float(np.median(r.outcome.per_seed)))}" for r in known)
+    )
+    chart = Chart("Performance profile", words, "return in the target, τ", "share of seeds above τ", lines)
+    rows = [[line.label, x, y] for line in lines for x, y in zip(line.x, line.y, strict=True)]
+    return _figure(chart, "profile", csv_text(("method", "return", "share of seeds above"), rows), wide=True)
+
+
+# -- figures -------------------------------------------------------------------------------------------------------
+
+
+def _link(text: str) -> str:
+    return "data:text/csv;charset=utf-8," + quote(text)
+
+
+def _figure(chart: Chart, file: str, csv: str, wide: bool = False, named: bool = False) -> Figure:
+    """`wide`: also as large as the page; `named`: lines that the page's legend does not explain."""
+    ends = not any(line.steps for line in chart.lines)  # staircases all end at the same place
+    large = chart.svg(*WIDE, named=ends) if wide else ""
+    return Figure(chart.title, chart.description, chart.svg(named=named), large, _link(csv), f"{file}.csv")
+
+
+def _line(r: Record, style: int, x: list[float], y: np.ndarray, singles: bool = False) -> Line:
+    """Mean over seeds with its t interval; y [n, seeds]."""
+    bounds = [interval(row) for row in y]
+    whole = len(y) > 0 and all(bounds)
+    low, high = ([b[i] for b in bounds if b] for i in (0, 1)) if whole else (None, None)
+    each = y.T.tolist() if singles and len(y) else ()
+    return Line(r.name, style, x, y.mean(axis=1).tolist() if len(y) else [], low, high, each)
+
+
+def _curves(records: Sequence[Record], styles: dict[str, int]) -> list[Figure]:
+    """Returns against target steps: raw in the target, raw in the source, and as the learner is paid."""
+    figures = []
+    names = {
+        "target_return": "Raw return in the target",
+        "source_return": "Raw return in the source",
+        "compensated_return": "Return as the learner is paid",
+    }
+    for key, title in names.items():
+        lines, levels = [], []
+        for r in records:
+            if r.config["method"] == "oracle" or not r.own:  # a ceiling, or nothing was trained: a level
+                levels += _returned(r, styles[r.name], key)
+            else:
+                lines.append(
+                    _line(r, styles[r.name], *r.returns(key), singles=key == "target_return" and not r.control)
+                )
+        if lines or levels:
+            said = _ends([*lines, *levels])
+            chart = Chart(title, said, "target steps a seed", "return an episode", lines, levels, origin=True)
+            figures.append(_figure(chart, key.replace("_", "-"), returns_csv(records), wide=key == "target_return"))
+    return figures
+
+
+def _returned(r: Record, style: int, key: str) -> list[Line]:
+    if key == "compensated_return" or not len(r.outcome.per_seed):
+        return []
+    source = (r.result or {}).get("source_return")
+    level = r.outcome.mean if key == "target_return" else source["mean"] if source else None
+    return [] if level is None else [Line(r.name, style, (), (level,))]
+
+
+def _ends(lines: Iterable[Line]) -> str:
+    """A chart in words: where each line begins and ends."""
+    said = []
+    for line in lines:
+        if not len(line.x):
+            said += [f"{line.label} stays at {number(line.y[0])}"] if len(line.y) else []
+            continue
+        wide = ""
+        if line.low is not None and line.high is not None:
+            wide = f" (95% interval {number(line.low[-1])} to {number(line.high[-1])})"
+        start = f"goes from {number(line.y[0])} to " if len(line.y) > 1 else "is "
+        said.append(f"{line.label} {start}{number(line.y[-1])}{wide}")
+    return "; ".join(said) + "." if said else "Nothing was evaluated."
+
+
+def returns_csv(records: Sequence[Record]) -> str:
+    """Every evaluation of every seed, as metrics.jsonl has it."""
+    columns = ("method", "phase", "seed", "source_steps", "target_steps", *RETURNS)
+    rows = [
+        [r.name if row in r.own else row["method"], *(row[c] for c in columns[1:])] for r in records for row in r.rows
+    ]
+    return csv_text(columns, rows)
+
+
+def _compensation(records: Sequence[Record], styles: dict[str, int]) -> list[Figure]:
+    """What was paid on top of the raw reward, in units of reward; and how many steps the weights let count."""
+    acting = [r for r in records if any(row["gap_std"] or row["gap_mean"] for row in r.own)]
+    weighted = [r for r in records if any(row["effective_sample_size"] < 1 for row in r.own)]
+    keys = ("gap_mean", "gap_std", "gap_q05", "gap_q50", "gap_q95", "reward_std", "effective_sample_size")
+    columns = ("method", "phase", "seed", "target_steps", *keys)
+    csv = csv_text(columns, [[r.name, *(row[c] for c in columns[1:])] for r in (acting or weighted) for row in r.own])
+    figures = []
+    if acting:
+        lines = [_line(r, styles[r.name], *r.curve(lambda row: row["gap_mean"])) for r in acting]
+        figures.append(_figure(_size("Compensation a step, mean", lines), "compensation", csv, named=True))
+    for r in acting:
+        lines = []
+        for style, (key, label) in enumerate((("gap_q95", "95%"), ("gap_q50", "median"), ("gap_q05", "5%"))):
+            x, y = r.curve(lambda row, key=key: row[key] * row["reward_std"])
+            lines.append(Line(label, (4, 0, 5)[style], x, y.mean(axis=1).tolist() if len(y) else []))
+        figures.append(
+            _figure(_size(f"{r.name}: quantiles over the steps of an episode", lines), "quantiles", csv, named=True)
+        )
+    if weighted:
+        lines = [_line(r, styles[r.name], *r.curve(lambda row: row["effective_sample_size"])) for r in weighted]
+        chart = Chart(
+            "Effective sample size", _ends(lines), "target steps a seed", "share of the steps", lines, origin=True
+        )
+        figures.append(_figure(chart, "weights", csv, named=True))
+    return figures
+
+
+def _size(title: str, lines: Sequence[Line]) -> Chart:
+    return Chart(title, _ends(lines), "target steps a seed", "reward a step", lines, zero=True, origin=True)
+
+
+def _where(focus: Record) -> dict[str, Any] | None:
+    """When in an episode and in which states the compensation acts, at the last evaluation."""
+    last = [row for row in {row["seed"]: row for row in focus.own}.values() if "gap_by_time" in row]
+    if not last or not any(row["gap_std"] for row in last):
+        return None
+    parts = [[row["gap_by_time"][i] for row in last] for i in range(len(last[0]["gap_by_time"]))]
+    whole = [i for i, part in enumerate(parts) if None not in part]  # the tenths that every seed came to
+    tenths = [100 * (i + 0.5) / len(parts) for i in whole]
+    line = _line(focus, 0, tenths, np.array([parts[i] for i in whole]))
+    title = f"{focus.name}: when in an episode it is paid"
+    chart = Chart(title, _ends([line]), "% of the longest episode", "reward a step", [line], zero=True, origin=True)
+    rows = [[row["seed"], i, x] for row in last for i, x in enumerate(row["gap_by_time"])]
+    when = _figure(chart, "when", csv_text(("seed", "tenth", "gap_mean"), rows))
+    entries = _entries(focus, last)
+    columns = ("kind", "entry", *(f"seed {row['seed']}" for row in last))
+    csv = csv_text(columns, [[kind, name, *values] for kind, name, values in entries])
+    entries.sort(key=lambda entry: -abs(float(np.mean(entry[2]))))
+    table = [[name, kind, *map(_correlation, (np.mean(v), min(v), max(v)))] for kind, name, v in entries[:MOST_ENTRIES]]
+    return {"when": when, "entries": table, "csv": _link(csv), "all": len(entries)}
+
+
+def _correlation(x: Any) -> str:
+    return f"{x:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _entries(focus: Record, last: list[dict[str, Any]]) -> list[tuple[str, str, list[float]]]:
+    """(kind, name, correlation of each seed) of every entry of observation and action."""
+    sizes = focus.config["spaces"]
+    names = {"state": [f"obs[{i}]" for i in range(sizes["obs"])]}
+    try:
+        names["action"] = action_names(domain(focus.config["source"]))
+    except RequestError:
+        names["action"] = [f"action[{i}]" for i in range(sizes["action"])]
+    keys = {"state": "gap_by_obs", "action": "gap_by_action"}
+    return [(k, name, [row[keys[k]][i] for row in last]) for k in keys for i, name in enumerate(names[k])]
+
+
+# -- reward terms, diagnostics, videos -----------------------------------------------------------------------------
+
+
+def _terms(focus: Record) -> list[Figure]:
+    """Each named term of the reward, in both domains."""
+    if not focus.own:
+        return []
+    figures, names = [], list(focus.own[0]["target_terms"])
+    rows = [
+        [focus.name, side, row["seed"], row["target_steps"], term, row[f"{side}_terms"][term]]
+        for row in focus.own
+        for side in ("source", "target")
+        for term in row[f"{side}_terms"]
+    ]
+    csv = csv_text(("method", "domain", "seed", "target_steps", "term", "return"), rows)
+    for side in ("target", "source"):
+        lines = []
+        for i, name in enumerate(names):
+            x, y = focus.curve(lambda row, side=side, name=name: row[f"{side}_terms"].get(name, float("nan")))
+            lines.append(replace(_line(focus, i, x, y), label=name))
+        chart = Chart(
+            f"{focus.name}: reward terms in the {side}", _ends(lines), "target steps a seed", "an episode", lines,
+            zero=True, origin=True,
+        )  # fmt: skip
+        figures.append(_figure(chart, "reward-terms", csv, named=True))
+    return figures
+
+
+def _term_table(records: Sequence[Record]) -> dict[str, Any]:
+    """At the last evaluation, mean over seeds."""
+    with_rows = [r for r in records if r.own]
+    names = list(dict.fromkeys(name for r in with_rows for name in r.own[-1]["target_terms"]))
+    rows = []
+    for r in with_rows:
+        last = list({row["seed"]: row for row in r.own}.values())
+        cells = [
+            _mean([row[f"{side}_terms"].get(n, 0.0) for row in last]) for n in names for side in ("target", "source")
+        ]
+        rows.append([r.name, *cells])
+    return {"names": names, "rows": rows}
+
+
+def _warnings(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
+    """Sentences about each method; of a run that was cut short, by its latest rows."""
+    found = []
+    for r in records:
+        latest = {row["seed"]: row for row in r.own}.values()
+        said = [text for row in latest for text in diagnostics.warnings(row)]
+        if r.result is None:
+            said.append("the run was cut short: returns are those of its latest evaluation, and there is no verdict")
+        found.append((r.name, list(dict.fromkeys(said))))
+    return [(name, said) for name, said in found if said]
+
+
+def _videos(records: Sequence[Record]) -> dict[str, Any]:
+    """Films of the policies, as part of the page."""
+    files = list(dict.fromkeys(path for r in records for path in r.videos))
+    if not files:
+        return {"films": [], "why": "No videos: there is no mp4 file in videos/ of the run directory."}
+    size = sum(path.stat().st_size for path in files)
+    if size > VIDEO_BYTES:
+        return {
+            "films": [],
+            "why": f"The videos stay in videos/: at {size / 1e6:.0f} MB they are too large for a page.",
+        }
+    films = [(p.stem.replace("_", " ").replace("-", " "), b64encode(p.read_bytes()).decode()) for p in files]
+    return {"films": films, "why": ""}
+
+
+# -- the shift, and how it was made --------------------------------------------------------------------------------
+
+
+def _shift(config: dict[str, Any]) -> dict[str, Any]:
+    """The difference between the domains, measured again now; the domains are made from their ids."""
+    try:
+        source, target = domain(config["source"]), domain(config["target"])
+        m = measure(source, target)
+        changed = changes(source, target)
+    except (RequestError, BrokenRun) as error:
+        return {"why": f"not measured, since the pair cannot be made here: {error}"}
+    entries = ", ".join(f"obs[{i}] ({size:.2g})" for i, size in m.entries) or "none"
+    facts = [
+        ("states in which anything differs", f"{m.share:.0%} of {m.states:,}"),
+        ("largest one-step difference of an observation", f"{m.obs:.3g}"),
+        ("the same, in spreads of that entry's own change", f"{m.relative:.3g}"),
+        ("entries that move most (in spreads)", entries),
+        ("largest one-step difference of the reward", f"{m.reward:.3g}"),
+    ]
+    columns = ("property", "element", "source", "target")
+    return {"facts": facts, "changes": changed, "csv": _link(csv_text(columns, changed)) if changed else ""}
+
+
+def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Provenance: of each directory that a command made."""
+    found = []
+    for r in records:
+        if r.provenance is None:
+            continue
+        own = [x for x in records if x.place.startswith(r.place)] if r.place else list(records)
+        seconds = (r.result or {}).get("wall_seconds")
+        machine = r.provenance.get("machine", {})
+        facts = [
+            ("directory", r.place or "in memory"),
+            ("command", r.provenance.get("command", "not recorded")),
+            ("started", r.provenance.get("started", "not recorded")),
+            ("wall time", "cut short" if seconds is None else f"{seconds:,.0f} s with the source agent's training"),
+            ("machine", ", ".join(f"{k} {v}" for k, v in machine.items()) or "not recorded"),
+            ("seeds", ", ".join(map(str, r.seeds))),
+            ("versions", ", ".join(f"{k} {v}" for k, v in r.config["versions"].items())),
+        ]
+        found.append({"facts": facts, "repeat": repeat(r, own), "config": json.dumps(r.config, indent=2)})
+    return found
