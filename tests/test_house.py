@@ -21,7 +21,7 @@ LAYERS = [
     {"evaluation", "wrapper"},
     {"runs"},
     {"config"},
-    {"transfer"},
+    {"transfer", "preflight"},
     {"compare"},
     {"live", "doctor"},
     {"cli"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ Move a skill from one robot to another by compensating rewards.
   transreward transfer                                     the main job, in about three minutes
   transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
   transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
-  transreward check walker2d walker2d:friction=0.3         before you spend: spaces and the measured shift
+  transreward check walker2d walker2d:friction=0.3         before you spend: a verdict on the pair
   transreward report runs/a runs/b --out report.html       runs side by side, on one page
   transreward play runs/x                                  video of both robots
   transreward export runs/x                                the policy as ONNX, with its contract
@@ -39,6 +40,17 @@ table as comparison.json, and beside it the whole run of every method.
 
 Settings of the learner and of the loop hold for all methods. Those of a gap, use, gate or feed are taken where only
 one of the methods has them; otherwise name the method: --set darc.use.strength=1 sac_iw.use.high=5
+"""
+CHECK = """\
+Look at a pair before a step is spent on training, with at most 2,000 target steps: the spaces entry by entry, what the
+shift changes and moves, whether each can do what the other does, how well a classifier tells them apart, how the
+rewards differ; then a verdict and the command to run next:
+
+  same                      a policy of the one is one of the other
+  transfer the policy       take the source policy as it is
+  compensate                the source can do what the target does: pay it for that
+  shape on the target side  the target can do what the source cannot: train on target steps, guided by the source
+  do not expect help        what the source does says nothing about the target
 """
 REPORT = """\
 One page about a run, a comparison or several runs of one pair: a verdict in a sentence, curves against target steps,
@@ -72,12 +84,6 @@ domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5 
              gym:Pendulum-v1   package.module:factory
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
-
-
-TWIN = {  # whether the source is invertible -> what the paired methods do
-    True: "the source's simulator can be put where the target was observed: paired methods replay target steps in it",
-    False: "the source's observation hides a part of its state: paired methods ask a learned model of it instead",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -132,11 +138,19 @@ def parser() -> argparse.ArgumentParser:
     _training_options(compare)
 
     check = commands.add_parser(
-        "check", help="spaces and the measured shift of a pair", epilog=IDS, formatter_class=raw
+        "check",
+        help="before you spend: spaces, shift, support, rewards, verdict",
+        description=CHECK,
+        epilog=IDS,
+        formatter_class=raw,
     )
     check.set_defaults(run=_check)
-    check.add_argument("source")
-    check.add_argument("target")
+    check.add_argument("source", help="domain where steps are cheap")
+    check.add_argument("target", help="domain where steps are dear")
+    check.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
+    check.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
+    check.add_argument("--target-steps", type=int, metavar="N", help="to take at most (default and most: 2000)")
+    check.add_argument("--seed", type=int, metavar="S", help="of states, actions and the classifier (default: 0)")
 
     report = commands.add_parser(
         "report", help="a page about a run or several", description=REPORT, formatter_class=raw
@@ -307,21 +321,18 @@ def quiet_compilation_cache() -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from transreward.domains.difference import measure, require_difference, require_fit
-    from transreward.domains.domain import domain, invertible
+    quiet_compilation_cache()
+    from transreward.preflight.check import check
 
-    source, target = domain(args.source), domain(args.target)
-    for name, d in (("source", source), ("target", target)):
-        low, high = d.spaces.low.min(), d.spaces.high.max()
-        print(
-            f"{name}  {d.name}: {d.spaces.obs} observations, {d.spaces.action} actions in [{low:g}, {high:g}]", end=", "
-        )
-        print(f"episodes of {d.episode_steps} steps, reward = {' + '.join(d.reward_terms)}")
-    require_fit(source, target)
-    require_difference(source, target)
-    print(f"shift   {measure(source, target)}")
-    print(f"twin    {TWIN[invertible(source)]}")
-    print(f"next    transreward transfer {args.source} {args.target}")
+    names = ("source_run", "target_steps", "seed")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    found = check(args.source, args.target, **given)
+    if args.json:
+        print(json.dumps(found.as_json(), allow_nan=False))
+        return
+    from transreward.preflight.show import show
+
+    show(found)
 
 
 def _play(args: argparse.Namespace) -> None:

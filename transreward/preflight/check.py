@@ -1,0 +1,365 @@
+"""The pre-flight: spaces, shift, support, detection, rewards and a verdict on a pair, before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transreward.domains.changes import Change, changes
+from transreward.domains.difference import ShiftMeasure, measure, relabels, require_fit, same_starts
+from transreward.domains.domain import Domain, domain, invertible
+from transreward.domains.names import Entry, action_entries, entries
+from transreward.methods import METHODS
+from transreward.preflight import rewards
+from transreward.preflight.detect import Detection, detect
+from transreward.preflight.rewards import TermChange
+from transreward.preflight.steps import Act, Budget, Probes, one_body, probe
+from transreward.preflight.support import Reach, answers, reach
+from transreward.preflight.verdict import (
+    COMPENSATE,
+    NO_HELP,
+    SAME,
+    SHAPE,
+    THRESHOLDS,
+    TRANSFER,
+    Coverage,
+    Figures,
+    Verdict,
+    decide,
+)
+from transreward.presets import DEFAULT_STEPS, preset, restore_learner
+from transreward.runs import store
+from transreward.runs.result import SourceAgent
+from transreward.types import Pair, RequestError
+
+SCHEMA = 1
+MOST_TARGET_STEPS = 2_000
+MEASURED_SHARE = 8  # an eighth of the budget, at most MEASURED steps, goes to `domains.difference.measure`
+MEASURED = 256
+# verdict -> methods that answer to it, the first of them that this version has and the pair can have
+ANSWERS = {
+    TRANSFER: ("zero_shot",),
+    "relabel": ("relabel", "target_only"),
+    COMPENSATE: ("paired_branched", "paired", "darc"),
+    SHAPE: ("value_potential", "potential(value)"),
+    NO_HELP: ("target_only",),
+}
+
+
+class Moved(NamedTuple):
+    """How far a part's or an entry's next state is from the source's after the same action."""
+
+    name: str
+    spreads: float  # root mean square over the steps, and over a part's entries
+
+
+@dataclass(frozen=True)
+class Check:
+    """A finished pre-flight."""
+
+    domains: Pair[Domain]
+    seed: int
+    source_run: str | None
+    target_steps: int  # taken
+    source_steps: int
+    shift: ShiftMeasure
+    changes: list[Change]  # of the compiled model, where there are two of one robot
+    entries: list[Moved]  # the largest first
+    parts: list[Moved]  # the same by joint, body or actuator
+    starts_differ: bool
+    detection: Detection
+    terms: list[TermChange]
+    reward_explained: float  # share of the rewards that models explain; 1 = computed
+    figures: Figures
+    verdict: Verdict
+    command: str  # to run next
+
+    @property
+    def relabelling(self) -> str:
+        """Whether source steps can be paid as the target would, in plain words."""
+        if not self.figures.tasks_differ:
+            return "nothing to relabel: both pay alike for the same step"
+        if self.figures.relabels:
+            return "exact: what the target's task pays for a source step is computed from the step's reward terms"
+        if one_body(self.domains.source, self.domains.target):
+            return "not exact: the target's own reward asks for the action that acted, which late or noisy ones hide"
+        return "not exact: the target's reward of a source step has to be learned from target steps"
+
+    @property
+    def space_entries(self) -> Pair[dict[str, tuple[Entry, ...]]]:
+        """What each domain observes and takes."""
+        return self.domains.map(lambda d: {"observation": entries(d), "action": action_entries(d)})
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `check --json` prints; docs/check.md says what each key is."""
+        f = self.figures
+        return {
+            "schema": SCHEMA,
+            "versions": store.versions(),
+            "source": self.domains.source.name,
+            "target": self.domains.target.name,
+            "seed": self.seed,
+            "source_run": self.source_run,
+            "target_steps": self.target_steps,
+            "source_steps": self.source_steps,
+            "verdict": self.verdict.verdict,
+            "reason": self.verdict.reason,
+            "command": self.command,
+            "limits": list(self.verdict.limits),
+            "spaces": self.domains.map(_space)._asdict(),
+            "shift": {
+                **asdict(self.shift),
+                "changes": [change._asdict() for change in self.changes],
+                "moved_entries": [one._asdict() for one in self.entries],
+                "moved_parts": [one._asdict() for one in self.parts],
+                "starts_differ": self.starts_differ,
+                "noise": f.noise,
+                "answer": f.answer,
+                "agreement": f.agreement,
+            },
+            "support": {
+                "random": asdict(f.random),
+                "policy": asdict(f.policy) if f.policy else None,
+                "explained": f.explained,
+            },
+            "detection": asdict(self.detection),
+            "rewards": {
+                "distance": f.reward_distance,
+                "tasks_differ": f.tasks_differ,
+                "terms": [term._asdict() for term in self.terms],
+                "relabelling_exact": f.relabels,
+                "relabelling": self.relabelling,
+                "explained": self.reward_explained,
+            },
+            "twin": invertible(self.domains.source),
+            "thresholds": asdict(THRESHOLDS),
+        }
+
+
+def _space(d: Domain) -> dict[str, Any]:
+    def row(entry: Entry) -> dict[str, Any]:
+        bounds = {k: v if np.isfinite(v) else None for k, v in (("low", entry.low), ("high", entry.high))}
+        return {"name": entry.name, "unit": entry.unit, "part": entry.part, **bounds}
+
+    return {
+        "observation": [row(entry) for entry in entries(d)],
+        "action": [row(entry) for entry in action_entries(d)],
+        "episode_steps": d.episode_steps,
+        "reward_terms": list(d.reward_terms),
+    }
+
+
+def check(
+    source: Domain | str,
+    target: Domain | str,
+    *,
+    source_run: str | Path | None = None,
+    target_steps: int = MOST_TARGET_STEPS,
+    seed: int = 0,
+) -> Check:
+    """Look at a pair before a step is spent on training, with at most `target_steps` (at most 2,000) target steps.
+
+    `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) says where
+    to look, too. Identical domains are no error here: their verdict is `same`.
+    Raises RequestError for a wrong request, and where the spaces differ or the budget is too small.
+    """
+    if not isinstance(target_steps, int) or not 1 <= target_steps <= MOST_TARGET_STEPS:
+        raise RequestError(
+            f"target steps of a check must be a whole number from 1 to {MOST_TARGET_STEPS:,}, not {target_steps}"
+        )
+    if not isinstance(seed, int) or seed < 0:
+        raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
+    pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
+    require_fit(pair.source, pair.target)
+    act = None if source_run is None else source_policy(Path(source_run), pair.source)
+    budget = Budget(target_steps)
+    shift, shift_source = _measure(pair, budget, seed)
+    probes = probe(pair.source, pair.target, budget, act, seed)
+    detection = detect(probes.steps, probes.group, pair.source.spaces, seed)
+    starts_differ = not same_starts(pair.source, pair.target, seed=seed)
+    terms = rewards.changed_terms(probes)
+    figures = figures_of(pair, probes, shift, detection, starts_differ)
+    verdict = decide(figures)
+    return Check(
+        domains=pair,
+        seed=seed,
+        source_run=None if source_run is None else str(source_run),
+        target_steps=budget.taken,
+        source_steps=shift_source + probes.source_steps,
+        shift=shift,
+        changes=changes(pair.source, pair.target),
+        entries=_moved_entries(pair.source, probes),
+        parts=_moved_parts(pair.source, probes),
+        starts_differ=starts_differ,
+        detection=detection,
+        terms=terms if figures.tasks_differ else [],
+        reward_explained=probes.reward_explained,
+        figures=figures,
+        verdict=verdict,
+        command=next_command(pair, verdict, source_run),
+    )
+
+
+def source_policy(run: Path, source: Domain) -> Act:
+    """The source policy of an earlier run: its first seed's, without exploration.
+
+    Raises:
+        RequestError: not a run directory, or another domain's agent.
+    """
+    about = store.read_json(run / "source" / "agent.json")
+    learner = restore_learner(about["learner"])
+    agent = SourceAgent.load(run, source, learner, about["seeds"])
+    import jax
+
+    one = jax.tree.map(lambda x: x[0], agent.agents)
+    act = jax.jit(lambda obs: learner.act(one, obs, None))
+    return lambda obs: np.asarray(act(np.asarray(obs, np.float32)), float)
+
+
+def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasure, int]:
+    """`domains.difference.measure` on a part of the budget, and the source steps it took."""
+    late = min(getattr(d, "delay", 0) for d in pair) if one_body(pair.source, pair.target) else 0
+    n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
+    if n < 4:
+        raise RequestError(f"--target-steps {budget.most} is too few for a check: give {100 * (1 + late)} or more")
+    budget.take(n * (1 + late))
+    return measure(pair.source, pair.target, n=n, seed=seed), n * (
+        2 + late if one_body(pair.source, pair.target) else 1
+    )
+
+
+# -- figures -------------------------------------------------------------------------------------------------------
+
+
+def figures_of(
+    pair: Pair[Domain], probes: Probes, shift: ShiftMeasure, detection: Detection, starts_differ: bool
+) -> Figures:
+    """All that the verdict depends on, from what was measured."""
+    spaces, found = pair.source.spaces, reach(probes, pair.source.spaces)
+    slopes = answers(probes, spaces)
+    by_policy = probes.by_policy
+    distance = rewards.distance(probes)
+    known = one_body(pair.source, pair.target)
+    return Figures(
+        null=shift.null and not starts_differ and _nothing(probes, known),
+        random=_coverage(probes, found, ~by_policy, slice(None)),
+        policy=_coverage(probes, found, by_policy, slice(0, 1)) if by_policy.any() else None,
+        noise=_noise(probes),
+        answer=min(_size(s, probes) for s in slopes) / np.sqrt(3.0),  # of uniform actions in [-1, 1]
+        agreement=_agreement(slopes),
+        auc=detection.auc,
+        reward_distance=distance,
+        tasks_differ=bool(rewards.changed_terms(probes)) if known else distance > _least_distance(probes),
+        relabels=relabels(pair.source, pair.target),
+        explained=probes.explained,
+    )
+
+
+def _nothing(probes: Probes, known: bool) -> bool:
+    """Whether the probes, too, find no difference. Where models answer they always do: then the measure decides."""
+    if not known:
+        return True
+    same = [np.array_equal(x.source, x.target) for x in (probes.change, probes.reward, probes.ends)]
+    return all(same) and not rewards.changed_terms(probes)
+
+
+def _least_distance(probes: Probes) -> float:
+    """Reward distance that two models of one reward may have: each explains a share of it."""
+    missed = min(max(1.0 - probes.reward_explained, 0.0), 1.0)
+    return THRESHOLDS.reward + float(np.sqrt(missed / 2.0))
+
+
+def _coverage(probes: Probes, found: Pair[Reach], states: np.ndarray, of: slice) -> Coverage:
+    """At some states, for some of the actions there."""
+    floor = _mean_square(probes.error, probes)
+    near = THRESHOLDS.near + np.sqrt(floor)
+    shares = [float((one.left[states][:, of] <= near).mean()) for one in found]
+    return Coverage(float(np.sqrt(max(_apart(probes, states, of) - floor, 0.0))), shares[0], shares[1])
+
+
+def _apart(probes: Probes, states: np.ndarray, of: slice) -> float:
+    """Mean square difference after the same action, in spreads, without what chance adds: that of two independent
+    trials has the product of their differences as its mean."""
+    source, target = (change[states][:, of] for change in probes.change)
+    if _noise(probes) == 0.0:
+        return _mean_square((source - target) ** 2, probes)
+    again_source, again_target = (again[states] for again in probes.again)
+    return _mean_square((source - target)[:, 0] * (again_source - again_target), probes)
+
+
+def _noise(probes: Probes) -> float:
+    """Root mean square of what differs when a step is taken again, of both domains together."""
+    variances = [(change[:, 0] - again) ** 2 / 2 for change, again in zip(probes.change, probes.again, strict=True)]
+    return float(np.sqrt(sum(_mean_square(v, probes) for v in variances)))
+
+
+def _mean_square(squares: np.ndarray, probes: Probes) -> float:
+    """Mean of squares [..., obs] in spreads, over the entries that move."""
+    moving = np.isfinite(probes.spread)
+    return float((squares / probes.spread**2)[..., moving].mean()) if moving.any() else 0.0
+
+
+def _size(slopes: np.ndarray, probes: Probes) -> float:
+    """Root mean square of the answer to actions of variance 1, in spreads."""
+    moving = max(int(np.isfinite(probes.spread).sum()), 1)
+    return float(np.sqrt((slopes**2).sum() / len(slopes) / moving))
+
+
+def _agreement(slopes: Pair[np.ndarray]) -> float:
+    norms = [np.linalg.norm(s) for s in slopes]
+    largest = max(norms)
+    if largest == 0.0 or min(norms) < 1e-6 * largest:
+        return float(largest == 0.0)
+    return float((slopes.source * slopes.target).sum() / (norms[0] * norms[1]))
+
+
+def _moved_entries(source: Domain, probes: Probes) -> list[Moved]:
+    """Every entry of the observation that moves otherwise, the one that does most first."""
+    apart = ((probes.change.source - probes.change.target) / probes.spread) ** 2
+    sizes = np.sqrt(apart.reshape(-1, apart.shape[-1]).mean(axis=0))
+    found = [Moved(entry.name, float(size)) for entry, size in zip(entries(source), sizes, strict=True) if size > 1e-9]
+    return sorted(found, key=lambda one: -one.spreads)
+
+
+def _moved_parts(source: Domain, probes: Probes) -> list[Moved]:
+    """The same by the joint, body or actuator that an entry is of."""
+    sizes = {one.name: one.spreads for one in _moved_entries(source, probes)}
+    parts: dict[str, list[float]] = {}
+    for entry in entries(source):
+        if entry.part:
+            parts.setdefault(entry.part, []).append(sizes.get(entry.name, 0.0) ** 2)
+    found = [Moved(part, float(np.sqrt(np.mean(squares)))) for part, squares in parts.items() if any(squares)]
+    return sorted(found, key=lambda one: -one.spreads)
+
+
+# -- what to run next ----------------------------------------------------------------------------------------------
+
+
+def next_command(pair: Pair[Domain], verdict: Verdict, source_run: str | Path | None) -> str:
+    """The command that the verdict asks for."""
+    if verdict.verdict == SAME:
+        return "transreward list shifts"
+    able = ANSWERS["relabel" if verdict.relabel else verdict.verdict]
+    method = next(name for name in able if _possible(name, pair))
+    words = ["transreward transfer", pair.source.name, pair.target.name, "--method", method]
+    if verdict.verdict == TRANSFER:
+        words += ["--controls", "none"]
+    if source_run is not None and verdict.verdict != NO_HELP:
+        words += ["--source-run", str(source_run)]
+    return " ".join(f"'{word}'" if set(word) & set("()*? ") and " " not in word else word for word in words)
+
+
+def _possible(name: str, pair: Pair[Domain]) -> bool:
+    """Whether this version has the method, and the pair's source steps suffice for it."""
+    if "(" in name:
+        return True
+    row = METHODS.get(name)
+    if row is None:
+        return False
+    chosen = preset(pair.source.name)
+    source = chosen.source_steps if chosen else DEFAULT_STEPS.source
+    twin = invertible(pair.source) or not row.branched
+    return twin and row.replayed * DEFAULT_STEPS.target < source / 2

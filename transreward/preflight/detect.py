@@ -1,0 +1,126 @@
+"""How well the domains are told apart by their steps: the house's classifier, on steps kept from its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import rankdata
+
+from transreward.gaps.classifier import Classifier, ClassifierState
+from transreward.types import Pair, Spaces, Transition
+
+UPDATES, BATCH = 600, 128
+RESAMPLES = 200  # of groups, for the interval of the AUC
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a classifier sees on steps whose states it never saw."""
+
+    auc: float  # how often a target step scores above a source step: 0.5 = cannot tell, 1 = always
+    interval: tuple[float, float]  # 95%, bootstrap over states
+    calibration: float  # expected calibration error of its probabilities once they are calibrated
+    uncalibrated: float  # the same as they come
+    held_out: int  # steps
+
+
+def detect(steps: Pair[Transition], group: Pair[np.ndarray], spaces: Spaces, seed: int = 0) -> Detection:
+    """Train on three fifths of the groups, calibrate (Platt 1999) on a fifth, judge on the last.
+
+    The AUC is of the last two, since calibrating does not change the order; the calibration error of the last alone.
+    """
+    groups = np.unique(np.concatenate(list(group)))
+    fold = np.random.default_rng(seed).permutation(len(groups)) % 5
+    of = group.map(lambda g: fold[np.searchsorted(groups, g)])
+    train = Pair(*(_float32(t, f < 3) for t, f in zip(steps, of, strict=True)))
+    state = _train(train, spaces, seed)
+    score, label, place = _scored(state, steps, of, group)
+    fitted, judged = place[0] == 3, place[0] == 4
+    slope, offset = platt(score[fitted], label[fitted])
+    ends = np.percentile(_resampled(score, label, place[1], seed), [2.5, 97.5])
+    return Detection(
+        auc(score, label),
+        (float(ends[0]), float(ends[1])),
+        calibration_error(slope * score[judged] + offset, label[judged]),
+        calibration_error(score[judged], label[judged]),
+        len(score),
+    )
+
+
+def _float32(t: Transition, rows: np.ndarray) -> Transition:
+    return Transition(*(np.asarray(x[rows], np.float32) for x in t))
+
+
+def _train(train: Pair[Transition], spaces: Spaces, seed: int) -> ClassifierState:
+    classifier, sizes = Classifier(batch=BATCH), [len(t.reward) for t in train]
+
+    def update(state: ClassifierState, key: jax.Array) -> tuple[ClassifierState, None]:
+        keys = jax.random.split(key, 3)
+        rows = [jax.random.randint(k, (BATCH,), 0, n) for k, n in zip(keys[1:], sizes, strict=True)]
+        batches = Pair(*(jax.tree.map(lambda x, i=i: x[i], t) for t, i in zip(train, rows, strict=True)))
+        return classifier.update(state, batches, keys[0])[0], None
+
+    start, key = jax.random.split(jax.random.key(seed))
+    train = Pair(*(jax.tree.map(jnp.asarray, t) for t in train))
+    run = jax.jit(lambda state, keys: jax.lax.scan(update, state, keys)[0])
+    return run(classifier.init(start, spaces), jax.random.split(key, UPDATES))
+
+
+def _scored(state, steps, of, group) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Scores and labels (1 = target) of the steps kept from training, their folds and their groups."""
+    scores, labels, folds, groups = [], [], [], []
+    for label, (t, fold, g) in enumerate(zip(steps, of, group, strict=True)):
+        rows = fold >= 3
+        scores.append(np.asarray(Classifier().score(state, _float32(t, rows)), float))
+        labels.append(np.full(int(rows.sum()), float(label)))
+        folds.append(fold[rows])
+        groups.append(g[rows])
+    return np.concatenate(scores), np.concatenate(labels), (np.concatenate(folds), np.concatenate(groups))
+
+
+def auc(score: np.ndarray, label: np.ndarray) -> float:
+    """P(score of a target step > of a source step) + P(equal) / 2: Mann and Whitney's U over n m."""
+    n = int(label.sum())
+    m = len(label) - n
+    return float((rankdata(score)[label == 1].sum() - n * (n + 1) / 2) / (n * m)) if n and m else 0.5
+
+
+def _resampled(score: np.ndarray, label: np.ndarray, group: np.ndarray, seed: int) -> list[float]:
+    """The AUC with groups drawn anew, since the steps of one state are no independent evidence."""
+    rng, names = np.random.default_rng(seed), np.unique(group)
+    members = [np.flatnonzero(group == name) for name in names]
+    draws = (rng.integers(len(names), size=len(names)) for _ in range(RESAMPLES))
+    picked = (np.concatenate([members[i] for i in draw]) for draw in draws)
+    return [auc(score[rows], label[rows]) for rows in picked]
+
+
+def platt(score: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    """(slope, offset) of the logistic regression of label on score, with Platt's softened labels."""
+    n, centre, scale = label.sum(), score.mean(), score.std() + 1e-6
+    soft = np.where(label == 1, (n + 1) / (n + 2), 1 / (len(label) - n + 2))
+    x = np.stack([(score - centre) / scale, np.ones_like(score)], axis=1)
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        z = x @ w
+        return float((np.logaddexp(0.0, z) - soft * z).mean()), x.T @ (_sigmoid(z) - soft) / len(z)
+
+    slope, offset = minimize(loss, np.zeros(2), jac=True, method="BFGS").x
+    return float(slope / scale), float(offset - slope * centre / scale)
+
+
+def calibration_error(logit: np.ndarray, label: np.ndarray) -> float:
+    """Expected calibration error: how far the mean probability of each tenth of the steps is from the share of target
+    steps in it."""
+    order = np.random.default_rng(0).permutation(len(logit))  # so that ties do not come sorted by label
+    p, label = _sigmoid(logit[order]), label[order]
+    parts = np.array_split(np.argsort(p, kind="stable"), BINS)
+    return float(sum(len(i) * abs(p[i].mean() - label[i].mean()) for i in parts if len(i)) / len(p))
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))

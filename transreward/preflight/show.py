@@ -1,0 +1,149 @@
+"""A pre-flight for people: readable at 80 columns, plain where it is piped."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from transreward.domains.domain import invertible
+from transreward.domains.names import Entry
+from transreward.preflight.check import Check
+from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Coverage
+
+WIDTH = 80
+MOST_ENTRIES = 40  # of a space that are listed; --json has them all
+MOST_MOVED = 6
+COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
+TWIN = {  # whether the source is invertible -> what the paired methods do
+    True: "the source's simulator can be put where the target was observed: paired methods replay target steps in it",
+    False: "the source's observation hides a part of its state: paired methods ask a learned model of it instead",
+}
+
+
+def show(check: Check, console: Console | None = None) -> None:
+    """Print it: spaces, shift, support, detection, rewards, and the verdict last, where the eye is."""
+    console = console or Console()
+    if not console.is_terminal or console.width > 100:
+        console.width = WIDTH
+    for section in (_spaces, _shift, _support, _detection, _rewards, _verdict):
+        section(check, console)
+
+
+def _heading(console: Console, name: str) -> None:
+    console.print()
+    console.print(Text(name, style="bold"))
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style))
+
+
+def _columns(*names: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+# -- spaces --------------------------------------------------------------------------------------------------------
+
+
+def _spaces(check: Check, console: Console) -> None:
+    for name, d in zip(("source", "target"), check.domains, strict=True):
+        low, high = d.spaces.low.min(), d.spaces.high.max()
+        _say(
+            console,
+            f"{name}  {d.name}: {d.spaces.obs} observations, {d.spaces.action} actions in [{low:g}, {high:g}], "
+            f"episodes of {d.episode_steps} steps, reward = {' + '.join(d.reward_terms)}",
+        )
+    for what in ("observation", "action"):
+        sides = [of[what] for of in check.space_entries]
+        _heading(console, f"{what}s")
+        table = _columns("", *(("both",) if sides[0] == sides[1] else ("source", "target")))
+        rows = list(zip(*(sides[:1] if sides[0] == sides[1] else sides), strict=True))
+        for i, row in enumerate(rows[:MOST_ENTRIES]):
+            table.add_row(str(i), *(_entry(entry) for entry in row))
+        console.print(table)
+        if len(rows) > MOST_ENTRIES:
+            _say(console, f"... and {len(rows) - MOST_ENTRIES} more (--json has all)", "dim")
+
+
+def _entry(entry: Entry) -> str:
+    unit = f", {entry.unit}" if entry.unit not in ("1", "unknown") else ""
+    bounded = entry.low > -float("inf") or entry.high < float("inf")
+    return entry.name + unit + (f"  [{entry.low:.3g}, {entry.high:.3g}]" if bounded else "")
+
+
+# -- what was measured ---------------------------------------------------------------------------------------------
+
+
+def _shift(check: Check, console: Console) -> None:
+    _heading(console, "the shift")
+    if check.changes:
+        table = _columns("what changed", "of", "source", "target")
+        for change in check.changes:
+            table.add_row(*change)
+        console.print(table)
+    _say(console, _measured(check))
+    for name, moved in (("joints and bodies", check.parts), ("entries", check.entries)):
+        if moved:
+            largest = ", ".join(f"{one.name} {one.spreads:.2g}" for one in moved[:MOST_MOVED])
+            _say(console, f"{name} that move most otherwise, in spreads: {largest}")
+    f = check.figures
+    _say(console, f"answers to a command agree to {f.agreement:.2f} of 1; taken again a step differs by {f.noise:.2g}")
+    if check.starts_differ:
+        _say(console, "episodes start elsewhere")
+    _say(console, f"twin: {TWIN[invertible(check.domains.source)]}", "dim")
+
+
+def _measured(check: Check) -> str:
+    """`ShiftMeasure` as it prints, with the entries' names for their numbers."""
+    names = [entry.name for entry in check.space_entries.source["observation"]]
+    text = str(check.shift)
+    for i, _ in check.shift.entries:
+        text = text.replace(f"obs[{i}]", names[i])
+    return text
+
+
+def _support(check: Check, console: Console) -> None:
+    _heading(console, "support: who can do what the other does, by the best action")
+    table = _columns("actions", "target does the source's", "source does the target's", "apart, spreads")
+
+    def row(name: str, c: Coverage) -> None:
+        table.add_row(name, f"{c.target_covers_source:.0%}", f"{c.source_covers_target:.0%}", f"{c.gap:.3f}")
+
+    row("random", check.figures.random)
+    if check.figures.policy is not None:
+        row("source policy", check.figures.policy)
+    console.print(table)
+
+
+def _detection(check: Check, console: Console) -> None:
+    d = check.detection
+    _heading(console, "detection: a classifier on steps kept from it")
+    _say(
+        console,
+        f"AUC {d.auc:.2f} ({d.interval[0]:.2f} to {d.interval[1]:.2f}; 0.5 = cannot tell), its probabilities off by "
+        f"{d.calibration:.2f} once calibrated ({d.uncalibrated:.2f} before)",
+    )
+
+
+def _rewards(check: Check, console: Console) -> None:
+    f = check.figures
+    _heading(console, "rewards, shaping removed")
+    measured = "" if check.reward_explained == 1.0 else f" (by models that explain {check.reward_explained:.0%})"
+    _say(console, f"distance {f.reward_distance:.2f} (0 = alike, 0.71 = unrelated, 1 = opposed){measured}")
+    for term in check.terms:
+        _say(console, f"  {term.term}: {term.how}")
+    _say(console, f"relabelling is {check.relabelling}" if f.tasks_differ else check.relabelling)
+
+
+def _verdict(check: Check, console: Console) -> None:
+    _heading(console, "verdict")
+    _say(console, check.verdict.verdict, f"bold {COLOURS[check.verdict.verdict]}")
+    _say(console, check.verdict.reason)
+    for limit in check.verdict.limits:
+        _say(console, limit, "yellow")
+    _say(console, f"target steps taken: {check.target_steps:,} (source: {check.source_steps:,})", "dim")
+    console.print(Text(f"next    {check.command}", style="bold"), soft_wrap=True)

@@ -1,0 +1,250 @@
+"""The steps that a pre-flight looks at: the same states, several actions at each, as both domains take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import Domain
+from transreward.preflight.surrogate import Surrogate
+from transreward.types import Pair, RequestError, Spaces, Transition
+
+Act = Callable[[np.ndarray], np.ndarray]  # obs [n, obs] -> action [n, action]
+
+WALKERS = 8  # robots that reach the states; where there is a policy it steers half of them
+STRIDE = 7  # control steps between two states of a walker
+SPARE = 6  # actions at a state beyond those that a linear answer takes
+LEAST_WALK = 25  # control steps, where models are fitted to what was walked
+MODELLED_STATES = 64  # of each domain's walk
+STRETCH = 20 * WALKERS  # steps of a walk that are kept or shown together
+SOURCE_FACTOR = 2  # source steps per target step, where a model has to answer: the source is cheap
+
+
+class Budget:
+    """Counts the target's steps, and refuses those that it has not."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.taken = most, 0
+
+    @property
+    def left(self) -> int:
+        """Steps that may still be taken."""
+        return self.most - self.taken
+
+    def take(self, steps: int) -> None:
+        """Count `steps` before they are taken."""
+        if steps > self.left:
+            raise RuntimeError(f"a pre-flight of {self.most} target steps wanted {self.taken + steps}")
+        self.taken += steps
+
+
+@dataclass(frozen=True)
+class Probes:
+    """n states, k actions at each, and what follows in both domains."""
+
+    obs: np.ndarray  # [n, obs]
+    action: np.ndarray  # [n, k, action], within the box
+    change: Pair[np.ndarray]  # s' - s, [n, k, obs]
+    reward: Pair[np.ndarray]  # of each domain's own step, [n, k]
+    ends: Pair[np.ndarray]  # terminated, [n, k] bool
+    paid: np.ndarray  # what the target's task pays for the source's step, [n, k]
+    terms: Pair[dict[str, np.ndarray]]  # what each task pays for the source's step, term by term, [n, k]
+    by_policy: np.ndarray  # the state was reached by the source policy, whose action is the first there, [n] bool
+    again: Pair[np.ndarray]  # the change when the first action is taken a second time, [n, obs]
+    steps: Pair[Transition]  # those really taken, [steps, ...]
+    group: Pair[np.ndarray]  # which of these belong together, [steps]: a state's, or a stretch of a walk
+    error: np.ndarray  # mean square error of a difference in change where models answered, [obs]; 0 = simulated
+    explained: float  # share of the changes that the models explain on steps kept from them; 1 = simulated
+    reward_explained: float  # the same of the rewards
+    source_steps: int
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard deviation of the one-step changes, of the domain where it is larger, [obs]; infinite for an entry
+        that never moves."""
+        spread = np.maximum(*(x.reshape(-1, x.shape[-1]).std(axis=0) for x in self.change))
+        return np.where(spread > 1e-6 * (1.0 + spread.max()), spread, np.inf)
+
+
+def one_body(source: Any, target: Any) -> bool:
+    """Whether both are one robot of the table, so that either can be put where the other stands."""
+    robots = [getattr(d, "robot", None) for d in (source, target)]
+    return None not in robots and robots[0].name == robots[1].name  # type: ignore[union-attr]
+
+
+def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndarray | None) -> np.ndarray:
+    """`count` uniform actions, [count, k, action]; where `first` [count, action] is a number, it is the first."""
+    action = rng.uniform(spaces.low, spaces.high, (count, spaces.action + SPARE, spaces.action))
+    if first is not None:
+        chosen = np.isfinite(first).all(axis=1)
+        action[chosen, 0] = np.clip(first[chosen], spaces.low, spaces.high)
+    return action
+
+
+def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
+    """Probes within what is left of the budget.
+
+    Two versions of one robot are put into the same physics. Of other domains each walks by itself, and a model fitted
+    to its steps answers in the states that both reached.
+
+    Raises:
+        RequestError: the budget is too small for one round of them.
+    """
+    if one_body(source, target):
+        return _simulated(source, target, budget, act, seed)
+    return _modelled(source, target, budget, act, seed)
+
+
+def _walking(
+    spaces: Any, obs: np.ndarray, rng: np.random.Generator, act: Act | None, steered: np.ndarray
+) -> np.ndarray:
+    """The policy's actions in the rows that it steers, uniform ones elsewhere."""
+    action, chosen = rng.uniform(spaces.low, spaces.high, (len(obs), spaces.action)), _steer(act, obs, steered)
+    return action if chosen is None else np.where(np.isfinite(chosen), chosen, action)
+
+
+def _steer(act: Act | None, obs: np.ndarray, steered: np.ndarray) -> np.ndarray | None:
+    """The policy's actions in the rows that it steers, NaN elsewhere; None without a policy."""
+    if act is None:
+        return None
+    return np.where(steered[:, None], act(obs), np.nan)
+
+
+def _steered(rows: int, act: Act | None) -> np.ndarray:
+    return np.arange(rows) >= rows // 2 if act is not None else np.zeros(rows, bool)
+
+
+# -- one robot: simulated ------------------------------------------------------------------------------------------
+
+
+def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: int) -> Probes:
+    from transreward.domains.mujoco import MujocoDomain
+    from transreward.domains.robots import ROBOTS
+
+    spaces, late = source.spaces, min(source.delay, target.delay)
+    k = spaces.action + SPARE
+    cost = (k + 1) * (1 + late)  # of a state: the first action is taken twice
+    walkers = min(WALKERS, budget.left // cost)
+    if walkers < 2:
+        least = 2 * cost + budget.taken
+        raise RequestError(f"--target-steps {budget.most} is too few: a check of {target.name} takes {least} or more")
+    payer = MujocoDomain(ROBOTS[source.robot.name], source.shifts, target.tasks)  # the source, paid as the target is
+    rng, steered = np.random.default_rng(seed), _steered(walkers, act)
+    walk = source.simulate(walkers, seed)
+    simulations = [d.simulate(walkers * (k + 1), [seed]) for d in (source, target, payer)]
+    rounds = []
+    for _ in range(budget.left // (cost * walkers)):
+        for _ in range(STRIDE):
+            walk.step(_walking(spaces, walk.obs, rng, act, steered))
+        action = actions_at(spaces, walkers, rng, _steer(act, walk.obs, steered))
+        budget.take(cost * walkers)
+        rounds.append((walk.obs.copy(), action, *_from_here(walk, simulations, action, late)))
+    taken = len(rounds) * walkers * (STRIDE + cost)
+    return _gather(rounds, walkers, np.tile(steered, len(rounds)), taken)
+
+
+def _from_here(walk: Any, simulations: Sequence[Any], action: np.ndarray, late: int) -> list[tuple[Transition, dict]]:
+    """One step of each simulation from where the walkers are: all their actions, and the first again."""
+    again = np.concatenate([action, action[:, :1]], axis=1)
+    n, k, size = again.shape
+    found = []
+    for simulation in simulations:
+        simulation.set_physics(*(np.repeat(x, k, axis=0) for x in (walk.qpos, walk.qvel)))
+        for _ in range(late + 1):
+            t = simulation.step(again.reshape(n * k, size))
+        found.append((t, {name: x.copy() for name, x in simulation.terms.items()}))
+    return found
+
+
+def _gather(rounds: list, walkers: int, by_policy: np.ndarray, taken: int) -> Probes:
+    obs, action, *steps = zip(*rounds, strict=True)
+    a, b, payer = ([t for t, _ in of] for of in steps)
+
+    def rows(values: list[np.ndarray]) -> np.ndarray:
+        """[rounds * walkers, k + 1, ...]"""
+        return np.concatenate([v.reshape(walkers, -1, *v.shape[1:]) for v in values])
+
+    def stacked(of: list[Transition]) -> Transition:
+        return Transition(*(np.concatenate(column) for column in zip(*of, strict=True)))
+
+    changes = [rows([t.next_obs - t.obs for t in of]) for of in (a, b)]
+    terms = [{name: rows([x[name] for _, x in of])[:, :-1] for name in of[0][1]} for of in (steps[0], steps[2])]
+    group = np.repeat(np.arange(len(by_policy)), changes[0].shape[1])
+    return Probes(
+        obs=np.concatenate(obs),
+        action=np.concatenate(action),
+        change=Pair(*(c[:, :-1] for c in changes)),
+        reward=Pair(*(rows([t.reward for t in of])[:, :-1] for of in (a, b))),
+        ends=Pair(*(rows([t.terminated for t in of])[:, :-1] for of in (a, b))),
+        paid=rows([t.reward for t in payer])[:, :-1],
+        terms=Pair(*terms),
+        by_policy=by_policy,
+        again=Pair(*(c[:, -1] for c in changes)),
+        steps=Pair(stacked(a), stacked(b)),
+        group=Pair(group, group),
+        error=np.zeros(changes[0].shape[-1]),
+        explained=1.0,
+        reward_explained=1.0,
+        source_steps=taken,
+    )
+
+
+# -- other domains: modelled ---------------------------------------------------------------------------------------
+
+
+def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
+    control_steps = budget.left // WALKERS
+    if control_steps < LEAST_WALK:
+        least = budget.taken + WALKERS * LEAST_WALK
+        raise RequestError(f"--target-steps {budget.most} is too few: a check of {target.name} takes {least} or more")
+    budget.take(control_steps * WALKERS)
+    walks = Pair(
+        _walk(source, SOURCE_FACTOR * control_steps, act, seed, seed + 1), _walk(target, control_steps, act, seed, seed)
+    )
+    inputs = walks.map(lambda t: np.concatenate([t.obs, _clipped(t, source.spaces)], axis=1))
+    models = Pair(*(Surrogate.fit(x, t.next_obs - t.obs) for x, t in zip(inputs, walks, strict=True)))
+    told = Pair(*(np.concatenate([x, t.next_obs - t.obs], axis=1) for x, t in zip(inputs, walks, strict=True)))
+    payers = Pair(*(Surrogate.fit(x, t.reward[:, None]) for x, t in zip(told, walks, strict=True)))
+
+    rng, spaces = np.random.default_rng(seed), source.spaces
+    picked = [rng.choice(len(t.obs), MODELLED_STATES, replace=False) for t in walks]
+    obs = np.concatenate([t.obs[i] for t, i in zip(walks, picked, strict=True)])
+    by_policy = np.concatenate([_steered(WALKERS, act)[i % WALKERS] for i in picked])
+    action = actions_at(spaces, len(obs), rng, _steer(act, obs, by_policy))
+    x = np.concatenate([np.repeat(obs[:, None], action.shape[1], axis=1), action], axis=-1)
+    change = models.map(lambda model: model(x))
+    paid = payers.map(lambda payer: payer(np.concatenate([x, change.source], axis=-1))[..., 0])
+    nowhere = np.zeros(paid.source.shape, bool)
+    return Probes(
+        obs=obs,
+        action=action,
+        change=change,
+        reward=Pair(paid.source, payers.target(np.concatenate([x, change.target], axis=-1))[..., 0]),
+        ends=Pair(nowhere, nowhere),
+        paid=paid.target,
+        terms=Pair({"reward": paid.source}, {"reward": paid.target}),
+        by_policy=by_policy,
+        again=change.map(lambda c: c[:, 0]),
+        steps=walks,
+        group=walks.map(lambda t: np.arange(len(t.obs)) % WALKERS + WALKERS * (np.arange(len(t.obs)) // STRETCH)),
+        error=models.source.error + models.target.error,
+        explained=min(m.explained for m in models),
+        reward_explained=min(m.explained for m in payers),
+        source_steps=len(walks.source.obs),
+    )
+
+
+def _walk(domain: Domain, control_steps: int, act: Act | None, seed: int, draws: int) -> Transition:
+    """Steps of WALKERS robots in episodes of their own, control step by control step."""
+    simulation, rng = domain.simulate(WALKERS, seed), np.random.default_rng(draws)
+    steered, taken = _steered(WALKERS, act), []
+    for _ in range(control_steps):
+        taken.append(simulation.step(_walking(domain.spaces, simulation.obs, rng, act, steered)))
+    return Transition(*(np.concatenate(column) for column in zip(*taken, strict=True)))
+
+
+def _clipped(t: Transition, spaces: Spaces) -> np.ndarray:
+    return np.clip(t.action, spaces.low, spaces.high)
