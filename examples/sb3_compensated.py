@@ -4,10 +4,10 @@
     python examples/sb3_compensated.py                                         # a few minutes on two cores
     python examples/sb3_compensated.py --seeds 1 --sb3-steps 1000              # a look at it
 
-A point moves in a square to a goal. In the target a patch in the middle is sticky, in the source it is not. TransReward
-learns from a few target steps where the domains part (`darc`). Then SAC of Stable-Baselines3 starts from nothing and
-trains in the source alone: once paid the compensated reward and once the raw one. Both policies are judged in the
-target by its raw reward, in episodes that nothing is chosen by.
+A point moves in a square to a goal. The target's floor is slippery: a push above half of its range finds no grip there
+and hardly moves it, in the source it does. TransReward learns from a few target steps where the domains part (`darc`).
+Then SAC of Stable-Baselines3 starts from nothing and trains in the source alone: once paid the compensated reward and
+once the raw one. Both policies are judged in the target by its raw reward, in episodes that nothing is chosen by.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ import transreward as tr
 
 STEPS = 50  # an episode's
 GOAL = np.array([0.8, 0.0])
-PATCH = np.array([0.2, 0.7])  # half sides
-STICKY = 0.1  # share of a movement that is left in the patch
+GRIP = 0.5  # the largest push that finds hold on the slippery floor
+SLIP = 0.2  # share of a movement that is left of a larger one
 EPISODES = 50  # of an evaluation, the same starts for all policies
 
 
 class Point(gymnasium.Env):
     """Move at most 0.1 a step in both directions; reward is minus the distance to the goal."""
 
-    def __init__(self, sticky: bool) -> None:
-        self.sticky = sticky
+    def __init__(self, slippery: bool) -> None:
+        self.slippery = slippery
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
 
@@ -46,21 +46,21 @@ class Point(gymnasium.Env):
         return self.place.astype(np.float32), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        move = 0.1 * np.clip(action, -1, 1) + self.np_random.normal(0.0, 0.005, 2)
-        if self.sticky and (np.abs(self.place) < PATCH).all():
-            move *= STICKY
-        self.place = np.clip(self.place + move, -1, 1)
+        push = np.clip(action, -1, 1)
+        if self.slippery:
+            push = np.where(np.abs(push) > GRIP, SLIP * push, push)
+        self.place = np.clip(self.place + 0.1 * push + self.np_random.normal(0.0, 0.005, 2), -1, 1)
         return self.place.astype(np.float32), -float(np.linalg.norm(self.place - GOAL)), False, False, {}
 
 
 def source() -> gymnasium.Env:
-    """No patch."""
-    return gymnasium.wrappers.TimeLimit(Point(sticky=False), STEPS)
+    """A floor with grip."""
+    return gymnasium.wrappers.TimeLimit(Point(slippery=False), STEPS)
 
 
 def target() -> gymnasium.Env:
-    """The patch is sticky."""
-    return gymnasium.wrappers.TimeLimit(Point(sticky=True), STEPS)
+    """The slippery floor."""
+    return gymnasium.wrappers.TimeLimit(Point(slippery=True), STEPS)
 
 
 def learn(seeds: int, source_steps: int, target_steps: int, out: Path | None) -> tr.Result:
@@ -82,7 +82,7 @@ def learn(seeds: int, source_steps: int, target_steps: int, out: Path | None) ->
 def train(env: gymnasium.Env, steps: int, seed: int) -> SAC:
     """SAC with its defaults but for smaller networks, for which a second thread is only a burden."""
     torch.set_num_threads(1)
-    model = SAC("MlpPolicy", env, seed=seed, learning_starts=500, policy_kwargs={"net_arch": [64, 64]}, device="cpu")
+    model = SAC("MlpPolicy", env, seed=seed, learning_starts=300, policy_kwargs={"net_arch": [64, 64]}, device="cpu")
     return model.learn(steps)
 
 
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--source-steps", type=int, default=20_000, help="of TransReward, per seed")
     options.add_argument("--target-steps", type=int, default=4_000, help="of TransReward, per seed; SAC takes none")
-    options.add_argument("--sb3-steps", type=int, default=5_000, help="of Stable-Baselines3 in the source, per seed")
+    options.add_argument("--sb3-steps", type=int, default=3_000, help="of Stable-Baselines3 in the source, per seed")
     options.add_argument("--run", type=Path, help="keep TransReward's run there, or take up the one that is there")
     args = options.parse_args(arguments)
     taken_up = args.run is not None and (args.run / "result.json").exists()
