@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.config import require_learner
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, measure, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.names import Entry, action_entries, entries
-from transreward.methods import METHODS
+from transreward.methods import METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.rewards import TermChange
@@ -30,7 +32,7 @@ from transreward.preflight.verdict import (
     Verdict,
     decide,
 )
-from transreward.presets import DEFAULT_STEPS, preset, restore_learner
+from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
 from transreward.types import Pair, RequestError
@@ -39,10 +41,12 @@ SCHEMA = 1
 MOST_TARGET_STEPS = 2_000
 MEASURED_SHARE = 8  # an eighth of the budget, at most MEASURED steps, goes to `domains.difference.measure`
 MEASURED = 256
+DEFAULT_SEEDS = 3  # of transfer
+OWN_STEPS = 100_000  # source steps that a method gets beside those of a source run
 # verdict -> methods that answer to it, the first of them that this version has and the pair can have
 ANSWERS = {
     TRANSFER: ("zero_shot",),
-    "relabel": ("relabel", "target_only"),
+    "relabel": ("relabel",),
     COMPENSATE: ("paired_branched", "paired", "darc"),
     SHAPE: ("value_potential", "potential(value)"),
     NO_HELP: ("target_only",),
@@ -199,7 +203,7 @@ def check(
         reward_explained=probes.reward_explained,
         figures=figures,
         verdict=verdict,
-        command=next_command(pair, verdict, source_run),
+        command=next_command(pair, verdict, None if source_run is None else Path(source_run)),
     )
 
 
@@ -248,7 +252,7 @@ def figures_of(
         random=_coverage(probes, found, ~by_policy, slice(None)),
         policy=_coverage(probes, found, by_policy, slice(0, 1)) if by_policy.any() else None,
         noise=_noise(probes),
-        answer=min(_size(s, probes) for s in slopes) / np.sqrt(3.0),  # of uniform actions in [-1, 1]
+        answer=min(_size(s, probes) for s in slopes) / float(np.sqrt(3.0)),  # of uniform actions in [-1, 1]
         agreement=_agreement(slopes),
         auc=detection.auc,
         reward_distance=distance,
@@ -338,28 +342,43 @@ def _moved_parts(source: Domain, probes: Probes) -> list[Moved]:
 # -- what to run next ----------------------------------------------------------------------------------------------
 
 
-def next_command(pair: Pair[Domain], verdict: Verdict, source_run: str | Path | None) -> str:
-    """The command that the verdict asks for."""
+def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None) -> str:
+    """The command that the verdict asks for, with the source run where the method can start from it."""
     if verdict.verdict == SAME:
         return "transreward list shifts"
-    able = ANSWERS["relabel" if verdict.relabel else verdict.verdict]
-    method = next(name for name in able if _possible(name, pair))
-    words = ["transreward transfer", pair.source.name, pair.target.name, "--method", method]
+    able = [
+        name for name in ANSWERS["relabel" if verdict.relabel else verdict.verdict] if "(" in name or name in METHODS
+    ]
+    agent = None if source_run is None else store.read_json(source_run / "source" / "agent.json")
+    tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]
+    row, taken_up = next((row, a) for row, a in tries if _possible(row, pair.source, a))
+    words = ["transreward", "transfer", pair.source.name, pair.target.name, "--method", row.name]
     if verdict.verdict == TRANSFER:
         words += ["--controls", "none"]
-    if source_run is not None and verdict.verdict != NO_HELP:
-        words += ["--source-run", str(source_run)]
-    return " ".join(f"'{word}'" if set(word) & set("()*? ") and " " not in word else word for word in words)
+    if taken_up and row.needs_source_agent:
+        words += _take_up(row, source_run, taken_up)
+    elif verdict.verdict in (SHAPE, NO_HELP):
+        words += ["--learner", "sac"]  # for scarce target steps
+    return shlex.join(words)
 
 
-def _possible(name: str, pair: Pair[Domain]) -> bool:
-    """Whether this version has the method, and the pair's source steps suffice for it."""
-    if "(" in name:
-        return True
-    row = METHODS.get(name)
-    if row is None:
+def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool:
+    """Whether a method can be run on the source: with the agent's learner, and enough source steps for its own."""
+    learner = restore_learner(agent["learner"]) if agent else make_learner("sac", source.name)
+    try:
+        require_learner(row, learner, source)
+    except RequestError:
         return False
-    chosen = preset(pair.source.name)
-    source = chosen.source_steps if chosen else DEFAULT_STEPS.source
-    twin = invertible(pair.source) or not row.branched
-    return twin and row.replayed * DEFAULT_STEPS.target < source / 2
+    chosen = preset(source.name)
+    steps = chosen.source_steps if chosen else DEFAULT_STEPS.source
+    return agent is not None or row.replayed * DEFAULT_STEPS.target < steps / 2
+
+
+def _take_up(row: Method, source_run: Path | None, agent: dict[str, Any]) -> list[str]:
+    """Options that start from an earlier run: its seeds, and a source budget that leaves the method some steps."""
+    words, seeds = ["--source-run", str(source_run)], agent["seeds"]
+    if len(seeds) != DEFAULT_SEEDS or seeds[0]:
+        words += ["--seeds", str(len(seeds)), "--seed", str(seeds[0])]
+    if row.walks or row.replayed:
+        words += ["--source-steps", str(agent["steps"] + max(OWN_STEPS, 2 * row.replayed * DEFAULT_STEPS.target))]
+    return words

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import rankdata
@@ -13,7 +12,7 @@ from scipy.stats import rankdata
 from transreward.gaps.classifier import Classifier, ClassifierState
 from transreward.types import Pair, Spaces, Transition
 
-UPDATES, BATCH = 600, 128
+CLASSIFIER, UPDATES = Classifier(batch=128), 600
 RESAMPLES = 200  # of groups, for the interval of the AUC
 BINS = 10
 
@@ -38,7 +37,7 @@ def detect(steps: Pair[Transition], group: Pair[np.ndarray], spaces: Spaces, see
     fold = np.random.default_rng(seed).permutation(len(groups)) % 5
     of = group.map(lambda g: fold[np.searchsorted(groups, g)])
     train = Pair(*(_float32(t, f < 3) for t, f in zip(steps, of, strict=True)))
-    state = _train(train, spaces, seed)
+    state = _train(train, jax.random.key(seed), spaces.low, spaces.high)
     score, label, place = _scored(state, steps, of, group)
     fitted, judged = place[0] == 3, place[0] == 4
     slope, offset = platt(score[fitted], label[fitted])
@@ -56,19 +55,19 @@ def _float32(t: Transition, rows: np.ndarray) -> Transition:
     return Transition(*(np.asarray(x[rows], np.float32) for x in t))
 
 
-def _train(train: Pair[Transition], spaces: Spaces, seed: int) -> ClassifierState:
-    classifier, sizes = Classifier(batch=BATCH), [len(t.reward) for t in train]
+@jax.jit
+def _train(train: Pair[Transition], key: jax.Array, low: np.ndarray, high: np.ndarray) -> ClassifierState:
+    sizes = [len(t.reward) for t in train]
+    spaces = Spaces(train.source.obs.shape[1], len(low), low, high)
 
     def update(state: ClassifierState, key: jax.Array) -> tuple[ClassifierState, None]:
         keys = jax.random.split(key, 3)
-        rows = [jax.random.randint(k, (BATCH,), 0, n) for k, n in zip(keys[1:], sizes, strict=True)]
+        rows = [jax.random.randint(k, (CLASSIFIER.batch,), 0, n) for k, n in zip(keys[1:], sizes, strict=True)]
         batches = Pair(*(jax.tree.map(lambda x, i=i: x[i], t) for t, i in zip(train, rows, strict=True)))
-        return classifier.update(state, batches, keys[0])[0], None
+        return CLASSIFIER.update(state, batches, keys[0])[0], None
 
-    start, key = jax.random.split(jax.random.key(seed))
-    train = Pair(*(jax.tree.map(jnp.asarray, t) for t in train))
-    run = jax.jit(lambda state, keys: jax.lax.scan(update, state, keys)[0])
-    return run(classifier.init(start, spaces), jax.random.split(key, UPDATES))
+    start, key = jax.random.split(key)
+    return jax.lax.scan(update, CLASSIFIER.init(start, spaces), jax.random.split(key, UPDATES))[0]
 
 
 def _scored(state, steps, of, group) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -76,7 +75,7 @@ def _scored(state, steps, of, group) -> tuple[np.ndarray, np.ndarray, tuple[np.n
     scores, labels, folds, groups = [], [], [], []
     for label, (t, fold, g) in enumerate(zip(steps, of, group, strict=True)):
         rows = fold >= 3
-        scores.append(np.asarray(Classifier().score(state, _float32(t, rows)), float))
+        scores.append(np.asarray(CLASSIFIER.score(state, _float32(t, rows)), float))
         labels.append(np.full(int(rows.sum()), float(label)))
         folds.append(fold[rows])
         groups.append(g[rows])

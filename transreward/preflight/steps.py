@@ -15,6 +15,7 @@ from transreward.types import Pair, RequestError, Spaces, Transition
 Act = Callable[[np.ndarray], np.ndarray]  # obs [n, obs] -> action [n, action]
 
 WALKERS = 8  # robots that reach the states; where there is a policy it steers half of them
+LEAST_ROUNDS = 2  # of states, below which nothing is left to judge a classifier by
 STRIDE = 7  # control steps between two states of a walker
 SPARE = 6  # actions at a state beyond those that a linear answer takes
 LEAST_WALK = 25  # control steps, where models are fitted to what was walked
@@ -127,23 +128,23 @@ def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: 
     spaces, late = source.spaces, min(source.delay, target.delay)
     k = spaces.action + SPARE
     cost = (k + 1) * (1 + late)  # of a state: the first action is taken twice
-    walkers = min(WALKERS, budget.left // cost)
-    if walkers < 2:
-        least = 2 * cost + budget.taken
+    count = budget.left // (cost * WALKERS)
+    if count < LEAST_ROUNDS:
+        least = LEAST_ROUNDS * WALKERS * cost * 8 // 7 + 8  # an eighth of the budget was spent on the measure
         raise RequestError(f"--target-steps {budget.most} is too few: a check of {target.name} takes {least} or more")
     payer = MujocoDomain(ROBOTS[source.robot.name], source.shifts, target.tasks)  # the source, paid as the target is
-    rng, steered = np.random.default_rng(seed), _steered(walkers, act)
-    walk = source.simulate(walkers, seed)
-    simulations = [d.simulate(walkers * (k + 1), [seed]) for d in (source, target, payer)]
+    rng, steered = np.random.default_rng(seed), _steered(WALKERS, act)
+    walk = source.simulate(WALKERS, seed)
+    simulations = [d.simulate(WALKERS * (k + 1), seed) for d in (source, target, payer)]
     rounds = []
-    for _ in range(budget.left // (cost * walkers)):
+    for _ in range(count):
         for _ in range(STRIDE):
             walk.step(_walking(spaces, walk.obs, rng, act, steered))
-        action = actions_at(spaces, walkers, rng, _steer(act, walk.obs, steered))
-        budget.take(cost * walkers)
+        action = actions_at(spaces, WALKERS, rng, _steer(act, walk.obs, steered))
+        budget.take(cost * WALKERS)
         rounds.append((walk.obs.copy(), action, *_from_here(walk, simulations, action, late)))
-    taken = len(rounds) * walkers * (STRIDE + cost)
-    return _gather(rounds, walkers, np.tile(steered, len(rounds)), taken)
+    taken = len(rounds) * WALKERS * (STRIDE + cost)
+    return _gather(rounds, np.tile(steered, len(rounds)), taken)
 
 
 def _from_here(walk: Any, simulations: Sequence[Any], action: np.ndarray, late: int) -> list[tuple[Transition, dict]]:
@@ -159,13 +160,13 @@ def _from_here(walk: Any, simulations: Sequence[Any], action: np.ndarray, late: 
     return found
 
 
-def _gather(rounds: list, walkers: int, by_policy: np.ndarray, taken: int) -> Probes:
+def _gather(rounds: list, by_policy: np.ndarray, taken: int) -> Probes:
     obs, action, *steps = zip(*rounds, strict=True)
     a, b, payer = ([t for t, _ in of] for of in steps)
 
     def rows(values: list[np.ndarray]) -> np.ndarray:
-        """[rounds * walkers, k + 1, ...]"""
-        return np.concatenate([v.reshape(walkers, -1, *v.shape[1:]) for v in values])
+        """[rounds * WALKERS, k + 1, ...]"""
+        return np.concatenate([v.reshape(WALKERS, -1, *v.shape[1:]) for v in values])
 
     def stacked(of: list[Transition]) -> Transition:
         return Transition(*(np.concatenate(column) for column in zip(*of, strict=True)))
@@ -206,8 +207,8 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
     )
     inputs = walks.map(lambda t: np.concatenate([t.obs, _clipped(t, source.spaces)], axis=1))
     models = Pair(*(Surrogate.fit(x, t.next_obs - t.obs) for x, t in zip(inputs, walks, strict=True)))
-    told = Pair(*(np.concatenate([x, t.next_obs - t.obs], axis=1) for x, t in zip(inputs, walks, strict=True)))
-    payers = Pair(*(Surrogate.fit(x, t.reward[:, None]) for x, t in zip(told, walks, strict=True)))
+    # of (s, a) alone: within one domain s' follows from them, so what s' itself is paid cannot be told
+    payers = Pair(*(Surrogate.fit(x, t.reward[:, None]) for x, t in zip(inputs, walks, strict=True)))
 
     rng, spaces = np.random.default_rng(seed), source.spaces
     picked = [rng.choice(len(t.obs), MODELLED_STATES, replace=False) for t in walks]
@@ -216,13 +217,13 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
     action = actions_at(spaces, len(obs), rng, _steer(act, obs, by_policy))
     x = np.concatenate([np.repeat(obs[:, None], action.shape[1], axis=1), action], axis=-1)
     change = models.map(lambda model: model(x))
-    paid = payers.map(lambda payer: payer(np.concatenate([x, change.source], axis=-1))[..., 0])
+    paid = payers.map(lambda payer: payer(x)[..., 0])
     nowhere = np.zeros(paid.source.shape, bool)
     return Probes(
         obs=obs,
         action=action,
         change=change,
-        reward=Pair(paid.source, payers.target(np.concatenate([x, change.target], axis=-1))[..., 0]),
+        reward=paid,
         ends=Pair(nowhere, nowhere),
         paid=paid.target,
         terms=Pair({"reward": paid.source}, {"reward": paid.target}),

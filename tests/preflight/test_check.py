@@ -1,0 +1,306 @@
+"""The pre-flight on real simulations: the right verdict on constructed pairs, and figures that hold."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+import transreward as tr
+from transreward import cli
+from transreward.domains.gym import GymDomain
+from transreward.domains.names import entry_names
+from transreward.preflight import detect, rewards, steps, support
+from transreward.preflight.check import Check, check
+from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER
+from transreward.types import Pair
+
+CHEETAH = "halfcheetah"
+# Each verdict is reasoned in docs/check.md, and was written down before it was computed. One did not come out:
+# `test_much_stronger_motors`.
+PAIRS = {
+    "identical": (CHEETAH, CHEETAH, SAME),
+    "gravity": (CHEETAH, f"{CHEETAH}:gravity=0.5", COMPENSATE),
+    "broken target": (CHEETAH, f"{CHEETAH}:broken=bthigh", COMPENSATE),
+    "broken source": (f"{CHEETAH}:broken=bthigh", CHEETAH, SHAPE),
+    "noise only": (CHEETAH, f"{CHEETAH}:noise=0.1", TRANSFER),
+    "noise louder than command": (CHEETAH, f"{CHEETAH}:noise=1", NO_HELP),
+    "reward only": (CHEETAH, f"{CHEETAH}+run(speed=3)", COMPENSATE),
+    "opposite direction": (CHEETAH, f"{CHEETAH}+backward", COMPENSATE),
+    "tiny shift": (CHEETAH, f"{CHEETAH}:mass=1.01", TRANSFER),
+    "joint range": (CHEETAH, f"{CHEETAH}:range(*foot)=0.5", COMPENSATE),
+    "friction": (CHEETAH, f"{CHEETAH}:friction=0.1", COMPENSATE),
+    "weak motors": (CHEETAH, f"{CHEETAH}:gear=0.5", COMPENSATE),
+    "delay": (CHEETAH, f"{CHEETAH}:delay=5", NO_HELP),
+    "huge shift": (CHEETAH, f"{CHEETAH}:gravity=10", NO_HELP),
+    "all motors dead": (CHEETAH, f"{CHEETAH}:broken=*", NO_HELP),
+    "task and physics": (CHEETAH, f"{CHEETAH}+run(speed=3):gravity=1.5", COMPENSATE),
+    "task, and more than the source can": (f"{CHEETAH}:broken=bthigh", f"{CHEETAH}+backward", SHAPE),
+    "only the starts differ": ("reacher", "reacher+goal(x=0.1,y=0)", TRANSFER),
+    "broken target, another robot": ("hopper", "hopper:broken=leg_joint", COMPENSATE),
+    "broken source, another robot": ("hopper:broken=leg_joint", "hopper", SHAPE),
+    "gym, identical": ("gym:Pendulum-v1", "gym:Pendulum-v1", SAME),
+}
+
+
+def pendulum(name: str, **settings) -> GymDomain:
+    return GymDomain(name, lambda: gymnasium.make("Pendulum-v1", **settings))
+
+
+def opposed() -> GymDomain:
+    def make():
+        return gymnasium.wrappers.TransformReward(gymnasium.make("Pendulum-v1"), lambda reward: -reward)
+
+    return GymDomain("opposed", make)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Checks by the name of their pair, each done once."""
+    done: dict[str, Check] = {}
+
+    def get(name: str) -> Check:
+        if name not in done:
+            done[name] = check(*PAIRS[name][:2])
+        return done[name]
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield get
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_verdict_is_right(found, name):
+    one = found(name)
+    assert one.verdict.verdict == PAIRS[name][2], one.figures
+    assert one.target_steps <= 2000
+
+
+@pytest.mark.xfail(strict=True, reason="the fit of a strong motor's answers is too coarse; said in docs/check.md")
+def test_much_stronger_motors(found):
+    """The target can do all that the source can, and more."""
+    assert check(CHEETAH, f"{CHEETAH}:gear=3").verdict.verdict == SHAPE
+
+
+def test_gym_pairs(found):
+    plain = pendulum("plain")
+    assert check(plain, opposed()).verdict.verdict == NO_HELP
+    lighter = check(plain, pendulum("moon", g=5.0))
+    assert lighter.verdict.verdict == COMPENSATE
+    assert lighter.figures.explained > 0.95 and not lighter.figures.tasks_differ
+    assert "learned" in check(plain, opposed(), target_steps=1000).relabelling
+
+
+# -- each figure ---------------------------------------------------------------------------------------------------
+
+
+def test_steps_are_counted(monkeypatch):
+    """As many as the target's simulations really take."""
+    taken = 0
+    target = tr.domain("hopper:gravity=0.5")
+    real = type(target).simulate
+
+    def simulate(self, n, *arguments, **options):
+        simulation = real(self, n, *arguments, **options)
+        if self is not target:
+            return simulation
+        step = simulation.step
+
+        def counted(action):
+            nonlocal taken
+            taken += n
+            return step(action)
+
+        simulation.step = counted
+        return simulation
+
+    monkeypatch.setattr(type(target), "simulate", simulate)
+    one = check("hopper", target, target_steps=300)
+    assert taken == one.target_steps <= 300
+
+
+def test_who_can_do_what_the_other_does(found):
+    """A dead actuator takes away, and what it takes away is named."""
+    there, back = found("broken target"), found("broken source")
+    assert there.figures.random.source_covers_target > 0.9 > 0.5 > there.figures.random.target_covers_source
+    assert back.figures.random.target_covers_source > 0.9 > 0.5 > back.figures.random.source_covers_target
+    assert there.parts[0].name == "bthigh" and there.entries[0].name.startswith("bthigh")
+    assert [change.element for change in there.changes] == ["bthigh"]
+
+
+def test_the_best_action_is_found():
+    """Against a solver, with the box in the way."""
+    from scipy.optimize import lsq_linear
+
+    rng = np.random.default_rng(0)
+    slopes, apart = rng.standard_normal((3, 4, 7)), 2 * rng.standard_normal((3, 5, 7))
+    action = rng.uniform(-1, 1, (3, 5, 4))
+    moved = support.moves(apart, slopes, action)
+    for i in range(3):
+        for j in range(5):
+            exact = lsq_linear(slopes[i].T, apart[i, j], (-1 - action[i, j], 1 - action[i, j])).x
+            assert np.allclose(moved[i, j], exact, atol=1e-3)
+
+
+def test_noise_is_told_from_shift(found):
+    quiet, noisy = found("tiny shift").figures, found("noise only").figures
+    assert quiet.noise == 0.0 and noisy.noise > 0.05
+    assert noisy.gap < noisy.noise / 3
+
+
+def test_detection(found):
+    """Nothing to see, little, much; and probabilities that mean what they say."""
+    nothing, gravity, dead = (found(name).detection for name in ("identical", "gravity", "broken target"))
+    assert nothing.auc == 0.5
+    assert 0.6 < gravity.interval[0] < gravity.interval[1] < 0.9 < dead.auc
+    assert max(d.calibration for d in (nothing, gravity, dead)) < 0.15
+    assert gravity.calibration < gravity.uncalibrated
+
+
+def test_auc_and_calibration_of_known_scores():
+    rng = np.random.default_rng(0)
+    label = (rng.uniform(size=20_000) < 0.5).astype(float)
+    score = rng.standard_normal(20_000) + label  # the exact log-ratio is score - 1/2; AUC = Phi(1 / sqrt 2)
+    assert detect.auc(score, label) == pytest.approx(0.7602, abs=0.01)
+    assert detect.platt(score, label) == pytest.approx((1.0, -0.5), abs=0.05)
+    assert detect.calibration_error(score - 0.5, label) < 0.02
+    assert detect.calibration_error(5 * score, label) > 0.1
+
+
+def test_shaping_does_not_count_as_a_difference():
+    """r + gamma Phi(s') - Phi(s), scaled and moved by a constant, is at distance 0; its opposite at 1."""
+    probes = steps.probe(tr.domain(CHEETAH), tr.domain(f"{CHEETAH}+backward"), steps.Budget(500), None, 0)
+    obs = probes.obs[:, None]
+    after = obs + probes.change.source
+    shaping = 0.99 * (after[..., 3] ** 2 + after[..., 9]) - (obs[..., 3] ** 2 + obs[..., 9])
+
+    def to(paid):
+        return rewards.distance(probes.__class__(**{**vars(probes), "paid": paid}))
+
+    own = probes.reward.source
+    assert to(2 * own + 3 + 5 * shaping) < 1e-6
+    assert to(-own + 5 * shaping) == pytest.approx(1.0)
+    assert 0.5 < to(np.random.default_rng(0).standard_normal(own.shape)) < 0.9
+
+
+def test_terms_and_relabelling_in_words(found):
+    assert [(t.term, t.how) for t in found("opposite direction").terms] == [
+        ("forward", "the target pays -1 times as much")
+    ]
+    assert {t.term: t.how for t in found("reward only").terms} == {
+        "forward": "only the source pays it",
+        "speed": "only the target pays it",
+    }
+    assert found("opposite direction").figures.reward_distance > 0.9
+    assert found("reward only").relabelling.startswith("exact")
+    assert found("gravity").relabelling.startswith("nothing to relabel")
+    assert not found("gravity").terms
+
+
+# -- the source policy ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def source_run(tmp_path_factory):
+    """A run directory with a source agent of little training."""
+    place = tmp_path_factory.mktemp("runs") / "run"
+    settings = {
+        "learner.hidden": (8,), "learner.robots": 8, "learner.rollout_steps": 16, "learner.minibatches": 2,
+        "learner.epochs": 1, "loop.final_episodes": 1, "loop.eval_episodes": 1, "loop.source_evaluations": 1,
+    }  # fmt: skip
+    tr.transfer(
+        "hopper", "hopper:gravity=0.5", "zero_shot", learner="ppo", source_steps=256, target_steps=64, seeds=2, seed=4,
+        settings=settings, out=place,
+    )  # fmt: skip
+    return place
+
+
+def test_a_source_policy_is_looked_at_too(source_run):
+    one = check("hopper", "hopper:gravity=0.5", source_run=source_run, target_steps=600)
+    assert one.figures.policy is not None and one.figures.policy.gap > 0
+    assert not any("Only random" in limit for limit in one.verdict.limits)
+    assert one.figures.gap == max(one.figures.policy.gap, one.figures.random.gap)
+    words = one.command.split()
+    assert words[words.index("--source-run") + 1] == str(source_run)
+    assert words[words.index("--seed") + 1] == "4"
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"source_run": "nowhere"}, "is not a run directory"),
+        ({"target_steps": 2001}, "from 1 to 2,000"),
+        ({"target_steps": 0}, "from 1 to 2,000"),
+        ({"target_steps": 20}, "too few"),
+        ({"target_steps": 40}, "too few"),
+        ({"seed": -1}, "seed must be"),
+    ],
+)
+def test_wrong_requests(request_, why):
+    with pytest.raises(tr.RequestError, match=why):
+        check("hopper", "hopper:gravity=0.5", **request_)
+
+
+def test_another_robots_run_is_refused(source_run):
+    with pytest.raises(tr.RequestError, match="was trained in"):
+        check(CHEETAH, f"{CHEETAH}:gravity=2", source_run=source_run)
+
+
+# -- what comes out ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["broken target", "reward only", "broken source", "delay", "tiny shift"])
+def test_the_next_command_is_one_that_transfer_takes(found, name):
+    from transreward.config import resolve
+
+    words = shlex.split(found(name).command)
+    assert words[0] == "transreward"
+    request = cli._request(cli.parser().parse_args(words[1:]))
+    known = ("source", "target", "learner", "seeds", "seed", "settings", "source_steps", "target_steps", "source_run")
+    resolve(
+        method_name=request["method"], controls=tuple(request["controls"]),
+        **{"seeds": 3, "seed": 0, **{k: request.get(k) for k in known if k in request or k not in ("seeds", "seed")}},
+    )  # fmt: skip
+
+
+def test_json_is_one_object(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "quiet_compilation_cache", lambda: None)
+    cli.main(["check", "reacher", "reacher:gear=0.5", "--json", "--target-steps", "300", "--seed", "3"])
+    out = capsys.readouterr().out
+    one = json.loads(out)
+    assert len(out.splitlines()) == 1
+    assert one["verdict"] == COMPENSATE and one["seed"] == 3 and one["target_steps"] <= 300
+    assert [row["name"] for row in one["spaces"]["target"]["observation"]] == list(entry_names(tr.domain("reacher")))
+    assert one["support"]["policy"] is None
+
+
+def test_people_can_read_it(capsys, monkeypatch):
+    """At 80 columns, plain, the verdict last but for its limits and the command."""
+    monkeypatch.setattr(cli, "quiet_compilation_cache", lambda: None)
+    cli.main(["check", "hopper", "hopper:broken=leg_joint", "--target-steps", "400"])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines if not line.startswith("next"))
+    assert "\x1b" not in "".join(lines)
+    text = "\n".join(lines)
+    for shown in ("leg_joint velocity", "support", "AUC", "distance 0.00", "Only random actions", COMPENSATE):
+        assert shown in text
+    assert "obs[" not in text
+    assert lines[-1].startswith("next    transreward transfer hopper hopper:broken=leg_joint --method")
+
+
+def test_the_same_seed_gives_the_same_check(found):
+    again = check(*PAIRS["tiny shift"][:2])
+    assert again.as_json() == found("tiny shift").as_json()
+
+
+def test_probes_of_both_start_in_the_same_states():
+    """Where nothing differs every figure is exactly 0, also with contacts and falls."""
+    d = Pair(tr.domain("walker2d"), tr.domain("walker2d"))
+    probes = steps.probe(d.source, d.target, steps.Budget(300), None, 0)
+    assert np.array_equal(probes.change.source, probes.change.target)
+    assert np.array_equal(probes.reward.source, probes.paid)
