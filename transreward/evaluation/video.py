@@ -179,6 +179,8 @@ class Painter:
         model.vis.global_.offwidth, model.vis.global_.offheight = film.width, film.height
         model.vis.quality.shadowsize = 1024  # a quarter of the default in each direction: a third of the time
         model.vis.map.shadowclip = 0.4  # near the robot alone: farther out the map's edge would show on the floor
+        suns = model.light_type == mujoco.mjtLightType.mjLIGHT_DIRECTIONAL.value
+        model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
         _calm_floor(model)
         self.data, self.scene = mujoco.MjData(model), mujoco.MjvScene(model, 2000)
