@@ -18,6 +18,7 @@ from transreward import cli, config
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.domains.tasks import TASKS
+from transreward.evaluation import video
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
 from transreward.types import CONTROLS, BrokenRun
@@ -219,8 +220,21 @@ def test_check_shows_spaces_and_the_measured_shift(capsys):
 def test_doctor_is_well(capsys):
     cli.main(["doctor"])
     out = capsys.readouterr().out
-    assert out.count("ok: ") == 2 and "FAILED" not in out
+    assert out.count("ok: ") + out.count("without: MuJoCo draws") == 5 and "FAILED" not in out
     assert f"jax {jax.__version__}" in out
+
+
+def test_doctor_says_what_there_is_to_do_without(capsys, monkeypatch):
+    """No renderer and no ONNX: videos and exports are not to be had, and all else is well."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setenv("MUJOCO_GL", "")
+    monkeypatch.setattr(video, "_works", lambda name: False)
+    video.backend.cache_clear()
+    cli.main(["doctor"])
+    out = capsys.readouterr().out
+    assert "without: MuJoCo draws, for videos: no video: neither EGL nor OSMesa nor a display works" in out
+    assert "without: ONNX and onnxruntime, for exports: the package onnxruntime is missing: pip install" in out
+    assert "FAILED" not in out
 
 
 def test_doctor_says_what_fails(capsys, monkeypatch):
