@@ -200,6 +200,7 @@ def _training_options(command: argparse.ArgumentParser) -> None:
     option("--seed", type=int, metavar="S", help="the first of them (default: 0)")
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
     option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
+    option("--no-video", dest="video", action="store_false", help="no videos beside the report (they take seconds)")
     option("--log", metavar="SINK,SINK", help="evaluations also to: tensorboard, wandb, trackio")
     option("--config", metavar="FILE", help="YAML or JSON, as config.json of a run; options here win")
     option("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
@@ -222,7 +223,7 @@ def _transfer(args: argparse.Namespace) -> None:
     with View(request) as view:
         result = transfer(**request, watch=view)
     view.conclude(result, request["out"])
-    _write_report([request["out"]])
+    _show(request["out"], args.video)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -234,7 +235,19 @@ def _compare(args: argparse.Namespace) -> None:
     with View(request) as view:
         comparison = compare(**request, watch=view)
     view.conclude_comparison(comparison, request["out"])
-    _write_report([request["out"]])
+    _show(request["out"], args.video)
+
+
+def _show(directory: str, videos: bool) -> None:
+    """What a finished run leaves to look at: its videos, where they can be made, and its report."""
+    if videos:
+        from transreward.runs.videos import before_and_after
+
+        try:
+            print("videos:", *before_and_after(directory))
+        except RequestError as error:  # the run is done and saved all the same
+            print(error)
+    _write_report([directory])
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -278,7 +291,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         from transreward.config import read_config
 
         request |= read_config(Path(args.config))
-    apart = ("run", "config", "set", "methods")
+    apart = ("run", "config", "set", "methods", "video")
     request |= {name: value for name, value in vars(args).items() if value is not None and name not in apart}
     if "log" in request:
         request["log"] = _names(request["log"])

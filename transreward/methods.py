@@ -513,7 +513,12 @@ class Method:
     @property
     def guided(self) -> bool:
         """Whether the source agent is asked while the method runs: to act, or for its value."""
-        return self.needs("source_value") or self.needs("source_act") or (self.feed is not None and self.feed.guide > 0)
+        return self.asks_source or (self.feed is not None and self.feed.guide > 0)
+
+    @property
+    def asks_source(self) -> bool:
+        """Whether the compensation asks the source agent."""
+        return self.needs("source_value") or self.needs("source_act")
 
     @property
     def relabels(self) -> bool:

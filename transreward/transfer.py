@@ -258,7 +258,7 @@ def run_method(
         learner=config.learner,
         agents=run.agents,
         compensation_state=run.compensation,
-        source_agents=run.guide if method.needs("source_value") else None,
+        source_agents=run.guide if method.asks_source else None,
         returns=returns,
         zero_shot=None if zero_shot is None else zero_shot.target,
         steps=run.counted,

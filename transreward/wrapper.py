@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from transreward.compensations.uses import Compensation, Filter, Robust, Trust, Weight
+from transreward.compensations.uses import Advice, Compensation, Filter, Kickstart, Robust, Trust, Weight
 from transreward.programs import SHOWN
 from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition
 
@@ -26,12 +26,18 @@ REFUSED: dict[type, str] = {
     Weight: "weights the steps of a batch against one another and leaves rewards raw",
     Robust: "mixes rewards by weights that are relative to a batch, so that a step alone has none",
     Trust: "weights the steps and leaves rewards raw",
+    Advice: "advises a learner's critics and leaves rewards raw",
+    Kickstart: "draws a learner's actor and leaves rewards raw",
 }
 STATE_VALUE = "a function [n, obs] -> [n] of JAX arrays"
+POLICY = "a function [n, obs] -> [n, action] of JAX arrays"
 WANTED = {  # extras of `adjust` that a user can give -> what they are
     "value": f"the learner's state value, {STATE_VALUE}",
     "source_value": f"the source agent's state value, {STATE_VALUE}",
+    "act": f"the learner's policy, {POLICY}",
+    "source_act": f"the source agent's policy, {POLICY}",
     "discount": "the learner's discount",
+    "done": "how much of what fades is over, in [0, 1]",
 }
 
 

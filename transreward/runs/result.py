@@ -43,7 +43,7 @@ class Result:
     controls: dict[str, Result] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
     compensation_state: Any = ()  # what the compensation learned, [seeds]; no leaves: nothing to learn
-    source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for their value
+    source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for them
 
     @property
     def method(self) -> str:
@@ -88,15 +88,21 @@ class Result:
         return row.compensation(), self._of(seed, self.compensation_state)
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
-        """What a compensation may ask for beyond steps, by name: `value`, [n, obs] -> [n], of this seed's final agent;
-        its `discount`; and, where the method uses it, `source_value` of the agent that it started from."""
-        found = {
-            "value": partial(self.learner.value, self._of(seed, self.agents)),
-            "discount": self.learner.discount,
-        }
+        """What a compensation may ask for beyond steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,
+        action], of this seed's final agent; its `discount`; `done`, 0: what fades counts in full; and, where the method
+        uses the source agent, `source_value` and `source_act`."""
+        agent = self._of(seed, self.agents)
+        found = {"discount": self.learner.discount, "done": jnp.zeros(()), **self._asked("", agent)}
         if self.source_agents is not None:
-            found["source_value"] = partial(self.learner.value, self._of(seed, self.source_agents))
+            found |= self._asked("source_", self._of(seed, self.source_agents))
         return found
+
+    def _asked(self, whose: str, agent: Any) -> dict[str, Any]:
+        """What an agent can be asked for."""
+        return {
+            f"{whose}value": partial(self.learner.value, agent),
+            f"{whose}act": lambda obs: self.learner.act(agent, obs, None),
+        }
 
     def _of(self, seed: int, states: Any) -> Any:
         """One seed's part of a state of all seeds."""
@@ -248,9 +254,9 @@ def restore_method(config: dict[str, Any]) -> Method:
     """The row, with its settings, of a run's config.json. Raises RequestError where the table has it no more."""
     row = method(config["method"])
     for section in ("feed", "gap", "use", "gate"):
-        if section in config:
-            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config[section].items()}
-            row = replace(row, **{section: replace(getattr(row, section), **settings)})
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.get(section, {}).items()}
+        part = replace(getattr(row, section), **settings) if section in config else None  # none: it did without
+        row = replace(row, **{section: part})
     return row
 
 
@@ -265,7 +271,7 @@ def _kept(directory: Path, config: dict[str, Any], spaces: Spaces, agents: Any, 
     try:
         row = restore_method(config)
         like = _shapes(row.compensation(), spaces, keys)
-        return store.load_tree(directory / COMPENSATION, (like, agents if row.needs("source_value") else None))
+        return store.load_tree(directory / COMPENSATION, (like, agents if row.asks_source else None))
     except RequestError:
         return None, None
 

@@ -83,12 +83,11 @@ def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarr
 def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]:
     """What the run's compensation adds to each step of a film, and what that is called; without one, None: the film
     then shows the raw reward."""
-    held: Any = run
     try:
-        compensation, state = held.compensation(seed)
-    except (AttributeError, RequestError):  # the method has none, or the run does not hold it
+        compensation, state = run.compensation(seed)
+    except RequestError:  # the method has none, or the run does not hold it
         return None, video.RAW
-    extras = {"source_value": None, **dict.fromkeys(SHOWN), **held.extras(seed)}
+    extras = {"source_value": None, **dict.fromkeys(SHOWN), **run.extras(seed)}
 
     @jax.jit
     def added(steps: Pair[Transition]) -> Pair[Array]:
