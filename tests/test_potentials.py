@@ -61,9 +61,7 @@ def test_dpba_without_strength_is_fine_tuning_bit_for_bit(agent):
 
 def test_advice_needs_a_learner_that_takes_it():
     for name in ("policy_advice", "kickstart"):
-        with pytest.raises(
-            RequestError, match=f"'{name}' has the source policy advise the learner, which ppo does not"
-        ):
+        with pytest.raises(RequestError, match=f"'{name}' asks the source policy while it learns, which ppo cannot"):
             move(name, learner=LEARNERS["ppo"])
 
 

@@ -270,8 +270,7 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
         )
     if row.needs("source_act") and not getattr(learner, "takes_advice", False):
         raise RequestError(
-            f"'{row.name}' has the source policy advise the learner, which {learner.name} does not take: "
-            f"use --learner sac"
+            f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: use --learner sac"
         )
     if learner.on_policy and row.off_policy:
         raise RequestError(
