@@ -161,7 +161,10 @@ def test_each_use_either_has_single_steps_or_is_refused(name):
             tr.CompensatedReward(Counter(), compensation, state)
         return
     state = jax.tree.map(lambda x: x + 2.0, state)  # what is ramped is no longer at 0
-    extra = {"value": lambda o: o[:, 1], "source_value": lambda o: o[:, 0] - o[:, 1], "discount": 0.9}
+    extra = {
+        "value": lambda o: o[:, 1], "source_value": lambda o: o[:, 0] - o[:, 1], "discount": 0.9, "done": jnp.zeros(()),
+        "act": lambda o: o[:, :1], "source_act": lambda o: -o[:, :1],
+    }  # fmt: skip
     draw = np.random.default_rng(0).normal
     obs, action, next_obs = (draw(size=(6, n)).astype(np.float32) for n in (2, 1, 2))
     steps = jax.tree.map(jnp.asarray, Transition(obs, action, obs[:, 0], next_obs, np.zeros(6), np.zeros(6)))
