@@ -359,7 +359,10 @@ def finished(tmp_path_factory):
 def test_a_run_directory_is_whole(finished):
     directory = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1"
     run = ["config.json", "metrics.jsonl", "policy.safetensors", "result.json", "returns.safetensors"]
-    own = ["controls", "provenance.json", "report.html", "source"]
+    own = ["compensation.safetensors", "controls", "provenance.json", "report.html", "source"]
+    if (directory / "videos").exists():  # not where nothing draws
+        assert sorted(path.name for path in (directory / "videos").iterdir()) == ["after.mp4", "before.mp4"]
+        own.append("videos")
     assert sorted(path.name for path in directory.iterdir()) == sorted([*own, *run])
     assert sorted(path.name for path in (directory / "source").iterdir()) == ["agent.json", "agent.safetensors"]
     assert sorted(path.name for path in (directory / "controls").iterdir()) == ["oracle", "zero_shot"]

@@ -18,6 +18,7 @@ from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, compiler, sam
 import transreward as tr
 from transreward.compensations.uses import Blend, Imitation, Penalty, Potential, Unchanged
 from transreward.compensations.wrappers import Clip, Keep, Times
+from transreward.gaps.reward import Reward
 from transreward.methods import USES, Gate
 from transreward.types import Pair, RequestError, Spaces, Transition
 from transreward.wrapper import REFUSED, innermost
@@ -147,12 +148,15 @@ def test_extras_reach_the_compensation_and_a_missing_one_is_named():
         tr.CompensatedReward(Counter(), valued, state, discount=0.9)
     with pytest.raises(RequestError, match="asks for source_value"):
         tr.CompensatedReward(Counter(), Potential(), (), value=lambda obs: obs[:, 0], discount=0.9)
+    with pytest.raises(RequestError, match="unknown extra of a compensation 'sourc_value': did you mean source_value"):
+        tr.CompensatedReward(Counter(), Potential(), (), sourc_value=lambda obs: obs[:, 0], discount=0.9)
 
 
 @pytest.mark.parametrize("name", USES)
 def test_each_use_either_has_single_steps_or_is_refused(name):
     """Those that are let through say the same of a step alone as of the same among others, and change its reward."""
-    compensation = USES[name]().over(Sum(), Gate(clip=1e6, scale=False))
+    gap = Reward(of="target", hidden=(4,)) if name == "relabel" else Sum()
+    compensation = USES[name]().over(gap, Gate(clip=1e6, scale=False))
     if name == "robust":  # its discriminator starts at 'cannot tell', but its weights are of the batch
         compensation = type(compensation)(Sum(), Sum(), 0.1, 10.0, 1.0)
     state = compensation.init(jax.random.key(0), SPACES)
@@ -160,6 +164,8 @@ def test_each_use_either_has_single_steps_or_is_refused(name):
         with pytest.raises(RequestError, match="wrap a method that pays, such as darc"):
             tr.CompensatedReward(Counter(), compensation, state)
         return
+    if name == "relabel":  # its answers lie within the rewards seen
+        state = state._replace(least=jnp.full((), -9.0), most=jnp.full((), 9.0))
     state = jax.tree.map(lambda x: x + 2.0, state)  # what is ramped is no longer at 0
     extra = {
         "value": lambda o: o[:, 1], "source_value": lambda o: o[:, 0] - o[:, 1], "discount": 0.9, "done": jnp.zeros(()),
@@ -306,7 +312,7 @@ def test_a_run_gives_what_its_potential_asks_for(run):
     after, _, terminated, _, info = env.step(np.zeros(1, np.float32))
     before, then = (float(extras["source_value"](jnp.asarray(o, jnp.float32)[None])[0]) for o in (obs, after))
     assert not terminated and info["compensation"] == pytest.approx(extras["discount"] * then - before, abs=1e-5)
-    assert set(run[0].extras(0)) == {"value", "discount"}  # darc asks no source agent
+    assert set(run[0].extras(0)) == {"value", "act", "discount", "done"}  # darc asks no source agent
     assert not np.allclose(before, extras["value"](jnp.asarray(obs, jnp.float32)[None])[0])
 
 

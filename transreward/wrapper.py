@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from transreward.compensations.uses import Advice, Compensation, Filter, Kickstart, Robust, Trust, Weight
 from transreward.programs import SHOWN
-from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition
+from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition, nearest
 
 # use -> why a wrapper of rewards would not do what it does
 REFUSED: dict[type, str] = {
@@ -60,6 +60,9 @@ class Adjusting:
         use = innermost(compensation)
         if type(use) in REFUSED:
             raise RequestError(f"'{type(use).__name__}' {REFUSED[type(use)]}: wrap a method that pays, such as darc")
+        for name in extra:
+            if name not in WANTED:
+                raise nearest(name, WANTED, "extra of a compensation")
         self.n, self.obs, self.action = n, int(np.prod(observation.shape or ())), int(np.prod(action.shape or ()))
         self.state = jax.tree.map(jnp.asarray, state)
         self.steps = 0  # calls so far
@@ -142,8 +145,9 @@ class CompensatedReward(gymnasium.Wrapper):
     what was added to it; and `weight`, how much the step should count (1 but for `paired`), which this wrapper cannot
     make a learner do. A step that terminated has no successor's value; one that was truncated has.
 
-    `value`, `source_value` ([n, obs] -> [n], of JAX arrays, in units of the raw reward) and `discount` are for
-    compensations that ask for them; `result.extras(seed)` has all that its own does.
+    `extra` are for compensations that ask for them: `value`, `source_value` ([n, obs] -> [n], of JAX arrays, in units
+    of the raw reward), `act`, `source_act` ([n, obs] -> [n, action]), `discount` and `done` (in [0, 1]);
+    `result.extras(seed)` has all that its own does.
 
     Raises RequestError for a compensation that needs a whole batch, a missing extra, and spaces that do not fit.
     """
@@ -153,15 +157,11 @@ class CompensatedReward(gymnasium.Wrapper):
         env: gymnasium.Env,
         compensation: Compensation,
         state: Any,
-        *,
-        value: Callable[[Array], Array] | None = None,
-        source_value: Callable[[Array], Array] | None = None,
-        discount: float | None = None,
+        **extra: Any,
     ) -> None:
         if isinstance(env, VectorEnv):
             raise RequestError("this is a vector environment: use CompensatedVectorReward")
         super().__init__(env)
-        extra = {"value": value, "source_value": source_value, "discount": discount}
         self._adjusting = Adjusting(env.observation_space, env.action_space, 1, compensation, state, extra)
         self._obs: Any = None
 
@@ -194,10 +194,7 @@ class CompensatedVectorReward(VectorWrapper):
         env: VectorEnv,
         compensation: Compensation,
         state: Any,
-        *,
-        value: Callable[[Array], Array] | None = None,
-        source_value: Callable[[Array], Array] | None = None,
-        discount: float | None = None,
+        **extra: Any,
     ) -> None:
         if not isinstance(env, VectorEnv):
             raise RequestError("this is no vector environment: use CompensatedReward")
@@ -205,7 +202,6 @@ class CompensatedVectorReward(VectorWrapper):
         self._mode = env.metadata.get("autoreset_mode")
         if self._mode not in list(AutoresetMode):
             raise RequestError("the environment's metadata has no autoreset_mode, so its resets cannot be told apart")
-        extra = {"value": value, "source_value": source_value, "discount": discount}
         spaces = env.single_observation_space, env.single_action_space
         self._adjusting = Adjusting(*spaces, env.num_envs, compensation, state, extra)
         self._obs: Any = None
