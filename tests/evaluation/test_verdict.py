@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from transreward.evaluation.statistics import difference
-from transreward.evaluation.verdict import ALIKE, ENOUGH, Outcome, best, certain, verdict
+from transreward.evaluation.verdict import ALIKE, ENOUGH, Outcome, best, certain, number, verdict
 
 
 def outcome(name, per_seed, steps=1000, **more):
@@ -168,6 +168,22 @@ def test_the_interval_of_a_difference_is_scipys(paired, level):
 def test_a_difference_of_one_seed_or_of_no_spread():
     assert difference(np.array([3.0]), np.array([1.0])) == {"mean": 2.0, "ci95": None, "paired": False}
     assert difference(np.ones(3), np.zeros(4))["ci95"] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (12345.6, "12,346"),
+        (-99.96, f"{MINUS}100.0"),
+        (3.14159, "3.14"),
+        (-0.0123, f"{MINUS}0.0123"),
+        (2e-5, f"2.0e{MINUS}05"),
+        (0.0, "0"),
+        (-0.0, "0"),
+    ],
+)
+def test_numbers_are_short_and_never_minus_nothing(x, text):
+    assert number(x) == text
 
 
 # -- several methods -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from math import ceil, floor, log10
 
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "4 4 1 4")
 MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "bar", "ring")
-TOP, BOTTOM, LEFT, RIGHT = 12, 44, 64, 20  # margins
+TOP, BOTTOM, LEFT, RIGHT = 12, 44, 72, 20  # margins
 LETTER = 7.5  # width of a label's letter, about; labels stand to the right of the lines
 LINE = 15  # height of a line of text
 _numbers = count()  # ids of a page's titles; a page may hold several
@@ -158,7 +158,7 @@ class _Box:
         middle, centre = (self.left + self.right) / 2, (TOP + self.bottom) / 2
         parts.append(
             f'<text class="label" x="{middle:.0f}" y="{self.bottom + 37}" text-anchor="middle">{escape(chart.x_label)}'
-            f'</text><text class="label" transform="translate(14 {centre:.0f}) rotate(-90)" text-anchor="middle">'
+            f'</text><text class="label" transform="translate(12 {centre:.0f}) rotate(-90)" text-anchor="middle">'
             f"{escape(chart.y_label)}</text>"
         )
         return parts

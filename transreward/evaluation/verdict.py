@@ -83,7 +83,7 @@ def _judge(got: str, others: list[Outcome], found: dict[str, Difference], seeds:
     open_ = [name for name in found if name not in (*more, *less)]
     alike = [c.name for c in others if c.name in open_ and bound(found[c.name]) <= ALIKE * abs(c.mean)]
     if less:
-        head = "hurt: the source policy as it is does better" if "zero_shot" in less else "did not pay"
+        head = "hurt, since the source policy as it is does better" if "zero_shot" in less else "did not pay"
         kind = "hurt" if "zero_shot" in less else "beaten"
         rest = _rest(found, more=more, open_=open_)
         return kind, f"At 95% confidence the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
@@ -150,6 +150,8 @@ def bound(d: Difference) -> float:
 
 def number(x: float, signed: bool = False) -> str:
     """A return or a reward, with three figures or so; a true minus sign."""
+    if 0 < abs(x) < 1e-3:
+        return f"{x:{'+' if signed else ''}.1e}".replace("-", "\N{MINUS SIGN}")
     digits = 0 if abs(x) >= 100 or x == 0 else 1 if abs(x) >= 10 else 2 if abs(x) >= 0.1 else 4
     x = round(x, digits) + 0.0  # no minus zero
     return f"{x:{'+' if signed else ''},.{digits}f}".replace("-", "\N{MINUS SIGN}")
