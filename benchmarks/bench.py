@@ -10,6 +10,7 @@ so and no ratio is claimed. Writes benchmarks/results/bench.json after each sect
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -456,6 +457,63 @@ def compilations(bench: Bench) -> None:
         bench.require(f"{name.upper()}, darc: traces after its first round", [float(later)], "<=", 0)
 
 
+# -- looking at a run ----------------------------------------------------------------------------------------------
+
+
+def look(bench: Bench) -> None:
+    """What it costs to see a run of five seeds: progress and logging while it goes on, its report, its videos."""
+    from training import Watched
+
+    from transreward.live import View
+    from transreward.runs.videos import before_and_after
+    from transreward.transfer import transfer
+
+    pair = ROBOT, f"{ROBOT}:broken=bthigh"
+    steps = (40_000, 1_100) if bench.smoke else (300_000, 5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        place, page = f"{folder}/run", Path(folder, "page.html")
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), Watched() as watched:
+            view = View({"source": pair[0], "target": pair[1]})
+            transfer(
+                *pair, controls=["zero_shot", "fine_tune"], source_steps=steps[0], target_steps=steps[1], seeds=5,
+                out=place, watch=view, log=("tensorboard",),
+            )  # fmt: skip
+        bench.require("progress and logging, share of a run's time", [watched.share], "<=", 0.02)
+        command = [sys.executable, "-m", "transreward", "report", place, "--out", str(page)]
+
+        def report() -> float:
+            began = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            return time.perf_counter() - began
+
+        bench.require("report of five seeds, without videos, s", bench.repeat(report)[0], "<=", 5)
+        bench.require("its page, MB", [page.stat().st_size / 1e6], "<=", 1)
+        began = time.perf_counter()
+        before_and_after(place)
+        bench.require("its videos, s", [time.perf_counter() - began], "<=", 30)
+        report()
+        bench.require("its page with videos, MB", [page.stat().st_size / 1e6], "<=", 8)
+
+
+def relabelling(bench: Bench) -> None:
+    """A million stored half-cheetah steps paid as another task would have paid them."""
+    import numpy as np
+
+    from transreward.collect import Robots, relabel
+    from transreward.domains.domain import domain
+
+    robots = Robots(domain(ROBOT), [0], 100, store_terms=True)
+    rows = np.tile(robots.collect(None, None, None, 100), (1, 1 if bench.smoke else 100, 1, 1))
+    target = domain(f"{ROBOT}+backward")
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        relabel(target, rows)
+        return time.perf_counter() - began
+
+    bench.require(f"relabelling {rows.shape[1] * rows.shape[2]:,} stored steps, s", bench.repeat(seconds)[0], "<=", 1)
+
+
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "startup": startup,
     "default-run": default_run,
@@ -467,6 +525,8 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "simulator": beside_simulator,
     "seeds": seeds_together,
     "compilations": compilations,
+    "look": look,
+    "relabel": relabelling,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -140,6 +141,31 @@ class EvaluationClock:
         rows = self._rows(run)
         self.evaluating += time.perf_counter() - began
         return rows
+
+
+class Watched:
+    """The share of a run's time in which it is told, shown and written down: inside the block it times these."""
+
+    def __enter__(self) -> Watched:
+        self.began, self.spent = time.perf_counter(), 0.0
+        self._run: Any = importlib.import_module("transreward.transfer").Run
+        self._plain = {name: getattr(self._run, name) for name in ("keep", "tell")}
+        for name, work in self._plain.items():
+            setattr(self._run, name, self._timed(work))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for name, work in self._plain.items():
+            setattr(self._run, name, work)
+        self.share = self.spent / (time.perf_counter() - self.began)
+
+    def _timed(self, work: Callable[..., None]) -> Callable[..., None]:
+        def timed(*arguments: Any) -> None:
+            began = time.perf_counter()
+            work(*arguments)
+            self.spent += time.perf_counter() - began
+
+        return timed
 
 
 def point(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from transreward.config import resolve
 from transreward.evaluation.figures import Chart, Line, ticks
 from transreward.evaluation.report import page, steps_to, wanted
 from transreward.evaluation.verdict import verdict
+from transreward.evaluation.video import _ffmpeg
 from transreward.runs import store
 from transreward.runs.records import read, write_report
 
@@ -425,6 +426,14 @@ def test_videos_are_part_of_the_page(run, monkeypatch):
     assert not found.all("video") and "The videos stay in videos/" in found.text
 
 
+def test_the_film_before_comes_first(run):
+    (run / "videos").mkdir()
+    for name in ("after", "play", "before"):
+        (run / "videos" / f"{name}.mp4").write_bytes(name.encode())
+    shown = [video["aria-label"].removeprefix("Video of ") for video in Page(text_of(run)).all("video")]
+    assert shown == ["before: the source policy as it was", "after: the policy of the run", "play"]
+
+
 # -- in a browser --------------------------------------------------------------------------------------------------
 
 
@@ -455,5 +464,30 @@ def test_in_a_browser(compared, tmp_path):
         images = [n for n in tree if n.get("role", {}).get("value") in ("image", "img", "Video") and not n["ignored"]]
         assert len(images) > 5
         assert [n for n in images if not n.get("name", {}).get("value")] == []
+    finally:
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+def test_a_browser_plays_the_video(run, tmp_path):
+    """A film as `play` writes it, inside the page: it has pictures and a length, and it goes on when it is started."""
+    picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    (run / "videos").mkdir()
+    writer = _ffmpeg(run / "videos" / "after.mp4", picture.shape, 20.0)
+    writer.communicate(b"".join(np.roll(picture, i, axis=1).tobytes() for i in range(40)))
+    write_report([run])
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.open(run / "report.html")
+        browser.ask("document.querySelector('video').play()")
+        ended = (
+            "new Promise(r => { const v = document.querySelector('video'); v.loop = false; v.onended = () => r(1); })"
+        )
+        assert browser.ask(ended) == 1
+        shape = browser.ask(
+            "(v => [v.videoWidth, v.videoHeight, v.duration, v.error])(document.querySelector('video'))"
+        )
+        assert shape[:2] == [96, 64] and shape[2] == pytest.approx(2.0, abs=0.1) and shape[3] is None
+        assert not browser.methods("Log.entryAdded") and not browser.methods("Runtime.exceptionThrown")
     finally:
         browser.close()

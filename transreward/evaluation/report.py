@@ -32,6 +32,7 @@ from transreward.types import CONTROLS, BrokenRun, RequestError
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHARES = (0.5, 0.8, 0.95)  # of the oracle's return, to which target steps are counted
+FILMS = {"before": "before: the source policy as it was", "after": "after: the policy of the run"}  # file -> caption
 VIDEO_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send
 STYLES = {"fine_tune": 1, "target_only": 2, "zero_shot": 3, "oracle": 7}  # the others take what is left
 FREE = (0, 4, 5, 6)
@@ -528,8 +529,9 @@ def _videos(records: Sequence[Record]) -> dict[str, Any]:
             "films": [],
             "why": f"The videos stay in videos/: at {size / 1e6:.0f} MB they are too large for a page.",
         }
-    films = [(p.stem.replace("_", " ").replace("-", " "), b64encode(p.read_bytes()).decode()) for p in files]
-    return {"films": films, "why": ""}
+    order = sorted(files, key=lambda path: (*(path.stem != name for name in FILMS), path.stem))
+    named = [(FILMS.get(p.stem, p.stem.replace("_", " ").replace("-", " ")), p) for p in order]
+    return {"films": [(name, b64encode(p.read_bytes()).decode()) for name, p in named], "why": ""}
 
 
 # -- the shift, and how it was made --------------------------------------------------------------------------------
