@@ -403,11 +403,14 @@ def replay_memory(bench: Bench) -> None:
     from training import pair
 
     from transreward import replay as rp
+    from transreward.collect import stored_terms
 
-    spaces, robots, steps = pair(ROBOT).source.spaces, 64, 10_000 if bench.smoke else 1_000_000
-    rows = np.zeros((1, 125, robots, rp.features(spaces)), np.float32)
+    source, robots, steps = pair(ROBOT).source, 64, 10_000 if bench.smoke else 1_000_000
+    spaces, more = source.spaces, len(stored_terms(source))
+    rows = np.zeros((1, 125, robots, rp.features(spaces) + more), np.float32)
+    rp.add(rp.empty(spaces, 1, 250, robots, more), rows + 1.0)  # what JAX itself takes at first is no replay's
     before = resident()
-    replay = rp.empty(spaces, 1, steps // robots, robots)
+    replay = rp.empty(spaces, 1, steps // robots, robots, more)
     for _ in range(steps // robots // rows.shape[1]):
         replay = rp.add(replay, rows + 1.0)
     jax.block_until_ready(replay.data)
