@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.evaluation.statistics import interval, summary
+from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
 from transreward.transfer import Progress
@@ -26,7 +27,6 @@ LOUD = (
 )
 WIDE = 125  # columns that the whole closing table needs
 BESIDE = 9  # columns that the time of an evaluation takes
-FEW = 5  # seeds below which a bootstrap says too little
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
     "teacher": "transfer, its teacher first",
@@ -246,13 +246,13 @@ def _columns(rows: list[dict[str, str]]) -> Table:
 
 def _caution(seeds: int) -> str:
     """What few seeds are not worth."""
-    if seeds >= FEW:
+    if seeds >= ENOUGH:
         return ""
     if seeds == 1:
-        return f"One seed: no interval, and no sign which method is better. Run {FEW} seeds or more."
+        return f"One seed: no interval, and no sign which method is better. Run {ENOUGH} seeds or more."
     text = (
         f"{seeds} seeds: the bootstrap draws only from what these returned, so its intervals are too narrow, and "
-        f"0.00-0.00 or 1.00-1.00 is no certainty. Go by Student's t, and run {FEW} seeds or more."
+        f"0.00-0.00 or 1.00-1.00 is no certainty. Go by Student's t, and run {ENOUGH} seeds or more."
     )
     return text + (" Of fewer than four seeds the IQM is the plain mean." if seeds < 4 else "")
 

@@ -152,8 +152,7 @@ class DpbaUse:
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise RequestError(f"use.strength of dpba must be in [0, 1], not {self.strength}")
-        if not 0 <= self.fade <= 1:
-            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+        require_fade(self)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
         """The compensation. Raises RequestError for a gap that neither a blend nor an imitation can be made of."""
@@ -224,8 +223,7 @@ class RobustUse:
             raise RequestError(f"use.teach must be between 0 and 1, not {self.teach}")
         if not 0 < self.newest <= 1:
             raise RequestError(f"use.newest must be in (0, 1], not {self.newest}")
-        if not self.strength >= 0:
-            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+        require_strength(self)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
         """The compensation. Raises RequestError for a gap whose score is no log-ratio of the domains."""
@@ -281,16 +279,14 @@ class AdviceUse:
     needs: ClassVar[tuple[str, ...]] = ("source_act",)
 
     def __post_init__(self) -> None:
-        if not self.strength >= 0:
-            raise RequestError(f"use.strength must not be negative, not {self.strength}")
+        require_strength(self)
         if not self.width > 0:
             raise RequestError(f"use.width must be above 0, not {self.width}")
-        if not 0 <= self.fade <= 1:
-            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+        require_fade(self)
 
     def over(self, gap: None, gate: None) -> Compensation:
         """The compensation."""
-        return Advice(self.strength, self.width, self.fade) if self.strength else Unchanged()
+        return Advice(self.strength, self.fade, self.width) if self.strength else Unchanged()
 
 
 @dataclass(frozen=True)
@@ -305,10 +301,8 @@ class KickstartUse:
     needs: ClassVar[tuple[str, ...]] = ("source_act",)
 
     def __post_init__(self) -> None:
-        if not self.strength >= 0:
-            raise RequestError(f"use.strength must not be negative, not {self.strength}")
-        if not 0 <= self.fade <= 1:
-            raise RequestError(f"use.fade must be in [0, 1], not {self.fade}")
+        require_strength(self)
+        require_fade(self)
 
     def over(self, gap: None, gate: None) -> Compensation:
         """The compensation."""
@@ -341,6 +335,18 @@ def require_weights(use: Any) -> None:
     """Raise RequestError for bounds of a weight that hold nothing."""
     if not 0 < use.low < use.high:
         raise RequestError(f"use.low must be above 0 and below use.high, not {use.low} and {use.high}")
+
+
+def require_strength(use: Any) -> None:
+    """Raise RequestError for a lambda below 0."""
+    if not use.strength >= 0:
+        raise RequestError(f"use.strength must not be negative, not {use.strength}")
+
+
+def require_fade(use: Any) -> None:
+    """Raise RequestError for what is no share of the transfer."""
+    if not 0 <= use.fade <= 1:
+        raise RequestError(f"use.fade must be in [0, 1], not {use.fade}")
 
 
 def require_log_ratio(gap: Gap, what: str) -> None:

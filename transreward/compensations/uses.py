@@ -416,7 +416,32 @@ class Potential(Unchanged):
 
 
 @dataclass(frozen=True)
-class Advice(Unchanged):
+class OfSourcePolicy(Unchanged):
+    """Abstract: looks at how far an action is from the source policy's, and falls to nothing over the share `fade`."""
+
+    strength: float
+    fade: float
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def init(self, key: Key, spaces: Spaces) -> Array:
+        """Half the side of the action box, [action]."""
+        return jnp.asarray(spaces.half_width)
+
+    def left(self, extra: dict[str, Any]) -> Array:
+        """lambda as it is by now, []."""
+        return self.strength * faded(self.fade, extra["done"])
+
+    def apart(self, unit: Array, obs: Array, action: Array, extra: dict[str, Any]) -> Array:
+        """Mean square of the distance in `unit`s [action], [...]."""
+        return jnp.mean(((action - extra["source_act"](obs)) / unit) ** 2, axis=-1)
+
+
+@dataclass(frozen=True)
+class Advice(OfSourcePolicy):
     """A potential over state and action: lambda * exp(-d / 2), with d the mean square of the action's distance from the
     source policy's, in `width`s of half the box. It is the likelihood of the action beside that of the source policy's
     own, for a normal of that width around it: in [0, lambda].
@@ -426,45 +451,20 @@ class Advice(Unchanged):
     adds `advise` to what its critics say, and so they learn Q - Phi: F then needs no reward of its own.
     """
 
-    strength: float
     width: float
-    fade: float
-
-    @property
-    def side(self) -> str:
-        """The target's."""
-        return "target"
-
-    def init(self, key: Key, spaces: Spaces) -> Array:
-        """Half the side of the action box, [action]."""
-        return jnp.asarray(spaces.half_width)
 
     def advise(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
         """Phi, [...], of obs [..., obs] and actions [..., action], in units of the raw reward."""
-        apart = (action - extra["source_act"](obs)) / (self.width * state)
-        size = self.strength * faded(self.fade, extra["done"])
-        return size * jnp.exp(-0.5 * jnp.mean(apart**2, axis=-1))
+        apart = self.apart(self.width * state, obs, action, extra)
+        return self.left(extra) * jnp.exp(-0.5 * apart)
 
 
 @dataclass(frozen=True)
-class Kickstart(Unchanged):
+class Kickstart(OfSourcePolicy):
     """The actor is drawn to the source policy: lambda * d, with d the mean square of the action's distance from the
     source policy's, in halves of the box. Up to a constant it is the cross-entropy between the learner's policy and a
     normal around the source policy's action. Rewards stay raw, and so do the critics."""
 
-    strength: float
-    fade: float
-
-    @property
-    def side(self) -> str:
-        """The target's."""
-        return "target"
-
-    def init(self, key: Key, spaces: Spaces) -> Array:
-        """Half the side of the action box, [action]."""
-        return jnp.asarray(spaces.half_width)
-
     def teach(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
         """What actions [..., action] at obs [..., obs] cost the actor, [...], in units of the mean size of Q."""
-        apart = (action - extra["source_act"](obs)) / state
-        return self.strength * faded(self.fade, extra["done"]) * jnp.mean(apart**2, axis=-1)
+        return self.left(extra) * self.apart(state, obs, action, extra)

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from transreward.evaluation.statistics import Summary, summary
+from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.result import Result
-
-FEW = 5  # seeds below which an interval says little
 
 LOAD = """\
 import numpy as np
@@ -113,7 +112,7 @@ def _limits(run: Result, about: dict[str, Any]) -> str:
     seeds, limits = run.config["seeds"], []
     if seeds == 1:
         limits.append("One seed: there is no interval, and another seed may do far better or worse.")
-    elif seeds < FEW:
+    elif seeds < ENOUGH:
         limits.append(f"{seeds} seeds: the interval is wide, and another seed may lie outside what was seen.")
     limits += [
         "It was trained and evaluated in simulation alone. Nothing here was tried on hardware.",
