@@ -81,6 +81,12 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
     return measured
 
 
+def one_body(source: Any, target: Any) -> bool:
+    """Whether both are one robot of the table, so that either can be put where the other stands."""
+    robots = [getattr(d, "robot", None) for d in (source, target)]
+    return None not in robots and robots[0].name == robots[1].name  # type: ignore[union-attr]
+
+
 def same_starts(source: Domain, target: Domain, n: int = 16, seed: int = 0) -> bool:
     """Whether n episodes of both, with the same seed, start in the same observations."""
     return np.array_equal(source.simulate(n, seed).obs, target.simulate(n, seed).obs)
@@ -91,8 +97,7 @@ def relabels(source: Domain, target: Domain) -> bool:
 
     A user's reward is asked for the action that acted, which is not the commanded one where actions are late or noisy.
     """
-    robots = [getattr(d, "robot", None) for d in (source, target)]
-    if robots[0] is None or robots[1] is None or robots[0].name != robots[1].name:
+    if not one_body(source, target):
         return False
     users = any(":" in task.name for task in getattr(target, "tasks", ()))
     return not (users and (getattr(source, "delay", 0) or np.any(getattr(source, "noise", 0))))
@@ -130,8 +135,7 @@ def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> Shi
     rng, steps = np.random.default_rng(seed), max(1, n // ROWS)
     low, high = source.spaces.low, source.spaces.high
     actions = rng.uniform(low, high, (steps, ROWS, source.spaces.action))
-    robots = getattr(source, "robot", None), getattr(target, "robot", None)
-    paired = robots[0] is not None and robots[1] is not None and robots[0].name == robots[1].name
+    paired = one_body(source, target)
     return _summary(*(_paired(source, target, actions, seed) if paired else _parting(source, target, actions, seed)))
 
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from transreward.config import require_learner
 from transreward.domains.changes import Change, changes
-from transreward.domains.difference import ShiftMeasure, measure, relabels, require_fit, same_starts
+from transreward.domains.difference import ShiftMeasure, measure, one_body, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.methods import METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.rewards import TermChange
-from transreward.preflight.steps import Act, Budget, Probes, one_body, probe
+from transreward.preflight.steps import Act, Budget, Probes, probe
 from transreward.preflight.support import Reach, answers, reach
 from transreward.preflight.verdict import (
     COMPENSATE,
@@ -34,7 +34,7 @@ from transreward.preflight.verdict import (
 )
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
-from transreward.runs.result import SourceAgent
+from transreward.runs.result import SourceAgent, policy_of
 from transreward.types import Pair, RequestError
 
 SCHEMA = 1
@@ -185,7 +185,7 @@ def check(
     detection = detect(probes.steps, probes.group, pair.source.spaces, seed)
     starts_differ = not same_starts(pair.source, pair.target, seed=seed)
     terms = rewards.changed_terms(probes)
-    figures = figures_of(pair, probes, shift, detection, starts_differ)
+    figures = figures_of(pair, probes, shift, detection, terms, starts_differ)
     verdict = decide(figures)
     return Check(
         domains=pair,
@@ -216,11 +216,8 @@ def source_policy(run: Path, source: Domain) -> Act:
     about = store.read_json(run / "source" / "agent.json")
     learner = restore_learner(about["learner"])
     agent = SourceAgent.load(run, source, learner, about["seeds"])
-    import jax
-
-    one = jax.tree.map(lambda x: x[0], agent.agents)
-    act = jax.jit(lambda obs: learner.act(one, obs, None))
-    return lambda obs: np.asarray(act(np.asarray(obs, np.float32)), float)
+    act = policy_of(learner, agent.agents, 0)
+    return lambda obs: act(obs).astype(float)
 
 
 def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasure, int]:
@@ -239,7 +236,12 @@ def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasur
 
 
 def figures_of(
-    pair: Pair[Domain], probes: Probes, shift: ShiftMeasure, detection: Detection, starts_differ: bool
+    pair: Pair[Domain],
+    probes: Probes,
+    shift: ShiftMeasure,
+    detection: Detection,
+    terms: list[TermChange],
+    starts_differ: bool,
 ) -> Figures:
     """All that the verdict depends on, from what was measured."""
     spaces, found = pair.source.spaces, reach(probes, pair.source.spaces)
@@ -248,7 +250,7 @@ def figures_of(
     distance = rewards.distance(probes)
     known = one_body(pair.source, pair.target)
     return Figures(
-        null=shift.null and not starts_differ and _nothing(probes, known),
+        null=shift.null and not starts_differ and not (known and terms) and _nothing(probes, known),
         random=_coverage(probes, found, ~by_policy, slice(None)),
         policy=_coverage(probes, found, by_policy, slice(0, 1)) if by_policy.any() else None,
         noise=_noise(probes),
@@ -256,7 +258,7 @@ def figures_of(
         agreement=_agreement(slopes),
         auc=detection.auc,
         reward_distance=distance,
-        tasks_differ=bool(rewards.changed_terms(probes)) if known else distance > _least_distance(probes),
+        tasks_differ=bool(terms) if known else distance > _least_distance(probes),
         relabels=relabels(pair.source, pair.target),
         explained=probes.explained,
     )
@@ -267,7 +269,7 @@ def _nothing(probes: Probes, known: bool) -> bool:
     if not known:
         return True
     same = [np.array_equal(x.source, x.target) for x in (probes.change, probes.reward, probes.ends)]
-    return all(same) and not rewards.changed_terms(probes)
+    return all(same)
 
 
 def _least_distance(probes: Probes) -> float:

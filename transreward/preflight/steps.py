@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.difference import one_body
 from transreward.domains.domain import Domain
 from transreward.preflight.surrogate import Surrogate
 from transreward.types import Pair, RequestError, Spaces, Transition
@@ -68,12 +69,6 @@ class Probes:
         that never moves."""
         spread = np.maximum(*(x.reshape(-1, x.shape[-1]).std(axis=0) for x in self.change))
         return np.where(spread > 1e-6 * (1.0 + spread.max()), spread, np.inf)
-
-
-def one_body(source: Any, target: Any) -> bool:
-    """Whether both are one robot of the table, so that either can be put where the other stands."""
-    robots = [getattr(d, "robot", None) for d in (source, target)]
-    return None not in robots and robots[0].name == robots[1].name  # type: ignore[union-attr]
 
 
 def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndarray | None) -> np.ndarray:

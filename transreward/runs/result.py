@@ -71,9 +71,8 @@ class Result:
 
         There is no 'best seed': to pick it by target returns would spend target steps.
         """
-        agent = self._of(seed, self.agents)
-        act = jax.jit(lambda obs: self.learner.act(agent, obs, None))
-        return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
+        self._require(seed)
+        return policy_of(self.learner, self.agents, seed)
 
     def compensation(self, seed: int = 0) -> tuple[Compensation, Any]:
         """The compensation that the method learned, and its state for one seed (counted from 0).
@@ -106,9 +105,12 @@ class Result:
 
     def _of(self, seed: int, states: Any) -> Any:
         """One seed's part of a state of all seeds."""
+        self._require(seed)
+        return jax.tree.map(lambda x: x[seed], states)
+
+    def _require(self, seed: int) -> None:
         if not 0 <= seed < len(self.target_return):
             raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
-        return jax.tree.map(lambda x: x[seed], states)
 
     def as_json(self) -> dict[str, Any]:
         """result.json."""
@@ -248,6 +250,13 @@ def load(directory: str | Path) -> Result:
         compensation_state=kept[0],
         source_agents=kept[1],
     )
+
+
+def policy_of(learner: Any, agents: Any, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The deterministic policy of one of the agents [seeds]: [..., obs] -> [..., action]."""
+    agent = jax.tree.map(lambda x: x[seed], agents)
+    act = jax.jit(lambda obs: learner.act(agent, obs, None))
+    return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
 
 
 def restore_method(config: dict[str, Any]) -> Method:

@@ -15,7 +15,7 @@ from transreward.evaluation import video
 from transreward.evaluation.video import SMALL, Film
 from transreward.programs import SHOWN
 from transreward.runs import store
-from transreward.runs.result import Result, load
+from transreward.runs.result import Result, load, policy_of
 from transreward.types import Array, Pair, RequestError, Transition
 
 
@@ -74,10 +74,7 @@ def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarr
         return None
     keys = jax.random.split(jax.random.key(0), run.config["seeds"])
     like = {"agents": run.agents, "keys": jax.random.key_data(keys)}
-    agents = store.load_tree(file, like)["agents"]
-    agent = jax.tree.map(lambda x: x[seed], agents)
-    act = jax.jit(lambda obs: run.learner.act(agent, obs, None))
-    return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
+    return policy_of(run.learner, store.load_tree(file, like)["agents"], seed)
 
 
 def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]:
