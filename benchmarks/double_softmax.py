@@ -22,13 +22,14 @@ from typing import ClassVar
 import grid
 import jax.numpy as jnp
 import record
+from cells import cell_text
 from jax.nn import sigmoid
 
 from transreward.gaps.classifier import Classifier, ClassifierState, cross_entropy, logits, standardised
 from transreward.methods import METHODS, Feed
 from transreward.types import Array, Pair, Transition
 
-RESULTS = record.RESULTS / "double_softmax"
+PLAN = grid.PLAN._replace(results=record.RESULTS / "double_softmax")
 PAIRS = ("halfcheetah-hip", "halfcheetah-gravity")
 MOST = 23.0  # log(1 + 1e10): what 1e-10 inside the logarithms leaves
 
@@ -70,22 +71,22 @@ def main() -> None:
     cells = rows()
     for name in args.pairs.split(",") if args.what == "run" else ():
         for method in cells:
-            grid.cell(name, method, RESULTS)
+            PLAN.cell(name, method)
     print(table(cells))
 
 
 def table(cells: dict[str, str]) -> str:
     """Mean raw target return and interval along each curve, beside the compensation's spread and the accuracy."""
-    head = ["pair", "cell", *(f"{n:,}" for n in grid.READ), "gap std", "accuracy"]
+    head = ["pair", "cell", *(f"{n:,}" for n in PLAN.read), "gap std", "accuracy"]
     lines = [head]
     for name in PAIRS:
         for method, text in cells.items():
-            readings = [grid.reading(name, method, steps, RESULTS) for steps in grid.READ]
+            readings = [PLAN.reading(name, method, steps) for steps in PLAN.read]
             if readings[-1] is None:
                 continue
-            last = record.read(RESULTS / name / f"{method}.json")["curve"][-1]
+            last = PLAN.found(name, method)["curve"][-1]
             figures = [f"{sum(last[key]) / len(last[key]):.2f}" for key in ("gap_std", "gap_accuracy")]
-            lines.append([name, text, *(grid.cell_text(x) for x in readings if x is not None), *figures])
+            lines.append([name, text, *(cell_text(x) for x in readings if x is not None), *figures])
     return record.table(lines)
 
 

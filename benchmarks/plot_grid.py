@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import grid
 import numpy as np
-import record
+from grid import PLAN
 from plot_study import COLOURS, plt
 
 METHODS = {"paired_branched": "#D55E00", "fine_tune": COLOURS["fine_tune"], "mix": "#009E73", "darc": "#CC79A7"}
@@ -18,7 +17,7 @@ METHODS = {"paired_branched": "#D55E00", "fine_tune": COLOURS["fine_tune"], "mix
 
 def main(out: Path) -> None:
     """Draw every pair that has the first two methods."""
-    names = [n for n in grid.PAIRS if all(series(n, m) is not None for m in ("paired_branched", "fine_tune"))]
+    names = [n for n in PLAN.pairs if all(series(n, m) is not None for m in ("paired_branched", "fine_tune"))]
     columns = 3
     shape = -(-len(names) // columns), columns
     figure, grid_axes = plt.subplots(*shape, figsize=(9, 2.7 * shape[0]), dpi=160, squeeze=False)
@@ -46,11 +45,11 @@ def draw(axes: plt.Axes, name: str) -> None:
         axes.plot(x, returns.mean(axis=1), color=colour, lw=thick, label=label, zorder=3)
         if method == "paired_branched":
             axes.plot(x, returns, color=colour, lw=0.6, alpha=0.5)
-    zero = record.read(grid.RESULTS / name / "zero_shot.json")
+    zero = PLAN.found(name, "zero_shot")
     if zero is not None:
         mean = np.mean(zero["result"]["target_return"]["per_seed"])
         axes.axhline(mean, color=COLOURS["zero_shot"], ls="--", lw=1.2, label="zero_shot", zorder=1)
-    axes.set_title(grid.PAIRS[name], loc="left", fontsize=9)
+    axes.set_title(PLAN.pairs[name][1], loc="left", fontsize=9)
     axes.set_xticks([0, 5_000, 10_000], ["0", "5,000", "10,000"])
     axes.set_xlim(0, 10_200)
     axes.tick_params(labelsize=8)
@@ -60,7 +59,7 @@ def draw(axes: plt.Axes, name: str) -> None:
 
 def series(name: str, method: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Target steps [points] and raw returns [points, seeds]."""
-    found = record.read(grid.RESULTS / name / f"{method}.json")
+    found = PLAN.found(name, method)
     if found is None:
         return None
     points = [(p["target_steps"], p["target_return"]) for p in found["curve"]]
