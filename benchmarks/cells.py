@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ CURVE = (
     "source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained",
     "gap_trust", "gap_accuracy", "effective_sample_size",
 )  # fmt: skip
+
+
+ALWAYS = ("loop.final_episodes", "loop.threads")  # settings that a method which trains nothing has too
 
 
 class Source(NamedTuple):
@@ -44,7 +48,7 @@ class Plan(NamedTuple):
     settings: dict[str, Any]  # of every cell that trains
     against: tuple[str, ...] = ("fine_tune",)  # controls, the first of which the table holds every method against
     walked: int = 0  # source steps after the agent's training, for methods that go on in the source
-    variants: dict[str, tuple[str, dict[str, Any]]] = {}  # name -> a row, with settings
+    variants: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType({})  # name -> a row, with settings
     seeds: int = 3
     first_seed: int = 300
 
@@ -69,7 +73,9 @@ class Plan(NamedTuple):
             seeds=self.seeds,
             seed=self.first_seed,
             source_run=agent,
-            settings={**self.settings, **settings} if row.feed else {"loop.final_episodes": 10},
+            settings={**self.settings, **settings}
+            if row.feed
+            else {k: v for k, v in self.settings.items() if k in ALWAYS},
         )
         head |= {"pair": name, "target": target, "seconds": time.perf_counter() - began, "settings": result.config}
         record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, row.name, CURVE)})
@@ -88,7 +94,7 @@ class Plan(NamedTuple):
                 target_steps=self.target_steps,
                 seeds=self.seeds,
                 seed=self.first_seed,
-                settings={"loop.source_evaluations": 6},
+                settings={"loop.source_evaluations": 6},  # with all threads: cells wait for it
                 out=directory,
             )
         return directory
@@ -100,7 +106,7 @@ class Plan(NamedTuple):
         return record.read(self.results / name / f"{method}.json")
 
     def reading(self, name: str, method: str, steps: int) -> np.ndarray | None:
-        """Raw target return of each seed at the evaluation nearest to `steps` target steps; None where it is missing."""
+        """Raw target return of each seed at the evaluation nearest to `steps` target steps; None: there is none."""
         found = self.found(name, method)
         if found is None:
             return None

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,10 +24,17 @@ def provenance() -> dict[str, Any]:
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     return {
         "machine": {"cpu": cpu, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
+        **card(),
         "versions": {"python": platform.python_version(), **{p: v for p in PACKAGES if (v := version(p))}},
         "load_average_at_start": [round(load, 2) for load in os.getloadavg()],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def card() -> dict[str, str]:
+    """The graphics card, where JAX was imported and computes on one."""
+    jax = sys.modules.get("jax")
+    return {} if jax is None or jax.default_backend() == "cpu" else {"card": jax.devices()[0].device_kind}
 
 
 def version(package: str) -> str | None:

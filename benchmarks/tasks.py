@@ -4,8 +4,8 @@
     python benchmarks/tasks.py table [--pairs ...] [--methods ...] [--markdown]
 
 Source agents are trained with soft actor-critic on the source's task alone. A method then has 50,000 target steps with
-an update each; returns are read along the one curve. `target_only_500k` has ten times the steps: what a method has to
-reach. Its own curve is read at ten times the steps too (50,000, 200,000 and 500,000), one update in four steps.
+an update each; returns are read along the one curve, so that what `target_only` has at 50,000 is what a method had to
+reach with a tenth of its steps, at 5,000.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from cells import Plan, Source
 import transreward as tr
 from transreward.presets import LEGGED
 
+METHODS = (
+    "zero_shot", "target_only", "fine_tune", "successor", "value_potential", "dpba", "reward_gap", "relabel", "jsrl",
+)  # fmt: skip
+ON_ONE_PAIR = ("mean_gap", "policy_advice", "kickstart")  # of backward alone
 PLAN = Plan(
     results=record.RESULTS / "tasks",
     sources=Path("runs/tasks"),
@@ -32,26 +36,18 @@ PLAN = Plan(
         "stand": ("hopper+hop", "hopper+stand"),
         "direction": ("ant", "ant+direction(degrees=90)"),
     },
-    methods=(
-        "zero_shot",
-        "target_only",
-        "fine_tune",
-        "reward_gap",
-        "relabel",
-        "value_potential",
-        "dpba",
-        "jsrl",
-        "successor",
-        "mean_gap",
-        "policy_advice",
-        "kickstart",
-        "mix",
-        "rlpd",
-    ),  # fmt: skip
+    methods=(*METHODS, *ON_ONE_PAIR),
     target_steps=50_000,
     read=(5_000, 20_000, 50_000),
-    settings={"loop.aligned": 0, "loop.evaluations": 10, "loop.final_episodes": 10},
+    settings={"loop.aligned": 0, "loop.evaluations": 10, "loop.eval_episodes": 3, "loop.final_episodes": 3},
     against=("target_only",),
+    variants={  # looked at on backward alone
+        "value_potential_0.3": ("value_potential", {"use.strength": 0.3}),
+        "value_potential_0.1": ("value_potential", {"use.strength": 0.1}),
+        "value_potential_short": ("value_potential", {"use.fade": 0.2}),
+        "dpba_short": ("dpba", {"use.fade": 0.2}),
+        "successor_on": ("successor", {"use.fade": 0.0}),
+    },
 )
 
 

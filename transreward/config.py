@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from transreward.collect import stored_terms
 from transreward.domains.difference import relabels, require_difference, require_fit, require_other_pay
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.methods import METHODS, Feed, Method, method
@@ -195,7 +196,7 @@ def resolve(
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
-    row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
+    row, *control_rows = (with_terms(without_a_model(r, pair), pair) for r in (row, *control_rows))
     if learner is None and source_run is None and any(r.off_policy for r in (row, *control_rows)):
         learner = "sac"  # the preset may be PPO, which cannot
     learner = _learner(learner, pair.source, source_run)
@@ -237,6 +238,22 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
         return row
     require_other_pay(pair.source, pair.target)
     return replace(row, gap=None)
+
+
+def with_terms(row: Method, pair: Pair[Domain]) -> Method:
+    """The row; where its gap looks at the reward's terms, told how many there are.
+
+    Raises RequestError where the two domains' steps do not store the same ones.
+    """
+    if not row.needs("terms"):
+        return row
+    source, target = (stored_terms(d) for d in pair)
+    if not source or source != target:
+        raise RequestError(
+            f"'{row.name}' needs two tasks of one robot of the table, whose steps store the same reward terms, which "
+            f"{pair.source.name} and {pair.target.name} are not: use value_potential or jsrl"
+        )
+    return replace(row, gap=replace(row.gap, terms=len(source)))  # type: ignore[type-var]
 
 
 def require_effect(row: Method) -> None:

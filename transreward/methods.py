@@ -14,6 +14,7 @@ from transreward.compensations.uses import (
     Compensation,
     Filter,
     Gap,
+    Gpi,
     Imitation,
     Kickstart,
     Penalty,
@@ -34,6 +35,7 @@ from transreward.gaps.paired import Paired
 from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import By, MeanReward, Reward
 from transreward.gaps.state import State
+from transreward.gaps.successor import Successor
 from transreward.gaps.transport import Transport
 from transreward.types import RequestError, make, nearest
 
@@ -310,6 +312,25 @@ class KickstartUse:
 
 
 @dataclass(frozen=True)
+class GpiUse:
+    """Holds the critics' word on an action against what the source policy would earn from there."""
+
+    fade: float = 0.5  # share of the transfer after which the critics are left alone; 0 = never
+
+    name: ClassVar[str] = "gpi"
+    side: ClassVar[str] = "target"
+
+    def __post_init__(self) -> None:
+        require_fade(self)
+
+    def over(self, gap: Gap, gate: Gate | None) -> Compensation:
+        """The compensation. Raises RequestError for a gap that says nothing of the source policy's worth."""
+        if not hasattr(gap, "worth"):
+            raise RequestError(f"'{self.name}' needs a gap that knows what the source policy would earn: successor")
+        return Gpi(gap, self.fade)
+
+
+@dataclass(frozen=True)
 class BellmanUse:
     """Corrects the source's rewards by what the difference changes in the critic's targets."""
 
@@ -375,6 +396,7 @@ USES: dict[str, type] = {
         PotentialUse,
         AdviceUse,
         KickstartUse,
+        GpiUse,
         BellmanUse,
         TrustUse,
         ImitationUse,
@@ -530,6 +552,10 @@ class Method:
     def relabels(self) -> bool:
         """Whether the source's steps are paid the target's reward: computed without a gap, by its model with one."""
         return self.use is not None and self.use.name == RelabelUse.name
+
+    def stores_terms(self, side: str) -> bool:
+        """Whether a step of that side is stored with its reward terms: the source's always, for other tasks."""
+        return side == "source" or self.needs("terms")
 
     def needs(self, extra: str) -> bool:
         """Whether the gap or its use asks for an extra of that name."""
@@ -690,6 +716,15 @@ METHODS: dict[str, Method] = {
             start="nothing",
             feed=Feed(1.0),
             use=AdviceUse(),
+        ),
+        Method(
+            "successor",
+            "from nothing, on target steps; an action is worth at least what the source policy would earn after it",
+            "Barreto et al. 2017, arXiv:1606.05312; see docs/methods/successor.md",
+            start="nothing",
+            feed=LOOKED_AT,
+            gap=Successor(),
+            use=GpiUse(),
         ),
         Method(
             "mix",

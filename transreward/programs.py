@@ -98,7 +98,7 @@ class Programs:
             extra = self._extra(agent, guide, done)
             adjust = partial(self.compensation.adjust, state, **extra)
             # a learner that takes neither is not asked to
-            known = {name: getattr(self.compensation, name, None) for name in ("advise", "teach")}
+            known = {name: getattr(self.compensation, name, None) for name in ("advise", "teach", "rival")}
             more = {name: partial(said, state, **extra) for name, said in known.items() if said is not None}
             return self.learner.improve(
                 agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces, **more
@@ -161,12 +161,14 @@ class Programs:
             def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
                 source_key, target_key = jax.random.split(key)
 
-                def rows(replay: Replay, key: Key) -> Transition:
-                    return rp.unpack(rp.sample(replay, key, batch, part), self.spaces)
+                def rows(replay: Replay, key: Key) -> Array:
+                    return rp.sample(replay, key, batch, part)
 
                 keys = {"counterpart": target_key, "demonstrations": jax.random.fold_in(key, 2)}
-                batches = Pair(rows(replays.source, source_key), rows(replays.target, target_key))
-                return batches, {**extra, **{name: rows(replay, keys[name]) for name, replay in shown.items()}}
+                both = Pair(rows(replays.source, source_key), rows(replays.target, target_key))
+                terms = both.map(lambda x: x[:, rp.features(self.spaces) :])
+                more = {name: rp.unpack(rows(replay, keys[name]), self.spaces) for name, replay in shown.items()}
+                return both.map(lambda x: rp.unpack(x, self.spaces)), {**extra, "terms": terms, **more}
 
             def step(state: Any, key: Key) -> tuple[Any, Metrics]:
                 sample_key, update_key = jax.random.split(key)

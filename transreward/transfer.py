@@ -330,6 +330,8 @@ def loop(run: Run) -> None:
             run.done = index / plan.count
             fresh = collect(run, plan, index)
             if run.phase.from_nothing and run.taken <= plan.random_steps:
+                if getattr(run.method.gap, "early", False):
+                    compensate(run, plan)
                 continue
             compensate(run, plan)
             improve(run, plan, fresh)
@@ -395,7 +397,7 @@ def initialise(
     width = Pair(learner.robots, loop.target_robots)
     robots = Pair(
         *(
-            Robots(domain, seeds, n, loop.threads, store_terms=side == "source") if budget else None
+            Robots(domain, seeds, n, loop.threads, store_terms=method.stores_terms(side)) if budget else None
             for side, domain, n, budget in zip(Pair._fields, domains, width, phase.walked, strict=True)
         )
     )
@@ -458,7 +460,7 @@ def make_replay(
     room = -(-min(budgets[side], GAP_STEPS if on_policy else REPLAY_STEPS) // robots)
     if old is None:
         trained_in = config.domains.target if method.start == "oracle" else config.domains.source
-        more = len(stored_terms(trained_in)) if side == "source" else 0
+        more = len(stored_terms(trained_in)) if method.stores_terms(side) else 0
         return rp.empty(spaces, config.seeds, room, robots, more)
     data = rp.in_order(old)[:, -room:]
     if side == "source" and relabelled(method) == "exactly":

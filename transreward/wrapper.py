@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from transreward.compensations.uses import Advice, Compensation, Filter, Kickstart, Robust, Trust, Weight
+from transreward.compensations.uses import Advice, Compensation, Filter, Gpi, Kickstart, Robust, Trust, Weight
 from transreward.programs import SHOWN
 from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition, nearest
 
@@ -28,6 +28,7 @@ REFUSED: dict[type, str] = {
     Trust: "weights the steps and leaves rewards raw",
     Advice: "advises a learner's critics and leaves rewards raw",
     Kickstart: "draws a learner's actor and leaves rewards raw",
+    Gpi: "is asked by a learner's critics and leaves rewards raw",
 }
 STATE_VALUE = "a function [n, obs] -> [n] of JAX arrays"
 POLICY = "a function [n, obs] -> [n, action] of JAX arrays"

@@ -33,6 +33,7 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     counterpart   of `update` and `evaluate` alone: the target batch's steps as the source's simulator took them, from
                   the same states with the same actions; truncated = 1 where the state could not be rebuilt
     demonstrations  of `update` and `evaluate` alone: a batch of the newest source steps of the method's teacher
+    terms         of the same: what both domains stored beside each step of the batch, Pair of [n, terms]
     """
     return {name: extra[name] for name in getattr(gap, "needs", ())}
 
@@ -468,3 +469,29 @@ class Kickstart(OfSourcePolicy):
     def teach(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
         """What actions [..., action] at obs [..., obs] cost the actor, [...], in units of the mean size of Q."""
         return self.left(extra) * self.apart(state, obs, action, extra)
+
+
+@dataclass(frozen=True)
+class Gpi(OverGap):
+    """Generalised policy improvement over the learner's policy and the source's: an action is worth the more of what
+    the learner's critics say and of what the source policy would earn from there (Barreto et al. 2017, theorem 1).
+
+    Rewards stay raw. The source policy's value is asked until the share `fade` of the transfer is over, 0 = to its end.
+    """
+
+    gap: Any  # one with `worth`
+    fade: float
+
+    @property
+    def side(self) -> str:
+        """The target's."""
+        return "target"
+
+    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Raw rewards."""
+        return batches.map(untouched)
+
+    def rival(self, state: State, obs: Array, action: Array, **extra: Any) -> Array:
+        """What the critics' word on actions [..., action] is held against, [...]; minus infinity once it is over."""
+        worth = self.gap.worth(state, obs, action)
+        return jnp.where(extra["done"] < self.fade, worth, -jnp.inf) if self.fade else worth

@@ -147,18 +147,20 @@ class SAC:
         spaces: Spaces,
         advise: Advise | None = None,
         teach: Advise | None = None,
+        rival: Advise | None = None,
     ) -> tuple[SACState, Metrics]:
         """`updates` gradient steps on batches of which `target_share` comes from the target's replay.
 
         `advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So it is a
         first opinion that steps can overrule, and changes no optimal policy. `teach` is what an action costs the actor
-        alone, in units of the mean size of Q, at least 1.
+        alone, in units of the mean size of Q, at least 1. `rival` is a value that counts wherever it is above the
+        critics', for the actor and in the critics' targets.
         """
 
         def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
             sample_key, update_key = jax.random.split(key)
             batch = self._sample(state, data, adjust, sample_key, target_share, spaces)
-            return self._update(state, batch, update_key, advise, teach)
+            return self._update(state, batch, update_key, advise, teach, rival)
 
         state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
         return state, jax.tree.map(jnp.mean, metrics)
@@ -245,6 +247,7 @@ class SAC:
         key: Key,
         advise: Advise | None = None,
         teach: Advise | None = None,
+        rival: Advise | None = None,
     ) -> tuple[SACState, Metrics]:
         next_key, actor_key = jax.random.split(key)
         alpha = jnp.exp(state.log_alpha)
@@ -254,10 +257,14 @@ class SAC:
         def advised(q: Array, obs: Array, action: Array) -> Array:
             return q if advise is None else q + advise(obs, state.centre + state.half_width * action)
 
+        def best(q: Array, obs: Array, action: Array) -> Array:
+            q = advised(q, obs, action)
+            return q if rival is None else jnp.maximum(q, rival(obs, state.centre + state.half_width * action))
+
         noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
         next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
         next_q = self._least(state.slow_critics, batch.next_obs, next_action, jax.random.fold_in(key, 2))
-        next_q = advised(next_q, batch.raw[1], next_action)
+        next_q = best(next_q, batch.raw[1], next_action)
         goal = batch.target_reward + batch.discount * (next_q - alpha * next_log_prob)
 
         def critic_loss(critics: Layers) -> tuple[Array, Array]:
@@ -272,7 +279,7 @@ class SAC:
             action, log_prob = tanh_normal(noise[1], *self._policy(actor, batch.obs))
             q = self._q(critics, batch.obs, action)
             q = q.mean(axis=0) if self.subset else q.min(axis=0)  # REDQ's actor follows the mean of all
-            q = advised(q, batch.raw[0], action)
+            q = best(q, batch.raw[0], action)
             if teach is not None:
                 size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
                 q = q - size * teach(batch.raw[0], state.centre + state.half_width * action)
