@@ -103,6 +103,11 @@ def test_a_value_gets_the_type_of_its_field(path, text, value):
         ("loop.pretrain", "0", "loop.pretrain must be in"),
         ("loop.evaluations", "0", "loop.evaluations must be at least 1"),
         ("loop.aligned", "2", "loop.aligned"),
+        ("loop.gap_every", "0", "loop.gap_every must be at least 1"),
+        ("loop.target_returns", "3,3", "a random policy's and a trained one's that is above it"),
+        ("loop.target_returns", "5,-3", "a random policy's and a trained one's that is above it"),
+        ("loop.target_returns", "5", "loop.target_returns must be two returns"),
+        ("loop.source_returns", "1,2", "give both"),
         ("loop.gap_updates", "0", "gap_updates"),
     ],
 )
@@ -222,6 +227,13 @@ def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():
         tr.learner("sac", hiden=(8,))
     with pytest.raises(tr.RequestError, match="unknown gap 'clasifier': did you mean classifier"):
         tr.gap("clasifier")
+
+
+def test_what_starts_from_nothing_in_the_target_has_a_learner_that_keeps_its_steps():
+    own = presets.make_learner(None, PAIR[0])
+    assert own.on_policy and ask("value_potential").learner == ask("target_only").learner == SAC()
+    assert ask("target_only", learner="ppo").learner.on_policy
+    assert ask("darc", controls=("target_only",)).learner == ask("fine_tune").learner == own
 
 
 def test_a_control_that_is_the_method_or_comes_twice_runs_once():

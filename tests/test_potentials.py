@@ -10,6 +10,7 @@ import pytest
 from test_grid import LEARNERS, move
 from test_transfer import compiler, same
 
+import transreward as tr
 from transreward.compensations.uses import Unchanged
 from transreward.methods import METHODS
 from transreward.types import RequestError
@@ -70,3 +71,17 @@ def test_a_value_potential_pays_ever_less(agent):
     rows = [row for row in result.log if row["method"] == "value_potential" and row["seed"] == 4]
     worth = [abs(row["gap_std"]) / max(abs(row["reward_std"]), 1e-8) for row in rows]
     assert len(rows) == 4 and np.isfinite(worth).all() and rows[0]["gap_std"] > 0
+
+
+def test_successor_knows_the_task_of_the_target_from_the_sources_terms():
+    """Its terms and squares: backward is a sum of them. It learns while the first target steps are still random."""
+    tasks = {"source": "halfcheetah", "target": "halfcheetah+backward", "target_steps": 400}
+    result = move("successor", {"loop.evaluations": 2}, **tasks, learner=LEARNERS["sac"])
+    rows = [row for row in result.log if row["method"] == "successor"]
+    assert len(rows) == 2 * 2 and min(row["gap_explained"] for row in rows) > 0.9
+    assert result.config["gap"]["terms"] == len(tr.domain("halfcheetah").stored_terms)
+
+
+def test_successor_needs_tasks_of_one_robot():
+    with pytest.raises(RequestError, match="'successor' needs two tasks of one robot of the table"):
+        move("successor", source="inverted_pendulum:gravity=2", target="gym:InvertedPendulum-v5")

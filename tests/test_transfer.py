@@ -7,18 +7,23 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
 import transreward as tr
+from transreward.config import Loop
 from transreward.evaluation.returns import SEED
+from transreward.gaps.classifier import Classifier
 from transreward.methods import METHODS
 from transreward.programs import Programs, programs
 from transreward.replay import in_order
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
+from transreward.transfer import aligned_return
+from transreward.types import Pair
 
 SOURCE_STEPS, TARGET_STEPS, SEEDS, ROBOTS = 512, 100, [4, 5], 4
 SOURCE, TARGET = tr.domain("inverted_pendulum"), tr.domain("inverted_pendulum:gravity=2")
@@ -64,7 +69,8 @@ def move(kind, method="darc", /, *, settings=(), **request):
     request = {"source_steps": SOURCE_STEPS, "target_steps": TARGET_STEPS, "seeds": 2, "seed": SEEDS[0], **request}
     if "source_run" not in request:
         request["learner"] = LEARNERS[kind]
-    return tr.transfer(SOURCE, TARGET, method, settings={**SETTINGS, **gap, **dict(settings)}, **request)
+    target = request.pop("target", TARGET)
+    return tr.transfer(SOURCE, target, method, settings={**SETTINGS, **gap, **dict(settings)}, **request)
 
 
 def small_darc():
@@ -333,6 +339,61 @@ def test_why_a_run_stopped_is_recorded(run, tmp_path, stopped, settings):
     assert found.stopped == store.read_json(tmp_path / "run" / "result.json")["stopped"] == stopped
     assert (found.steps.target < budget // 2) == (stopped != "budget")
     assert found.log[-1]["target_steps"] == found.steps.target, "the last evaluation is that of the final policy"
+
+
+@pytest.mark.parametrize(
+    ("target", "loop", "wanted"),
+    [
+        ("gravity", {}, 95.0),  # 95% of the source's return, on one scale
+        ("gravity", {"aligned": 0.0}, None),
+        ("task", {}, None),  # the tasks' returns have no common scale
+        ("task", {"target_returns": (-20.0, 180.0)}, -20 + 0.95 * 200),
+        ("task", {"target_returns": (-20.0, 180.0), "source_returns": (0.0, 200.0)}, -20 + 0.95 * 0.5 * 200),
+        ("gravity", {"target_returns": (-20.0, 180.0), "source_returns": (0.0, 50.0)}, -20 + 0.95 * 2 * 200),
+    ],
+)
+def test_what_counts_as_aligned(target, loop, wanted):
+    other = {"gravity": TARGET, "task": tr.domain("inverted_pendulum+terms(survive=2)")}[target]
+    config = SimpleNamespace(domains=Pair(SOURCE, other), loop=Loop(**loop))
+    assert aligned_return(config, 100.0) == (None if wanted is None else pytest.approx(wanted))
+    assert aligned_return(config, None) is None
+
+
+def test_another_task_stops_a_run_only_on_a_scale_that_was_given(tmp_path):
+    """Each step pays twice, so that raw returns alone would be above the source's at once."""
+    task = {"target": tr.domain("inverted_pendulum+terms(survive=2)"), "target_steps": 1000}
+    settings = {"loop.aligned": 0.5}
+    apart = move("sac", "fine_tune", **task, settings=settings)
+    assert apart.stopped == "budget" and apart.aligned_return is None
+    given = {"loop.target_returns": (0.0, 10.0)}
+    near = move("sac", "fine_tune", **task, settings={**settings, **given})
+    assert near.stopped == "aligned" and near.aligned_return == 5.0 and near.rounds < apart.rounds
+
+
+def test_rounds_say_what_they_changed(run):
+    result = run[1]
+    rows = [row for row in result.log if row["method"] == result.method and row["seed"] == SEEDS[0]]
+    assert [row["round"] for row in rows] == sorted({row["round"] for row in rows}) and rows[-1][
+        "round"
+    ] == result.rounds
+    assert "policy_change" not in rows[0] and all(row["policy_change"] > 0 for row in rows[1:])
+
+
+def test_a_gap_is_refitted_as_often_as_is_asked():
+    counted = []
+
+    class Counting(Classifier):
+        def judge(self, state, held_out):  # once a refit, of all seeds together
+            jax.debug.callback(lambda: counted.append(1))
+            return state
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "darc", replace(METHODS["darc"], gap=Counting()))
+        often, seldom = (
+            move("sac", "darc", settings={**GAP, "loop.gap_every": every, "loop.evaluations": 1}).rounds
+            for every in (1, 3)
+        )
+    assert often == seldom and len(counted) == often + seldom // 3
 
 
 # -- what breaks ---------------------------------------------------------------------------------------------------

@@ -35,7 +35,10 @@ class Loop:
     source_evaluations: int = 5  # in the source phase
     eval_episodes: int = 5  # per seed and domain, at each of these
     final_episodes: int = 10  # per seed and domain, for the result
+    gap_every: int = 1  # rounds of the loop from one refit of the gap to the next, which makes up for those between
     aligned: float = 0.95  # stop once the target return reaches this share of the source's; 0 = never
+    source_returns: tuple[float, ...] = ()  # of a random and a trained policy there; () = only the agent's own is known
+    target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
 
@@ -45,6 +48,17 @@ class Loop:
         for name in ("target_robots", "evaluations", "source_evaluations", "eval_episodes", "final_episodes"):
             if getattr(self, name) < 1:
                 raise RequestError(f"loop.{name} must be at least 1, not {getattr(self, name)}")
+        if self.gap_every < 1:
+            raise RequestError(f"loop.gap_every must be at least 1, not {self.gap_every}")
+        for name in ("source_returns", "target_returns"):
+            known = getattr(self, name)
+            if known and not (len(known) == 2 and known[0] < known[1]):
+                raise RequestError(
+                    f"loop.{name} must be two returns, a random policy's and a trained one's that is above it, such as "
+                    f"-280,4500, not {','.join(map(str, known))}"
+                )
+        if self.source_returns and not self.target_returns:
+            raise RequestError("loop.source_returns is a scale to hold loop.target_returns against: give both")
         if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
             raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")
 
@@ -197,8 +211,8 @@ def resolve(
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
     row, *control_rows = (with_terms(without_a_model(r, pair), pair) for r in (row, *control_rows))
-    if learner is None and source_run is None and any(r.off_policy for r in (row, *control_rows)):
-        learner = "sac"  # the preset may be PPO, which cannot
+    if learner is None and source_run is None and any(needs_replay(r, r is row) for r in (row, *control_rows)):
+        learner = "sac"  # the preset may be PPO
     learner = _learner(learner, pair.source, source_run)
     named = {r.name: settings_of(r, settings) for r in (row, *control_rows)}
     shared = {path: value for path, value in settings.items() if not path.startswith(tuple(f"{n}." for n in named))}
@@ -229,6 +243,12 @@ def resolve(
     return config
 
 
+def needs_replay(row: Method, chosen: bool) -> bool:
+    """Whether a learner that keeps no steps cannot serve the row; or would learn nothing, where the row is what was
+    chosen and has to learn from nothing on scarce target steps."""
+    return row.off_policy or (chosen and row.start == "nothing")
+
+
 def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
     """The row; of one that relabels, without its gap where the target's reward can be computed.
 
@@ -245,7 +265,7 @@ def with_terms(row: Method, pair: Pair[Domain]) -> Method:
 
     Raises RequestError where the two domains' steps do not store the same ones.
     """
-    if not row.needs("terms"):
+    if not row.needs("terms") or not pair.target.reward_terms:  # without rewards it is refused for that
         return row
     source, target = (stored_terms(d) for d in pair)
     if not source or source != target:
@@ -424,7 +444,7 @@ def _value(path: str, value: Any, kind: Any) -> Any:
     try:
         if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
             items = value.strip("()[] ").split(",") if isinstance(value, str) else value
-            return tuple(int(str(item)) for item in items if str(item).strip())
+            return tuple(get_args(kind)[0](str(item)) for item in items if str(item).strip())
         if kind is bool and isinstance(value, str):
             return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
         if kind is int and isinstance(value, str):

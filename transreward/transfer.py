@@ -17,6 +17,7 @@ import numpy as np
 from transreward import replay as rp
 from transreward.collect import Robots, relabel, stored_terms
 from transreward.config import PLAIN, Config, resolve
+from transreward.domains.difference import same_task
 from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
@@ -89,6 +90,8 @@ class Run:
     watch: Watch
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     log: list[dict[str, Any]] = field(default_factory=list)
+    rounds: int = 0  # of the loop, begun
+    judged: Any = None  # the learner's state at the evaluation before, [seeds]
     done: float = 0.0  # share of this phase's rounds before the present one
     stopped: str | None = None
     began: float = field(default_factory=time.perf_counter)
@@ -263,6 +266,8 @@ def run_method(
         zero_shot=None if zero_shot is None else zero_shot.target,
         steps=run.counted,
         stopped=run.stopped or "budget",
+        rounds=run.rounds,
+        aligned_return=aligned_return(config, reference),
         wall_seconds=time.perf_counter() - began,
         log=[*(agent.log if agent is not None and method is config.method else []), *run.log],
     )
@@ -327,7 +332,7 @@ def loop(run: Run) -> None:
     run.tell(0.0, [])
     try:
         for index in range(plan.count):
-            run.done = index / plan.count
+            run.rounds, run.done = index + 1, index / plan.count
             fresh = collect(run, plan, index)
             if run.phase.from_nothing and run.taken <= plan.random_steps:
                 if getattr(run.method.gap, "early", False):
@@ -559,7 +564,8 @@ def leading_steps(run: Run, done: float) -> float:
 def compensate(run: Run, plan: Rounds) -> None:
     """Learn from both replays what adjustment closes the gap."""
     keys = run.next_keys()  # also where nothing uses them, so that lambda = 0 is the base learner bit for bit
-    if run.method.gap is None:
+    every = run.config.loop.gap_every
+    if run.method.gap is None or run.rounds % every:
         return
     run.compensation, metrics = run.programs.compensate(
         run.compensation,
@@ -569,7 +575,7 @@ def compensate(run: Run, plan: Rounds) -> None:
         run.guide,
         run.shown,
         run.done,
-        updates=plan.gap_updates,
+        updates=plan.gap_updates * every,
         batch=run.method.gap.batch,
     )
     run.metrics |= metrics
@@ -630,13 +636,34 @@ def stop_reason(run: Run) -> str | None:
     if robots is None or not robots.domain.reward_terms:  # without rewards nothing says how well it does
         return None
     recent = robots.recent_return(ALIGNED_EPISODES)
-    if loop.aligned and run.reference is not None:
-        wanted = run.reference - (1 - loop.aligned) * abs(run.reference)
-        if recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
-            return "aligned"
+    wanted = aligned_return(run.config, run.reference)
+    if wanted is not None and recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
+        return "aligned"
     if loop.converged and robots.stalled(loop.converged):
         return "converged"
     return None
+
+
+def aligned_return(config: Config, reference: float | None) -> float | None:
+    """The raw target return that counts as aligned with a source agent whose return there is `reference`.
+
+    Where both domains' random and trained returns are given, both agents are put on one scale, 0 for random and 1 for
+    trained; with the target's alone, the source agent counts as trained. Without them the returns themselves are
+    compared, where the task is the same. None: there is nothing to judge by.
+    """
+    loop = config.loop
+    if not loop.aligned or reference is None:
+        return None
+    if loop.target_returns:
+        share = 1.0
+        if loop.source_returns:
+            low, high = loop.source_returns
+            share = (reference - low) / (high - low)
+        low, high = loop.target_returns
+        return low + loop.aligned * share * (high - low)
+    if not same_task(*config.domains):
+        return None
+    return reference - (1 - loop.aligned) * abs(reference)
 
 
 def evaluation_rows(run: Run) -> list[dict[str, Any]]:
@@ -644,6 +671,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     config = run.config
     source, target = evaluate_both(config, run.agents, config.domains, config.loop.eval_episodes)
     figures = compensation_figures(run, Pair(source, target))
+    moved = policy_change(run, target)
     acted_on, rows = getattr(Pair(source, target), run.method.side), []
     for i, seed in enumerate(config.seed_list):
         paid = figures[i].pop("gap_per_episode")
@@ -655,6 +683,8 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "source_steps": run.counted.source,
                 "target_steps": run.counted.target,
                 "seed": seed,
+                "round": run.rounds,
+                **({} if moved is None else {"policy_change": float(moved[i])}),
                 "source_return": float(source.returns[i].mean()),
                 "target_return": float(target.returns[i].mean()),
                 "compensated_return": run.method.kept * float(acted_on.returns[i].mean()) + paid,
@@ -668,6 +698,18 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def policy_change(run: Run, seen: Evaluation) -> np.ndarray | None:
+    """How far the policy's actions are from those at the evaluation before, in the target states of this one: root of
+    the mean square in halves of the action box, [seeds]. None at the first."""
+    before, run.judged = run.judged, run.agents
+    if before is None:
+        return None
+    obs = seen.first_episodes_first().obs
+    now, then = (np.asarray(run.programs.act(agents, obs, None)) for agents in (run.agents, before))
+    apart = (now - then) / run.config.domains.source.spaces.half_width
+    return np.sqrt(np.mean(apart**2, axis=tuple(range(1, apart.ndim))))
 
 
 def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, Any]]:

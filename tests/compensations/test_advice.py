@@ -14,7 +14,7 @@ from transreward.compensations.uses import Advice, Blend, Unchanged, untouched
 from transreward.compensations.wrappers import Wrapped
 from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import Reward
-from transreward.learners.sac import SAC
+from transreward.learners.sac import SAC, Batch
 from transreward.methods import AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
 from transreward.types import Pair, RequestError, Transition
 
@@ -149,6 +149,36 @@ def test_a_kickstart_draws_the_actor_and_leaves_the_critics_alone():
     assert there < -0.1 < alone
     for mine, its in zip(jax.tree.leaves(drawn.critics), jax.tree.leaves(plain.critics), strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)  # every step ended: nothing follows the actor
+
+
+def test_a_learner_follows_a_rival_where_it_promises_more():
+    """The actor alone: every step ended, so no target of the critics asks what follows."""
+    train = bandit(lambda a: -4 * (a - 0.5) ** 2)
+    (plain, alone), (high, there), (low, here) = (
+        train(60, **hooks)
+        for hooks in (
+            {},
+            {"rival": lambda obs, action: 50.0 - 4 * (action[..., 0] + 0.5) ** 2},
+            {"rival": lambda obs, action: jnp.full(obs.shape[:-1], -50.0)},
+        )
+    )
+    assert there < -0.1 < alone and abs(here - alone) < 1e-3
+    for mine, its in zip(
+        jax.tree.leaves((high.critics, low.critics)), jax.tree.leaves((plain.critics,) * 2), strict=True
+    ):
+        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
+
+
+def test_a_rival_stands_in_the_critics_targets():
+    """A value of 7 to follow from everywhere, with discount 0.5, beside critics that know nothing."""
+    batch = Batch(*(jnp.zeros((8, n)) for n in (1, 1)), jnp.ones(8), jnp.zeros((8, 1)), jnp.full(8, 0.5), jnp.ones(8),
+                  (jnp.zeros((8, 1)), jnp.zeros((8, 1))))  # fmt: skip
+    state = BANDIT.init(jax.random.key(1), SPACES)
+    losses = [
+        float(BANDIT._update(state, batch, jax.random.key(2), rival=rival)[1]["critic_loss"])
+        for rival in (None, lambda obs, action: jnp.full(obs.shape[:-1], -100.0), lambda obs, action: 7.0)
+    ]
+    assert losses[0] == losses[1] and losses[2] > 2 * losses[0]
 
 
 def test_advice_that_is_the_same_everywhere_is_a_shift_of_the_critics():

@@ -23,6 +23,7 @@ from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, 
 import transreward as tr
 from transreward import cli
 from transreward.config import resolve
+from transreward.domains.names import entry_names
 from transreward.evaluation.figures import Chart, Line, ticks
 from transreward.evaluation.report import page, steps_to, wanted
 from transreward.evaluation.verdict import verdict
@@ -30,7 +31,7 @@ from transreward.evaluation.video import _ffmpeg
 from transreward.runs import store
 from transreward.runs.records import read, write_report
 
-SECTIONS = ["verdict", "curves", "compensation", "terms", "diagnostics", "videos", "shift", "provenance"]
+SECTIONS = ["verdict", "curves", "compensation", "rounds", "terms", "diagnostics", "videos", "shift", "provenance"]
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 METHODS = ["darc", "oracle", "zero_shot", "fine_tune", "target_only"]
 
@@ -216,7 +217,7 @@ def test_compensation_and_terms_are_those_of_metrics_jsonl(text, compared):
     assert [float(r["gap_mean"]) for r in when if r["gap_mean"]] == [
         x for row in rows[-3:] for x in row["gap_by_time"] if x is not None
     ]
-    assert [r["entry"] for r in offered["where.csv"]] == ["obs[0]", "obs[1]", "obs[2]", "obs[3]", "slide"]
+    assert [r["entry"] for r in offered["where.csv"]] == [*entry_names(SOURCE), "slide"]
 
 
 def test_the_line_of_a_method_is_its_mean_with_the_t_interval(compared):

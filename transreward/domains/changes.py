@@ -54,12 +54,6 @@ def changes(source: Domain, target: Domain) -> list[Change]:
     return found
 
 
-def action_names(domain: Domain) -> list[str]:
-    """What each entry of an action moves."""
-    model = getattr(domain, "model", None)
-    return [f"action[{i}]" for i in range(domain.spaces.action)] if model is None else _names(model, "actuator")
-
-
 def _whole(source: Any, target: Any, a: Any, b: Any) -> Iterator[Change]:
     """What belongs to no element."""
     tasks = [" + ".join(map(str, d.tasks)) or "the robot's own" for d in (source, target)]

@@ -87,6 +87,11 @@ def one_body(source: Any, target: Any) -> bool:
     return None not in robots and robots[0].name == robots[1].name  # type: ignore[union-attr]
 
 
+def same_task(source: Domain, target: Domain) -> bool:
+    """Whether both are paid for the same things, as far as their ids tell: so that their returns have one scale."""
+    return getattr(source, "tasks", ()) == getattr(target, "tasks", ())
+
+
 def same_starts(source: Domain, target: Domain, n: int = 16, seed: int = 0) -> bool:
     """Whether n episodes of both, with the same seed, start in the same observations."""
     return np.array_equal(source.simulate(n, seed).obs, target.simulate(n, seed).obs)

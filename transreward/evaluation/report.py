@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from transreward.domains.changes import action_names, changes
+from transreward.domains.changes import changes
 from transreward.domains.difference import measure
 from transreward.domains.domain import domain
+from transreward.domains.names import action_names, entry_names
 from transreward.evaluation import diagnostics
 from transreward.evaluation.figures import Chart, Line, csv_text, swatch
 from transreward.evaluation.record import Record
@@ -88,6 +89,7 @@ def page(records: Sequence[Record], comparison: bool = False) -> str:
         "curves": _curves(records, styles),
         "compensation": _compensation(records, styles),
         "where": _where(focus),
+        "rounds": _rounds(focus),
         "terms": _terms(focus),
         "term_table": _term_table(records),
         "warnings": _warnings(records),
@@ -448,6 +450,52 @@ def _where(focus: Record) -> dict[str, Any] | None:
     return {"when": when, "entries": table, "csv": _link(csv), "all": len(entries)}
 
 
+def _rounds(focus: Record) -> dict[str, Any]:
+    """What the rounds up to each evaluation changed, and why the last one was the last."""
+    if not focus.own or "round" not in focus.own[0]:
+        return {}
+    rows, before = [], None
+    steps, returns = focus.curve(lambda row: row["target_return"])
+    figures = [focus.curve(lambda row, key=key: row.get(key, np.nan))[1] for key in ROUND]
+    for i, taken in enumerate(steps):
+        mean = float(returns[i].mean())
+        gained = "-" if before is None else f"{mean - before:+,.0f}".replace("-", "\N{MINUS SIGN}")
+        number_of, *others = (float(f[i].mean()) for f in figures)
+        rows.append([f"{number_of:,.0f}", f"{taken:,.0f}", number(mean), gained, *map(_figure_of, others)])
+        before = mean
+    return {"rows": rows, "ended": _ended(focus)}
+
+
+ROUND = ("round", "policy_change", "gap_mean", "gap_std", "gap_loss")
+
+
+def _figure_of(x: float) -> str:
+    return "-" if np.isnan(x) else f"{x:.2g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _ended(focus: Record) -> str:
+    """Why the loop ended, after how many rounds, in words."""
+    r, loop = focus.result, focus.config["loop"]
+    if r is None:
+        return "It was cut short."
+    wanted, after = r.get("aligned_return"), f"It ended after {r.get('rounds', 0):,} rounds"
+    if r["stopped"] == "aligned":
+        reached = f", whose last episodes returned at least {number(wanted)}" if wanted is not None else ""
+        return f"{after}: the target was aligned with the source{reached}."
+    if r["stopped"] == "converged":
+        after += f": {loop['converged']} more episodes of each seed brought no improvement."
+    else:
+        after += ": the budget was spent."
+    if wanted is not None:
+        return f"{after} It would have counted as aligned with the source at a raw target return of {number(wanted)}."
+    if not loop["aligned"]:
+        return f"{after} Whether it was aligned with the source was not asked (loop.aligned=0)."
+    return (
+        f"{after} Whether it was aligned with the source was not judged: the tasks differ, and loop.target_returns was "
+        f"not given, what a random and a trained policy return."
+    )
+
+
 def _correlation(x: Any) -> str:
     return f"{x:+.2f}".replace("-", "\N{MINUS SIGN}")
 
@@ -455,11 +503,14 @@ def _correlation(x: Any) -> str:
 def _entries(focus: Record, last: list[dict[str, Any]]) -> list[tuple[str, str, list[float]]]:
     """(kind, name, correlation of each seed) of every entry of observation and action."""
     sizes = focus.config["spaces"]
-    names = {"state": [f"obs[{i}]" for i in range(sizes["obs"])]}
     try:
-        names["action"] = action_names(domain(focus.config["source"]))
-    except RequestError:
-        names["action"] = [f"action[{i}]" for i in range(sizes["action"])]
+        source = domain(focus.config["source"])
+        names = {"state": entry_names(source), "action": action_names(source)}
+    except RequestError:  # a user's own, that is not here
+        names = {
+            "state": tuple(f"obs[{i}]" for i in range(sizes["obs"])),
+            "action": tuple(f"action[{i}]" for i in range(sizes["action"])),
+        }
     keys = {"state": "gap_by_obs", "action": "gap_by_action"}
     return [(k, name, [row[keys[k]][i] for row in last]) for k in keys for i, name in enumerate(names[k])]
 
@@ -545,7 +596,7 @@ def _shift(config: dict[str, Any]) -> dict[str, Any]:
         changed = changes(source, target)
     except (RequestError, BrokenRun) as error:
         return {"why": f"not measured, since the pair cannot be made here: {error}"}
-    entries = ", ".join(f"obs[{i}] ({size:.2g})" for i, size in m.entries) or "none"
+    entries = ", ".join(f"{entry_names(source)[i]} ({size:.2g})" for i, size in m.entries) or "none"
     facts = [
         ("states in which anything differs", f"{m.share:.0%} of {m.states:,}"),
         ("largest one-step difference of an observation", f"{m.obs:.3g}"),

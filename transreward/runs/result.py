@@ -39,6 +39,8 @@ class Result:
     steps: Pair[int]  # really taken, per seed
     stopped: str  # aligned, converged or budget
     wall_seconds: float
+    rounds: int = 0  # of the loop
+    aligned_return: float | None = None  # raw target return that would have counted as aligned; None: not judged
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     controls: dict[str, Result] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
@@ -127,6 +129,8 @@ class Result:
             "source_return": summary(self.returns.source),
             "zero_shot_target_return": None if self.zero_shot is None else summary(self.zero_shot),
             "stopped": self.stopped,
+            "rounds": self.rounds,
+            "aligned_return": self.aligned_return,
             "warnings": self.warnings,
             "breaks_budget": self.config["method"] == "oracle",
             "wall_seconds": self.wall_seconds,
@@ -243,6 +247,8 @@ def load(directory: str | Path) -> Result:
         zero_shot=returns.get("zero_shot"),
         steps=Pair(result["source_steps"], result["target_steps"]),
         stopped=result["stopped"],
+        rounds=result.get("rounds", 0),
+        aligned_return=result.get("aligned_return"),
         wall_seconds=result["wall_seconds"],
         log=store.read_lines(directory / "metrics.jsonl"),
         controls={p.name: load(p) for p in folders},

@@ -1,0 +1,121 @@
+"""Successor features are the source policy's own, exactly, and say what it is worth under any weighing of the terms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transreward.compensations.uses import Gpi
+from transreward.gaps.successor import Successor
+from transreward.types import Pair, RequestError, Spaces, Transition
+
+STATES, ACTIONS, TERMS, GAMMA = 4, 2, 2, 0.8
+SPACES = Spaces(STATES, ACTIONS, -np.ones(ACTIONS), np.ones(ACTIONS))
+RNG = np.random.default_rng(0)
+NEXT = RNG.integers(STATES - 1, size=(STATES, ACTIONS))  # a deterministic table; state 3 is where nothing leads
+NEXT[2, 1], ENDS = 3, np.array([False, False, False, True])
+PAID = RNG.normal(size=(STATES, ACTIONS, TERMS))  # the terms of each step
+POLICY = np.array([0, 1, 1, 0])
+GAP = Successor(members=2, hidden=(64,), learning_rate=3e-3, batch=64, terms=TERMS)
+ONE, ACT = np.eye(STATES, dtype=np.float32), np.eye(ACTIONS, dtype=np.float32)
+
+
+def batch(key, weights, bias):
+    """Random steps of the table and their terms; the reward is a weighing of these."""
+    s, a = jax.random.randint(key, (2, 64), 0, jnp.array([[STATES - 1], [ACTIONS]]))
+    n, terms = jnp.asarray(NEXT)[s, a], jnp.asarray(PAID, jnp.float32)[s, a]
+    reward, zero = terms @ jnp.asarray(weights, jnp.float32) + bias, jnp.zeros(64)
+    ends = jnp.asarray(ENDS, jnp.float32)[n]
+    return Transition(jnp.asarray(ONE)[s], jnp.asarray(ACT)[a], reward, jnp.asarray(ONE)[n], ends, zero), terms
+
+
+def source_act(obs):
+    return jnp.asarray(ACT[POLICY])[obs.argmax(axis=-1)]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The source pays for nothing that matters here; the target pays 2 x term 0 - term 1 + 0.5."""
+
+    def update(state, key):
+        one, two = jax.random.split(key)
+        (source, its), (target, others) = batch(one, [0.0, 0.0], 0.0), batch(two, [2.0, -1.0], 0.5)
+        return GAP.update(
+            state, Pair(source, target), key, source_act=source_act, discount=GAMMA, terms=Pair(its, others)
+        )
+
+    state = jax.jit(lambda key: jax.lax.scan(update, GAP.init(key, SPACES), jax.random.split(key, 6000))[0])(
+        jax.random.key(1)
+    )
+    return GAP.judge(state, {})
+
+
+def exact(reward, policy=POLICY):
+    """Q of a policy for a reward of each step, [states, actions, ...], by solving its equation."""
+    rows, follow = np.arange(STATES), np.zeros((STATES, STATES))
+    follow[rows, NEXT[rows, policy]] = ~ENDS[NEXT[rows, policy]]
+    v = np.linalg.solve(np.eye(STATES) - GAMMA * follow, reward[rows, policy])
+    return reward + GAMMA * np.where(ENDS[NEXT], 0, 1).reshape(STATES, ACTIONS, *[1] * (reward.ndim - 2)) * v[NEXT]
+
+
+def everywhere(answer):
+    """[states, actions, ...] of an answer to all state-action pairs."""
+    s, a = np.divmod(np.arange(STATES * ACTIONS), ACTIONS)
+    found = np.asarray(answer(jnp.asarray(ONE[s]), jnp.asarray(ACT[a])))
+    return found.reshape(STATES, ACTIONS, *found.shape[1:])
+
+
+def test_they_are_the_policys_own(trained):
+    phi = np.asarray(GAP.features(trained, jnp.asarray(PAID, jnp.float32)))
+    assert phi.shape == (STATES, ACTIONS, 1 + 2 * TERMS) and (phi[..., 0] == 1).all()
+    found = everywhere(lambda obs, action: GAP.psi(trained, obs, action).mean(axis=0))
+    np.testing.assert_allclose(found[:3], exact(phi)[:3], atol=0.05)
+
+
+def test_they_reproduce_the_value_in_another_task(trained):
+    """2 x term 0 - term 1 + 0.5, which psi never saw."""
+    found = everywhere(lambda obs, action: GAP.worth(trained, obs, action))
+    np.testing.assert_allclose(found[:3], exact(2 * PAID[..., 0] - PAID[..., 1] + 0.5)[:3], atol=0.1)
+
+
+def test_the_task_is_found_in_its_rewards(trained):
+    target, terms = batch(jax.random.key(9), [2.0, -1.0], 0.5)
+    assert GAP.evaluate(trained, Pair(target, target), terms=Pair(terms, terms))["gap_explained"] > 0.999
+    other, _ = batch(jax.random.key(9), [-2.0, 1.0], 0.5)
+    assert GAP.evaluate(trained, Pair(target, other), terms=Pair(terms, terms))["gap_explained"] < 0
+
+
+def test_it_is_never_worth_more_than_the_rewards_seen_could_come_to(trained):
+    bound = trained._replace(weights=trained.weights * 100)
+    found = everywhere(lambda obs, action: GAP.worth(bound, obs, action))
+    assert found.max() == pytest.approx(float(trained.most) / (1 - GAMMA), rel=1e-5)
+    assert found.min() == pytest.approx(float(trained.least) / (1 - GAMMA), rel=1e-5)
+
+
+def test_a_greedy_policy_over_both_is_no_worse_than_either():
+    """Barreto et al. 2017, theorem 1, with exact values: what `rival` is there for."""
+    improved = 0
+    for seed in range(30):
+        reward = np.random.default_rng(seed).normal(size=(STATES, ACTIONS))
+        own = np.random.default_rng(100 + seed).integers(ACTIONS, size=STATES)
+        q = [exact(reward, policy) for policy in (POLICY, own)]
+        best = np.maximum(*q).argmax(axis=1)
+        found, rows = exact(reward, best), np.arange(STATES)
+        for policy, other in zip((POLICY, own), q, strict=True):
+            assert (found[rows, best] >= other[rows, policy] - 1e-9).all()
+            improved += (found[rows, best] > other[rows, policy] + 1e-6).any()
+    assert improved > 20
+
+
+@pytest.mark.parametrize(("fade", "done", "asked"), [(0.5, 0.2, True), (0.5, 0.5, False), (0.0, 0.9, True)])
+def test_the_source_policy_is_asked_for_a_while(trained, fade, done, asked):
+    obs, action = jnp.asarray(ONE[:2]), jnp.asarray(ACT[:2])
+    found = Gpi(GAP, fade).rival(trained, obs, action, done=jnp.float32(done))
+    assert np.array_equal(found, GAP.worth(trained, obs, action) if asked else np.full(2, -np.inf))
+
+
+def test_bad_settings():
+    with pytest.raises(RequestError, match=r"gap\.terms"):
+        Successor(terms=-1)
+    with pytest.raises(RequestError, match=r"gap\.members"):
+        Successor(members=0)
