@@ -125,6 +125,9 @@ def parser() -> argparse.ArgumentParser:
     transfer.add_argument("--method", help="a row of 'transreward list methods' (default: darc)")
     transfer.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     _training_options(transfer)
+    transfer.add_argument(
+        "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from nothing"
+    )
 
     compare = commands.add_parser(
         "compare", help="several methods, one table", description=COMPARE, epilog=IDS, formatter_class=raw
@@ -280,6 +283,8 @@ def _comparison_request(args: argparse.Namespace) -> dict[str, Any]:
     request = _options(args)
     of_config = [*_names(str(request.pop("method", ""))), *_names(request.pop("controls", ""))]
     request["methods"] = of_config if args.methods is None else _names(args.methods)
+    if request.pop("cotrain", False):
+        raise RequestError("compare holds methods against one another from one source agent, and cotrain has none")
     request.setdefault("out", _free_directory(request["target"], "compare"))
     return request
 

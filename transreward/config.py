@@ -77,6 +77,7 @@ class Config:
     seeds: int
     seed: int
     source_run: Path | None = None
+    cotrain: bool = False  # the source's agent learns beside the target's
     chosen: frozenset[str] = frozenset()  # the settings that the user named
 
     def of(self, row: Method) -> Config:
@@ -178,6 +179,7 @@ class Config:
             "seeds": self.seeds,
             "seed": self.seed,
             "source_run": str(self.source_run) if self.source_run else None,
+            **({"cotrain": True} if self.cotrain and row.name == self.method.name else {}),
             "learner": {"name": self.learner.name, **_plain(self.learner)},
             "loop": _plain(self.loop),
             **parts,
@@ -203,6 +205,7 @@ def resolve(
     settings: dict[str, Any],
     controls: tuple[str, ...],
     source_run: str | Path | None,
+    cotrain: bool = False,
 ) -> Config:
     """Check the whole request. Raises RequestError with one line that says what is wrong."""
     row = method(str(method_name))
@@ -210,7 +213,8 @@ def resolve(
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
-    row, *control_rows = (with_terms(without_a_model(r, pair), pair) for r in (row, *control_rows))
+    row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
+    row = together(row, pair, source_run) if cotrain else row
     if learner is None and source_run is None and any(needs_replay(r, r is row) for r in (row, *control_rows)):
         learner = "sac"  # the preset may be PPO
     learner = _learner(learner, pair.source, source_run)
@@ -219,7 +223,7 @@ def resolve(
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(row, name) for name in SECTIONS}}
     sections = apply_settings(sections, shared, row)
     row = replace(row, **{name: sections[name] for name in SECTIONS})
-    row, *control_rows = (with_settings(r, named[r.name]) for r in (row, *control_rows))
+    row, *control_rows = (with_terms(with_settings(r, named[r.name]), pair) for r in (row, *control_rows))
     defaults = preset(pair.source.name)
     config = Config(
         domains=pair,
@@ -232,8 +236,11 @@ def resolve(
         seeds=_count("seeds", seeds, seeds),
         seed=_count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
+        cotrain=cotrain,
         chosen=frozenset(settings),
     )
+    if cotrain and config.learner.on_policy:
+        raise RequestError(f"--cotrain needs a learner that keeps its steps, which {config.learner.name} does not: sac")
     for r in (config.method, *config.controls):
         r.compensation()  # its settings check themselves
         require_effect(r)
@@ -273,7 +280,27 @@ def with_terms(row: Method, pair: Pair[Domain]) -> Method:
             f"'{row.name}' needs two tasks of one robot of the table, whose steps store the same reward terms, which "
             f"{pair.source.name} and {pair.target.name} are not: use value_potential or jsrl"
         )
-    return replace(row, gap=replace(row.gap, terms=len(source)))  # type: ignore[type-var]
+    gap: Any = row.gap
+    if gap.terms not in (0, len(source)):
+        raise RequestError(f"gap.terms is the number of terms that {pair.source.name} stores, {len(source)}: leave it")
+    return replace(row, gap=replace(gap, terms=len(source)))
+
+
+def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> Method:
+    """The row as one of two that are trained together: from nothing, beside the other's steps as they come.
+
+    Raises RequestError for a method of which that makes no sense.
+    """
+    if not (row.uses_replay and row.target_share == 1 and row.gap is not None and row.use.name in ("blend", "dpba")):
+        raise RequestError(
+            f"'{row.name}' cannot be trained from both sides: with --cotrain each learner's own rewards are adjusted "
+            f"by the other's steps, as reward_gap, mean_gap and dpba do"
+        )
+    if source_run is not None:
+        raise RequestError("with --cotrain the source's agent learns from nothing too: leave --source-run out")
+    if not pair.source.reward_terms:
+        raise RequestError(f"with --cotrain an agent learns in {pair.source.name}, which has no rewards")
+    return replace(row, start="nothing", feed=Feed(1.0))
 
 
 def require_effect(row: Method) -> None:
@@ -376,6 +403,7 @@ def read_config(path: Path) -> dict[str, Any]:
         "seeds",
         "seed",
         "source_run",
+        "cotrain",
         "log",
     }
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}

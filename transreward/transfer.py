@@ -91,6 +91,7 @@ class Run:
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     log: list[dict[str, Any]] = field(default_factory=list)
     rounds: int = 0  # of the loop, begun
+    partner: Any = None  # of two that are trained together, the other's Run
     judged: Any = None  # the learner's state at the evaluation before, [seeds]
     done: float = 0.0  # share of this phase's rounds before the present one
     stopped: str | None = None
@@ -109,7 +110,9 @@ class Run:
 
     @property
     def counted(self) -> Pair[int]:
-        """`steps` as they are reported: an oracle's are all the target's."""
+        """`steps` as they are reported: an oracle's are all the target's, and a partner's are the source's."""
+        if self.partner is not None:
+            return Pair(self.partner.steps.target, self.steps.target)
         return Pair(0, self.steps.source) if self.method.start == "oracle" else self.steps
 
     def tell(self, done: float, rows: list[dict[str, Any]]) -> None:
@@ -144,6 +147,7 @@ def transfer(
     settings: dict[str, Any] | None = None,
     controls: Sequence[str] = (),
     source_run: str | Path | None = None,
+    cotrain: bool = False,
     out: str | Path | None = None,
     log: Sequence[str] = (),
     watch: Watch | None = None,
@@ -152,15 +156,18 @@ def transfer(
 
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
-    run's directory, whose source agent is taken up instead of training one; its steps count as taken. `log` names rows
-    of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
+    run's directory, whose source agent is taken up instead of training one; its steps count as taken.
+    With `cotrain` the source's agent learns beside the target's, each compensating the other; it is the result's
+    `partner`. `log` names rows of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
     config = resolve(
         source, target, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run,
+        seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
     )  # fmt: skip
     directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
+    from transreward import cotrain as together  # it is made of this module's five steps
+
     began, agent, provenance = time.perf_counter(), None, store.provenance()
     sinks = Log(log, directory)
     watch = sinks.beside(watch)
@@ -176,7 +183,10 @@ def transfer(
     for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
         agent = source_agent(config, row, agent, directory, watch)
         place = directory if directory is None or row is config.method else directory / "controls" / row.name
-        results[row.name] = run_method(config.of(row), row, agent, place, watch)
+        if row is config.method and config.cotrain:
+            results[row.name] = together.cotrain(config.of(row), row, place, watch)
+        else:
+            results[row.name] = run_method(config.of(row), row, agent, place, watch)
         if row is config.method:  # with the source agent's training, if there was one
             results[row.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
@@ -679,7 +689,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
             {
                 "method": run.method.name,
                 "phase": run.phase.name,
-                "step": sum(run.steps),
+                "step": sum(run.counted),
                 "source_steps": run.counted.source,
                 "target_steps": run.counted.target,
                 "seed": seed,

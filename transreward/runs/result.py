@@ -43,6 +43,7 @@ class Result:
     aligned_return: float | None = None  # raw target return that would have counted as aligned; None: not judged
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     controls: dict[str, Result] = field(default_factory=dict)
+    partner: Result | None = None  # of co-training, the agent that learned in the source
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
     compensation_state: Any = ()  # what the compensation learned, [seeds]; no leaves: nothing to learn
     source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for them
@@ -176,6 +177,9 @@ class Result:
         for name, control in self.controls.items():
             (directory / "controls" / name).mkdir(parents=True, exist_ok=True)
             control.write(directory / "controls" / name)
+        if self.partner is not None:
+            (directory / "partner").mkdir(exist_ok=True)
+            self.partner.write(directory / "partner")
 
 
 @dataclass
@@ -239,7 +243,9 @@ def load(directory: str | Path) -> Result:
     returns = {name.strip("[]'"): x for name, x in store.load_file(directory / "returns.safetensors").items()}
     origin = directory / "provenance.json"
     folders = sorted(p for p in (directory / "controls").glob("*") if (p / "result.json").exists())
+    partner = directory / "partner"
     return Result(
+        partner=load(partner) if (partner / "result.json").exists() else None,
         config=config,
         learner=learner,
         agents=store.load_tree(directory / "policy.safetensors", like),

@@ -1,0 +1,79 @@
+"""Co-training: both agents learn from nothing at once, within their budgets, each compensated by the other's steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_grid import move
+from test_transfer import LEARNERS, SOURCE_STEPS, TARGET_STEPS, compiler, same
+
+import transreward as tr
+from transreward.evaluation.repeat import repeat
+from transreward.runs import store
+
+TASK = {"target": "inverted_pendulum+terms(survive=2):gravity=2", "learner": LEARNERS["sac"], "cotrain": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hurry():
+    with compiler(hurried=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A small run and its directory."""
+    place = tmp_path_factory.mktemp("cotrain") / "run"
+    return move("reward_gap", {"loop.gap_updates": 1.0}, out=place, **TASK), place
+
+
+def test_both_learn_within_their_budgets(both):
+    result, _ = both
+    partner = result.partner
+    assert (result.config["source"], result.config["target"]) == (partner.config["target"], partner.config["source"])
+    assert 0 < result.steps.target <= TARGET_STEPS and 0.9 * SOURCE_STEPS < result.steps.source <= SOURCE_STEPS
+    assert partner.steps == result.steps[::-1]
+    assert np.isfinite([result.target_return, partner.target_return]).all()
+    for one in (result, partner):
+        rows = [row for row in one.log if row["seed"] == 4]
+        assert len(rows) == 2 and rows[-1]["round"] == one.rounds and rows[-1]["target_steps"] == one.steps.target
+        assert {row["phase"] for row in rows} == {"cotrain"}
+
+
+def test_each_is_paid_by_what_the_other_domain_pays(both):
+    """The target pays twice what the source does, at every step: the one's gap is -1, the other's +1, of which half."""
+    result, _ = both
+    lower, higher = (one.log[-1]["gap_mean"] for one in (result, result.partner))
+    assert lower == pytest.approx(-0.5, abs=0.2) and higher == pytest.approx(0.5, abs=0.2)  # after some 50 updates
+
+
+def test_without_strength_neither_knows_of_the_other():
+    """Each is its plain learner, bit for bit, whatever the other's budget is."""
+    runs = [
+        move("reward_gap", {"use.strength": 0.0, "loop.gap_updates": 0.25}, **TASK, source_steps=steps)
+        for steps in (SOURCE_STEPS, SOURCE_STEPS // 2)
+    ]
+    assert same(runs[0].agents, runs[1].agents) and not same(runs[0].partner.agents, runs[1].partner.agents)
+    assert not same(runs[0].agents, runs[0].partner.agents)
+
+
+def test_it_comes_back_from_its_directory(both):
+    result, place = both
+    found = tr.load(place)
+    assert same(found.agents, result.agents) and same(found.partner.agents, result.partner.agents)
+    assert store.read_json(place / "config.json")["cotrain"] and (place / "partner" / "metrics.jsonl").exists()
+    assert "--cotrain" in repeat(result.records()[0], result.records())
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "why"),
+    [
+        ("darc", {}, "'darc' cannot be trained from both sides"),
+        ("gaifo", {}, "'gaifo' cannot be trained from both sides"),
+        ("reward_gap", {"learner": LEARNERS["ppo"]}, "--cotrain needs a learner that keeps its steps"),
+        ("reward_gap", {"source_run": "somewhere", "learner": None}, "leave --source-run out"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(method, more, why):
+    with pytest.raises(tr.RequestError, match=why):
+        move(method, **{**TASK, **more})
