@@ -28,6 +28,7 @@ PAIRS = [
     ("ant", "ant+direction(degrees=30)"),
     ("ant+direction(degrees=30)", "ant"),
     ("humanoid", "humanoid+stand+terms(contact=3)"),
+    ("ant+goal(x=1,y=0)", "ant+sparse_goal(x=0,y=0.3)"),
     ("reacher", "reacher+terms(control=0)"),
     ("pusher+terms(near=0)", "pusher"),
     ("inverted_double_pendulum", "inverted_double_pendulum+terms(velocity=5)"),

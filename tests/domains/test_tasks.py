@@ -9,6 +9,7 @@ import pytest
 
 from transreward.domains.difference import measure, require_difference
 from transreward.domains.domain import domain
+from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.tasks import ANY, TASKS
 from transreward.types import RequestError
@@ -104,6 +105,32 @@ def test_a_fixed_goal_is_where_it_was_put():
         simulation.step(np.zeros((4, 2)))
 
 
+@pytest.mark.parametrize("robot", ["ant", "humanoid"])
+def test_who_walks_to_a_goal_sees_where_it_stands(robot):
+    """And is paid by the distance that is left; the rest is the robot's own."""
+    found, simulation = steps(f"{robot}+goal(x=0.3,y=-0.4)")
+    sparse, _ = steps(f"{robot}+sparse_goal(x=0.3,y=-0.4)")
+    plain, own = steps(robot)
+    names, known = entry_names(simulation.domain), entry_names(own.domain)
+    assert len(names) == simulation.domain.spaces.obs == len(known) + 2 and names[2:] == known
+    for (t, terms), (_, rare), (was, its) in zip(found, sparse, plain, strict=True):
+        apart = np.hypot(*(t.next_obs[:, :2] - [0.3, -0.4]).T)
+        np.testing.assert_allclose(terms["near"], 5 / (1 + apart), rtol=1e-9)
+        np.testing.assert_array_equal(rare["arrived"], 5.0 * (apart <= 0.5))
+        np.testing.assert_array_equal(t.next_obs[:, 2:], was.next_obs)
+        assert "forward" not in terms and all((terms[name] == its[name]).all() for name in set(terms) & set(its))
+    assert {float(x) for _, rare in sparse for x in rare["arrived"]} == {0.0, 5.0}
+    np.testing.assert_allclose(simulation.obs[:, :2], simulation.qpos[:, :2])
+
+
+def test_a_walker_to_a_goal_can_be_put_where_it_was_seen():
+    _, simulation = steps("ant+goal(x=1,y=2)", n=30)
+    other = simulation.domain.simulate(3, 9)
+    other.put(simulation.obs)
+    np.testing.assert_allclose(other.qpos, simulation.qpos, atol=1e-12)
+    np.testing.assert_allclose(other.qvel, simulation.qvel, atol=1e-12)
+
+
 def test_tasks_follow_one_another_and_go_with_shifts():
     made = domain("halfcheetah+backward+terms(control=0,forward=2):gravity=0.5,mass(torso)=2")
     assert made.name == "halfcheetah+backward+terms(control=0,forward=2):gravity=0.5,mass(torso)=2"
@@ -186,6 +213,8 @@ def test_a_users_reward_that_is_wrong_is_refused_at_once(function, message):
         ("hopper+terms(contrl=0)", "unknown reward term of hopper 'contrl': did you mean control"),
         ("hopper+terms(control=1)", "changes nothing"),
         ("hopper+terms(control=0,forward=0,survive=0)", "no reward term of hopper is left"),
+        ("hopper+goal(x=3,y=1)", "'hopper' has no task 'goal', which needs reacher or sideways"),
+        ("reacher+sparse_goal(x=0.1,y=0)", "'reacher' has no task 'sparse_goal', which needs sideways"),
         ("reacher+goal(x=3,y=1)", "nearer than 0.2 m"),
         ("hopper+no_such.module:f", "cannot be imported: ModuleNotFoundError"),
     ],

@@ -246,7 +246,7 @@ def _show_humanoid(model: Any) -> list[Entry]:
 # matter: every task here is the same everywhere.
 
 
-def _of_state(skip: int) -> Invert:
+def of_state(skip: int) -> Invert:
     """The inverse of `_state(skip)`, whatever follows in the observation."""
 
     def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
@@ -354,7 +354,7 @@ _humanoid: dict[str, Any] = {
     "frame_skip": 5,
     "observe": _observe_humanoid,
     "show": _show_humanoid,
-    "invert": _of_state(skip=2),
+    "invert": of_state(skip=2),
     "draw": _uniform(0.01),
     "fields": ("cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos"),
     "position": _mass_centre,
@@ -370,7 +370,7 @@ _TABLE = [
         frame_skip=2,
         observe=_state(skip=0),
         show=_show_state(skip=0),
-        invert=_of_state(skip=0),
+        invert=of_state(skip=0),
         terms={"survive": survive(1)},
         draw=_uniform(0.01),
         healthy=_inverted_pendulum_healthy,
@@ -433,7 +433,7 @@ _TABLE = [
         frame_skip=4,
         observe=_state(skip=2),
         show=_show_state(skip=2),
-        invert=_of_state(skip=2),
+        invert=of_state(skip=2),
         terms={"forward": forward(1), "control": control(1e-4)},
         draw=_uniform(0.1),
         view=View(5.0, 0.0, -50),
@@ -446,7 +446,7 @@ _TABLE = [
         frame_skip=4,
         observe=_state(skip=1, clip=10),
         show=_show_state(skip=1, clip=10),
-        invert=_of_state(skip=1),
+        invert=of_state(skip=1),
         clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
@@ -461,7 +461,7 @@ _TABLE = [
         frame_skip=4,
         observe=_state(skip=1, clip=10),
         show=_show_state(skip=1, clip=10),
-        invert=_of_state(skip=1),
+        invert=of_state(skip=1),
         clip=10,
         terms={"forward": forward(1), "survive": survive(1), "control": control(1e-3)},
         draw=_uniform(5e-3),
@@ -476,7 +476,7 @@ _TABLE = [
         frame_skip=5,
         observe=_state(skip=1),
         show=_show_state(skip=1),
-        invert=_of_state(skip=1),
+        invert=of_state(skip=1),
         terms={"forward": forward(1), "control": control(0.1)},
         draw=_gaussian(0.1),
         view=View(2.9, 0.45),
@@ -489,7 +489,7 @@ _TABLE = [
         frame_skip=5,
         observe=_observe_ant,
         show=_show_ant,
-        invert=_of_state(skip=2),
+        invert=of_state(skip=2),
         terms={
             "forward": forward(1),
             "survive": survive(1),

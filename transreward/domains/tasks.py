@@ -15,10 +15,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from transreward.domains.robots import Array, Robot, Rows, Term, in_order
+from transreward.domains.names import Entry, positions
+from transreward.domains.robots import Array, Robot, Rows, Term, in_order, of_state
 from transreward.domains.users import look_beside_user, no_such
 from transreward.types import RequestError, nearest
 
@@ -80,6 +82,8 @@ def _direction(robot: Robot, values: Values) -> Robot:
 
 def _goal(robot: Robot, values: Values) -> Robot:
     goal = np.array([values["x"], values["y"]])
+    if robot.side is not None:  # it walks there
+        return weigh(placed(robot), {"forward": 0.0}, near=lambda s: NEAR / (1.0 + _apart(s, goal)))
     if not np.linalg.norm(goal) < REACH:
         raise RequestError(f"the goal of {robot.name} must be nearer than {REACH} m to its shoulder, not {goal}")
 
@@ -89,6 +93,29 @@ def _goal(robot: Robot, values: Values) -> Robot:
         return qpos, qvel
 
     return replace(robot, draw=draw)
+
+
+def _sparse_goal(robot: Robot, values: Values) -> Robot:
+    goal = np.array([values["x"], values["y"]])
+    return weigh(placed(robot), {"forward": 0.0}, arrived=lambda s: NEAR * (_apart(s, goal) <= WITHIN))
+
+
+def _apart(s: Rows, goal: Array) -> Array:
+    """From the goal to where the robot observes itself, m."""
+    return np.linalg.norm(s.next_obs[:, :2] - goal, axis=1)
+
+
+def placed(robot: Robot) -> Robot:
+    """The robot, observing also where it stands in the plane, in front of all else."""
+    observe, show = robot.observe, robot.show
+
+    def show_place(model: Any) -> list[Entry]:
+        return [*positions(model)[:2], *(show(model) if show else ())]
+
+    def observe_place(s: Rows) -> Array:
+        return np.concatenate([s.qpos[:, :2], observe(s)], axis=1)
+
+    return replace(robot, observe=observe_place, show=show_place, invert=robot.invert and of_state(skip=0))
 
 
 def _terms(robot: Robot, values: Values) -> Robot:
@@ -101,6 +128,8 @@ def _terms(robot: Robot, values: Values) -> Robot:
     return weigh(robot, values)
 
 
+NEAR = 5.0  # paid a step at a goal of one that walks there: what a fast walk ahead earns
+WITHIN = 0.5  # m from a sparse goal is there
 REACH = 0.2  # m, within which reacher's own task draws its goals
 ANY = "any term"
 
@@ -113,7 +142,7 @@ class Kind:
     doc: str
     compose: Callable[[Robot, Values], Robot]
     values: dict[str, float | None]  # parameter -> default; None = it must be given
-    needs: str = "forward"  # a term that the robot's own task, or `more`, has; ANY = all robots
+    needs: tuple[str, ...] = ("forward",)  # any of these: a term of the robot's own task or `more`, a robot, ANY
 
     @property
     def usage(self) -> str:
@@ -124,7 +153,7 @@ class Kind:
 
     def suits(self, robot: Robot) -> bool:
         """Whether the robot can have it."""
-        return self.needs in (ANY, robot.name) or self.needs in {**robot.terms, **robot.more}
+        return any(n in (ANY, robot.name) or n in {**robot.terms, **robot.more} for n in self.needs)
 
 
 TASKS: dict[str, Kind] = {
@@ -135,9 +164,24 @@ TASKS: dict[str, Kind] = {
         Kind("walk", "the same, slower", _speed, {"speed": 1.0}),
         Kind("hop", "the same, for one leg", _speed, {"speed": 1.0}),
         Kind("stand", "paid for no velocity: minus its size", _stand, {}),
-        Kind("direction", "paid for the velocity in a direction, 90 = left", _direction, {"degrees": None}, "sideways"),
-        Kind("goal", "the goal at one place, m from the shoulder", _goal, {"x": None, "y": None}, "reacher"),
-        Kind("terms", "multiplies single reward terms; 0 takes one away", _terms, {ANY: None}, ANY),
+        Kind(
+            "direction", "paid for the velocity in a direction, 90 = left", _direction, {"degrees": None}, ("sideways",)
+        ),
+        Kind(
+            "goal",
+            "a place to go to, m from the start, that pays the more the nearer; reacher: its goal, from the shoulder",
+            _goal,
+            {"x": None, "y": None},
+            ("reacher", "sideways"),
+        ),
+        Kind(
+            "sparse_goal",
+            "the same, which pays within 0.5 m of it alone",
+            _sparse_goal,
+            {"x": None, "y": None},
+            ("sideways",),
+        ),
+        Kind("terms", "multiplies single reward terms; 0 takes one away", _terms, {ANY: None}, (ANY,)),
     )
 }
 
@@ -183,7 +227,9 @@ def parse(text: str, robot: Robot) -> Task:
     kind = TASKS[name]
     if not kind.suits(robot):
         able = ", ".join(k for k, other in TASKS.items() if other.suits(robot))
-        raise RequestError(f"'{robot.name}' has no task '{name}', which needs {kind.needs}; it has: {able}")
+        raise RequestError(
+            f"'{robot.name}' has no task '{name}', which needs {' or '.join(kind.needs)}; it has: {able}"
+        )
     given = dict(_value(kind, part) for part in inside.split(",")) if inside else {}
     known = given if ANY in kind.values else kind.values
     for key in given:
