@@ -517,6 +517,26 @@ def relabelling(bench: Bench) -> None:
     bench.require(f"relabelling {rows.shape[1] * rows.shape[2]:,} stored steps, s", bench.repeat(seconds)[0], "<=", 1)
 
 
+def reward_cost(bench: Bench) -> None:
+    """Seconds per target step with a model of rewards, or a potential, over those of the same learner without."""
+    from training import task_seconds
+
+    budget = 600 if bench.smoke else 3_000
+    pair = ROBOT, f"{ROBOT}+backward"
+    cases = {
+        "reward_gap": "fine_tune",
+        "dpba": "fine_tune",
+        "value_potential": "target_only",
+        "successor": "target_only",
+    }
+    plain = {
+        name: bench.repeat(lambda name=name: task_seconds(*pair, name, budget, {}))[0] for name in set(cases.values())
+    }
+    for name, control in cases.items():
+        own = bench.repeat(lambda name=name: task_seconds(*pair, name, budget, {}))[0]
+        bench.require(f"{name} / {control}, time per target step", ratios(own, plain[control]), "<=", 1.25)
+
+
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "startup": startup,
     "default-run": default_run,
@@ -530,6 +550,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "compilations": compilations,
     "look": look,
     "relabel": relabelling,
+    "rewards": reward_cost,
 }
 
 

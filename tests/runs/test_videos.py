@@ -300,3 +300,18 @@ def test_what_cannot_be_drawn():
 
     with pytest.raises(RequestError, match="no video: nothing draws 'lab:robot'"):
         video.drawable(Mute())  # type: ignore[arg-type]
+
+
+@draws
+@pytest.mark.parametrize("robot", ["halfcheetah", "hopper", "ant"])
+def test_the_floor_goes_along(robot):
+    """It is drawn 40 m to each side at most, and robots run farther than that."""
+    domain = tr.domain(robot)
+    painter, here = video.Painter(domain, Film(128, 96)), domain.simulate(1, 0).qpos[0].copy()
+    far = here.copy()
+    far[0] += 150 * painter.squares[0, 0]
+    near, away = (painter.paint(qpos).astype(int) for qpos in (here, far))
+    painter.close()
+    assert far[0] > 90 and np.abs(near - away).mean() < 2
+    floor = near[-8:].reshape(-1, 3)
+    assert np.abs(floor - floor.mean(axis=0)).max() > 10  # squares, not a blank

@@ -183,6 +183,8 @@ class Painter:
         model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
         _calm_floor(model)
+        self.floor = np.flatnonzero((model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE.value) & (model.geom_matid >= 0))
+        self.squares = 2 * model.geom_size[self.floor, :2] / model.mat_texrepeat[model.geom_matid[self.floor]]
         self.data, self.scene = mujoco.MjData(model), mujoco.MjvScene(model, 2000)
         self.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self.option, self.camera = mujoco.MjvOption(), mujoco.MjvCamera()
@@ -207,6 +209,8 @@ class Painter:
             self.camera.lookat[:] = (*middle, self.view.height)
             if self.view.follow:  # the lights go along, or the robot would walk out of them
                 data.light_xpos[:, :2] = model.light_pos[:, :2] + middle
+                # and so does the floor, by whole squares: it is drawn 80 m long, and simulated without an end
+                data.geom_xpos[self.floor, :2] += self.squares * np.round(middle / self.squares)
         self.gl.make_current()
         mujoco.mjv_updateScene(
             model, data, self.option, None, self.camera, mujoco.mjtCatBit.mjCAT_ALL.value, self.scene
