@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from quick import compiler
 
 from transreward.programs import programs
 
@@ -22,3 +23,10 @@ def room_for_programs():
         programs.cache_clear()
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture(scope="module")
+def hurry():
+    """The same for a file of tests: `pytestmark = pytest.mark.usefixtures("hurry")`."""
+    with compiler(hurried=True):
+        yield

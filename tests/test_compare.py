@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler, same
+from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, same
 
 import transreward as tr
 from transreward.compare import chosen, leader
@@ -21,11 +21,7 @@ from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result
 from transreward.types import CONTROLS
 
-
-@pytest.fixture(scope="module", autouse=True)
-def hurry():
-    with compiler(hurried=True):
-        yield
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 def put_side_by_side(*methods, **request):

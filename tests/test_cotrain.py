@@ -5,19 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from test_grid import move
-from test_transfer import LEARNERS, SOURCE_STEPS, TARGET_STEPS, compiler, same
+from test_transfer import LEARNERS, SOURCE_STEPS, TARGET_STEPS, same
 
 import transreward as tr
 from transreward.evaluation.repeat import repeat
 from transreward.runs import store
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 TASK = {"target": "inverted_pendulum+terms(survive=2):gravity=2", "learner": LEARNERS["sac"], "cotrain": True}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hurry():
-    with compiler(hurried=True):
-        yield
 
 
 @pytest.fixture(scope="module")

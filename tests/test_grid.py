@@ -17,7 +17,6 @@ from test_transfer import (
     SOURCE_STEPS,
     TARGET,
     TARGET_STEPS,
-    compiler,
     same,
     watch_training,
 )
@@ -31,6 +30,8 @@ from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
 from transreward.replay import in_order, unpack
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 # not the same ones: programs are shared within a process, and test_transfer counts how often its own are traced
 LEARNERS = {name: replace(learner, learning_rate=2e-3) for name, learner in THEIRS.items()}
 # each gap and each use that no row has; and the form of the ensemble that none has
@@ -38,12 +39,6 @@ ROWS = {part.name for row in METHODS.values() for part in (row.gap, row.use) if 
 CELLS = [f"penalty({gap})" for gap in GAPS if gap not in ROWS] + ["penalty(ensemble)", "potential(value)"]
 CELLS += [f"{use}(classifier)" for use in USES if use not in ROWS and use != "potential"]
 SMALL = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hurry():
-    with compiler(hurried=True):
-        yield
 
 
 @pytest.fixture(scope="module")

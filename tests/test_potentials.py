@@ -8,18 +8,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from test_grid import LEARNERS, move
-from test_transfer import compiler, same
+from test_transfer import same
 
 import transreward as tr
 from transreward.compensations.uses import Unchanged
 from transreward.methods import METHODS
 from transreward.types import RequestError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def hurry():
-    with compiler(hurried=True):
-        yield
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_grid import LEARNERS, move
-from test_transfer import SEEDS, compiler, same
+from test_transfer import SEEDS, same
 
 import transreward as tr
 from transreward.collect import Robots, relabel
@@ -16,6 +16,8 @@ from transreward.domains.difference import relabels
 from transreward.replay import features, in_order
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
+
+pytestmark = pytest.mark.usefixtures("hurry")
 
 OWN = "tests.domains.made:ahead"
 PAIRS = [
@@ -79,12 +81,6 @@ def test_what_can_be_computed_is(source, target, exact):
 # -- a run ---------------------------------------------------------------------------------------------------------
 
 SOURCE, TARGET = "inverted_double_pendulum", "inverted_double_pendulum+terms(survive=0)"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hurry():
-    with compiler(hurried=True):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from quick import compiler
 
 import transreward as tr
 from transreward.config import Loop
@@ -46,21 +46,6 @@ SETTINGS = {
 }
 GAP = {"gap.hidden": (4,), "gap.batch": 16, "loop.gap_updates": 0.5, "gate.ramp": 10}
 CONTROLS = ("zero_shot", "fine_tune", "target_only", "oracle")
-
-
-@contextmanager
-def compiler(hurried):
-    """Whether the compiler is told not to try hard: most of the time of these tests is its."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", hurried)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hurry():
-    with compiler(hurried=True):
-        yield
 
 
 def move(kind, method="darc", /, *, settings=(), **request):
@@ -452,6 +437,9 @@ def check_what_is_left(run, directory):
 LAB = '''
 import gymnasium
 import numpy as np
+from quick import compiler
+
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 class Drifting(gymnasium.Env):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from test_transfer import LEARNERS, SEEDS, SETTINGS, compiler, same
+from quick import compiler
+from test_transfer import LEARNERS, SEEDS, SETTINGS, same
 
 import transreward as tr
 from transreward import replay as rp

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from events import events
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, compiler, same
+from quick import compiler
+from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, same
 
 import transreward as tr
 from transreward.compensations.uses import Blend, Imitation, Penalty, Potential, Unchanged

@@ -18,7 +18,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
-from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS, compiler
+from quick import compiler
+from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS
 
 import transreward as tr
 from transreward import cli
