@@ -671,7 +671,7 @@ def aligned_return(config: Config, reference: float | None) -> float | None:
             share = (reference - low) / (high - low)
         low, high = loop.target_returns
         return low + loop.aligned * share * (high - low)
-    if not same_task(*config.domains):
+    if not same_task(config.domains.source, config.domains.target):
         return None
     return reference - (1 - loop.aligned) * abs(reference)
 

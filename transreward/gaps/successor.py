@@ -157,6 +157,10 @@ class Successor:
         value = (self.psi(state, obs, action) @ state.weights).min(axis=0)
         return jnp.clip(value, state.least / (1.0 - state.discount), state.most / (1.0 - state.discount))
 
+    def score(self, state: SuccessorState, batch: Transition, **extra: Any) -> Array:
+        """`worth` of each step's action, [batch]: no likeness of dynamics, so nothing weighs or penalises by it."""
+        return self.worth(state, batch.obs, batch.action)
+
     def evaluate(
         self, state: SuccessorState, batches: Pair[Transition], *, terms: Pair[Array], **extra: Any
     ) -> Metrics:
