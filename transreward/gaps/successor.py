@@ -99,14 +99,14 @@ class Successor:
         batches: Pair[Transition],
         key: Key,
         *,
-        source_act: Any,
-        discount: float,
-        terms: Pair[Array],
+        source_act: Any = None,
+        discount: Any = None,
+        terms: Any = None,
         **extra: Any,
     ) -> tuple[SuccessorState, Metrics]:
         """One step of temporal differences on source steps, and the target's moments.
 
-        `terms` of each domain's batch, [batch, terms]. The members learn (1 - gamma) psi, which is of phi's own size.
+        `terms` of each domain's batch, a Pair of [batch, terms]. The members learn (1 - gamma) psi, which is of phi's own size.
         """
         t, paid = batches.source, batches.target.reward
         rows = self._rows(state, t.obs, t.action)
@@ -161,9 +161,7 @@ class Successor:
         """`worth` of each step's action, [batch]: no likeness of dynamics, so nothing weighs or penalises by it."""
         return self.worth(state, batch.obs, batch.action)
 
-    def evaluate(
-        self, state: SuccessorState, batches: Pair[Transition], *, terms: Pair[Array], **extra: Any
-    ) -> Metrics:
+    def evaluate(self, state: SuccessorState, batches: Pair[Transition], *, terms: Any = None, **extra: Any) -> Metrics:
         """`gap_explained`: the share of the variance of the target's rewards that w explains, on steps kept from
         training; 1 = the task is a sum of the features."""
         paid = batches.target.reward
