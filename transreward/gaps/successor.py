@@ -106,7 +106,8 @@ class Successor:
     ) -> tuple[SuccessorState, Metrics]:
         """One step of temporal differences on source steps, and the target's moments.
 
-        `terms` of each domain's batch, a Pair of [batch, terms]. The members learn (1 - gamma) psi, which is of phi's own size.
+        `terms` of each domain's batch, a Pair of [batch, terms]. The members learn (1 - gamma) psi, which is of
+        phi's own size.
         """
         t, paid = batches.source, batches.target.reward
         rows = self._rows(state, t.obs, t.action)
