@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     against: tuple[str, ...] = ("fine_tune",)  # controls, the first of which the table holds every method against
     walked: int = 0  # source steps after the agent's training, for methods that go on in the source
     variants: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType({})  # name -> a row, with settings
+    only: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # method or variant -> its pairs, where not all
     seeds: int = 3
     first_seed: int = 300
 
@@ -142,7 +143,8 @@ class Plan(NamedTuple):
         if args.what == "run":
             for name in args.pairs:
                 for method in args.methods:
-                    self.cell(name, method)
+                    if name in self.only.get(method, self.pairs):
+                        self.cell(name, method)
         print(self.table(args.pairs, args.methods, args.markdown))
         return args
 

@@ -11,6 +11,7 @@ to reach with a tenth of its steps, at 5,000.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import record
 from cells import Plan, Source
@@ -21,7 +22,10 @@ from transreward.presets import LEGGED
 METHODS = (
     "zero_shot", "target_only", "fine_tune", "successor", "value_potential", "dpba", "reward_gap", "relabel", "jsrl",
 )  # fmt: skip
-ON_ONE_PAIR = ("mean_gap", "policy_advice", "kickstart")  # of backward alone
+ON_ONE_PAIR = ("mean_gap", "policy_advice", "kickstart")
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "value_potential_0.3": ("value_potential", {"use.strength": 0.3})
+}  # looked at on one pair
 PLAN = Plan(
     results=record.RESULTS / "tasks",
     sources=Path("runs/tasks"),
@@ -48,13 +52,8 @@ PLAN = Plan(
         "learner.random_steps": 1_000,  # in place of 5,000: else nothing was learned by the first reading
     },
     against=("target_only",),
-    variants={  # looked at on backward alone
-        "value_potential_0.3": ("value_potential", {"use.strength": 0.3}),
-        "value_potential_0.1": ("value_potential", {"use.strength": 0.1}),
-        "value_potential_short": ("value_potential", {"use.fade": 0.2}),
-        "dpba_short": ("dpba", {"use.fade": 0.2}),
-        "successor_on": ("successor", {"use.fade": 0.0}),
-    },
+    variants=VARIANTS,
+    only=dict.fromkeys((*ON_ONE_PAIR, *VARIANTS), ("backward",)),
 )
 
 

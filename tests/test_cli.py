@@ -322,10 +322,10 @@ def test_a_comparison_takes_the_methods_of_the_options_or_else_of_the_config():
 
 
 def test_transfer_and_compare_share_their_options():
-    """But for how the methods are named."""
+    """But for how the methods are named; and a comparison is made from one source agent, which co-training has not."""
     commands = next(action.choices for action in cli.parser()._actions if action.choices)
     known = {name: set(commands[name]._option_string_actions) for name in ("transfer", "compare")}
-    assert known["transfer"] - {"--method", "--controls"} == known["compare"] - {"--methods"}
+    assert known["transfer"] - {"--method", "--controls", "--cotrain"} == known["compare"] - {"--methods"}
     assert all(name in cli.COMPARE for name in CONTROLS)
 
 

@@ -108,6 +108,7 @@ def test_a_value_gets_the_type_of_its_field(path, text, value):
         ("loop.target_returns", "5,-3", "a random policy's and a trained one's that is above it"),
         ("loop.target_returns", "5", "loop.target_returns must be two returns"),
         ("loop.source_returns", "1,2", "give both"),
+        ("loop.target_returns", "-inf,5", "loop.target_returns"),
         ("loop.gap_updates", "0", "gap_updates"),
     ],
 )

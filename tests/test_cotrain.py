@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from rich.console import Console
 from test_grid import move
 from test_transfer import LEARNERS, SOURCE_STEPS, TARGET_STEPS, same
 
 import transreward as tr
 from transreward.evaluation.repeat import repeat
+from transreward.live import PHASES, View
 from transreward.runs import store
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -43,14 +48,29 @@ def test_each_is_paid_by_what_the_other_domain_pays(both):
     assert lower == pytest.approx(-0.5, abs=0.2) and higher == pytest.approx(0.5, abs=0.2)  # after some 50 updates
 
 
-def test_without_strength_neither_knows_of_the_other():
-    """Each is its plain learner, bit for bit, whatever the other's budget is."""
-    runs = [
-        move("reward_gap", {"use.strength": 0.0, "loop.gap_updates": 0.25}, **TASK, source_steps=steps)
-        for steps in (SOURCE_STEPS, SOURCE_STEPS // 2)
-    ]
-    assert same(runs[0].agents, runs[1].agents) and not same(runs[0].partner.agents, runs[1].partner.agents)
-    assert not same(runs[0].agents, runs[0].partner.agents)
+def test_without_strength_each_is_its_plain_learner_bit_for_bit():
+    learner = LEARNERS["sac"]
+    both = move("reward_gap", {"use.strength": 0.0}, **TASK)
+    alone = move("target_only", target=TASK["target"], learner=learner)
+    assert same(both.agents, alone.agents)
+    mirrored = replace(learner, target_updates_per_step=1 / learner.steps_per_update)
+    partner = move(
+        "target_only", {"loop.target_robots": learner.robots}, source=TASK["target"], target="inverted_pendulum",
+        learner=mirrored, source_steps=TARGET_STEPS, target_steps=SOURCE_STEPS,
+    )  # fmt: skip
+    assert same(both.partner.agents, partner.agents) and not same(both.agents, both.partner.agents)
+
+
+def test_who_watches_sees_both_budgets(tmp_path):
+    seen = []
+    move("reward_gap", {"loop.evaluations": 1}, watch=seen.append, **TASK)
+    last = [p for p in seen if p.phase == "cotrain"][-1]
+    assert last.budget == (SOURCE_STEPS, TARGET_STEPS) and 0 < last.steps.source <= SOURCE_STEPS
+    assert all(p.phase in PHASES for p in seen)
+    console = Console(file=io.StringIO(), width=100)
+    view = View({"source": "a", "target": "b"})
+    console.print(view._render(last))
+    assert f"{last.steps.target} of {TARGET_STEPS} a seed" in console.file.getvalue()
 
 
 def test_it_comes_back_from_its_directory(both):
@@ -68,8 +88,10 @@ def test_it_comes_back_from_its_directory(both):
         ("gaifo", {}, "'gaifo' cannot be trained from both sides"),
         ("reward_gap", {"learner": LEARNERS["ppo"]}, "--cotrain needs a learner that keeps its steps"),
         ("reward_gap", {"source_run": "somewhere", "learner": None}, "leave --source-run out"),
+        ("reward_gap", {"settings": {"feed.source": "replay"}}, r"leave feed\.\* out"),
+        ("reward_gap", {"settings": {"feed.target_share": 0.5}}, r"leave feed\.\* out"),
     ],
 )
 def test_what_makes_no_sense_is_refused(method, more, why):
     with pytest.raises(tr.RequestError, match=why):
-        move(method, **{**TASK, **more})
+        move(method, more.pop("settings", ()), **{**TASK, **more})

@@ -33,7 +33,7 @@ def test_every_phase_is_shown_in_words(phase):
     view.console.print(view._render(progress))
     text = view.console.file.getvalue()
     assert PHASES[phase] in text and "100 of 200 a seed" in text
-    assert ("darail" in text) == (phase in ("teacher", "transfer"))
+    assert ("darail" in text) == (phase in ("teacher", "transfer", "cotrain"))
 
 
 LONG = "halfcheetah+backward:broken=bthigh,friction(floor)=0.35,mass(torso)=1.5"

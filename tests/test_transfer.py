@@ -25,6 +25,8 @@ from transreward.runs.result import SourceAgent
 from transreward.transfer import aligned_return
 from transreward.types import Pair
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SOURCE_STEPS, TARGET_STEPS, SEEDS, ROBOTS = 512, 100, [4, 5], 4
 SOURCE, TARGET = tr.domain("inverted_pendulum"), tr.domain("inverted_pendulum:gravity=2")
 LEARNERS = {
@@ -378,7 +380,7 @@ def test_a_gap_is_refitted_as_often_as_is_asked():
             move("sac", "darc", settings={**GAP, "loop.gap_every": every, "loop.evaluations": 1}).rounds
             for every in (1, 3)
         )
-    assert often == seldom and len(counted) == often + seldom // 3
+    assert often == seldom and len(counted) == often + -(-seldom // 3)  # the first round learns in any case
 
 
 # -- what breaks ---------------------------------------------------------------------------------------------------
@@ -437,9 +439,6 @@ def check_what_is_left(run, directory):
 LAB = '''
 import gymnasium
 import numpy as np
-from quick import compiler
-
-pytestmark = pytest.mark.usefixtures("hurry")
 
 
 class Drifting(gymnasium.Env):

@@ -196,7 +196,7 @@ def parser() -> argparse.ArgumentParser:
 def _training_options(command: argparse.ArgumentParser) -> None:
     """What every command that trains can be told."""
     option = command.add_argument
-    option("--learner", help="sac or ppo (default: the robot's preset)")
+    option("--learner", help="sac or ppo (default: the robot's preset; sac where a method needs its stored steps)")
     option("--source-steps", type=int, metavar="N", help="budget per seed (default: the robot's preset)")
     option("--target-steps", type=int, metavar="N", help="budget per seed (default: 10000)")
     option("--seeds", type=int, metavar="K", help="seeds trained together (default: 3)")

@@ -15,7 +15,7 @@ from transreward.domains.domain import Domain, domain, invertible
 from transreward.methods import METHODS, Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
-from transreward.types import Pair, RequestError, nearest
+from transreward.types import CONTROLS, Pair, RequestError, nearest
 
 SECTIONS = ("feed", "gap", "use", "gate")  # the parts of a method that have settings
 MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
@@ -215,7 +215,7 @@ def resolve(
     require_difference(pair.source, pair.target)
     row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
     row = together(row, pair, source_run) if cotrain else row
-    if learner is None and source_run is None and any(needs_replay(r, r is row) for r in (row, *control_rows)):
+    if learner is None and source_run is None and need_replay([row, *control_rows]):
         learner = "sac"  # the preset may be PPO
     learner = _learner(learner, pair.source, source_run)
     named = {r.name: settings_of(r, settings) for r in (row, *control_rows)}
@@ -239,6 +239,8 @@ def resolve(
         cotrain=cotrain,
         chosen=frozenset(settings),
     )
+    if cotrain and config.method.feed != Feed(1.0):
+        raise RequestError("with --cotrain each learner is fed by its own steps as they come: leave feed.* out")
     if cotrain and config.learner.on_policy:
         raise RequestError(f"--cotrain needs a learner that keeps its steps, which {config.learner.name} does not: sac")
     for r in (config.method, *config.controls):
@@ -250,10 +252,11 @@ def resolve(
     return config
 
 
-def needs_replay(row: Method, chosen: bool) -> bool:
-    """Whether a learner that keeps no steps cannot serve the row; or would learn nothing, where the row is what was
-    chosen and has to learn from nothing on scarce target steps."""
-    return row.off_policy or (chosen and row.start == "nothing")
+def need_replay(rows: list[Method]) -> bool:
+    """Whether a learner that keeps no steps cannot serve one of the rows; or would learn nothing, where all that were
+    chosen, and are no mere controls of others, have to learn from nothing on scarce target steps."""
+    chosen = [row for row in rows if row.name not in CONTROLS] or rows
+    return any(row.off_policy for row in rows) or all(row.start == "nothing" for row in chosen)
 
 
 def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
@@ -472,7 +475,9 @@ def _value(path: str, value: Any, kind: Any) -> Any:
     try:
         if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
             items = value.strip("()[] ").split(",") if isinstance(value, str) else value
-            return tuple(get_args(kind)[0](str(item)) for item in items if str(item).strip())
+            found = tuple(get_args(kind)[0](str(item)) for item in items if str(item).strip())
+            if all(isfinite(item) for item in found):
+                return found
         if kind is bool and isinstance(value, str):
             return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
         if kind is int and isinstance(value, str):

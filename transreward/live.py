@@ -31,6 +31,7 @@ PHASES = {  # name -> how it is shown
     "source": "training the source agent",
     "teacher": "transfer, its teacher first",
     "transfer": "transfer",
+    "cotrain": "both agents at once",
     "oracle": "oracle",
 }
 
@@ -125,7 +126,7 @@ class View:
         bars = Bars(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
         spent = time.perf_counter() - self.phase_began
         left = f"about {spent / p.done - spent:.0f} s left" if p.done > 0.02 else "..."
-        what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase in ("teacher", "transfer") else "")
+        what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase in ("teacher", "transfer", "cotrain") else "")
         bars.add_task(what, total=1000, completed=round(1000 * p.done), text=left)
         for domain, steps, budget in zip(("source", "target"), p.steps, p.budget, strict=True):
             if budget:

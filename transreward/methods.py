@@ -326,7 +326,7 @@ class GpiUse:
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
         """The compensation. Raises RequestError for a gap that says nothing of the source policy's worth."""
         if not hasattr(gap, "worth"):
-            raise RequestError(f"'{self.name}' needs a gap that knows what the source policy would earn: successor")
+            raise RequestError(f"'{self.name}' needs what the source policy would earn: use the method successor")
         return Gpi(gap, self.fade)
 
 

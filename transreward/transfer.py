@@ -91,6 +91,7 @@ class Run:
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     log: list[dict[str, Any]] = field(default_factory=list)
     rounds: int = 0  # of the loop, begun
+    refitted: int = 0  # the round in which the gap was last trained; 0 = never
     partner: Any = None  # of two that are trained together, the other's Run
     judged: Any = None  # the learner's state at the evaluation before, [seeds]
     done: float = 0.0  # share of this phase's rounds before the present one
@@ -117,8 +118,10 @@ class Run:
 
     def tell(self, done: float, rows: list[dict[str, Any]]) -> None:
         """Report to whoever watches."""
-        budget = Pair(*(b + p for b, p in zip(self.before, self.phase.budget, strict=True)))
-        self.watch(Progress(self.method.name, self.phase.name, self.steps, budget, done, rows))
+        budget, steps = Pair(*(b + p for b, p in zip(self.before, self.phase.budget, strict=True))), self.steps
+        if self.partner is not None:
+            budget, steps = Pair(self.partner.phase.budget.target, budget.target), self.counted
+        self.watch(Progress(self.method.name, self.phase.name, steps, budget, done, rows))
 
     def keep(self, rows: list[dict[str, Any]]) -> None:
         """Log rows, and write them and the policy down at once, so that they are there if the run breaks later."""
@@ -166,8 +169,6 @@ def transfer(
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
     )  # fmt: skip
     directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
-    from transreward import cotrain as together  # it is made of this module's five steps
-
     began, agent, provenance = time.perf_counter(), None, store.provenance()
     sinks = Log(log, directory)
     watch = sinks.beside(watch)
@@ -184,7 +185,7 @@ def transfer(
         agent = source_agent(config, row, agent, directory, watch)
         place = directory if directory is None or row is config.method else directory / "controls" / row.name
         if row is config.method and config.cotrain:
-            results[row.name] = together.cotrain(config.of(row), row, place, watch)
+            results[row.name] = cotrained(config.of(row), row, place, watch)
         else:
             results[row.name] = run_method(config.of(row), row, agent, place, watch)
         if row is config.method:  # with the source agent's training, if there was one
@@ -198,12 +199,13 @@ def transfer(
 
 
 def require_stored_terms(config: Config, agent: SourceAgent) -> None:
-    """Raise RequestError where steps of an earlier run, which stored no terms, are to be relabelled exactly."""
-    exact = [row.name for row in (config.method, *config.controls) if relabelled(row) == "exactly"]
-    if exact and agent.replay is not None and np.isnan(np.asarray(agent.replay.data[..., -1])).any():
+    """Raise RequestError where the terms of an earlier run's steps are needed, which stored none."""
+    rows = (config.method, *config.controls)
+    wanting = [row.name for row in rows if relabelled(row) == "exactly" or row.needs("terms")]
+    if wanting and agent.replay is not None and np.isnan(np.asarray(agent.replay.data[..., -1])).any():
         raise RequestError(
-            f"the steps of --source-run {config.source_run} were stored without their reward terms, so '{exact[0]}' "
-            f"cannot pay them anew: leave the source run out"
+            f"the steps of --source-run {config.source_run} were stored without their reward terms, which "
+            f"'{wanting[0]}' needs: leave the source run out"
         )
 
 
@@ -318,6 +320,7 @@ def follow(run: Run, lesson: Run) -> None:
     run.shown["demonstrations"] = rp.newest(lesson.replays.source, share)
     run.replays = run.replays._replace(target=lesson.replays.target)
     run.before, run.log, run.stopped = lesson.steps, lesson.log, lesson.stopped
+    run.rounds, run.judged = lesson.rounds, lesson.judged
 
 
 def method_phase(config: Config, method: Method, agent: SourceAgent | None, target_taken: int = 0) -> Phase:
@@ -338,11 +341,11 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None, targ
 
 def loop(run: Run) -> None:
     """Rounds of the five steps, until the target is aligned, has converged or the budget is spent."""
-    plan = Rounds.of(run)
+    plan, before = Rounds.of(run), run.rounds
     run.tell(0.0, [])
     try:
         for index in range(plan.count):
-            run.rounds, run.done = index + 1, index / plan.count
+            run.rounds, run.done = before + index + 1, index / plan.count
             fresh = collect(run, plan, index)
             if run.phase.from_nothing and run.taken <= plan.random_steps:
                 if getattr(run.method.gap, "early", False):
@@ -385,6 +388,96 @@ class Rounds(NamedTuple):
         if leading_steps(run, 0.0):  # the source policy explores better than chance
             random_steps = 0
         return Rounds(count, control_steps, controls, learner.updates_per_round, gap_updates, random_steps)
+
+
+# -- both at once: each is a transfer whose source is the other as it learns ---------------------------------------
+
+
+def cotrained(config: Config, method: Method, directory: Path | None, watch: Watch) -> Result:
+    """The target's learner, with the source's as its `partner`. Budgets are those of the request, per seed."""
+    began = time.perf_counter()
+    sides = Pair(source=mirrored(config), target=config)
+    runs = Pair(
+        start_beside(sides.source, method, directory and directory / "partner", lambda progress: None),
+        start_beside(sides.target, method, directory, watch),
+    )
+    runs.source.partner, runs.target.partner = runs.target, runs.source
+    plans = runs.map(Rounds.of)
+    runs.target.tell(0.0, [])
+    try:
+        fresh = [gather(run, plan) for run, plan in zip(runs, plans, strict=True)]  # so that each has the other's steps
+        for run, plan, rows in zip(runs, plans, fresh, strict=True):
+            learn(run, plan, rows)
+        while behind := [s for s in Pair._fields if going(getattr(runs, s), getattr(plans, s))]:
+            side = min(behind, key=lambda s: getattr(runs, s).rounds / getattr(plans, s).count)
+            run, plan = getattr(runs, side), getattr(plans, side)
+            learn(run, plan, gather(run, plan))
+    except BrokenRun:
+        for run in runs:
+            run.keep([])
+        raise
+    partner, own = (finish(run, time.perf_counter() - began) for run in runs)
+    own.partner = partner
+    return own
+
+
+def mirrored(config: Config) -> Config:
+    """The same request from the other side: its target is the source, with the source's budget, robots and pace."""
+    learner = replace(config.learner, target_updates_per_step=1.0 / config.learner.steps_per_update)
+    return replace(
+        config,
+        domains=Pair(config.domains.target, config.domains.source),
+        source_steps=config.target_steps,
+        target_steps=config.source_steps,
+        learner=learner,
+        loop=replace(config.loop, target_robots=config.learner.robots),
+        controls=(),
+    )
+
+
+def start_beside(config: Config, method: Method, directory: Path | None, watch: Watch) -> Run:
+    """A run in the target of `config` alone, from nothing."""
+    phase = Phase("cotrain", Pair(0, config.target_steps), 1.0, True, config.loop.evaluations)
+    return initialise(config, method, phase, config.domains, None, None, directory, watch)
+
+
+def going(run: Run, plan: Rounds) -> bool:
+    """Whether it has rounds left."""
+    return run.stopped is None and run.rounds < plan.count
+
+
+def gather(run: Run, plan: Rounds) -> Pair[np.ndarray | None]:
+    """The first half of a round: steps."""
+    run.rounds, run.done = run.rounds + 1, run.rounds / plan.count
+    return collect(run, plan, run.rounds - 1)
+
+
+def learn(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
+    """The second half: learn from them, beside the other's as they are by now."""
+    if run.taken <= plan.random_steps:
+        return
+    run.replays = run.replays._replace(source=run.partner.replays.target)
+    compensate(run, plan)
+    improve(run, plan, fresh)
+    refine(run, plan, run.rounds - 1)
+    run.replays = run.replays._replace(source=None)  # the other writes into it in place
+
+
+def finish(run: Run, seconds: float) -> Result:
+    """What it leaves."""
+    return Result(
+        config=run.config.as_json(run.method),
+        learner=run.config.learner,
+        agents=run.agents,
+        compensation_state=run.compensation,
+        returns=final_returns(run.config, run.agents, run.config.domains),
+        zero_shot=None,
+        steps=run.counted,
+        stopped=run.stopped or "budget",
+        rounds=run.rounds,
+        wall_seconds=seconds,
+        log=run.log,
+    )
 
 
 # -- 1. initialise -------------------------------------------------------------------------------------------------
@@ -575,8 +668,9 @@ def compensate(run: Run, plan: Rounds) -> None:
     """Learn from both replays what adjustment closes the gap."""
     keys = run.next_keys()  # also where nothing uses them, so that lambda = 0 is the base learner bit for bit
     every = run.config.loop.gap_every
-    if run.method.gap is None or run.rounds % every:
+    if run.method.gap is None or (run.refitted and run.rounds < run.refitted + every):
         return
+    run.refitted = run.rounds
     run.compensation, metrics = run.programs.compensate(
         run.compensation,
         run.replays,
@@ -662,7 +756,7 @@ def aligned_return(config: Config, reference: float | None) -> float | None:
     compared, where the task is the same. None: there is nothing to judge by.
     """
     loop = config.loop
-    if not loop.aligned or reference is None:
+    if not loop.aligned or reference is None or not config.domains.target.reward_terms:
         return None
     if loop.target_returns:
         share = 1.0

@@ -58,3 +58,7 @@ def breaks(obs, action, next_obs):
 
 def two_arguments(obs, action):
     return obs[:, 0]
+
+
+def of_107(obs, action, next_obs):
+    return next_obs[:, 106] - next_obs[:, 0]

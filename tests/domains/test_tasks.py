@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from transreward.domains.difference import measure, require_difference
+from transreward.domains.difference import measure, require_difference, require_other_pay
 from transreward.domains.domain import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
@@ -129,6 +129,27 @@ def test_a_walker_to_a_goal_can_be_put_where_it_was_seen():
     other.put(simulation.obs)
     np.testing.assert_allclose(other.qpos, simulation.qpos, atol=1e-12)
     np.testing.assert_allclose(other.qvel, simulation.qvel, atol=1e-12)
+
+
+def test_of_two_goals_the_last_is_paid_and_the_place_seen_once():
+    made = domain("ant+goal(x=1,y=2)+goal(x=0,y=1)+sparse_goal(x=3,y=0)")
+    assert made.spaces.obs == domain("ant+goal(x=0,y=1)").spaces.obs and len(set(entry_names(made))) == made.spaces.obs
+    assert made.reward_terms.count("near") == 1
+    alone, _ = steps("ant+goal(x=0,y=1)")
+    found, _ = steps("ant+goal(x=1,y=2)+goal(x=0,y=1)")
+    assert all((a["near"] == b["near"]).all() for (_, a), (_, b) in zip(alone, found, strict=True))
+
+
+def test_a_sparse_goal_out_of_reach_of_chance_is_another_task():
+    pair = domain("ant+sparse_goal(x=6,y=0)"), domain("ant+sparse_goal(x=0,y=6)")
+    assert require_difference(*pair).null  # nothing differs where it was looked
+    require_other_pay(*pair)
+    with pytest.raises(RequestError, match="differ in nothing"):
+        require_difference(pair[0], domain("ant+sparse_goal(x=6,y=0)"))
+
+
+def test_a_users_reward_sees_the_place_that_a_goal_brings():
+    assert domain("ant+goal(x=3,y=0)+tests.domains.made:of_107").reward_terms == ("of_107",)
 
 
 def test_tasks_follow_one_another_and_go_with_shifts():

@@ -242,8 +242,8 @@ def _show_humanoid(model: Any) -> list[Entry]:
     return [*_show_state(skip=2)(model), *bodies, *forces, *names.contacts(model)]
 
 
-# From an observation back to the state that shows it. Where the robot stands in the plane is not observed and does not
-# matter: every task here is the same everywhere.
+# From an observation back to the state that shows it. Where the robot stands in the plane is not observed, unless its
+# task is a goal there, and does not matter else: every other task is the same everywhere.
 
 
 def of_state(skip: int) -> Invert:
@@ -338,6 +338,7 @@ class Robot:
     bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
     total: Callable[[Sequence[Array]], Array] = in_order
     show: Show | None = None  # the observation's entries, as many as there are columns; None = they are numbered
+    placed: bool = False  # whether it observes where it stands in the plane, in front of all else
     view: View | None = None  # None = MuJoCo's own camera, which stands
     episode_steps: int = 1000
 

@@ -2,9 +2,9 @@
 
     halfcheetah+backward   hopper+stand   ant+direction(degrees=90)   walker2d+walk(speed=1)+terms(control=0)
 
-A robot's own task is its row in `robots.py`. A task changes which of the terms are paid, and how much; the body, what
-is observed, when an episode ends and the physics stay. Several follow one another, each changing what the one before
-it left. A user's own reward is a function, `halfcheetah+package.module:function`.
+A robot's own task is its row in `robots.py`. A task changes which of the terms are paid, and how much; the body, when
+an episode ends and the physics stay, and what is observed, but for a goal in the plane. Several follow one another,
+each changing what the one before it left. A user's own reward is a function, `halfcheetah+package.module:function`.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def _apart(s: Rows, goal: Array) -> Array:
 
 def placed(robot: Robot) -> Robot:
     """The robot, observing also where it stands in the plane, in front of all else."""
+    if robot.placed:
+        return robot
     observe, show = robot.observe, robot.show
 
     def show_place(model: Any) -> list[Entry]:
@@ -115,7 +117,7 @@ def placed(robot: Robot) -> Robot:
     def observe_place(s: Rows) -> Array:
         return np.concatenate([s.qpos[:, :2], observe(s)], axis=1)
 
-    return replace(robot, observe=observe_place, show=show_place, invert=robot.invert and of_state(skip=0))
+    return replace(robot, observe=observe_place, show=show_place, invert=robot.invert and of_state(skip=0), placed=True)
 
 
 def _terms(robot: Robot, values: Values) -> Robot:

@@ -489,11 +489,14 @@ def _ended(focus: Record) -> str:
     if wanted is not None:
         return f"{after} It would have counted as aligned with the source at a raw target return of {number(wanted)}."
     if not loop["aligned"]:
-        return f"{after} Whether it was aligned with the source was not asked (loop.aligned=0)."
-    return (
-        f"{after} Whether it was aligned with the source was not judged: the tasks differ, and loop.target_returns was "
-        f"not given, what a random and a trained policy return."
-    )
+        why = "asked (loop.aligned=0)"
+    elif r.get("zero_shot_target_return") is None:
+        why = "judged: no source agent was trained before"
+    elif loop.get("target_returns"):
+        why = "judged: the target has no rewards"
+    else:
+        why = "judged: the tasks differ and no loop.target_returns was given, or the target has no rewards"
+    return f"{after} Whether it was aligned with the source was not {why}."
 
 
 def _correlation(x: Any) -> str:

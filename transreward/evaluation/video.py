@@ -183,7 +183,8 @@ class Painter:
         model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
         _calm_floor(model)
-        self.floor = np.flatnonzero((model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE.value) & (model.geom_matid >= 0))
+        plane = (model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE.value) & (model.geom_size[:, :2] > 0).all(axis=1)
+        self.floor = np.flatnonzero(plane & (model.geom_matid >= 0))  # one without an end stays where it is
         self.squares = 2 * model.geom_size[self.floor, :2] / model.mat_texrepeat[model.geom_matid[self.floor]]
         self.data, self.scene = mujoco.MjData(model), mujoco.MjvScene(model, 2000)
         self.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
