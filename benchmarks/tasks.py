@@ -5,11 +5,13 @@
 
 Source agents are trained with soft actor-critic on the source's task alone. A method then has 50,000 target steps with
 half an update each; returns are read along the one curve, so that what `target_only` has at 50,000 is what a method had
-to reach with a tenth of its steps, at 5,000.
+to reach with a tenth of its steps, at 5,000. With `--defaults` the learner is as `transreward transfer` has it, with an
+update a step and 5,000 random steps first: twice the time, and nothing to be read at 5,000 steps.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,5 +59,13 @@ PLAN = Plan(
 )
 
 
+DEFAULTS = PLAN._replace(
+    results=record.RESULTS / "tasks_defaults",
+    settings={path: value for path, value in PLAN.settings.items() if not path.startswith("learner.")},
+)
+
+
 if __name__ == "__main__":
-    PLAN.command(__doc__)
+    plan = DEFAULTS if "--defaults" in sys.argv else PLAN
+    sys.argv = [word for word in sys.argv if word != "--defaults"]
+    plan.command(__doc__)
