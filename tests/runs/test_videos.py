@@ -315,3 +315,17 @@ def test_the_floor_goes_along(robot):
     assert far[0] > 90 and np.abs(near - away).mean() < 2
     floor = near[-8:].reshape(-1, 3)
     assert np.abs(floor - floor.mean(axis=0)).max() > 10  # squares, not a blank
+
+
+@draws
+def test_nothing_but_the_robot_throws_a_shadow():
+    """Far from the light the floor's own depth is too coarse, and it would be striped by itself."""
+    domain = tr.domain("halfcheetah")
+    painter, simulation = video.Painter(domain, Film(256, 192)), domain.simulate(1, 0)
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        picture = painter.paint(simulation.qpos[0])
+        assert not (picture[66:130, [*range(50), *range(206, 256)]].max(axis=-1) < 70).any()  # the floor beside it
+        for _ in range(3):
+            simulation.step(rng.uniform(-1, 1, (1, 6)))
+    painter.close()

@@ -178,7 +178,7 @@ class Painter:
         self.model = model = copy.deepcopy(domain.model)  # what is changed here is looks alone
         model.vis.global_.offwidth, model.vis.global_.offheight = film.width, film.height
         model.vis.quality.shadowsize = 1024  # a quarter of the default in each direction: a third of the time
-        model.vis.map.shadowclip = 0.4  # near the robot alone: farther out the map's edge would show on the floor
+        model.vis.map.shadowclip = 1.6 / model.stat.extent  # m, about the robot alone: the far floor would shade itself
         suns = model.light_type == mujoco.mjtLightType.mjLIGHT_DIRECTIONAL.value
         model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
