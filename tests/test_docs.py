@@ -22,7 +22,14 @@ from transreward.methods import GAPS, METHODS, USES, Feed, Gate
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-SECTIONS = {"loop": (Loop,), "gap": tuple(GAPS.values()), "use": tuple(USES.values()), "gate": (Gate,), "feed": (Feed,)}
+OWN = {type(row.gap): None for row in METHODS.values() if row.gap is not None}  # some gaps are a row's alone
+SECTIONS = {
+    "loop": (Loop,),
+    "gap": (*GAPS.values(), *OWN),
+    "use": tuple(USES.values()),
+    "gate": (Gate,),
+    "feed": (Feed,),
+}
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
 TABLES = (ROBOTS, SHIFTS, METHODS, GAPS, presets.LEARNERS)
 
