@@ -469,15 +469,20 @@ def _count(what: str, value: Any, default: int, least: int = 1) -> int:
     return whole
 
 
+def _finite(x: float) -> float:
+    """The number. Raises ValueError for what is none."""
+    if not isfinite(x):
+        raise ValueError
+    return x
+
+
 def _value(path: str, value: Any, kind: Any) -> Any:
     """`value` as the field's type; strings are read as the command line gives them."""
     kind = str if get_origin(kind) is Literal else kind  # the settings check which words they know
     try:
         if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
             items = value.strip("()[] ").split(",") if isinstance(value, str) else value
-            found = tuple(get_args(kind)[0](str(item)) for item in items if str(item).strip())
-            if all(isfinite(item) for item in found):
-                return found
+            return tuple(_finite(get_args(kind)[0](str(item))) for item in items if str(item).strip())
         if kind is bool and isinstance(value, str):
             return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
         if kind is int and isinstance(value, str):
