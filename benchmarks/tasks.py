@@ -5,8 +5,8 @@
 
 Source agents are trained with soft actor-critic on the source's task alone. A method then has 50,000 target steps with
 half an update each; returns are read along the one curve, so that what `target_only` has at 50,000 is what a method had
-to reach with a tenth of its steps, at 5,000. With `defaults` as the first word the learner is as `transreward transfer` has it, with an
-update a step and 5,000 random steps first: twice the time, and nothing to be read at 5,000 steps.
+to reach with a tenth of its steps, at 5,000. With `defaults` as the first word the learner is as `transreward transfer`
+has it, with an update a step and 5,000 random steps first: twice the time, and nothing to be read at 5,000 steps.
 """
 
 from __future__ import annotations
