@@ -531,7 +531,7 @@ def reward_cost(bench: Bench) -> None:
         "successor": "target_only",
     }
     for name, control in cases.items():
-        own, plain = bench.repeat(*(partial(task_seconds, *pair, method, budget, {}) for method in (name, control)))
+        own, plain = bench.repeat(*(partial(task_seconds, *pair, method, budget) for method in (name, control)))
         bench.require(f"{name} / {control}, time per target step", ratios(own, plain), "<=", 1.25)
 
 

@@ -23,9 +23,7 @@ CURVE = (
     "source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained",
     "gap_trust", "gap_accuracy", "effective_sample_size",
 )  # fmt: skip
-
-
-ALWAYS = ("loop.final_episodes", "loop.threads")  # settings that a method which trains nothing has too
+FINAL = "loop.final_episodes"  # what of a plan's settings a method that trains nothing has, too
 
 
 class Source(NamedTuple):
@@ -74,9 +72,7 @@ class Plan(NamedTuple):
             seeds=self.seeds,
             seed=self.first_seed,
             source_run=agent,
-            settings={**self.settings, **settings}
-            if row.feed
-            else {k: v for k, v in self.settings.items() if k in ALWAYS},
+            settings={**self.settings, **settings} if row.feed else {FINAL: self.settings[FINAL]},
         )
         head |= {"pair": name, "target": target, "seconds": time.perf_counter() - began, "settings": result.config}
         record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, row.name, CURVE)})
@@ -95,7 +91,7 @@ class Plan(NamedTuple):
                 target_steps=self.target_steps,
                 seeds=self.seeds,
                 seed=self.first_seed,
-                settings={"loop.source_evaluations": 6},  # with all threads: cells wait for it
+                settings={"loop.source_evaluations": 6},
                 out=directory,
             )
         return directory

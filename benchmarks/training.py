@@ -116,7 +116,7 @@ def phase_seconds(robot: str, learner: Any, method: str, budget: int) -> dict[st
     return found
 
 
-def task_seconds(source: str, target: str, method: str, budget: int, settings: dict[str, Any]) -> float:
+def task_seconds(source: str, target: str, method: str, budget: int) -> float:
     """Seconds per target step of one seed of a method that learns on target steps: without evaluations, and from the
     end of its fifth round of learning, since the first ones compile."""
     stamps: list[tuple[float, int]] = []
@@ -128,7 +128,7 @@ def task_seconds(source: str, target: str, method: str, budget: int, settings: d
 
         transfer(
             source, target, method, learner=SAC(random_steps=100), source_steps=20_000, target_steps=budget, seeds=1,
-            settings={"loop.aligned": 0, "loop.evaluations": 1, "loop.source_evaluations": 1, **settings}, watch=watch,
+            settings={"loop.aligned": 0, "loop.evaluations": 1, "loop.source_evaluations": 1}, watch=watch,
         )  # fmt: skip
     (began, first), (ended, last) = stamps[5], stamps[-1]
     return (ended - began) / (last - first)

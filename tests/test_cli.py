@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from quick import compiler
 
 import transreward as tr
 from transreward import cli, config
@@ -34,13 +35,10 @@ SMALL = [
 @pytest.fixture(scope="module", autouse=True)
 def hurry():
     """The compiler is told not to try hard, and a domain is made once, so that what was compiled serves twice."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    with pytest.MonkeyPatch.context() as patch:
+    with compiler(hurried=True), pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "domain", lru_cache(config.domain))
         patch.setattr(config, "require_difference", lru_cache(config.require_difference))
         yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(autouse=True)

@@ -45,11 +45,16 @@ class Loop:
     def __post_init__(self) -> None:
         if not 0 < self.pretrain <= 1:
             raise RequestError(f"loop.pretrain must be in (0, 1], not {self.pretrain}")
-        for name in ("target_robots", "evaluations", "source_evaluations", "eval_episodes", "final_episodes"):
+        for name in (
+            "target_robots",
+            "evaluations",
+            "source_evaluations",
+            "eval_episodes",
+            "final_episodes",
+            "gap_every",
+        ):
             if getattr(self, name) < 1:
                 raise RequestError(f"loop.{name} must be at least 1, not {getattr(self, name)}")
-        if self.gap_every < 1:
-            raise RequestError(f"loop.gap_every must be at least 1, not {self.gap_every}")
         for name in ("source_returns", "target_returns"):
             known = getattr(self, name)
             if known and not (len(known) == 2 and known[0] < known[1]):

@@ -268,20 +268,29 @@ def run_method(
     else:
         assert zero_shot is not None
         returns = zero_shot
+    return replace(
+        finish(run, returns, time.perf_counter() - began),
+        source_agents=run.guide if method.asks_source else None,
+        zero_shot=None if zero_shot is None else zero_shot.target,
+        log=[*(agent.log if agent is not None and method is config.method else []), *run.log],
+    )
+
+
+def finish(run: Run, returns: Pair[np.ndarray], seconds: float) -> Result:
+    """What a run leaves, with the raw returns of its final policies."""
     return Result(
-        config=config.as_json(method),
-        learner=config.learner,
+        config=run.config.as_json(run.method),
+        learner=run.config.learner,
         agents=run.agents,
         compensation_state=run.compensation,
-        source_agents=run.guide if method.asks_source else None,
         returns=returns,
-        zero_shot=None if zero_shot is None else zero_shot.target,
+        zero_shot=None,
         steps=run.counted,
         stopped=run.stopped or "budget",
         rounds=run.rounds,
-        aligned_return=aligned_return(config, reference),
-        wall_seconds=time.perf_counter() - began,
-        log=[*(agent.log if agent is not None and method is config.method else []), *run.log],
+        aligned_return=aligned_return(run.config, run.reference),
+        wall_seconds=seconds,
+        log=run.log,
     )
 
 
@@ -345,20 +354,34 @@ def loop(run: Run) -> None:
     run.tell(0.0, [])
     try:
         for index in range(plan.count):
-            run.rounds, run.done = before + index + 1, index / plan.count
-            fresh = collect(run, plan, index)
-            if run.phase.from_nothing and run.taken <= plan.random_steps:
-                if getattr(run.method.gap, "early", False):
-                    compensate(run, plan)
-                continue
-            compensate(run, plan)
-            improve(run, plan, fresh)
-            refine(run, plan, index)
+            run.rounds = before + index + 1
+            learn(run, plan, index, gather(run, plan, index))
             if run.stopped:
                 break
     except BrokenRun:
         run.keep([])  # what was learned up to here
         raise
+
+
+def gather(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
+    """The first half of a round: steps."""
+    run.done = index / plan.count
+    return collect(run, plan, index)
+
+
+def learn(run: Run, plan: Rounds, index: int, fresh: Pair[np.ndarray | None]) -> None:
+    """The second half: learn from them, unless they were taken at random; beside a partner's as they are by now."""
+    random = run.phase.from_nothing and run.taken <= plan.random_steps
+    if random and not getattr(run.method.gap, "early", False):
+        return
+    if run.partner is not None:
+        run.replays = run.replays._replace(source=run.partner.replays.target)
+    compensate(run, plan)
+    if not random:
+        improve(run, plan, fresh)
+        refine(run, plan, index)
+    if run.partner is not None:
+        run.replays = run.replays._replace(source=None)  # the other writes into it in place
 
 
 class Rounds(NamedTuple):
@@ -405,20 +428,24 @@ def cotrained(config: Config, method: Method, directory: Path | None, watch: Wat
     plans = runs.map(Rounds.of)
     runs.target.tell(0.0, [])
     try:
-        fresh = [gather(run, plan) for run, plan in zip(runs, plans, strict=True)]  # so that each has the other's steps
-        for run, plan, rows in zip(runs, plans, fresh, strict=True):
-            learn(run, plan, rows)
-        while behind := [s for s in Pair._fields if going(getattr(runs, s), getattr(plans, s))]:
-            side = min(behind, key=lambda s: getattr(runs, s).rounds / getattr(plans, s).count)
-            run, plan = getattr(runs, side), getattr(plans, side)
-            learn(run, plan, gather(run, plan))
+        both = list(zip(runs, plans, strict=True))
+        fresh = [gather(run, plan, 0) for run, plan in both]  # so that each has the other's steps
+        for (run, plan), rows in zip(both, fresh, strict=True):
+            run.rounds = 1
+            learn(run, plan, 0, rows)
+        while behind := [(run, plan) for run, plan in both if run.stopped is None and run.rounds < plan.count]:
+            run, plan = min(behind, key=lambda pair: pair[0].rounds / pair[1].count)
+            index, run.rounds = run.rounds, run.rounds + 1
+            learn(run, plan, index, gather(run, plan, index))
     except BrokenRun:
         for run in runs:
             run.keep([])
         raise
-    partner, own = (finish(run, time.perf_counter() - began) for run in runs)
-    own.partner = partner
-    return own
+    partner, own = (
+        finish(run, final_returns(run.config, run.agents, run.config.domains), time.perf_counter() - began)
+        for run in runs
+    )
+    return replace(own, partner=partner)
 
 
 def mirrored(config: Config) -> Config:
@@ -439,45 +466,6 @@ def start_beside(config: Config, method: Method, directory: Path | None, watch: 
     """A run in the target of `config` alone, from nothing."""
     phase = Phase("cotrain", Pair(0, config.target_steps), 1.0, True, config.loop.evaluations)
     return initialise(config, method, phase, config.domains, None, None, directory, watch)
-
-
-def going(run: Run, plan: Rounds) -> bool:
-    """Whether it has rounds left."""
-    return run.stopped is None and run.rounds < plan.count
-
-
-def gather(run: Run, plan: Rounds) -> Pair[np.ndarray | None]:
-    """The first half of a round: steps."""
-    run.rounds, run.done = run.rounds + 1, run.rounds / plan.count
-    return collect(run, plan, run.rounds - 1)
-
-
-def learn(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
-    """The second half: learn from them, beside the other's as they are by now."""
-    if run.taken <= plan.random_steps:
-        return
-    run.replays = run.replays._replace(source=run.partner.replays.target)
-    compensate(run, plan)
-    improve(run, plan, fresh)
-    refine(run, plan, run.rounds - 1)
-    run.replays = run.replays._replace(source=None)  # the other writes into it in place
-
-
-def finish(run: Run, seconds: float) -> Result:
-    """What it leaves."""
-    return Result(
-        config=run.config.as_json(run.method),
-        learner=run.config.learner,
-        agents=run.agents,
-        compensation_state=run.compensation,
-        returns=final_returns(run.config, run.agents, run.config.domains),
-        zero_shot=None,
-        steps=run.counted,
-        stopped=run.stopped or "budget",
-        rounds=run.rounds,
-        wall_seconds=seconds,
-        log=run.log,
-    )
 
 
 # -- 1. initialise -------------------------------------------------------------------------------------------------

@@ -487,10 +487,6 @@ class Gpi(OverGap):
         """The target's."""
         return "target"
 
-    def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
-        """Raw rewards."""
-        return batches.map(untouched)
-
     def rival(self, state: State, obs: Array, action: Array, **extra: Any) -> Array:
         """What the critics' word on actions [..., action] is held against, [...]; minus infinity once it is over."""
         worth = self.gap.worth(state, obs, action)
