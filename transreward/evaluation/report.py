@@ -16,7 +16,7 @@ import numpy as np
 from transreward.domains.changes import changes
 from transreward.domains.difference import measure
 from transreward.domains.domain import domain
-from transreward.domains.names import action_names, entry_names
+from transreward.domains.names import action_names, entry_names, numbered
 from transreward.evaluation import diagnostics
 from transreward.evaluation.figures import Chart, Line, csv_text, swatch
 from transreward.evaluation.record import Record
@@ -39,6 +39,7 @@ STYLES = {"fine_tune": 1, "target_only": 2, "zero_shot": 3, "oracle": 7}  # the 
 FREE = (0, 4, 5, 6)
 MOST_ENTRIES = 10  # of states and actions that are shown; the CSV has all
 WIDE = (860, 400)  # of the figure that comes first, where there is room
+ROUND = ("round", "policy_change", "gap_mean", "gap_std", "gap_loss")  # what the table of rounds shows of each
 RETURNS = ("target_return", "source_return", "compensated_return")
 
 
@@ -459,18 +460,12 @@ def _rounds(focus: Record) -> dict[str, Any]:
     figures = [focus.curve(lambda row, key=key: row.get(key, np.nan))[1] for key in ROUND]
     for i, taken in enumerate(steps):
         mean = float(returns[i].mean())
-        gained = "-" if before is None else f"{mean - before:+,.0f}".replace("-", "\N{MINUS SIGN}")
-        number_of, *others = (float(f[i].mean()) for f in figures)
-        rows.append([f"{number_of:,.0f}", f"{taken:,.0f}", number(mean), gained, *map(_figure_of, others)])
+        gained = "-" if before is None else number(mean - before, signed=True)
+        round_, *others = (float(f[i].mean()) for f in figures)
+        shown = ("-" if np.isnan(x) else number(x) for x in others)
+        rows.append([f"{round_:,.0f}", f"{taken:,.0f}", number(mean), gained, *shown])
         before = mean
     return {"rows": rows, "ended": _ended(focus)}
-
-
-ROUND = ("round", "policy_change", "gap_mean", "gap_std", "gap_loss")
-
-
-def _figure_of(x: float) -> str:
-    return "-" if np.isnan(x) else f"{x:.2g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _ended(focus: Record) -> str:
@@ -510,10 +505,7 @@ def _entries(focus: Record, last: list[dict[str, Any]]) -> list[tuple[str, str, 
         source = domain(focus.config["source"])
         names = {"state": entry_names(source), "action": action_names(source)}
     except RequestError:  # a user's own, that is not here
-        names = {
-            "state": tuple(f"obs[{i}]" for i in range(sizes["obs"])),
-            "action": tuple(f"action[{i}]" for i in range(sizes["action"])),
-        }
+        names = {k: tuple(e.name for e in numbered(w, sizes[w])) for k, w in (("state", "obs"), ("action", "action"))}
     keys = {"state": "gap_by_obs", "action": "gap_by_action"}
     return [(k, name, [row[keys[k]][i] for row in last]) for k in keys for i, name in enumerate(names[k])]
 
@@ -599,7 +591,8 @@ def _shift(config: dict[str, Any]) -> dict[str, Any]:
         changed = changes(source, target)
     except (RequestError, BrokenRun) as error:
         return {"why": f"not measured, since the pair cannot be made here: {error}"}
-    entries = ", ".join(f"{entry_names(source)[i]} ({size:.2g})" for i, size in m.entries) or "none"
+    names = entry_names(source)
+    entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m.entries) or "none"
     facts = [
         ("states in which anything differs", f"{m.share:.0%} of {m.states:,}"),
         ("largest one-step difference of an observation", f"{m.obs:.3g}"),
