@@ -178,7 +178,7 @@ class Painter:
         self.model = model = copy.deepcopy(domain.model)  # what is changed here is looks alone
         model.vis.global_.offwidth, model.vis.global_.offheight = film.width, film.height
         model.vis.quality.shadowsize = 1024  # a quarter of the default in each direction: a third of the time
-        model.vis.map.shadowclip = 1.6 / model.stat.extent  # m, about the robot alone: the far floor would shade itself
+        model.vis.map.shadowclip = 0.4  # near the robot alone: farther out the map's edge would show on the floor
         suns = model.light_type == mujoco.mjtLightType.mjLIGHT_DIRECTIONAL.value
         model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
@@ -216,6 +216,9 @@ class Painter:
         mujoco.mjv_updateScene(
             model, data, self.option, None, self.camera, mujoco.mjtCatBit.mjCAT_ALL.value, self.scene
         )
+        for geom in self.scene.geoms[: self.scene.ngeom]:
+            if geom.type == mujoco.mjtGeom.mjGEOM_PLANE.value:
+                geom.category = mujoco.mjtCatBit.mjCAT_DECOR.value  # it bears shadows and throws none: not on itself
         mujoco.mjr_render(self.place, self.scene, self.context)
         picture = np.empty((self.place.height, self.place.width, 3), np.uint8)
         mujoco.mjr_readPixels(picture, None, self.place, self.context)
