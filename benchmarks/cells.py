@@ -23,7 +23,7 @@ CURVE = (
     "source_return", "target_return", "seconds", "gap_mean", "gap_std", "gap_explained", "gap_value_explained",
     "gap_trust", "gap_accuracy", "effective_sample_size",
 )  # fmt: skip
-FINAL = "loop.final_episodes"  # what of a plan's settings a method that trains nothing has, too
+FINAL, SYMMETRY = "loop.final_episodes", "loop.symmetry"  # what of a plan's settings one that trains nothing has, too
 
 
 class Source(NamedTuple):
@@ -50,6 +50,7 @@ class Plan(NamedTuple):
     only: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # method or variant -> its pairs, where not all
     seeds: int = 3
     first_seed: int = 300
+    further: Path | None = None  # where cells of further seeds are, which count with these where there are any
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ class Plan(NamedTuple):
             seeds=self.seeds,
             seed=self.first_seed,
             source_run=agent,
-            settings={**self.settings, **settings} if row.feed else {FINAL: self.settings[FINAL]},
+            settings={**self.settings, **settings} if row.feed else without_training(self.settings),
         )
         head |= {"pair": name, "target": target, "seconds": time.perf_counter() - began, "settings": result.config}
         record.write(file, {**head, "result": result.as_json(), "curve": record.curve(result.log, row.name, CURVE)})
@@ -91,7 +92,7 @@ class Plan(NamedTuple):
                 target_steps=self.target_steps,
                 seeds=self.seeds,
                 seed=self.first_seed,
-                settings={"loop.source_evaluations": 6},
+                settings={"loop.source_evaluations": 6, SYMMETRY: "none"},
                 out=directory,
             )
         return directory
@@ -104,13 +105,10 @@ class Plan(NamedTuple):
 
     def reading(self, name: str, method: str, steps: int) -> np.ndarray | None:
         """Raw target return of each seed at the evaluation nearest to `steps` target steps; None: there is none."""
-        found = self.found(name, method)
-        if found is None:
-            return None
-        if not found["curve"] or method == "oracle":  # zero_shot takes no target step, the oracle its source's budget
-            return np.asarray(found["result"]["target_return"]["per_seed"])
-        nearest = min(found["curve"], key=lambda point: abs(point["target_steps"] - steps))
-        return np.asarray(nearest["target_return"])
+        places = [self.results] if self.further is None else [self.results, self.further]
+        cells = [record.read(place / name / f"{method}.json") for place in places]
+        seeds = [at(cell, steps, method) for cell in cells if cell is not None]
+        return np.concatenate(seeds) if seeds else None
 
     def table(self, names: Sequence[str], methods: Sequence[str], markdown: bool = False) -> str:
         """Mean raw target return and 95% interval over seeds along each curve, and the seconds of the whole run."""
@@ -143,6 +141,19 @@ class Plan(NamedTuple):
                         self.cell(name, method)
         print(self.table(args.pairs, args.methods, args.markdown))
         return args
+
+
+def without_training(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of a plan's settings that a method without training has, too."""
+    return {path: value for path, value in settings.items() if path in (FINAL, SYMMETRY)}
+
+
+def at(cell: Any, steps: int, method: str) -> np.ndarray:
+    """Of each seed of a cell, the raw target return at the evaluation nearest to `steps` target steps."""
+    if not cell["curve"] or method == "oracle":  # zero_shot takes no target step, the oracle its source's budget
+        return np.asarray(cell["result"]["target_return"]["per_seed"])
+    nearest = min(cell["curve"], key=lambda point: abs(point["target_steps"] - steps))
+    return np.asarray(nearest["target_return"])
 
 
 def cell_text(per_seed: np.ndarray) -> str:

@@ -29,7 +29,7 @@ from transreward.gaps.classifier import Classifier, ClassifierState, cross_entro
 from transreward.methods import METHODS, Feed
 from transreward.types import Array, Pair, Transition
 
-PLAN = grid.PLAN._replace(results=record.RESULTS / "double_softmax")
+PLAN = grid.PLAN._replace(results=record.RESULTS / "double_softmax", further=None)
 PAIRS = ("halfcheetah-hip", "halfcheetah-gravity")
 MOST = 23.0  # log(1 + 1e10): what 1e-10 inside the logarithms leaves
 

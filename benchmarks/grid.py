@@ -3,6 +3,9 @@
     python benchmarks/grid.py run [--pairs halfcheetah-hip,...] [--methods fine_tune,...]
     python benchmarks/grid.py table [--pairs ...] [--methods ...] [--markdown]
 
+With `further` as the first word it is two more seeds of `paired_branched` and what it is held against, where the first
+three leave open which is better; the table counts both.
+
 A robot's source agent is trained once for all seeds, with soft actor-critic, and every method starts from it (those
 that start from nothing read its stored steps, or its policy). A method then has 10,000 target steps and 20,000
 updates. Those that go on in the source walk 320,000 source steps meanwhile, 16 an update; `paired_branched` takes 21
@@ -21,6 +24,7 @@ fall hardly learn with these (hopper: 380 after 190,000 steps); with four update
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,13 +76,31 @@ PLAN = Plan(
     },
     against=("fine_tune", "mix", "rlpd", "darc"),  # what paired_branched is held against
     walked=SOURCE_STEPS,
+    further=record.RESULTS / "grid_further",
     variants={"paired_branched_10": ("paired_branched", {"feed.branch_length": 10})},  # branches of ten steps each
+)
+
+
+DECIDES = ("zero_shot", "paired_branched", "fine_tune", "mix")
+FURTHER = PLAN._replace(
+    results=PLAN.further,
+    sources=Path("runs/grid_further"),
+    pairs={name: pair for name, pair in PAIRS.items() if not name.startswith("ant")},
+    methods=DECIDES,
+    variants={},
+    seeds=2,
+    first_seed=PLAN.first_seed + PLAN.seeds,
+    further=None,
 )
 
 
 def main() -> None:
     """Run what is missing, or print what there is."""
-    names = PLAN.command(__doc__).pairs
+    plan = FURTHER if sys.argv[1:2] == ["further"] else PLAN
+    sys.argv[1:2] = [] if plan is FURTHER else sys.argv[1:2]
+    names = plan.command(__doc__).pairs
+    if plan is FURTHER:
+        return
     print(*(fallbacks(names, control) for control in PLAN.against), sep="\n\n")
 
 
@@ -92,12 +114,14 @@ def fallbacks(names: Sequence[str], control: str, method: str = "paired_branched
             mine, others = PLAN.reading(name, method, steps), PLAN.reading(name, control, steps)
             if mine is not None and others is not None:
                 agents = PLAN.found(name, "zero_shot")["result"]["source_return"]["mean"]
-                seeds.append((mine - others) / agents)
+                both = min(len(mine), len(others))  # one may have further seeds
+                seeds.append((mine[:both] - others[:both]) / agents)
         if not seeds:
             return f"{method} / {control}: not on these pairs"
-        means, every = np.mean(seeds, axis=1), np.concatenate(seeds)
+        means, every = [np.mean(of_pair) for of_pair in seeds], np.concatenate(seeds)
         lines.append(
-            f"{method} - {control} at {steps:,} target steps: below 0 on {sum(means < 0)} of {len(means)} pairs' means "
+            f"{method} - {control} at {steps:,} target steps: below 0 on {sum(m < 0 for m in means)} of "
+            f"{len(means)} pairs' means "
             f"(least {min(means):+.0%}, median {np.median(means):+.0%}) and for {sum(every < 0)} of {len(every)} seeds "
             f"(least {min(every):+.0%})"
         )

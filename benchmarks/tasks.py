@@ -2,11 +2,14 @@
 
     python benchmarks/tasks.py run [--pairs backward,...] [--methods fine_tune,...]
     python benchmarks/tasks.py table [--pairs ...] [--methods ...] [--markdown]
+    python benchmarks/tasks.py as-it-is|defaults run|table ...
 
 Source agents are trained with soft actor-critic on the source's task alone. A method then has 50,000 target steps with
 half an update each; returns are read along the one curve, so that what `target_only` has at 50,000 is what a method had
-to reach with a tenth of its steps, at 5,000. With `defaults` as the first word the learner is as `transreward transfer`
-has it, with an update a step and 5,000 random steps first: twice the time, and nothing to be read at 5,000 steps.
+to reach with a tenth of its steps, at 5,000. The source is seen as the transfer chooses: in a mirror for `backward`,
+after a quarter turn for `direction`; with `as-it-is` as the first word it is not. With `defaults` the learner is as
+`transreward transfer` has it, with an update a step and 5,000 random steps first: twice the time, and nothing to be
+read at 5,000 steps.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import record
-from cells import Plan, Source
+from cells import SYMMETRY, Plan, Source
 
 import transreward as tr
 from transreward.presets import LEGGED
@@ -63,9 +66,15 @@ DEFAULTS = PLAN._replace(
     results=record.RESULTS / "tasks_defaults",
     settings={path: value for path, value in PLAN.settings.items() if not path.startswith("learner.")},
 )
+AS_IT_IS = PLAN._replace(
+    results=record.RESULTS / "tasks_as_it_is",
+    pairs={name: PLAN.pairs[name] for name in ("backward", "direction")},  # the others' sources are seen as they are
+    settings={**PLAN.settings, SYMMETRY: "none"},
+)
+PLANS = {"defaults": DEFAULTS, "as-it-is": AS_IT_IS}
 
 
 if __name__ == "__main__":
-    plan = DEFAULTS if sys.argv[1:2] == ["defaults"] else PLAN
-    sys.argv[1:2] = [] if plan is DEFAULTS else sys.argv[1:2]
-    plan.command(__doc__)
+    word = sys.argv[1] if sys.argv[1:2] and sys.argv[1] in PLANS else ""
+    sys.argv[1:2] = [] if word else sys.argv[1:2]
+    PLANS.get(word, PLAN).command(__doc__)

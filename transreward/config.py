@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from transreward.collect import stored_terms
-from transreward.domains.difference import relabels, require_difference, require_fit, require_other_pay
+from transreward.domains.difference import relabels, require_difference, require_fit, require_other_pay, same_task
 from transreward.domains.domain import Domain, domain, invertible
+from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
 from transreward.methods import METHODS, Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
@@ -30,7 +31,7 @@ class Loop:
         0.6  # share of the source budget that trains the source agent, where a method goes on in the source
     )
     target_robots: int = 1  # robots per seed that collect in the target at a time
-    gap_updates: float = 1.0  # updates of the gap per update of the learner (per 16 minibatches of an on-policy one)
+    gap_updates: float = 1.0  # updates of the gap, times its `pace`, per update, or 16 minibatches, of the learner
     evaluations: int = 10  # in the transfer phase
     source_evaluations: int = 5  # in the source phase
     eval_episodes: int = 5  # per seed and domain, at each of these
@@ -41,6 +42,7 @@ class Loop:
     target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
+    symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
 
     def __post_init__(self) -> None:
         if not 0 < self.pretrain <= 1:
@@ -64,6 +66,7 @@ class Loop:
                 )
         if self.source_returns and not self.target_returns:
             raise RequestError("loop.source_returns is a scale to hold loop.target_returns against: give both")
+        require_symmetry(self.symmetry)
         if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
             raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")
 
@@ -218,6 +221,7 @@ def resolve(
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     require_difference(pair.source, pair.target)
+    pair = seen_alike(pair, settings.get("loop.symmetry", Loop.symmetry))
     row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
     row = together(row, pair, source_run) if cotrain else row
     if learner is None and source_run is None and need_replay([row, *control_rows]):
@@ -257,6 +261,30 @@ def resolve(
     return config
 
 
+def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
+    """The pair; of another task of one robot, with the source seen so that it is paid most like the target.
+
+    A source that the user wrote with a symmetry stays as it is written. Raises RequestError for an unknown `how`.
+    """
+    require_symmetry(how)
+    source: Any = pair.source
+    if how == "none" or plain(source) is not source or not relabels(source, pair.target) or same_task(source, pair.target):
+        return pair
+    if source.noise.any() or source.robot.name not in SYMMETRIES:
+        return pair
+    name, _ = best_seen(source, pair.target)  # type: ignore[arg-type]
+    return pair if name is None else pair._replace(source=SeenDomain(source, name))
+
+
+def require_symmetry(how: str) -> None:
+    """Raise RequestError for what is no way to look at the source."""
+    if how not in ("auto", "none"):
+        raise RequestError(
+            f"loop.symmetry must be auto or none, not {how!r}: a symmetry is written into the source's id, such as "
+            f"halfcheetah@mirrored"
+        )
+
+
 def need_replay(rows: list[Method]) -> bool:
     """Whether a learner that keeps no steps cannot serve one of the rows; or would learn nothing, where all that were
     chosen, and are no mere controls of others, have to learn from nothing on scarce target steps."""
@@ -271,7 +299,8 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
     """
     if not row.relabels or not relabels(pair.source, pair.target):
         return row
-    require_other_pay(pair.source, pair.target)
+    if plain(pair.source) is pair.source:  # seen through a symmetry it may be paid alike, and is another source
+        require_other_pay(pair.source, pair.target)
     return replace(row, gap=None)
 
 

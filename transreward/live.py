@@ -36,6 +36,9 @@ PHASES = {  # name -> how it is shown
 }
 
 
+PLAINLY = "as it is with --set loop.symmetry=none"
+
+
 class View:
     """Watches a run: call it with every Progress."""
 
@@ -65,6 +68,8 @@ class View:
         """Show it."""
         if self.phase is None:  # the request was sound: from here on there is something to see
             self._say(Text(self.title, style="bold"))
+            if "@" in progress.source and progress.source not in self.title:
+                self._say(Text(f"{progress.source} is paid most like the target, so the source is seen so; {PLAINLY}"))
             if self.live:
                 self.live.start()
         if (progress.method, progress.phase) != self.phase:

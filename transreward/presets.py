@@ -65,7 +65,7 @@ PRESETS: dict[str, Preset] = {
 
 def preset(domain_name: str) -> Preset | None:
     """The preset of the robot in a domain id, if it has one."""
-    return PRESETS.get(re.split(r"[+:]", domain_name)[0])
+    return PRESETS.get(re.split(r"[+:@]", domain_name)[0])
 
 
 def make_learner(name: str | None, domain_name: str) -> Any:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from transreward.types import Array, Key, Spaces, Transition
+from transreward.types import Array, Key, Spaces, Symmetry, Transition
 
 HELD_OUT_BLOCK, HELD_OUT_TAIL = 50, 5  # of every 50 consecutive control steps the last 5 are kept from a gap's training
 
@@ -110,6 +111,16 @@ def in_order(replay: Replay) -> Array:
     capacity, size = replay.data.shape[1], int(replay.size)
     first = (int(replay.position) - size) % capacity
     return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
+
+
+def seen(rows: Array, spaces: Spaces, through: Symmetry) -> np.ndarray:
+    """Packed rows [..., features + stored terms] as they are seen through a symmetry; rewards are what they were."""
+    rows, size = np.array(rows), features(spaces)
+    change = through.obs.beside(through.obs).beside(through.action)
+    rows[..., : size - 3] = change(rows[..., : size - 3])
+    if rows.shape[-1] > size:
+        rows[..., size:] = through.stored(rows[..., size:])
+    return rows
 
 
 def newest(replay: Replay, share: float) -> Replay:

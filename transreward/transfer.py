@@ -45,6 +45,7 @@ class Progress(NamedTuple):
     budget: Pair[int]  # at the end of this phase, per seed
     done: float  # share of this phase
     rows: list[dict[str, Any]]  # the latest evaluation, one row per seed; empty between evaluations
+    source: str = ""  # id of the source as it is seen
 
 
 Watch = Callable[[Progress], None]
@@ -121,7 +122,8 @@ class Run:
         budget, steps = Pair(*(b + p for b, p in zip(self.before, self.phase.budget, strict=True))), self.steps
         if self.partner is not None:
             budget, steps = Pair(self.partner.phase.budget.target, budget.target), self.counted
-        self.watch(Progress(self.method.name, self.phase.name, steps, budget, done, rows))
+        seen = self.config.domains.source.name
+        self.watch(Progress(self.method.name, self.phase.name, steps, budget, done, rows, seen))
 
     def keep(self, rows: list[dict[str, Any]]) -> None:
         """Log rows, and write them and the policy down at once, so that they are there if the run breaks later."""
@@ -406,7 +408,8 @@ class Rounds(NamedTuple):
         count = lead // chunk if learner.on_policy else -(-lead // chunk)
         even = Pair(*(-(-c // max(count, 1)) for c in controls))
         control_steps = even._replace(target=chunk) if target_leads else even._replace(source=chunk)
-        gap_updates = max(round(loop.gap_updates * learner.updates_per_round), 1)
+        pace = loop.gap_updates * getattr(run.method.gap, "pace", 1.0)
+        gap_updates = max(round(pace * learner.updates_per_round), 1)
         random_steps = min(getattr(learner, "random_steps", 0), sum(budget) // 10)
         if leading_steps(run, 0.0):  # the source policy explores better than chance
             random_steps = 0

@@ -1,4 +1,4 @@
-"""The words that every part shares: Transition, Pair, Spaces, Adjusted, and the errors a user can meet."""
+"""The words that every part shares: Transition, Pair, Spaces, Adjusted, Symmetry, and the errors a user can meet."""
 
 from __future__ import annotations
 
@@ -83,6 +83,40 @@ class Spaces:
         """Whether a policy of the one can act in the other as it is."""
         same_sizes = (self.obs, self.action) == (other.obs, other.action)
         return same_sizes and np.allclose(self.low, other.low) and np.allclose(self.high, other.high)
+
+
+class Signed(NamedTuple):
+    """Columns in another order, some with the other sign."""
+
+    order: np.ndarray  # [columns] int
+    sign: np.ndarray  # [columns] of +-1
+
+    def __call__(self, x: Array) -> Array:
+        """[..., columns] as it is seen."""
+        return x[..., self.order] * self.sign
+
+    @property
+    def back(self) -> Signed:
+        """From what is seen to what is."""
+        order = np.argsort(self.order)
+        return Signed(order, self.sign[order])
+
+    @property
+    def unsigned(self) -> Signed:
+        """The order alone: for what has no sign, as a spread."""
+        return Signed(self.order, np.abs(self.sign))
+
+    def beside(self, other: Signed) -> Signed:
+        """Both, of columns that stand side by side."""
+        return Signed(np.concatenate([self.order, len(self.order) + other.order]), np.append(self.sign, other.sign))
+
+
+class Symmetry(NamedTuple):
+    """What becomes of each part of a step of a robot that is seen in a mirror, or turned."""
+
+    obs: Signed
+    action: Signed
+    stored: Signed  # of the terms that a step stores
 
 
 def nearest(name: str, known: Iterable[str], kind: str) -> RequestError:

@@ -42,7 +42,8 @@ class Gap(Protocol):
     """An estimator of how unlike the target a source step is. Settings are frozen; the state is a separate pytree.
 
     A gap may have `needs`, names of extras (see `wanted`), which come as keywords to update, score and evaluate;
-    `noise_floor`, the spread below which its score is noise (1 without it); and `log_ratio`, true where the score is
+    `noise_floor`, the spread below which its score is noise (1 without it); `pace`, its updates for each of the
+    learner's, where one would be more than it needs (1 without it); and `log_ratio`, true where the score is
     log p_T - log p_S, so that minus the score says how much a step looks like the source's.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain, domain
 from transreward.domains.robots import ROBOTS
+from transreward.domains.symmetries import plain
 from transreward.types import RequestError, Transition
 
 SAME = 1e-9  # relative differences below this are rounding
@@ -147,6 +148,7 @@ def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> Shi
     the same actions, and count until they part.
     """
     require_fit(source, target)
+    source, target = plain(source), plain(target)  # the physics are the same, however they are looked at
     rng, steps = np.random.default_rng(seed), max(1, n // ROWS)
     low, high = source.spaces.low, source.spaces.high
     actions = rng.uniform(low, high, (steps, ROWS, source.spaces.action))

@@ -83,7 +83,8 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
 def domain(id: str) -> Domain:
-    """The domain that an id names: `robot[+task][:shift[,shift...]]`, `gym:[module:]Id` or `package.module:factory`.
+    """The domain that an id names: `robot[@symmetry][+task][:shift[,shift...]]`, `gym:[module:]Id` or
+    `package.module:factory`.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call.
 
@@ -102,18 +103,24 @@ def domain(id: str) -> Domain:
 
         return gym_domain(tail)
     robot, plus, _ = head.partition("+")
+    robot, at, seen = robot.partition("@")
     if robot not in ROBOTS:
         if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, tail):
             return _from_factory(head, tail)
         raise _unknown_robot(robot)
-    texts, rest = tasks.split(id[len(robot) :])
+    texts, rest = tasks.split(id[len(robot + at + seen) :])
     if rest and (rest[0] != ":" or rest == ":"):
         raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
     wanted = [tasks.parse(text, ROBOTS[robot]) for text in texts]
     changes = shifts.parse(rest[1:]) if rest else []
     from transreward.domains.mujoco import MujocoDomain
 
-    return MujocoDomain(ROBOTS[robot], changes, wanted)
+    found = MujocoDomain(ROBOTS[robot], changes, wanted)
+    if not at:
+        return found
+    from transreward.domains.symmetries import SeenDomain
+
+    return SeenDomain(found, seen)
 
 
 def _unknown_robot(name: str) -> RequestError:

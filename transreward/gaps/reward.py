@@ -47,14 +47,15 @@ class Reward:
     """Settings of the reward model."""
 
     of: Of = "source"  # whose rewards it learns
-    members: int = 5
+    members: int = 3
     hidden: tuple[int, ...] = (64, 64)
     learning_rate: float = 1e-3
-    batch: int = 256  # steps per update
+    batch: int = 64  # steps per update
     weight_decay: float = 1e-4
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "reward"
+    pace: ClassVar[float] = 0.5  # a reward is no moving target: the model need not cost what a critic does
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -56,14 +56,15 @@ class Successor:
     """Settings of the source policy's successor features."""
 
     members: int = 2
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[int, ...] = (64, 64)
     learning_rate: float = 1e-3
-    batch: int = 256  # steps of each domain per update
+    batch: int = 64  # steps of each domain per update
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
     terms: int = 0  # how many terms a step stores; 0 = as many as the robot has
 
     name: ClassVar[str] = "successor"
     needs: ClassVar[tuple[str, ...]] = ("source_act", "discount", "terms")
+    pace: ClassVar[float] = 0.5
     early: ClassVar[bool] = True  # it learns from what is stored already, while the first target steps are random
 
     def __post_init__(self) -> None:

@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob
+from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob, reordered
 from transreward.replay import unpack
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Spaces, Transition
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Spaces, Symmetry, Transition
 
 LOG_SQRT_2PI_E = 1.4189385332046727  # entropy of a normal with standard deviation 1
 
@@ -119,6 +119,17 @@ class PPO:
             jnp.asarray(spaces.centre),
             jnp.asarray(spaces.half_width),
         )
+
+    def seen(self, state: PPOState, through: Symmetry) -> PPOState:
+        """The same agents, [seeds, ...], acting on what is seen through a symmetry; their optimiser starts anew."""
+        networks = Networks(
+            reordered(state.networks.policy, through.obs, through.action),
+            through.action.unsigned(state.networks.log_std),
+            reordered(state.networks.critic, through.obs),
+        )
+        optimiser = jax.vmap(self._optimiser().init)(networks)
+        normaliser = state.normaliser.seen(through.obs)
+        return state._replace(networks=networks, optimiser=optimiser, normaliser=normaliser)
 
     def act(self, state: PPOState, obs: Array, noise: Array | None) -> Array:
         """[..., obs] -> [..., action] in the domain's units: the mean inside the box, or with standard normal

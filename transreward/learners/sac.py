@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from transreward import replay as rp
-from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
+from transreward.networks import Layers, Normaliser, mlp, mlp_init, reordered, tanh_normal
 from transreward.replay import Replay
 from transreward.types import (
     Adjusted,
@@ -27,6 +27,7 @@ from transreward.types import (
     Pair,
     RequestError,
     Spaces,
+    Symmetry,
     Transition,
 )
 
@@ -65,7 +66,7 @@ class SAC:
 
     hidden: tuple[int, ...] = (128, 128)
     critics: int = 2
-    subset: int = 0  # critics drawn for each target, the least of which counts (REDQ, RLPD); 0 = all
+    subset: int = 0  # critics drawn for each target, the least of which counts (REDQ, RLPD), and for the actor; 0 = all
     layer_norm: bool = False  # in the critics, so that scarce data do not blow them up (RLPD, section 4.2)
     learning_rate: float = 1e-3
     discount: float = 0.99
@@ -122,6 +123,20 @@ class SAC:
     def see(self, state: SACState, obs: Array) -> SACState:
         """Take newly collected observations [..., obs] into the normaliser."""
         return state._replace(normaliser=state.normaliser.see(obs))
+
+    def seen(self, state: SACState, through: Symmetry) -> SACState:
+        """The same agents, [seeds, ...], acting on what is seen through a symmetry; their optimisers start anew."""
+        both = through.obs.beside(through.action)
+        actor = reordered(state.actor, through.obs, through.action.beside(through.action.unsigned))
+        critics, slow = (reordered(c, both) for c in (state.critics, state.slow_critics))
+        fresh = jax.vmap(self._optimiser().init)
+        return state._replace(
+            actor=actor,
+            critics=critics,
+            slow_critics=slow,
+            optimisers=(fresh(actor), fresh(critics), fresh(state.log_alpha)),
+            normaliser=state.normaliser.seen(through.obs),
+        )
 
     def act(self, state: SACState, obs: Array, noise: Array | None) -> Array:
         """[..., obs] -> [..., action] in the domain's units: the mode, or a draw made of standard normal noise."""
@@ -191,12 +206,12 @@ class SAC:
         x = jnp.concatenate([obs, action], axis=-1)
         return jax.vmap(partial(mlp, layer_norm=self.layer_norm), in_axes=(0, None))(critics, x)[..., 0]
 
-    def _least(self, critics: Layers, obs: Array, action: Array, key: Key) -> Array:
-        """[...]: the least of all critics, or of a random subset (REDQ; Chen et al. 2021, algorithm 1)."""
-        if self.subset:
-            drawn = jax.random.choice(key, self.critics, (self.subset,), replace=False)
-            critics = jax.tree.map(lambda x: x[drawn], critics)
-        return self._q(critics, obs, action).min(axis=0)
+    def _drawn(self, critics: Layers, key: Key) -> Layers:
+        """All critics, or a random subset of them (REDQ; Chen et al. 2021, algorithm 1)."""
+        if not self.subset:
+            return critics
+        drawn = jax.random.choice(key, self.critics, (self.subset,), replace=False)
+        return jax.tree.map(lambda x: x[drawn], critics)
 
     def _sample(
         self,
@@ -263,8 +278,8 @@ class SAC:
 
         noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
         next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
-        next_q = self._least(state.slow_critics, batch.next_obs, next_action, jax.random.fold_in(key, 2))
-        next_q = best(next_q, batch.raw[1], next_action)
+        slow = self._drawn(state.slow_critics, jax.random.fold_in(key, 2))
+        next_q = best(self._q(slow, batch.next_obs, next_action).min(axis=0), batch.raw[1], next_action)
         goal = batch.target_reward + batch.discount * (next_q - alpha * next_log_prob)
 
         def critic_loss(critics: Layers) -> tuple[Array, Array]:
@@ -275,10 +290,13 @@ class SAC:
         step, critic_opt = optimiser.update(grads, critic_opt)
         critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
 
+        judges = self._drawn(critics, jax.random.fold_in(key, 3))
+
         def actor_loss(actor: Layers) -> tuple[Array, Array]:
             action, log_prob = tanh_normal(noise[1], *self._policy(actor, batch.obs))
-            q = self._q(critics, batch.obs, action)
-            q = q.mean(axis=0) if self.subset else q.min(axis=0)  # REDQ's actor follows the mean of all
+            q = self._q(judges, batch.obs, action)
+            # REDQ's actor follows the mean of all, of which a random subset's is an unbiased and cheaper guess
+            q = q.mean(axis=0) if self.subset else q.min(axis=0)
             q = best(q, batch.raw[0], action)
             if teach is not None:
                 size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))

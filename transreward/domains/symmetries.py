@@ -1,0 +1,221 @@
+"""Symmetries: a robot seen in a mirror, or turned, is the same robot doing something else.
+
+    halfcheetah@mirrored   ant@turned90
+
+An ant that walks ahead is, seen after a quarter turn, an ant that walks to the left. So where the target's task is the
+source's in another direction, a source that is seen so is paid for the same: its agent knows the target's task already,
+and whatever is compared between the domains is compared between situations that are each other's likeness.
+
+A symmetry reorders the columns of observations and actions and turns the signs of some. On ant it is exact, but for
+what its resets draw. On half-cheetah, whose hind and fore legs are unlike in length and strength, it is a likeness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transreward.types import RequestError, Signed, Symmetry, Transition, nearest
+
+if TYPE_CHECKING:
+    from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
+
+Rename = Callable[[str], tuple[str, float]]  # a column as it is seen -> the robot's that it shows, and its sign
+ROWS, STEPS = 16, 128  # random steps of the source by which `likeness` judges
+CLEARLY = 0.1  # by how much a symmetry's pay has to fit better than the robot's as it is, in correlation
+
+
+def reordering(columns: Sequence[str], rename: Rename, times: int) -> Signed:
+    """Of columns with these names; `times` 2 is the symmetry after itself."""
+    shown = [rename(name) for name in columns]
+    once = Signed(np.array([columns.index(name) for name, _ in shown]), np.array([sign for _, sign in shown]))
+    order, sign = once
+    for _ in range(times - 1):
+        order, sign = order[once.order], sign[once.order] * once.sign
+    return Signed(order, sign.astype(np.float32))
+
+
+def _cheetah_in_a_mirror(name: str) -> tuple[str, float]:
+    part, _, rest = name.partition(" ")
+    if part in ("velocity", "forward", "control"):
+        return name, 1.0 if part == "control" else -1.0
+    other = {"b": "f", "f": "b"}.get(part[0], part[0]) + part[1:]  # hind and fore
+    return " ".join(filter(None, (other, rest))), 1.0 if part == "rootz" else -1.0
+
+
+ROUND = (  # what a quarter turn to the left moves to the next place
+    ("front_left_leg", "front_right_leg", "back_leg", "right_back_leg"),
+    ("aux_1", "aux_2", "aux_3", "aux_4"),
+    ("body 4", "body 7", "body 10", "body 13"),
+    ("hip_1", "hip_2", "hip_3", "hip_4"),
+    ("ankle_1", "ankle_2", "ankle_3", "ankle_4"),
+)
+TURNED = {"forward": ("sideways", -1.0), "velocity": ("sideways", -1.0), "sideways": ("forward", 1.0)}
+
+
+def _ant_turned(name: str) -> tuple[str, float]:
+    if name in TURNED:
+        return TURNED[name]
+    sign = 1.0
+    for places in ROUND:
+        for part in places:
+            if name == part or name.startswith(f"{part} "):
+                name = places[places.index(part) - 1] + name[len(part) :]
+                sign = -1.0 if part in ("ankle_2", "ankle_4") else 1.0  # whose axes point the other way round
+                break
+        else:
+            continue
+        break
+    if name.endswith((" x", " y")):  # to the left becomes ahead, and what was ahead shows as to the right
+        return name[:-1] + ("y" if name[-1] == "x" else "x"), -1.0 if name[-1] == "x" else 1.0
+    return name, sign
+
+
+SYMMETRIES: dict[str, dict[str, tuple[Rename, int]]] = {  # robot -> name -> what one does, and how often
+    "halfcheetah": {"mirrored": (_cheetah_in_a_mirror, 1)},
+    "ant": {f"turned{90 * times}": (_ant_turned, times) for times in (1, 2, 3)},
+}
+
+
+def symmetry(domain: MujocoDomain, name: str) -> Symmetry:
+    """A symmetry of the domain's robot. Raises RequestError for one that it has not."""
+    known = SYMMETRIES.get(domain.robot.name, {})
+    if not known:
+        able = ", ".join(f"{robot}@{one}" for robot, names in SYMMETRIES.items() for one in names)
+        raise RequestError(f"'{domain.robot.name}' has no symmetry: there are {able}")
+    if name not in known:
+        raise nearest(name, known, f"symmetry of {domain.robot.name}")
+    if domain.noise.any():
+        raise RequestError(f"{domain.name} cannot be seen {name}: the noise on its actions is no likeness of itself")
+    columns = ([e.name for e in domain.entries], [e.name for e in domain.action_entries], domain.stored_terms)
+    return Symmetry(*(reordering(list(names), *known[name]) for names in columns))
+
+
+class SeenDomain:
+    """A robot as it looks through a symmetry; `plain` is the robot as it is, `symmetry` what its columns become.
+
+    Whatever is not of observations, actions or stored terms is the plain domain's.
+    """
+
+    def __init__(self, plain: MujocoDomain, name: str) -> None:
+        self.plain, self.seen = plain, name
+        self.symmetry = symmetry(plain, name)
+        self.spaces, self.reward_terms, self.episode_steps = plain.spaces, plain.reward_terms, plain.episode_steps
+        robot = plain.robot.name
+        self.name = f"{robot}@{name}{plain.name[len(robot) :]}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "plain":  # while it is unpickled there is none
+            raise AttributeError(name)
+        return getattr(self.plain, name)
+
+    def __repr__(self) -> str:
+        return f"domain({self.name!r})"
+
+    def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> SeenSimulation:
+        """n robots, freshly reset; see `Domain`."""
+        return SeenSimulation(self.plain.simulate(n, seed, threads), self)
+
+    def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """See `MujocoDomain.pay`, of steps as they are seen."""
+        obs, next_obs = (self.symmetry.obs.back(x) for x in (obs, next_obs))
+        return self.plain.pay(obs, self.symmetry.action.back(action), next_obs, self.symmetry.stored.back(stored))
+
+
+class SeenSimulation:
+    """n robots of a `SeenDomain`; physics and what is not seen are the plain simulation's."""
+
+    def __init__(self, plain: MujocoSimulation, domain: SeenDomain) -> None:
+        self.plain, self.domain = plain, domain
+        self.obs, self.terms = domain.symmetry.obs(plain.obs), plain.terms
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "plain":
+            raise AttributeError(name)
+        return getattr(self.plain, name)
+
+    @property
+    def stored(self) -> np.ndarray:
+        """Of the latest step."""
+        return self.domain.symmetry.stored(self.plain.stored)
+
+    @property
+    def storing(self) -> bool:
+        """Whether each step fills `stored`."""
+        return self.plain.storing
+
+    @storing.setter
+    def storing(self, on: bool) -> None:
+        self.plain.storing = on
+
+    def step(self, action: np.ndarray) -> Transition:
+        """One control step of all rows; see `Simulation`."""
+        t, seen = self.plain.step(self.domain.symmetry.action.back(np.asarray(action))), self.domain.symmetry
+        self._look()
+        return t._replace(obs=seen.obs(t.obs), action=np.asarray(action), next_obs=seen.obs(t.next_obs))
+
+    def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """See `MujocoSimulation.set_physics`: of the robot as it is."""
+        self.plain.set_physics(qpos, qvel)
+        self._look()
+
+    def put(self, obs: np.ndarray) -> np.ndarray:
+        """See `MujocoSimulation.put`."""
+        known = self.plain.put(self.domain.symmetry.obs.back(np.asarray(obs)))
+        self._look()
+        return known
+
+    def ended(self, obs: np.ndarray) -> np.ndarray:
+        """See `MujocoSimulation.ended`."""
+        over = self.plain.ended(self.domain.symmetry.obs.back(np.asarray(obs)))
+        self._look()
+        return over
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The plain simulation's."""
+        return self.plain.get_state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from `state`."""
+        self.plain.set_state(state)
+        self._look()
+
+    def _look(self) -> None:
+        self.obs, self.terms = self.domain.symmetry.obs(self.plain.obs), self.plain.terms
+
+
+def plain(domain: Any) -> Any:
+    """The domain as it is, where it is seen through a symmetry."""
+    return domain.plain if isinstance(domain, SeenDomain) else domain
+
+
+def likeness(source: MujocoDomain, target: MujocoDomain, seed: int = 0) -> dict[str | None, float]:
+    """How far the target pays, for what is seen of the source's steps, what the source paid for them: the correlation
+    over steps of random actions, for each symmetry of the robot, and under None for the source as it is."""
+    walk, rng, taken = source.simulate(ROWS, seed), np.random.default_rng(seed), []
+    walk.storing = True
+    low, high = source.spaces.low, source.spaces.high
+    for _ in range(STEPS):
+        t = walk.step(rng.uniform(low, high, (ROWS, source.spaces.action)))
+        taken.append((t.obs, t.action, t.next_obs, walk.stored, t.reward))
+    obs, action, next_obs, stored, reward = (np.concatenate(parts) for parts in zip(*taken, strict=True))
+
+    def fit(seen: Symmetry | None) -> float:
+        if seen is None:
+            paid = target.pay(obs, action, next_obs, stored)
+        else:
+            paid = target.pay(seen.obs(obs), seen.action(action), seen.obs(next_obs), seen.stored(stored))
+        alike = np.corrcoef(paid, reward)[0, 1] if paid.std() > 0 and reward.std() > 0 else 0.0
+        return float(alike)
+
+    known = SYMMETRIES.get(source.robot.name, {})
+    return {None: fit(None), **{name: fit(symmetry(source, name)) for name in known}}
+
+
+def best_seen(source: MujocoDomain, target: MujocoDomain) -> tuple[str | None, dict[str | None, float]]:
+    """The symmetry through which the source is paid most like the target, None = as it is; and all of `likeness`."""
+    found = likeness(source, target)
+    best = max(found, key=lambda name: found[name])
+    return (best if found[best] > found[None] + CLEARLY else None), found
