@@ -268,7 +268,12 @@ def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
     """
     require_symmetry(how)
     source: Any = pair.source
-    if how == "none" or plain(source) is not source or not relabels(source, pair.target) or same_task(source, pair.target):
+    if (
+        how == "none"
+        or plain(source) is not source
+        or not relabels(source, pair.target)
+        or same_task(source, pair.target)
+    ):
         return pair
     if source.noise.any() or source.robot.name not in SYMMETRIES:
         return pair

@@ -117,6 +117,7 @@ class Symmetry(NamedTuple):
     obs: Signed
     action: Signed
     stored: Signed  # of the terms that a step stores
+    unstored: Signed  # from these back; two terms may show one, so that it is not `stored.back`
 
 
 def nearest(name: str, known: Iterable[str], kind: str) -> RequestError:

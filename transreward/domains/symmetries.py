@@ -73,9 +73,10 @@ def _ant_turned(name: str) -> tuple[str, float]:
     return name, sign
 
 
-SYMMETRIES: dict[str, dict[str, tuple[Rename, int]]] = {  # robot -> name -> what one does, and how often
-    "halfcheetah": {"mirrored": (_cheetah_in_a_mirror, 1)},
-    "ant": {f"turned{90 * times}": (_ant_turned, times) for times in (1, 2, 3)},
+# robot -> name -> what one does, how often, and after how often all is as it was
+SYMMETRIES: dict[str, dict[str, tuple[Rename, int, int]]] = {
+    "halfcheetah": {"mirrored": (_cheetah_in_a_mirror, 1, 2)},
+    "ant": {f"turned{90 * times}": (_ant_turned, times, 4) for times in (1, 2, 3)},
 }
 
 
@@ -89,8 +90,10 @@ def symmetry(domain: MujocoDomain, name: str) -> Symmetry:
         raise nearest(name, known, f"symmetry of {domain.robot.name}")
     if domain.noise.any():
         raise RequestError(f"{domain.name} cannot be seen {name}: the noise on its actions is no likeness of itself")
-    columns = ([e.name for e in domain.entries], [e.name for e in domain.action_entries], domain.stored_terms)
-    return Symmetry(*(reordering(list(names), *known[name]) for names in columns))
+    rename, times, whole = known[name]
+    obs, action = ([e.name for e in entries] for entries in (domain.entries, domain.action_entries))
+    stored = [reordering(domain.stored_terms, rename, n) for n in (times, whole - times)]
+    return Symmetry(reordering(obs, rename, times), reordering(action, rename, times), *stored)
 
 
 class SeenDomain:
@@ -121,7 +124,7 @@ class SeenDomain:
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
         """See `MujocoDomain.pay`, of steps as they are seen."""
         obs, next_obs = (self.symmetry.obs.back(x) for x in (obs, next_obs))
-        return self.plain.pay(obs, self.symmetry.action.back(action), next_obs, self.symmetry.stored.back(stored))
+        return self.plain.pay(obs, self.symmetry.action.back(action), next_obs, self.symmetry.unstored(stored))
 
 
 class SeenSimulation:

@@ -1,0 +1,187 @@
+"""Symmetries: a robot that is seen turned moves as one that is, and whoever knew it knows it still."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+import transreward as tr
+from transreward import replay as rp
+from transreward.collect import Robots
+from transreward.config import resolve
+from transreward.domains.difference import measure
+from transreward.domains.symmetries import SYMMETRIES, best_seen, likeness, symmetry
+from transreward.learners.ppo import PPO
+from transreward.learners.sac import SAC
+from transreward.runs.result import SourceAgent
+from transreward.types import RequestError
+
+ALL = [(robot, name) for robot, names in SYMMETRIES.items() for name in names]
+TURNS = ["turned90", "turned180", "turned270"]
+GOAL = "ant+goal(x=3,y=0)"  # it observes where it stands, too
+
+
+def random_actions(domain, rows=6, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (rows, domain.spaces.action))
+
+
+@pytest.mark.parametrize(("robot", "name"), [*ALL, (GOAL, "turned90")])
+def test_back_is_the_inverse(robot, name):
+    domain = tr.domain(robot)
+    seen, random = symmetry(domain, name), np.random.default_rng(0)
+    for signed, width in ((seen.obs, domain.spaces.obs), (seen.action, domain.spaces.action)):
+        x = random.normal(size=(3, width))
+        np.testing.assert_array_equal(signed.back(signed(x)), x)
+        assert set(signed.sign) <= {1.0, -1.0}
+    walk = domain.simulate(3, 0)
+    walk.storing = True
+    walk.step(random_actions(domain, 3))
+    np.testing.assert_allclose(seen.unstored(seen.stored(walk.stored)), walk.stored, atol=1e-12)
+
+
+@pytest.mark.parametrize("robot", ["ant", GOAL])
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turned_ant_moves_as_an_ant_that_was_turned(robot, name):
+    domain = tr.domain(robot)
+    seen, walk = symmetry(domain, name), domain.simulate(6, 0)
+    here, there = domain.simulate(6, 0), domain.simulate(6, 0)
+    here.storing = there.storing = True
+    touched = 0.0
+    for i in range(60):
+        action = random_actions(domain, seed=i)
+        here.put(walk.obs)
+        there.put(seen.obs(walk.obs))
+        a, b = here.step(action), there.step(seen.action(action))
+        np.testing.assert_allclose(seen.obs(a.next_obs), b.next_obs, atol=1e-9)
+        np.testing.assert_allclose(seen.stored(here.stored), there.stored, atol=1e-9)
+        touched += np.abs(a.next_obs[:, 27:]).sum()
+        walk.step(action)
+    assert touched > 1  # contacts were among it
+
+
+def test_four_quarter_turns_are_none_and_two_mirrors_are_none():
+    quarter = symmetry(tr.domain("ant"), "turned90").obs
+    x = np.random.default_rng(0).normal(size=(2, 105))
+    np.testing.assert_array_equal(quarter(quarter(quarter(quarter(x)))), x)
+    np.testing.assert_array_equal(quarter(quarter(x)), symmetry(tr.domain("ant"), "turned180").obs(x))
+    mirror = symmetry(tr.domain("halfcheetah"), "mirrored").obs
+    np.testing.assert_array_equal(mirror(mirror(x[:, :17])), x[:, :17])
+    assert (mirror(x[:, :17]) != x[:, :17]).any()
+
+
+def test_a_mirrored_cheetah_is_paid_for_running_backward_what_it_earned_ahead():
+    seen, target = tr.domain("halfcheetah@mirrored"), tr.domain("halfcheetah+backward")
+    walk = seen.simulate(4, 0)
+    walk.storing = True
+    for i in range(30):
+        t = walk.step(random_actions(seen, 4, i))
+        np.testing.assert_allclose(target.pay(t.obs, t.action, t.next_obs, walk.stored), t.reward, atol=1e-9)
+        np.testing.assert_allclose(seen.pay(t.obs, t.action, t.next_obs, walk.stored), t.reward, atol=1e-9)
+
+
+def test_what_is_seen_is_the_same_robot():
+    plain, seen = tr.domain("ant+direction(degrees=30):gravity=0.5"), "ant@turned90+direction(degrees=30):gravity=0.5"
+    domain = tr.domain(seen)
+    assert isinstance(domain, tr.Domain) and domain.name == seen
+    a, b = plain.simulate(3, 7), domain.simulate(3, 7)
+    through = domain.symmetry
+    for i in range(5):
+        np.testing.assert_array_equal(b.obs, through.obs(a.obs))
+        action = random_actions(plain, 3, i)
+        t, u = a.step(action), b.step(through.action(action))
+        np.testing.assert_allclose(through.obs(t.next_obs), u.next_obs)
+        np.testing.assert_allclose(t.reward, u.reward)
+        np.testing.assert_array_equal(u.action, through.action(action))
+    state, obs = b.get_state(), b.obs
+    b.step(action)
+    b.set_state(state)
+    np.testing.assert_array_equal(b.obs, obs)
+    known = b.put(obs)
+    np.testing.assert_allclose(b.obs[known], obs[known], atol=1e-12)
+    assert not b.ended(obs).any()
+    assert measure(plain, domain).null  # however it is looked at
+
+
+@pytest.mark.parametrize("learner", [SAC(hidden=(8, 8)), PPO(hidden=(8, 8))], ids=["sac", "ppo"])
+def test_an_agent_that_is_seen_does_what_it_did(learner):
+    domain = tr.domain("ant@turned90")
+    seen, random = domain.symmetry, np.random.default_rng(0)
+    agents = jax.vmap(lambda key: learner.init(key, domain.spaces))(jax.random.split(jax.random.key(0), 2))
+    obs = random.normal(1.0, 2.0, (2, 7, domain.spaces.obs)).astype(np.float32)
+    agents = jax.vmap(learner.see)(agents, obs)
+    noise = random.normal(size=(2, 7, domain.spaces.action)).astype(np.float32)
+    act, turned = jax.vmap(learner.act), learner.seen(agents, seen)
+    np.testing.assert_allclose(
+        act(turned, seen.obs(obs), seen.action(noise)), seen.action(act(agents, obs, noise)), atol=1e-6
+    )
+    value = jax.vmap(learner.value)
+    np.testing.assert_allclose(value(turned, seen.obs(obs)), value(agents, obs), atol=1e-5)
+    assert jax.tree.structure(turned) == jax.tree.structure(agents)
+    assert [x.shape for x in jax.tree.leaves(turned)] == [x.shape for x in jax.tree.leaves(agents)]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "wanted"),
+    [
+        ("halfcheetah", "halfcheetah+backward", "mirrored"),
+        ("halfcheetah+backward", "halfcheetah:gravity=2", "mirrored"),
+        ("halfcheetah", "halfcheetah+run(speed=3):gravity=1.5", None),
+        ("halfcheetah", "halfcheetah+stand", None),
+        ("ant", "ant+direction(degrees=90)", "turned90"),
+        ("ant", "ant+direction(degrees=-90)", "turned270"),
+        ("ant+direction(degrees=90)", "ant+direction(degrees=-90)", "turned180"),
+        ("ant", "ant+direction(degrees=30)", None),
+        ("hopper", "hopper+backward", None),
+    ],
+)
+def test_the_source_is_seen_so_that_it_is_paid_most_like_the_target(source, target, wanted):
+    name, found = best_seen(tr.domain(source), tr.domain(target))
+    assert name == wanted
+    assert set(found) == {None, *SYMMETRIES.get(source.partition("+")[0], {})}
+    if wanted:
+        assert found[wanted] > 0.99 > found[None]
+
+
+def request(source, target, **settings):
+    return resolve(
+        source, target, "fine_tune", learner="sac", source_steps=None, target_steps=None, seeds=1, seed=0,
+        settings=settings, controls=(), source_run=None,
+    ).domains.source.name  # fmt: skip
+
+
+def test_a_transfer_sees_its_source_so_unless_told_otherwise():
+    target = "halfcheetah+backward"
+    assert request("halfcheetah", target) == "halfcheetah@mirrored"
+    assert request("halfcheetah", target, **{"loop.symmetry": "none"}) == "halfcheetah"
+    assert request("halfcheetah@mirrored", target) == "halfcheetah@mirrored"
+    assert request("halfcheetah@mirrored", "halfcheetah:gravity=2") == "halfcheetah@mirrored"  # as it is written
+    assert request("halfcheetah", "halfcheetah:gravity=2") == "halfcheetah"  # the task is the same
+    assert request("halfcheetah:noise=0.1", target) == "halfcheetah:noise=0.1"
+    with pytest.raises(RequestError, match=r"loop.symmetry must be auto or none, not 'mirrored'.*halfcheetah@mirrored"):
+        request("halfcheetah", target, **{"loop.symmetry": "mirrored"})
+
+
+def test_nothing_is_alike_that_is_never_paid():
+    found = likeness(tr.domain(GOAL), tr.domain("ant+sparse_goal(x=30,y=0)+terms(survive=0,control=0,contact=0)"))
+    assert set(found.values()) == {0.0}
+
+
+def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
+    plain, seen = tr.domain("halfcheetah"), tr.domain("halfcheetah@mirrored")
+    learner, seeds = SAC(hidden=(4,), robots=2), [5, 6]
+    keys = jax.vmap(jax.random.key)(np.array(seeds))
+    agents = jax.vmap(lambda key: learner.init(key, plain.spaces))(keys)
+    rows = Robots(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
+    SourceAgent("halfcheetah", learner, agents, rp.with_room(rows, 5), keys, 10, seeds, []).save(tmp_path / "source")
+    found = SourceAgent.load(tmp_path, seen, learner, seeds)
+    assert found.source == seen.name
+    t, u = (rp.unpack(np.asarray(x), plain.spaces) for x in (rows, found.replay.data))
+    for before, after, through in zip(
+        t, u, (seen.symmetry.obs, seen.symmetry.action, None, seen.symmetry.obs, None, None), strict=True
+    ):
+        np.testing.assert_allclose(after, before if through is None else through(before))
+    size = rp.features(plain.spaces)
+    np.testing.assert_allclose(found.replay.data[..., size:], seen.symmetry.stored(rows[..., size:]))
+    with pytest.raises(RequestError, match="was trained in 'halfcheetah', not in 'hopper'"):
+        SourceAgent.load(tmp_path, tr.domain("hopper"), learner, seeds)
