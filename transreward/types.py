@@ -96,12 +96,6 @@ class Signed(NamedTuple):
         return x[..., self.order] * self.sign
 
     @property
-    def back(self) -> Signed:
-        """From what is seen to what is."""
-        order = np.argsort(self.order)
-        return Signed(order, self.sign[order])
-
-    @property
     def unsigned(self) -> Signed:
         """The order alone: for what has no sign, as a spread."""
         return Signed(self.order, np.abs(self.sign))
@@ -117,7 +111,6 @@ class Symmetry(NamedTuple):
     obs: Signed
     action: Signed
     stored: Signed  # of the terms that a step stores
-    unstored: Signed  # from these back; two terms may show one, so that it is not `stored.back`
 
 
 def nearest(name: str, known: Iterable[str], kind: str) -> RequestError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,18 +27,25 @@ def random_actions(domain, rows=6, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (rows, domain.spaces.action))
 
 
+def stacked(learner, domain, seeds):
+    """Agents of several seeds: made one by one, since orthogonal weights take long to compile under vmap."""
+    each = [learner.init(key, domain.spaces) for key in jax.random.split(jax.random.key(0), seeds)]
+    return jax.tree.map(lambda *x: jnp.stack(x), *each)
+
+
 @pytest.mark.parametrize(("robot", "name"), [*ALL, (GOAL, "turned90")])
 def test_back_is_the_inverse(robot, name):
     domain = tr.domain(robot)
-    seen, random = symmetry(domain, name), np.random.default_rng(0)
-    for signed, width in ((seen.obs, domain.spaces.obs), (seen.action, domain.spaces.action)):
+    seen_domain = tr.domain(robot.replace("ant", f"ant@{name}").replace("cheetah", f"cheetah@{name}"))
+    seen, back, random = symmetry(domain, name), seen_domain.back, np.random.default_rng(0)
+    for there, here, width in zip(seen, back, (domain.spaces.obs, domain.spaces.action), strict=False):
         x = random.normal(size=(3, width))
-        np.testing.assert_array_equal(signed.back(signed(x)), x)
-        assert set(signed.sign) <= {1.0, -1.0}
+        np.testing.assert_array_equal(here(there(x)), x)
+        assert set(there.sign) <= {1.0, -1.0}
     walk = domain.simulate(3, 0)
     walk.storing = True
     walk.step(random_actions(domain, 3))
-    np.testing.assert_allclose(seen.unstored(seen.stored(walk.stored)), walk.stored, atol=1e-12)
+    np.testing.assert_allclose(back.stored(seen.stored(walk.stored)), walk.stored, atol=1e-12)
 
 
 @pytest.mark.parametrize("robot", ["ant", GOAL])
@@ -107,7 +115,7 @@ def test_what_is_seen_is_the_same_robot():
 def test_an_agent_that_is_seen_does_what_it_did(learner):
     domain = tr.domain("ant@turned90")
     seen, random = domain.symmetry, np.random.default_rng(0)
-    agents = jax.vmap(lambda key: learner.init(key, domain.spaces))(jax.random.split(jax.random.key(0), 2))
+    agents = stacked(learner, domain, 2)
     obs = random.normal(1.0, 2.0, (2, 7, domain.spaces.obs)).astype(np.float32)
     agents = jax.vmap(learner.see)(agents, obs)
     noise = random.normal(size=(2, 7, domain.spaces.action)).astype(np.float32)
@@ -170,8 +178,7 @@ def test_nothing_is_alike_that_is_never_paid():
 def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
     plain, seen = tr.domain("halfcheetah"), tr.domain("halfcheetah@mirrored")
     learner, seeds = SAC(hidden=(4,), robots=2), [5, 6]
-    keys = jax.vmap(jax.random.key)(np.array(seeds))
-    agents = jax.vmap(lambda key: learner.init(key, plain.spaces))(keys)
+    keys, agents = jax.vmap(jax.random.key)(np.array(seeds)), stacked(learner, plain, 2)
     rows = Robots(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
     SourceAgent("halfcheetah", learner, agents, rp.with_room(rows, 5), keys, 10, seeds, []).save(tmp_path / "source")
     found = SourceAgent.load(tmp_path, seen, learner, seeds)
@@ -183,5 +190,10 @@ def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
         np.testing.assert_allclose(after, before if through is None else through(before))
     size = rp.features(plain.spaces)
     np.testing.assert_allclose(found.replay.data[..., size:], seen.symmetry.stored(rows[..., size:]))
+    found.save(tmp_path / "again" / "source")
+    again = SourceAgent.load(tmp_path / "again", plain, learner, seeds)
+    np.testing.assert_allclose(again.replay.data, rows)
+    for x, y in zip(jax.tree.leaves(again.agents), jax.tree.leaves(agents), strict=True):
+        np.testing.assert_array_equal(x, y)
     with pytest.raises(RequestError, match="was trained in 'halfcheetah', not in 'hopper'"):
         SourceAgent.load(tmp_path, tr.domain("hopper"), learner, seeds)

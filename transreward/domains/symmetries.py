@@ -12,6 +12,7 @@ what its resets draw. On half-cheetah, whose hind and fore legs are unlike in le
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,14 +91,17 @@ def symmetry(domain: MujocoDomain, name: str) -> Symmetry:
         raise nearest(name, known, f"symmetry of {domain.robot.name}")
     if domain.noise.any():
         raise RequestError(f"{domain.name} cannot be seen {name}: the noise on its actions is no likeness of itself")
-    rename, times, whole = known[name]
+    return _made(domain, *known[name])
+
+
+def _made(domain: MujocoDomain, rename: Rename, times: int, whole: int) -> Symmetry:
     obs, action = ([e.name for e in entries] for entries in (domain.entries, domain.action_entries))
-    stored = [reordering(domain.stored_terms, rename, n) for n in (times, whole - times)]
-    return Symmetry(reordering(obs, rename, times), reordering(action, rename, times), *stored)
+    return Symmetry(*(reordering(names, rename, times) for names in (obs, action, domain.stored_terms)))
 
 
 class SeenDomain:
-    """A robot as it looks through a symmetry; `plain` is the robot as it is, `symmetry` what its columns become.
+    """A robot as it looks through a symmetry; `plain` is the robot as it is, `symmetry` what its columns become, and
+    `back` what makes them the robot's own again.
 
     Whatever is not of observations, actions or stored terms is the plain domain's.
     """
@@ -105,6 +109,8 @@ class SeenDomain:
     def __init__(self, plain: MujocoDomain, name: str) -> None:
         self.plain, self.seen = plain, name
         self.symmetry = symmetry(plain, name)
+        rename, times, whole = SYMMETRIES[plain.robot.name][name]
+        self.back = _made(plain, rename, whole - times, whole)  # two terms may show one: not to be had by reordering
         self.spaces, self.reward_terms, self.episode_steps = plain.spaces, plain.reward_terms, plain.episode_steps
         robot = plain.robot.name
         self.name = f"{robot}@{name}{plain.name[len(robot) :]}"
@@ -123,8 +129,8 @@ class SeenDomain:
 
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
         """See `MujocoDomain.pay`, of steps as they are seen."""
-        obs, next_obs = (self.symmetry.obs.back(x) for x in (obs, next_obs))
-        return self.plain.pay(obs, self.symmetry.action.back(action), next_obs, self.symmetry.unstored(stored))
+        back = self.back
+        return self.plain.pay(back.obs(obs), back.action(action), back.obs(next_obs), back.stored(stored))
 
 
 class SeenSimulation:
@@ -155,7 +161,7 @@ class SeenSimulation:
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""
-        t, seen = self.plain.step(self.domain.symmetry.action.back(np.asarray(action))), self.domain.symmetry
+        t, seen = self.plain.step(self.domain.back.action(np.asarray(action))), self.domain.symmetry
         self._look()
         return t._replace(obs=seen.obs(t.obs), action=np.asarray(action), next_obs=seen.obs(t.next_obs))
 
@@ -166,13 +172,13 @@ class SeenSimulation:
 
     def put(self, obs: np.ndarray) -> np.ndarray:
         """See `MujocoSimulation.put`."""
-        known = self.plain.put(self.domain.symmetry.obs.back(np.asarray(obs)))
+        known = self.plain.put(self.domain.back.obs(np.asarray(obs)))
         self._look()
         return known
 
     def ended(self, obs: np.ndarray) -> np.ndarray:
         """See `MujocoSimulation.ended`."""
-        over = self.plain.ended(self.domain.symmetry.obs.back(np.asarray(obs)))
+        over = self.plain.ended(self.domain.back.obs(np.asarray(obs)))
         self._look()
         return over
 
@@ -187,6 +193,11 @@ class SeenSimulation:
 
     def _look(self) -> None:
         self.obs, self.terms = self.domain.symmetry.obs(self.plain.obs), self.plain.terms
+
+
+def as_it_is(id: str) -> str:
+    """A domain's id without the symmetry in it."""
+    return re.sub(r"^(\w+)@\w+", r"\1", id)
 
 
 def plain(domain: Any) -> Any:

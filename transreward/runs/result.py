@@ -14,8 +14,8 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.compensations.uses import Compensation
-from transreward.domains.domain import Domain
-from transreward.domains.symmetries import SeenDomain
+from transreward.domains.domain import Domain, domain
+from transreward.domains.symmetries import SeenDomain, as_it_is
 from transreward.evaluation import diagnostics
 from transreward.evaluation.record import Record
 from transreward.evaluation.report import page
@@ -23,7 +23,7 @@ from transreward.evaluation.statistics import summary
 from transreward.methods import Method, method
 from transreward.presets import restore_learner
 from transreward.runs import store
-from transreward.types import Pair, RequestError, Spaces
+from transreward.types import Pair, RequestError, Spaces, Symmetry
 
 COMPENSATION = "compensation.safetensors"
 
@@ -209,20 +209,28 @@ class SourceAgent:
         about = {"source": self.source, "learner": learner, "seeds": self.seeds, "steps": self.steps}
         store.write_json(directory / "agent.json", {"schema": store.SCHEMA, "versions": store.versions(), **about})
 
-    def seen(self, source: SeenDomain) -> SourceAgent:
-        """The agent, and all that it stored, as `source` is seen."""
-        through, replay = source.symmetry, self.replay
+    def seen(self, source: Domain) -> SourceAgent:
+        """The agent, and all that it stored, as `source` is seen, which is its robot through another symmetry."""
+        trained, agent = domain(self.source), self
+        if isinstance(trained, SeenDomain):
+            agent = agent._through(trained.back, trained.spaces)
+        if isinstance(source, SeenDomain):
+            agent = agent._through(source.symmetry, source.spaces)
+        return replace(agent, source=source.name)
+
+    def _through(self, symmetry: Symmetry, spaces: Spaces) -> SourceAgent:
+        replay = self.replay
         if replay is not None:
-            replay = replay._replace(data=rp.seen(replay.data, source.spaces, through))
-        return replace(self, source=source.name, agents=self.learner.seen(self.agents, through), replay=replay)
+            replay = replay._replace(data=rp.seen(replay.data, spaces, symmetry))
+        return replace(self, agents=self.learner.seen(self.agents, symmetry), replay=replay)
 
     @staticmethod
     def load(run: Path, source: Domain, learner: Any, seeds: list[int]) -> SourceAgent:
-        """The source agent of an earlier run; where that is the same robot as it is, and `source` is seen through a
-        symmetry, so is the agent. Raises RequestError where it is another robot's or has other seeds."""
+        """The source agent of an earlier run, as `source` is seen. Raises RequestError where it is another robot's or
+        has other seeds."""
         about = store.read_json(run / "source" / "agent.json")
-        if isinstance(source, SeenDomain) and about["source"] == source.plain.name:
-            return SourceAgent.load(run, source.plain, learner, seeds).seen(source)
+        if about["source"] != source.name and as_it_is(about["source"]) == as_it_is(source.name):
+            return SourceAgent.load(run, domain(about["source"]), learner, seeds).seen(source)
         if about["source"] != source.name:
             raise RequestError(f"--source-run {run} was trained in '{about['source']}', not in '{source.name}'")
         if about["seeds"] != seeds:
