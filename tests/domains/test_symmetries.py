@@ -18,6 +18,8 @@ from transreward.learners.sac import SAC
 from transreward.runs.result import SourceAgent
 from transreward.types import RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 ALL = [(robot, name) for robot, names in SYMMETRIES.items() for name in names]
 TURNS = ["turned90", "turned180", "turned270"]
 GOAL = "ant+goal(x=3,y=0)"  # it observes where it stands, too
@@ -29,7 +31,8 @@ def random_actions(domain, rows=6, seed=0):
 
 def stacked(learner, domain, seeds):
     """Agents of several seeds: made one by one, since orthogonal weights take long to compile under vmap."""
-    each = [learner.init(key, domain.spaces) for key in jax.random.split(jax.random.key(0), seeds)]
+    init = jax.jit(lambda key: learner.init(key, domain.spaces))
+    each = [init(key) for key in jax.random.split(jax.random.key(0), seeds)]
     return jax.tree.map(lambda *x: jnp.stack(x), *each)
 
 

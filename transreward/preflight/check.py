@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.config import require_learner
+from transreward.config import require_learner, seen_alike
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, measure, one_body, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.names import Entry, action_entries, entries
+from transreward.domains.symmetries import plain
 from transreward.methods import METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
@@ -47,6 +48,7 @@ OWN_STEPS = 100_000  # source steps that a method gets beside those of a source 
 ANSWERS = {
     TRANSFER: ("zero_shot",),
     "relabel": ("relabel",),
+    "seen": ("fine_tune",),  # the source agent knows the target's task already
     COMPENSATE: ("paired_branched", "paired", "darc"),
     SHAPE: ("value_potential", "potential(value)"),
     NO_HELP: ("target_only",),
@@ -79,6 +81,7 @@ class Check:
     reward_explained: float  # share of the rewards that models explain; 1 = computed
     figures: Figures
     verdict: Verdict
+    seen: str | None  # id of the source through the symmetry in which it is paid like the target, where there is one
     command: str  # to run next
 
     @property
@@ -136,6 +139,7 @@ class Check:
                 "terms": [term._asdict() for term in self.terms],
                 "relabelling_exact": f.relabels,
                 "relabelling": self.relabelling,
+                "seen": self.seen,
                 "explained": self.reward_explained,
             },
             "twin": invertible(self.domains.source),
@@ -178,6 +182,7 @@ def check(
         raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
+    pair = pair.map(plain)  # what differs is physics and pay, however they are looked at
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
     budget = Budget(target_steps)
     shift, shift_source = _measure(pair, budget, seed)
@@ -186,7 +191,8 @@ def check(
     starts_differ = not same_starts(pair.source, pair.target, seed=seed)
     terms = rewards.changed_terms(probes)
     figures = figures_of(pair, probes, shift, detection, terms, starts_differ)
-    verdict = decide(figures)
+    verdict, seen = decide(figures), seen_alike(pair, "auto").source.name
+    seen = seen if seen != pair.source.name else None
     return Check(
         domains=pair,
         seed=seed,
@@ -203,7 +209,8 @@ def check(
         reward_explained=probes.reward_explained,
         figures=figures,
         verdict=verdict,
-        command=next_command(pair, verdict, None if source_run is None else Path(source_run)),
+        seen=seen,
+        command=next_command(pair, verdict, None if source_run is None else Path(source_run), seen),
     )
 
 
@@ -344,13 +351,12 @@ def _moved_parts(source: Domain, probes: Probes) -> list[Moved]:
 # -- what to run next ----------------------------------------------------------------------------------------------
 
 
-def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None) -> str:
+def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None, seen: str | None = None) -> str:
     """The command that the verdict asks for, with the source run where the method can start from it."""
     if verdict.verdict == SAME:
         return "transreward list shifts"
-    able = [
-        name for name in ANSWERS["relabel" if verdict.relabel else verdict.verdict] if "(" in name or name in METHODS
-    ]
+    asked = "seen" if seen else "relabel" if verdict.relabel else verdict.verdict
+    able = [name for name in ANSWERS[asked] if "(" in name or name in METHODS]
     agent = None if source_run is None else store.read_json(source_run / "source" / "agent.json")
     tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]
     row, taken_up = next((row, a) for row, a in tries if _possible(row, pair.source, a))

@@ -143,6 +143,10 @@ def _verdict(check: Check, console: Console) -> None:
     _heading(console, "verdict")
     _say(console, check.verdict.verdict, f"bold {COLOURS[check.verdict.verdict]}")
     _say(console, check.verdict.reason)
+    if check.seen:
+        _say(
+            console, f"seen as {check.seen} the source is paid like the target, and a transfer sees it so: start there"
+        )
     for limit in check.verdict.limits:
         _say(console, limit, "yellow")
     _say(console, f"target steps taken: {check.target_steps:,} (source: {check.source_steps:,})", "dim")
