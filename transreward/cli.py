@@ -399,12 +399,16 @@ def _list(args: argparse.Namespace) -> None:
 
 def _domains() -> list[tuple[str, str]]:
     from transreward.domains.robots import ROBOTS
+    from transreward.domains.symmetries import SYMMETRIES
+
+    def seen(name: str) -> str:
+        return f"; seen also as @{', @'.join(SYMMETRIES[name])}" if name in SYMMETRIES else ""
 
     others = [
         ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),
         ("package.module:factory", "your own: a function that makes a Domain or a Gymnasium environment"),
     ]
-    rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}") for n, r in ROBOTS.items()]
+    rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}{seen(n)}") for n, r in ROBOTS.items()]
     return rows + others
 
 
