@@ -26,6 +26,7 @@ from transreward import cli
 from transreward.config import resolve
 from transreward.domains.names import entry_names
 from transreward.evaluation.figures import Chart, Line, ticks
+from transreward.evaluation.record import Record
 from transreward.evaluation.report import page, steps_to, wanted
 from transreward.evaluation.verdict import verdict
 from transreward.evaluation.video import _ffmpeg
@@ -493,3 +494,12 @@ def test_a_browser_plays_the_video(run, tmp_path):
         assert not browser.methods("Log.entryAdded") and not browser.methods("Runtime.exceptionThrown")
     finally:
         browser.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("fine_tune", 0), ("value_potential", 5), ("potential(value)", 5), ("?", 0)]
+)
+def test_a_curve_begins_with_the_source_agent_only_where_the_method_did(name, first):
+    rows = [{"method": name, "target_steps": 5, "seed": 0, "target_return": 2.0}]
+    one = Record({"method": name, "seed": 0, "seeds": 1}, rows, {"zero_shot_target_return": {"per_seed": [7.0]}})
+    assert one.returns("target_return")[0] == ([0, 5] if first == 0 else [5])

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from transreward.evaluation.verdict import Outcome
-from transreward.types import CONTROLS
+from transreward.methods import method
+from transreward.types import CONTROLS, RequestError
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,18 @@ class Record:
         whole = {steps: row for steps, row in sorted(at.items()) if len(row) == len(self.seeds)}
         return [float(s) for s in whole], np.array([list(row.values()) for row in whole.values()])
 
+    @property
+    def _trained_on(self) -> bool:
+        """Whether it began as the source agent; a method of the user's may be in no table by now, and then it is so."""
+        try:
+            return method(self.config["method"]).start == "source"
+        except RequestError:
+            return True
+
     def returns(self, key: str) -> tuple[list[float], np.ndarray]:
-        """The curve of a return; that in the target begins with the source agent's, where there is one."""
+        """The curve of a return; that in the target begins with the source agent's, where it starts from one."""
         x, y = self.curve(lambda row: row[key])
-        start = (self.result or {}).get("zero_shot_target_return")
+        start = (self.result or {}).get("zero_shot_target_return") if self._trained_on else None
         if key == "target_return" and start and x and x[0] > 0:
             return [0.0, *x], np.vstack([start["per_seed"], y])
         return x, y
