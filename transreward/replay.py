@@ -113,14 +113,14 @@ def in_order(replay: Replay) -> Array:
     return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
 
 
-def seen(rows: Array, spaces: Spaces, through: Symmetry) -> np.ndarray:
+def seen(rows: Array, spaces: Spaces, through: Symmetry) -> Array:
     """Packed rows [..., features + stored terms] as they are seen through a symmetry; rewards are what they were."""
     rows, size = np.array(rows), features(spaces)
     change = through.obs.beside(through.obs).beside(through.action)
     rows[..., : size - 3] = change(rows[..., : size - 3])
     if rows.shape[-1] > size:
         rows[..., size:] = through.stored(rows[..., size:])
-    return rows
+    return jnp.asarray(rows)  # not NumPy's: each call of a program would copy it
 
 
 def newest(replay: Replay, share: float) -> Replay:
