@@ -93,3 +93,11 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
     for name in ("bellman(ensemble)", "zero_shot", "paired_branched"):
         [line] = [line for line in lines if name in line]
         assert " to " in line and "100,000" in line and "1,000,000" in line
+
+
+@pytest.mark.parametrize(("typed", "told"), [("halfcheetah", True), ("halfcheetah@mirrored", False)])
+def test_it_says_how_the_source_is_seen_where_that_was_not_asked_for(typed, told):
+    view = View({"source": typed, "target": "halfcheetah+backward"})
+    view.console = Console(file=io.StringIO(), width=160)
+    view(Progress("darc", "source", Pair(0, 0), Pair(200, 20), 0.0, [], "halfcheetah@mirrored"))
+    assert ("--set loop.symmetry=none" in view.console.file.getvalue()) == told

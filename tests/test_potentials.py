@@ -13,6 +13,7 @@ from test_transfer import same
 import transreward as tr
 from transreward.compensations.uses import Unchanged
 from transreward.methods import METHODS
+from transreward.programs import Programs
 from transreward.types import RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -81,3 +82,36 @@ def test_successor_knows_the_task_of_the_target_from_the_sources_terms():
 def test_successor_needs_tasks_of_one_robot():
     with pytest.raises(RequestError, match="'successor' needs two tasks of one robot of the table"):
         move("successor", source="inverted_pendulum:gravity=2", target="gym:InvertedPendulum-v5")
+
+
+BACKWARD = {"source": "halfcheetah", "target": "halfcheetah+backward", "target_steps": 400}
+
+
+def test_a_run_with_a_source_that_is_seen(tmp_path):
+    """It is the source of the whole run, and a compensation of its rewards is for nobody else's steps."""
+    result = move("darc", out=tmp_path / "run", learner=LEARNERS["sac"], **BACKWARD)
+    assert result.config["source"] == "halfcheetah@mirrored"
+    with pytest.raises(RequestError, match=r"run it with --set loop\.symmetry=none"):
+        result.compensation(0)
+    again = tr.load(tmp_path / "run")
+    assert again.config["source"] == "halfcheetah@mirrored"
+    as_it_is = move("fine_tune", {"loop.symmetry": "none"}, source_run=tmp_path / "run", **BACKWARD)
+    seen = move("fine_tune", source_run=tmp_path / "run", **BACKWARD)
+    assert as_it_is.config["source"] == "halfcheetah" and seen.config["source"] == "halfcheetah@mirrored"
+    np.testing.assert_allclose(seen.returns.source.shape, as_it_is.returns.source.shape)
+    assert not np.allclose(seen.zero_shot, as_it_is.zero_shot)
+
+
+def test_a_reward_model_has_half_the_pace(monkeypatch):
+    """Of `loop.gap_updates`, which another gap has in full."""
+    asked, compensate = [], Programs.compensate
+
+    def counting(self, *args, updates, **more):
+        asked.append(updates)
+        return compensate(self, *args, updates=updates, **more)
+
+    monkeypatch.setattr(Programs, "compensate", counting)
+    for name in ("reward_gap", "mean_gap"):
+        move(name, {"loop.gap_updates": 2.0}, learner=LEARNERS["sac"])
+    counts = sorted(set(asked))
+    assert len(counts) == 2 and counts[1] == 2 * counts[0] == 2 * LEARNERS["sac"].burst

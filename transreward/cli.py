@@ -81,6 +81,7 @@ README.md, a model card. The graph is first held against the policy on 1,000 sta
 IDS = """\
 domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
              halfcheetah+backward   walker2d+walk(speed=1):friction=0.3   ('transreward list tasks')
+             ant@turned90+direction(degrees=45)   seen turned, or in a mirror ('transreward list domains')
              gym:Pendulum-v1   package.module:factory
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """

@@ -264,20 +264,21 @@ def resolve(
 def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
     """The pair; of another task of one robot, with the source seen so that it is paid most like the target.
 
-    A source that the user wrote with a symmetry stays as it is written. Raises RequestError for an unknown `how`.
+    A source that the user wrote with a symmetry stays as it is written, and one with a shift of single parts as it is:
+    turned, it would be shifted in others. Raises RequestError for an unknown `how`.
     """
     require_symmetry(how)
     source: Any = pair.source
-    if (
-        how == "none"
-        or plain(source) is not source
-        or not relabels(source, pair.target)
-        or same_task(source, pair.target)
-    ):
+    if how == "none" or plain(source) is not source or not relabels(source, pair.target):
         return pair
-    if source.noise.any() or source.robot.name not in SYMMETRIES:
+    if same_task(source, pair.target) or source.robot.name not in SYMMETRIES or source.noise.any():
         return pair
-    name, _ = best_seen(source, pair.target)  # type: ignore[arg-type]
+    if any(shift.pattern or shift.name == "broken" for shift in source.shifts):
+        return pair
+    try:
+        name, _ = best_seen(source, pair.target)  # type: ignore[arg-type]
+    except RequestError:  # a reward of the user's that has no answer to what is seen
+        return pair
     return pair if name is None else pair._replace(source=SeenDomain(source, name))
 
 
@@ -463,6 +464,8 @@ def read_config(path: Path) -> dict[str, Any]:
         if section == "learner" and "name" in value:
             request["learner"] = value.pop("name")
         settings |= {name if section == "settings" else f"{section}.{name}": v for name, v in value.items()}
+    if "schema" in text and "loop.symmetry" not in settings:  # of a run before there were symmetries
+        settings["loop.symmetry"] = "none"
     for ignored in ("schema", "versions", "spaces"):
         text.pop(ignored, None)
     if text:

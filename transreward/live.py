@@ -68,7 +68,7 @@ class View:
         """Show it."""
         if self.phase is None:  # the request was sound: from here on there is something to see
             self._say(Text(self.title, style="bold"))
-            if "@" in progress.source and progress.source not in self.title:
+            if "@" in progress.source and "@" not in self.title:
                 self._say(Text(f"{progress.source} is paid most like the target, so the source is seen so; {PLAINLY}"))
             if self.live:
                 self.live.start()

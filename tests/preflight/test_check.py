@@ -251,10 +251,24 @@ def test_another_robots_run_is_refused(source_run):
         check(CHEETAH, f"{CHEETAH}:gravity=2", source_run=source_run)
 
 
+def test_a_target_is_looked_at_as_it_is():
+    with pytest.raises(tr.RequestError, match="leave the symmetry out of 'halfcheetah@mirrored'"):
+        check(CHEETAH, f"{CHEETAH}@mirrored")
+
+
+def test_it_tells_how_the_source_would_be_seen(found):
+    assert found("opposite direction").seen == f"{CHEETAH}@mirrored"
+    assert "--method fine_tune" in found("opposite direction").command
+    assert found("opposite direction").as_json()["rewards"]["seen"] == f"{CHEETAH}@mirrored"
+    assert found("reward only").seen is None and found("broken source").seen is None
+
+
 # -- what comes out ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["broken target", "reward only", "broken source", "delay", "tiny shift"])
+@pytest.mark.parametrize(
+    "name", ["broken target", "reward only", "opposite direction", "broken source", "delay", "tiny shift"]
+)
 def test_the_next_command_is_one_that_transfer_takes(found, name):
     from transreward.config import resolve
 

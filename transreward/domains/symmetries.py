@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transreward.domains.names import Entry
 from transreward.types import RequestError, Signed, Symmetry, Transition, nearest
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 Rename = Callable[[str], tuple[str, float]]  # a column as it is seen -> the robot's that it shows, and its sign
 ROWS, STEPS = 16, 128  # random steps of the source by which `likeness` judges
-CLEARLY = 0.1  # by how much a symmetry's pay has to fit better than the robot's as it is, in correlation
+# A symmetry is taken where its pay fits (in correlation) by this much better than the robot's as it is, and at all; or
+# fits exactly, for most of two rewards may be what both domains pay alike.
+CLEARLY, AT_ALL, EXACTLY = 0.1, 0.5, 0.9999
 
 
 def reordering(columns: Sequence[str], rename: Rename, times: int) -> Signed:
@@ -91,10 +95,10 @@ def symmetry(domain: MujocoDomain, name: str) -> Symmetry:
         raise nearest(name, known, f"symmetry of {domain.robot.name}")
     if domain.noise.any():
         raise RequestError(f"{domain.name} cannot be seen {name}: the noise on its actions is no likeness of itself")
-    return _made(domain, *known[name])
+    return _made(domain, *known[name][:2])
 
 
-def _made(domain: MujocoDomain, rename: Rename, times: int, whole: int) -> Symmetry:
+def _made(domain: MujocoDomain, rename: Rename, times: int) -> Symmetry:
     obs, action = ([e.name for e in entries] for entries in (domain.entries, domain.action_entries))
     return Symmetry(*(reordering(names, rename, times) for names in (obs, action, domain.stored_terms)))
 
@@ -110,10 +114,20 @@ class SeenDomain:
         self.plain, self.seen = plain, name
         self.symmetry = symmetry(plain, name)
         rename, times, whole = SYMMETRIES[plain.robot.name][name]
-        self.back = _made(plain, rename, whole - times, whole)  # two terms may show one: not to be had by reordering
+        self.back = _made(plain, rename, whole - times)  # two terms may show one: not to be had by reordering
         self.spaces, self.reward_terms, self.episode_steps = plain.spaces, plain.reward_terms, plain.episode_steps
         robot = plain.robot.name
         self.name = f"{robot}@{name}{plain.name[len(robot) :]}"
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What each column is: named as what it looks like, with unit and range of what it shows."""
+        return _shown(self.plain.entries, self.symmetry.obs)
+
+    @property
+    def action_entries(self) -> tuple[Entry, ...]:
+        """The same of actions."""
+        return _shown(self.plain.action_entries, self.symmetry.action)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "plain":  # while it is unpickled there is none
@@ -131,6 +145,14 @@ class SeenDomain:
         """See `MujocoDomain.pay`, of steps as they are seen."""
         back = self.back
         return self.plain.pay(back.obs(obs), back.action(action), back.obs(next_obs), back.stored(stored))
+
+
+def _shown(entries: Sequence[Entry], columns: Signed) -> tuple[Entry, ...]:
+    shown = []
+    for entry, i, sign in zip(entries, columns.order, columns.sign, strict=True):
+        low, high = sorted((float(sign) * entries[i].low, float(sign) * entries[i].high))
+        shown.append(replace(entries[i], name=entry.name, part=entry.part, low=low, high=high))
+    return tuple(shown)
 
 
 class SeenSimulation:
@@ -232,4 +254,6 @@ def best_seen(source: MujocoDomain, target: MujocoDomain) -> tuple[str | None, d
     """The symmetry through which the source is paid most like the target, None = as it is; and all of `likeness`."""
     found = likeness(source, target)
     best = max(found, key=lambda name: found[name])
-    return (best if found[best] > found[None] + CLEARLY else None), found
+    clearly = found[best] >= AT_ALL and found[best] > found[None] + CLEARLY
+    exactly = found[best] >= EXACTLY > found[None]
+    return (best if clearly or exactly else None), found

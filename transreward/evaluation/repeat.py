@@ -22,7 +22,7 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
         words += [f"--{option.replace('_', '-')}", str(c[option])]
     words += ["--source-run", c["source_run"]] if c.get("source_run") else []
     words += ["--cotrain"] if c.get("cotrain") else []
-    settings = {f"loop.{k}": v for k, v in c["loop"].items()}
+    settings = {"loop.symmetry": "none"} | {f"loop.{k}": v for k, v in c["loop"].items()}  # there were none at first
     learner = asdict(make_learner(c["learner"]["name"], c["source"]))
     settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k != "name" and _plain(learner[k]) != v}
     for r in records:

@@ -13,7 +13,7 @@ from jax.nn import silu
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, RequestError, Spaces
 
-SLOW = 0.05  # share of the fresh value in each step of the slow one; ten times a critic's, which it has to outrun
+SLOW = 0.05  # share of the fresh value in each step of the slow one; ten times a critic's at half the pace
 
 
 class ActionValueState(NamedTuple):

@@ -182,7 +182,9 @@ def check(
         raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
-    pair = pair.map(plain)  # what differs is physics and pay, however they are looked at
+    asked, pair = pair, pair.map(plain)  # what differs is physics and pay, however they are looked at
+    if asked.target is not pair.target:
+        raise RequestError(f"a check looks at the target as it is: leave the symmetry out of '{asked.target.name}'")
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
     budget = Budget(target_steps)
     shift, shift_source = _measure(pair, budget, seed)
@@ -191,10 +193,10 @@ def check(
     starts_differ = not same_starts(pair.source, pair.target, seed=seed)
     terms = rewards.changed_terms(probes)
     figures = figures_of(pair, probes, shift, detection, terms, starts_differ)
-    verdict, seen = decide(figures), seen_alike(pair, "auto").source.name
-    seen = seen if seen != pair.source.name else None
+    verdict, seen = decide(figures), seen_alike(asked, "auto").source.name
+    seen = seen if seen != asked.source.name else None
     return Check(
-        domains=pair,
+        domains=asked,
         seed=seed,
         source_run=None if source_run is None else str(source_run),
         target_steps=budget.taken,
@@ -210,7 +212,7 @@ def check(
         figures=figures,
         verdict=verdict,
         seen=seen,
-        command=next_command(pair, verdict, None if source_run is None else Path(source_run), seen),
+        command=next_command(asked, verdict, None if source_run is None else Path(source_run), seen),
     )
 
 
@@ -355,7 +357,9 @@ def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None, 
     """The command that the verdict asks for, with the source run where the method can start from it."""
     if verdict.verdict == SAME:
         return "transreward list shifts"
-    asked = "seen" if seen else "relabel" if verdict.relabel else verdict.verdict
+    asked = "relabel" if verdict.relabel else verdict.verdict
+    if seen and asked in ("relabel", SHAPE):
+        asked = "seen"
     able = [name for name in ANSWERS[asked] if "(" in name or name in METHODS]
     agent = None if source_run is None else store.read_json(source_run / "source" / "agent.json")
     tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]

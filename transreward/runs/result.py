@@ -81,11 +81,17 @@ class Result:
     def compensation(self, seed: int = 0) -> tuple[Compensation, Any]:
         """The compensation that the method learned, and its state for one seed (counted from 0).
 
-        Raises RequestError for a method that changes nothing in what the learner is paid.
+        Raises RequestError for a method that changes nothing in what the learner is paid, and for one that changes the
+        rewards of a source that was seen through a symmetry.
         """
         row = restore_method(self.config)
         if row.use is None:
             raise RequestError(f"'{self.method}' has no compensation: it trains on raw rewards")
+        if row.side == "source" and "@" in self.config["source"]:
+            raise RequestError(
+                f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
+                f"other environment does: run it with --set loop.symmetry=none"
+            )
         if self.compensation_state is None:
             raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
         return row.compensation(), self._of(seed, self.compensation_state)
@@ -211,6 +217,11 @@ class SourceAgent:
 
     def seen(self, source: Domain) -> SourceAgent:
         """The agent, and all that it stored, as `source` is seen, which is its robot through another symmetry."""
+        if not hasattr(self.learner, "seen"):
+            raise RequestError(
+                f"the agent of '{self.source}' cannot be seen as '{source.name}': its learner has no `seen`, so use "
+                f"--set loop.symmetry=none"
+            )
         trained, agent = domain(self.source), self
         if isinstance(trained, SeenDomain):
             agent = agent._through(trained.back, trained.spaces)
