@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import record
 from cells import SYMMETRY, Plan, Source
@@ -28,9 +27,6 @@ METHODS = (
     "zero_shot", "target_only", "fine_tune", "successor", "value_potential", "dpba", "reward_gap", "relabel", "jsrl",
 )  # fmt: skip
 ON_ONE_PAIR = ("mean_gap", "policy_advice", "kickstart")
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "value_potential_0.3": ("value_potential", {"use.strength": 0.3})
-}  # looked at on one pair
 PLAN = Plan(
     results=record.RESULTS / "tasks",
     sources=Path("runs/tasks"),
@@ -57,8 +53,7 @@ PLAN = Plan(
         "learner.random_steps": 1_000,  # in place of 5,000: else nothing was learned by the first reading
     },
     against=("target_only",),
-    variants=VARIANTS,
-    only=dict.fromkeys((*ON_ONE_PAIR, *VARIANTS), ("backward",)),
+    only=dict.fromkeys(ON_ONE_PAIR, ("backward",)),
 )
 
 
