@@ -4,7 +4,7 @@
     python benchmarks/grid.py table [--pairs ...] [--methods ...] [--markdown]
 
 With `further` as the first word it is two more seeds on half-cheetah, where `paired_branched` leads by less than the
-intervals of three: of itself, `fine_tune` and `mix`. The table counts all five.
+intervals of three: of itself and `fine_tune`. The table counts all five.
 
 A robot's source agent is trained once for all seeds, with soft actor-critic, and every method starts from it (those
 that start from nothing read its stored steps, or its policy). A method then has 10,000 target steps and 20,000
@@ -85,7 +85,7 @@ FURTHER = PLAN._replace(
     results=PLAN.further,
     sources=Path("runs/grid_further"),
     pairs={name: pair for name, pair in PAIRS.items() if name.startswith("halfcheetah")},
-    methods=("paired_branched", "fine_tune", "mix"),
+    methods=("paired_branched", "fine_tune"),
     variants={},
     seeds=2,
     first_seed=PLAN.first_seed + PLAN.seeds,
