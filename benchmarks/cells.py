@@ -7,6 +7,7 @@ nothing read its stored steps, ask its policy, or do without).
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,6 +142,14 @@ class Plan(NamedTuple):
                         self.cell(name, method)
         print(self.table(args.pairs, args.methods, args.markdown))
         return args
+
+
+def asked_for(plans: Mapping[str, Plan], plain: Plan) -> Plan:
+    """The plan that the command line's first word names, which is taken off; without one the plain plan."""
+    word = next(iter(sys.argv[1:2]), "")
+    if word in plans:
+        del sys.argv[1]
+    return plans.get(word, plain)
 
 
 def without_training(settings: dict[str, Any]) -> dict[str, Any]:

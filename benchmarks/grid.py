@@ -24,13 +24,12 @@ fall hardly learn with these (hopper: 380 after 190,000 steps); with four update
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import record
-from cells import Plan, Source
+from cells import Plan, Source, asked_for
 
 import transreward as tr
 from transreward.presets import LEGGED
@@ -95,8 +94,7 @@ FURTHER = PLAN._replace(
 
 def main() -> None:
     """Run what is missing, or print what there is."""
-    plan = FURTHER if sys.argv[1:2] == ["further"] else PLAN
-    sys.argv[1:2] = [] if plan is FURTHER else sys.argv[1:2]
+    plan = asked_for({"further": FURTHER}, PLAN)
     names = plan.command(__doc__).pairs
     if plan is FURTHER:
         return

@@ -14,11 +14,10 @@ read at 5,000 steps.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import record
-from cells import SYMMETRY, Plan, Source
+from cells import SYMMETRY, Plan, Source, asked_for
 
 import transreward as tr
 from transreward.presets import LEGGED
@@ -66,10 +65,7 @@ AS_IT_IS = PLAN._replace(
     pairs={name: PLAN.pairs[name] for name in ("backward", "direction")},  # the others' sources are seen as they are
     settings={**PLAN.settings, SYMMETRY: "none"},
 )
-PLANS = {"defaults": DEFAULTS, "as-it-is": AS_IT_IS}
 
 
 if __name__ == "__main__":
-    word = sys.argv[1] if sys.argv[1:2] and sys.argv[1] in PLANS else ""
-    sys.argv[1:2] = [] if word else sys.argv[1:2]
-    PLANS.get(word, PLAN).command(__doc__)
+    asked_for({"defaults": DEFAULTS, "as-it-is": AS_IT_IS}, PLAN).command(__doc__)

@@ -66,7 +66,11 @@ class Loop:
                 )
         if self.source_returns and not self.target_returns:
             raise RequestError("loop.source_returns is a scale to hold loop.target_returns against: give both")
-        require_symmetry(self.symmetry)
+        if self.symmetry not in ("auto", "none"):
+            raise RequestError(
+                f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
+                f"id, such as halfcheetah@mirrored"
+            )
         if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
             raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")
 
@@ -265,9 +269,8 @@ def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
     """The pair; of another task of one robot, with the source seen so that it is paid most like the target.
 
     A source that the user wrote with a symmetry stays as it is written, and one with a shift of single parts as it is:
-    turned, it would be shifted in others. Raises RequestError for an unknown `how`.
+    turned, it would be shifted in others. `how` is `Loop.symmetry`.
     """
-    require_symmetry(how)
     source: Any = pair.source
     if how == "none" or plain(source) is not source or not relabels(source, pair.target):
         return pair
@@ -280,15 +283,6 @@ def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
     except RequestError:  # a reward of the user's that has no answer to what is seen
         return pair
     return pair if name is None else pair._replace(source=SeenDomain(source, name))
-
-
-def require_symmetry(how: str) -> None:
-    """Raise RequestError for what is no way to look at the source."""
-    if how not in ("auto", "none"):
-        raise RequestError(
-            f"loop.symmetry must be auto or none, not {how!r}: a symmetry is written into the source's id, such as "
-            f"halfcheetah@mirrored"
-        )
 
 
 def need_replay(rows: list[Method]) -> bool:

@@ -57,25 +57,18 @@ ROUND = (  # what a quarter turn to the left moves to the next place
     ("hip_1", "hip_2", "hip_3", "hip_4"),
     ("ankle_1", "ankle_2", "ankle_3", "ankle_4"),
 )
+BEFORE = {part: places[i - 1] for places in ROUND for i, part in enumerate(places)}  # what shows in a part's place
 TURNED = {"forward": ("sideways", -1.0), "velocity": ("sideways", -1.0), "sideways": ("forward", 1.0)}
 
 
 def _ant_turned(name: str) -> tuple[str, float]:
     if name in TURNED:
         return TURNED[name]
-    sign = 1.0
-    for places in ROUND:
-        for part in places:
-            if name == part or name.startswith(f"{part} "):
-                name = places[places.index(part) - 1] + name[len(part) :]
-                sign = -1.0 if part in ("ankle_2", "ankle_4") else 1.0  # whose axes point the other way round
-                break
-        else:
-            continue
-        break
+    part = next((part for part in BEFORE if f"{name} ".startswith(f"{part} ")), "")
+    name = BEFORE.get(part, "") + name[len(part) :]
     if name.endswith((" x", " y")):  # to the left becomes ahead, and what was ahead shows as to the right
         return name[:-1] + ("y" if name[-1] == "x" else "x"), -1.0 if name[-1] == "x" else 1.0
-    return name, sign
+    return name, -1.0 if part in ("ankle_2", "ankle_4") else 1.0  # whose axes point the other way round
 
 
 # robot -> name -> what one does, how often, and after how often all is as it was

@@ -87,7 +87,7 @@ class Result:
         row = restore_method(self.config)
         if row.use is None:
             raise RequestError(f"'{self.method}' has no compensation: it trains on raw rewards")
-        if row.side == "source" and "@" in self.config["source"]:
+        if row.side == "source" and as_it_is(self.config["source"]) != self.config["source"]:
             raise RequestError(
                 f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
                 f"other environment does: run it with --set loop.symmetry=none"
