@@ -83,7 +83,10 @@ WRONG = {
     "--out file/below": "cannot be made",
     "--source-run nowhere": "is not a run directory",
     "--source-run run": "is not a run directory",
-    "--config nowhere.yaml": "cannot read --config nowhere.yaml",
+    "--config nowhere.yaml": "cannot read nowhere.yaml",
+    "--out a.html --source-steps 3": "raise --source-steps, or lower learner.robots",
+    "--method paired": "use --learner sac",
+    "--method mean_gap --cotrain --learner sac --source-run run": "with --cotrain the source's agent learns",
     "--set strength": "write PATH=VALUE",
     "--set use.strenght=1": "did you mean use.strength",
     "--set use.strength=much": "use.strength must be a number",
@@ -129,7 +132,7 @@ WRONG_COMPARISONS = {
     "--methods darc --learner pppo": "unknown learner 'pppo': did you mean ppo",
     "--methods darc --set use.strenght=1": "did you mean use.strength",
     "--methods fine_tune --set gap.noise=1": "has no gap",
-    "--methods darc --config nowhere.yaml": "cannot read --config nowhere.yaml",
+    "--methods darc --config nowhere.yaml": "cannot read nowhere.yaml",
     "--config three.yaml": "unknown method '3'",
     "--methods darc --controls none": "unrecognized arguments: --controls none",
 }
@@ -163,6 +166,20 @@ def test_a_wrong_comparison_is_refused(capsys, arguments):
 )
 def test_other_wrong_commands_are_refused(capsys, arguments, why):
     check_refused(capsys, arguments.split(), why)
+
+
+def test_an_error_names_options_as_they_are_typed():
+    """A library error names fields of a request in Python's words, which stay as they are where they are none."""
+    said = 'raise `source_steps`, use `learner="sac"`, `cotrain=True`, `methods=["darc", "mix"]` or `controls=[]`'
+    assert (
+        cli.as_options(said)
+        == "raise --source-steps, use --learner sac, --cotrain, --methods darc,mix or --controls none"
+    )
+    assert cli.as_options("`out=/tmp/a b` with `loop.symmetry=none`") == "--out /tmp/a b with --set loop.symmetry=none"
+    assert (
+        cli.as_options("its learner has no `seen`, see `pip install x`")
+        == "its learner has no `seen`, see `pip install x`"
+    )
 
 
 def start(*arguments: str, code: int) -> subprocess.CompletedProcess:

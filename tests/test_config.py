@@ -322,7 +322,7 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
         gap = {"use.pessimism": 2.0}
     if row.off_policy and learner.on_policy:
         with pytest.raises(
-            tr.RequestError, match=f"'{method}' .*, which ppo (cannot|does not keep): use --learner sac"
+            tr.RequestError, match=f"'{method}' .*, which ppo (cannot|does not keep): use `learner=\"sac\"`"
         ):
             ask(method, learner=learner, **task)
         return
@@ -366,9 +366,9 @@ def test_a_wrong_config_says_why(tmp_path, text, why):
 
 
 def test_a_config_that_is_not_there(tmp_path):
-    with pytest.raises(tr.RequestError, match=r"cannot read --config .*no\.yaml: No such file"):
+    with pytest.raises(tr.RequestError, match=r"cannot read .*no\.yaml: No such file"):
         read_config(tmp_path / "no.yaml")
-    with pytest.raises(tr.RequestError, match=r"cannot read --config .*: Is a directory"):
+    with pytest.raises(tr.RequestError, match=r"cannot read .*: Is a directory"):
         read_config(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(tr.RequestError, match=r"binary\.yaml: it is not text"):

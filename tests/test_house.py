@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,20 @@ def test_the_leaves_need_only_the_words(own):
 
 def test_only_the_command_line_parses_arguments():
     assert [part(path) for path in FILES if "argparse" in imported(path)] == ["cli"]
+
+
+def test_only_the_command_line_names_its_options():
+    """An error names a field of the request in Python's words, which the command line renders."""
+    said = []
+    for path in FILES:
+        if path.name in ("cli.py", "card.py"):  # a card prints a command
+            continue
+        tree = ast.parse(path.read_text())
+        parts = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+        docs = {ast.get_docstring(node, clean=False) for node in parts}
+        texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        said += [(path.name, t) for t in texts if t not in docs and re.search(r"(^|\W)--[a-z].* |\s--[a-z]", t)]
+    assert not said
 
 
 def test_domains_do_not_need_jax():

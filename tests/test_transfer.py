@@ -260,7 +260,7 @@ def test_a_method_that_goes_on_in_the_source_can_be_a_control(run, tmp_path, mon
     for mine, theirs in ((found, first.controls["fine_tune"]), (found.controls["darc"], first)):
         assert mine.steps == theirs.steps
         assert same((mine.agents, mine.returns), (theirs.agents, theirs.returns))
-    with pytest.raises(tr.RequestError, match="nothing is left for 'darc' to train on: raise --source-steps"):
+    with pytest.raises(tr.RequestError, match="nothing is left for 'darc' to train on: raise `source_steps`"):
         move(learner, "fine_tune", controls=("darc",), source_run=tmp_path / "run", settings={"loop.aligned": 0.0})
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +89,12 @@ settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_r
 """
 
 
+FIELDS = {  # of a request in Python that are options here
+    "method", "methods", "controls", "learner", "source_steps", "target_steps", "seeds", "seed", "source_run", "out",
+    "log", "cotrain", "live", "size",
+}  # fmt: skip
+
+
 class Parser(argparse.ArgumentParser):
     """Errors in one line."""
 
@@ -101,9 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         args.run(args)
     except RequestError as error:
-        sys.exit(_complain(error, 2))
+        sys.exit(_complain(as_options(str(error)), 2))
     except BrokenRun as error:
-        sys.exit(_complain(error, 1))
+        sys.exit(_complain(as_options(str(error)), 1))
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; what was evaluated last is in the run directory", 130))
     except BrokenPipeError:  # `transreward list ... | head`
@@ -210,6 +218,30 @@ def _training_options(command: argparse.ArgumentParser) -> None:
     option("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
 
 
+def as_options(message: str) -> str:
+    """An error with the fields of the request that it names as they are typed here: `source_steps` as --source-steps,
+    `learner="sac"` as --learner sac, `loop.symmetry=none` as --set loop.symmetry=none."""
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if "." in name:
+            return f"--set {name}={value}"
+        return f"--{name.replace('_', '-')}{_typed(value)}" if name in FIELDS else found[0]
+
+    return re.sub(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`", option, message)
+
+
+def _typed(value: str | None) -> str:
+    """What follows an option: nothing for a switch, M,M for a list."""
+    try:
+        read = ast.literal_eval(value or "True")
+    except (SyntaxError, ValueError):
+        read = value
+    if isinstance(read, list):
+        read = ",".join(map(str, read)) or "none"
+    return "" if read is True else f" {read}"
+
+
 def _complain(message: object, code: int) -> int:
     print(f"transreward: {' '.join(str(message).split())}", file=sys.stderr)
     return code
@@ -250,7 +282,7 @@ def _show(directory: str, videos: bool) -> None:
         try:
             print("videos:", *before_and_after(directory))
         except RequestError as error:  # the run is done and saved all the same
-            print(error)
+            print(as_options(str(error)))
     _write_report([directory])
 
 

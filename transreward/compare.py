@@ -54,7 +54,9 @@ def compare(
 def chosen(names: Sequence[str]) -> list[Method]:
     """The rows of the methods named, in that order, then those of the controls that were not."""
     if isinstance(names, str) or not names:
-        raise RequestError("name the methods to compare, as in --methods darc,fine_tune (transreward list methods)")
+        raise RequestError(
+            'name the methods to compare, as in `methods=["darc", "fine_tune"]` (transreward list methods)'
+        )
     rows = {}
     for name in names:
         row = method(str(name))

@@ -18,6 +18,7 @@ from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_lea
 from transreward.runs import store
 from transreward.types import CONTROLS, Pair, RequestError, nearest
 
+USE_SAC = 'use `learner="sac"`'
 SECTIONS = ("feed", "gap", "use", "gate")  # the parts of a method that have settings
 MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
 PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", feed=Feed(0.0))
@@ -136,8 +137,8 @@ class Config:
             if row.replayed * self.target_steps >= self.source_steps:
                 raise RequestError(
                     f"'{row.name}' takes {row.replayed} source steps for each target step, {row.replayed} x "
-                    f"{self.target_steps} of a source budget of {self.source_steps}: raise --source-steps, or lower "
-                    f"--target-steps{' or feed.branches' if row.branched else ''}"
+                    f"{self.target_steps} of a source budget of {self.source_steps}: raise `source_steps`, or lower "
+                    f"`target_steps`{' or feed.branches' if row.branched else ''}"
                 )
             if row.uses_source:
                 before = self.pretrain_steps(row)
@@ -162,7 +163,7 @@ class Config:
             if steps < needed:
                 raise RequestError(
                     f"{steps} {side} steps are less than one round of '{learner.name}', {needed}: raise "
-                    f"--{side}-steps, or lower {widths[side]}"
+                    f"`{side}_steps`, or lower {widths[side]}"
                 )
 
     def require_steps_left(self, taken: int) -> None:
@@ -172,7 +173,7 @@ class Config:
             if spends and self.walked_steps(row, taken) < int(row.walks):
                 raise RequestError(
                     f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left "
-                    f"for '{row.name}' to train on: raise --source-steps (it counts both)"
+                    f"for '{row.name}' to train on: raise `source_steps` (it counts both)"
                 )
 
     def as_json(self, row: Method) -> dict[str, Any]:
@@ -253,9 +254,11 @@ def resolve(
         chosen=frozenset(settings),
     )
     if cotrain and config.method.feed != Feed(1.0):
-        raise RequestError("with --cotrain each learner is fed by its own steps as they come: leave feed.* out")
+        raise RequestError("with `cotrain` each learner is fed by its own steps as they come: leave feed.* out")
     if cotrain and config.learner.on_policy:
-        raise RequestError(f"--cotrain needs a learner that keeps its steps, which {config.learner.name} does not: sac")
+        raise RequestError(
+            f"`cotrain` needs a learner that keeps its steps, which {config.learner.name} does not: {USE_SAC}"
+        )
     for r in (config.method, *config.controls):
         r.compensation()  # its settings check themselves
         require_effect(r)
@@ -330,13 +333,13 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
     """
     if not (row.uses_replay and row.target_share == 1 and row.gap is not None and row.use.name in ("blend", "dpba")):
         raise RequestError(
-            f"'{row.name}' cannot be trained from both sides: with --cotrain each learner's own rewards are adjusted "
+            f"'{row.name}' cannot be trained from both sides: with `cotrain` each learner's own rewards are adjusted "
             f"by the other's steps, as reward_gap, mean_gap and dpba do"
         )
     if source_run is not None:
-        raise RequestError("with --cotrain the source's agent learns from nothing too: leave --source-run out")
+        raise RequestError("with `cotrain` the source's agent learns from scratch too: leave `source_run` out")
     if not pair.source.reward_terms:
-        raise RequestError(f"with --cotrain an agent learns in {pair.source.name}, which has no rewards")
+        raise RequestError(f"with `cotrain` an agent learns in {pair.source.name}, which has no rewards")
     return replace(row, start="nothing", feed=Feed(1.0))
 
 
@@ -367,16 +370,15 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
     if learner.on_policy and row.uses_replay:
         raise RequestError(
             f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
-            f"use --learner sac"
+            f"{USE_SAC}"
         )
     if row.needs("source_act") and not getattr(learner, "takes_advice", False):
         raise RequestError(
-            f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: use --learner sac"
+            f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {USE_SAC}"
         )
     if learner.on_policy and row.off_policy:
         raise RequestError(
-            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: "
-            f"use --learner sac"
+            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {USE_SAC}"
         )
     if row.branched and not (row.use and row.use.name == "trust"):
         raise RequestError(
@@ -386,8 +388,8 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
     if row.replayed and learner.on_policy and not invertible(source):
         raise RequestError(
             f"'{row.name}' has to put {source.name} into the states that the target was seen in, which its observation "
-            f"does not tell in full; a model of it needs stored source steps, which {learner.name} has not: use "
-            f"--learner sac"
+            f"does not tell in full; a model of it needs stored source steps, which {learner.name} has not: "
+            f"{USE_SAC}"
         )
     known = {f.name for f in fields(learner)}
     for name, _ in row.learner:
@@ -471,9 +473,9 @@ def _read(path: Path) -> Any:
     try:
         text = path.read_text()
     except OSError as error:
-        raise RequestError(f"cannot read --config {path}: {error.strerror}") from None
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RequestError(f"cannot read --config {path}: it is not text") from None
+        raise RequestError(f"cannot read {path}: it is not text") from None
     try:
         if path.suffix == ".json":
             return json.loads(text)
@@ -481,7 +483,7 @@ def _read(path: Path) -> Any:
 
         return yaml.safe_load(text)
     except Exception as error:
-        raise RequestError(f"--config {path} does not parse: {' '.join(str(error).split())}") from None
+        raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None
 
 
 def _learner(learner: Any, source: Domain, source_run: str | Path | None) -> Any:

@@ -36,7 +36,7 @@ PHASES = {  # name -> how it is shown
 }
 
 
-PLAINLY = "as it is with --set loop.symmetry=none"
+PLAINLY = "unchanged with loop.symmetry=none"
 
 
 class View:

@@ -206,8 +206,8 @@ def require_stored_terms(config: Config, agent: SourceAgent) -> None:
     wanting = [row.name for row in rows if relabelled(row) == "exactly" or row.needs("terms")]
     if wanting and agent.replay is not None and np.isnan(np.asarray(agent.replay.data[..., -1])).any():
         raise RequestError(
-            f"the steps of --source-run {config.source_run} were stored without their reward terms, which "
-            f"'{wanting[0]}' needs: leave the source run out"
+            f"the steps of the source run {config.source_run} were stored without their reward terms, which "
+            f"'{wanting[0]}' needs: leave `source_run` out"
         )
 
 

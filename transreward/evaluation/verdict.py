@@ -62,7 +62,7 @@ def verdict(one: Outcome, controls: Sequence[Outcome]) -> Verdict:
     if not others:
         return Verdict(
             "no_controls",
-            f"No verdict, since no control was run beside it: {got}; without --controls {','.join(CONTROLS)} nobody "
+            f"No verdict, since no control was run beside it: {got}; without {','.join(CONTROLS)} nobody "
             f"can say what of it is the transfer's.",
         )
     found = {c.name: one.over(c) for c in others}

@@ -428,9 +428,9 @@ def watch_live(domain: Any, policy: Policy, seed: int, film: Film) -> None:
     Raises RequestError where there is no display, or MuJoCo does not draw the domain.
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise RequestError("no live view: there is no display here; leave --live away to write a video")
+        raise RequestError("no live view: there is no display here; leave `live` out to write a video")
     if not hasattr(domain, "model"):
-        raise RequestError(f"no live view: MuJoCo does not draw '{domain.name}'; leave --live away to write a video")
+        raise RequestError(f"no live view: MuJoCo does not draw '{domain.name}'; leave `live` out to write a video")
     mujoco, viewer = import_module("mujoco"), import_module("mujoco.viewer")
     data, simulation = mujoco.MjData(domain.model), domain.simulate(1, SEED + seed)
     ended = 0

@@ -234,7 +234,7 @@ def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasur
     late = min(getattr(d, "delay", 0) for d in pair) if one_body(pair.source, pair.target) else 0
     n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
     if n < 4:
-        raise RequestError(f"--target-steps {budget.most} is too few for a check: give {100 * (1 + late)} or more")
+        raise RequestError(f"`target_steps={budget.most}` is too few for a check: give {100 * (1 + late)} or more")
     budget.take(n * (1 + late))
     return measure(pair.source, pair.target, n=n, seed=seed), n * (
         2 + late if one_body(pair.source, pair.target) else 1

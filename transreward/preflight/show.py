@@ -12,7 +12,7 @@ from transreward.preflight.check import Check
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Coverage
 
 WIDTH = 80
-MOST_ENTRIES = 40  # of a space that are listed; --json has them all
+MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all
 MOST_MOVED = 6
 COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
 TWIN = {  # whether the source is invertible -> what the paired methods do
@@ -66,7 +66,7 @@ def _spaces(check: Check, console: Console) -> None:
             table.add_row(str(i), *(_entry(entry) for entry in row))
         console.print(table)
         if len(rows) > MOST_ENTRIES:
-            _say(console, f"... and {len(rows) - MOST_ENTRIES} more (--json has all)", "dim")
+            _say(console, f"... and {len(rows) - MOST_ENTRIES} more (the JSON has all)", "dim")
 
 
 def _entry(entry: Entry) -> str:

@@ -126,7 +126,7 @@ def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: 
     count = budget.left // (cost * WALKERS)
     if count < LEAST_ROUNDS:
         least = LEAST_ROUNDS * WALKERS * cost * 8 // 7 + 8  # an eighth of the budget was spent on the measure
-        raise RequestError(f"--target-steps {budget.most} is too few: a check of {target.name} takes {least} or more")
+        raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
     payer = MujocoDomain(ROBOTS[source.robot.name], source.shifts, target.tasks)  # the source, paid as the target is
     rng, steered = np.random.default_rng(seed), _steered(WALKERS, act)
     walk = source.simulate(WALKERS, seed)
@@ -195,7 +195,7 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
     control_steps = budget.left // WALKERS
     if control_steps < LEAST_WALK:
         least = budget.taken + WALKERS * LEAST_WALK
-        raise RequestError(f"--target-steps {budget.most} is too few: a check of {target.name} takes {least} or more")
+        raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
     budget.take(control_steps * WALKERS)
     walks = Pair(
         _walk(source, SOURCE_FACTOR * control_steps, act, seed, seed + 1), _walk(target, control_steps, act, seed, seed)

@@ -324,11 +324,11 @@ def _sha256(data: bytes) -> str:
 def _vacant(path: Path) -> tuple[Path, Path, Path]:
     """The three files. Raises RequestError where one is there already, or where none can be."""
     if path.suffix != ".onnx":
-        raise RequestError(f"--out {path} must name a file that ends in .onnx")
+        raise RequestError(f"`out` {path} must name a file that ends in .onnx")
     files = (path, path.with_name("policy_contract.json"), path.with_name("README.md"))
     for file in files:
         if file.exists():
-            raise RequestError(f"{file} is there already: remove it, or name another folder with --out")
+            raise RequestError(f"{file} is there already: remove it, or name another folder with `out`")
     return files
 
 

@@ -30,10 +30,10 @@ def write_report(directories: Sequence[str | Path], out: str | Path | None = Non
     require_one_pair(runs)
     if out is None:
         if len(places) > 1:
-            raise RequestError("say where the report of several runs goes: --out report.html")
+            raise RequestError('say where the report of several runs goes: `out="report.html"`')
         out = places[0] / "report.html"
     if Path(out).is_dir():
-        raise RequestError(f"--out {out} is a directory: name a file, such as {Path(out) / 'report.html'}")
+        raise RequestError(f"`out` {out} is a directory: name a file, such as {Path(out) / 'report.html'}")
     comparison = len(places) > 1 or (places[0] / "comparison.json").exists()
     text = page(merge(runs) if len(places) > 1 else in_order(runs[0], places[0]), comparison)
     store.write_text(Path(out), text)

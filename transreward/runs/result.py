@@ -90,7 +90,7 @@ class Result:
         if row.side == "source" and as_it_is(self.config["source"]) != self.config["source"]:
             raise RequestError(
                 f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
-                f"other environment does: run it with --set loop.symmetry=none"
+                f"other environment does: run it with `loop.symmetry=none`"
             )
         if self.compensation_state is None:
             raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
@@ -220,7 +220,7 @@ class SourceAgent:
         if not hasattr(self.learner, "seen"):
             raise RequestError(
                 f"the agent of '{self.source}' cannot be seen as '{source.name}': its learner has no `seen`, so use "
-                f"--set loop.symmetry=none"
+                f"`loop.symmetry=none`"
             )
         trained, agent = domain(self.source), self
         if isinstance(trained, SeenDomain):
@@ -243,9 +243,9 @@ class SourceAgent:
         if about["source"] != source.name and as_it_is(about["source"]) == as_it_is(source.name):
             return SourceAgent.load(run, domain(about["source"]), learner, seeds).seen(source)
         if about["source"] != source.name:
-            raise RequestError(f"--source-run {run} was trained in '{about['source']}', not in '{source.name}'")
+            raise RequestError(f"`source_run` {run} was trained in '{about['source']}', not in '{source.name}'")
         if about["seeds"] != seeds:
-            raise RequestError(f"--source-run {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
+            raise RequestError(f"`source_run` {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         like = {"agents": _shapes(learner, source.spaces, keys), "keys": jax.random.key_data(keys)}
         stored = store.load_tree(run / "source" / "agent.safetensors", like)

@@ -69,18 +69,18 @@ def claim(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"--out {directory} cannot be made: {error.strerror}") from None
+        raise RequestError(f"`out` {directory} cannot be made: {error.strerror}") from None
     return directory
 
 
 def vacant(directory: Path) -> None:
     """Raise RequestError unless `directory` can become a run directory; touches nothing."""
     if directory.is_file():
-        raise RequestError(f"--out {directory} is a file: name a directory")
+        raise RequestError(f"`out` {directory} is a file: name a directory")
     if (directory / "config.json").exists():
-        raise RequestError(f"--out {directory} already holds a run: name another directory, or remove it first")
+        raise RequestError(f"`out` {directory} already holds a run: name another directory, or remove it first")
     if directory.is_dir() and any(directory.iterdir()):
-        raise RequestError(f"--out {directory} is not empty: name another directory")
+        raise RequestError(f"`out` {directory} is not empty: name another directory")
 
 
 def write_json(path: Path, value: Any) -> None:
