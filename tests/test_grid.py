@@ -236,6 +236,29 @@ def test_the_source_policy_leads_in_the_first_steps_of_every_episode():
             clock = 0 if ended else clock + 1
 
 
+def test_nothing_is_judged_by_episodes_that_the_guide_began():
+    """However well the guide does, and whatever the window: first all episodes are led, then none."""
+
+    def act(agents, obs, noise):
+        return np.full((*obs.shape[:2], 1), agents)
+
+    robots = Robots(SOURCE, [4, 5], 3)
+    rows = unpack(robots.collect(robots.guided(act, -3.0, steps=1), 3.0, np.zeros((2, 58, 3, 1)), 58), SOURCE.spaces)
+    assert rows.terminated.sum() > 3 and robots.returns == [[], []]
+    assert np.isnan(robots.recent_return(1)).all() and not robots.stalled(1)
+    rows = unpack(robots.collect(act, 3.0, np.zeros((2, 60, 3, 1)), 60), SOURCE.spaces)
+    begun = rows.terminated.sum(axis=(1, 2)) - 3  # the episodes that were under way had been led
+    assert [len(returns) for returns in robots.returns] == begun.tolist()
+    assert np.isfinite(robots.recent_return(1)).all()
+
+
+def test_a_guide_that_knows_the_target_aligns_nobody():
+    """With any return good enough, a run that the guide leads to its end spends its budget."""
+    anything = {"loop.aligned": 1.0, "loop.target_returns": (-1e6, -1e5), "loop.converged": 1}
+    led = move("jsrl", {**anything, "feed.guide": 1.0}, learner=LEARNERS["sac"])
+    assert (led.stopped, led.steps.target) == ("budget", TARGET_STEPS)
+
+
 def test_the_lead_shrinks_to_nothing_over_its_share_of_the_transfer(monkeypatch):
     seen = []
     guided = Robots.guided

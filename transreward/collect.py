@@ -29,7 +29,8 @@ class Robots:
         self.steps = 0  # taken so far by each seed's robots together
         self.episode_return = np.zeros((len(seeds), robots))
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
-        self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished episodes, in order
+        self.returns: list[list[float]] = [[] for _ in seeds]  # raw, of each seed's finished episodes without a guide
+        self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
         self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> np.ndarray:
@@ -71,24 +72,27 @@ class Robots:
         ended = np.logical_or(terminated, truncated)
         self.clock = np.where(ended, 0, self.clock + 1)
         for seed, robot in np.argwhere(ended):  # a few, seldom
-            self.returns[seed].append(float(self.episode_return[seed, robot]))
-            self.episode_return[seed, robot] = 0.0
+            if not self._led[seed, robot]:  # what another policy began says nothing about this one
+                self.returns[seed].append(float(self.episode_return[seed, robot]))
+            self.episode_return[seed, robot], self._led[seed, robot] = 0.0, False
 
     def guided(self, act: Act, guide: Any, steps: float) -> Act:
-        """The same, but in the first `steps` steps of an episode the agents `guide` act, without noise."""
+        """The same, but in the first `steps` steps of an episode the agents `guide` act, without noise. An episode in
+        which they did is not among `returns`, so that nothing is judged by it."""
 
         def either(agents: Any, obs: Array, noise: Array | None) -> Array:
-            own = act(agents, obs, noise)
-            return np.where((self.clock < steps)[..., None], act(guide, obs, None), own)
+            leads = self.clock < steps
+            self._led |= leads
+            return np.where(leads[..., None], act(guide, obs, None), act(agents, obs, noise))
 
         return either
 
     def recent_return(self, window: int) -> np.ndarray:
-        """Mean raw return of the last `window` finished episodes of each seed, [seeds]; NaN where there are fewer."""
+        """Mean raw return of the last `window` of each seed's `returns`, [seeds]; NaN where there are fewer."""
         return np.array([np.mean(r[-window:]) if len(r) >= window else np.nan for r in self.returns])
 
     def stalled(self, window: int) -> bool:
-        """Whether the last `window` finished episodes were, over all seeds, no better than the `window` before them."""
+        """Whether the last `window` of `returns` were, over all seeds, no better than the `window` before them."""
         if any(len(r) < 2 * window for r in self.returns):
             return False
         late = np.mean([r[-window:] for r in self.returns])
