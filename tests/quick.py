@@ -14,3 +14,17 @@ def compiler(hurried):
     jax.config.update("jax_disable_most_optimizations", hurried)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+@contextmanager
+def compilations():
+    """A list that grows with each program that is compiled meanwhile."""
+    compiled = []
+
+    def listen(event, seconds, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield compiled
+    jax.monitoring.unregister_event_duration_listener(listen)

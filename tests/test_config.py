@@ -19,6 +19,8 @@ from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS, Feed, Gate, PenaltyUse
+from transreward.programs import programs
+from transreward.types import Spaces
 
 PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 
@@ -379,3 +381,20 @@ def test_spaces_are_recorded():
     stored = ask().as_json(METHODS["darc"])["spaces"]
     spaces = domain(PAIR[0]).spaces
     assert stored == {"obs": 4, "action": 1, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
+
+
+def test_spaces_are_equal_by_value_and_hold_copies_of_their_own():
+    low = np.array([-1.0, -2.0])
+    mine, same = Spaces(3, 2, low, -low), Spaces(3, 2, low.copy(), -low)
+    assert mine == same and hash(mine) == hash(same)
+    others = [Spaces(4, 2, low, -low), Spaces(3, 2, low, -low + 1e-9), Spaces(3, 1, low[:1], -low[:1])]
+    assert all(mine != other for other in others) and mine != "spaces"
+    low[0] = 5.0  # a buffer of the user's
+    assert mine == same and mine.low[0] == -1.0
+    with pytest.raises(ValueError, match="read-only"):
+        mine.high[0] = 5.0
+
+
+def test_domains_of_the_same_spaces_share_their_programs():
+    made = [programs(SAC(hidden=(8,)), METHODS["darc"].compensation(), tr.domain(name).spaces) for name in PAIR * 2]
+    assert all(one is made[0] for one in made)

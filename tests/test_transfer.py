@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from quick import compiler
+from quick import compilations, compiler
 
 import transreward as tr
 from transreward.config import Loop
@@ -52,12 +52,13 @@ CONTROLS = ("zero_shot", "fine_tune", "target_only", "oracle")
 
 def move(kind, method="darc", /, *, settings=(), **request):
     """A small transfer."""
+    source = request.pop("source", SOURCE)
     gap = GAP if METHODS[method].gap is not None else {}
     request = {"source_steps": SOURCE_STEPS, "target_steps": TARGET_STEPS, "seeds": 2, "seed": SEEDS[0], **request}
     if "source_run" not in request:
         request["learner"] = LEARNERS[kind]
     target = request.pop("target", TARGET)
-    return tr.transfer(SOURCE, target, method, settings={**SETTINGS, **gap, **dict(settings)}, **request)
+    return tr.transfer(source, target, method, settings={**SETTINGS, **gap, **dict(settings)}, **request)
 
 
 def small_darc():
@@ -167,8 +168,12 @@ def test_metrics_keep_raw_and_compensated_returns_apart(run):
 
 
 def test_the_same_seed_gives_the_same_bits_at_two_threads(run, tmp_path):
+    """And the second transfer of a process compiles nothing, though its domains were made anew."""
     learner, first, directory, *_ = run
-    again = move(learner, out=tmp_path / "again", settings={"loop.threads": 2})
+    anew = {"source": tr.domain(SOURCE.name), "target": tr.domain(TARGET.name)}
+    with compilations() as compiled:
+        again = move(learner, out=tmp_path / "again", settings={"loop.threads": 2}, **anew)
+    assert not compiled
     mine, theirs = (store.read_lines(place / "metrics.jsonl") for place in (tmp_path / "again", directory))
     assert without_time(mine) == without_time(theirs)
     assert len(mine) == 8

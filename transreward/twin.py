@@ -138,11 +138,12 @@ def _ended(nets: dict[str, Any], rows: Normaliser, obs: Array) -> Array:
 
 def learn_model(replay: Replay, keys: Key, spaces: Spaces) -> Model:
     """A model of the source, fitted to the steps of its agent's training by least squares, one for each seed."""
-    return Model(_fit(replay, keys, spaces=spaces), np.asarray(spaces.low), np.asarray(spaces.high))
+    state = _fit(replay, keys, spaces=spaces, updates=MODEL_UPDATES)
+    return Model(state, np.asarray(spaces.low), np.asarray(spaces.high))
 
 
-@partial(jax.jit, static_argnames="spaces")
-def _fit(replay: Replay, keys: Key, spaces: Spaces) -> ModelState:
+@partial(jax.jit, static_argnames=("spaces", "updates"))
+def _fit(replay: Replay, keys: Key, spaces: Spaces, updates: int) -> ModelState:
     optimiser = optax.adam(MODEL_RATE)
 
     def one(replay: Replay, key: Key) -> ModelState:
@@ -166,7 +167,7 @@ def _fit(replay: Replay, keys: Key, spaces: Spaces) -> ModelState:
             step, moments = optimiser.update(grads, moments)
             return (optax.apply_updates(nets, step), moments), None
 
-        (nets, _), _ = jax.lax.scan(update, (nets, optimiser.init(nets)), jax.random.split(key, MODEL_UPDATES))
+        (nets, _), _ = jax.lax.scan(update, (nets, optimiser.init(nets)), jax.random.split(key, updates))
         return state._replace(nets=nets)
 
     return jax.vmap(one, in_axes=(rp.SEED_AXES, 0))(replay, keys)

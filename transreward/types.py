@@ -66,12 +66,31 @@ class Adjusted(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Spaces:
-    """Sizes and bounds of a domain's observations and actions."""
+    """Sizes and bounds of a domain's observations and actions.
+
+    Two are equal where their values are, so that programs are compiled once for all domains of the same spaces.
+    """
 
     obs: int
     action: int
-    low: np.ndarray  # [action], finite
-    high: np.ndarray  # [action], finite
+    low: np.ndarray  # [action], finite; a copy that cannot be written
+    high: np.ndarray  # [action], finite; the same
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            bound = np.array(getattr(self, name))
+            bound.setflags(write=False)
+            object.__setattr__(self, name, bound)
+
+    @property
+    def _values(self) -> tuple[Any, ...]:
+        return self.obs, self.action, *((x.dtype.str, x.shape, x.tobytes()) for x in (self.low, self.high))
+
+    def __eq__(self, other: object) -> bool:
+        return self._values == other._values if isinstance(other, Spaces) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values)
 
     @property
     def centre(self) -> np.ndarray:
