@@ -256,6 +256,11 @@ def test_the_matrix_says_of_each_pair_what_the_other_way_round_says(compared):
         assert float(row["difference"]) == pytest.approx(-float(back["difference"]))
         assert float(row["low"]) == pytest.approx(-float(back["high"]))
         assert float(row["probability"]) + float(back["probability"]) == pytest.approx(1)
+        assert float(row["level"]) == pytest.approx(0.995)
+    assert (
+        "an interval of 99.5%, so that with 95% confidence the 10 pairs hold all together"
+        in Page(text_of(compared)).text
+    )
 
 
 def test_steps_to_a_share_of_the_oracle(compared):
@@ -397,7 +402,8 @@ def test_a_method_is_held_against_the_controls_of_its_own_run(run):
     for place in (run, other):
         records = {r.name: r for r in read(place)}
         controls = [records[name].outcome for name in ("zero_shot", "fine_tune", "target_only")]
-        words = verdict(records["darc"].outcome, controls).sentence.partition("darc")[2].partition("(3 seeds")[0]
+        words = verdict(records["darc"].outcome, controls, together=2).sentence.partition("darc")[2]
+        words = words.partition("(3 seeds")[0]
         assert words.removeprefix(" ") in found
     heads, rows = re.search(r'sortable">(.*?)</thead>(.*?)</table>', text, re.S).groups()  # type: ignore[union-attr]
     assert {len(re.findall("<t[hd] |<th ", row)) for row in rows.split("<tr>")[1:]} == {len(re.findall("<th ", heads))}

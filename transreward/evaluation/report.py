@@ -27,7 +27,7 @@ from transreward.evaluation.statistics import (
     probability_of_improvement,
     robust_summary,
 )
-from transreward.evaluation.verdict import LEAST, Outcome, Verdict, best, certain, number, verdict
+from transreward.evaluation.verdict import LEAST, Outcome, Verdict, best, certain, number, pairwise, percent, verdict
 from transreward.methods import method
 from transreward.types import CONTROLS, BrokenRun, RequestError
 
@@ -158,9 +158,9 @@ def _controls(one: Record, records: Sequence[Record]) -> list[Outcome]:
 
 
 def _verdicts(records: Sequence[Record], focus: Record, comparison: bool) -> list[tuple[str, Verdict]]:
-    """Of the run; or of each method of a comparison that is no control."""
+    """Of the run; or of each method of a comparison that is no control, all together."""
     judged = [r for r in records if not r.control] if comparison else [focus]
-    return [(r.name, verdict(r.outcome, _controls(r, records))) for r in judged]
+    return [(r.name, verdict(r.outcome, _controls(r, records), len(judged))) for r in judged]
 
 
 def _outcomes(records: Sequence[Record]) -> list[list[str]]:
@@ -203,8 +203,10 @@ def _differences(focus: Record, records: Sequence[Record]) -> list[list[str]]:
     for name, d in verdict(focus.outcome, controls).differences.items():
         other = next(c for c in controls if c.name == name)
         chance, bounds = _chance(focus.outcome, other)
-        bound = f"{number(d['ci95'][0], True)} to {number(d['ci95'][1], True)}" if d["ci95"] else "one seed: none"
-        how = "seed by seed" if d["paired"] else "Welch"
+        ends, how = d["interval"], "seed by seed" if d["paired"] else "Welch"
+        bound = (
+            f"{number(ends[0], True)} to {number(ends[1], True)} ({percent(d['level'])})" if ends else "one seed: none"
+        )
         rows.append([name, number(d["mean"], True), bound, how, chance + bounds])
     return rows
 
@@ -272,30 +274,31 @@ def steps_to(record: Record, level: float) -> float | None:
 
 
 def _matrix(records: Sequence[Record]) -> dict[str, Any]:
-    """Is the row better than the column? P, the difference of means, and whether its interval settles the sign."""
+    """Is the row better than the column? P, the difference of means, and whether its interval settles the sign, for
+    all pairs together."""
     known = [r for r in records if len(r.outcome.per_seed)]
-    rows = []
+    count, level = pairwise([r.outcome for r in known])
+    rows, pairs = [], []
     for a in known:
         cells = []
         for b in known:
             if a is b:
                 cells.append(Cell("-"))
                 continue
-            d, (chance, _) = a.outcome.over(b.outcome), _chance(a.outcome, b.outcome)
+            d, (chance, _) = a.outcome.over(b.outcome, level), _chance(a.outcome, b.outcome)
             few = min(len(x.outcome.per_seed) for x in (a, b)) < LEAST
             sign = 0 if few else certain(d)
             word = {1: "more", -1: "less", 0: "not certain"}[sign]
-            bounds = f", {number(d['ci95'][0], True)} to {number(d['ci95'][1], True)}" if d["ci95"] else ""
+            ends = d["interval"]
+            bounds = f", {number(ends[0], True)} to {number(ends[1], True)}" if ends else ""
             tone = {1: "more", -1: "less", 0: "open"}[sign]
             cells.append(Cell(f"{chance} {word}", float(chance), f"{number(d['mean'], True)}{bounds}", tone))
+            often = float(probability_of_improvement(a.outcome.per_seed, b.outcome.per_seed))
+            pairs.append([a.name, b.name, d["mean"], *(ends or ("", "")), level, often])
         rows.append((a.name, cells))
-    pairs = [
-        [a.name, b.name, a.outcome.over(b.outcome)["mean"], *(a.outcome.over(b.outcome)["ci95"] or ("", "")),
-         float(probability_of_improvement(a.outcome.per_seed, b.outcome.per_seed))]
-        for a in known for b in known if a is not b
-    ]  # fmt: skip
-    columns = ("method", "over", "difference", "low", "high", "probability")
-    return {"names": [r.name for r in known], "rows": rows, "csv": _link(csv_text(columns, pairs))}
+    columns = ("method", "over", "difference", "low", "high", "level", "probability")
+    csv = _link(csv_text(columns, pairs))
+    return {"names": [r.name for r in known], "rows": rows, "csv": csv, "pairs": count, "level": percent(level)}
 
 
 def _profile(records: Sequence[Record], styles: dict[str, int]) -> Figure | None:

@@ -29,7 +29,8 @@ class Difference(TypedDict):
     """By how much one method returns more than another."""
 
     mean: float
-    ci95: list[float] | None  # [low, high], or None where a method has one seed
+    interval: list[float] | None  # [low, high], or None where a method has one seed
+    level: float  # confidence of the interval
     paired: bool  # seed by seed
 
 
@@ -81,13 +82,13 @@ def difference(per_seed: np.ndarray, over: np.ndarray, paired: bool = False, lev
     """Mean of [n] less mean of [m], with Student's t interval of it.
 
     `paired`: entry i of both comes from one source agent, so it is the interval of their n = m differences. Otherwise
-    Welch's, which takes neither equal spreads nor equal numbers for granted (Welch 1947). `level` is the interval's:
-    1 - 0.05 / k for k differences that must all hold together (Bonferroni).
+    Welch's, which takes neither equal spreads nor equal numbers for granted (Welch 1947). `level` is the interval's
+    confidence; see `joint`.
     """
     x, y = np.asarray(per_seed, float), np.asarray(over, float)
     mean = float(x.mean() - y.mean())
     if min(len(x), len(y)) < 2:
-        return Difference(mean=mean, ci95=None, paired=paired)
+        return Difference(mean=mean, interval=None, level=level, paired=paired)
     if paired:
         apart = x - y
         error, freedom = apart.std(ddof=1) / np.sqrt(len(apart)), len(apart) - 1.0
@@ -97,7 +98,12 @@ def difference(per_seed: np.ndarray, over: np.ndarray, paired: bool = False, lev
         shares = parts / parts.sum() if error else np.array([1.0, 0.0])  # without any spread the width is 0 anyway
         freedom = 1 / (shares**2 / (np.array([len(x), len(y)]) - 1)).sum()
     half = float(stats.t.ppf(0.5 + level / 2, freedom) * error)
-    return Difference(mean=mean, ci95=[mean - half, mean + half], paired=paired)
+    return Difference(mean=mean, interval=[mean - half, mean + half], level=level, paired=paired)
+
+
+def joint(n: int) -> float:
+    """The level at which n intervals are to be taken so that all of them hold together with 95% (Bonferroni)."""
+    return 1 - 0.05 / max(n, 1)
 
 
 def iqm(per_seed: np.ndarray, axis: int = -1) -> np.ndarray:

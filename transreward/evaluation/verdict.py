@@ -1,18 +1,21 @@
-"""Did the transfer help? One sentence, which claims no more than the intervals over seeds support."""
+"""Did the transfer help? One sentence, which claims no more than the intervals over seeds support.
+
+Where nothing differs, at most 5% of the sentences claim a difference, however many controls or methods they speak of.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from transreward.evaluation.statistics import Difference, difference
+from transreward.evaluation.statistics import Difference, difference, joint
 from transreward.types import CONTROLS
 
 LEAST = 3  # seeds below which nothing is claimed: an interval of two stands on a spread with one degree of freedom
 ENOUGH = 5  # seeds below which the sentence says how few they are
-ALONE, JOINT = "95% interval", "joint interval"  # how an interval of one difference, or of several, is called
 ALIKE = 0.05  # of a control's return: a difference that is surely smaller makes no difference
 
 
@@ -51,8 +54,11 @@ class Verdict:
     differences: dict[str, Difference] = field(default_factory=dict)  # to each control that was run
 
 
-def verdict(one: Outcome, controls: Sequence[Outcome]) -> Verdict:
-    """What a run says about its method, held against the `controls` that were run beside it."""
+def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Verdict:
+    """What a run says about its method, compared with the `controls` that were run beside it.
+
+    `together`: how many methods are judged side by side; their sentences then hold all together.
+    """
     if one.breaks_budget:
         return Verdict("ceiling", f"{one.name} is a ceiling and no transfer: it breaks the target budget.")
     if not one.finished:
@@ -65,44 +71,67 @@ def verdict(one: Outcome, controls: Sequence[Outcome]) -> Verdict:
             f"No verdict, since no control was run beside it: {got}; without {','.join(CONTROLS)} nobody "
             f"can say what of it is the transfer's.",
         )
-    found = {c.name: one.over(c) for c in others}
+    found = _tested(one, others, together)
     seeds = min(len(x.per_seed) for x in (one, *others))
     if seeds < LEAST:
         beside = _list([f"{c.name} {number(c.mean)}" for c in others])
         few = "One seed cannot" if seeds == 1 else f"{seeds} seeds cannot"
         text = f"{few} tell whether the transfer helped: {got}, beside {beside}; run {ENOUGH} seeds or more."
         return Verdict("too_few", text, found)
-    kind, text = _judge(got, others, found, seeds)
+    sure = "95% confidence" + (f" for all {together} methods together" if together > 1 else "")
+    if not any(map(certain, found.values())):
+        each = {c.name: one.over(c, joint(together)) for c in others}  # all must hold: no correction
+        if all(bound(each[c.name]) <= ALIKE * abs(c.mean) for c in others):
+            return Verdict("same", _alike(got, each, sure) + _caution(seeds), each)
+        return Verdict("unknown", _unknown(got, found, seeds) + _caution(seeds), found)
+    kind, text = _judge(got, found, sure)
     return Verdict(kind, text + _caution(seeds), found)
 
 
-def _judge(got: str, others: list[Outcome], found: dict[str, Difference], seeds: int) -> tuple[str, str]:
-    """The kind of a verdict, and its sentence without the full stop."""
+def _tested(one: Outcome, others: Sequence[Outcome], together: int) -> dict[str, Difference]:
+    """The differences to n controls, with intervals at the level at which they may be claimed.
+
+    Hochberg's step-up procedure (1988): if all n are certain at 95% all are claimed, else if n - 1 are at 1 - 0.05 / 2,
+    and so on; one alone has to be certain at 1 - 0.05 / n.
+    """
+    found: dict[str, Difference] = {}
+    for k in range(1, len(others) + 1):
+        found = {c.name: one.over(c, joint(k * together)) for c in others}
+        if sum(map(abs, map(certain, found.values()))) > len(others) - k:
+            break
+    return found
+
+
+def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]:
+    """The kind of a verdict that claims something, and its sentence without the full stop."""
     more = [name for name, d in found.items() if certain(d) > 0]
     less = [name for name, d in found.items() if certain(d) < 0]
     open_ = [name for name in found if name not in (*more, *less)]
-    alike = [c.name for c in others if c.name in open_ and bound(found[c.name]) <= ALIKE * abs(c.mean)]
     if less:
         head = "hurt, since the source policy as it is does better" if "zero_shot" in less else "did not pay"
         kind = "hurt" if "zero_shot" in less else "beaten"
         rest = _rest(found, more=more, open_=open_)
-        return kind, f"At 95% confidence the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
-    if more and not open_:
-        return "helped", f"At 95% confidence the transfer helped: {got}, more than {_amounts(found, more)}"
-    if more:
-        head = f"At 95% confidence the transfer helped beside {_list(more)}, but not surely beside {_list(open_)}"
-        return "partly", f"{head}: {got}, more than {_amounts(found, more)}{_rest(found, more=[], open_=open_)}"
-    if len(alike) == len(found):
-        sure = _list([f"{name} ({_interval(found[name])})" for name in alike])
-        head = "The transfer made no difference that matters"
-        if "zero_shot" in alike:
-            head += " beside the source policy as it is, which costs no target steps"
-        return "same", f"{head}: {got}, at 95% confidence within {ALIKE:.0%} of {sure}"
+        return kind, f"At {sure} the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
+    if not open_:
+        return "helped", f"At {sure} the transfer helped: {got}, more than {_amounts(found, more)}"
+    head = f"At {sure} the transfer helped beside {_list(more)}, but not surely beside {_list(open_)}"
+    return "partly", f"{head}: {got}, more than {_amounts(found, more)}{_rest(found, more=[], open_=open_)}"
+
+
+def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
+    head = "The transfer made no difference that matters"
+    if "zero_shot" in found:
+        head += " beside the source policy as it is, which costs no target steps"
+    amounts = _list([f"{name} ({_interval(d)})" for name, d in found.items()])
+    return f"{head}: {got}, at {sure} within {ALIKE:.0%} of {amounts}"
+
+
+def _unknown(got: str, found: dict[str, Difference], seeds: int) -> str:
     if "zero_shot" in found and found["zero_shot"]["mean"] <= 0:
         head = "The source policy as it is returned no less, and costs no target steps"
-        return "unknown", f"{head}; {seeds} seeds do not tell them apart: {got}, beside {_amounts(found, open_)}"
+        return f"{head}; {seeds} seeds do not tell them apart: {got}, beside {_amounts(found, list(found))}"
     head = f"{seeds} seeds do not tell whether the transfer helped"
-    return "unknown", f"{head}: {got}, and none of its differences is certain: {_amounts(found, open_)}"
+    return f"{head}: {got}, and none of its differences is certain: {_amounts(found, list(found))}"
 
 
 def _unfinished(one: Outcome) -> Verdict:
@@ -114,38 +143,45 @@ def _unfinished(one: Outcome) -> Verdict:
 def best(outcomes: Sequence[Outcome]) -> str:
     """Which of several methods returned most within the budget, and over which of the others that is certain.
 
-    The leader is chosen by the same returns, so its leads are held to intervals that hold all together (Bonferroni).
+    Any of them may come to lead, so its leads have the intervals of `pairwise`, which hold for all pairs together.
     """
     fair = [x for x in outcomes if not x.breaks_budget and x.finished and len(x.per_seed)]
     if len(fair) < 2:
         return "Nothing to compare: fewer than two methods ended within the target budget."
     first = max(fair, key=lambda x: x.mean)
-    others = [x for x in fair if x is not first]
     seeds = min(len(x.per_seed) for x in fair)
     head = f"Highest mean of {len(fair)} methods: {first.name}, {number(first.mean)} in the target after {_cost(first)}"
     if seeds < LEAST:
         few = "one seed" if seeds == 1 else f"{seeds} seeds"
         return f"{head}; {few} cannot tell whether any method is better than another."
-    leads = {x.name: first.over(x, 1 - 0.05 / len(others)) for x in others}
+    pairs, level = pairwise(outcomes)
+    leads = {x.name: first.over(x, level) for x in fair if x is not first}
     more = [name for name, lead in leads.items() if certain(lead) > 0]
     rest = [name for name in leads if name not in more]
-    sure = f"; at 95% confidence for all together it beats {_amounts(leads, more, JOINT)}" if more else ""
+    together = f" for all {pairs} pairs together" if pairs > 1 else ""
+    sure = f"; at 95% confidence{together} it beats {_amounts(leads, more)}" if more else ""
     if not rest:
         return f"{head}{sure}{_caution(seeds)}"
-    unsure = f"its lead over {_amounts(leads, rest, JOINT)} is not certain"
+    unsure = f"its lead over {_amounts(leads, rest)} is not certain"
     return f"{head}{sure}{', while ' if more else '; '}{unsure}{_caution(seeds)}"
+
+
+def pairwise(outcomes: Sequence[Outcome]) -> tuple[int, float]:
+    """How many pairs the methods with returns make, and the level at which all their intervals hold together."""
+    pairs = math.comb(sum(len(x.per_seed) > 0 for x in outcomes), 2)
+    return pairs, joint(pairs)
 
 
 def certain(d: Difference) -> int:
     """Sign of a difference that its interval settles: 1 where it lies above 0, -1 below, else 0."""
-    if d["ci95"] is None:
+    if d["interval"] is None:
         return 0
-    return int(d["ci95"][0] > 0) - int(d["ci95"][1] < 0)
+    return int(d["interval"][0] > 0) - int(d["interval"][1] < 0)
 
 
 def bound(d: Difference) -> float:
     """The largest difference, of either sign, that the interval leaves open."""
-    return max(map(abs, d["ci95"])) if d["ci95"] else float("inf")
+    return max(map(abs, d["interval"])) if d["interval"] else float("inf")
 
 
 def number(x: float, signed: bool = False) -> str:
@@ -163,13 +199,18 @@ def _rest(found: dict[str, Difference], more: list[str], open_: list[str]) -> st
     return "".join(f", {part}" for part in parts)
 
 
-def _amounts(found: dict[str, Difference], names: list[str], kind: str = ALONE) -> str:
-    return _list([f"{name} (by {number(found[name]['mean'], True)}, {_interval(found[name], kind)})" for name in names])
+def _amounts(found: dict[str, Difference], names: list[str]) -> str:
+    return _list([f"{name} (by {number(found[name]['mean'], True)}, {_interval(found[name])})" for name in names])
 
 
-def _interval(d: Difference, kind: str = ALONE) -> str:
-    low, high = d["ci95"] or (float("nan"), float("nan"))
-    return f"{kind} {number(low, True)} to {number(high, True)}"
+def _interval(d: Difference) -> str:
+    low, high = d["interval"] or (float("nan"), float("nan"))
+    return f"{percent(d['level'])} interval {number(low, True)} to {number(high, True)}"
+
+
+def percent(level: float) -> str:
+    """A level of confidence: 95%, 98.33%."""
+    return f"{100 * level:.4g}%"
 
 
 def _cost(one: Outcome) -> str:
