@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
@@ -37,7 +38,7 @@ def detect(steps: Pair[Transition], group: Pair[np.ndarray], spaces: Spaces, see
     fold = np.random.default_rng(seed).permutation(len(groups)) % 5
     of = group.map(lambda g: fold[np.searchsorted(groups, g)])
     train = Pair(*(_float32(t, f < 3) for t, f in zip(steps, of, strict=True)))
-    state = _train(train, jax.random.key(seed), spaces.low, spaces.high)
+    state = _train(train, jax.random.key(seed), spaces)
     score, label, place = _scored(state, steps, of, group)
     fitted, judged = place[0] == 3, place[0] == 4
     slope, offset = platt(score[fitted], label[fitted])
@@ -55,10 +56,9 @@ def _float32(t: Transition, rows: np.ndarray) -> Transition:
     return Transition(*(np.asarray(x[rows], np.float32) for x in t))
 
 
-@jax.jit
-def _train(train: Pair[Transition], key: jax.Array, low: np.ndarray, high: np.ndarray) -> ClassifierState:
+@partial(jax.jit, static_argnames="spaces")
+def _train(train: Pair[Transition], key: jax.Array, spaces: Spaces) -> ClassifierState:
     sizes = [len(t.reward) for t in train]
-    spaces = Spaces(train.source.obs.shape[1], len(low), low, high)
 
     def update(state: ClassifierState, key: jax.Array) -> tuple[ClassifierState, None]:
         keys = jax.random.split(key, 3)
