@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from transreward.collect import stored_terms
-from transreward.domains.difference import relabels, require_difference, require_fit, require_other_pay, same_task
+from transreward.domains.difference import (
+    ShiftMeasure,
+    relabels,
+    require_difference,
+    require_fit,
+    require_other_pay,
+    same_task,
+)
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
 from transreward.methods import METHODS, Feed, Method, method
@@ -92,6 +99,7 @@ class Config:
     source_run: Path | None = None
     cotrain: bool = False  # the source's agent learns beside the target's
     chosen: frozenset[str] = frozenset()  # the settings that the user named
+    shift: ShiftMeasure | None = None  # measured before the run; the report reads it
 
     def of(self, row: Method) -> Config:
         """This request with the learner's settings that belong to a method, but for those that the user named."""
@@ -196,6 +204,7 @@ class Config:
             "learner": {"name": self.learner.name, **_plain(self.learner)},
             "loop": _plain(self.loop),
             **parts,
+            "shift": asdict(self.shift) if self.shift else None,
             "spaces": {
                 "obs": spaces.obs,
                 "action": spaces.action,
@@ -225,7 +234,7 @@ def resolve(
     control_rows = tuple(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
-    require_difference(pair.source, pair.target)
+    shift = require_difference(pair.source, pair.target)
     pair = seen_alike(pair, settings.get("loop.symmetry", Loop.symmetry))
     row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
     row = together(row, pair, source_run) if cotrain else row
@@ -252,6 +261,7 @@ def resolve(
         source_run=Path(source_run) if source_run else None,
         cotrain=cotrain,
         chosen=frozenset(settings),
+        shift=shift,
     )
     if cotrain and config.method.feed != Feed(1.0):
         raise RequestError("with `cotrain` each learner is fed by its own steps as they come: leave feed.* out")
@@ -462,7 +472,7 @@ def read_config(path: Path) -> dict[str, Any]:
         settings |= {name if section == "settings" else f"{section}.{name}": v for name, v in value.items()}
     if "schema" in text and "loop.symmetry" not in settings:  # of a run before there were symmetries
         settings["loop.symmetry"] = "none"
-    for ignored in ("schema", "versions", "spaces"):
+    for ignored in ("schema", "versions", "spaces", "shift"):
         text.pop(ignored, None)
     if text:
         raise nearest(next(iter(text)), [*plain, "learner", "loop", *SECTIONS, "settings"], "key")

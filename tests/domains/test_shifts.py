@@ -177,6 +177,24 @@ def test_equal_delays_still_show_other_shifts():
     assert measure(late, late).null
 
 
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("hopper", "hopper:gravity=2"), ("hopper:delay=2", "hopper:delay=3"), ("gym:Pendulum-v1", "gym:Pendulum-v1")],
+)
+def test_a_measure_says_how_many_target_steps_it_took(source, target, monkeypatch):
+    pair, counted = (domain(source), domain(target)), []
+    simulate = pair[1].simulate
+
+    def counting(n, seed):
+        simulation = simulate(n, seed)
+        step = simulation.step
+        simulation.step = lambda action: (counted.append(n), step(action))[1]
+        return simulation
+
+    monkeypatch.setattr(pair[1], "simulate", counting)
+    assert measure(*pair, n=64).target_steps == sum(counted) >= 64
+
+
 @pytest.mark.parametrize("id", ["hopper", "gym:Pendulum-v1"])
 def test_the_same_domain_twice_is_refused(id):
     with pytest.raises(RequestError, match="are the same"):

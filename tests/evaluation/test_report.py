@@ -364,12 +364,28 @@ def test_wrong_requests_are_refused(capsys, monkeypatch, run, arguments):
     assert sorted(Path().rglob("*")) == before
 
 
-def test_a_pair_that_cannot_be_made_here_costs_only_the_shift(run):
+def test_a_pair_that_cannot_be_made_here_costs_only_the_parts_of_its_models(run):
     for path in run.rglob("config.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "target": "no_such_lab:<b>Robot"}))
     text = text_of(run)
-    assert "The shift was not measured, since the pair cannot be made here" in Page(text).text
-    assert "<b>" not in text
+    assert "models were not compared, since the pair cannot be made here" in Page(text).text
+    assert "100% of 1,024" in text and "<b>" not in text
+
+
+def test_a_report_takes_no_step_and_shows_the_measure_that_the_run_was_begun_with(run, monkeypatch):
+    def never(self, *args):
+        raise AssertionError("a page simulates nothing")
+
+    monkeypatch.setattr(type(SOURCE), "simulate", never)
+    stored = store.read_json(run / "config.json")["shift"]
+    shown = Page(text_of(run)).text
+    assert stored["target_steps"] == 1024 and "once for all seeds 1,024 (simulated)" in shown
+    for path in run.rglob("config.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "shift": {**stored, "reward": 0.375}}))
+    assert "largest one-step difference of the reward 0.375" in Page(text_of(run)).text
+    for path in run.rglob("config.json"):  # of a version that kept none
+        path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "shift"}))
+    assert "The shift was not kept by the version that made this run" in Page(text_of(run)).text
 
 
 # -- several, from Python, with videos -----------------------------------------------------------------------------

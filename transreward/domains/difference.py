@@ -27,6 +27,7 @@ class ShiftMeasure:
     reward: float  # largest difference
     share: float  # of states in which anything differs
     states: int
+    target_steps: int  # that the measure took, once for all seeds
 
     @property
     def null(self) -> bool:
@@ -154,18 +155,20 @@ def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> Shi
     rng, steps = np.random.default_rng(seed), max(1, n // ROWS)
     low, high = source.spaces.low, source.spaces.high
     actions = rng.uniform(low, high, (steps, ROWS, source.spaces.action))
-    paired = one_body(source, target)
-    return _summary(*(_paired(source, target, actions, seed) if paired else _parting(source, target, actions, seed)))
+    if not one_body(source, target):
+        return _summary(*_parting(source, target, actions, seed), target_steps=steps * ROWS)
+    late = min(source.delay, target.delay)  # type: ignore[attr-defined]
+    return _summary(*_paired(source, target, actions, seed, late), target_steps=steps * ROWS * (1 + late))
 
 
-def _paired(source, target, actions: np.ndarray, seed: int) -> tuple[Transition, Transition, np.ndarray]:
+def _paired(source, target, actions: np.ndarray, seed: int, late: int) -> tuple[Transition, Transition, np.ndarray]:
     """Transitions of both from the same physics, and which rows count (all)."""
     walk, simulations = source.simulate(ROWS, seed), [d.simulate(ROWS, seed) for d in (source, target)]
     pairs = []
     for action in actions:
         for simulation in simulations:
             simulation.set_physics(walk.qpos, walk.qvel)
-        for _ in range(min(source.delay, target.delay)):
+        for _ in range(late):
             for simulation in simulations:
                 simulation.step(action)
         pairs.append([simulation.step(action) for simulation in simulations])
@@ -192,7 +195,7 @@ def _stack(transitions: Sequence[Transition]) -> Transition:
     return Transition(*(np.concatenate(parts) for parts in zip(*transitions, strict=True)))
 
 
-def _summary(a: Transition, b: Transition, counts: np.ndarray) -> ShiftMeasure:
+def _summary(a: Transition, b: Transition, counts: np.ndarray, target_steps: int) -> ShiftMeasure:
     spread = (a.next_obs - a.obs).std(axis=0)
     obs = np.abs(a.next_obs - b.next_obs)[counts]
     relative = obs / (spread + 1e-6 * (1 + spread.max()))  # an entry that hardly moves has no spread to speak of
@@ -208,4 +211,5 @@ def _summary(a: Transition, b: Transition, counts: np.ndarray) -> ShiftMeasure:
         float(reward.max()),
         float(differs.mean()),
         len(obs),
+        target_steps,
     )

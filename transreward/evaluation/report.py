@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from transreward.domains.changes import changes
-from transreward.domains.difference import measure
+from transreward.domains.changes import Change, changes
 from transreward.domains.domain import domain
 from transreward.domains.names import action_names, entry_names, numbered
+from transreward.domains.symmetries import plain
 from transreward.evaluation import diagnostics
 from transreward.evaluation.figures import Chart, Line, csv_text, swatch
 from transreward.evaluation.record import Record
@@ -587,24 +587,34 @@ def _videos(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _shift(config: dict[str, Any]) -> dict[str, Any]:
-    """The difference between the domains, measured again now; the domains are made from their ids."""
-    try:
-        source, target = domain(config["source"]), domain(config["target"])
-        m = measure(source, target)
-        changed = changes(source, target)
-    except (RequestError, BrokenRun) as error:
-        return {"why": f"not measured, since the pair cannot be made here: {error}"}
-    names = entry_names(source)
-    entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m.entries) or "none"
+    """The difference between the domains as it was measured before the run, and what differs in their models."""
+    m = config.get("shift")
+    if m is None:
+        return {"why": "not kept by the version that made this run"}
+    names, changed, apart = _parts(config)
+    entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m["entries"]) or "none"
     facts = [
-        ("states in which anything differs", f"{m.share:.0%} of {m.states:,}"),
-        ("largest one-step difference of an observation", f"{m.obs:.3g}"),
-        ("the same, in spreads of that entry's own change", f"{m.relative:.3g}"),
+        ("states in which anything differs", f"{m['share']:.0%} of {m['states']:,}"),
+        ("largest one-step difference of an observation", f"{m['obs']:.3g}"),
+        ("the same, in spreads of that entry's own change", f"{m['relative']:.3g}"),
         ("entries that move most (in spreads)", entries),
-        ("largest one-step difference of the reward", f"{m.reward:.3g}"),
+        ("largest one-step difference of the reward", f"{m['reward']:.3g}"),
+        ("target steps that the measure took, once for all seeds", f"{m['target_steps']:,} (simulated)"),
     ]
     columns = ("property", "element", "source", "target")
-    return {"facts": facts, "changes": changed, "csv": _link(csv_text(columns, changed)) if changed else ""}
+    csv = _link(csv_text(columns, changed)) if changed else ""
+    return {"facts": facts, "changes": changed, "csv": csv, "apart": apart}
+
+
+def _parts(config: dict[str, Any]) -> tuple[Sequence[str], list[Change], str]:
+    """Names of the observation's entries; what differs in the compiled models; and why that cannot be said."""
+    try:
+        source, target = domain(config["source"]), domain(config["target"])
+        changed = changes(source, target)
+    except (RequestError, BrokenRun) as error:
+        names = [entry.name for entry in numbered("obs", config["spaces"]["obs"])]
+        return names, [], f"Their models were not compared, since the pair cannot be made here: {error}"
+    return entry_names(plain(source)), changed, "" if changed else "These domains have no compiled models to compare."
 
 
 def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ def _own_run(record: Record, runs: Sequence[Sequence[Record]]) -> str:
 
 def _same(a: Record, b: Record) -> bool:
     """Whether two directories hold one and the same run of a method."""
-    apart = ("versions", "source_run", "controls")
+    apart = ("versions", "source_run", "controls", "shift")
     configs = [{k: v for k, v in r.config.items() if k not in apart} for r in (a, b)]
     both = a.result is not None and b.result is not None
     return configs[0] == configs[1] and both and a.result["target_return"] == b.result["target_return"]  # type: ignore[index]
