@@ -195,7 +195,7 @@ def start(*arguments: str, code: int) -> subprocess.CompletedProcess:
 def test_as_a_program(monkeypatch):
     """The same from a shell, where nothing but the line itself may reach standard error."""
     done = start("transfer", "hopper", "hopper:gravty=2", code=2)
-    assert done.stderr.splitlines() == ["transreward: unknown shift 'gravty': did you mean gravity or gear?"]
+    assert done.stderr.splitlines() == ["transreward: unknown shift 'gravty': did you mean gravity?"]
     assert not left()
     assert start("--version", code=0).stdout == f"transreward {tr.__version__}\n"
     assert not start("check", *PAIR, code=0).stderr

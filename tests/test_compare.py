@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_numbers(run):
         (["fine_tune"], {"gap.noise": 0.5}, "has no gap, so 'gap.noise' would change nothing"),
         (["darc"], {"gap.nois": 0.5}, "did you mean gap.noise"),
         (["darc"], {"darc.gap.nois": 0.5}, "did you mean gap.noise"),
-        (["darc", "sac_iw"], {"sac_iw.use.strength": 0.5}, "did you mean"),
+        (["darc", "sac_iw"], {"sac_iw.use.strength": 0.5}, "there are: use.high, use.low"),
         (["darc", "sac_iw"], {"sac_iw.use.high": 0.01}, "use.low must be above 0 and below use.high"),
         (["darc"], {"sac_iw.use.high": 5.0}, "unknown setting 'sac_iw.use.high'"),
         (["darc", "mix"], {"mix.learner.robots": 5}, "share learner and loop: write learner.robots"),

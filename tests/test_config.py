@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -124,7 +125,12 @@ def test_a_value_that_cannot_be_is_refused(path, value, why):
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("use.strenght", "unknown setting 'use.strenght': did you mean use.strength"),
+        ("use.strenght", "unknown setting 'use.strenght': did you mean use.strength?"),
+        ("learner.lr", "did you mean learner.learning_rate?"),
+        ("learner.gamma", "did you mean learner.discount?"),
+        ("learner.batch_size", "did you mean learner.minibatches?"),
+        ("lerner.robots", "did you mean learner.robots?"),
+        ("strength", "did you mean use.strength?"),
         ("strength", "use.strength"),
         ("learner.learn_rate", "learner.learning_rate"),
         ("learner.name", "unknown setting"),
@@ -206,6 +212,8 @@ def test_numpy_counts_are_counts():
         ({"learner": "pppo"}, "unknown learner 'pppo': did you mean ppo"),
         ({"learner": 3}, "unknown learner"),
         ({"learner": "sac", "source_steps": 10}, "less than one round"),
+        ({"learner": "sac", "source_steps": 100}, "100 source steps leave 60"),
+        ({"learner": "ppo", "target_steps": 1000, "controls": ("fine_tune",)}, "raise `target_steps` to 1024 or more"),
         ({"learner": "sac", "method": "oracle", "source_steps": 10}, "less than one round"),
         ({"learner": "ppo", "target_steps": 10, "controls": ("target_only",)}, "less than one round"),
         ({"learner": "sac", "target_steps": 3, "settings": {"loop.target_robots": 4}}, "less than one round"),
@@ -219,6 +227,26 @@ def test_a_wrong_request_says_why(request_, why):
         ask(**request_)
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"method": "paired_branched"}, "leave `source_run` out"),
+        ({"method": "policy_advice"}, "cannot: leave `source_run` out"),
+        ({"method": "paired_branched", "learner": "sac"}, "not with sac: leave `source_run` out"),
+        ({"method": "darc", "learner": "sac"}, "not with sac: leave `learner` out, or leave `source_run` out"),
+        ({"method": "darc", "learner": PPO(robots=8)}, "not with ppo with other settings"),
+    ],
+    ids=str,
+)
+def test_a_source_run_of_ppo_is_no_dead_end(tmp_path, request_, why):
+    """What the error says to do is not refused for the contrary, and no settings are poured out."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "agent.json").write_text(json.dumps({"learner": {"name": "ppo", **asdict(PPO())}}))
+    with pytest.raises(tr.RequestError) as caught:
+        ask(**request_, source_run=tmp_path)
+    assert why in str(caught.value) and "learning_rate" not in str(caught.value)
 
 
 def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():

@@ -26,6 +26,11 @@ from transreward.runs import store
 from transreward.types import CONTROLS, Pair, RequestError, nearest
 
 USE_SAC = 'use `learner="sac"`'
+WORDS = {  # what other libraries call a setting
+    "gamma": "discount", "tau": "polyak", "temperature": "alpha_start", "ent_coef": "entropy_weight",
+    "vf_coef": "value_weight", "n_envs": "robots", "num_envs": "robots", "n_steps": "rollout_steps",
+    "lambda": "strength", "weight": "strength", "coef": "strength",
+}  # fmt: skip
 SECTIONS = ("feed", "gap", "use", "gate")  # the parts of a method that have settings
 MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
 PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", feed=Feed(0.0))
@@ -169,9 +174,12 @@ class Config:
             widths["target"] = "learner.target_rollout"
         for side, steps, needed in paid:
             if steps < needed:
+                budget = self.source_steps if side == "source" else self.target_steps
+                left = "are" if steps == budget else f"leave {steps} for a part of the run (loop.pretrain), which is"
+                cure = f"raise `{side}_steps`" + (f" to {needed} or more" if steps == budget else "")
                 raise RequestError(
-                    f"{steps} {side} steps are less than one round of '{learner.name}', {needed}: raise "
-                    f"`{side}_steps`, or lower {widths[side]}"
+                    f"{budget} {side} steps {left} less than one round of '{learner.name}', {needed}: {cure}, or "
+                    f"lower {widths[side]}"
                 )
 
     def require_steps_left(self, taken: int) -> None:
@@ -240,7 +248,8 @@ def resolve(
     row = together(row, pair, source_run) if cotrain else row
     if learner is None and source_run is None and need_replay([row, *control_rows]):
         learner = "sac"  # the preset may be PPO
-    learner = _learner(learner, pair.source, source_run)
+    rows = [row, *control_rows]
+    learner = _learner(learner, pair.source, source_run, may_leave_out=not any(r.off_policy for r in rows))
     named = {r.name: settings_of(r, settings) for r in (row, *control_rows)}
     shared = {path: value for path, value in settings.items() if not path.startswith(tuple(f"{n}." for n in named))}
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(row, name) for name in SECTIONS}}
@@ -273,7 +282,7 @@ def resolve(
         r.compensation()  # its settings check themselves
         require_effect(r)
         require_rewards(r, pair.target)
-        require_learner(r, config.learner, pair.source)
+        require_learner(r, config.learner, pair.source, source_run)
     config.require_rounds()
     return config
 
@@ -375,20 +384,21 @@ def require_rewards(row: Method, target: Domain) -> None:
         raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
 
 
-def require_learner(row: Method, learner: Any, source: Domain) -> None:
+def require_learner(row: Method, learner: Any, source: Domain, source_run: str | Path | None = None) -> None:
     """Raise RequestError for a method that the learner cannot serve on that source."""
+    cure = USE_SAC
+    if source_run is not None:  # the learner is that run's
+        cure = f"leave `source_run` out ({source_run} was trained with {learner.name}), or name one trained with sac"
     if learner.on_policy and row.uses_replay:
         raise RequestError(
             f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
-            f"{USE_SAC}"
+            f"{cure}"
         )
     if row.needs("source_act") and not getattr(learner, "takes_advice", False):
-        raise RequestError(
-            f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {USE_SAC}"
-        )
+        raise RequestError(f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {cure}")
     if learner.on_policy and row.off_policy:
         raise RequestError(
-            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {USE_SAC}"
+            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {cure}"
         )
     if row.branched and not (row.use and row.use.name == "trust"):
         raise RequestError(
@@ -399,7 +409,7 @@ def require_learner(row: Method, learner: Any, source: Domain) -> None:
         raise RequestError(
             f"'{row.name}' has to put {source.name} into the states that the target was seen in, which its observation "
             f"does not tell in full; a model of it needs stored source steps, which {learner.name} has not: "
-            f"{USE_SAC}"
+            f"{cure}"
         )
     known = {f.name for f in fields(learner)}
     for name, _ in row.learner:
@@ -430,7 +440,7 @@ def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Meth
         if path not in known:
             if section in sections and sections[section] is None:
                 raise RequestError(f"method '{row.name}' has no {section}, so '{path}' would change nothing")
-            raise nearest(path, known, "setting")
+            raise nearest(path, known, "setting", WORDS)
         part = sections[section]
         changes.setdefault(section, {})[name] = _value(path, value, get_type_hints(type(part))[name])
     return {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
@@ -496,15 +506,21 @@ def _read(path: Path) -> Any:
         raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None
 
 
-def _learner(learner: Any, source: Domain, source_run: str | Path | None) -> Any:
+def _learner(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Any:
     """The learner asked for; of the source run; or of the robot's preset."""
     if source_run is None:
         return learner if hasattr(learner, "improve") else make_learner(learner, source.name)
     stored = store.read_json(Path(source_run) / "source" / "agent.json")
     restored = restore_learner(stored["learner"])
-    if learner is not None and learner not in (restored, restored.name):
-        raise RequestError(f"learner {learner}, but the source run was trained with {restored}: leave the learner out")
-    return restored
+    if learner is None or learner in (restored, restored.name):
+        return restored
+    cure = "leave `learner` out, or " if may_leave_out else ""  # without it another learner is needed
+    name = getattr(learner, "name", learner)
+    other = name if name != restored.name else f"{name} with other settings"
+    raise RequestError(
+        f"the source run {source_run} was trained with {restored.name}, not with {other}: {cure}leave `source_run` out "
+        f"to train a source agent with {other}"
+    )
 
 
 def _count(what: str, value: Any, default: int, least: int = 1) -> int:

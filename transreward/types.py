@@ -16,6 +16,8 @@ Metrics = dict[str, Array]  # name -> scalar
 
 CONTROLS = ("zero_shot", "fine_tune", "target_only")  # the methods that every other is held against
 
+MANY = 40  # names that an error does not list
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -136,12 +138,44 @@ class Symmetry(NamedTuple):
     stored: Signed  # of the terms that a step stores
 
 
-def nearest(name: str, known: Iterable[str], kind: str) -> RequestError:
-    """The error for a name that does not exist, with the names that come nearest."""
+def nearest(name: str, known: Iterable[str], kind: str, words: Mapping[str, str] | None = None) -> RequestError:
+    """The error for a name that does not exist, with what may have been meant.
+
+    `words` are what others call some of the known names. A dotted name, `section.field`, is looked for in its section.
+    """
     name, known = str(name), sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
+    section, _, word = name.rpartition(".")
+    inside = [k for k in known if k.rpartition(".")[0] == section] or known
+    if inside is known and section:  # of a section that does not exist
+        word, last = name, {k: k for k in known}
+    else:
+        last = {k: k.rpartition(".")[2] for k in inside}
+    close = _close(word.lower(), last, words or {})
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif len(inside) > MANY:
+        hint = f"none of the {len(inside)} there are is like it"
+    else:
+        hint = f"there are: {', '.join(inside)}"
     return RequestError(f"unknown {kind} '{name}': {hint}")
+
+
+def _close(word: str, last: Mapping[str, str], words: Mapping[str, str]) -> list[str]:
+    """The names whose last part is meant by `word`: another word for it, a misspelling, or an abbreviation."""
+    meant = [k for k, part in last.items() if part == words.get(word)]
+    alike = {k: difflib.SequenceMatcher(None, word, part.lower()).ratio() for k, part in last.items()}
+    best = max(alike.values(), default=0.0)
+    spelled = sorted((k for k in alike if alike[k] >= max(best - 0.1, 0.6)), key=lambda k: -alike[k])[:3]
+    if meant or best >= 0.8:
+        return meant or spelled
+    return [k for k, part in last.items() if _abbreviates(word, part.lower())][:3] or spelled
+
+
+def _abbreviates(short: str, long: str) -> bool:
+    """`lr` for learning_rate, `rate` too, `ent_coef` for entropy_weight, `batch_size` for batch."""
+    pieces = long.split("_")
+    within = (a in b or b in a for a in short.split("_") for b in pieces if min(len(a), len(b)) > 2)
+    return short == "".join(piece[:1] for piece in pieces) or any(within)
 
 
 def make(table: Mapping[str, Callable[..., T]], name: str, kind: str, settings: Mapping[str, Any]) -> T:

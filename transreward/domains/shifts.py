@@ -125,6 +125,7 @@ class Kind:
     above: bool = False  # the smallest value itself is not allowed
     high: float = 1000.0
     value: str = "factor"  # factor, std, steps, or pattern (the value is an element's name)
+    words: tuple[str, ...] = ()  # what others call it
 
     @property
     def usage(self) -> str:
@@ -143,19 +144,22 @@ class Kind:
         return f"{number} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
 
 
+POWER = ("strength", "torque", "power", "force", "motor", "gain")
+OBSERVED = ("sensor", "obs", "observation", "measurement")  # words for what no shift changes
+
 SHIFTS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("gravity", "scales gravity", "", _gravity),
         Kind("friction", "scales the friction of contacts, both sides of each pair", "geom", _friction),
-        Kind("mass", "scales mass and inertia", "body", _mass, above=True),
+        Kind("mass", "scales mass and inertia", "body", _mass, above=True, words=("weight", "payload", "inertia")),
         Kind("damping", "scales the damping of joints", "joint", _scale("damping")),
         Kind("armature", "scales the rotor inertia of joints", "joint", _scale("armature")),
         Kind("range", "scales how far joints turn, about their rest", "joint", _range, above=True),
-        Kind("gear", "scales the strength of actuators", "actuator", _scale("gear"), above=True),
-        Kind("broken", "an actuator's torque is dead", "actuator", _broken, value="pattern"),
+        Kind("gear", "scales the strength of actuators", "actuator", _scale("gear"), above=True, words=POWER),
+        Kind("broken", "an actuator's torque is dead", "actuator", _broken, value="pattern", words=("dead", "failure")),
         Kind("noise", "Gaussian noise on the actions, in their units", "actuator", value="std"),
-        Kind("delay", "actions act this many control steps later", value="steps", high=100),
+        Kind("delay", "actions act this many control steps later", value="steps", high=100, words=("latency", "lag")),
     )
 }
 
@@ -183,12 +187,21 @@ def _parse_one(text: str) -> Shift:
     name, pattern, value = match.groups()
     kind = SHIFTS.get(name)
     if kind is None:
-        raise nearest(name, SHIFTS, "shift")
+        raise _unknown(name)
     if not value:
         raise RequestError(f"the shift '{text}' has no value: write {kind.usage}")
     if pattern and (not kind.element or kind.value == "pattern"):
         raise RequestError(f"the shift '{name}' takes no (pattern): write {kind.usage}")
     return Shift(name, _value(kind, value), pattern)
+
+
+def _unknown(name: str) -> RequestError:
+    if name.lower().split("_")[0].rstrip("s") in (word.rstrip("s") for word in OBSERVED):
+        return RequestError(
+            f"unknown shift '{name}': no shift changes what is observed; noise is Gaussian noise on the actions, and "
+            f"delay makes actions act later"
+        )
+    return nearest(name, SHIFTS, "shift", {word: kind.name for kind in SHIFTS.values() for word in kind.words})
 
 
 def _value(kind: Kind, text: str) -> float | int | str:
