@@ -14,7 +14,7 @@ from transreward.compensations.uses import Advice, Blend, Unchanged, untouched
 from transreward.compensations.wrappers import Wrapped
 from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import Reward
-from transreward.learners.sac import SAC, Batch
+from transreward.learners.sac import SAC, Batch, Shaping
 from transreward.methods import AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
 from transreward.types import Pair, RequestError, Transition
 
@@ -175,7 +175,7 @@ def test_a_rival_stands_in_the_critics_targets():
                   (jnp.zeros((8, 1)), jnp.zeros((8, 1))))  # fmt: skip
     state = BANDIT.init(jax.random.key(1), SPACES)
     losses = [
-        float(BANDIT._update(state, batch, jax.random.key(2), rival=rival)[1]["critic_loss"])
+        float(BANDIT._update(state, batch, jax.random.key(2), Shaping(rival=rival))[1]["critic_loss"])
         for rival in (None, lambda obs, action: jnp.full(obs.shape[:-1], -100.0), lambda obs, action: 7.0)
     ]
     assert losses[0] == losses[1] and losses[2] > 2 * losses[0]

@@ -1,4 +1,6 @@
-"""SAC: the n-step fold against a slow reference, and that it learns."""
+"""SAC: the n-step fold and the losses against NumPy, and that it learns."""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import pytest
 
 from transreward import replay as rp
 from transreward.compensations.uses import untouched
-from transreward.learners.sac import SAC
+from transreward.learners.sac import SAC, Batch
 from transreward.types import Adjusted, Pair, RequestError, Spaces, Transition
 
 SPACES = Spaces(2, 1, -2 * np.ones(1), 2 * np.ones(1))
@@ -28,7 +30,9 @@ def test_fold_stops_at_ends_and_bootstraps_at_truncation_only():
     t = Transition(
         *(jnp.asarray(x, jnp.float32) for x in (obs, np.zeros((n, 3, 1)), reward, next_obs, terminated, truncated))
     )
-    batch = sac._fold(state, t, jnp.asarray(reward), jnp.ones((n, 3)))
+    weight = rng.random((n, 3))
+    batch = sac._fold(state, t, jnp.asarray(reward), jnp.asarray(weight))
+    np.testing.assert_allclose(batch.weight, weight[:, 0], rtol=1e-6)  # a window counts as its first step does
     for i in range(n):
         total, k = 0.0, 0
         for k in range(3):
@@ -38,6 +42,96 @@ def test_fold_stops_at_ends_and_bootstraps_at_truncation_only():
         assert batch.target_reward[i] == pytest.approx(total, abs=1e-5)
         assert np.allclose(batch.next_obs[i], next_obs[i, k], atol=1e-4)
         assert batch.discount[i] == pytest.approx(0.0 if terminated[i, k] else 0.9 ** (k + 1), abs=1e-6)
+
+
+SMALL = SAC(hidden=(3,), learning_rate=0.01, target_entropy=-0.5, polyak=0.25, alpha_start=0.3)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A state of random networks, a batch of 8 steps, and noise."""
+    rng = np.random.default_rng(26)  # with it each critic is the lower one of some rows
+    state = SMALL.init(jax.random.key(0), SPACES)
+    networks = (state.actor, state.critics, state.slow_critics)
+    actor, critics, slow = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), jnp.float32), networks)
+    obs, action, reward, next_obs, discount, weight, noise = (
+        jnp.asarray(rng.uniform(-1, 1, size), jnp.float32) for size in [(8, 2), (8, 1), 8, (8, 2), 8, 8, (8, 1)]
+    )
+    batch = Batch(obs, action, reward, next_obs, jnp.abs(discount), jnp.abs(weight), (obs, next_obs))
+    return state._replace(actor=actor, critics=critics, slow_critics=slow), batch, noise
+
+
+def dense(layers, x):
+    """A network of one hidden layer in NumPy; `layers` may have a leading axis of networks."""
+    first, last = ({k: np.asarray(v, np.float64) for k, v in layer.items()} for layer in layers)
+    x = np.maximum(x @ first["w"] + first["b"][..., None, :], 0)
+    return x @ last["w"] + last["b"][..., None, :]
+
+
+def drawn(actor, obs, noise):
+    """Actions of the squashed normal and their log density, by its definition."""
+    mean, raw = np.split(dense(actor, obs), 2, axis=-1)
+    std = np.exp(-5 + 7 * (np.tanh(raw) + 1) / 2)
+    action = np.tanh(mean + std * noise)
+    density = np.exp(-(noise**2) / 2) / (std * np.sqrt(2 * np.pi)) / (1 - action**2)
+    return action, np.log(density).sum(axis=-1)
+
+
+def q_values(critics, obs, action):
+    found = dense(critics, np.concatenate([obs, action], axis=-1))[..., 0]
+    assert len(set(found.argmin(axis=0))) == 2  # or min and max could not be told from one critic alone
+    return found
+
+
+def test_the_critics_target_is_the_lower_slow_critic_plus_entropy(small):
+    state, b, noise = small
+    action, log_prob = drawn(state.actor, b.next_obs, noise)
+    soft = q_values(state.slow_critics, b.next_obs, action).min(axis=0) - 0.3 * log_prob
+    found = jax.jit(SMALL.critic_target)(state, state.slow_critics, b, noise)
+    np.testing.assert_allclose(found, b.target_reward + b.discount * soft, rtol=1e-4)
+
+
+def test_the_actors_loss_is_its_cost_in_entropy_less_the_lower_critic(small):
+    state, b, noise = small
+    action, log_prob = drawn(state.actor, b.obs, noise)
+    expected = np.mean(0.3 * log_prob - q_values(state.critics, b.obs, action).min(axis=0))
+    found, mean_log_prob = jax.jit(SMALL.actor_loss)(state.actor, state, state.critics, b, noise)
+    assert found == pytest.approx(expected, rel=1e-4) and mean_log_prob == pytest.approx(log_prob.mean(), rel=1e-4)
+
+
+def test_the_critics_loss_is_weighted(small):
+    state, b, noise = small
+    q = q_values(state.critics, b.obs, b.action)
+    found, mean = jax.jit(SMALL.critic_loss)(state.critics, state, b, noise[:, 0])
+    expected = np.sum(np.mean(np.asarray(b.weight) * (q - np.asarray(noise[:, 0])) ** 2, axis=1)) / 2
+    assert found == pytest.approx(expected, rel=1e-4) and mean == pytest.approx(q.mean(), rel=1e-3)
+
+
+def test_the_temperature_rises_while_the_entropy_is_below_its_target(small):
+    for log_prob, way in ((0.6, 1.0), (0.4, -1.0)):  # the entropy is -log_prob, and its target -0.5
+        loss = [SMALL.temperature_loss(jnp.float32(x), small[0], jnp.float32(log_prob)) for x in (2.0, 3.0)]
+        assert np.sign(loss[0] - loss[1]) == way and loss[0] == pytest.approx(-2.0 * (log_prob - 0.5), rel=1e-5)
+
+
+def test_an_update_bootstraps_from_the_slow_critics_and_moves_them_by_polyak(small):
+    """Critics that say the same everywhere: 1 and 2 the fresh ones, 5 and 7 the slow ones; and hardly a temperature,
+    which rises, for no policy has an entropy of 100. Adam's first step is its rate."""
+    state, b, _ = small
+
+    def saying(*values):
+        return [jax.tree.map(jnp.zeros_like, state.critics[0]),
+                {"w": jnp.zeros((2, 3, 1)), "b": jnp.asarray(values)[:, None]}]  # fmt: skip
+
+    state = state._replace(critics=saying(1.0, 2.0), slow_critics=saying(5.0, 7.0), log_alpha=jnp.float32(-50.0))
+    update = jax.jit(replace(SMALL, target_entropy=100.0)._update)
+    after, metrics = jax.tree.map(np.asarray, update(state, b, jax.random.key(3)))
+    weight, target = np.asarray(b.weight), np.asarray(b.target_reward + 5.0 * b.discount)
+    expected = sum(np.mean(weight * (q - target) ** 2) / 2 for q in (1.0, 2.0))
+    assert metrics["critic_loss"] == pytest.approx(expected, rel=1e-5)
+    fresh = np.array([1.0, 2.0]) - 0.01 * np.sign([np.mean(weight * (q - target)) for q in (1.0, 2.0)])
+    np.testing.assert_allclose(after.critics[-1]["b"][:, 0], fresh, rtol=1e-5)
+    np.testing.assert_allclose(after.slow_critics[-1]["b"][:, 0], 0.75 * np.array([5.0, 7.0]) + 0.25 * fresh, rtol=1e-5)
+    assert after.log_alpha == pytest.approx(-50.0 + 0.01)
 
 
 def point_mass(policy, steps, robots, seed=0):

@@ -48,6 +48,26 @@ class SACState(NamedTuple):
     half_width: Array  # [action]
 
 
+class Shaping(NamedTuple):
+    """What a compensation says of actions, beside the rewards; see `SAC.improve`."""
+
+    advise: Advise | None = None
+    teach: Advise | None = None
+    rival: Advise | None = None
+
+    def advised(self, q: Array, obs: Array, action: Array) -> Array:
+        """Q with the advice added."""
+        return q if self.advise is None else q + self.advise(obs, action)
+
+    def best(self, q: Array, obs: Array, action: Array) -> Array:
+        """Advised Q, or the rival's value where that is larger."""
+        q = self.advised(q, obs, action)
+        return q if self.rival is None else jnp.maximum(q, self.rival(obs, action))
+
+
+UNSHAPED = Shaping()
+
+
 class Batch(NamedTuple):
     """n-step transitions, observations normalised, actions in [-1, 1]."""
 
@@ -142,7 +162,7 @@ class SAC:
         """[..., obs] -> [..., action] in the domain's units: the mode, or a draw made of standard normal noise."""
         mean, log_std = self._policy(state.actor, state.normaliser(obs))
         unit = jnp.tanh(mean) if noise is None else tanh_normal(noise, mean, log_std)[0]
-        return state.centre + state.half_width * unit
+        return self._executed(state, unit)
 
     def value(self, state: SACState, obs: Array) -> Array:
         """min over the critics of Q(s, mode(s)), [...]: a state value without the entropy term."""
@@ -175,7 +195,7 @@ class SAC:
         def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
             sample_key, update_key = jax.random.split(key)
             batch = self._sample(state, data, adjust, sample_key, target_share, spaces)
-            return self._update(state, batch, update_key, advise, teach, rival)
+            return self._update(state, batch, update_key, Shaping(advise, teach, rival))
 
         state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
         return state, jax.tree.map(jnp.mean, metrics)
@@ -189,6 +209,46 @@ class SAC:
         """Steps per seed that pay for a round's updates."""
         per_update = 1.0 / self.target_updates_per_step if in_target else self.steps_per_update
         return max(round(self.burst * per_update), 1)
+
+    # -- the losses; `noise` [batch, action] is a draw of the standard normal ------------------------------------
+
+    def critic_target(
+        self, state: SACState, slow_critics: Layers, batch: Batch, noise: Array, shaping: Shaping = UNSHAPED
+    ) -> Array:
+        """R + discount * (min over the slow critics of Q(s', a') - alpha * log pi(a' | s')), [batch]; a' ~ pi(s')."""
+        action, log_prob = tanh_normal(noise, *self._policy(state.actor, batch.next_obs))
+        q = self._q(slow_critics, batch.next_obs, action).min(axis=0)
+        q = shaping.best(q, batch.raw[1], self._executed(state, action))
+        return batch.target_reward + batch.discount * (q - jnp.exp(state.log_alpha) * log_prob)
+
+    def critic_loss(
+        self, critics: Layers, state: SACState, batch: Batch, target: Array, shaping: Shaping = UNSHAPED
+    ) -> tuple[Array, Array]:
+        """Half the weighted mean square of Q(s, a) - target, summed over the critics, and the mean of Q."""
+        q = self._q(critics, batch.obs, batch.action)
+        q = shaping.advised(q, batch.raw[0], self._executed(state, batch.action))
+        return 0.5 * jnp.sum(jnp.mean(batch.weight * (q - target) ** 2, axis=-1)), q.mean()
+
+    def actor_loss(
+        self, actor: Layers, state: SACState, critics: Layers, batch: Batch, noise: Array, shaping: Shaping = UNSHAPED
+    ) -> tuple[Array, Array]:
+        """Mean of alpha * log pi(a | s) - min over the critics of Q(s, a), a ~ pi(. | s), and the mean of log pi.
+
+        With a `subset`, the mean over the critics: REDQ's actor follows that of all, of which a random subset's is an
+        unbiased and cheaper guess.
+        """
+        action, log_prob = tanh_normal(noise, *self._policy(actor, batch.obs))
+        q = self._q(critics, batch.obs, action)
+        q = q.mean(axis=0) if self.subset else q.min(axis=0)
+        q = shaping.best(q, batch.raw[0], self._executed(state, action))
+        if shaping.teach is not None:
+            size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
+            q = q - size * shaping.teach(batch.raw[0], self._executed(state, action))
+        return jnp.mean(jnp.exp(state.log_alpha) * log_prob - q), log_prob.mean()
+
+    def temperature_loss(self, log_alpha: Array, state: SACState, log_prob: Array) -> Array:
+        """-log alpha * (mean of log pi + target entropy), []: alpha rises while the entropy is below its target."""
+        return -log_alpha * (log_prob + self.target_entropy * state.centre.shape[-1])
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -255,61 +315,32 @@ class SAC:
             raw=(w.obs[:, 0], w.next_obs[rows, last]),
         )
 
-    def _update(
-        self,
-        state: SACState,
-        batch: Batch,
-        key: Key,
-        advise: Advise | None = None,
-        teach: Advise | None = None,
-        rival: Advise | None = None,
-    ) -> tuple[SACState, Metrics]:
-        next_key, actor_key = jax.random.split(key)
-        alpha = jnp.exp(state.log_alpha)
+    def _executed(self, state: SACState, action: Array) -> Array:
+        """Actions in [-1, 1] in the domain's units."""
+        return state.centre + state.half_width * action
+
+    def _update(self, state: SACState, batch: Batch, key: Key, shaping: Shaping = UNSHAPED) -> tuple[SACState, Metrics]:
+        noise = [jax.random.normal(k, batch.action.shape) for k in jax.random.split(key)]
         optimiser = self._optimiser()
         actor_opt, critic_opt, alpha_opt = state.optimisers
 
-        def advised(q: Array, obs: Array, action: Array) -> Array:
-            return q if advise is None else q + advise(obs, state.centre + state.half_width * action)
-
-        def best(q: Array, obs: Array, action: Array) -> Array:
-            q = advised(q, obs, action)
-            return q if rival is None else jnp.maximum(q, rival(obs, state.centre + state.half_width * action))
-
-        noise = [jax.random.normal(k, batch.action.shape) for k in (next_key, actor_key)]
-        next_action, next_log_prob = tanh_normal(noise[0], *self._policy(state.actor, batch.next_obs))
         slow = self._drawn(state.slow_critics, jax.random.fold_in(key, 2))
-        next_q = best(self._q(slow, batch.next_obs, next_action).min(axis=0), batch.raw[1], next_action)
-        goal = batch.target_reward + batch.discount * (next_q - alpha * next_log_prob)
-
-        def critic_loss(critics: Layers) -> tuple[Array, Array]:
-            q = advised(self._q(critics, batch.obs, batch.action), batch.raw[0], batch.action)
-            return 0.5 * jnp.sum(jnp.mean(batch.weight * (q - goal) ** 2, axis=-1)), q.mean()
-
-        (critic_value, q_mean), grads = jax.value_and_grad(critic_loss, has_aux=True)(state.critics)
+        target = self.critic_target(state, slow, batch, noise[0], shaping)
+        critic_gradient = jax.value_and_grad(self.critic_loss, has_aux=True)
+        (critic_value, q_mean), grads = critic_gradient(state.critics, state, batch, target, shaping)
         step, critic_opt = optimiser.update(grads, critic_opt)
         critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
 
         judges = self._drawn(critics, jax.random.fold_in(key, 3))
-
-        def actor_loss(actor: Layers) -> tuple[Array, Array]:
-            action, log_prob = tanh_normal(noise[1], *self._policy(actor, batch.obs))
-            q = self._q(judges, batch.obs, action)
-            # REDQ's actor follows the mean of all, of which a random subset's is an unbiased and cheaper guess
-            q = q.mean(axis=0) if self.subset else q.min(axis=0)
-            q = best(q, batch.raw[0], action)
-            if teach is not None:
-                size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
-                q = q - size * teach(batch.raw[0], state.centre + state.half_width * action)
-            return jnp.mean(alpha * log_prob - q), log_prob.mean()
-
-        (actor_value, log_prob), grads = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
+        actor_gradient = jax.value_and_grad(self.actor_loss, has_aux=True)
+        (actor_value, log_prob), grads = actor_gradient(state.actor, state, judges, batch, noise[1], shaping)
         step, actor_opt = optimiser.update(grads, actor_opt)
-        actor = optax.apply_updates(state.actor, step)
+        actor: Layers = optax.apply_updates(state.actor, step)  # type: ignore[assignment]
 
-        # d/d log_alpha of -log_alpha * (log_prob + target entropy)
-        entropy_goal = self.target_entropy * batch.action.shape[-1]
-        step, alpha_opt = optimiser.update(-(log_prob + entropy_goal), alpha_opt)
+        gradient = jax.grad(self.temperature_loss)(state.log_alpha, state, log_prob)
+        step, alpha_opt = optimiser.update(gradient, alpha_opt)
+        alpha = jnp.exp(state.log_alpha)
+        metrics = {"critic_loss": critic_value, "actor_loss": actor_value, "q": q_mean, "alpha": alpha}
         state = state._replace(
             actor=actor,
             critics=critics,
@@ -317,5 +348,4 @@ class SAC:
             log_alpha=state.log_alpha + step,
             optimisers=(actor_opt, critic_opt, alpha_opt),
         )
-        metrics = {"critic_loss": critic_value, "actor_loss": actor_value, "q": q_mean, "alpha": alpha}
         return state, metrics
