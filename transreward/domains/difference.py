@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import Domain, domain
+from transreward.domains.names import UNKNOWN, action_entries, entries
 from transreward.domains.robots import ROBOTS
 from transreward.domains.symmetries import plain
 from transreward.types import RequestError, Transition
@@ -43,18 +44,35 @@ class ShiftMeasure:
 
 
 def require_fit(source: Domain, target: Domain) -> None:
-    """Refuse a target in which a policy of the source cannot act.
+    """Refuse a target in which a policy of the source cannot act: of other sizes or bounds, or, where both know the
+    names of their columns, with other columns.
 
     Raises:
         RequestError: the spaces differ.
     """
-    if source.spaces.fit(target.spaces):
+    others = _other_columns(source, target)
+    if source.spaces.fit(target.spaces) and not others:
         return
-    robots = [name for name in ROBOTS if domain(name).spaces.fit(source.spaces)]
+    rows = [(name, domain(name)) for name in ROBOTS]
+    robots = [name for name, row in rows if row.spaces.fit(source.spaces) and not _other_columns(source, row)]
     fitting = f"robots that fit {source.name}, with any shift: {', '.join(robots) or 'none of the table'}"
     sizes = [f"{d.name} has {d.spaces.obs} observations, {d.spaces.action} actions" for d in (source, target)]
-    bounds = " with other bounds" if sizes[0].split(" has ")[1] == sizes[1].split(" has ")[1] else ""
+    bounds = ""
+    if sizes[0].split(" has ")[1] == sizes[1].split(" has ")[1]:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        bounds = f" that mean other things ({others[0]}{more})" if others else " with other bounds"
     raise RequestError(f"{' and '.join(sizes)}{bounds}: unlike robots need a bridge; {fitting}")
+
+
+def _other_columns(source: Domain, target: Domain) -> list[str]:
+    """Columns of equal spaces that both name, and not alike, such as `obs[2] is 'bthigh angle' and 'thigh angle'`."""
+    sides = [(entries(d), action_entries(d)) for d in (source, target)]
+    return [
+        f"{what}[{i}] is '{a.name}' and '{b.name}'"
+        for what, one, other in zip(("obs", "action"), *sides, strict=True)
+        for i, (a, b) in enumerate(zip(one, other, strict=False))
+        if a.name != b.name and UNKNOWN not in (a.unit, b.unit)
+    ]
 
 
 def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMeasure:

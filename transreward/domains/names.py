@@ -13,6 +13,7 @@ import numpy as np
 
 from transreward.types import Spaces
 
+UNKNOWN = "unknown"  # unit of a column that is only numbered
 FREE, BALL, SLIDE = range(3)  # of mujoco.mjtJoint; what is none of them is a hinge
 
 
@@ -53,7 +54,7 @@ def action_names(domain: Any) -> tuple[str, ...]:
 
 def numbered(what: str, n: int) -> tuple[Entry, ...]:
     """Names for what has none."""
-    return tuple(Entry(f"{what}[{i}]", "unknown") for i in range(n))
+    return tuple(Entry(f"{what}[{i}]", UNKNOWN) for i in range(n))
 
 
 # -- of a MuJoCo model: each of these names one stretch of an observation -------------------------------------------

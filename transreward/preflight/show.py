@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.domains.domain import invertible
-from transreward.domains.names import Entry
+from transreward.domains.names import UNKNOWN, Entry
 from transreward.preflight.check import Check
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Coverage
 
@@ -70,7 +70,7 @@ def _spaces(check: Check, console: Console) -> None:
 
 
 def _entry(entry: Entry) -> str:
-    unit = f", {entry.unit}" if entry.unit not in ("1", "unknown") else ""
+    unit = f", {entry.unit}" if entry.unit not in ("1", UNKNOWN) else ""
     bounded = entry.low > -float("inf") or entry.high < float("inf")
     return entry.name + unit + (f"  [{entry.low:.3g}, {entry.high:.3g}]" if bounded else "")
 
