@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 from test_grid import move
-from test_transfer import LEARNERS, SOURCE_STEPS, TARGET_STEPS, same
+from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET_STEPS, same
 
 import transreward as tr
+from transreward.config import resolve
 from transreward.evaluation.repeat import repeat
 from transreward.live import PHASES, View
 from transreward.runs import store
+from transreward.transfer import loop, mirrored, start_beside
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -53,11 +54,12 @@ def test_without_strength_each_is_its_plain_learner_bit_for_bit():
     both = move("reward_gap", {"use.strength": 0.0}, **TASK)
     alone = move("target_only", target=TASK["target"], learner=learner)
     assert same(both.agents, alone.agents)
-    mirrored = replace(learner, target_updates_per_step=1 / learner.steps_per_update)
-    partner = move(
-        "target_only", {"loop.target_robots": learner.robots}, source=TASK["target"], target="inverted_pendulum",
-        learner=mirrored, source_steps=TARGET_STEPS, target_steps=SOURCE_STEPS,
+    config = resolve(
+        SOURCE, TASK["target"], "target_only", learner=learner, source_steps=SOURCE_STEPS, target_steps=TARGET_STEPS,
+        seeds=2, seed=SEEDS[0], settings=SETTINGS, controls=(), source_run=None,
     )  # fmt: skip
+    partner = start_beside(mirrored(config), config.method, None, lambda progress: None, partner=True)
+    loop(partner)
     assert same(both.partner.agents, partner.agents) and not same(both.agents, both.partner.agents)
 
 

@@ -16,7 +16,7 @@ ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
     {"types"},
-    {"networks", "replay"},
+    {"networks", "replay", "streams"},
     {"domains", "gaps", "compensations", "learners"},
     {"collect", "methods", "presets", "programs", "twin"},
     {"evaluation", "wrapper"},

@@ -9,6 +9,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 from transreward.replay import features, unpack
+from transreward.streams import word
 from transreward.types import Array, BrokenRun
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
@@ -19,8 +20,16 @@ class Robots:
     """`robots` robots for each seed in one simulation; what they do is packed for the replay."""
 
     def __init__(
-        self, domain: Domain, seeds: list[int], robots: int, threads: int = 0, *, store_terms: bool = False
+        self,
+        domain: Domain,
+        seeds: list[int],
+        robots: int,
+        threads: int = 0,
+        *,
+        store_terms: bool = False,
+        whose: str = "source",
     ) -> None:
+        """`whose` random streams these are: source, target or partner."""
         self.domain, self.seeds, self.robots = domain, seeds, robots
         self.simulation: Any = domain.simulate(len(seeds) * robots, seeds, threads)
         self._stored = len(stored_terms(domain)) if store_terms else 0
@@ -31,7 +40,7 @@ class Robots:
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw, of each seed's finished episodes without a guide
         self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
-        self._uniform = [np.random.default_rng([seed, robots]) for seed in seeds]
+        self._uniform = [np.random.default_rng([seed, word(f"uniform {whose}")]) for seed in seeds]
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> np.ndarray:
         """`steps` control steps of every robot, packed [seeds, steps, robots, features], and behind each step its

@@ -13,6 +13,7 @@ import numpy as np
 from transreward import replay as rp
 from transreward.compensations.uses import Compensation
 from transreward.replay import Replay
+from transreward.streams import stream
 from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
 
 # A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
@@ -68,8 +69,8 @@ class Programs:
     def init(self, keys: Key) -> tuple[Any, Any]:
         """Learner and compensation for each seed. Their random streams are apart: a compensation that changes nothing
         leaves the learner as it would be without one, bit for bit."""
-        agents = _stacked(_init(self.learner, self.spaces), [jax.random.fold_in(k, 1) for k in keys])
-        states = _stacked(_init(self.compensation, self.spaces), [jax.random.fold_in(k, 2) for k in keys])
+        agents = _stacked(_init(self.learner, self.spaces), stream(keys, "learner"))
+        states = _stacked(_init(self.compensation, self.spaces), stream(keys, "compensation"))
         return agents, states
 
     def improve(
@@ -159,12 +160,12 @@ class Programs:
             extra = self._extra(agent, guide, done)
 
             def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
-                source_key, target_key = jax.random.split(key)
+                source_key, target_key, demonstration_key = jax.random.split(key, 3)
 
                 def rows(replay: Replay, key: Key) -> Array:
                     return rp.sample(replay, key, batch, part)
 
-                keys = {"counterpart": target_key, "demonstrations": jax.random.fold_in(key, 2)}
+                keys = {"counterpart": target_key, "demonstrations": demonstration_key}
                 both = Pair(rows(replays.source, source_key), rows(replays.target, target_key))
                 terms = both.map(lambda x: x[:, rp.features(self.spaces) :])
                 more = {name: rp.unpack(rows(replay, keys[name]), self.spaces) for name, replay in shown.items()}
@@ -230,5 +231,5 @@ def _init(part: Any, spaces: Spaces) -> Any:
     return jax.jit(init)
 
 
-def _stacked(init: Any, keys: list[Key]) -> Any:
+def _stacked(init: Any, keys: Key) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(init(key) for key in keys))

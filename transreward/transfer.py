@@ -27,6 +27,7 @@ from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
 from transreward.runs.sinks import Log
+from transreward.streams import stream
 from transreward.twin import Twin, learn_model
 from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, RequestError, Transition
 
@@ -424,8 +425,8 @@ def cotrained(config: Config, method: Method, directory: Path | None, watch: Wat
     began = time.perf_counter()
     sides = Pair(source=mirrored(config), target=config)
     runs = Pair(
-        start_beside(sides.source, method, directory and directory / "partner", lambda progress: None),
-        start_beside(sides.target, method, directory, watch),
+        start_beside(sides.source, method, directory and directory / "partner", lambda progress: None, partner=True),
+        start_beside(sides.target, method, directory, watch, partner=False),
     )
     runs.source.partner, runs.target.partner = runs.target, runs.source
     plans = runs.map(Rounds.of)
@@ -465,10 +466,10 @@ def mirrored(config: Config) -> Config:
     )
 
 
-def start_beside(config: Config, method: Method, directory: Path | None, watch: Watch) -> Run:
+def start_beside(config: Config, method: Method, directory: Path | None, watch: Watch, *, partner: bool) -> Run:
     """A run in the target of `config` alone, from nothing."""
     phase = Phase("cotrain", Pair(0, config.target_steps), 1.0, True, config.loop.evaluations)
-    return initialise(config, method, phase, config.domains, None, None, directory, watch)
+    return initialise(config, method, phase, config.domains, None, None, directory, watch, partner)
 
 
 # -- 1. initialise -------------------------------------------------------------------------------------------------
@@ -483,11 +484,14 @@ def initialise(
     reference: float | None,
     directory: Path | None,
     watch: Watch,
+    partner: bool = False,
 ) -> Run:
-    """Policies, reward structures, robots and replays of both domains; from the source agent where there is one."""
+    """Policies, reward structures, robots and replays of both domains; from the source agent where there is one. Of two
+    that are co-trained, the `partner` draws from random streams of its own."""
     learner, seeds, loop = config.learner, config.seed_list, config.loop
     compiled = programs(learner, method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    keys = stream(keys, "partner") if partner else keys
     agents, compensation = compiled.init(keys)
     if agent is not None:
         keys = agent.keys
@@ -496,7 +500,16 @@ def initialise(
     width = Pair(learner.robots, loop.target_robots)
     robots = Pair(
         *(
-            Robots(domain, seeds, n, loop.threads, store_terms=method.stores_terms(side)) if budget else None
+            Robots(
+                domain,
+                seeds,
+                n,
+                loop.threads,
+                store_terms=method.stores_terms(side),
+                whose="partner" if partner else side,
+            )
+            if budget
+            else None
             for side, domain, n, budget in zip(Pair._fields, domains, width, phase.walked, strict=True)
         )
     )
@@ -579,7 +592,7 @@ def make_twin(config: Config, agent: SourceAgent | None, keys: Any) -> Twin:
     source, model = config.domains.source, None
     if not invertible(source):
         assert agent is not None and agent.replay is not None
-        model = learn_model(agent.replay, keys, source.spaces)
+        model = learn_model(agent.replay, stream(keys, "model of the source"), source.spaces)
     return Twin(source, config.seed_list, config.loop.threads, model)
 
 
@@ -600,8 +613,8 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
     random = run.phase.from_nothing and run.taken < plan.random_steps
     keys, fresh, replays = run.next_keys(), [], []
     lead = leading_steps(run, index / plan.count)
-    for robots, replay, per_round, total in zip(
-        run.robots, run.replays, plan.control_steps, plan.controls, strict=True
+    for side, robots, replay, per_round, total in zip(
+        Pair._fields, run.robots, run.replays, plan.control_steps, plan.controls, strict=True
     ):
         steps = min(per_round, total - index * per_round)
         if robots is None or steps <= 0:
@@ -609,7 +622,7 @@ def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
             replays.append(replay)
             continue
         act = robots.guided(run.programs.act, run.guide, lead) if lead else run.programs.act
-        noise = None if random else run.programs.noise(keys, per_round, robots.robots)
+        noise = None if random else run.programs.noise(stream(keys, f"noise {side}"), per_round, robots.robots)
         rows = robots.collect(None if random else act, run.agents, noise, steps)
         if robots is run.robots.source and relabelled(run.method) == "exactly":
             rows = relabel(run.domains.target, rows)
@@ -631,16 +644,16 @@ def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
     assert run.method.feed is not None and target is not None and source is not None
     if prod(shape) > run.method.feed.branches * rows.shape[1] * rows.shape[2]:  # the last round may be too short to pay
         return
-    key = jax.vmap(partial(jax.random.fold_in, data=1))(keys)
-    noise = run.programs.noise(key, *shape)
+    noise = run.programs.noise(stream(keys, "noise branch"), *shape)
+    drawn = stream(keys, "branch corrections")
 
     def act(obs: Array, i: int) -> Array:
         return run.programs.act(run.agents, obs, noise[:, i])
 
     def correct(steps: Transition, i: int) -> Transition:
-        return run.programs.correct(run.compensation, steps, jax.vmap(partial(jax.random.fold_in, data=2 + i))(keys))
+        return run.programs.correct(run.compensation, steps, jax.vmap(partial(jax.random.fold_in, data=i))(drawn))
 
-    branches = twin.branch(run.programs.visited(target, key, shape), act, correct)
+    branches = twin.branch(run.programs.visited(target, stream(keys, "branch starts"), shape), act, correct)
     run.replays = run.replays._replace(source=rp.add(source, branches))
 
 

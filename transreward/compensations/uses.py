@@ -319,15 +319,16 @@ class Robust(OverGap):
 
     def init(self, key: Key, spaces: Spaces) -> RobustState:
         """Both states."""
-        return RobustState(self.gap.init(key, spaces), self.discriminator.init(jax.random.fold_in(key, 1), spaces))
+        gap_key, key = jax.random.split(key)
+        return RobustState(self.gap.init(gap_key, spaces), self.discriminator.init(key, spaces))
 
     def update(
         self, state: RobustState, batches: Pair[Transition], key: Key, **extra: Any
     ) -> tuple[RobustState, Metrics]:
         """Train the gap on both domains, the discriminator on the demonstrations and on source steps drawn by weight:
         the learner's own steps as the target would have seen them."""
-        gap, metrics = super().update(state.gap, batches, key, **extra)
-        draw_key, update_key = jax.random.split(jax.random.fold_in(key, 1))
+        gap_key, draw_key, update_key = jax.random.split(key, 3)
+        gap, metrics = super().update(state.gap, batches, gap_key, **extra)
         log_weight = held(self.score(gap, batches.source, extra), self.low, self.high)
         rows = jax.random.categorical(draw_key, log_weight, shape=log_weight.shape)
         shown = Pair(jax.tree.map(lambda x: x[rows], batches.source), extra["demonstrations"])

@@ -320,18 +320,19 @@ class SAC:
         return state.centre + state.half_width * action
 
     def _update(self, state: SACState, batch: Batch, key: Key, shaping: Shaping = UNSHAPED) -> tuple[SACState, Metrics]:
-        noise = [jax.random.normal(k, batch.action.shape) for k in jax.random.split(key)]
+        *noise_keys, slow_key, judge_key = jax.random.split(key, 4)
+        noise = [jax.random.normal(k, batch.action.shape) for k in noise_keys]
         optimiser = self._optimiser()
         actor_opt, critic_opt, alpha_opt = state.optimisers
 
-        slow = self._drawn(state.slow_critics, jax.random.fold_in(key, 2))
+        slow = self._drawn(state.slow_critics, slow_key)
         target = self.critic_target(state, slow, batch, noise[0], shaping)
         critic_gradient = jax.value_and_grad(self.critic_loss, has_aux=True)
         (critic_value, q_mean), grads = critic_gradient(state.critics, state, batch, target, shaping)
         step, critic_opt = optimiser.update(grads, critic_opt)
         critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
 
-        judges = self._drawn(critics, jax.random.fold_in(key, 3))
+        judges = self._drawn(critics, judge_key)
         actor_gradient = jax.value_and_grad(self.actor_loss, has_aux=True)
         (actor_value, log_prob), grads = actor_gradient(state.actor, state, judges, batch, noise[1], shaping)
         step, actor_opt = optimiser.update(grads, actor_opt)
