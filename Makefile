@@ -13,7 +13,7 @@ help:
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       ruff and pyright"
 	@echo "make bench      speed, into benchmarks/results/"
-	@echo "make study      transfer quality on four pairs; resumes where it was interrupted; takes hours"
+	@echo "make study      darc with PPO on four pairs; resumes where it was interrupted; takes hours"
 
 demo: $(VENV)/ready
 	$(IN)/transreward transfer

@@ -158,9 +158,12 @@ def without_training(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def at(cell: Any, steps: int, method: str) -> np.ndarray:
-    """Of each seed of a cell, the raw target return at the evaluation nearest to `steps` target steps."""
-    if not cell["curve"] or method == "oracle":  # zero_shot takes no target step, the oracle its source's budget
-        return np.asarray(cell["result"]["target_return"]["per_seed"])
+    """Raw target return of each seed of a cell at the evaluation nearest to `steps` target steps; at the end of the
+    budget the final policy's, whose episodes are more than those of an evaluation along the curve."""
+    result = cell["result"]
+    # zero_shot takes no target step, and the oracle takes its source's budget there
+    if not cell["curve"] or method == "oracle" or steps >= result["target_steps"]:
+        return np.asarray(result["target_return"]["per_seed"])
     nearest = min(cell["curve"], key=lambda point: abs(point["target_steps"] - steps))
     return np.asarray(nearest["target_return"])
 

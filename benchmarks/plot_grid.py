@@ -1,6 +1,7 @@
 """The pairs of a plan side by side: raw target return against target steps, each method's mean, the first one's seeds.
 
 python benchmarks/plot_grid.py grid docs/images/paired-branched.png
+python benchmarks/plot_grid.py three docs/images/three-pairs.png
 python benchmarks/plot_grid.py tasks docs/images/tasks.png
 """
 
@@ -11,10 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grid
+import matplotlib
 import numpy as np
 import tasks
-from cells import Plan
-from plot_study import COLOURS, plt
+from cells import Plan, at
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+# Okabe and Ito's colours, which the colour-blind can tell apart
+COLOURS = {"fine_tune": "#0072B2", "target_only": "#009E73", "zero_shot": "#555555"}
 
 
 class Picture(NamedTuple):
@@ -23,14 +30,17 @@ class Picture(NamedTuple):
     plan: Plan
     methods: dict[str, str]  # -> colour; a pair is drawn that has the first two
     columns: int
+    pairs: tuple[str, ...] = ()  # () = all of the plan's
 
 
+GRID = Picture(
+    grid.PLAN,
+    {"paired_branched": "#D55E00", "fine_tune": COLOURS["fine_tune"], "mix": "#009E73", "darc": "#CC79A7"},
+    3,
+)
 PICTURES = {
-    "grid": Picture(
-        grid.PLAN,
-        {"paired_branched": "#D55E00", "fine_tune": COLOURS["fine_tune"], "mix": "#009E73", "darc": "#CC79A7"},
-        3,
-    ),
+    "grid": GRID,
+    "three": GRID._replace(pairs=("halfcheetah-hip", "halfcheetah-friction", "hopper-gravity")),
     "tasks": Picture(
         tasks.PLAN,
         {
@@ -50,7 +60,8 @@ PICTURES = {
 def main(picture: Picture, out: Path) -> None:
     """Draw every pair that has the first two methods."""
     plan, (first, second, *_) = picture.plan, picture.methods
-    names = [n for n in plan.pairs if series(plan, n, first) is not None and series(plan, n, second) is not None]
+    names = picture.pairs or plan.pairs
+    names = [n for n in names if series(plan, n, first) is not None and series(plan, n, second) is not None]
     shape = -(-len(names) // picture.columns), picture.columns
     figure, places = plt.subplots(*shape, figsize=(9, (8.1 / picture.columns) * shape[0]), dpi=160, squeeze=False)
     for axes, name in zip(places.flat, names, strict=False):
@@ -93,11 +104,11 @@ def draw(picture: Picture, axes: plt.Axes, name: str) -> None:
 
 
 def series(plan: Plan, name: str, method: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Target steps [points] and raw returns [points, seeds]."""
+    """Target steps [points] and raw returns [points, seeds], the last of them the final policy's."""
     found = plan.found(name, method)
     if found is None:
         return None
-    points = [(p["target_steps"], p["target_return"]) for p in found["curve"]]
+    points = [(p["target_steps"], at(found, p["target_steps"], method)) for p in found["curve"]]
     return np.array([n for n, _ in points]), np.array([r for _, r in points])
 
 
