@@ -22,6 +22,7 @@ from transreward.domains.tasks import TASKS
 from transreward.evaluation import video
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
+from transreward.runs import store
 from transreward.types import CONTROLS, BrokenRun
 
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
@@ -117,6 +118,32 @@ def test_a_wrong_transfer_is_refused(capsys, arguments):
     words = arguments.split()
     request = words if words[0][0] != "-" else [*PAIR, "--learner", "ppo", *words]
     check_refused(capsys, ["transfer", *request], WRONG[arguments])
+
+
+def test_a_directory_that_was_taken_meanwhile_gives_way_to_the_next():
+    places, started = [], {"target": "hopper:gravity=2"}
+
+    def run(out):
+        places.append(out)
+        if len(places) == 1:
+            store.claim(Path(out))  # another run, which was a moment faster
+        store.claim(Path(out))
+
+    assert cli._run_in_its_directory({**started}, "darc", run) == "runs/hopper-gravity-2-darc-2"
+    assert places == ["runs/hopper-gravity-2-darc-1", "runs/hopper-gravity-2-darc-2"]
+    with pytest.raises(store.Taken, match="already holds a run"):  # what was asked for by name stays
+        cli._run_in_its_directory({**started, "out": places[0]}, "darc", run)
+    assert Path(places[0], "config.json").read_text() == "" and len(left()) == 5
+
+
+@pytest.mark.parametrize("part", ["damping(hip_1)=2,", "\N{GREEK SMALL LETTER OMEGA}", "lab.", "\N{SNOWMAN}"])
+def test_long_names_are_shortened_and_stay_apart(part):
+    targets = [part * 100 + end for end in ("a", "b")]
+    names = [next(cli._new_directories(target, "darc")) for target in targets]
+    assert len(set(names)) == 2
+    for name in names:
+        store.claim(Path(name))
+        assert len(Path(name).name.encode()) < 143  # all that an encrypted file system takes
 
 
 WRONG_COMPARISONS = {

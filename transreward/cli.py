@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
+import itertools
 import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,6 +95,9 @@ FIELDS = {  # of a request in Python that are options here
     "method", "methods", "controls", "learner", "source_steps", "target_steps", "seeds", "seed", "source_run", "out",
     "log", "cotrain", "live", "size",
 }  # fmt: skip
+
+
+LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -256,10 +261,12 @@ def _transfer(args: argparse.Namespace) -> None:
     from transreward.live import View
     from transreward.transfer import transfer
 
-    with View(request) as view:
-        result = transfer(**request, watch=view)
-    view.conclude(result, request["out"])
-    _show(request["out"], args.video)
+    def run(out: str) -> None:
+        with View(request) as view:
+            result = transfer(**request, out=out, watch=view)
+        view.conclude(result, out)
+
+    _show(_run_in_its_directory(request, request.get("method", "darc"), run), args.video)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -268,10 +275,12 @@ def _compare(args: argparse.Namespace) -> None:
     from transreward.compare import compare
     from transreward.live import View
 
-    with View(request) as view:
-        comparison = compare(**request, watch=view)
-    view.conclude_comparison(comparison, request["out"])
-    _show(request["out"], args.video)
+    def run(out: str) -> None:
+        with View(request) as view:
+            comparison = compare(**request, out=out, watch=view)
+        view.conclude_comparison(comparison, out)
+
+    _show(_run_in_its_directory(request, "compare", run), args.video)
 
 
 def _show(directory: str, videos: bool) -> None:
@@ -307,7 +316,6 @@ def _request(args: argparse.Namespace) -> dict[str, Any]:
         **_options(args),
     }
     request["controls"] = _names(request["controls"])
-    request.setdefault("out", _free_directory(request["target"], request.get("method", "darc")))
     return request
 
 
@@ -318,7 +326,6 @@ def _comparison_request(args: argparse.Namespace) -> dict[str, Any]:
     request["methods"] = of_config if args.methods is None else _names(args.methods)
     if request.pop("cotrain", False):
         raise RequestError("compare holds methods against one another from one source agent, and cotrain has none")
-    request.setdefault("out", _free_directory(request["target"], "compare"))
     return request
 
 
@@ -348,13 +355,30 @@ def _names(text: str | list[str]) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
 
 
-def _free_directory(target: str, what: str) -> str:
-    """The first unused runs/<target>-<what>-<number>."""
-    name = "".join(c if c.isalnum() else "-" for c in f"{target}-{what}").strip("-")
-    number = 1
-    while Path(f"runs/{name}-{number}").exists():
-        number += 1
-    return f"runs/{name}-{number}"
+def _run_in_its_directory(request: dict[str, Any], what: str, run: Callable[[str], None]) -> str:
+    """Run in the directory that is asked for, which is taken out of the request; or else in the first new one that
+    nobody has taken since it was named."""
+    from transreward.runs.store import Taken
+
+    asked = request.pop("out", None)
+    for out in _new_directories(request["target"], what) if asked is None else (asked,):
+        try:
+            run(out)
+            return out
+        except Taken:
+            if asked is not None:
+                raise
+    raise AssertionError("numbers do not end")
+
+
+def _new_directories(target: str, what: str) -> Iterator[str]:
+    """Each unused runs/<target>-<what>-<number> in turn."""
+    full = f"{target}-{what}"
+    name = "".join(c if c.isalnum() else "-" for c in full).strip("-")
+    if len(name.encode()) > LONGEST:  # cut, and still another than what else begins so
+        mark = hashlib.sha256(full.encode(errors="replace")).hexdigest()[:8]
+        name = f"{name.encode()[: LONGEST - len(mark) - 1].decode(errors='ignore')}-{mark}"
+    return (place for n in itertools.count(1) if not Path(place := f"runs/{name}-{n}").exists())
 
 
 def quiet_compilation_cache() -> None:

@@ -23,6 +23,7 @@ from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, pl
 from transreward.methods import METHODS, Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
 from transreward.runs import store
+from transreward.runs.result import SourceAgent
 from transreward.types import CONTROLS, Pair, RequestError, nearest
 
 USE_SAC = 'use `learner="sac"`'
@@ -452,6 +453,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(text, dict):
         raise RequestError(f"{path} must hold a mapping such as {{method: darc}}")
     text = {str(key): value for key, value in text.items()}
+    store.require_schema(path, text)
     plain = {
         "source",
         "target",
@@ -510,7 +512,7 @@ def _learner(learner: Any, source: Domain, source_run: str | Path | None, may_le
     """The learner asked for; of the source run; or of the robot's preset."""
     if source_run is None:
         return learner if hasattr(learner, "improve") else make_learner(learner, source.name)
-    stored = store.read_json(Path(source_run) / "source" / "agent.json")
+    stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])
     if learner is None or learner in (restored, restored.name):
         return restored

@@ -8,7 +8,7 @@ from typing import Any
 
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
-from transreward.types import Pair, make, nearest
+from transreward.types import Pair, RequestError, make, nearest
 
 LEARNERS: dict[str, Any] = {"sac": SAC, "ppo": PPO}
 DEFAULT_STEPS = Pair(source=300_000, target=10_000)
@@ -80,9 +80,12 @@ def make_learner(name: str | None, domain_name: str) -> Any:
 
 
 def restore_learner(stored: dict[str, Any]) -> Any:
-    """The learner whose name and settings a run wrote down."""
+    """The learner whose name and settings a run wrote down. Raises RequestError for what this version has not."""
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k != "name"}
-    return LEARNERS[stored["name"]](**settings)
+    try:
+        return make(LEARNERS, stored.get("name", ""), "learner", settings)
+    except TypeError as error:
+        raise RequestError(f"the settings of learner '{stored['name']}' cannot be read: {error}") from None
 
 
 def learner(name: str, **settings: Any) -> Any:

@@ -292,7 +292,6 @@ def test_the_command_repeats_the_run(compared):
     command = shlex.split(unescape(re.findall(r"<pre>(.*?)</pre>", text, re.S)[0]))
     assert command[0] == "transreward"
     request = cli._request(cli.parser().parse_args(command[1:]))
-    request.pop("out")
     request = {"learner": None, "source_run": None, "method_name": request.pop("method"), **request}
     config = resolve(
         request.pop("source"), request.pop("target"), **{**request, "controls": tuple(request["controls"])}
@@ -332,9 +331,9 @@ def test_a_control_without_its_own_config_has_its_parents(run):
 WRONG = {
     "report nowhere": "nowhere is not a run directory: there is no such directory",
     "report empty": "empty is not a run directory: it has no config.json",
-    "report other": "other is not a run directory: its config.json has no source",
+    "report other": "other is not a run directory: its config.json has no 'source'",
     "report broken": "broken/config.json is not JSON",
-    "report torn": "torn/metrics.jsonl is not whole: line 1 is not JSON",
+    "report torn": "torn/metrics.jsonl is damaged: line 1 is no JSON object",
     "report run mixed": "run is inverted_pendulum -> inverted_pendulum:gravity=2 and mixed is inverted_pendulum -> "
     "inverted_pendulum:gravity=3",
     "report run run2": "say where the report of several runs goes: --out report.html",

@@ -21,6 +21,7 @@ from transreward import cli
 from transreward.domains.names import action_entries, entries
 from transreward.networks import Normaliser
 from transreward.runs import export as ex
+from transreward.runs import store
 from transreward.runs.result import Result
 from transreward.types import BrokenRun, Pair, RequestError, Spaces
 
@@ -46,7 +47,7 @@ def untrained(kind: str, source: str, target: str) -> Result:
     config = {
         "schema": 1, "versions": VERSIONS, "source": source, "target": target, "method": "darc", "controls": [],
         "source_steps": 100, "target_steps": 10, "seeds": 2, "seed": 4, "source_run": None,
-        "learner": {"name": kind, "hidden": [16, 16]},
+        "learner": {"name": kind, "hidden": [16, 16]}, "loop": {},
         "spaces": {
             "obs": spaces.obs, "action": spaces.action, "low": spaces.low.tolist(), "high": spaces.high.tolist()
         },
@@ -230,3 +231,13 @@ def test_functions_of_a_users_own_learner(act):
     states = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     graph = ex.to_onnx(act, WIDE)
     assert ex.difference(graph, jax.vmap(act), states, np.ones(2)) < 1e-5
+
+
+def test_the_policy_of_a_run_that_was_cut_short_is_exported_and_its_card_says_so(runs, tmp_path):
+    place = shutil.copytree(runs / "sac", tmp_path / "run", ignore=shutil.ignore_patterns("export", "re*"))
+    row = {"method": "darc", "source_steps": 90, "target_steps": 8, "round": 3, "seconds": 1.0}
+    rows = [{**row, "seed": seed, "source_return": 3.0, "target_return": 2.0} for seed in (4, 5)]
+    store.append_lines(place / "metrics.jsonl", rows)
+    done = tr.export(place, seed=1)
+    assert done.max_error < 1e-5
+    assert "cut short after 8 of 10 target steps" in done.card.read_text()

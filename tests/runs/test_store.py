@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from threading import Barrier, Thread
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +81,21 @@ def test_lines_are_appended(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("end", ['{"step": 3', '{"step": "\u00e4"}'.encode()[:-3].decode("latin-1"), "\n"])
+def test_a_last_line_that_was_cut_short_is_left_out(tmp_path, end):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n' + end, encoding="latin-1")
+    assert store.read_lines(path) == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize("line", ['{"step": 1', "[]", "1", "", "\0\xff"])
+def test_a_damaged_line_before_the_last_is_named(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 3}}\n', encoding="latin-1")
+    with pytest.raises(RequestError, match=r"metrics\.jsonl is damaged: line 2 is no JSON object"):
+        store.read_lines(path)
+
+
 def test_an_empty_or_new_directory_can_be_claimed(tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("empty", "new/below/it"):
@@ -102,6 +119,41 @@ def test_a_place_in_use_is_refused_and_left_alone(tmp_path, file, place, why):
     with pytest.raises(RequestError, match=why):
         store.claim(tmp_path / place)
     assert path.read_text() == "kept"
+
+
+def test_of_two_that_start_at_once_one_gets_the_directory(tmp_path):
+    """Both see that it is vacant; what one has made is the other's no more."""
+    together, got = Barrier(2), []
+
+    def start():
+        together.wait()
+        try:
+            got.append(store.claim(tmp_path / "run"))
+        except store.Taken as error:
+            got.append(str(error))
+
+    for thread in (threads := [Thread(target=start) for _ in range(2)]):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tmp_path / "run" in got and "already holds a run" in "".join(map(str, got))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "zero\0byte"])
+def test_a_name_that_no_file_system_takes_is_one_line(tmp_path, name):
+    with pytest.raises(RequestError, match="cannot be made") as caught:
+        store.claim(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_arrays_may_be_read_by_whom_the_umask_lets(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        store.save_tree(tmp_path / "a.safetensors", {"x": jnp.zeros(3)})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == mode
 
 
 def test_looking_whether_a_place_is_vacant_makes_nothing(tmp_path):

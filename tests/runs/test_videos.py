@@ -53,6 +53,7 @@ def run(tmp_path_factory):
         config = {
             "schema": 1, "versions": {}, "source": source, "target": target, "method": method, "controls": [],
             "source_steps": 9, "target_steps": 9, "seeds": 2, "seed": 0, "learner": {"name": "ppo", "hidden": [4]},
+            "source_run": None, "loop": {},
             "spaces": {"obs": 4, "action": 1, "low": [-3.0], "high": [3.0]},
         }  # fmt: skip
         return Result(

@@ -222,10 +222,10 @@ def source_policy(run: Path, source: Domain) -> Act:
     Raises:
         RequestError: not a run directory, or another domain's agent.
     """
-    about = store.read_json(run / "source" / "agent.json")
+    about = SourceAgent.about(run)
     learner = restore_learner(about["learner"])
     agent = SourceAgent.load(run, source, learner, about["seeds"])
-    act = policy_of(learner, agent.agents, 0)
+    act = policy_of(learner, agent.agents, 0, source.spaces.obs)
     return lambda obs: act(obs).astype(float)
 
 
@@ -361,7 +361,7 @@ def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None, 
     if seen and asked in ("relabel", SHAPE):
         asked = "seen"
     able = [name for name in ANSWERS[asked] if "(" in name or name in METHODS]
-    agent = None if source_run is None else store.read_json(source_run / "source" / "agent.json")
+    agent = None if source_run is None else SourceAgent.about(source_run)
     tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]
     row, taken_up = next((row, a) for row, a in tries if _possible(row, pair.source, a))
     words = ["transreward", "transfer", pair.source.name, pair.target.name, "--method", row.name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from transreward.runs import store
 from transreward.types import RequestError
 
 PAIR = ("source", "target")
-NEEDED = (*PAIR, "method", "source_steps", "target_steps", "seeds", "seed", "source_run", "learner", "loop", "versions")
 
 
 def write_report(directories: Sequence[str | Path], out: str | Path | None = None) -> Path:
@@ -45,9 +43,6 @@ def read(place: Path) -> list[Record]:
     if not place.is_dir():
         raise RequestError(f"{place} is not a run directory: there is no such directory")
     config = store.read_json(place / "config.json")
-    missing = [key for key in NEEDED if key not in config]
-    if missing:
-        raise RequestError(f"{place} is not a run directory: its config.json has no {missing[0]}")
     agent = str(Path(config["source_run"] or place).resolve())
     first = _record(place, place, config, agent)
     found = store.read_json(place / "provenance.json") if (place / "provenance.json").exists() else {}
@@ -59,27 +54,14 @@ def read(place: Path) -> list[Record]:
 def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Record:
     done = place / "result.json"
     result = store.read_json(done) if done.exists() else None
-    shares = result is not None and result["zero_shot_target_return"] is not None
-    return Record(config, _rows(place / "metrics.jsonl"), result, str(place), str(run), agent=agent if shares else None)
+    shares, rows = result is not None and result["zero_shot_target_return"] is not None, place / "metrics.jsonl"
+    return Record(config, store.read_lines(rows), result, str(place), str(run), agent=agent if shares else None)
 
 
 def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:
     """Of a control, which has none of its own until the run ends."""
     own = place / "config.json"
     return store.read_json(own) if own.exists() else {**parent, "method": place.name, "controls": []}
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """Of metrics.jsonl; a run that was cut short may leave none, or half a line at the end."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise RequestError(f"{path} is not whole: line {number} is not JSON") from None
-    return rows
 
 
 def require_one_pair(runs: Sequence[Sequence[Record]]) -> None:

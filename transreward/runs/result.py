@@ -26,11 +26,12 @@ from transreward.runs import store
 from transreward.types import Pair, RequestError, Spaces, Symmetry
 
 COMPENSATION = "compensation.safetensors"
+UNFINISHED = "unfinished"  # what `stopped` says of a run that was cut short, or goes on
 
 
 @dataclass
 class Result:
-    """A finished transfer. Returns are raw."""
+    """A finished transfer, or what there is of one that was cut short. Returns are raw."""
 
     config: dict[str, Any]  # as config.json
     learner: Any  # settings of the learner
@@ -38,7 +39,7 @@ class Result:
     returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies
     zero_shot: np.ndarray | None  # [seeds, episodes] of the source policy in the target, where there is one
     steps: Pair[int]  # really taken, per seed
-    stopped: str  # aligned, converged or budget
+    stopped: str  # aligned, converged or budget; unfinished: a run's directory has no result yet
     wall_seconds: float
     rounds: int = 0  # of the loop
     aligned_return: float | None = None  # raw target return that would have counted as aligned; None: not judged
@@ -68,15 +69,20 @@ class Result:
     def warnings(self) -> list[str]:
         """What a person should know about the gap, by the last evaluation of each seed; a sentence each."""
         own = {row["seed"]: row for row in self.log if row["method"] == self.method}
-        return list(dict.fromkeys(text for row in own.values() for text in diagnostics.warnings(row)))
+        found = list(dict.fromkeys(text for row in own.values() for text in diagnostics.warnings(row)))
+        if self.stopped == UNFINISHED:
+            steps = f"{self.steps.target:,} of {self.config['target_steps']:,} target steps"
+            found.insert(0, f"cut short after {steps}: policy and returns are those of its latest evaluation")
+        return found
 
     def policy(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
         """The deterministic policy of one seed (counted from 0): [..., obs] -> [..., action].
 
-        There is no 'best seed': to pick it by target returns would spend target steps.
+        There is no 'best seed': to pick it by target returns would spend target steps. The policy raises RequestError
+        for an observation of another size, and for one that is not finite.
         """
         self._require(seed)
-        return policy_of(self.learner, self.agents, seed)
+        return policy_of(self.learner, self.agents, seed, self.config["spaces"]["obs"])
 
     def compensation(self, seed: int = 0) -> tuple[Compensation, Any]:
         """The compensation that the method learned, and its state for one seed (counted from 0).
@@ -91,6 +97,10 @@ class Result:
             raise RequestError(
                 f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
                 f"other environment does: run it with `loop.symmetry=none`"
+            )
+        if self.stopped == UNFINISHED:
+            raise RequestError(
+                f"this run of '{self.method}' was cut short, and its compensation is not kept before the end"
             )
         if self.compensation_state is None:
             raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
@@ -119,7 +129,7 @@ class Result:
         return jax.tree.map(lambda x: x[seed], states)
 
     def _require(self, seed: int) -> None:
-        if not 0 <= seed < len(self.target_return):
+        if seed not in range(len(self.target_return)):
             raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
 
     def as_json(self) -> dict[str, Any]:
@@ -236,10 +246,17 @@ class SourceAgent:
         return replace(self, agents=self.learner.seen(self.agents, symmetry), replay=replay)
 
     @staticmethod
+    def about(run: Path) -> dict[str, Any]:
+        """agent.json of an earlier run. Raises RequestError where it left no source agent."""
+        if not (run / "source" / "agent.json").exists():
+            raise RequestError(f"{run} is not a run directory with a source agent: it has no source/agent.json")
+        return store.read_json(run / "source" / "agent.json")
+
+    @staticmethod
     def load(run: Path, source: Domain, learner: Any, seeds: list[int]) -> SourceAgent:
         """The source agent of an earlier run, as `source` is seen. Raises RequestError where it is another robot's or
         has other seeds."""
-        about = store.read_json(run / "source" / "agent.json")
+        about = SourceAgent.about(run)
         if about["source"] != source.name and as_it_is(about["source"]) == as_it_is(source.name):
             return SourceAgent.load(run, domain(about["source"]), learner, seeds).seen(source)
         if about["source"] != source.name:
@@ -251,7 +268,9 @@ class SourceAgent:
         stored = store.load_tree(run / "source" / "agent.safetensors", like)
         replay_file, replay = run / "source" / "replay.safetensors", None
         if replay_file.exists():
-            data = store.load_file(replay_file)["['data']"]
+            data = store.load_arrays(replay_file).get("['data']")
+            if data is None or data.ndim != 4:
+                raise RequestError(f"{replay_file} is damaged: it holds no steps")
             wanted = rp.features(source.spaces) + len(getattr(source, "stored_terms", ()))
             if data.shape[-1] < wanted:  # of a version that stored no terms: nobody knows them
                 data = np.pad(data, (*[(0, 0)] * 3, (0, wanted - data.shape[-1])), constant_values=np.nan)
@@ -261,16 +280,25 @@ class SourceAgent:
 
 
 def load(directory: str | Path) -> Result:
-    """A saved run. Raises RequestError if the directory does not hold a finished one."""
+    """A saved run; of one that was cut short, or goes on, what was evaluated last.
+
+    Raises RequestError if the directory holds no run that this version can read, and where a file is damaged.
+    """
     directory = Path(directory)
-    config, result = store.read_json(directory / "config.json"), store.read_json(directory / "result.json")
-    learner = restore_learner(config["learner"])
-    sizes = config["spaces"]
-    spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
-    keys = jax.random.split(jax.random.key(0), config["seeds"])
-    like = _shapes(learner, spaces, keys)
+    config, done = store.read_json(directory / "config.json"), directory / "result.json"
+    log = store.read_lines(directory / "metrics.jsonl")
+    try:
+        learner = restore_learner(config["learner"])
+        sizes = config["spaces"]
+        spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
+        keys = jax.random.split(jax.random.key(0), config["seeds"])
+        like = _shapes(learner, spaces, keys)
+        result, returns = _finished(directory) if done.exists() else _unfinished(config, log)
+        final = Pair(returns["source"], returns["target"])
+    except (KeyError, TypeError, ValueError) as error:  # RequestError is one
+        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else error
+        raise RequestError(f"{directory} cannot be read: {what}") from None
     kept = _kept(directory, config, spaces, like, keys)
-    returns = {name.strip("[]'"): x for name, x in store.load_file(directory / "returns.safetensors").items()}
     origin = directory / "provenance.json"
     folders = sorted(p for p in (directory / "controls").glob("*") if (p / "result.json").exists())
     partner = directory / "partner"
@@ -279,14 +307,14 @@ def load(directory: str | Path) -> Result:
         config=config,
         learner=learner,
         agents=store.load_tree(directory / "policy.safetensors", like),
-        returns=Pair(returns["source"], returns["target"]),
+        returns=final,
         zero_shot=returns.get("zero_shot"),
         steps=Pair(result["source_steps"], result["target_steps"]),
         stopped=result["stopped"],
         rounds=result.get("rounds", 0),
         aligned_return=result.get("aligned_return"),
         wall_seconds=result["wall_seconds"],
-        log=store.read_lines(directory / "metrics.jsonl"),
+        log=log,
         controls={p.name: load(p) for p in folders},
         provenance=store.read_json(origin) if origin.exists() else {},
         compensation_state=kept[0],
@@ -294,19 +322,58 @@ def load(directory: str | Path) -> Result:
     )
 
 
-def policy_of(learner: Any, agents: Any, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The deterministic policy of one of the agents [seeds]: [..., obs] -> [..., action]."""
+def _finished(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """result.json, and the returns [seeds, episodes] by whose they are."""
+    returns = store.load_arrays(directory / "returns.safetensors")
+    return store.read_json(directory / "result.json"), {name.strip("[]'"): x for name, x in returns.items()}
+
+
+def _unfinished(config: dict[str, Any], log: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The same of a run without a result, by its latest evaluation: the mean return of each seed's, [seeds, 1]."""
+    latest = {row["seed"]: row for row in log}
+    rows = [latest[seed] for seed in range(config["seed"], config["seed"] + config["seeds"]) if seed in latest]
+    if len(rows) < config["seeds"]:
+        raise ValueError("it was cut short before its first evaluation and holds no policy yet")
+    steps = {f"{side}_steps": max(row[f"{side}_steps"] for row in rows) for side in Pair._fields}
+    returns = {side: np.array([[row[f"{side}_return"]] for row in rows], float) for side in Pair._fields}
+    return {**steps, "stopped": UNFINISHED, "rounds": rows[0]["round"], "wall_seconds": rows[0]["seconds"]}, returns
+
+
+def policy_of(learner: Any, agents: Any, seed: int, size: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The deterministic policy of one of the agents [seeds]: [..., obs] -> [..., action], `size` entries of obs.
+
+    It raises RequestError for an observation of another size, and for one that is not finite.
+    """
     agent = jax.tree.map(lambda x: x[seed], agents)
     act = jax.jit(lambda obs: learner.act(agent, obs, None))
-    return lambda obs: np.asarray(act(np.asarray(obs, np.float32)))
+
+    def policy(obs: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # what float32 does not hold is no finite number
+            try:
+                obs = np.asarray(obs, np.float32)
+            except (TypeError, ValueError) as error:
+                raise RequestError(f"an observation must be an array of {size} numbers: {error}") from None
+        if obs.shape[-1:] != (size,):
+            raise RequestError(
+                f"this policy takes observations of {size} entries, [..., {size}], not {list(obs.shape)}"
+            )
+        if not np.isfinite(obs).all():
+            entry = np.argwhere(~np.isfinite(obs))[0]
+            raise RequestError(f"entry {entry[-1]} of the observation is {obs[tuple(entry)]}: the policy needs numbers")
+        return np.asarray(act(obs))
+
+    return policy
 
 
 def restore_method(config: dict[str, Any]) -> Method:
     """The row, with its settings, of a run's config.json. Raises RequestError where the table has it no more."""
     row = method(config["method"])
     for section in ("feed", "gap", "use", "gate"):
-        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.get(section, {}).items()}
-        part = replace(getattr(row, section), **settings) if section in config else None  # none: it did without
+        try:
+            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.get(section, {}).items()}
+            part = replace(getattr(row, section), **settings) if section in config else None  # none: it did without
+        except (AttributeError, TypeError) as error:
+            raise RequestError(f"the run's {section} is not what '{row.name}' has in this version: {error}") from None
         row = replace(row, **{section: part})
     return row
 

@@ -23,6 +23,19 @@ from safetensors.numpy import load_file, save_file
 from transreward.types import RequestError
 
 SCHEMA = 1
+# What each file must hold to be read at all.
+KEYS: dict[str, dict[str, Any]] = {
+    "config.json": {
+        "source": str, "target": str, "method": str, "source_steps": int, "target_steps": int, "seeds": int,
+        "seed": int, "source_run": str | None, "learner": dict, "loop": dict, "spaces": dict, "versions": dict,
+    },
+    "result.json": {
+        "source_steps": int, "target_steps": int, "target_return": dict, "zero_shot_target_return": dict | None,
+        "stopped": str, "wall_seconds": float | int,
+    },
+    "agent.json": {"source": str, "learner": dict, "seeds": list, "steps": int},
+    "comparison.json": {"methods": dict},
+}  # fmt: skip
 RECORDED = ("transreward", "jax", "jaxlib", "optax", "mujoco", "gymnasium", "numpy", "scipy")
 
 
@@ -63,24 +76,38 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
+class Taken(RequestError):
+    """A run's directory is there already, perhaps since a moment ago: another may be named."""
+
+
 def claim(directory: Path) -> Path:
-    """Make the run directory. Raises RequestError if it holds a run or anything else."""
-    vacant(directory)
+    """Make the run directory. Raises RequestError if it holds a run or anything else; `Taken` is one of these."""
     try:
+        vacant(directory)
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"`out` {directory} cannot be made: {error.strerror}") from None
+        (directory / "config.json").open("x").close()  # of two that start at once, one makes it
+    except FileExistsError:
+        raise in_use(directory) from None
+    except (OSError, ValueError) as error:  # a ValueError is a zero byte's
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"`out` {directory} cannot be made: {getattr(error, 'strerror', error)}") from None
     return directory
 
 
 def vacant(directory: Path) -> None:
-    """Raise RequestError unless `directory` can become a run directory; touches nothing."""
+    """Raise `Taken` unless `directory` can become a run directory; touches nothing."""
     if directory.is_file():
-        raise RequestError(f"`out` {directory} is a file: name a directory")
+        raise Taken(f"`out` {directory} is a file: name a directory")
     if (directory / "config.json").exists():
-        raise RequestError(f"`out` {directory} already holds a run: name another directory, or remove it first")
+        raise in_use(directory)
     if directory.is_dir() and any(directory.iterdir()):
-        raise RequestError(f"`out` {directory} is not empty: name another directory")
+        raise Taken(f"`out` {directory} is not empty: name another directory")
+
+
+def in_use(directory: Path) -> Taken:
+    """The error for a directory that another run has."""
+    return Taken(f"`out` {directory} already holds a run: name another directory, or remove it first")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -104,37 +131,89 @@ def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
         file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-def read_json(path: Path) -> Any:
-    """Raises RequestError if the file is missing or is not JSON."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of a run directory.
+
+    Raises RequestError if the file is missing, is no JSON object, was written by a newer version, or lacks a key.
+    """
     try:
-        return json.loads(path.read_text())
+        value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise RequestError(f"{path} must hold a JSON object, not a {type(value).__name__}")
+    require_schema(path, value)
+    for key, kind in KEYS.get(path.name, {}).items():
+        if key not in value:
+            raise RequestError(f"{path.parent} is not a run directory: its {path.name} has no '{key}'")
+        if not isinstance(value[key], kind):
+            raise RequestError(f"{path} is damaged: '{key}' is {value[key]!r}")
+    return value
+
+
+def require_schema(path: Path, value: dict[str, Any]) -> None:
+    """Raise RequestError for a file of a version that wrote another format."""
+    schema = value.get("schema", SCHEMA)
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise RequestError(
+            f"{path} has schema {schema!r}, and this version of transreward reads {SCHEMA}: install the version that "
+            f"wrote it, or a newer one"
+        )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """The objects of a JSON-lines file; none where there is no file. A last line that was cut short is left out.
+
+    Raises RequestError for any other line that is no object.
+    """
+    try:
+        lines = path.read_bytes().rstrip().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            if number == len(lines):
+                break
+            row = None
+        if not isinstance(row, dict):
+            raise RequestError(f"{path} is damaged: line {number} is no JSON object")
+        rows.append(row)
+    return rows
 
 
 def save_tree(path: Path, tree: Any) -> None:
     """A pytree of arrays, each leaf under its path in the tree."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     partial = path.with_name(path.name + ".part")
+    partial.touch()
+    mode = partial.stat().st_mode  # as the umask says: safetensors lets nobody but the owner read
     save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
+    partial.chmod(mode)
     os.replace(partial, path)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file by their paths in the tree, such as "['data']". Raises RequestError where it has none."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise RequestError(f"{path.parent} has no {path.name}") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RequestError(f"{path} is damaged: {error}") from None
 
 
 def load_tree(path: Path, like: Any) -> Any:
     """A pytree of the structure and shapes of `like`. Raises RequestError where the file holds something else."""
-    if not path.exists():
-        raise RequestError(f"{path.parent} has no {path.name}")
-    try:
-        stored = load_file(path)
-    except SafetensorError as error:
-        raise RequestError(f"{path} is damaged: {error}") from None
+    stored = load_arrays(path)
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [jax.tree_util.keystr(k) for k, _ in leaves]
     shapes = [np.shape(leaf) for _, leaf in leaves]

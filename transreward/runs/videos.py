@@ -74,7 +74,7 @@ def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarr
         return None
     keys = jax.random.split(jax.random.key(0), run.config["seeds"])
     like = {"agents": run.agents, "keys": jax.random.key_data(keys)}
-    return policy_of(run.learner, store.load_tree(file, like)["agents"], seed)
+    return policy_of(run.learner, store.load_tree(file, like)["agents"], seed, run.config["spaces"]["obs"])
 
 
 def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]:
