@@ -451,6 +451,7 @@ class Drifting(gymnasium.Env):
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,))
     action_space = gymnasium.spaces.Box(-1, 1, (1,))
+    _max_episode_steps = 10
 
     def __init__(self, drift, life):
         self.drift, self.left = drift, life

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -111,6 +112,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exits with 0 when done, 2 for a wrong request, 1 for a failure, 130 when interrupted."""
     args = parser().parse_args(arguments)
+    warnings.formatwarning = lambda message, *_, **__: f"transreward: {message}\n"
     try:
         args.run(args)
     except RequestError as error:

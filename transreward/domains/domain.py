@@ -60,14 +60,45 @@ def invertible(domain: Domain) -> bool:
 
 
 class BrokenSimulation(BrokenRun):
-    """A simulation became NaN, infinite or unstable, at control step `step` (from 0) in row `row`."""
+    """A simulation became NaN, infinite or unstable, at control step `step` (from 0) or in a reset, in row `row`."""
 
-    def __init__(self, domain: str, step: int, row: int, why: str):
-        super().__init__(f"{domain}, control step {step}, row {row}: {why}")
+    def __init__(self, domain: str, step: int | str, row: int, why: str):
+        at = f"control step {step}" if isinstance(step, int) else step
+        super().__init__(f"{domain}, {at}, row {row}: {why}")
         self.domain, self.step, self.row, self.why = domain, step, row, why
 
     def __reduce__(self):
         return type(self), (self.domain, self.step, self.row, self.why)
+
+
+LARGEST = float(np.finfo(np.float32).max)
+UNBOUNDED = 1e9  # a bound of an action from here on stands for none, whatever it is written as
+
+
+def require_finite(domain: str, step: int | str, what: str, entry: str, x: np.ndarray) -> None:
+    """Raise BrokenSimulation where a row of `x` [n] or [n, entries] is not finite in float32, which learning is in."""
+    good = np.abs(x) <= LARGEST  # NaN is not
+    if good.all():
+        return
+    row, *at = np.argwhere(~good)[0].tolist()
+    value, entry = x[row, *at], f"{entry}[{at[0]}]" if at else entry
+    finite = "finite in float32" if np.isfinite(value) else "finite"
+    raise BrokenSimulation(domain, step, row, f"{what} is not {finite}: {entry} is {value:g}")
+
+
+def require_box(domain: str, names: Sequence[str], low: np.ndarray, high: np.ndarray, cure: str) -> None:
+    """Refuse bounds [action], float32, between which no policy can be scaled.
+
+    Raises:
+        RequestError: an entry has no bounds, or nothing between them; or there is no entry.
+    """
+    if not names:
+        raise RequestError(f"'{domain}' takes no action: {cure}")
+    for name, a, b in zip(names, low.tolist(), high.tolist(), strict=True):
+        if not max(abs(a), abs(b)) < UNBOUNDED:
+            raise RequestError(f"'{domain}' has an unbounded action box: {name} goes from {a:g} to {b:g}; {cure}")
+        if not a < b:
+            raise RequestError(f"'{domain}': {name} of its actions goes from {a:g} to {b:g}, which leaves none; {cure}")
 
 
 def row_seeds(n: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from transreward.domains.domain import BrokenSimulation, row_seeds
+from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
 from transreward.domains.names import Entry, numbered
-from transreward.types import RequestError, Spaces, Transition, nearest
+from transreward.domains.users import in_one_line, numbers, truths
+from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
+FIVE = ("observation", "reward", "terminated", "truncated", "info")  # what `step` returns
 # Packages behind well-known namespaces and names; what an id needs is often not what its package is called.
 _PACKAGES = {
     "ALE/": "ale-py",
@@ -63,6 +69,8 @@ def gym_domain(id: str) -> GymDomain:
 class GymDomain:
     """Environments that `make` makes, a new one at each call.
 
+    Warns where an environment names no limit of its episodes, which are then cut at `EPISODE_STEPS`.
+
     Raises:
         RequestError: `make` does not make environments with Box spaces, the action box bounded.
     """
@@ -78,18 +86,28 @@ class GymDomain:
         if not isinstance(action, Box):
             kind = "discrete" if isinstance(action, gymnasium.spaces.Discrete) else type(action).__name__
             raise RequestError(f"'{name}' has a {kind} action space: only Box actions can be transferred")
+        if action.dtype.kind != "f":
+            raise RequestError(f"'{name}' has actions of {action.dtype}: let a wrapper take floats and round them")
         if not isinstance(obs, Box):
             raise RequestError(f"'{name}' has {type(obs).__name__} observations: only Box; flatten them with a wrapper")
-        if not action.is_bounded():
-            raise RequestError(f"'{name}' has an unbounded action box: bound it with gymnasium's RescaleAction wrapper")
+        if 0 in obs.shape:
+            raise RequestError(f"'{name}' observes nothing: its observations have the shape {obs.shape}")
+        self.shape, self.action_space = obs.shape, action
         low, high = (np.asarray(bound, np.float32).ravel() for bound in (action.low, action.high))
+        names = [entry.name for entry in numbered("action", low.size)]
+        require_box(name, names, low, high, "let a wrapper such as gymnasium's TransformAction bound it")
         self.spaces = Spaces(int(np.prod(obs.shape)), low.size, low, high)
         bounds = zip(numbered("obs", self.spaces.obs), obs.low.ravel().tolist(), obs.high.ravel().tolist(), strict=True)
         self.entries: tuple[Entry, ...] = tuple(replace(entry, low=a, high=b) for entry, a, b in bounds)
-        # Hz, where the environment says so: MuJoCo's have a step's seconds, others at best the rate of their pictures
-        rate = env.metadata.get("render_fps") if not hasattr(env.unwrapped, "dt") else 1 / float(env.unwrapped.dt)  # type: ignore[attr-defined]
-        self.control_rate: float | None = None if rate is None else round(float(rate), 9)
-        self.episode_steps = (env.spec and env.spec.max_episode_steps) or EPISODE_STEPS
+        self.control_rate = _control_rate(env)
+        limit = _episode_steps(env)
+        if limit is None:
+            _warn(
+                f"'{name}' names no limit of its episodes, so they are cut at {EPISODE_STEPS:,} control steps: "
+                f"wrap it in gymnasium's TimeLimit, or register it with max_episode_steps"
+            )
+        self.episode_steps = limit or EPISODE_STEPS
+        self._repeats = False  # whether one seed was found to give one episode
         if first is None:
             env.close()
 
@@ -103,54 +121,113 @@ class GymDomain:
 
     def drawn(self) -> GymDomain:
         """The same with environments that draw themselves. Raises RequestError, `no video: ...`, where they cannot."""
-        return GymDomain(self.name, lambda: _drawing(self.name, self.make()))
+        drawing = GymDomain(self.name, lambda: _drawing(self.name, self.make()))
+        drawing._repeats = True
+        return drawing
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> GymSimulation:
-        """n environments, freshly reset; see `Domain`. `threads` is without effect."""
-        return GymSimulation(self, row_seeds(n, seed))
+        """n environments, freshly reset; see `Domain`. `threads` is without effect.
+
+        Warns where one seed gives two episodes, the first time that several environments are made: a single one may be
+        a robot, which no seed can repeat.
+        """
+        seeds = row_seeds(n, seed)
+        if n > 1 and not self._repeats:
+            self._repeats = True
+            self._repeat()
+        return GymSimulation(self, seeds)
+
+    def _repeat(self) -> None:
+        """Begin one episode twice, side by side."""
+        walk = GymSimulation(self, [(0, 0), (0, 0)])
+        action = np.tile(self.spaces.low + 0.75 * (self.spaces.high - self.spaces.low), (2, 1))
+        paid = np.zeros(2)
+        for _ in range(8):
+            if paid[0] != paid[1] or (walk.obs[0] != walk.obs[1]).any():
+                break
+            paid = walk.step(action).reward
+        else:
+            return
+        _warn(
+            f"'{self.name}' does another thing with the same seed, so no run of it can be repeated: let the "
+            f"environment draw all its random numbers from self.np_random, which reset(seed=...) sets"
+        )
 
 
 class GymSimulation:
     """n environments of one `GymDomain`; see `Simulation`.
 
-    Its state is opaque: deep copies of what the environments hold, good in this process, not to be saved as arrays.
+    They are closed when nothing refers to the simulation any more. Its state is opaque: deep copies of what the
+    environments hold, good in this process, not to be saved as arrays.
+
+    Raises:
+        RequestError: the environments cannot be made, or break the interface before the first step is done.
+        BrokenSimulation: an observation of a reset is not finite.
     """
 
     def __init__(self, domain: GymDomain, seeds: Sequence[tuple[int, int]]):
-        self.domain, self._envs = domain, [domain.make() for _ in seeds]
+        self.domain, self._envs = domain, []
+        weakref.finalize(self, _close, self._envs)
+        try:
+            for _ in seeds:
+                self._envs.append(domain.make())
+        except RequestError:
+            raise
+        except Exception as error:
+            raise RequestError(f"'{domain.name}' cannot be made again: {in_one_line(error)}") from error
         if len({id(env) for env in self._envs}) < len(seeds):
             raise RequestError(f"'{domain.name}' returns the same environment again, not a new one at each call")
+        self._low, self._high = (b.astype(float).ravel() for b in (domain.action_space.low, domain.action_space.high))
         self.clock, self.steps = np.zeros(len(seeds), np.int64), 0
         self.obs = np.zeros((len(seeds), domain.spaces.obs))
         self.terms = {"reward": np.zeros(len(seeds))}
         for i, seed in enumerate(seeds):
             self._reset(i, int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        require_finite(domain.name, "reset", "an observation", "obs", self.obs)
 
     def step(self, action: np.ndarray) -> Transition:
-        """One step of all rows; see `Simulation`."""
-        spaces, n = self.domain.spaces, len(self._envs)
+        """One step of all rows; see `Simulation`.
+
+        Raises:
+            RequestError: an environment breaks the interface in its first step.
+            BrokenSimulation: an action, observation or reward is not finite in float32, or an environment fails later.
+        """
+        name, n = self.domain.name, len(self._envs)
         obs, next_obs, reward = self.obs, np.empty_like(self.obs), np.empty(n)
         terminated, truncated = np.zeros(n, bool), np.zeros(n, bool)
-        clipped = np.clip(np.asarray(action, float), spaces.low, spaces.high)
-        self._check(np.isfinite(clipped).all(axis=1), "an action is not finite")
+        require_finite(name, self.steps, "an action", "action", np.asarray(action, float))
+        # to the box in its own precision: rounded to float32 its bounds may lie outside of it
+        acts = np.clip(np.asarray(action, float), self._low, self._high).astype(self.domain.action_space.dtype)
         for i, env in enumerate(self._envs):
-            space = env.action_space
-            act = clipped[i].reshape(space.shape or ()).astype(space.dtype)
-            seen, reward[i], terminated[i], truncated[i], _ = env.step(act)
-            next_obs[i] = np.ravel(seen)
-        self._check(np.isfinite(next_obs).all(axis=1) & np.isfinite(reward), "an observation or reward is not finite")
+            try:
+                found = env.step(acts[i].reshape(self.domain.action_space.shape))
+                seen, paid, over, cut, _ = _unpacked("step()", found, FIVE)
+                next_obs[i] = numbers("the observation of step()", seen, self.domain.shape).ravel()
+                reward[i] = numbers("the reward of step()", paid, ())
+                terminated[i] = truths("terminated of step()", over, ())
+                truncated[i] = truths("truncated of step()", cut, ())
+            except Exception as error:
+                raise self._wrong(i, "step()", error) from error
+        require_finite(name, self.steps, "an observation", "obs", next_obs)
+        require_finite(name, self.steps, "a reward", "the reward", reward)
         self.steps += 1
         self.clock += 1
         truncated |= self.clock >= self.domain.episode_steps
         self.terms = {"reward": reward.copy()}
         self.obs = next_obs.copy()
-        for i in np.flatnonzero(terminated | truncated):
+        ended = np.flatnonzero(terminated | truncated)
+        for i in ended:
             self._reset(int(i))
+        if len(ended):
+            require_finite(name, f"reset after control step {self.steps - 1}", "an observation", "obs", self.obs)
         return Transition(obs, action, reward, next_obs, terminated, truncated)
 
     def pictures(self) -> list[np.ndarray]:
-        """What each environment draws, uint8 [height, width, 3]; of a domain that is `drawn`."""
-        return [np.asarray(env.render()) for env in self._envs]
+        """What each environment draws, uint8 [height, width, 3]; of a domain that is `drawn`.
+
+        Raises RequestError, `no video: ...`, for anything else.
+        """
+        return [_picture(self.domain.name, env) for env in self._envs]
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything the continuation depends on; `layers` holds opaque objects.
@@ -174,20 +251,55 @@ class GymSimulation:
         self.obs, self.clock, self.steps = state["obs"].copy(), state["clock"].copy(), int(state["steps"])
 
     def _reset(self, i: int, seed: int | None = None) -> None:
-        self.obs[i] = np.ravel(self._envs[i].reset(seed=seed)[0])
+        try:
+            found = self._envs[i].reset(seed=seed)
+            obs, _ = _unpacked("reset()", found, ("observation", "info"))
+            self.obs[i] = numbers("the observation of reset()", obs, self.domain.shape).ravel()
+        except Exception as error:
+            raise self._wrong(i, "reset()", error) from error
         self.clock[i] = 0
 
-    def _check(self, good: Any, why: str) -> None:
-        if not good.all():
-            raise BrokenSimulation(self.domain.name, self.steps, int(np.argmin(good)), why)
+    def _wrong(self, row: int, method: str, error: Exception) -> Exception:
+        """What an environment did wrong: a wrong request until a first step was right, and a broken run from then."""
+        if isinstance(error, BrokenRun):
+            return error
+        why = str(error) if isinstance(error, RequestError) else f"{method} failed: {in_one_line(error)}"
+        if isinstance(error, TypeError) and "'seed'" in why:
+            why = "reset() takes no seed: write def reset(self, *, seed=None, options=None)"
+        if self.steps:
+            return BrokenSimulation(self.domain.name, self.steps, row, why)
+        return RequestError(f"'{self.domain.name}': {why}")
+
+
+def _unpacked(method: str, found: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
+    """What a method returned. Raises RequestError where it is no tuple of what Gymnasium wants."""
+    if isinstance(found, tuple) and len(found) == len(wanted):
+        return found
+    seen = f"{len(found)} values" if isinstance(found, tuple) else f"a {type(found).__name__}"
+    shape = f" of shape {found.shape}" if isinstance(found, np.ndarray) else ""
+    raise RequestError(f"{method} must return ({', '.join(wanted)}), not {seen}{shape}")
+
+
+@cache
+def _warn(text: str) -> None:
+    """Once a process."""
+    warnings.warn(text, stacklevel=3)
+
+
+def _close(envs: list[gymnasium.Env]) -> None:
+    for env in envs:
+        with contextlib.suppress(Exception):  # nobody is left to hear of it
+            env.close()
 
 
 def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
     """The environment, or one made as it was, that draws itself into an array."""
     if env.render_mode == "rgb_array":
         return env
-    if env.spec is None or "rgb_array" not in env.metadata.get("render_modes", ()):
+    if "rgb_array" not in (env.metadata or {}).get("render_modes", ()):
         raise RequestError(f"no video: '{name}' does not draw itself: it has no render_mode 'rgb_array'")
+    if env.spec is None:
+        raise RequestError(f"no video: '{name}' was made without a render_mode: make it with render_mode='rgb_array'")
     try:
         drawing = gymnasium.make(env.spec, render_mode="rgb_array")
         drawing.reset(seed=0)
@@ -196,6 +308,42 @@ def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
         raise RequestError(f"no video: '{name}' does not draw itself: {' '.join(str(error).split())}") from error
     env.close()
     return drawing
+
+
+def _picture(name: str, env: gymnasium.Env) -> np.ndarray:
+    try:
+        drawn = np.array(env.render())
+    except Exception as error:
+        raise RequestError(f"no video: '{name}' does not draw itself: {in_one_line(error)}") from error
+    if drawn.dtype != np.uint8 or drawn.ndim != 3 or drawn.shape[2] != 3:
+        seen = f"{drawn.dtype} {drawn.shape}" if drawn.shape else str(drawn)
+        raise RequestError(f"no video: render() of '{name}' must return uint8 (height, width, 3), not {seen}")
+    return drawn
+
+
+def _episode_steps(env: gymnasium.Env) -> int | None:
+    """After how many control steps the environment ends an episode, by what its layers say; None = no word of it."""
+    layers = _layers(env)
+    named = [getattr(layer, "_max_episode_steps", None) for layer in layers]  # of TimeLimit, and of many without it
+    limits = [int(limit) for limit in named if isinstance(limit, (int, np.integer)) and limit > 0]
+    specs = [layer.spec for layer in layers]
+    return min(limits or [s.max_episode_steps for s in specs if s and s.max_episode_steps], default=None)
+
+
+def _control_rate(env: gymnasium.Env) -> float | None:
+    """Control steps a second, Hz, of MuJoCo environments as Gymnasium has them; None = not known.
+
+    Others' `dt` may be a physics step's, and `render_fps` is of pictures. A wrapper that steps in its own way may
+    repeat actions.
+    """
+    *wrappers, core = _layers(env)
+    try:
+        seconds = core.model.opt.timestep * core.frame_skip  # type: ignore[attr-defined]
+        said = float(core.dt)  # type: ignore[attr-defined]
+    except (AttributeError, TypeError, ValueError):
+        return None
+    plain = all(type(layer).step.__module__ in ("gymnasium.core", "gymnasium.wrappers.common") for layer in wrappers)
+    return round(1 / seconds, 9) if plain and said == seconds > 0 else None
 
 
 def _layers(env: gymnasium.Env) -> list[gymnasium.Env]:

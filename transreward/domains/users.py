@@ -1,10 +1,12 @@
-"""A user's own code by the name `package.module:thing`, where a console script would not look for it by itself."""
+"""A user's own code: found by the name `package.module:thing`, and what it returns taken as numbers of one shape."""
 
 from __future__ import annotations
 
 import os
 import sys
 from typing import Any
+
+import numpy as np
 
 from transreward.types import RequestError, nearest
 
@@ -18,3 +20,39 @@ def look_beside_user() -> None:
 def no_such(module: Any, name: str, kind: str) -> RequestError:
     """The error for a name that an imported module or class does not have, with its callables that come nearest."""
     return nearest(name, [key for key, value in vars(module).items() if callable(value) and key[0] != "_"], kind)
+
+
+def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """What a user's code returned, as float64 in memory of its own: the code may use its arrays again.
+
+    Nothing is broadcast; for `shape` () any array of one number is taken.
+
+    Raises:
+        RequestError: no numbers, or another shape.
+    """
+    wanted = f"numbers of shape {shape}" if shape else "one number"
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError):  # rows of unequal length, or an array of a device
+        raise RequestError(f"{what} must be {wanted}, not a {type(value).__name__}") from None
+    if shape == () and found.size == 1:
+        found = found.reshape(())
+    if found.dtype.kind not in "biuf":
+        seen = f"a {type(value).__name__} of {found.dtype.name}" if found.shape else str(value)
+        raise RequestError(f"{what} must be {wanted}, not {seen}")
+    if found.shape != shape:
+        raise RequestError(f"{what} must be {wanted}, not of shape {found.shape}")
+    return np.array(found, float)
+
+
+def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The same as bool, of what is true or false, 0 or 1."""
+    found = numbers(what, value, shape)
+    if not ((found == 0) | (found == 1)).all():
+        raise RequestError(f"{what} must be true or false, or 0 or 1, not {found[(found != 0) & (found != 1)][0]:g}")
+    return found.astype(bool)
+
+
+def in_one_line(error: Exception) -> str:
+    """What a user's code raised."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

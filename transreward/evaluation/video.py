@@ -89,7 +89,8 @@ class Take(NamedTuple):
 
 def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
     """The first `episodes` evaluation episodes of a seed, without exploration, each until it or the film ends."""
-    rate = getattr(domain, "control_rate", None) or UNKNOWN_RATE
+    known = getattr(domain, "control_rate", None)
+    rate = known or UNKNOWN_RATE
     every, most = max(round(rate / film.rate), 1), min(max(int(film.seconds * rate), 1), domain.episode_steps)
     simulation = domain.simulate(film.episodes, SEED + seed)
     look = _look(simulation)
@@ -104,7 +105,7 @@ def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
         for i in np.flatnonzero((step.terminated | step.truncated) & (lengths > t + 1)):
             lengths[i] = t + 1
         for i in np.flatnonzero(step.terminated & (lengths == t + 1)):
-            ends[i] = f"ended after {(t + 1) / rate:.1f} s"
+            ends[i] = f"ended after {(t + 1) / rate:.1f} s" if known else f"ended after {t + 1} steps"
         if (lengths <= t + 1).all():
             break
     stacked = Transition(*(np.stack(x) for x in zip(*steps, strict=True)))
