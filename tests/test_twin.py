@@ -13,7 +13,9 @@ from transreward import replay as rp
 from transreward.collect import Robots
 from transreward.domains.domain import invertible
 from transreward.domains.robots import ROBOTS
-from transreward.twin import Twin, learn_model
+from transreward.networks import Normaliser
+from transreward.twin import ModelState, Twin, learn_model, model_loss
+from transreward.types import Spaces
 
 INVERTIBLE = [name for name, robot in ROBOTS.items() if robot.invert is not None]
 
@@ -103,6 +105,17 @@ def test_branches_start_where_they_are_told_and_are_corrected_step_by_step(lengt
             assert ended.any()
             expected = np.where(ended, starts[:, i], branches.next_obs[:, i - 1])
             assert np.allclose(branches.obs[:, i], expected)
+
+
+def test_a_model_is_taught_changes_and_rewards_far_beyond_the_first():
+    """A net that says nothing errs by the whole of both, in their own units."""
+    width = 2 * 2 + 1
+    start, unit = Normaliser.start(3), Normaliser(np.zeros(3), np.full(3, 0.25), np.float32(1e9))
+    net = {name: [{"w": np.zeros((n, out)), "b": np.zeros(out)}] for name, n, out in (("step", 3, 3), ("ended", 2, 1))}
+    t = rp.unpack(np.zeros((4, width + 3), np.float32), Spaces(2, 1, -np.ones(1), np.ones(1)))
+    t = t._replace(next_obs=t.next_obs + np.array([20.0, 0.0], np.float32), reward=t.reward + 50.0)
+    expected = ((20 / 0.5) ** 2 + (50 / 0.5) ** 2) / 3 + np.log(2)
+    assert model_loss(net, ModelState(net, start, unit), t) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):

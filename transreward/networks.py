@@ -17,6 +17,7 @@ Layers = list[dict[str, Array]]  # [{"w": [in, out], "b": [out]}, ...]
 
 LOG_2 = 0.6931471805599453
 LOG_SQRT_2PI = 0.9189385332046727
+START = 1e-4  # vectors that a normaliser counts as seen before it has seen any
 
 
 def mlp_init(key: Key, sizes: Sequence[int], last_scale: float = 1.0) -> Layers:
@@ -88,7 +89,7 @@ class Normaliser(NamedTuple):
     @staticmethod
     def start(size: int) -> Normaliser:
         """No data yet: the identity."""
-        return Normaliser(jnp.zeros(size), jnp.ones(size), jnp.asarray(1e-4, jnp.float32))
+        return Normaliser(jnp.zeros(size), jnp.ones(size), jnp.asarray(START, jnp.float32))
 
     def see(self, x: Array) -> Normaliser:
         """Take in the rows of x [..., d]."""
@@ -104,5 +105,21 @@ class Normaliser(NamedTuple):
         return self._replace(mean=columns(self.mean), var=columns.unsigned(self.var))
 
     def __call__(self, x: Array) -> Array:
-        """Standardised, clipped to +-10."""
+        """Standardised, clipped to +-10: for what a network is asked about."""
         return jnp.clip((x - self.mean) * jax.lax.rsqrt(self.var + 1e-8), -10.0, 10.0)
+
+    @property
+    def unit(self) -> Array:
+        """Standard deviation, [d]; 1 where nothing has varied."""
+        # what a constant has of a variance: the identity's share from the start, and float32's rounding of the mean
+        none = 1.01 * START * (1.0 + self.mean**2) / self.count + 1e-12 * self.mean**2
+        return jnp.where(self.var > none, jnp.sqrt(self.var + 1e-8), 1.0)
+
+    def scaled(self, x: Array) -> Array:
+        """(x - mean) / unit, not clipped: for what a network is to answer. A clipped target would be learned as the
+        bound, and the loss would not show it."""
+        return (x - self.mean) / self.unit
+
+    def restored(self, x: Array) -> Array:
+        """The inverse of `scaled`."""
+        return x * self.unit + self.mean

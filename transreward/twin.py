@@ -121,7 +121,7 @@ class Model(NamedTuple):
 @jax.vmap
 def _change(state: ModelState, obs: Array, action: Array) -> Array:
     x = state.rows(jnp.concatenate([obs, action], axis=-1))
-    return mlp(state.nets["step"], x, silu) * jnp.sqrt(state.changes.var + 1e-8) + state.changes.mean
+    return state.changes.restored(mlp(state.nets["step"], x, silu))
 
 
 @jax.jit
@@ -134,6 +134,14 @@ def _ended(nets: dict[str, Any], rows: Normaliser, obs: Array) -> Array:
     """Logit of the task being over at `obs`, which the scale of [s, a] serves, too."""
     size = obs.shape[-1]
     return mlp(nets["ended"], Normaliser(rows.mean[:size], rows.var[:size], rows.count)(obs), silu)[..., 0]
+
+
+def model_loss(nets: dict[str, Any], state: ModelState, t: Transition) -> Array:
+    """Mean square error of [s' - s, r] in its own units, plus the cross-entropy of the ends, over steps [n, ...]."""
+    seen, change = _rows(t)
+    error = mlp(nets["step"], state.rows(seen), silu) - state.changes.scaled(change)
+    logit = _ended(nets, state.rows, t.next_obs)
+    return jnp.mean(error**2) + jnp.mean(softplus(logit) - t.terminated * logit)
 
 
 def learn_model(replay: Replay, keys: Key, spaces: Spaces) -> Model:
@@ -155,15 +163,9 @@ def _fit(replay: Replay, keys: Key, spaces: Spaces, updates: int) -> ModelState:
         starts = (Normaliser.start(x.shape[-1]).see(x) for x in (seen, change))
         state = ModelState(nets, *starts)
 
-        def loss(nets: Any, t: Transition) -> Array:
-            seen, change = _rows(t)
-            guess = mlp(nets["step"], state.rows(seen), silu)
-            logit = _ended(nets, state.rows, t.next_obs)
-            return jnp.mean((guess - state.changes(change)) ** 2) + jnp.mean(softplus(logit) - t.terminated * logit)
-
         def update(carry: Any, key: Key) -> tuple[Any, None]:
             nets, moments = carry
-            grads = jax.grad(loss)(nets, rp.unpack(rp.sample(replay, key, MODEL_BATCH), spaces))
+            grads = jax.grad(model_loss)(nets, state, rp.unpack(rp.sample(replay, key, MODEL_BATCH), spaces))
             step, moments = optimiser.update(grads, moments)
             return (optax.apply_updates(nets, step), moments), None
 

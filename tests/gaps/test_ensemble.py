@@ -63,6 +63,7 @@ def by_hand(gap, state, members, t):
 def test_likelihoods_by_hand():
     """The score is the ratio of two mixtures; the loss is minus the members' mean log density."""
     state, t = trained(), steps(3, 64, SOURCE)
+    t = t._replace(next_obs=t.next_obs.at[:4].add(25.0))  # more than ten spreads away: as unlikely as that is
     change = np.asarray(t.next_obs - t.obs, np.float64)
     unit = np.sqrt(np.asarray(state.inputs.var, np.float64)[3:] + 1e-8)
     log_p = []

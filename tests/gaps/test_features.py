@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from linear_gaussian import SOURCE, SPACES, steps
 
-from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.features import follow, split, standardised, step_rows
 from transreward.gaps.memory import Memory, squared_distances
 from transreward.networks import Normaliser
 
@@ -23,6 +23,22 @@ def test_the_scale_is_frozen_after_a_while():
         scale = follow(scale, jnp.full((8, 2), value), updates=2)
         seen.append(float(scale.mean[0]))
     assert np.allclose(seen, [0.0, 0.5, 0.5, 0.5], atol=1e-4)
+
+
+def test_what_is_predicted_is_scaled_and_never_clipped():
+    rows = np.random.default_rng(0).normal(3.0, 2.0, (4000, 3)).astype(np.float32)
+    rows[:, 1] = 7.0  # a column that has not varied keeps its own unit
+    scale = Normaliser.start(3)
+    for batch in np.split(rows, 10):
+        scale = scale.see(batch)
+    far = np.array([103.0, 9.0, 3.0], np.float32)
+    found = np.asarray(scale.scaled(far))
+    expected = [(103 - rows[:, 0].mean()) / rows[:, 0].std(), 2.0, (3 - rows[:, 2].mean()) / rows[:, 2].std()]
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-3) and np.abs(scale(far)).max() == 10
+    assert np.allclose(scale.restored(found), far, rtol=1e-5)
+    wide = np.asarray(standardised(scale, far, action=1))  # of one state and one action: the change is the last column
+    assert np.array_equal(wide, [10.0, 10.0, found[2]])
+    assert standardised(scale, far[::-1], action=1)[2] > 49
 
 
 def test_the_memory_is_a_ring():

@@ -10,6 +10,7 @@ from contract import evaluate, fit, keeps_its_promises, score, start
 from linear_gaussian import SOURCE, TARGET, A, steps
 
 from transreward.gaps.neighbours import Neighbours
+from transreward.networks import Normaliser
 from transreward.types import Pair, RequestError
 
 
@@ -101,6 +102,18 @@ def test_far_from_all_target_steps_it_has_no_opinion():
     assert np.array_equal(score(gap, state, far), np.zeros(16))
     bold, state = trained(reach=1e3)
     assert np.all(np.asarray(score(bold, state, far)) < 0)
+
+
+def test_a_change_beyond_ten_spreads_is_compared_in_full():
+    """All of the memory changed by 20 spreads from the same state, the step by 40."""
+    gap, t = Neighbours(memory=8, batch=8, k=4, reach=1e9), steps(3, 8, SOURCE)
+    state, _ = start(gap, Pair(t, t))
+    same = jnp.broadcast_to(jnp.asarray([0.0, 0.0, 0.0, 20.0, 20.0]), (8, 5)) + 1e-3 * jnp.arange(8.0)[:, None]
+    state = state._replace(
+        memory=state.memory._replace(rows=same), scale=Normaliser(jnp.zeros(5), jnp.ones(5), jnp.float32(1e6))
+    )
+    found = score(gap, state, t._replace(obs=0 * t.obs, action=0 * t.action, next_obs=40.0 + 0 * t.obs))
+    assert np.allclose(found, -400.0, rtol=1e-2)
 
 
 def test_fewer_than_k_steps_are_not_enough():

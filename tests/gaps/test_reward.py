@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from contract import evaluate, fit, keeps_its_promises, score, start
+from contract import evaluate, fit, keeps_its_promises, score, start, step
 from linear_gaussian import SOURCE, TARGET, steps
 
 from transreward.gaps.reward import MeanReward, Reward
+from transreward.networks import Normaliser
 from transreward.types import Pair, RequestError
 
 GAP = Reward(members=3, hidden=(32,))
@@ -45,6 +46,26 @@ def test_it_may_be_the_targets():
     assert abs(np.median(np.asarray(score(gap, state, paid(5, 2000, SOURCE)))) - 2.0) < 0.15
 
 
+def test_a_reward_far_beyond_the_first_is_what_is_learned(trained):
+    """Members that say nothing err by the whole of it, in units of the spread that the first rewards had."""
+    first = Normaliser(jnp.zeros(1), jnp.full(1, 0.0625), jnp.float32(1e9))
+    silent = trained._replace(members=jax.tree.map(jnp.zeros_like, trained.members), rewards=first)
+    t = paid(3, GAP.batch, SOURCE)._replace(reward=jnp.full(GAP.batch, 6.0))
+    _, metrics = step(GAP, silent, Pair(t, t))
+    assert metrics["gap_loss"] == pytest.approx((6 / 0.25) ** 2, rel=1e-5)
+
+
+def test_care_lowers_an_answer_by_how_far_the_members_are_apart(trained):
+    t = paid(5, 200, TARGET)
+    t = t._replace(obs=2 * t.obs)  # where they are not sure
+    answers = np.asarray(GAP.predict(trained, t))
+    expected = np.clip(answers.mean(axis=0) - 2.0 * answers.std(axis=0), trained.least, trained.most)
+    found = np.asarray(GAP.careful(trained, t, 2.0))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert (found <= answers.mean(axis=0) + 1e-5).all() and found.mean() < answers.mean() - 0.05
+    np.testing.assert_allclose(GAP.careful(trained, t, 0.0), answers.mean(axis=0), rtol=1e-4, atol=1e-5)
+
+
 def test_an_answer_stays_within_the_rewards_seen(trained):
     far = paid(7, 500, SOURCE)
     far = far._replace(obs=far.obs * 50, next_obs=far.next_obs * 50)
@@ -64,6 +85,8 @@ def test_likeness_by_hand(trained):
     known = {"fixed": np.ones(300), "similarity": similar, "variance": sure, "both": similar * sure}
     for by, expected in known.items():
         np.testing.assert_allclose(GAP.likeness(trained, t, by), expected, rtol=1e-4, atol=1e-6)
+    one = near._replace(next_obs=near.next_obs.at[:, 0].add(20 * float(trained.inputs.var[3]) ** 0.5))  # of five
+    assert GAP.likeness(trained, one, "similarity").max() < 1e-6
     for by in ("similarity", "variance"):
         assert GAP.likeness(trained, near, by).mean() > GAP.likeness(trained, t, by).mean() + 0.01
 

@@ -7,6 +7,7 @@ import pytest
 
 from transreward.compensations.uses import Gpi
 from transreward.gaps.successor import Successor
+from transreward.networks import Normaliser
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 STATES, ACTIONS, TERMS, GAMMA = 4, 2, 2, 0.8
@@ -76,6 +77,21 @@ def test_they_reproduce_the_value_in_another_task(trained):
     """2 x term 0 - term 1 + 0.5, which psi never saw."""
     found = everywhere(lambda obs, action: GAP.worth(trained, obs, action))
     np.testing.assert_allclose(found[:3], exact(2 * PAID[..., 0] - PAID[..., 1] + 0.5)[:3], atol=0.1)
+
+
+def test_terms_far_beyond_the_first_are_told_in_full_and_keep_the_weighing_right(trained):
+    """One step in a hundred has a term of 80 spreads, its square 6,400; the rest is found beside it all the same."""
+    unit = Normaliser(jnp.zeros(2), jnp.ones(2), jnp.float32(1e9))
+    terms = np.random.default_rng(1).normal(size=(4000, 2)).astype(np.float32)
+    terms[::100, 0] = 80.0
+    state = trained._replace(terms=unit)
+    phi = np.asarray(GAP.features(state, jnp.asarray(terms)), np.float64)
+    np.testing.assert_allclose(phi, np.concatenate([np.ones((4000, 1)), terms, terms**2], axis=1), rtol=1e-5)
+    weights = np.array([0.5, 2.0, -1.0, 0.0, 0.3])
+    square = phi.T @ phi / 4000
+    moments = {"square": jnp.asarray(square, jnp.float32), "product": jnp.asarray(square @ weights, jnp.float32)}
+    state = GAP.judge(state._replace(**moments), {})
+    np.testing.assert_allclose(state.weights, weights, atol=0.03)
 
 
 def test_the_task_is_found_in_its_rewards(trained):

@@ -254,6 +254,16 @@ def test_rewards_are_scaled_by_the_spread_of_the_discounted_return():
     np.testing.assert_allclose(ONE_STEP.value(after, data.obs), bare * metrics["reward_scale"], rtol=1e-4)
 
 
+def test_a_large_reward_counts_in_full():
+    """The first loss of a critic that says nothing is the mean square of the returns: 50 a step, each the last."""
+    learner, data = replace(ONE_STEP, normalise_reward=False), rollout()
+    state = learner.init(jax.random.key(0), SPACES)
+    state = state._replace(networks=jax.tree.map(jnp.zeros_like, state.networks))
+    data = data._replace(reward=0 * data.reward + 50.0, terminated=np.ones_like(data.terminated))
+    _, metrics = learn(learner, state, data, jax.random.key(1))
+    assert metrics["value_loss"] == pytest.approx(2500.0, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import optax
 from jax.nn import silu, softplus
 
-from transreward.gaps.features import follow, step_rows
+from transreward.gaps.features import follow, standardised, step_rows
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -99,7 +99,7 @@ class Ensemble:
         n, d = raw.target.shape
         drawn = jax.random.randint(rows_key, (self.members, n), 0, n)
         noise = self.noise * jax.random.normal(noise_key, (self.members, n, d))  # one for both domains, as the rows
-        rows = raw.map(lambda x: state.inputs(x)[drawn] + noise)
+        rows = raw.map(lambda x: standardised(state.inputs, x, state.low.shape[-1])[drawn] + noise)
         loss, grads = jax.value_and_grad(self._loss)(state.members, rows)
         step, optimiser = self._optimiser().update(grads, state.optimiser, state.members)
         state = state._replace(members=optax.apply_updates(state.members, step), optimiser=optimiser)
@@ -135,7 +135,7 @@ class Ensemble:
 
     def _rows(self, state: EnsembleState, t: Transition) -> Array:
         """Standardised [s, a, s' - s], the same rows for each member, [members, batch, d]."""
-        rows = state.inputs(step_rows(t, state.low, state.high))
+        rows = standardised(state.inputs, step_rows(t, state.low, state.high), state.low.shape[-1])
         return jnp.broadcast_to(rows, (self.members, *rows.shape))
 
     def _predict(self, members: Layers, sa: Array) -> tuple[Array, Array]:
@@ -166,7 +166,7 @@ class Ensemble:
         size = t.obs.shape[-1]
         mean, log_std = self._predict(state.members.target, self._rows(state, t)[..., :-size])
         spread = jnp.exp(log_std) * state.noise[:, None]
-        unit = jnp.sqrt(state.inputs.var[-size:] + 1e-8)
+        unit = state.inputs.unit[-size:]
         change = jnp.concatenate([mean + spread, mean - spread]) * unit + state.inputs.mean[-size:]
         next_obs = jnp.concatenate([t.next_obs[None], t.obs + change])  # [1 + 2 * members, batch, obs]
         values = extra["value"](next_obs.reshape(-1, size)).reshape(next_obs.shape[:2])

@@ -24,6 +24,13 @@ def split(rows: Array, action: int) -> tuple[Array, Array]:
     return rows[..., :-obs], rows[..., -obs:]
 
 
+def standardised(scale: Normaliser, rows: Array, action: int) -> Array:
+    """`step_rows` by their own scale; (s, a) is clipped, the change is not, for it is what is to be predicted."""
+    sa, _ = split(scale(rows), action)
+    _, change = split(scale.scaled(rows), action)
+    return jnp.concatenate([sa, change], axis=-1)
+
+
 def follow(scale: Normaliser, rows: Array, updates: int) -> Normaliser:
     """Take in rows [n, d] of both domains, unless `updates` batches of n were seen: a scale that moved on would move
     the score of a step with it, and one scale for both domains is what leaves a shift visible."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.features import follow, split, standardised, step_rows
 from transreward.gaps.memory import Memory, squared_distances
 from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser
@@ -93,8 +93,8 @@ class Neighbours:
         """The squared error of the neighbours' mean change, what it would be for one of them, and whether to trust it;
         each [batch]."""
         action = state.low.shape[-1]
-        sa, change = split(state.scale(step_rows(batch, state.low, state.high)), action)
-        known_sa, known_change = split(state.scale(state.memory.rows), action)
+        sa, change = split(standardised(state.scale, step_rows(batch, state.low, state.high), action), action)
+        known_sa, known_change = split(standardised(state.scale, state.memory.rows, action), action)
         distances = jnp.where(state.memory.filled, squared_distances(sa, known_sa), jnp.inf)
         _, nearest = jax.lax.top_k(-distances, self.k)  # [batch, k]
         error, expected = self._against(change, known_change[nearest])

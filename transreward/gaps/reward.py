@@ -84,7 +84,7 @@ class Reward:
             most=jnp.maximum(state.most, reward.max()),
         )
         drawn = jax.random.randint(key, (self.members, len(rows)), 0, len(rows))
-        x, y = state.inputs(rows)[drawn], state.rewards(reward)[drawn]
+        x, y = state.inputs(rows)[drawn], state.rewards.scaled(reward)[drawn]
 
         def loss(members: Layers) -> Array:
             return jnp.mean((jax.vmap(lambda member, x: mlp(member, x, silu))(members, x) - y) ** 2)
@@ -116,7 +116,7 @@ class Reward:
         """
         found = jnp.ones_like(batch.reward)
         if by in ("similarity", "both"):
-            d = jnp.mean(state.inputs(step_rows(batch, state.low, state.high)) ** 2, axis=-1)
+            d = jnp.mean(state.inputs.scaled(step_rows(batch, state.low, state.high)) ** 2, axis=-1)
             found *= jnp.exp(-jnp.maximum(d - 1.0, 0.0) / 2.0)
         if by in ("variance", "both"):
             v = state.rewards.var[0] + 1e-8
@@ -133,8 +133,7 @@ class Reward:
     def _answers(self, state: RewardState, t: Transition) -> Array:
         """The members' answers before they are bounded, [members, batch]."""
         x = state.inputs(step_rows(t, state.low, state.high))
-        answers = jax.vmap(lambda member: mlp(member, x, silu)[..., 0])(state.members)
-        return answers * jnp.sqrt(state.rewards.var[0] + 1e-8) + state.rewards.mean[0]
+        return state.rewards.restored(jax.vmap(lambda member: mlp(member, x, silu))(state.members))[..., 0]
 
     def _explained(self, state: RewardState, t: Transition) -> Array:
         left = jnp.mean((self.predict(state, t).mean(axis=0) - t.reward) ** 2)

@@ -29,7 +29,7 @@ from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
 
 SLOW = 0.01  # share of the fresh members in each step of the slow ones
-RIDGE = 1e-4  # on the mean square of standardised features
+RIDGE = 1e-4  # of each feature's mean square
 MEMORY = 0.999  # of the target's moments, per batch: batches of the first steps fade, as the policy moves on
 
 
@@ -140,13 +140,13 @@ class Successor:
 
     def judge(self, state: SuccessorState, held_out: Metrics) -> SuccessorState:
         """Fit w to what was seen of the target's rewards by now."""
-        ridge = RIDGE * (jnp.trace(state.square) / len(state.square) + 1e-8)
-        weights = jnp.linalg.solve(state.square + ridge * jnp.eye(len(state.square)), state.product)
-        return state._replace(weights=weights)
+        size = jnp.sqrt(jnp.diagonal(state.square)) + 1e-8  # each feature counts in its own: a square may be large
+        square = state.square / jnp.outer(size, size) + RIDGE * jnp.eye(len(size))
+        return state._replace(weights=jnp.linalg.solve(square, state.product / size) / size)
 
     def features(self, state: SuccessorState, terms: Array) -> Array:
         """phi, [..., 1 + 2 terms], of stored terms."""
-        x = state.terms(terms)
+        x = state.terms.scaled(terms)
         return jnp.concatenate([jnp.ones_like(x[..., :1]), x, x**2], axis=-1)
 
     def psi(self, state: SuccessorState, obs: Array, action: Array) -> Array:

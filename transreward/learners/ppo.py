@@ -199,7 +199,7 @@ class PPO:
         )
         obs, next_obs = state.normaliser(jnp.stack([data.obs, data.next_obs]))
         value, next_value = _value(state.networks, jnp.stack([obs, next_obs]))
-        reward = jnp.clip(reward / self._reward_scale(state.returns), -10.0, 10.0)
+        reward = reward / self._reward_scale(state.returns)
         advantage = gae(reward, value, next_value, *ended, self.discount, self.gae_lambda)
         samples = Samples(
             obs.reshape(rows.obs.shape),
