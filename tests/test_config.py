@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -243,7 +243,8 @@ def test_a_wrong_request_says_why(request_, why):
 def test_a_source_run_of_ppo_is_no_dead_end(tmp_path, request_, why):
     """What the error says to do is not refused for the contrary, and no settings are poured out."""
     (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "agent.json").write_text(json.dumps({"learner": {"name": "ppo", **asdict(PPO())}}))
+    agent = {"source": PAIR[0], "learner": {"name": "ppo", **asdict(PPO())}, "seeds": [0], "steps": 1}
+    (tmp_path / "source" / "agent.json").write_text(json.dumps(agent))
     with pytest.raises(tr.RequestError) as caught:
         ask(**request_, source_run=tmp_path)
     assert why in str(caught.value) and "learning_rate" not in str(caught.value)
@@ -252,7 +253,7 @@ def test_a_source_run_of_ppo_is_no_dead_end(tmp_path, request_, why):
 def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():
     mine = tr.learner("sac", hidden=(8,))
     assert ask(learner=mine).learner is mine
-    assert ask(learner="sac").learner == SAC()
+    assert ask(learner="sac").learner is presets.make_learner("sac", PAIR[0])
     assert ask().learner == presets.make_learner(None, PAIR[0])
     with pytest.raises(tr.RequestError, match="unknown setting of learner 'sac' 'hiden': did you mean hidden"):
         tr.learner("sac", hiden=(8,))
@@ -262,7 +263,8 @@ def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():
 
 def test_what_starts_from_nothing_in_the_target_has_a_learner_that_keeps_its_steps():
     own = presets.make_learner(None, PAIR[0])
-    assert own.on_policy and ask("value_potential").learner == ask("target_only").learner == SAC()
+    off_policy = presets.make_learner("sac", PAIR[0])
+    assert own.on_policy and ask("value_potential").learner is ask("target_only").learner is off_policy
     assert ask("target_only", learner="ppo").learner.on_policy
     assert ask("darc", controls=("target_only",)).learner == ask("fine_tune").learner == own
 
@@ -275,29 +277,32 @@ def test_a_control_that_is_the_method_or_comes_twice_runs_once():
 # -- presets -------------------------------------------------------------------------------------------------------
 
 
+def test_every_robot_of_the_table_has_a_preset_of_every_learner():
+    assert set(presets.PRESETS) == set(ROBOTS)
+
+
+@pytest.mark.parametrize("learner", presets.LEARNERS)
 @pytest.mark.parametrize("robot", presets.PRESETS)
-def test_presets_suit_robots_of_the_table_and_say_how_they_were_found(robot):
+def test_presets_suit_robots_of_the_table_and_say_how_they_were_found(robot, learner):
     row = presets.PRESETS[robot]
-    assert robot in ROBOTS
-    assert row.found
-    assert isinstance(row.learner, tuple(presets.LEARNERS.values()))
-    shifted = f"{robot}:mass=2"
+    tuned, shifted = row.of(learner), f"{robot}:mass=2"
+    assert tuned.found and isinstance(tuned.settings, presets.LEARNERS[learner])
     assert presets.preset(shifted) is row
-    assert presets.make_learner(None, shifted) is row.learner
-    config = ask(source=robot, target=shifted)
-    assert config.source_steps == row.source_steps
-    assert config.learner is row.learner
+    config = ask(source=robot, target=shifted, learner=learner)
+    assert config.source_steps == tuned.source_steps
+    assert config.learner is tuned.settings is presets.make_learner(learner, shifted)
+    if row.chosen == learner:
+        assert presets.make_learner(None, shifted) is tuned.settings
+        assert ask(source=robot, target=shifted).source_steps == tuned.source_steps
 
 
-def test_the_preset_of_a_robot_is_for_its_own_learner():
-    name = next(iter(presets.PRESETS))
-    own = presets.PRESETS[name].learner.name
-    other = {"ppo": "sac", "sac": "ppo"}[own]
-    assert presets.make_learner(own, name) is presets.PRESETS[name].learner
-    assert presets.make_learner(other, name) == presets.LEARNERS[other]()
-    assert presets.make_learner("sac", "hopper:mass=2") is presets.LEGGED
-    assert ask("mix", source="hopper", target="hopper:mass=2").learner is presets.LEGGED
-    assert presets.make_learner(None, "hopper") is presets.PRESETS["hopper"].learner
+def test_a_method_that_mixes_takes_the_robots_off_policy_preset():
+    assert ask("mix", source="hopper", target="hopper:mass=2").learner is presets.PRESETS["hopper"].sac.settings
+
+
+def test_a_domain_without_a_preset_has_the_usual_budget_and_the_learners_defaults():
+    assert presets.make_learner(None, "gym:Pendulum-v1") == SAC()
+    assert presets.source_budget(SAC(), "gym:Pendulum-v1") == presets.DEFAULT_STEPS.source
 
 
 @pytest.mark.parametrize("learner", [PPO(hidden=(8, 4), clip=0.3), SAC(hidden=(8,), n_step=3)])
@@ -331,7 +336,7 @@ def test_yaml_and_json_say_the_same(tmp_path):
     one, two = (read_config(path) for path in files)
     assert one == two
     config = ask(**one)
-    assert config.learner == SAC(hidden=(8, 8), learning_rate=1e-3)
+    assert config.learner == replace(presets.make_learner("sac", PAIR[0]), hidden=(8, 8), learning_rate=1e-3)
     assert (config.method.gap.noise, config.method.use.strength, config.loop.threads) == (0.2, 0.5, 1)
     assert (config.target_steps, [row.name for row in config.controls]) == (500, ["zero_shot"])
 

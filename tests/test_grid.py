@@ -331,7 +331,7 @@ def test_what_does_not_go_together_is_refused(name, settings, learner, message):
 
 
 def test_a_method_that_mixes_brings_its_learner():
-    assert PRESETS["hopper"].learner.name == "ppo"
+    assert PRESETS["hopper"].chosen == "ppo"
     from transreward.config import resolve
 
     usual = {"source_steps": None, "target_steps": None, "seeds": 1, "seed": 0, "settings": {}, "controls": ()}

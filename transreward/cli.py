@@ -499,7 +499,7 @@ def _learners() -> list[tuple[str, str]]:
     from transreward.presets import LEARNERS, PRESETS
 
     def suits(name: str) -> str:
-        robots = [robot for robot, row in PRESETS.items() if row.learner.name == name]
+        robots = [robot for robot, row in PRESETS.items() if row.chosen == name]
         return f" preset of {', '.join(robots)}" if robots else ""
 
     return [(name, f"{(kind.__doc__ or '').splitlines()[0]}{suits(name)}") for name, kind in LEARNERS.items()]

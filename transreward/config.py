@@ -21,7 +21,7 @@ from transreward.domains.difference import (
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
 from transreward.methods import METHODS, Feed, Method, method
-from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
+from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
 from transreward.types import CONTROLS, Pair, RequestError, nearest
@@ -257,14 +257,13 @@ def resolve(
     sections = apply_settings(sections, shared, row)
     row = replace(row, **{name: sections[name] for name in SECTIONS})
     row, *control_rows = (with_terms(with_settings(r, named[r.name]), pair) for r in (row, *control_rows))
-    defaults = preset(pair.source.name)
     config = Config(
         domains=pair,
         method=row,
         controls=tuple(control_rows),
         learner=sections["learner"],
         loop=sections["loop"],
-        source_steps=_count("source steps", source_steps, defaults.source_steps if defaults else DEFAULT_STEPS.source),
+        source_steps=_count("source steps", source_steps, source_budget(sections["learner"], pair.source.name)),
         target_steps=_count("target steps", target_steps, DEFAULT_STEPS.target),
         seeds=_count("seeds", seeds, seeds),
         seed=_count("seed", seed, seed, least=0),

@@ -33,7 +33,7 @@ from transreward.preflight.verdict import (
     Verdict,
     decide,
 )
-from transreward.presets import DEFAULT_STEPS, make_learner, preset, restore_learner
+from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.runs import store
 from transreward.runs.result import SourceAgent, policy_of
 from transreward.types import Pair, RequestError
@@ -381,9 +381,7 @@ def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool
         require_learner(row, learner, source)
     except RequestError:
         return False
-    chosen = preset(source.name)
-    steps = chosen.source_steps if chosen else DEFAULT_STEPS.source
-    return agent is not None or row.replayed * DEFAULT_STEPS.target < steps / 2
+    return agent is not None or row.replayed * DEFAULT_STEPS.target < source_budget(learner, source.name) / 2
 
 
 def _take_up(row: Method, source_run: Path | None, agent: dict[str, Any]) -> list[str]:
