@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.actuators import actuators, controls
+from transreward.domains.contacts import friction, pairs, touching
 from transreward.domains.domain import Domain
 
 
@@ -32,9 +34,17 @@ PROPERTIES = (
     ("stiffness", "jnt", "jnt_stiffness", np.s_[:]),
     ("damping", "dof", "dof_damping", np.s_[:]),
     ("rotor inertia (kg m²)", "dof", "dof_armature", np.s_[:]),
-    ("gear", "actuator", "actuator_gear", np.s_[:, 0]),
+    ("damping", "actuator", "actuator_damping", np.s_[:]),
+    ("rotor inertia (kg m²)", "actuator", "actuator_armature", np.s_[:]),
+    ("gear", "output", "actuator_gear", np.s_[:, 0]),
+    ("gear, further axes", "output", "actuator_gear", np.s_[:, 1:]),
     ("gain", "actuator", "actuator_gainprm", np.s_[:, 0]),
-    ("control range", "actuator", "actuator_ctrlrange", np.s_[:]),
+    ("gain by position", "actuator", "actuator_gainprm", np.s_[:, 1]),
+    ("gain by velocity, or a muscle's force", "actuator", "actuator_gainprm", np.s_[:, 2]),
+    ("bias by position", "actuator", "actuator_biasprm", np.s_[:, 1]),
+    ("bias by velocity, or a muscle's force", "actuator", "actuator_biasprm", np.s_[:, 2]),
+    ("force range", "actuator", "actuator_forcerange", np.s_[:]),
+    ("control range", "control", "actuator_ctrlrange", np.s_[:]),
 )
 
 
@@ -47,7 +57,8 @@ def changes(source: Domain, target: Domain) -> list[Change]:
     found = list(_whole(source, target, *models))
     for what, kind, array, entries in PROPERTIES:
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[entries] for m in models))
-    names = _names(models[0], "actuator")
+    found += _of_contacts(*models)
+    names = _names(models[0], "control")
     found += _of_elements(
         "noise on the action (std)", names, *(getattr(d, "noise", np.zeros(0)) for d in (source, target))
     )
@@ -63,6 +74,15 @@ def _whole(source: Any, target: Any, a: Any, b: Any) -> Iterator[Change]:
         yield Change("gravity (m/s²)", "world", _number(a.opt.gravity), _number(b.opt.gravity))
     if source.delay != target.delay:
         yield Change("delay (control steps)", "actions", str(source.delay), str(target.delay))
+
+
+def _of_contacts(a: Any, b: Any) -> Iterator[Change]:
+    """The friction of every contact, where one of two models has explicit pairs; elsewhere the geoms' says it."""
+    explicit = pairs(a).keys() | pairs(b).keys()
+    both = sorted(explicit.union(touching(a))) if explicit else []
+    geoms = _names(a, "geom")
+    values = [np.array([friction(model, *pair)[0] for pair in both]) for model in (a, b)]
+    return _of_elements("sliding friction of contacts", [f"{geoms[i]} on {geoms[j]}" for i, j in both], *values)
 
 
 def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> Iterator[Change]:
@@ -83,9 +103,14 @@ def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> I
 
 def _names(model: Any, kind: str) -> list[str]:
     """Of all elements of a kind; a degree of freedom goes by its joint's, one without a name by its body's."""
+    if kind in ("actuator", "output"):
+        repeats = model.actuator_outnum if kind == "output" else 1
+        return np.repeat(actuators(model), repeats).tolist()
+    if kind == "control":
+        return [entry.name for entry in controls(model)]
     if kind == "dof":
         return [_name(model, "jnt", joint) for joint in model.dof_jntid]
-    counts = {"body": model.nbody, "geom": model.ngeom, "jnt": model.njnt, "actuator": model.nu}
+    counts = {"body": model.nbody, "geom": model.ngeom, "jnt": model.njnt}
     return [_name(model, kind, i) for i in range(counts[kind])]
 
 
@@ -93,8 +118,6 @@ def _name(model: Any, kind: str, i: int) -> str:
     name = getattr(model, kind)(int(i)).name
     if name or kind == "body":
         return name
-    if kind == "actuator":
-        return _name(model, "jnt", model.actuator_trnid[i, 0])
     return f"{model.body(getattr(model, f'{kind}_bodyid')[i]).name} ({'joint' if kind == 'jnt' else kind} {i})"
 
 

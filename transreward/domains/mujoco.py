@@ -13,8 +13,9 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
+from transreward.domains.actuators import controls
 from transreward.domains.domain import BrokenSimulation, row_seeds
-from transreward.domains.names import Entry, controls, numbered
+from transreward.domains.names import Entry, numbered
 from transreward.domains.robots import ROBOTS, Robot, Rows
 from transreward.domains.shifts import Shift, build
 from transreward.domains.tasks import Task, ingredients, pay, require_rowwise, with_tasks

@@ -125,18 +125,6 @@ def body_velocities(model: Any) -> list[Entry]:
     ]
 
 
-def controls(model: Any) -> tuple[Entry, ...]:
-    """The actuators of joints; one without a name goes by its joint's. The unit is the force that a control of 1 makes,
-    such as "120 N m": gain times gear."""
-    found = []
-    for i in range(model.nu):
-        actuator = model.actuator(i)
-        joint = model.joint(int(actuator.trnid[0]))
-        force = f"{actuator.gainprm[0] * actuator.gear[0]:g} {'N' if int(joint.type[0]) == SLIDE else 'N m'}"
-        found.append(Entry(actuator.name or _name(joint), force, _name(joint)))
-    return tuple(found)
-
-
 def _joints(model: Any) -> list[Any]:
     return [model.joint(i) for i in range(model.njnt)]
 

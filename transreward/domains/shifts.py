@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transreward.domains.actuators import distinct
+from transreward.domains.contacts import pairs, parameters, touching
 from transreward.domains.robots import Robot
 from transreward.types import RequestError, nearest
 
 if TYPE_CHECKING:
     import mujoco
+
+FEEDFORWARD = 4  # of mujoco.mjtCtrlInput
 
 Spec = Any  # mujoco.MjSpec; its elements have no useful types
 Elements = list[Any]
@@ -43,37 +47,28 @@ def _gravity(spec: Spec, chosen: Elements, factor: float) -> None:
 
 
 def _friction(spec: Spec, chosen: Elements, factor: float) -> None:
-    """Scale the friction of every contact that a chosen geom takes part in.
+    """Scale the friction of every contact that a chosen geom takes part in, and of no other.
 
-    MuJoCo gives a contact the larger friction of its two geoms, so all geoms are scaled where all are chosen. Where
-    some are, each gets the scaled friction of its contact and a priority, with which it overrules the other side. A
-    chosen geom of the world, such as the floor, stands for whatever touches it.
+    MuJoCo makes a contact's friction of both geoms: the larger, or that of the geom of higher priority. So all geoms
+    are scaled where all are chosen; where some are, their contacts become explicit pairs, the same but for friction.
     """
+    names = {geom.name for geom in chosen if geom.name}
     for pair in spec.pairs:
-        if {pair.geomname1, pair.geomname2} & {g.name for g in chosen}:
+        if {pair.geomname1, pair.geomname2} & names:
             pair.friction = pair.friction * factor
-    if len(chosen) < len(spec.geoms):
-        partners = {g.id: [other for other in spec.geoms if _touch(g, other)] for g in spec.geoms}
-        static = [g for g in chosen if g.parent.id == 0]
-        moving = {g.id: g for s in static for g in partners[s.id]} | {g.id: g for g in chosen if g not in static}
-        chosen = list(moving.values())
-        # both computed before either is written: the chosen may touch one another
-        contacts = [
-            (
-                np.max([other.friction for other in (g, *partners[g.id])], axis=0),
-                max(other.condim for other in (g, *partners[g.id])),
-            )
-            for g in chosen
-        ]
-        for geom, (friction, condim) in zip(chosen, contacts, strict=True):
-            geom.friction, geom.condim, geom.priority = friction, condim, 1
-    for geom in chosen:
-        geom.friction = geom.friction * factor
-
-
-def _touch(a: Any, b: Any) -> bool:
-    masks = (a.contype & b.conaffinity) or (b.contype & a.conaffinity)
-    return bool(masks) and a.parent.id != b.parent.id
+    if len(chosen) == len(spec.geoms):
+        for element in (*spec.geoms, *spec.flexes):
+            element.friction = element.friction * factor
+        return
+    model, rows = spec.compile(), {geom.id for geom in chosen}
+    geoms, explicit = {geom.id: geom for geom in spec.geoms}, pairs(model)
+    for both in touching(model):
+        if rows & set(both) and both not in explicit:
+            for geom in (geoms[i] for i in both):  # a pair goes by names
+                geom.name = geom.name or f"{geom.parent.name} (geom {geom.id})"
+            a, b = (geoms[i].name for i in both)
+            pair = spec.add_pair(geomname1=a, geomname2=b, **parameters(model, *both))
+            pair.friction = pair.friction * factor
 
 
 def _mass(spec: Spec, bodies: Elements, factor: float) -> None:
@@ -92,25 +87,93 @@ def _mass(spec: Spec, bodies: Elements, factor: float) -> None:
 
 
 def _scale(attribute: str) -> Callable[[Spec, Elements, float], None]:
-    def edit(spec: Spec, chosen: Elements, factor: float) -> None:
-        for element in chosen:
+    """Of joints, with what their actuators add to it."""
+
+    def edit(spec: Spec, joints: Elements, factor: float) -> None:
+        names = {joint.name for joint in joints if joint.name}
+        driving = [a for a in spec.actuators if a.target in names and _kind(a.trntype) in ("JOINT", "JOINTINPARENT")]
+        for element in (*joints, *driving):
             setattr(element, attribute, getattr(element, attribute) * factor)
 
     return edit
 
 
 def _range(spec: Spec, joints: Elements, factor: float) -> None:
-    """About the rest, 0, where a joint may be at rest, so that its end stop there stays; about the middle otherwise."""
+    """About a joint's `ref`, where it is at rest, if its range has it, so that an end stop there stays; about the
+    middle otherwise.
+
+    Raises:
+        RequestError: none of the joints has a range.
+    """
+    limited = spec.compile().jnt_limited
+    if not any(limited[joint.id] for joint in joints):
+        names = ", ".join(_label(joint, "joint") for joint in joints)
+        raise RequestError(f"the shift 'range' of {names} changes nothing: no limits are set there; name another joint")
     for joint in joints:
-        low, high = joint.range
-        fixed = 0.0 if low <= 0 <= high else (low + high) / 2
-        joint.range = [fixed + factor * (low - fixed), fixed + factor * (high - fixed)]
+        if limited[joint.id]:
+            low, high = joint.range
+            ref = joint.ref if _kind(joint.type) in ("HINGE", "SLIDE") else 0.0
+            fixed = ref if low <= ref <= high else (low + high) / 2
+            joint.range = [fixed + factor * (low - fixed), fixed + factor * (high - fixed)]
+
+
+def _gear(spec: Spec, actuators: Elements, factor: float) -> None:
+    """Scale every force that an actuator makes, its limits too, and nothing else: a servo keeps its set point.
+
+    The gear of a plain motor does that. It is also how positions, velocities and rotor inertia are passed on, so where
+    those matter gain and bias are scaled.
+
+    Raises:
+        RequestError: an actuator whose force no parameter scales.
+    """
+    for actuator in actuators:
+        plain = (_kind(actuator.gaintype), _kind(actuator.biastype)) == ("FIXED", "NONE")
+        carries = any(actuator.damping) or actuator.armature or _kind(actuator.trntype) == "BODY"
+        if plain and not carries and not actuator.plugin.active:
+            actuator.gear = actuator.gear * factor
+        elif _scalable(actuator):
+            _scale_force(actuator, factor)
+            actuator.forcerange = actuator.forcerange * factor
+        else:
+            raise RequestError(
+                f"the shift 'gear' cannot scale the actuator {_label(actuator, 'actuator')}, whose force is made by a "
+                f"plugin, a callback or a feedforward: name others, as in gear(name)={factor:g}"
+            )
+
+
+def _scalable(actuator: Any) -> bool:
+    feedforward = _kind(actuator.gaintype) in ("PID", "DCMOTOR") and actuator.ctrlspec & FEEDFORWARD
+    return not (feedforward or actuator.plugin.active or "USER" in (_kind(actuator.gaintype), _kind(actuator.biastype)))
+
+
+def _scale_force(actuator: Any, factor: float) -> None:
+    """The force before its limits, at equal controls, positions and velocities."""
+    gain, bias, dynamics = (np.ones(len(x)) for x in (actuator.gainprm, actuator.biasprm, actuator.dynprm))
+    if _kind(actuator.gaintype) == "DCMOTOR":
+        # current by the resistance, the controller's gains and what rate is allowed to it; heat, so that it warms as
+        # before; cogging and friction
+        gain[0], gain[4:7], dynamics[1] = 1 / factor, factor, factor
+        dynamics[2], dynamics[3] = 1 / factor, factor
+        bias[[0, 3, 4]], dynamics[5:7] = factor, factor
+    else:
+        of = {"MUSCLE": slice(2, 3)}  # the peak force, which stands for both its active and its passive force
+        gain[of.get(_kind(actuator.gaintype), slice(None))] = factor
+        bias[of.get(_kind(actuator.biastype), slice(None))] = factor
+    actuator.gainprm, actuator.biasprm = actuator.gainprm * gain, actuator.biasprm * bias
+    actuator.dynprm = actuator.dynprm * dynamics
 
 
 def _broken(spec: Spec, actuators: Elements, value: str) -> None:
     for actuator in actuators:
-        actuator.gainprm = actuator.gainprm * 0
-        actuator.biasprm = actuator.biasprm * 0
+        if _scalable(actuator) and _kind(actuator.gaintype) not in ("DCMOTOR", "PID"):
+            _scale_force(actuator, 0.0)
+        else:  # passes nothing on
+            actuator.gear = actuator.gear * 0
+
+
+def _kind(of: Any) -> str:
+    """FIXED of mjGAIN_FIXED, and so on."""
+    return of.name.partition("_")[2]
 
 
 @dataclass(frozen=True)
@@ -155,9 +218,9 @@ SHIFTS: dict[str, Kind] = {
         Kind("mass", "scales mass and inertia", "body", _mass, above=True, words=("weight", "payload", "inertia")),
         Kind("damping", "scales the damping of joints", "joint", _scale("damping")),
         Kind("armature", "scales the rotor inertia of joints", "joint", _scale("armature")),
-        Kind("range", "scales how far joints turn, about their rest", "joint", _range, above=True),
-        Kind("gear", "scales the strength of actuators", "actuator", _scale("gear"), above=True, words=POWER),
-        Kind("broken", "an actuator's torque is dead", "actuator", _broken, value="pattern", words=("dead", "failure")),
+        Kind("range", "scales how far joints move, about their rest", "joint", _range, above=True),
+        Kind("gear", "scales the strength of actuators", "actuator", _gear, above=True, words=POWER),
+        Kind("broken", "an actuator makes no force", "actuator", _broken, value="pattern", words=("dead", "failure")),
         Kind("noise", "Gaussian noise on the actions, in their units", "actuator", value="std"),
         Kind("delay", "actions act this many control steps later", value="steps", high=100, words=("latency", "lag")),
     )
@@ -217,7 +280,7 @@ def _value(kind: Kind, text: str) -> float | int | str:
 
 
 def _label(element: Any, kind: str) -> str:
-    """The name an element goes by; one without a name goes by its joint's or its body's."""
+    """The name an element goes by; one without a name goes by its target's, its joint's or its body's."""
     if element.name:
         return element.name
     if kind == "actuator":
@@ -232,10 +295,13 @@ def _choose(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> Elements
         return []
     known = {"joint": spec.joints, "body": spec.bodies[1:], "geom": spec.geoms, "actuator": spec.actuators}
     elements = known[kind.element]
-    labels = [_label(element, kind.element) for element in elements]
-    chosen = [e for e, label in zip(elements, labels, strict=True) if pattern is None or fnmatchcase(label, pattern)]
+    labels = names = [_label(element, kind.element) for element in elements]
+    if kind.element == "actuator":  # of those that share a target, each has its own name, and that of all
+        names = distinct([element.name for element in elements], labels)
+    rows = zip(elements, labels, names, strict=True)
+    chosen = [e for e, *known in rows if pattern is None or any(fnmatchcase(name, pattern) for name in known)]
     if not chosen:
-        raise nearest(str(pattern), dict.fromkeys(labels), f"{kind.element} of {robot}")
+        raise nearest(str(pattern), dict.fromkeys(names), f"{kind.element} of {robot}")
     return chosen
 
 
@@ -248,31 +314,60 @@ def build(robot: Robot, shifts: Sequence[Shift] = ()) -> tuple[mujoco.MjModel, n
     import mujoco
 
     spec = mujoco.MjSpec.from_file(str(robot.path))
-    # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
-    total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
-    before = _total_mass(spec)
     noise, delay = np.zeros(len(spec.actuators)), 0
-    for shift in shifts:
-        kind = SHIFTS[shift.name]
-        pattern = str(shift.value) if kind.value == "pattern" else shift.pattern
-        chosen = _choose(spec, kind, pattern, robot.name)
-        if kind.edit is not None:
-            kind.edit(spec, chosen, shift.value)
-        elif shift.name == "noise":
-            rows = [actuator.id for actuator in chosen]
-            noise[rows] = np.hypot(noise[rows], float(shift.value))
-        else:
-            delay = int(shift.value)
     try:
+        _derive(spec)
+        # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
+        total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
+        before = _total_mass(spec) if total > 0 else 1.0
+        for shift in shifts:
+            kind = SHIFTS[shift.name]
+            pattern = str(shift.value) if kind.value == "pattern" else shift.pattern
+            chosen = _choose(spec, kind, pattern, robot.name)
+            if kind.edit is not None:
+                kind.edit(spec, chosen, shift.value)
+            elif shift.name == "noise":
+                rows = [actuator.id for actuator in chosen]
+                noise[rows] = np.hypot(noise[rows], float(shift.value))
+            else:
+                delay = int(shift.value)
         if total > 0:
             spec.compiler.settotalmass = total * (_total_mass(spec) / before)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that `settotalmass` is deprecated
             model = spec.compile()
+    except RequestError:
+        raise
     except ValueError as error:
         text = " ".join(str(error).split())
         raise RequestError(f"{robot.name} with {','.join(map(str, shifts))} does not compile: {text}") from error
-    return model, noise, delay
+    return model, np.repeat(noise, model.actuator_ctrlnum), delay
+
+
+def _derive(spec: Spec) -> None:
+    """Write down what the compiler derives from masses and ranges, so that a shift of those leaves it alone: damping
+    and stiffness given as a ratio, the strength and lengths of muscles, control ranges taken over from a joint."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that `settotalmass` is deprecated
+        model = spec.compile()
+    for joint in spec.joints:
+        if (joint.springdamper > 0).all():
+            joint.stiffness = [model.jnt_stiffness[joint.id], *joint.stiffness[1:]]
+            joint.damping = [model.dof_damping[model.jnt_dofadr[joint.id]], *joint.damping[1:]]
+            joint.springdamper = [0, 0]
+    for actuator in spec.actuators:
+        i, out = actuator.id, model.actuator_outadr[actuator.id]
+        actuator.biasprm = model.actuator_biasprm[i]
+        if "MUSCLE" in (_kind(actuator.gaintype), _kind(actuator.biastype)):
+            actuator.lengthrange = model.actuator_lengthrange[out]
+            for name in ("gainprm", "biasprm"):
+                values = np.array(getattr(actuator, name))
+                if values[2] < 0:
+                    values[2] = values[3] / max(1e-15, model.actuator_acc0[out])
+                setattr(actuator, name, values)
+        if actuator.inheritrange > 0:
+            actuator.ctrlrange = model.actuator_ctrlrange[model.actuator_ctrladr[i]]
+            actuator.actrange, actuator.inheritrange = model.actuator_actrange[i], 0
 
 
 def _total_mass(spec: Spec) -> float:
