@@ -279,7 +279,7 @@ def test_the_lead_shrinks_to_nothing_over_its_share_of_the_transfer(monkeypatch)
         ("filter classifier)", "does not parse"),
         ("filter(classifier)(x)", "does not parse"),
         ("filter()", "unknown gap ''"),
-        ("potential(classifier)", "a potential is a function of the state alone"),
+        ("potential(classifier)", "is of the source agent's value, and has no gap: write potential(value)"),
     ],
 )
 def test_an_expression_that_does_not_parse(name, message):

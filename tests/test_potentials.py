@@ -32,6 +32,7 @@ class Nothing:
     """A use that asks for the source agent and does nothing."""
 
     name: ClassVar[str] = "nothing"
+    wants: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ("source_value",)
 
     def over(self, gap, gate):

@@ -30,7 +30,7 @@ class Sum:
     """A gap whose score is obs + 10 next_obs + 100 action, so that each part shows; it learned to multiply by state."""
 
     needs: ClassVar[tuple[str, ...]] = ()
-    log_ratio: ClassVar[bool] = True
+    offers: ClassVar[tuple[str, ...]] = ("score", "log_ratio")
 
     def init(self, key, spaces):
         return jnp.ones(())

@@ -472,7 +472,7 @@ def _domains() -> list[tuple[str, str]]:
 
 
 def _methods() -> list[tuple[str, str]]:
-    from transreward.methods import GAPS, METHODS, Method
+    from transreward.methods import METHODS, Method, cells
 
     def choices(m: Method) -> tuple[str, ...]:
         gate = "+".join(w for w in ("clip", "centre", "scale", "ramp") if getattr(m.gate, w)) if m.gate else "-"
@@ -481,18 +481,16 @@ def _methods() -> list[tuple[str, str]]:
         return gap, use, str(m.feed or "-"), gate, learner, "yes" if m.needs_target_reward else "no"
 
     head = ("gap", "use", "feed", "gate", "learner", "target reward")
-    cells = [head, *(choices(m) for m in METHODS.values())]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+    rows = [head, *(choices(m) for m in METHODS.values())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     about = ["what it does; paper", *(f"{m.summary}; {m.paper}" for m in METHODS.values())]
     named = zip(("method", *METHODS), lines, about, strict=True)
-    gaps = ", ".join(GAPS)
-    cell = (
-        "use(gap)",
-        f"any cell: penalty, weight or filter of {gaps}; bellman or trust of paired; "
-        "imitation(state); robust(classifier); blend(reward); potential(value)",
-    )
-    return [(name, f"{line}  {text}") for name, line, text in named] + [cell]
+    uses: dict[str, list[str]] = {}  # by the gaps that go with them
+    for use, gaps in cells().items():
+        uses.setdefault(", ".join(gaps), []).append(use)
+    text = "; ".join(f"{', '.join(names)} of {gaps}" for gaps, names in uses.items())
+    return [*((name, f"{line}  {text}") for name, line, text in named), ("use(gap)", f"any cell: {text}")]
 
 
 def _learners() -> list[tuple[str, str]]:

@@ -75,6 +75,7 @@ class PenaltyUse:
     strength: float = 2.0  # lambda; after scaling, in units of the reward's own spread
 
     name: ClassVar[str] = "penalty"
+    wants: ClassVar[tuple[str, ...]] = ("score",)
 
     def over(self, gap: Gap, gate: Gate) -> Compensation:
         """The compensation."""
@@ -90,6 +91,7 @@ class ImitationUse:
     form: Literal["logit", "softplus"] = "logit"  # log D - log(1 - D), or -log(1 - D), which is never negative
 
     name: ClassVar[str] = "imitation"
+    wants: ClassVar[tuple[str, ...]] = ("log_ratio",)
     side: ClassVar[str] = "target"
 
     def __post_init__(self) -> None:
@@ -106,8 +108,7 @@ class ImitationUse:
         return self.keep
 
     def over(self, gap: Gap, gate: Gate) -> Compensation:
-        """The compensation. Raises RequestError for a gap whose score is no log-ratio of the domains."""
-        require_log_ratio(gap, self.name)
+        """The compensation."""
         chain = gate.around(Imitation(gap, self.form), self.strength)
         return chain if self.keep == 1 else Keep(chain, self.keep)
 
@@ -120,6 +121,7 @@ class BlendUse:
     by: By = "fixed"  # what k in [0, 1] is set by; fixed = 1
 
     name: ClassVar[str] = "blend"
+    wants: ClassVar[tuple[str, ...]] = ("source_reward",)
     side: ClassVar[str] = "target"
 
     def __post_init__(self) -> None:
@@ -129,12 +131,7 @@ class BlendUse:
             raise RequestError(f"use.by must be fixed, similarity, variance or both, not {self.by!r}")
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap that is no model of the source's reward."""
-        if not hasattr(gap, "likeness") or getattr(gap, "of", "source") != "source":
-            raise RequestError(
-                f"'{self.name}' needs a gap that says what the source would have paid: reward with gap.of=source, or "
-                f"mean_reward"
-            )
+        """The compensation."""
         return Blend(gap, self.strength, self.by)
 
 
@@ -149,6 +146,7 @@ class DpbaUse:
     learning_rate: float = 3e-3  # of the potential, which has to learn faster than the critics
 
     name: ClassVar[str] = "dpba"
+    wants: ClassVar[tuple[str, ...]] = ("source_reward", "log_ratio")
     side: ClassVar[str] = "target"
 
     def __post_init__(self) -> None:
@@ -157,8 +155,8 @@ class DpbaUse:
         require_fade(self)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap that neither a blend nor an imitation can be made of."""
-        if getattr(gap, "log_ratio", False):
+        """The compensation. Raises RequestError for a setting of a blend where none is made."""
+        if "log_ratio" in offered(gap):
             if self.by != "fixed":
                 raise RequestError(f"use.by is of a blend, which '{gap.name}' is not made into: leave it away")
             inner = ImitationUse(keep=1.0).over(gap, NATS)
@@ -175,18 +173,15 @@ class RelabelUse:
     pessimism: float = 1.0  # how many of the members' standard deviations a model's answer is lowered by
 
     name: ClassVar[str] = "relabel"
+    wants: ClassVar[tuple[str, ...]] = ("target_reward",)
 
     def __post_init__(self) -> None:
         if not self.pessimism >= 0:
             raise RequestError(f"use.pessimism must not be negative, not {self.pessimism}")
 
     def over(self, gap: Gap | None, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap that is no model of the target's reward."""
-        if gap is None:  # the stored rewards are the target's
-            return Unchanged()
-        if not hasattr(gap, "careful") or getattr(gap, "of", "source") != "target":
-            raise RequestError(f"'{self.name}' needs a model of what the target pays: reward with gap.of=target")
-        return Relabel(gap, self.pessimism)
+        """The compensation; without a gap the stored rewards are the target's already."""
+        return Unchanged() if gap is None else Relabel(gap, self.pessimism)
 
 
 @dataclass(frozen=True)
@@ -197,6 +192,7 @@ class WeightUse:
     high: float = 10.0
 
     name: ClassVar[str] = "weight"
+    wants: ClassVar[tuple[str, ...]] = ("score",)
 
     def __post_init__(self) -> None:
         require_weights(self)
@@ -217,6 +213,7 @@ class RobustUse:
     newest: float = 0.3  # share of the teacher's source steps that is imitated: the last
 
     name: ClassVar[str] = "robust"
+    wants: ClassVar[tuple[str, ...]] = ("log_ratio",)
     needs: ClassVar[tuple[str, ...]] = ("demonstrations",)
 
     def __post_init__(self) -> None:
@@ -228,8 +225,7 @@ class RobustUse:
         require_strength(self)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap whose score is no log-ratio of the domains."""
-        require_log_ratio(gap, self.name)
+        """The compensation."""
         return Robust(gap, State(inputs="state_next"), self.low, self.high, self.strength)
 
 
@@ -241,6 +237,7 @@ class FilterUse:
     floor: float = 0.1  # share kept whatever they score; 0 = none
 
     name: ClassVar[str] = "filter"
+    wants: ClassVar[tuple[str, ...]] = ("score",)
 
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
@@ -261,6 +258,8 @@ class PotentialUse:
     fade: float = 0.0  # share of the transfer over which it falls to nothing; 0 = it stays
 
     name: ClassVar[str] = "potential"
+    wants: ClassVar[tuple[str, ...]] = ()
+    of: ClassVar[str] = "value"
     needs: ClassVar[tuple[str, ...]] = ("source_value",)
 
     def over(self, gap: None, gate: None) -> Compensation:
@@ -277,6 +276,8 @@ class AdviceUse:
     fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
 
     name: ClassVar[str] = "advice"
+    wants: ClassVar[tuple[str, ...]] = ()
+    of: ClassVar[str] = "policy"
     side: ClassVar[str] = "target"
     needs: ClassVar[tuple[str, ...]] = ("source_act",)
 
@@ -299,6 +300,8 @@ class KickstartUse:
     fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
 
     name: ClassVar[str] = "kickstart"
+    wants: ClassVar[tuple[str, ...]] = ()
+    of: ClassVar[str] = "policy"
     side: ClassVar[str] = "target"
     needs: ClassVar[tuple[str, ...]] = ("source_act",)
 
@@ -318,15 +321,14 @@ class GpiUse:
     fade: float = 0.5  # share of the transfer after which the critics are left alone; 0 = never
 
     name: ClassVar[str] = "gpi"
+    wants: ClassVar[tuple[str, ...]] = ("policy_worth",)
     side: ClassVar[str] = "target"
 
     def __post_init__(self) -> None:
         require_fade(self)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap that says nothing of the source policy's worth."""
-        if not hasattr(gap, "worth"):
-            raise RequestError(f"'{self.name}' needs what the source policy would earn: use the method successor")
+        """The compensation."""
         return Gpi(gap, self.fade)
 
 
@@ -335,10 +337,11 @@ class BellmanUse:
     """Corrects the source's rewards by what the difference changes in the critic's targets."""
 
     name: ClassVar[str] = "bellman"
+    wants: ClassVar[tuple[str, ...]] = ("differences",)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap that predicts no difference."""
-        return Bellman(require_differences(gap, self.name))
+        """The compensation."""
+        return Bellman(gap)
 
 
 @dataclass(frozen=True)
@@ -346,10 +349,11 @@ class TrustUse:
     """Weights the source's steps by how far the difference is trusted, the target's by the rest."""
 
     name: ClassVar[str] = "trust"
+    wants: ClassVar[tuple[str, ...]] = ("differences",)
 
     def over(self, gap: Gap, gate: Gate | None) -> Compensation:
-        """The compensation. Raises RequestError for a gap that predicts no difference."""
-        return Trust(require_differences(gap, self.name))
+        """The compensation."""
+        return Trust(gap)
 
 
 def require_weights(use: Any) -> None:
@@ -370,21 +374,32 @@ def require_fade(use: Any) -> None:
         raise RequestError(f"use.fade must be in [0, 1], not {use.fade}")
 
 
-def require_log_ratio(gap: Gap, what: str) -> None:
-    """Raise RequestError for a gap whose score is no log-ratio of the domains."""
-    if not getattr(gap, "log_ratio", False):
-        raise RequestError(
-            f"'{what}' needs a gap whose score is log p_T - log p_S: classifier, ensemble with "
-            f"gap.form=likelihood, state with gap.top=1"
-        )
+# what a gap may offer, and which do by which settings; a use `wants` one of these, or nothing: then it has no gap
+OFFERS = {
+    "score": "a gap that scores how like the target's a step is",
+    "log_ratio": "a gap whose score is log p_T - log p_S: classifier, ensemble with gap.form=likelihood, state with "
+    "gap.top=1",
+    "differences": "a gap that predicts the difference in next state: paired",
+    "source_reward": "a gap that says what the source would have paid: reward with gap.of=source, mean_reward",
+    "target_reward": "a gap that says what the target pays: reward with gap.of=target",
+    "policy_worth": "a gap that says what the source policy would earn: successor",
+}
 
 
-def require_differences(gap: Gap, what: str) -> Gap:
-    """Raise RequestError for a gap that does not predict the difference itself."""
-    if not hasattr(gap, "differences"):
-        able = ", ".join(name for name, kind in GAPS.items() if hasattr(kind, "differences"))
-        raise RequestError(f"'{what}' needs a gap that predicts the difference in next state: {able}, not {gap.name}")
-    return gap
+def offered(gap: Any) -> tuple[str, ...]:
+    """What a gap offers, of OFFERS; a score alone, unless it says otherwise."""
+    return getattr(gap, "offers", ("score",))
+
+
+def require_offered(use: Any, gap: Any) -> None:
+    """Raise RequestError for a gap that has nothing that the use wants."""
+    if gap is None:
+        if use.wants and use.name != RelabelUse.name:  # which needs none where the target's reward is computed
+            raise RequestError(f"'{use.name}' needs {'; or '.join(OFFERS[name] for name in use.wants)}")
+    elif not use.wants:
+        raise RequestError(f"'{use.name}' is of the source agent's {use.of}, and has no gap, so not {gap.name}")
+    elif not set(use.wants) & set(offered(gap)):
+        raise RequestError(f"'{use.name}' needs {'; or '.join(OFFERS[name] for name in use.wants)}, not {gap.name}")
 
 
 USES: dict[str, type] = {
@@ -449,16 +464,19 @@ class Feed:
 NATS = Gate(scale=False)  # an imitation may be all that pays; a source reward without spread would scale it to nothing
 DEMONSTRATIONS = Feed(1.0, "replay", newest=0.1)  # the learner's own target steps, held against the source agent's last
 LOOKED_AT = Feed(1.0, "replay")  # the same, of all the source agent's steps
-# use -> what its cells choose; the others feed on source steps, and only a penalty has a gate
-OF_USE: dict[str, dict[str, Any]] = {
-    "imitation": {"feed": DEMONSTRATIONS, "gate": NATS},
-    "blend": {"feed": LOOKED_AT},
-    "dpba": {"feed": LOOKED_AT},
-    "robust": {"teacher": "darc"},
+# use -> the row whose start, feed, gate and teacher its cells choose; the others start from a source agent, train on
+# source steps alone, and only a penalty has a gate
+LIKE = {
+    "imitation": "gaifo",
+    "robust": "darail",
+    "blend": "reward_gap",
+    "dpba": "dpba",
+    "relabel": "relabel",
+    "gpi": "successor",
+    "potential": "value_potential",
+    "advice": "policy_advice",
+    "kickstart": "kickstart",
 }
-
-
-OF_POLICY = {"advice": "policy_advice", "kickstart": "kickstart"}  # uses of the source policy alone -> their row
 
 
 @dataclass(frozen=True)
@@ -475,6 +493,10 @@ class Method:
     gate: Gate | None = None
     learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
     teacher: str | None = None  # the row that takes the first part of the transfer, and is then imitated
+
+    def __post_init__(self) -> None:
+        if self.use is not None:
+            require_offered(self.use, self.gap)
 
     @property
     def target_share(self) -> float | None:
@@ -784,6 +806,7 @@ GAPS: dict[str, type] = {
         Paired,
         Reward,
         MeanReward,
+        Successor,
     )
 }
 
@@ -801,7 +824,7 @@ def method(name: str) -> Method:
 
 
 def _cell(expression: str) -> Method:
-    """use(gap): the gap with its defaults, fed by source steps, or by what an imitation needs; the rest by settings."""
+    """use(gap): use and gap with their defaults, and the choices of a row of that use; the rest by settings."""
     parsed = re.fullmatch(r"\s*(\w+)\s*\(\s*(\w*)\s*\)\s*", expression)
     if parsed is None:
         raise RequestError(f"'{expression}' does not parse: write use(gap), such as filter(classifier)")
@@ -809,21 +832,30 @@ def _cell(expression: str) -> Method:
     if use_name not in USES:
         raise nearest(use_name, USES, "use")
     name, use = f"{use_name}({gap_name})", make(USES, use_name, "use", {})
-    if use_name == "potential":
-        if gap_name not in ("", "value"):
-            raise RequestError(
-                f"'{name}': a potential is a function of the state alone, which the score of '{gap_name}' is not: "
-                f"write potential(value), for the source agent's value"
-            )
-        return Method(name, "from nothing, shaped by the source agent's value", "a cell", "nothing", Feed(1.0), use=use)
-    if use_name in OF_POLICY:
-        if gap_name not in ("", "policy"):
-            raise RequestError(f"'{name}' is of the source policy, and has no gap: write {use_name}(policy)")
-        return replace(METHODS[OF_POLICY[use_name]], name=name)
-    found = gap(gap_name)
-    gate = Gate.of(found) if use_name == "penalty" else None
-    choices: dict[str, Any] = {"feed": Feed(0.0), "gate": gate, **OF_USE.get(use_name, {})}
-    return Method(name, f"{use_name} by {gap_name}", "a cell of the grid", "source", gap=found, use=use, **choices)
+    row = METHODS[LIKE[use_name]] if use_name in LIKE else Method(name, "", "", "source", Feed(0.0))
+    found = None
+    if use.wants:
+        found = gap(gap_name)
+        if row.gap is not None and row.gap.name == gap_name and not set(use.wants) & set(offered(found)):
+            found = row.gap  # with the settings that this use needs
+    elif gap_name not in ("", use.of):
+        raise RequestError(f"'{name}' is of the source agent's {use.of}, and has no gap: write {use_name}({use.of})")
+    gate = Gate.of(found) if found is not None and use_name == "penalty" else row.gate
+    about = {"name": name, "summary": f"{use_name} by {gap_name}", "paper": "a cell of the grid"}
+    return replace(row, **about, gap=found, use=use, gate=gate)
+
+
+def cells() -> dict[str, list[str]]:
+    """Each use, and what makes a cell with it: gaps, or a part of the source agent."""
+    return {name: [of for of in (GAPS if use.wants else (use.of,)) if _works(name, of)] for name, use in USES.items()}
+
+
+def _works(use: str, of: str) -> bool:
+    try:
+        method(f"{use}({of})")
+    except RequestError:
+        return False
+    return True
 
 
 def methods() -> tuple[Method, ...]:

@@ -98,9 +98,8 @@ class Programs:
         def one(agent: Any, state: Any, data: Pair, key: Key, guide: Any) -> tuple[Any, Metrics]:
             extra = self._extra(agent, guide, done)
             adjust = partial(self.compensation.adjust, state, **extra)
-            # a learner that takes neither is not asked to
-            known = {name: getattr(self.compensation, name, None) for name in ("advise", "teach", "rival")}
-            more = {name: partial(said, state, **extra) for name, said in known.items() if said is not None}
+            hooks = self.compensation.hooks  # a learner that takes none is not asked to
+            more = {name: partial(getattr(self.compensation, name), state, **extra) for name in hooks}
             return self.learner.improve(
                 agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces, **more
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,7 @@ from transreward.compensations.wrappers import Wrapped
 from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import Reward
 from transreward.learners.sac import SAC, Batch, Shaping
-from transreward.methods import AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
+from transreward.methods import METHODS, AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
 from transreward.types import Pair, RequestError, Transition
 
 STATES, ACTIONS = 6, 3  # of random_mdp
@@ -319,10 +321,10 @@ def test_dpba_without_strength_is_raw_to_the_bit():
         (lambda: DpbaUse(hidden=()).over(Reward(), None), "use.hidden must name the layers' widths"),
         (lambda: DpbaUse(learning_rate=0.0).over(Reward(), None), "use.learning_rate must be above 0"),
         (lambda: DpbaUse(by="size").over(Reward(), None), "use.by must be fixed"),  # type: ignore[arg-type]
-        (lambda: DpbaUse().over(Valued(), None), "needs a gap that says what the source would have paid"),
+        (lambda: replace(METHODS["dpba"], gap=Valued()), "needs a gap that says what the source would have paid"),
         (lambda: DpbaUse(by="both").over(method("gaifo").gap, None), "use.by is of a blend"),  # type: ignore[arg-type]
         (lambda: RelabelUse(pessimism=-1.0), "use.pessimism must not be negative"),
-        (lambda: RelabelUse().over(Reward(of="source"), None), "needs a model of what the target pays"),
+        (lambda: replace(METHODS["relabel"], gap=Reward(of="source")), "needs a gap that says what the target pays"),
         (lambda: method("advice(classifier)"), "write advice\\(policy\\)"),
     ],
 )

@@ -1,6 +1,6 @@
 """Uses turn scores into rewards and weights as they say; those that claim to change no optimal policy change none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import jax
@@ -143,7 +143,7 @@ def test_a_filters_floor_keeps_some_of_everything():
         (lambda: BlendUse(by="size"), "use.by must be fixed, similarity, variance or both"),  # type: ignore[arg-type]
         (lambda: RobustUse(low=0.0), "use.low must be above 0 and below use.high"),
         (lambda: RobustUse(strength=-1.0), "use.strength must not be negative"),
-        (lambda: RobustUse().over(FirstObs(), None), "'robust' needs a gap whose score is log p_T - log p_S"),
+        (lambda: replace(METHODS["darail"], gap=FirstObs()), "'robust' needs a gap whose score is log p_T - log p_S"),
     ],
 )
 def test_bad_settings(use, match):
@@ -158,7 +158,7 @@ def test_bad_settings(use, match):
 class Ratio(FirstObs):
     """The same, said to be a log-ratio."""
 
-    log_ratio: ClassVar[bool] = True
+    offers: ClassVar[tuple[str, ...]] = ("score", "log_ratio")
 
 
 SCORES = np.array([-20.0, -1.0, 0.0, 2.0, 30.0])  # of target steps; below 0 is like the source
@@ -275,7 +275,7 @@ def test_a_step_like_the_demonstrations_earns_more():
 @pytest.mark.parametrize("gap", [FirstObs(), Neighbours(), State(top=0.5)], ids=lambda gap: gap.name)
 def test_a_gap_without_a_ratio_of_the_domains_shows_nobody_how_to_imitate(gap):
     with pytest.raises(RequestError, match="'imitation' needs a gap whose score is log p_T - log p_S"):
-        ImitationUse().over(gap, Gate())
+        replace(METHODS["gaifo"], gap=gap)
 
 
 # -- blends: the formula this project began with -------------------------------------------------------------------
@@ -304,7 +304,7 @@ def test_a_blend_moves_the_targets_reward_towards_the_sources():
 @pytest.mark.parametrize("gap", [FirstObs(), Ratio(), Reward(of="target")], ids=lambda gap: gap.name)
 def test_only_a_model_of_the_sources_reward_can_be_blended_in(gap):
     with pytest.raises(RequestError, match="'blend' needs a gap that says what the source would have paid"):
-        BlendUse().over(gap, None)
+        replace(METHODS["reward_gap"], gap=gap)
 
 
 @pytest.mark.parametrize("seed", range(10))

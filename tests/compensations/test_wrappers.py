@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transreward.compensations.uses import Penalty, Unchanged
-from transreward.compensations.wrappers import Centre, Clip, Ramp, Scale, Times
+from transreward.compensations.uses import Advice, Gpi, Kickstart, Penalty, Unchanged
+from transreward.compensations.wrappers import Centre, Clip, Fade, Ramp, Scale, Times
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
@@ -103,6 +103,13 @@ def test_the_gaps_judgement_comes_through():
     state = chain.init(jax.random.key(0), SPACES)
     assert chain.evaluate(state, BOTH)["gap_held_out_loss"] == 0.5
     assert chain.update(state, BOTH, jax.random.key(0))[1]["gap_loss"] == 1.0
+
+
+@pytest.mark.parametrize("wrap", [Times, Fade, Clip, Centre, lambda inner: Times(Fade(inner))])
+@pytest.mark.parametrize("use", [Advice(1.0, 0.0, 0.5), Kickstart(1.0, 0.0), Gpi(FirstObs(), 0.0)])
+def test_what_a_use_says_of_actions_is_not_lost_in_a_wrapper(use, wrap):
+    with pytest.raises(RequestError, match=f"'{type(use).__name__}' adds nothing to them: set its own strength"):
+        wrap(use)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ class Gap(Protocol):
 
     A gap may have `needs`, names of extras (see `wanted`), which come as keywords to update, score and evaluate;
     `noise_floor`, the spread below which its score is noise (1 without it); `pace`, its updates for each of the
-    learner's, where one would be more than it needs (1 without it); and `log_ratio`, true where the score is
-    log p_T - log p_S, so that minus the score says how much a step looks like the source's.
+    learner's, where one would be more than it needs (1 without it); and `offers`, what a use may want of it, by the
+    names of OFFERS in methods.py (a score without it): methods that it has beyond these, or what its score is.
     """
 
     name: ClassVar[str]
@@ -73,6 +73,8 @@ class Gap(Protocol):
 
 class Compensation(Protocol):
     """A use over a gap, or a wrapper over a compensation. `extra`: see `wanted`."""
+
+    hooks: ClassVar[tuple[str, ...]]  # its methods that a learner is told of: advise, teach, rival (see SAC.improve)
 
     @property
     def side(self) -> str:
@@ -113,6 +115,8 @@ def faded(over: float, done: Array) -> Array:
 @dataclass(frozen=True)
 class Unchanged:
     """No compensation: the plain learner."""
+
+    hooks: ClassVar[tuple[str, ...]] = ()
 
     @property
     def side(self) -> str:
@@ -374,7 +378,7 @@ class Trust(OverGap):
     Where nothing is trusted the learner is left with the target's steps alone, which is fine-tuning.
     """
 
-    gap: Any  # one with `differences`, `trust` and `worth`
+    gap: Any  # one with `differences`, `trust` and `effect`
 
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Weight both domains' steps."""
@@ -395,7 +399,7 @@ class Bellman(Trust):
         """Correct the source's rewards."""
         source, target = super().adjust(state, batches)
         d = self.gap.differences(state, batches.source).mean(axis=0)
-        delta = self.gap.worth(d, batches.source, extra["value"], extra["discount"])
+        delta = self.gap.effect(d, batches.source, extra["value"], extra["discount"])
         return Pair(source._replace(reward=source.reward + delta), target)
 
 
@@ -456,6 +460,8 @@ class Advice(OfSourcePolicy):
 
     width: float
 
+    hooks: ClassVar[tuple[str, ...]] = ("advise",)
+
     def advise(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
         """Phi, [...], of obs [..., obs] and actions [..., action], in units of the raw reward."""
         apart = self.apart(self.width * state, obs, action, extra)
@@ -467,6 +473,8 @@ class Kickstart(OfSourcePolicy):
     """The actor is drawn to the source policy: lambda * d, with d the mean square of the action's distance from the
     source policy's, in halves of the box. Up to a constant it is the cross-entropy between the learner's policy and a
     normal around the source policy's action. Rewards stay raw, and so do the critics."""
+
+    hooks: ClassVar[tuple[str, ...]] = ("teach",)
 
     def teach(self, state: Array, obs: Array, action: Array, **extra: Any) -> Array:
         """What actions [..., action] at obs [..., obs] cost the actor, [...], in units of the mean size of Q."""
@@ -483,6 +491,8 @@ class Gpi(OverGap):
 
     gap: Any  # one with `worth`
     fade: float
+
+    hooks: ClassVar[tuple[str, ...]] = ("rival",)
 
     @property
     def side(self) -> str:

@@ -60,6 +60,14 @@ class Wrapper:
 
     inner: Compensation
     both: ClassVar[bool] = False  # whether it changes what was done to the other side's rewards, too
+    hooks: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        if self.inner.hooks:
+            raise RequestError(
+                f"'{type(self).__name__}' changes what is added to rewards, and '{type(self.inner).__name__}' adds "
+                f"nothing to them: set its own strength and fade"
+            )
 
     @property
     def side(self) -> str:
@@ -117,6 +125,7 @@ class Clip(Wrapper):
     limit: float = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.limit > 0:
             raise RequestError(f"gate.clip must be above 0, not {self.limit}")
 
@@ -153,6 +162,7 @@ class Scale(Wrapper):
     floor: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.floor > 0:
             raise RequestError(f"gate.scale_floor must be above 0, not {self.floor}")
 
@@ -178,6 +188,7 @@ class Ramp(Wrapper):
     both: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.updates < 1:
             raise RequestError(f"gate.ramp must be at least 1, not {self.updates}")
 
@@ -203,6 +214,7 @@ class Fade(Wrapper):
     both: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.over <= 1:
             raise RequestError(f"use.fade must be in [0, 1], not {self.over}")
 
@@ -227,6 +239,7 @@ class Times(Wrapper):
     both: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.strength >= 0:
             raise RequestError(f"use.strength must not be negative, not {self.strength}")
 

@@ -49,7 +49,7 @@ class Classifier:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "classifier"
-    log_ratio: ClassVar[bool] = True
+    offers: ClassVar[tuple[str, ...]] = ("score", "log_ratio")
 
     def __post_init__(self) -> None:
         require_settings(self)

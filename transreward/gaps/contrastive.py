@@ -55,6 +55,7 @@ class Contrastive:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "contrastive"
+    offers: ClassVar[tuple[str, ...]] = ("score",)
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:

@@ -76,9 +76,9 @@ class Ensemble:
         return ("value",) if self.form == "value" else ()
 
     @property
-    def log_ratio(self) -> bool:
-        """Of the domains, and not of values."""
-        return self.form == "likelihood"
+    def offers(self) -> tuple[str, ...]:
+        """A log-ratio of the domains, and not of values, by form."""
+        return ("score", "log_ratio") if self.form == "likelihood" else ("score",)
 
     def init(self, key: Key, spaces: Spaces) -> EnsembleState:
         """Fresh members for one seed, the same for both domains: the log-ratio starts at 0, 'cannot tell'."""

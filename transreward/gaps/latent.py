@@ -59,6 +59,7 @@ class Latent:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "latent"
+    offers: ClassVar[tuple[str, ...]] = ("score",)
     noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
     needs: ClassVar[tuple[str, ...]] = ()
 

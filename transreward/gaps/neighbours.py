@@ -48,6 +48,7 @@ class Neighbours:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "neighbours"
+    offers: ClassVar[tuple[str, ...]] = ("score",)
     noise_floor: ClassVar[float] = 0.3  # score spread below which it is noise
     needs: ClassVar[tuple[str, ...]] = ()
 

@@ -56,6 +56,7 @@ class Paired:
     tolerance: float = 0.5  # variance between members, in units of d's own, at which a step is not trusted at all
 
     name: ClassVar[str] = "paired"
+    offers: ClassVar[tuple[str, ...]] = ("score", "differences")
     needs: ClassVar[tuple[str, ...]] = ("counterpart", "value", "discount")
     noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
 
@@ -101,7 +102,7 @@ class Paired:
         x = state.steps(step_rows(batch, state.low, state.high))
         return jax.vmap(_predict, (0, None))(state.members, x) * _spread(state)
 
-    def worth(self, d: Array, batch: Transition, value: Any, discount: float) -> Array:
+    def effect(self, d: Array, batch: Transition, value: Any, discount: float) -> Array:
         """What differences d [batch, obs + 1] change in the critic's targets of source steps, [batch]:
         d_r + gamma [V(s' + d_s) - V(s')], V = 0 where the task ended."""
         alive = discount * (1.0 - batch.terminated)
@@ -130,7 +131,7 @@ class Paired:
         _, d, known = _pairs(state, t, counterpart)
         guess = self.differences(state, counterpart).mean(axis=0)
         step = counterpart._replace(terminated=t.terminated)
-        true_worth, guessed_worth = (self.worth(x, step, extra["value"], extra["discount"]) for x in (d, guess))
+        true_worth, guessed_worth = (self.effect(x, step, extra["value"], extra["discount"]) for x in (d, guess))
         spread = _spread(state)
         return {
             "gap_explained": _explained(d / spread, guess / spread, known[:, None]),

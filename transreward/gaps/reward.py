@@ -62,6 +62,11 @@ class Reward:
         if self.of not in get_args(Of):
             raise RequestError(f"gap.of must be source or target, not '{self.of}'")
 
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Whose reward it says."""
+        return "score", f"{self.of}_reward"
+
     def init(self, key: Key, spaces: Spaces) -> RewardState:
         """Fresh members for one seed."""
         sizes = (2 * spaces.obs + spaces.action, *self.hidden, 1)
@@ -150,6 +155,7 @@ class MeanReward:
     batch: int = 256  # steps of each domain per update
 
     name: ClassVar[str] = "mean_reward"
+    offers: ClassVar[tuple[str, ...]] = ("score", "source_reward")
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -71,9 +71,9 @@ class State:
         return ("value",) if self.top < 1 else ()
 
     @property
-    def log_ratio(self) -> bool:
-        """Of the domains, and not of good and bad states."""
-        return self.top == 1
+    def offers(self) -> tuple[str, ...]:
+        """A log-ratio of the domains, and not of good and bad states, by top."""
+        return ("score", "log_ratio") if self.top == 1 else ("score",)
 
     def init(self, key: Key, spaces: Spaces) -> DiscriminatorState:
         """A fresh network for one seed; it starts at logit 0, 'cannot tell'."""

@@ -63,6 +63,7 @@ class Successor:
     terms: int = 0  # how many terms a step stores; 0 = as many as the robot has
 
     name: ClassVar[str] = "successor"
+    offers: ClassVar[tuple[str, ...]] = ("policy_worth",)
     needs: ClassVar[tuple[str, ...]] = ("source_act", "discount", "terms")
     pace: ClassVar[float] = 0.5
     early: ClassVar[bool] = True  # it learns from what is stored already, while the first target steps are random

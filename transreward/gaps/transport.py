@@ -55,6 +55,7 @@ class Transport:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name: ClassVar[str] = "transport"
+    offers: ClassVar[tuple[str, ...]] = ("score",)
     noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
     needs: ClassVar[tuple[str, ...]] = ()
 

@@ -1,0 +1,107 @@
+"""What makes a cell of the grid, and what does not: each works as it says, or is refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from transreward.cli import main
+from transreward.methods import GAPS, METHODS, OFFERS, USES, cells, method, offered
+from transreward.types import Pair, RequestError, Spaces, Transition
+
+SPACES = Spaces(3, 2, -np.ones(2), np.ones(2))
+N = 300  # steps of each domain
+PARTS = ("value", "policy")  # of the source agent
+
+
+def value(obs):
+    return obs[..., 0]
+
+
+def act(obs):
+    return obs[..., :2]
+
+
+def played(row):
+    """Start, update, evaluate, judge and adjust, and what a learner is told, without computing anything."""
+    if row.needs("terms"):  # a run sets how many a step stores
+        row = replace(row, gap=replace(row.gap, terms=2))
+    compensation = row.compensation()
+    wide, flat = jnp.zeros((N, 3)), jnp.zeros(N)
+    t = Transition(wide, jnp.zeros((N, 2)), flat, wide, flat, flat)
+    extra = {"value": value, "source_value": value, "act": act, "source_act": act, "discount": 0.9, "done": flat[0]}
+    shown = {"counterpart": t, "demonstrations": t, "terms": Pair(jnp.zeros((N, 2)), jnp.zeros((N, 2)))}
+
+    def run(key):
+        state, both = compensation.init(key, SPACES), Pair(t, t)
+        state, metrics = compensation.update(state, both, key, **extra, **shown)
+        state = compensation.judge(state, compensation.evaluate(state, both, **extra, **shown))
+        told = [getattr(compensation, hook)(state, wide, t.action, **extra) for hook in compensation.hooks]
+        return compensation.adjust(state, both, **extra, **dict.fromkeys(shown)), told, metrics
+
+    adjusted, told, _ = jax.eval_shape(run, jax.random.key(0))
+    assert {x.shape for x in (*jax.tree.leaves(adjusted), *told)} == {(N,)}
+    return compensation
+
+
+@pytest.mark.parametrize("use", USES)
+def test_each_gap_works_with_a_use_or_is_refused_with_a_reason(use):
+    working = []
+    for of in (*GAPS, *PARTS):
+        try:
+            row = method(f"{use}({of})")
+        except RequestError as error:
+            text = str(error)
+            assert ("\n" not in text and f"'{use}" in text) or f"unknown gap '{of}'" in text
+            continue
+        assert played(row).side == row.side
+        working.append(of)
+    assert working == cells()[use] != []
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_row_works_and_its_gap_offers_what_its_use_wants(name):
+    row = METHODS[name]
+    played(row)
+    if row.gap is not None:
+        assert set(row.use.wants) & set(offered(row.gap))
+
+
+def test_reasons_name_only_gaps_that_do():
+    for offer, text in OFFERS.items():
+        for name in re.findall(r"\w+", text.partition(":")[2]):
+            if name in GAPS:
+                defaults = [GAPS[name](), *(row.gap for row in METHODS.values() if row.gap and row.gap.name == name)]
+                assert any(offer in offered(gap) for gap in defaults)
+    assert set(OFFERS) == {offer for kind in USES.values() for offer in kind.wants}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("gpi(paired)", "'gpi' needs a gap that says what the source policy would earn: successor, not paired"),
+        ("penalty(successor)", "'penalty' needs a gap that scores how like the target's a step is, not successor"),
+        ("bellman(successor)", "'bellman' needs a gap that predicts the difference in next state: paired, not succ"),
+        ("kickstart(paired)", "is of the source agent's policy, and has no gap: write kickstart(policy)"),
+    ],
+)
+def test_what_does_not_fit_is_refused_when_it_is_named(name, reason):
+    with pytest.raises(RequestError) as caught:
+        method(name)
+    assert reason in str(caught.value)
+
+
+def test_the_cells_are_listed(capsys):
+    main(["list", "methods"])
+    line = next(line for line in capsys.readouterr().out.splitlines() if "any cell: " in line)
+    listed = {use: gaps.split(", ") for part in line.partition("any cell: ")[2].split("; ")
+              for uses, gaps in [part.split(" of ")] for use in uses.split(", ")}  # fmt: skip
+    assert listed == cells()
+    for name in ("relabel(reward)", "dpba(reward)", "advice(policy)", "kickstart(policy)", "gpi(successor)"):
+        use, of = name[:-1].split("(")
+        assert of in listed[use]
