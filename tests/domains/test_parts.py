@@ -207,6 +207,26 @@ def test_mass_however_it_is_given(made, body, total):
     assert np.allclose(heavy.body_mass, 2.5 * plain.body_mass) and np.allclose(heavy.dof_M0, 2.5 * plain.dof_M0)
 
 
+def test_what_a_bound_of_the_compiler_keeps_is_refused(made):
+    body = '<body name="a"><freejoint/><geom size=".1" mass="1.5"/></body>'
+    xml = f'<mujoco><compiler boundmass="1"/><worldbody>{body}</worldbody></mujoco>'
+    with pytest.raises(RequestError, match=r"'mass' cannot scale a by 0\.5: "):
+        made(xml, "mass=0.5")
+    assert made(xml, "mass=0.8")[0].body_mass[1] == pytest.approx(1.2)
+
+
+def test_what_an_actuator_has_from_its_class(made):
+    strong = '<default><default class="strong"><position kp="50" kv="3" inheritrange="1"/></default></default>'
+    xml = ARM.format(joint="", actuators='<position class="strong" name="A" joint="hip"/>')
+    xml = xml.replace("<worldbody>", f"{strong}<worldbody>", 1)
+    plain, weak, narrow, dead = (made(xml, text)[0] for text in ("", "gear=0.5", "range(hip)=0.5", "broken=A"))
+    assert (
+        np.allclose(forward(weak).qfrc_actuator, 0.5 * forward(plain).qfrc_actuator)
+        and forward(plain).qfrc_actuator.any()
+    )
+    assert np.array_equal(narrow.actuator_ctrlrange, plain.actuator_ctrlrange) and not forward(dead).qfrc_actuator.any()
+
+
 @pytest.mark.parametrize(("name", "seen"), [("damping", "qfrc_passive"), ("armature", "M")])
 def test_what_actuators_add_to_a_joint_is_scaled_with_it(made, name, seen):
     motor = f'<motor name="A" joint="hip" gear="2" {name}="0.5"/>'
@@ -331,10 +351,12 @@ def test_changes_of_tendons_sites_servos_and_single_contacts_are_named(made):
     xml = ARM.format(joint="", actuators=KINDS["pid"] + KINDS["muscle of a given force"].replace('"A"', '"M"'))
     assert changed(xml, "gear(A)=0.5,noise(A)=0.1") == [
         ("gain", "A", "4", "2"), ("bias by position", "A", "\N{MINUS SIGN}30", "\N{MINUS SIGN}15"),
-        ("bias by velocity, or a muscle's force", "A", "\N{MINUS SIGN}2", "\N{MINUS SIGN}1"),
+        ("bias by velocity", "A", "\N{MINUS SIGN}2", "\N{MINUS SIGN}1"),
         ("noise on the action (std)", "A position", "0", "0.1"),
         ("noise on the action (std)", "A velocity", "0", "0.1"),
     ]  # fmt: skip
-    assert [row[1:] for row in changed(xml, "broken=M")] == [("M", "40", "0"), ("M", "40", "0")]
+    assert changed(xml, "broken=M") == [("peak force (N)", "M", "40", "0")]
+    electric = xml.replace(KINDS["pid"], KINDS["voltage"])
+    assert changed(electric, "gear(A)=0.5") == [("resistance (ohm)", "A", "2", "4")]
     rows = changed(xml, "friction(sole)=0.5")
     assert rows[0] == ("sliding friction of contacts", "floor on sole", "1", "0.5") and len(rows) == 4  # of seven

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.actuators import actuators, controls
+from transreward.domains.actuators import AFFINE, DCMOTOR, FIXED, GEODESIC, MUSCLE, PID, actuators, controls
 from transreward.domains.contacts import friction, pairs, touching
 from transreward.domains.domain import Domain
 
@@ -23,6 +23,9 @@ class Change(NamedTuple):
     source: str
     target: str
 
+
+# how an actuator makes its force, which says what its parameters are
+MAKES = {"servo": (FIXED, AFFINE, GEODESIC, PID), "muscle": (MUSCLE,), "dcmotor": (DCMOTOR,)}
 
 # name -> the kind of element it belongs to, the model's array, and which of its entries
 PROPERTIES = (
@@ -38,11 +41,14 @@ PROPERTIES = (
     ("rotor inertia (kg m²)", "actuator", "actuator_armature", np.s_[:]),
     ("gear", "output", "actuator_gear", np.s_[:, 0]),
     ("gear, further axes", "output", "actuator_gear", np.s_[:, 1:]),
-    ("gain", "actuator", "actuator_gainprm", np.s_[:, 0]),
-    ("gain by position", "actuator", "actuator_gainprm", np.s_[:, 1]),
-    ("gain by velocity, or a muscle's force", "actuator", "actuator_gainprm", np.s_[:, 2]),
-    ("bias by position", "actuator", "actuator_biasprm", np.s_[:, 1]),
-    ("bias by velocity, or a muscle's force", "actuator", "actuator_biasprm", np.s_[:, 2]),
+    ("gain", "servo", "actuator_gainprm", np.s_[:, 0]),
+    ("gain by position", "servo", "actuator_gainprm", np.s_[:, 1]),
+    ("gain by velocity", "servo", "actuator_gainprm", np.s_[:, 2]),
+    ("bias", "servo", "actuator_biasprm", np.s_[:, 0]),
+    ("bias by position", "servo", "actuator_biasprm", np.s_[:, 1]),
+    ("bias by velocity", "servo", "actuator_biasprm", np.s_[:, 2]),
+    ("peak force (N)", "muscle", "actuator_gainprm", np.s_[:, 2]),
+    ("resistance (ohm)", "dcmotor", "actuator_gainprm", np.s_[:, 0]),
     ("force range", "actuator", "actuator_forcerange", np.s_[:]),
     ("control range", "control", "actuator_ctrlrange", np.s_[:]),
 )
@@ -56,7 +62,8 @@ def changes(source: Domain, target: Domain) -> list[Change]:
         return []
     found = list(_whole(source, target, *models))
     for what, kind, array, entries in PROPERTIES:
-        found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[entries] for m in models))
+        rows = _rows(models[0], kind)
+        found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))
     found += _of_contacts(*models)
     names = _names(models[0], "control")
     found += _of_elements(
@@ -101,11 +108,16 @@ def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> I
         yield Change(what, names[i], _number(a[i]), _number(b[i]))
 
 
+def _rows(model: Any, kind: str) -> Any:
+    """Which rows of an array are of elements of a kind."""
+    return np.isin(model.actuator_gaintype, MAKES[kind]) if kind in MAKES else slice(None)
+
+
 def _names(model: Any, kind: str) -> list[str]:
     """Of all elements of a kind; a degree of freedom goes by its joint's, one without a name by its body's."""
-    if kind in ("actuator", "output"):
+    if kind in ("actuator", "output", *MAKES):
         repeats = model.actuator_outnum if kind == "output" else 1
-        return np.repeat(actuators(model), repeats).tolist()
+        return np.repeat(np.array(actuators(model), object)[_rows(model, kind)], repeats).tolist()
     if kind == "control":
         return [entry.name for entry in controls(model)]
     if kind == "dof":

@@ -72,7 +72,12 @@ def _friction(spec: Spec, chosen: Elements, factor: float) -> None:
 
 
 def _mass(spec: Spec, bodies: Elements, factor: float) -> None:
-    """Mass and inertia together, as if the density changed."""
+    """Mass and inertia together, as if the density changed.
+
+    Raises:
+        RequestError: a bound of the compiler would keep a mass from being scaled.
+    """
+    before = spec.compile()
     for body in bodies:
         body.mass, body.inertia, body.fullinertia = (
             body.mass * factor,
@@ -84,6 +89,14 @@ def _mass(spec: Spec, bodies: Elements, factor: float) -> None:
                 geom.density *= factor
             else:
                 geom.mass *= factor
+    after = spec.compile()
+    for body in bodies:
+        for field in ("body_mass", "body_inertia"):
+            if not np.allclose(getattr(after, field)[body.id], factor * getattr(before, field)[body.id], rtol=1e-6):
+                raise RequestError(
+                    f"the shift 'mass' cannot scale {_label(body, 'body')} by {factor:g}: the model's boundmass or "
+                    f"boundinertia keeps it at {after.body_mass[body.id]:g} kg; choose other bodies or a larger factor"
+                )
 
 
 def _scale(attribute: str) -> Callable[[Spec, Elements, float], None]:
