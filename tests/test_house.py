@@ -15,7 +15,7 @@ import transreward
 ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
-    {"types"},
+    {"types", "interruption"},
     {"networks", "replay", "streams"},
     {"domains", "gaps", "compensations", "learners"},
     {"collect", "methods", "presets", "programs", "twin"},

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from transreward import __version__
+from transreward.interruption import ends_at_once, undone
 from transreward.types import CONTROLS, BrokenRun, RequestError
 
 DESCRIPTION = """\
@@ -114,13 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"transreward: {message}\n"
     try:
-        args.run(args)
+        with ends_at_once():
+            args.run(args)
     except RequestError as error:
         sys.exit(_complain(as_options(str(error)), 2))
     except BrokenRun as error:
         sys.exit(_complain(as_options(str(error)), 1))
-    except KeyboardInterrupt:
-        sys.exit(_complain("interrupted; what was evaluated last is in the run directory", 130))
     except BrokenPipeError:  # `transreward list ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -264,7 +264,7 @@ def _transfer(args: argparse.Namespace) -> None:
     from transreward.transfer import transfer
 
     def run(out: str) -> None:
-        with View(request) as view:
+        with undone(lambda: _kept(Path(out))), View(request) as view:
             result = transfer(**request, out=out, watch=view)
         view.conclude(result, out)
 
@@ -278,11 +278,20 @@ def _compare(args: argparse.Namespace) -> None:
     from transreward.live import View
 
     def run(out: str) -> None:
-        with View(request) as view:
+        with undone(lambda: _kept(Path(out))), View(request) as view:
             comparison = compare(**request, out=out, watch=view)
         view.conclude_comparison(comparison, out)
 
     _show(_run_in_its_directory(request, "compare", run), args.video)
+
+
+def _kept(directory: Path) -> str:
+    """What an interrupted run leaves."""
+    if (directory / "result.json").exists():
+        return f"the run is finished and saved: 'transreward report {directory}' writes its page"
+    if next(directory.rglob("metrics.jsonl"), None):
+        return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
+    return "nothing was evaluated yet"
 
 
 def _show(directory: str, videos: bool) -> None:
@@ -291,10 +300,12 @@ def _show(directory: str, videos: bool) -> None:
         from transreward.runs.videos import before_and_after
 
         try:
-            print("videos:", *before_and_after(directory))
+            with undone(lambda: _kept(Path(directory))):
+                print("videos:", *before_and_after(directory))
         except RequestError as error:  # the run is done and saved all the same
             print(as_options(str(error)))
-    _write_report([directory])
+    with undone(lambda: _kept(Path(directory))):
+        _write_report([directory])
 
 
 def _report(args: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 from transreward.evaluation.returns import SEED
+from transreward.interruption import undone, whole
 from transreward.types import Array, Pair, RequestError, Transition
 
 Policy = Callable[[Array], Array]  # [n, obs] -> [n, action]
@@ -378,32 +379,49 @@ def _frames(panels: Pair[Panel], takes: list[Pair[Take]], curves: list[Pair[Arra
 
 def _encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
     """Write H.264 that browsers play, and start to play before they have all of it."""
-    partial, count = path.with_name(f".{path.stem}.part.mp4"), 0
+    count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         first = next(frames)
-        with _ffmpeg(partial, first.shape, rate) as process:
-            assert process.stdin is not None and process.stderr is not None
-            for frame in itertools.chain((first,), frames):
-                process.stdin.write(np.ascontiguousarray(frame).data)
-                count += 1
-            process.stdin.close()
-            said = process.stderr.read().decode(errors="replace")
-        if process.returncode:
-            raise RequestError(f"{path} cannot be written: ffmpeg: {' '.join(said.split())}")
-        os.replace(partial, path)
+        with whole(path) as partial:
+            process = _ffmpeg(partial, first.shape, rate)
+            with process, undone(lambda: _kill(process)):
+                assert process.stdin is not None and process.stderr is not None
+                for frame in itertools.chain((first,), frames):
+                    process.stdin.write(np.ascontiguousarray(frame).data)
+                    count += 1
+                process.stdin.close()
+                said = process.stderr.read().decode(errors="replace")
+            if process.returncode:
+                raise RequestError(f"{path} cannot be written: ffmpeg: {' '.join(said.split())}")
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        if partial.exists():
-            partial.unlink()
     return count
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """At once, and until it is gone: it would write its file once more when its input ends."""
+    process.kill()
+    os.waitpid(process.pid, 0)
 
 
 def _ffmpeg(path: Path, shape: tuple[int, ...], rate: float) -> subprocess.Popen[bytes]:
     """Takes raw pictures of `shape` [height, width, 3] on its standard input."""
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", f"{rate:g}", "-i", "-"]
-    made = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "27", "-preset", "veryfast", "-movflags", "+faststart"]
+    made = [
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv420p",
+        "-crf",
+        "27",
+        "-preset",
+        "veryfast",
+        "-movflags",
+        "+faststart",
+        "-f",
+        "mp4",
+    ]
     return subprocess.Popen(
         [require_ffmpeg(), "-y", "-v", "error", *given, *made, str(path)],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, close_fds=False,  # as above

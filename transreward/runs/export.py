@@ -9,7 +9,6 @@ written.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -22,6 +21,7 @@ import numpy as np
 from transreward.domains.domain import Domain, domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.evaluation.returns import SEED
+from transreward.interruption import undone, whole
 from transreward.runs import card, store
 from transreward.runs.result import Result, load
 from transreward.types import Array, BrokenRun, Pair, RequestError, Spaces
@@ -335,16 +335,16 @@ def _vacant(path: Path) -> tuple[Path, Path, Path]:
 def _write(files: tuple[Path, Path, Path], graph: bytes, about: dict[str, Any], readme: str) -> None:
     """All three beside their places first, then moved, the policy last."""
     path, contract_file, card_file = files
-    partial = [file.with_name(file.name + ".part") for file in (path, card_file)]
+
+    def remove() -> None:
+        for file in files:
+            file.unlink(missing_ok=True)
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial[0].write_bytes(graph)
-        partial[1].write_text(readme)
-        store.write_json(contract_file, about)
-        os.replace(partial[1], card_file)
-        os.replace(partial[0], path)
+        with undone(remove), whole(path) as policy, whole(card_file) as card:
+            policy.write_bytes(graph)
+            card.write_text(readme)
+            store.write_json(contract_file, about)
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        for file in filter(Path.exists, partial):
-            file.unlink()

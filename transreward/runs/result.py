@@ -183,20 +183,19 @@ class Result:
         store.write_json(directory / "config.json", self.config)
         if self.provenance:
             store.write_json(directory / "provenance.json", self.provenance)
-        (directory / "metrics.jsonl").unlink(missing_ok=True)
-        store.append_lines(directory / "metrics.jsonl", self.log)
+        store.write_text(directory / "metrics.jsonl", store.lines(self.log))
         store.save_tree(directory / "policy.safetensors", self.agents)
         if jax.tree.leaves(kept := (self.compensation_state, self.source_agents)):
             store.save_tree(directory / COMPENSATION, kept)
         returns = {"source": self.returns.source, "target": self.returns.target, "zero_shot": self.zero_shot}
         store.save_tree(directory / "returns.safetensors", {k: v for k, v in returns.items() if v is not None})
-        store.write_json(directory / "result.json", self.as_json())
         for name, control in self.controls.items():
             (directory / "controls" / name).mkdir(parents=True, exist_ok=True)
             control.write(directory / "controls" / name)
         if self.partner is not None:
             (directory / "partner").mkdir(exist_ok=True)
             self.partner.write(directory / "partner")
+        store.write_json(directory / "result.json", self.as_json())  # last: where it is, everything is
 
 
 @dataclass

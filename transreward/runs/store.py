@@ -20,6 +20,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from transreward.interruption import whole
 from transreward.types import RequestError
 
 SCHEMA = 1
@@ -117,18 +118,22 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Atomically. Raises RequestError where the file cannot be written."""
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        with whole(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+def lines(rows: list[dict[str, Any]]) -> str:
     """One JSON object a line."""
-    with path.open("a") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """All of them in one piece or, where the process is ended, none."""
+    with path.open("ab", buffering=0) as file:
+        file.write(lines(rows).encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -193,12 +198,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def save_tree(path: Path, tree: Any) -> None:
     """A pytree of arrays, each leaf under its path in the tree."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    partial = path.with_name(path.name + ".part")
-    partial.touch()
-    mode = partial.stat().st_mode  # as the umask says: safetensors lets nobody but the owner read
-    save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
-    partial.chmod(mode)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode  # as the umask says: safetensors lets nobody but the owner read
+        save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
+        partial.chmod(mode)
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,160 @@
+"""Ctrl-C and SIGTERM: real processes, each interrupted at a moment that it names itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import transreward as tr
+
+# Says `here` where the named function is called for the n-th time, or a module first imported, and goes on; a write is
+# too short to be met on the way, so there it waits.
+AT = """
+import sys, time
+def at(place, number=1):
+    module, _, name = place.partition(":")
+    if not name:
+        seen = []
+        def heard(event, arguments):
+            if event == "import" and arguments[0] == module and not seen:
+                seen.append(print("here", file=sys.stderr, flush=True))
+        return sys.addaudithook(heard)
+    from importlib import import_module
+    owner, (*path, last) = import_module(module), name.split(".")
+    for word in path:
+        owner = getattr(owner, word)
+    inner, calls = getattr(owner, last), []
+    def outer(*given, **named):
+        calls.append(last)
+        if len(calls) == number:
+            print("here", file=sys.stderr, flush=True)
+            time.sleep(60 if module == "os" else 0)
+        return inner(*given, **named)
+    setattr(owner, last, outer)
+at(*PLACE)
+from transreward.__main__ import main
+main()
+"""
+OWN = ["tests.domains.made:pendulum", "tests.domains.made:short_pendulum"]
+SETTINGS = {
+    "sac": ["learner.hidden=4", "learner.robots=4", "learner.batch=16", "learner.random_steps=0"],
+    "ppo": [
+        "learner.hidden=4", "learner.robots=4", "learner.rollout_steps=16", "learner.minibatches=2",
+        "learner.epochs=2", "learner.target_rollout=64",
+    ],
+}  # fmt: skip
+LOOP = ["loop.final_episodes=1", "loop.eval_episodes=1", "loop.source_evaluations=4", "loop.evaluations=4"]
+
+
+def training(learner: str, pair: list[str] = OWN, method: str = "fine_tune") -> list[str]:
+    return [
+        "transfer", *pair, "--method", method, "--controls", "none", "--seeds", "1", "--learner", learner, "--out",
+        "run", "--source-steps", "1280", "--target-steps", "640", "--set", *SETTINGS[learner], *LOOP,
+    ]  # fmt: skip
+
+
+def interrupted(directory: Path, place: tuple, arguments: list[str], number: int = signal.SIGINT) -> str:
+    """What a process says that is sent a signal at a place; it ends at once, as the signal's name says."""
+    root = str(Path(tr.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "TRANSREWARD_CACHE": str(directory / ".cache")}
+    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"PLACE = {place!r}\n{AT}", *arguments], cwd=directory, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stderr is not None
+    before = list(iter(process.stderr.readline, "here\n")) if process.poll() is None else []
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, "".join(before) + said
+    assert said.startswith("transreward: interrupted") and len(said.splitlines()) == 1
+    assert not list(directory.rglob("*.part"))
+    return said
+
+
+MOMENTS = {
+    "import": (("jax",), training("sac")),
+    "compilation": (("transreward.transfer:initialise",), training("ppo")),
+    "first round of sac": (("transreward.transfer:improve",), training("sac")),
+    "later round of ppo": (("transreward.transfer:improve", 5), training("ppo")),
+    "evaluation": (("transreward.transfer:refine", 8), training("sac")),
+    "target phase": (("transreward.transfer:run_method",), training("ppo")),
+    "check": (("transreward.preflight.check:_measure",), ["check", *OWN]),
+}
+SLOW = {"compilation", "first round of sac", "evaluation", "target phase", "check"}
+
+
+@pytest.mark.parametrize("moment", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in MOMENTS])
+def test_ctrl_c_ends_a_command_at_once(tmp_path, moment):
+    place, arguments = MOMENTS[moment]
+    said = interrupted(tmp_path, place, arguments)
+    rows = list(tmp_path.rglob("metrics.jsonl"))
+    assert ("of the last evaluation are in run" in said) == bool(rows)
+    for path in rows:
+        assert [json.loads(line)["method"] for line in path.read_text().splitlines()]
+        assert (path.parent / "policy.safetensors").exists()
+
+
+def test_a_write_is_undone(tmp_path):
+    """Between the file that was written beside it and its name."""
+    interrupted(tmp_path, ("os:replace", 2), training("ppo"), signal.SIGTERM)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+
+
+@pytest.fixture(scope="module")
+def hopper(tmp_path_factory):
+    """A finished run of PPO with hopper."""
+    place = tmp_path_factory.mktemp("hopper")
+    interrupted(place, ("transreward.runs.records:write_report",), training("ppo", ["hopper", "hopper:gravity=0.5"]))
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "arguments"),
+    [
+        (("transreward.evaluation.video:_ffmpeg",), ["play", "run", "--seconds", "1", "--out", "film.mp4"]),
+        (("transreward.evaluation.video:Panel.column", 9), ["play", "run", "--seconds", "1", "--out", "film.mp4"]),
+        (("transreward.runs.records:page",), ["report", "run", "--out", "page.html"]),
+        (("transreward.runs.export:_write",), ["export", "run", "--out", "policy.onnx"]),
+        (("os:replace", 2), ["export", "run", "--out", "export/policy.onnx"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_what_shows_a_run_leaves_nothing_half_written(hopper, place, arguments):
+    before = sorted(hopper.rglob("*.*"))
+    interrupted(hopper, place, arguments)
+    assert [p for p in sorted(hopper.rglob("*.*")) if ".cache" not in p.parts] == [
+        p for p in before if ".cache" not in p.parts
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_native_code_does_not_hold_an_interruption_up(number):
+    """The main thread does not come back to Python; and a full pipe does not keep the process either."""
+    code = (
+        "import sys, threading\nfrom transreward.interruption import ends_at_once\n"
+        "with ends_at_once():\n print('x' * 9, end=''); print('here', file=sys.stderr, flush=True)\n"
+        " import ctypes; ctypes.CDLL(None).sleep(50)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None and process.stderr.readline() == "here\n"
+    for _ in range(2):
+        process.send_signal(number)
+    out, said = process.communicate(timeout=20)
+    assert (process.returncode, out, said) == (128 + number, "x" * 9, "transreward: interrupted\n")
+
+
+def test_outside_a_command_signals_are_pythons():
+    from transreward.interruption import ends_at_once
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with ends_at_once():
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -1,0 +1,105 @@
+"""How a command ends on Ctrl-C or SIGTERM: at once, with nothing half-written.
+
+Python would raise KeyboardInterrupt wherever it happens to be, in a library's callback too, which may swallow it, and
+would then take the interpreter down while the threads of XLA and MuJoCo compute, which crashes. So a command ends its
+process itself. Everything in a run directory is whole at all times, but for the files that are being written: what
+writes one says here how that is undone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 0.5  # seconds that native code may take to come back to Python, where an interruption is tidiest
+
+_undo: list[Callable[[], str | None]] = []
+_ending = threading.Lock()
+
+
+@contextmanager
+def undone(undo: Callable[[], str | None]) -> Iterator[None]:
+    """If the command is interrupted inside, `undo` is called, and what it returns is part of the last message."""
+    _undo.append(undo)
+    try:
+        yield
+    finally:
+        _undo.remove(undo)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to, moved there once all is written; removed on an error or an interruption."""
+    partial = path.with_name(path.name + ".part")
+
+    def remove() -> None:
+        partial.unlink(missing_ok=True)
+
+    with undone(remove):
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            remove()
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """SIGINT ends the process with 130 and SIGTERM with 143, also inside native code that is slow to return.
+
+    Signals that the process was started to ignore stay ignored; outside the main thread nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is _end:
+        yield  # it is so already
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    receiver, sender = os.pipe()
+    os.set_blocking(sender, False)
+    woken = signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
+    threading.Thread(target=_wait, args=(receiver,), daemon=True).start()
+    for number in SIGNALS:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, kept in before.items():
+            signal.signal(number, kept)
+        signal.set_wakeup_fd(woken)
+        os.close(sender)  # which ends the thread
+
+
+def _wait(receiver: int) -> None:
+    """The same from a thread, for the main one may be in a compilation: a signal's number arrives here at once."""
+    with open(receiver, "rb", buffering=0) as numbers:
+        number = numbers.read(1)
+    if number and signal.getsignal(number[0]) is _end:
+        time.sleep(PATIENCE)
+        _end(number[0])
+
+
+def _end(number: int, frame: object = None) -> NoReturn:
+    """Undo, say what is kept, and end."""
+    if not _ending.acquire(blocking=False):  # the other thread is at it, or was interrupted in it
+        time.sleep(2 * PATIENCE)
+        os._exit(128 + number)
+    said = []
+    for undo in reversed(_undo):
+        with suppress(Exception):
+            said.append(undo())
+    flush = threading.Thread(target=sys.stdout.flush, daemon=True)  # a full pipe would hold it for ever
+    flush.start()
+    flush.join(PATIENCE)
+    with suppress(OSError):
+        if sys.stdout.isatty():
+            os.write(1, b"\x1b[?25h")  # the cursor, which a live view hides
+        os.write(2, f"\ntransreward: {'; '.join(['interrupted', *filter(None, said)])}\n".lstrip("\n").encode())
+    os._exit(128 + number)
