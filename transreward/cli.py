@@ -121,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_complain(as_options(str(error)), 2))
     except BrokenRun as error:
         sys.exit(_complain(as_options(str(error)), 1))
+    except KeyboardInterrupt:  # not by a signal: a user's environment may raise it
+        sys.exit(_complain("interrupted", 130))
     except BrokenPipeError:  # `transreward list ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
