@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import jax
@@ -303,7 +304,7 @@ def test_a_run_that_ends_early_has_its_exit_code(capsys, monkeypatch, error, cod
     def ends(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr(sys.modules["transreward.transfer"], "transfer", ends)
+    monkeypatch.setattr(import_module("transreward.transfer"), "transfer", ends)
     with pytest.raises(SystemExit) as caught:
         cli.main(["transfer", *PAIR])
     err = capsys.readouterr().err
