@@ -69,7 +69,7 @@ WRONG = {
     "hopper": "name a target too",
     "gym:CartPole-v1 gym:CartPole-v0": "discrete action space",
     "gym:ALE/Pong-v5 gym:ALE/Pong-v5": "pip install 'ale-py'",
-    "gym:no_such_package:Robot-v0 hopper": "the package no_such_package is missing",
+    "gym:no_such_package:Robot-v0 hopper": "there is no module no_such_package to import",
     "--method dark": "unknown method 'dark': did you mean darc",
     "--controls orakle": "unknown method 'orakle': did you mean oracle",
     "--learner pppo": "unknown learner 'pppo': did you mean ppo",
@@ -357,7 +357,7 @@ def test_a_comparison_takes_the_methods_of_the_options_or_else_of_the_config():
     file = comparison_request("--config", "run.yaml")
     assert file == {
         "source": PAIR[0], "target": PAIR[1], "methods": ["fine_tune", "darc"], "seeds": 2,
-        "settings": {"loop.threads": 1}, "out": "runs/inverted-pendulum-gravity-2-compare-1",
+        "settings": {"loop.threads": 1},
     }  # fmt: skip
     both = comparison_request("--config", "run.yaml", "--methods", "oracle, darc", "--seeds", "4", "--out", "here")
     assert (both["methods"], both["seeds"], both["out"]) == (["oracle", "darc"], 4, "here")
@@ -373,7 +373,7 @@ def test_transfer_and_compare_share_their_options():
 
 def test_a_new_directory_is_named_after_the_run():
     def place():
-        return cli._request(cli.parser().parse_args(["transfer", *PAIR]))["out"]
+        return next(cli._new_directories(PAIR[1], "darc"))
 
     assert place() == "runs/inverted-pendulum-gravity-2-darc-1"
     os.makedirs(place())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from transreward import __version__
+from transreward.domains.users import import_modules
 from transreward.interruption import ends_at_once, undone
 from transreward.types import CONTROLS, BrokenRun, RequestError
 
@@ -116,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.formatwarning = lambda message, *_, **__: f"transreward: {message}\n"
     try:
         with ends_at_once():
+            import_modules(args.imports)
             args.run(args)
     except RequestError as error:
         sys.exit(_complain(as_options(str(error)), 2))
@@ -208,6 +210,15 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
     doctor.set_defaults(run=_doctor)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--import",
+            dest="imports",
+            action="append",
+            default=[],
+            metavar="MODULE",
+            help="import your module first: its robots, gaps, methods, learners (may be given several times)",
+        )
     return top
 
 
@@ -351,8 +362,11 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         from transreward.config import read_config
 
         request |= read_config(Path(args.config))
-    apart = ("run", "config", "set", "methods", "video")
+    of_config = request.pop("imports", [])
+    apart = ("run", "config", "set", "methods", "video", "imports")
     request |= {name: value for name, value in vars(args).items() if value is not None and name not in apart}
+    if imports := [*_names(of_config), *args.imports]:
+        request["imports"] = imports
     if "log" in request:
         request["log"] = _names(request["log"])
     for item in args.set or ():
@@ -414,7 +428,7 @@ def _check(args: argparse.Namespace) -> None:
     quiet_compilation_cache()
     from transreward.preflight.check import check
 
-    names = ("source_run", "target_steps", "seed")
+    names = ("source_run", "target_steps", "seed", "imports")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     found = check(args.source, args.target, **given)
     if args.json:

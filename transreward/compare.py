@@ -8,6 +8,7 @@ from typing import Any
 
 from transreward.config import SECTIONS
 from transreward.domains.domain import Domain
+from transreward.domains.users import import_modules
 from transreward.methods import Method, method
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
@@ -29,6 +30,7 @@ def compare(
     source_run: str | Path | None = None,
     out: str | Path | None = None,
     log: Sequence[str] = (),
+    imports: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Comparison:
     """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added.
@@ -37,12 +39,13 @@ def compare(
     theirs, as in {"darc.use.strength": 1.0, "sac_iw.use.high": 5.0}.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
+    imports = import_modules(imports)
     rows = chosen(methods)
     first = leader(rows, settings or {})
     result = transfer(
         source, target, first.name, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
         seed=seed, settings=settings, controls=[row.name for row in rows if row is not first], source_run=source_run,
-        out=out, log=log, watch=watch,
+        out=out, log=log, imports=imports, watch=watch,
     )  # fmt: skip
     results = {result.method: result, **result.controls}
     comparison = Comparison({row.name: results[row.name] for row in rows})

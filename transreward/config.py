@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from numbers import Integral
@@ -20,6 +21,7 @@ from transreward.domains.difference import (
 )
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
+from transreward.domains.users import import_modules
 from transreward.methods import METHODS, Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.runs import store
@@ -104,6 +106,7 @@ class Config:
     seed: int
     source_run: Path | None = None
     cotrain: bool = False  # the source's agent learns beside the target's
+    imports: tuple[str, ...] = ()  # a user's modules that the rows of this request come from
     chosen: frozenset[str] = frozenset()  # the settings that the user named
     shift: ShiftMeasure | None = None  # measured before the run; the report reads it
 
@@ -210,6 +213,7 @@ class Config:
             "seed": self.seed,
             "source_run": str(self.source_run) if self.source_run else None,
             **({"cotrain": True} if self.cotrain and row.name == self.method.name else {}),
+            **({"imports": list(self.imports)} if self.imports else {}),
             "learner": {"name": self.learner.name, **_plain(self.learner)},
             "loop": _plain(self.loop),
             **parts,
@@ -237,8 +241,10 @@ def resolve(
     controls: tuple[str, ...],
     source_run: str | Path | None,
     cotrain: bool = False,
+    imports: Sequence[str] | str = (),
 ) -> Config:
     """Check the whole request. Raises RequestError with one line that says what is wrong."""
+    imports = import_modules(imports)
     row = method(str(method_name))
     control_rows = tuple(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
@@ -263,12 +269,13 @@ def resolve(
         controls=tuple(control_rows),
         learner=sections["learner"],
         loop=sections["loop"],
-        source_steps=_count("source steps", source_steps, source_budget(sections["learner"], pair.source.name)),
+        source_steps=_count("source steps", source_steps, source_budget(sections["learner"], pair.source)),
         target_steps=_count("target steps", target_steps, DEFAULT_STEPS.target),
         seeds=_count("seeds", seeds, seeds),
         seed=_count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
         cotrain=cotrain,
+        imports=imports,
         chosen=frozenset(settings),
         shift=shift,
     )
@@ -465,10 +472,13 @@ def read_config(path: Path) -> dict[str, Any]:
         "source_run",
         "cotrain",
         "log",
+        "imports",
     }
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
     if not isinstance(request.get("controls", ""), (str, list)):
         raise RequestError(f"{path}: 'controls' must be a list of methods")
+    if not isinstance(request.get("imports", ""), (str, list)):
+        raise RequestError(f"{path}: 'imports' must be a list of modules")
     if not isinstance(request.get("source_run") or "", str):
         raise RequestError(f"{path}: 'source_run' must be a directory")
     settings: dict[str, Any] = {}
@@ -510,7 +520,7 @@ def _read(path: Path) -> Any:
 def _learner(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Any:
     """The learner asked for; of the source run; or of the robot's preset."""
     if source_run is None:
-        return learner if hasattr(learner, "improve") else make_learner(learner, source.name)
+        return learner if hasattr(learner, "improve") else make_learner(learner, source)
     stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])
     if learner is None or learner in (restored, restored.name):

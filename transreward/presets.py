@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from transreward.domains.domain import Domain
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.types import Pair, RequestError, make, nearest
@@ -32,9 +33,9 @@ class Preset:
     sac: Tuned  # for methods that mix domains or learn from stored steps
     chosen: str = "ppo"  # the learner of a request that names none
 
-    def of(self, learner: str | None = None) -> Tuned:
-        """The row of a learner by name; None = the one that the preset chose."""
-        return getattr(self, learner or self.chosen)
+    def of(self, learner: str | None = None) -> Tuned | None:
+        """The row of a learner by name, where it has one; None = the one that the preset chose."""
+        return getattr(self, learner or self.chosen, None)
 
 
 # Robots that can fall hardly learn with SAC's defaults. Three seeds of hopper, mean source return: 380 after 190,000
@@ -116,23 +117,26 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def preset(domain_name: str) -> Preset | None:
-    """The preset of the robot in a domain id, if it has one."""
-    return PRESETS.get(re.split(r"[+:@]", domain_name)[0])
+def preset(of: Domain | str) -> Preset | None:
+    """The preset of a domain's robot, or of the robot in an id, if it has one."""
+    name = of if isinstance(of, str) else getattr(of, "robot", of).name
+    return PRESETS.get(re.split(r"[+:@]", name)[0])
 
 
-def source_budget(learner: Any, domain_name: str) -> int:
+def source_budget(learner: Any, of: Domain | str) -> int:
     """The source budget of a request that names none: the preset's for that learner."""
-    chosen = preset(domain_name)
-    return chosen.of(learner.name).source_steps if chosen and learner.name in LEARNERS else DEFAULT_STEPS.source
+    chosen = preset(of)
+    tuned = chosen.of(learner.name) if chosen else None
+    return tuned.source_steps if tuned else DEFAULT_STEPS.source
 
 
-def make_learner(name: str | None, domain_name: str) -> Any:
+def make_learner(name: str | None, of: Domain | str) -> Any:
     """Settings of the learner of that name, the robot's own where there are some; None = what the preset chose."""
     if name is not None and name not in LEARNERS:
         raise nearest(name, LEARNERS, "learner")
-    chosen = preset(domain_name)
-    return chosen.of(name).settings if chosen else LEARNERS[name or "sac"]()
+    chosen = preset(of)
+    tuned = chosen.of(name) if chosen else None
+    return tuned.settings if tuned else LEARNERS[name or "sac"]()
 
 
 def restore_learner(stored: dict[str, Any]) -> Any:

@@ -156,6 +156,7 @@ def transfer(
     cotrain: bool = False,
     out: str | Path | None = None,
     log: Sequence[str] = (),
+    imports: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Result:
     """Move a skill from `source` to `target`. Budgets are steps per seed and are never exceeded.
@@ -165,11 +166,14 @@ def transfer(
     run's directory, whose source agent is taken up instead of training one; its steps count as taken.
     With `cotrain` the source's agent learns beside the target's, each compensating the other; it is the result's
     `partner`. `log` names rows of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
+    `imports` names modules whose rows (robots, gaps, methods, learners) the request uses; they stand in config.json, so
+    that the run is opened with them.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
     config = resolve(
         source, target, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
+        imports=imports,
     )  # fmt: skip
     directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
     began, agent, provenance = time.perf_counter(), None, store.provenance()

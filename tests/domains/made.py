@@ -18,6 +18,39 @@ def light_hopper():
     return domain("hopper:gravity=0.5")
 
 
+def twice():
+    return domain("inverted_pendulum:gravity=0.5,mass=2")
+
+
+def once():
+    return domain("inverted_pendulum:gravity=0.5,range=2")
+
+
+def cheetah():
+    return domain("halfcheetah:mass=2")
+
+
+class Fixed:
+    """A domain that does not let itself be named."""
+
+    reward_terms, episode_steps, spaces = ("reward",), 9, domain("gym:Pendulum-v1").spaces
+    name = property(lambda self: "mine")
+
+    def simulate(self, n, seed, threads=0):
+        raise NotImplementedError
+
+
+def fixed():
+    return Fixed()
+
+
+PENDULUM = domain("gym:Pendulum-v1")
+
+
+def alias():
+    return PENDULUM
+
+
 ONE = pendulum()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import subprocess
 import sys
@@ -12,9 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.domains import made
 from transreward.domains import shifts, tasks
+from transreward.domains.difference import require_difference
 from transreward.domains.domain import Domain, domain
 from transreward.domains.robots import ROBOTS
+from transreward.domains.symmetries import as_it_is
+from transreward.presets import PRESETS, preset
 from transreward.types import RequestError
 
 WRONG = {
@@ -196,7 +202,16 @@ def test_a_gymnasium_simulation_continues_bit_for_bit(id):
 
 
 def test_factories():
-    assert domain("tests.domains.made:light_hopper").name == "hopper:gravity=0.5"
+    found = domain("tests.domains.made:light_hopper")
+    assert str(found.shifts[0]) == "gravity=0.5"  # type: ignore[attr-defined]
+    assert {d.name for d in (found, copy.copy(found), pickle.loads(pickle.dumps(found)))} == {
+        "tests.domains.made:light_hopper"  # by which a run of it is opened again
+    }
+    domain("tests.domains.made:alias")
+    assert made.PENDULUM.name == "gym:Pendulum-v1"  # what others may hold keeps its own
+    assert domain("tests.domains.made:PENDULUM").name == "tests.domains.made:PENDULUM"
+    with pytest.raises(RequestError, match="makes a domain whose name stays 'mine'"):
+        domain("tests.domains.made:fixed")
     with pytest.raises(RequestError, match="returns the same environment again"):
         domain("tests.domains.made:shared").simulate(2)
 
@@ -204,3 +219,32 @@ def test_factories():
 def test_listing_and_parsing_import_neither_mujoco_nor_gymnasium():
     code = "import sys, transreward.domains.domain as d; print({'mujoco', 'gymnasium', 'jax'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_a_factory_of_a_robot_of_the_table_is_treated_as_that_robot():
+    """It has its preset, each of its shifts is tried alone, and it can be seen through its symmetries."""
+    assert preset(domain("tests.domains.made:light_hopper")) is PRESETS["hopper"]
+    plain = domain("inverted_pendulum")
+    assert require_difference(plain, domain("tests.domains.made:twice")).share > 0
+    with pytest.raises(RequestError, match="the shift 'range=2' of inverted_pendulum changes nothing"):
+        require_difference(plain, domain("tests.domains.made:once"))
+    seen = domain("tests.domains.made:cheetah@mirrored")
+    assert seen.name == "tests.domains.made:cheetah@mirrored" and as_it_is(seen.name) == "tests.domains.made:cheetah"
+    assert (seen.simulate(1, 0).obs == domain("halfcheetah@mirrored:mass=2").simulate(1, 0).obs).all()
+    for id in ("tests.domains.made:pendulum@mirrored", "gym:Pendulum-v1@mirrored"):
+        with pytest.raises(RequestError):
+            domain(id)
+
+
+def test_a_gymnasium_id_of_a_module_beside_the_user_is_found(tmp_path, monkeypatch):
+    (tmp_path / "bench_of_mine.py").write_text(
+        "import gymnasium\ngymnasium.register('Mine-v0', 'tests.domains.made:pendulum')\n"
+    )
+    (tmp_path / "broken_of_mine.py").write_text("import no_such_package_at_all\n")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    monkeypatch.chdir(tmp_path)
+    assert domain("gym:bench_of_mine:Mine-v0").spaces.obs == 3
+    for id, missing in {"nowhere": "nowhere", "broken_of_mine": "no_such_package_at_all"}.items():
+        with pytest.raises(RequestError, match=f"there is no module {missing} to import") as caught:
+            domain(f"gym:{id}:Mine-v0")
+        assert "pip install" not in str(caught.value)

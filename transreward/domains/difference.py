@@ -98,7 +98,7 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
             f"the shift '{text}' of {source.name} changes nothing: no state of {measured.states} differs"
         )
     if len(shifts) > 1:
-        robot = target.name.partition(":")[0]
+        robot = "+".join(map(str, (target.robot.name, *target.tasks)))  # type: ignore[attr-defined]
         for shift in shifts:
             if measure(domain(robot), domain(f"{robot}:{shift}"), seed=seed).null:
                 raise RequestError(f"the shift '{shift}' of {robot} changes nothing: leave it away")

@@ -115,9 +115,10 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 def domain(id: str) -> Domain:
     """The domain that an id names: `robot[@symmetry][+task][:shift[,shift...]]`, `gym:[module:]Id` or
-    `package.module:factory`.
+    `package.module:factory[@symmetry]`.
 
-    A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call.
+    A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. Its domain goes by
+    the factory's id, since that makes it again.
 
     Raises:
         RequestError: nothing is named so; the message says what comes nearest.
@@ -136,8 +137,9 @@ def domain(id: str) -> Domain:
     robot, plus, _ = head.partition("+")
     robot, at, seen = robot.partition("@")
     if robot not in ROBOTS:
-        if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, tail):
-            return _from_factory(head, tail)
+        factory, at, seen = tail.partition("@")
+        if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, factory):
+            return _seen(_from_factory(head, factory), at, seen)
         raise _unknown_robot(robot)
     texts, rest = tasks.split(id[len(robot + at + seen) :])
     if rest and (rest[0] != ":" or rest == ":"):
@@ -146,12 +148,19 @@ def domain(id: str) -> Domain:
     changes = shifts.parse(rest[1:]) if rest else []
     from transreward.domains.mujoco import MujocoDomain
 
-    found = MujocoDomain(ROBOTS[robot], changes, wanted)
+    return _seen(MujocoDomain(ROBOTS[robot], changes, wanted), at, seen)
+
+
+def _seen(found: Domain, at: str, symmetry: str) -> Domain:
+    """The domain, through a symmetry where its id has one."""
     if not at:
         return found
+    from transreward.domains.mujoco import MujocoDomain
     from transreward.domains.symmetries import SeenDomain
 
-    return SeenDomain(found, seen)
+    if not isinstance(found, MujocoDomain):
+        raise RequestError(f"'{found.name}' is no robot of the table as it is, so it has no symmetry: leave @ away")
+    return SeenDomain(found, symmetry)
 
 
 def _unknown_robot(name: str) -> RequestError:
@@ -176,7 +185,7 @@ def _from_factory(module: str, factory: str) -> Domain:
         found = False
     if not found:
         if "." not in module:
-            raise _unknown_robot(module)
+            raise RequestError(f"{_unknown_robot(module)}; nor is there a module {module} to import")
         raise RequestError(f"'{id}': there is no module {module} to import")
     try:
         made: Any = importlib.import_module(module)
@@ -185,14 +194,28 @@ def _from_factory(module: str, factory: str) -> Domain:
                 raise no_such(made, name, f"factory of {module}")
             made = getattr(made, name)
         if isinstance(made, Domain):
-            return made
+            return _named(made, id)
         first = made()
     except RequestError:
         raise
     except Exception as error:
         raise RequestError(f"'{id}' failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if isinstance(first, Domain):
-        return first
+        return _named(first, id)
     from transreward.domains.gym import GymDomain
 
     return GymDomain(id, made, first)
+
+
+def _named(made: Domain, id: str) -> Domain:
+    """The domain by the id that was asked for; `made` itself keeps its name, since it may serve others, too."""
+    if made.name == id:
+        return made
+    try:
+        named = object.__new__(type(made))
+        vars(named).update({**vars(made), "name": id})
+    except TypeError:  # such as one with slots
+        named = made
+    if named.name != id:
+        raise RequestError(f"'{id}' makes a domain whose name stays '{made.name}': give it the name '{id}'")
+    return named

@@ -17,7 +17,7 @@ from gymnasium.spaces import Box
 
 from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
 from transreward.domains.names import Entry, numbered
-from transreward.domains.users import in_one_line, numbers, truths
+from transreward.domains.users import in_one_line, look_beside_user, numbers, truths
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
@@ -47,13 +47,17 @@ def gym_domain(id: str) -> GymDomain:
     if "=" in id:
         raise RequestError(f"'gym:{id}': shifts work on the robots of the table only")
     name = f"gym:{id}"
+    look_beside_user()
     try:
         return GymDomain(name, lambda: gymnasium.make(id, disable_env_checker=True))
     except RequestError:
         raise
     except ModuleNotFoundError as error:
-        missing = (error.name or id.partition(":")[0]).partition(".")[0]
-        package = _PACKAGES.get(missing, missing.replace("_", "-"))
+        module = getattr(error.__cause__ or error, "name", None) or id.partition(":")[0]  # Gymnasium raises its own
+        missing = module.partition(".")[0]
+        if missing not in _PACKAGES:  # who knows what a stranger has put there under that name
+            raise RequestError(f"'{name}' cannot be made: there is no module {module} to import here") from error
+        package = _PACKAGES[missing]
         raise RequestError(f"'{name}': the package {missing} is missing: pip install {package}") from error
     except (gymnasium.error.NameNotFound, gymnasium.error.NamespaceNotFound) as error:
         bare = id.rpartition(":")[2]

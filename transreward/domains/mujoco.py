@@ -82,7 +82,7 @@ class MujocoDomain:
         return f"domain({self.name!r})"
 
     def __reduce__(self):
-        return _remake, (self.robot.name, self.shifts, self.tasks)
+        return _remake, (self.robot.name, self.shifts, self.tasks), {"name": self.name}
 
     def _try(self, reward: str) -> None:
         """A user's reward on steps of random actions, before anything is trained on it."""

@@ -109,8 +109,9 @@ class SeenDomain:
         rename, times, whole = SYMMETRIES[plain.robot.name][name]
         self.back = _made(plain, rename, whole - times)  # two terms may show one: not to be had by reordering
         self.spaces, self.reward_terms, self.episode_steps = plain.spaces, plain.reward_terms, plain.episode_steps
-        robot = plain.robot.name
-        self.name = f"{robot}@{name}{plain.name[len(robot) :]}"
+        head = re.split("[+:]", plain.name)[0]
+        end = len(head if head == plain.robot.name else plain.name)  # a factory's name has nothing behind it
+        self.name = f"{plain.name[:end]}@{name}{plain.name[end:]}"
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -212,7 +213,7 @@ class SeenSimulation:
 
 def as_it_is(id: str) -> str:
     """A domain's id without the symmetry in it."""
-    return re.sub(r"^(\w+)@\w+", r"\1", id)
+    return re.sub(r"^([\w.:]+)@\w+", r"\1", id)
 
 
 def plain(domain: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,28 @@ def look_beside_user() -> None:
     """Let imports find what lies in the folder that the user is in."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+
+
+def import_modules(names: Sequence[str] | str) -> tuple[str, ...]:
+    """Import a user's modules, so that the tables have the rows (robots, gaps, methods, learners) that they add.
+
+    Raises RequestError for a name that is no module's, and for a module that cannot be imported.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    look_beside_user()
+    for name in names:
+        if not re.fullmatch(r"\w+(\.\w+)*", str(name)) or str(name).endswith(".py"):
+            raise RequestError(f"cannot import {name!r}: name a module as Python does, such as lab or package.lab")
+        try:
+            importlib.import_module(str(name))
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise RequestError(f"the module {name} cannot be imported: {in_one_line(error)}") from error
+            where = "start where it lies, or put that folder on PYTHONPATH"
+            raise RequestError(f"there is no module {error.name} to import: {where}") from error
+        except (Exception, SystemExit) as error:  # a module may raise anything
+            raise RequestError(f"the module {name} cannot be imported: {in_one_line(error)}") from error
+    return names
 
 
 def no_such(module: Any, name: str, kind: str) -> RequestError:
@@ -53,6 +78,6 @@ def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found.astype(bool)
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """What a user's code raised."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from transreward.domains.robots import ROBOTS
 from transreward.evaluation.record import Record
 from transreward.methods import method
 from transreward.presets import make_learner
@@ -22,9 +24,12 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
         words += [f"--{option.replace('_', '-')}", str(c[option])]
     words += ["--source-run", c["source_run"]] if c.get("source_run") else []
     words += ["--cotrain"] if c.get("cotrain") else []
+    words += [word for name in c.get("imports", ()) for word in ("--import", name)]
     settings = {"loop.symmetry": "none"} | {f"loop.{k}": v for k, v in c["loop"].items()}  # there were none at first
-    learner = asdict(make_learner(c["learner"]["name"], c["source"]))
-    settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k != "name" and _plain(learner[k]) != v}
+    robot = re.split(r"[+:@]", c["source"])[0]
+    known = robot == "gym" or robot in ROBOTS  # of which preset a factory's robot has, its id says nothing
+    learner = asdict(make_learner(c["learner"]["name"], c["source"])) if known else {}
+    settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k != "name" and _plain(learner.get(k)) != v}
     for r in records:
         prefix = "" if r is first else f"{r.config['method']}."
         settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from transreward.domains.difference import ShiftMeasure, measure, one_body, rela
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.symmetries import plain
+from transreward.domains.users import import_modules
 from transreward.methods import METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
@@ -167,11 +169,12 @@ def check(
     source_run: str | Path | None = None,
     target_steps: int = MOST_TARGET_STEPS,
     seed: int = 0,
+    imports: Sequence[str] = (),
 ) -> Check:
     """Look at a pair before a step is spent on training, with at most `target_steps` (at most 2,000) target steps.
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) says where
-    to look, too. Identical domains are no error here: their verdict is `same`.
+    to look, too. Identical domains are no error here: their verdict is `same`. `imports`: see `transfer`.
     Raises RequestError for a wrong request, and where the spaces differ or the budget is too small.
     """
     if not isinstance(target_steps, int) or not 1 <= target_steps <= MOST_TARGET_STEPS:
@@ -180,6 +183,7 @@ def check(
         )
     if not isinstance(seed, int) or seed < 0:
         raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
+    imports = import_modules(imports)
     pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
     require_fit(pair.source, pair.target)
     asked, pair = pair, pair.map(plain)  # what differs is physics and pay, however they are looked at
@@ -212,7 +216,7 @@ def check(
         figures=figures,
         verdict=verdict,
         seen=seen,
-        command=next_command(asked, verdict, None if source_run is None else Path(source_run), seen),
+        command=next_command(asked, verdict, None if source_run is None else Path(source_run), seen, imports),
     )
 
 
@@ -353,7 +357,13 @@ def _moved_parts(source: Domain, probes: Probes) -> list[Moved]:
 # -- what to run next ----------------------------------------------------------------------------------------------
 
 
-def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None, seen: str | None = None) -> str:
+def next_command(
+    pair: Pair[Domain],
+    verdict: Verdict,
+    source_run: Path | None,
+    seen: str | None = None,
+    imports: Sequence[str] = (),
+) -> str:
     """The command that the verdict asks for, with the source run where the method can start from it."""
     if verdict.verdict == SAME:
         return "transreward list shifts"
@@ -365,6 +375,7 @@ def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None, 
     tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]
     row, taken_up = next((row, a) for row, a in tries if _possible(row, pair.source, a))
     words = ["transreward", "transfer", pair.source.name, pair.target.name, "--method", row.name]
+    words += [word for name in imports for word in ("--import", name)]
     if verdict.verdict == TRANSFER:
         words += ["--controls", "none"]
     if taken_up and row.needs_source_agent:
@@ -376,12 +387,12 @@ def next_command(pair: Pair[Domain], verdict: Verdict, source_run: Path | None, 
 
 def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool:
     """Whether a method can be run on the source: with the agent's learner, and enough source steps for its own."""
-    learner = restore_learner(agent["learner"]) if agent else make_learner("sac", source.name)
+    learner = restore_learner(agent["learner"]) if agent else make_learner("sac", source)
     try:
         require_learner(row, learner, source)
     except RequestError:
         return False
-    return agent is not None or row.replayed * DEFAULT_STEPS.target < source_budget(learner, source.name) / 2
+    return agent is not None or row.replayed * DEFAULT_STEPS.target < source_budget(learner, source) / 2
 
 
 def _take_up(row: Method, source_run: Path | None, agent: dict[str, Any]) -> list[str]:

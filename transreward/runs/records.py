@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.users import import_modules
 from transreward.evaluation.record import Record
 from transreward.evaluation.report import page
 from transreward.runs import store
@@ -43,6 +44,7 @@ def read(place: Path) -> list[Record]:
     if not place.is_dir():
         raise RequestError(f"{place} is not a run directory: there is no such directory")
     config = store.read_json(place / "config.json")
+    import_modules(config.get("imports", ()))
     agent = str(Path(config["source_run"] or place).resolve())
     first = _record(place, place, config, agent)
     found = store.read_json(place / "provenance.json") if (place / "provenance.json").exists() else {}

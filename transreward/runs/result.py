@@ -16,6 +16,7 @@ from transreward import replay as rp
 from transreward.compensations.uses import Compensation
 from transreward.domains.domain import Domain, domain
 from transreward.domains.symmetries import SeenDomain, as_it_is
+from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
 from transreward.evaluation.record import Record
 from transreward.evaluation.report import page
@@ -287,6 +288,7 @@ def load(directory: str | Path) -> Result:
     config, done = store.read_json(directory / "config.json"), directory / "result.json"
     log = store.read_lines(directory / "metrics.jsonl")
     try:
+        import_modules(config.get("imports", ()))
         learner = restore_learner(config["learner"])
         sizes = config["spaces"]
         spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
