@@ -151,3 +151,6 @@ def test_a_source_that_cannot_be_put_anywhere_is_modelled(tmp_path, monkeypatch)
     assert known.steps == modelled.steps and known.steps.source <= 512 and known.steps.target <= 60
     assert not any("learned model" in text for text in known.warnings)
     assert any("learned model" in text for text in modelled.warnings)
+    known.compensation()
+    with pytest.raises(tr.RequestError, match="beyond a model of the source, which the run does not keep"):
+        modelled.compensation()

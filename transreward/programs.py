@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,16 @@ jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
 SHOWN = ("counterpart", "demonstrations")  # what a gap or use may be shown beside a batch of each domain
+
+
+class Asked(NamedTuple):
+    """Whom a compensation may ask beside the learner; each leaf [seeds, ...]."""
+
+    agents: Any = None  # the source agents' state
+    model: Any = None  # of the source where its simulator cannot be put into a state: see `Model.one` in twin.py
+
+
+NOBODY = Asked()
 
 
 @lru_cache(maxsize=32)
@@ -79,24 +89,32 @@ class Programs:
         state: Any,
         data: Pair,
         keys: Key,
-        guide: Any = None,
+        asked: Asked = NOBODY,
         done: float = 0.0,
         *,
         updates: int,
         target_share: float,
     ) -> tuple[Any, Metrics]:
-        """The learner's updates on the compensated reward; `guide` is the source agents' state, where one is needed,
+        """The learner's updates on the compensated reward; `asked` is whom the compensation may ask,
         `done` the share of the transfer that is over."""
         share = np.float32(done)
-        return self._improve(agents, state, data, keys, guide, share, updates=updates, target_share=target_share)
+        return self._improve(agents, state, data, keys, asked, share, updates=updates, target_share=target_share)
 
     def _improve_(
-        self, agents: Any, state: Any, data: Pair, keys: Key, guide: Any, done: Array, updates: int, target_share: float
+        self,
+        agents: Any,
+        state: Any,
+        data: Pair,
+        keys: Key,
+        asked: Asked,
+        done: Array,
+        updates: int,
+        target_share: float,
     ) -> Any:
         self._traced("improve")
 
-        def one(agent: Any, state: Any, data: Pair, key: Key, guide: Any) -> tuple[Any, Metrics]:
-            extra = self._extra(agent, guide, done)
+        def one(agent: Any, state: Any, data: Pair, key: Key, asked: Asked) -> tuple[Any, Metrics]:
+            extra = self._extra(agent, asked, done)
             adjust = partial(self.compensation.adjust, state, **extra)
             hooks = self.compensation.hooks  # a learner that takes none is not asked to
             more = {name: partial(getattr(self.compensation, name), state, **extra) for name in hooks}
@@ -106,15 +124,16 @@ class Programs:
 
         per_domain = 0 if self.learner.on_policy else rp.SEED_AXES  # a rollout's rows, or a replay
         axes = data.map(lambda d: None if d is None else per_domain)
-        return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, guide)
+        return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, asked)
 
-    def _extra(self, agent: Any, guide: Any, done: Array) -> dict[str, Any]:
+    def _extra(self, agent: Any, asked: Asked, done: Array) -> dict[str, Any]:
         """What a compensation may ask for beyond a batch: see `wanted` in compensations/uses.py."""
         return {
             "value": partial(self.learner.value, agent),
-            "source_value": None if guide is None else partial(self.learner.value, guide),
+            "source_value": None if asked.agents is None else partial(self.learner.value, asked.agents),
             "act": lambda obs: self.learner.act(agent, obs, None),
-            "source_act": None if guide is None else lambda obs: self.learner.act(guide, obs, None),
+            "source_act": None if asked.agents is None else lambda obs: self.learner.act(asked.agents, obs, None),
+            "source_model": asked.model,
             "discount": self.learner.discount,
             "done": done,
             **dict.fromkeys(SHOWN),
@@ -126,7 +145,7 @@ class Programs:
         replays: Pair,
         keys: Key,
         agents: Any,
-        guide: Any = None,
+        asked: Asked = NOBODY,
         shown: dict[str, Replay] | None = None,
         done: float = 0.0,
         *,
@@ -139,7 +158,7 @@ class Programs:
         steps as the source's simulator took them, row by row.
         """
         share = np.float32(done)
-        return self._compensate(state, replays, keys, agents, guide, shown or {}, share, updates=updates, batch=batch)
+        return self._compensate(state, replays, keys, agents, asked, shown or {}, share, updates=updates, batch=batch)
 
     def _compensate_(
         self,
@@ -147,7 +166,7 @@ class Programs:
         replays: Pair,
         keys: Key,
         agents: Any,
-        guide: Any,
+        asked: Asked,
         shown: dict[str, Replay],
         done: Array,
         updates: int,
@@ -155,8 +174,8 @@ class Programs:
     ) -> Any:
         self._traced("compensate")
 
-        def one(state: Any, replays: Pair, key: Key, agent: Any, guide: Any, shown: Any) -> tuple[Any, Metrics]:
-            extra = self._extra(agent, guide, done)
+        def one(state: Any, replays: Pair, key: Key, agent: Any, asked: Asked, shown: Any) -> tuple[Any, Metrics]:
+            extra = self._extra(agent, asked, done)
 
             def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
                 source_key, target_key, demonstration_key = jax.random.split(key, 3)
@@ -183,7 +202,7 @@ class Programs:
             return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
 
         axes = (0, REPLAY_AXES, 0, 0, 0, dict.fromkeys(shown, rp.SEED_AXES))
-        return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, guide, shown)
+        return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, asked, shown)
 
     def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
         """Source steps [n, ...] as the target would have taken them, each by one random member of a paired gap."""
@@ -205,16 +224,16 @@ class Programs:
     # -- looking -------------------------------------------------------------------------------------------------
 
     def look(
-        self, state: Any, steps: Pair[Transition], agents: Any, guide: Any = None, done: float = 0.0
+        self, state: Any, steps: Pair[Transition], agents: Any, asked: Asked = NOBODY, done: float = 0.0
     ) -> Pair[Adjusted]:
         """What the compensation makes of the rewards and weights of steps [seeds, n, ...] of both domains."""
-        return jax.tree.map(np.asarray, self._look(state, steps, agents, guide, np.float32(done)))
+        return jax.tree.map(np.asarray, self._look(state, steps, agents, asked, np.float32(done)))
 
-    def _look_(self, state: Any, steps: Pair[Transition], agents: Any, guide: Any, done: Array) -> Pair[Adjusted]:
-        def one(state: Any, steps: Pair[Transition], agent: Any, guide: Any) -> Pair[Adjusted]:
-            return self.compensation.adjust(state, steps, **self._extra(agent, guide, done))
+    def _look_(self, state: Any, steps: Pair[Transition], agents: Any, asked: Asked, done: Array) -> Pair[Adjusted]:
+        def one(state: Any, steps: Pair[Transition], agent: Any, asked: Asked) -> Pair[Adjusted]:
+            return self.compensation.adjust(state, steps, **self._extra(agent, asked, done))
 
-        return jax.vmap(one)(state, steps, agents, guide)
+        return jax.vmap(one)(state, steps, agents, asked)
 
     def _traced(self, name: str) -> None:
         self.traces[name] = self.traces.get(name, 0) + 1  # runs while tracing only

@@ -22,7 +22,7 @@ from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.methods import METHODS, Method
-from transreward.programs import Programs, programs
+from transreward.programs import Asked, Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
@@ -105,6 +105,11 @@ class Run:
         """Taken so far, per seed."""
         source, target = (b + (r.steps if r else 0) for b, r in zip(self.before, self.robots, strict=True))
         return Pair(source + (self.twin.steps if self.twin else 0), target)
+
+    @property
+    def asked(self) -> Asked:
+        """Whom its compensation may ask."""
+        return Asked(self.guide, self.twin.model.one if self.twin and self.twin.model else None)
 
     @property
     def taken(self) -> int:
@@ -684,7 +689,7 @@ def compensate(run: Run, plan: Rounds) -> None:
         run.replays,
         keys,
         run.agents,
-        run.guide,
+        run.asked,
         run.shown,
         run.done,
         updates=plan.gap_updates * every,
@@ -706,7 +711,7 @@ def improve(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
         run.compensation,
         data,
         run.next_keys(),
-        run.guide,
+        run.asked,
         run.done,
         updates=plan.updates,
         target_share=run.phase.target_share,
@@ -830,7 +835,7 @@ def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, Any
     if run.method.use is None:
         return [felt(getattr(seen, side), None, i) for i in range(run.config.seeds)]
     packed = seen.map(Evaluation.first_episodes_first)
-    reward, weight = getattr(run.programs.look(run.compensation, packed, run.agents, run.guide, run.done), side)
+    reward, weight = getattr(run.programs.look(run.compensation, packed, run.agents, run.asked, run.done), side)
     return [felt(getattr(seen, side), Adjusted(reward[i], weight[i]), i, kept) for i in range(run.config.seeds)]
 
 

@@ -107,6 +107,12 @@ class Model(NamedTuple):
     low: Array
     high: Array
 
+    @property
+    def one(self) -> Any:
+        """A pytree of leaves [seeds, ...]; of one seed it answers (obs [n, obs], action [n, action], within the box)
+        with [s' - s, r], [n, obs + 1]."""
+        return jax.tree_util.Partial(_change_of_one, self.state)
+
     def answer(self, obs: Array, action: Array) -> tuple[np.ndarray, np.ndarray]:
         """[s' - s, r], [seeds, n, obs + 1], and whether the task is over at s', [seeds, n] bool."""
         change = np.asarray(_change(self.state, obs, jnp.clip(action, self.low, self.high)))
@@ -117,11 +123,12 @@ class Model(NamedTuple):
         return np.asarray(_ended_logit(self.state, obs)) > 0
 
 
-@jax.jit
-@jax.vmap
-def _change(state: ModelState, obs: Array, action: Array) -> Array:
+def _change_of_one(state: ModelState, obs: Array, action: Array) -> Array:
     x = state.rows(jnp.concatenate([obs, action], axis=-1))
     return state.changes.restored(mlp(state.nets["step"], x, silu))
+
+
+_change = jax.jit(jax.vmap(_change_of_one))
 
 
 @jax.jit

@@ -68,7 +68,7 @@ class Adjusting:
         self.state = jax.tree.map(jnp.asarray, state)
         self.steps = 0  # calls so far
         given = {name: value for name, value in extra.items() if value is not None}
-        self._adjust = jax.jit(_on_its_side(compensation, {**dict.fromkeys(SHOWN), **given}))
+        self._adjust = jax.jit(_on_its_side(compensation, {**dict.fromkeys((*SHOWN, "source_model")), **given}))
         self._require(type(use).__name__)
 
     def _require(self, use: str) -> None:

@@ -146,10 +146,10 @@ class Exact(Paired):
 
     believed: float = 1.0
 
-    def differences(self, state, batch):
+    def differences(self, state, batch, source_model=None):
         return jnp.asarray(truth(batch))[None]
 
-    def trust(self, state, batch):
+    def trust(self, state, batch, source_model=None):
         return jnp.full(len(batch.reward), self.believed)
 
 
@@ -164,6 +164,35 @@ def test_bellman_gives_the_critic_the_target_that_the_target_would_give():
         seen.source.reward + alive * value(source.next_obs), t.reward + alive * value(t.next_obs), atol=1e-5
     )
     assert np.array_equal(seen.target.reward, t.reward) and np.array_equal(seen.source.weight, np.ones(64))
+
+
+def test_a_models_error_in_place_of_the_source_cancels():
+    """Counterparts by a model that is wrong by a known amount: from a true source step the difference still leads to
+    the target's, in reward and successor, and so does the critic's target."""
+
+    def wrong(t):
+        return np.concatenate([0.4 * t.obs[:, :1], 0.5 * t.obs[:, 1:], 0.8 - 0.4 * t.obs[:, :1]], axis=1)
+
+    def by_model(true):
+        e = jnp.asarray(wrong(true), jnp.float32)
+        return true._replace(next_obs=true.next_obs + e[:, :-1], reward=true.reward + e[:, -1])
+
+    t, counterpart = pairs(0, 2000)
+    state = learn(GAP, t, by_model(counterpart))
+    t, source = pairs(1, 500)
+    said = by_model(source)
+    model = lambda obs, action: jnp.concatenate([said.next_obs - obs, said.reward[:, None]], axis=1)  # noqa: E731
+    errors = [
+        np.sqrt(((np.asarray(GAP.differences(state, source, m).mean(axis=0)) - truth(t)) ** 2).mean(axis=0)
+                / (truth(t) ** 2).mean(axis=0))
+        for m in (model, None)
+    ]  # fmt: skip
+    assert (errors[0] < 0.25).all() and (errors[1] > 0.5).all()
+    seen = Bellman(GAP).adjust(state, Pair(source, t), value=value, discount=DISCOUNT, source_model=model)
+    found = seen.source.reward + DISCOUNT * value(source.next_obs)
+    exact = t.reward + DISCOUNT * value(t.next_obs)
+    assert np.sqrt(np.mean((found - exact) ** 2)) < 0.15 * np.std(exact)
+    assert np.array_equal(seen.source.weight, GAP.trust(state, said))  # the members are asked about the model's step
 
 
 @pytest.mark.parametrize("believed", [0.0, 0.25, 1.0])

@@ -28,6 +28,8 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     source_value  the same of the source agent, as it was when the transfer began
     act           [n, obs] -> [n, action], what the learner would do now, without noise
     source_act    the same of the source agent
+    source_model  [n, obs], [n, action] -> [n, obs + 1]: s' - s and r of source steps, by a model, where no simulator
+                  made the counterparts; else None
     discount      the learner's
     done          [], share of the transfer that is over
     counterpart   of `update` and `evaluate` alone: the target batch's steps as the source's simulator took them, from
@@ -382,7 +384,7 @@ class Trust(OverGap):
 
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Weight both domains' steps."""
-        weight = self.gap.trust(state, batches.source)
+        weight = self.gap.trust(state, batches.source, source_model=extra.get("source_model"))
         target = jnp.ones_like(batches.target.reward)
         if target.size:
             target += (1.0 - weight).sum() / target.size
@@ -397,8 +399,8 @@ class Bellman(Trust):
 
     def adjust(self, state: State, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
         """Correct the source's rewards."""
-        source, target = super().adjust(state, batches)
-        d = self.gap.differences(state, batches.source).mean(axis=0)
+        source, target = super().adjust(state, batches, **extra)
+        d = self.gap.differences(state, batches.source, source_model=extra.get("source_model")).mean(axis=0)
         delta = self.gap.effect(d, batches.source, extra["value"], extra["discount"])
         return Pair(source._replace(reward=source.reward + delta), target)
 

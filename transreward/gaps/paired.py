@@ -57,7 +57,7 @@ class Paired:
 
     name: ClassVar[str] = "paired"
     offers: ClassVar[tuple[str, ...]] = ("score", "differences")
-    needs: ClassVar[tuple[str, ...]] = ("counterpart", "value", "discount")
+    needs: ClassVar[tuple[str, ...]] = ("counterpart", "value", "discount", "source_model")
     noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
 
     def __post_init__(self) -> None:
@@ -97,10 +97,17 @@ class Paired:
             "gap_loss": value
         }
 
-    def differences(self, state: PairedState, batch: Transition) -> Array:
-        """What each member says of d at source steps, [members, n, obs + 1], the reward's last."""
-        x = state.steps(step_rows(batch, state.low, state.high))
-        return jax.vmap(_predict, (0, None))(state.members, x) * _spread(state)
+    def differences(self, state: PairedState, batch: Transition, source_model: Any = None) -> Array:
+        """What each member says of d at source steps, [members, n, obs + 1], the reward's last.
+
+        Where the counterparts are a model's, d is what the target does beyond the *model*. So a step that the source
+        has truly taken is looked up as the model's, and what the model errs by there is taken off again: from the
+        step's successor, d then leads to the model's own plus d, and its error cancels.
+        """
+        base = _as_paired(state, batch, source_model)
+        x = state.steps(step_rows(base, state.low, state.high))
+        d = jax.vmap(_predict, (0, None))(state.members, x) * _spread(state)
+        return d if source_model is None else d + _change(base, batch)
 
     def effect(self, d: Array, batch: Transition, value: Any, discount: float) -> Array:
         """What differences d [batch, obs + 1] change in the critic's targets of source steps, [batch]:
@@ -110,17 +117,17 @@ class Paired:
 
     def score(self, state: PairedState, batch: Transition, **extra: Any) -> Array:
         """-size of the difference in next state, [batch], in units of the spread of the changes s'_S - s."""
-        d = self.differences(state, batch).mean(axis=0)[..., :-1]
+        d = self.differences(state, batch, extra.get("source_model")).mean(axis=0)[..., :-1]
         spread = split(jnp.sqrt(state.steps.var), state.low.shape[-1])[1]
         return -jnp.sqrt(jnp.mean((d / (spread + 1e-6)) ** 2, axis=-1))
 
-    def trust(self, state: PairedState, batch: Transition) -> Array:
+    def trust(self, state: PairedState, batch: Transition, source_model: Any = None) -> Array:
         """How far the difference is to be believed at each step, [batch] in [0, 1].
 
         A branch is stored corrected, so it is asked about as if its successor were the source's: near enough to see
         where the members part.
         """
-        apart = self.differences(state, batch).var(axis=0, ddof=1) / _spread(state) ** 2
+        apart = self.differences(state, batch, source_model).var(axis=0, ddof=1) / _spread(state) ** 2
         agreed = 1.0 - apart.mean(axis=-1) / self.tolerance
         return state.explained * jnp.clip(agreed, 0.0, 1.0)
 
@@ -150,8 +157,20 @@ class Paired:
 
 def _pairs(state: PairedState, t: Transition, counterpart: Transition) -> tuple[Array, Array, Array]:
     """The counterparts' rows [n, ...], the target's differences from them [n, obs + 1], and which are known [n]."""
-    change = jnp.concatenate([t.next_obs - counterpart.next_obs, (t.reward - counterpart.reward)[..., None]], axis=-1)
-    return step_rows(counterpart, state.low, state.high), change, 1.0 - counterpart.truncated
+    return step_rows(counterpart, state.low, state.high), _change(t, counterpart), 1.0 - counterpart.truncated
+
+
+def _change(t: Transition, other: Transition) -> Array:
+    """What t does and pays beyond the other, [..., obs + 1]."""
+    return jnp.concatenate([t.next_obs - other.next_obs, (t.reward - other.reward)[..., None]], axis=-1)
+
+
+def _as_paired(state: PairedState, t: Transition, source_model: Any) -> Transition:
+    """Source steps as what makes the counterparts takes them."""
+    if source_model is None:
+        return t
+    said = source_model(t.obs, jnp.clip(t.action, state.low, state.high))
+    return t._replace(next_obs=t.obs + said[..., :-1], reward=said[..., -1])
 
 
 def _spread(state: PairedState) -> Array:

@@ -99,6 +99,11 @@ class Result:
                 f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
                 f"other environment does: run it with `loop.symmetry=none`"
             )
+        if row.needs("source_model") and any(line.get("twin") == "model" for line in self.log):
+            raise RequestError(
+                f"'{self.method}' learned what the target does beyond a model of the source, which the run does not "
+                f"keep: its compensation cannot be asked about other steps"
+            )
         if self.stopped == UNFINISHED:
             raise RequestError(
                 f"this run of '{self.method}' was cut short, and its compensation is not kept before the end"
