@@ -41,14 +41,17 @@ class Sum:
     def likeness(self, state, batch, by):
         return jnp.ones_like(batch.reward)
 
-    def differences(self, state, batch):
+    def differences(self, state, batch, source_model=None):
         return jnp.stack([jnp.concatenate([batch.obs, batch.obs[:, :1]], axis=1)] * 2)
 
-    def trust(self, state, batch):
+    def trust(self, state, batch, source_model=None):
         return jax.nn.sigmoid(batch.obs[:, 0])
 
-    def worth(self, difference, batch, value, discount):
+    def effect(self, difference, batch, value, discount):
         return difference[:, -1] + discount * value(batch.next_obs)
+
+    def worth(self, state, obs, action):
+        return obs[:, 0]
 
 
 @dataclass(frozen=True)
