@@ -248,6 +248,28 @@ def test_list_names_what_there_is_in_a_line_each(capsys, what, names):
     assert all(len(line.split()) > 1 for line in lines)
 
 
+@pytest.mark.parametrize("what", ["domains", "methods", "tasks"])
+def test_a_list_fits_a_terminal(what, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.main(["list", what])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    monkeypatch.undo()
+    cli.main(["list", what])
+    assert capsys.readouterr().out.split() == shown.split()
+
+
+def test_help_fits_a_terminal_and_says_what_the_command_takes(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("transfer", "compare", "check", "report", "list", "play", "export", "doctor"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= 80
+        assert ("settings:" in shown) == ("--set PATH=VALUE" in shown)
+
+
 def test_check_shows_spaces_and_the_measured_shift(capsys):
     """The rest of what it shows is in tests/preflight."""
     cli.main(["check", *PAIR, "--target-steps", "200"])

@@ -109,6 +109,16 @@ def run(request, tmp_path_factory):
     return request.param, result, directory, ledgers, progress
 
 
+def test_a_result_prints_in_three_lines(run):
+    _, result, directory, *_ = run
+    first, second, third = repr(result).splitlines()
+    assert first == f"{result.method}: {result.config['source']} -> {result.config['target']}, 2 seeds"
+    low, high = result.as_json()["target_return"]["ci95"]
+    assert f"[{low:.4g}, {high:.4g}], zero-shot {result.zero_shot.mean():.4g}" in second
+    assert f"{result.steps.target:,} target steps" in third and third.endswith(f"saved in {directory}")
+    assert repr(tr.load(directory)) == repr(result)
+
+
 def without_time(rows):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 

@@ -9,7 +9,9 @@ import itertools
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -42,7 +44,7 @@ with Student's t interval, the interquartile mean (IQM) with its bootstrap inter
 beats each control. zero_shot, fine_tune and target_only are always run, named or not. The run directory holds the
 table as comparison.json, and beside it the whole run of every method.
 
-  transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
+  transreward compare hopper hopper:gravity=0.5 --methods darc,mix --seeds 5
   transreward compare halfcheetah halfcheetah:mass=2 --methods darc,oracle --target-steps 20000 --out runs/heavy
 
 Settings of the learner and of the loop hold for all methods. Those of a gap, use, gate or feed are taken where only
@@ -90,6 +92,8 @@ domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5 
              halfcheetah+backward   walker2d+walk(speed=1):friction=0.3   ('transreward list tasks')
              ant@turned90+direction(degrees=45)   seen turned, or in a mirror ('transreward list domains')
              gym:Pendulum-v1   package.module:factory
+"""
+SETTINGS = """\
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
 
@@ -101,6 +105,28 @@ FIELDS = {  # of a request in Python that are options here
 
 
 LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
+
+
+class Paragraphs(argparse.HelpFormatter):
+    """Prose is filled to the terminal's width; a line that is set in columns stays one, and goes on below the 2nd."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = ([block] if _prose(block) else block.splitlines() for block in text.strip().split("\n\n"))
+        return "\n\n".join("\n".join(_filled(line, width) for line in block) for block in blocks)
+
+
+def _prose(block: str) -> bool:
+    return not any(re.search(r"^ |  ", line) for line in block.splitlines())
+
+
+def _filled(text: str, width: int) -> str:
+    column = re.search(r"\S\s{2,}", text)
+    indent = 6 if text.startswith(" ") else 0
+    if column and column.end() <= width / 2:
+        indent = column.end()
+    return textwrap.fill(
+        text.replace("\n", " "), width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 class Parser(argparse.ArgumentParser):
@@ -131,13 +157,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    raw = argparse.RawDescriptionHelpFormatter
+    raw = Paragraphs
     top = Parser("transreward", description=DESCRIPTION, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"transreward {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
 
     transfer = commands.add_parser(
-        "transfer", help="move a skill", description=TRANSFER, epilog=IDS, formatter_class=raw
+        "transfer", help="move a skill", description=TRANSFER, epilog=IDS + SETTINGS, formatter_class=raw
     )
     transfer.set_defaults(run=_transfer)
     transfer.add_argument("source", nargs="?", help="domain where steps are cheap (default: halfcheetah)")
@@ -150,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     compare = commands.add_parser(
-        "compare", help="several methods, one table", description=COMPARE, epilog=IDS, formatter_class=raw
+        "compare", help="several methods, one table", description=COMPARE, epilog=IDS + SETTINGS, formatter_class=raw
     )
     compare.set_defaults(run=_compare)
     compare.add_argument("source", help="domain where steps are cheap")
@@ -197,7 +223,12 @@ def parser() -> argparse.ArgumentParser:
     instead = play.add_mutually_exclusive_group()
     instead.add_argument("--before-after", action="store_true", help="the two small videos that a report shows")
     instead.add_argument(
-        "--live", nargs="?", const="target", choices=("source", "target"), help="a window instead of a file"
+        "--live",
+        nargs="?",
+        const="target",
+        choices=("source", "target"),
+        metavar="SIDE",
+        help="a window instead of a file, of the target or the source",
     )
 
     export = commands.add_parser(
@@ -477,10 +508,23 @@ def _list(args: argparse.Namespace) -> None:
     tables = {
         "domains": _domains, "tasks": _tasks, "methods": _methods, "learners": _learners, "shifts": _shifts
     }  # fmt: skip
-    rows = tables[args.what]()
-    width = max(len(name) for name, _ in rows)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # a pipe gets a line each
+    print("\n".join(_laid_out(tables[args.what](), width)))
+
+
+def _laid_out(rows: list[tuple[str, str]], width: int | None) -> list[str]:
+    """Names and texts in two columns, or a text below its name where that is narrow; a text may have two parts."""
+    names = max(len(name) for name, _ in rows)
+    if width is None:
+        return [f"{name:{names}}  {text}".replace("\n", "  ") for name, text in rows]
+    below = names + 2 > width / 3
+    lines = []
     for name, text in rows:
-        print(f"{name:{width}}  {text}")
+        indent = " " * (4 if below else names + 2)
+        parts = (textwrap.wrap(p, width, initial_indent=indent, subsequent_indent=indent) for p in text.split("\n"))
+        first, *others = [line for part in parts for line in part]
+        lines += [name, first, *others] if below else [f"{name:{names}}{first[names:]}", *others]
+    return lines
 
 
 def _domains() -> list[tuple[str, str]]:
@@ -517,7 +561,7 @@ def _methods() -> list[tuple[str, str]]:
     for use, gaps in cells().items():
         uses.setdefault(", ".join(gaps), []).append(use)
     text = "; ".join(f"{', '.join(names)} of {gaps}" for gaps, names in uses.items())
-    return [*((name, f"{line}  {text}") for name, line, text in named), ("use(gap)", f"any cell: {text}")]
+    return [*((name, f"{line.rstrip()}\n{text}") for name, line, text in named), ("use(gap)", f"any cell: {text}")]
 
 
 def _learners() -> list[tuple[str, str]]:
@@ -525,7 +569,7 @@ def _learners() -> list[tuple[str, str]]:
 
     def suits(name: str) -> str:
         robots = [robot for robot, row in PRESETS.items() if row.chosen == name]
-        return f" preset of {', '.join(robots)}" if robots else ""
+        return f" Default of {', '.join(robots)}." if robots else ""
 
     return [(name, f"{(kind.__doc__ or '').splitlines()[0]}{suits(name)}") for name, kind in LEARNERS.items()]
 

@@ -10,7 +10,11 @@ from typing import Any
 
 from transreward.runs.store import versions
 
-OPTIONAL = {"gymnasium-robotics": "gym:gymnasium_robotics:...", "torch": "peers in benchmarks", "matplotlib": "plots"}
+OPTIONAL = {  # package -> what it is for
+    "gymnasium-robotics": "domains gym:gymnasium_robotics:...",
+    "torch": "benchmarks beside other libraries",
+    "matplotlib": "figures of the benchmarks",
+}
 
 
 def report() -> bool:
@@ -19,9 +23,9 @@ def report() -> bool:
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
     for package, purpose in OPTIONAL.items():
         try:
-            print(f"{package} {metadata.version(package)} ({purpose})")
+            print(f"{package} {metadata.version(package)}, for {purpose}")
         except metadata.PackageNotFoundError:
-            print(f"{package} is not installed ({purpose})")
+            print(f"{package} is not installed: only for {purpose}")
     works = all([_try("JAX computes", _jax), _try("MuJoCo simulates half-cheetah", _mujoco)])
     _try("MuJoCo draws, for videos", _draws, "without")
     _try("ffmpeg writes H.264, for videos", _films, "without")

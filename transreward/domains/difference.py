@@ -36,10 +36,12 @@ class ShiftMeasure:
         return self.share == 0
 
     def __str__(self) -> str:
+        if not (self.obs or self.reward):
+            return f"no difference after one step, in {self.states} states"
         entries = ", ".join(f"obs[{i}] {size:.2g}" for i, size in self.entries)
         return (
             f"largest one-step difference {self.obs:.3g} ({self.relative:.2g} spreads: {entries}), "
-            f"reward {self.reward:.3g}, in {self.share:.0%} of {self.states} states"
+            f"reward {self.reward:.3g}, in {'all' if self.share == 1 else f'{self.share:.0%} of'} {self.states} states"
         )
 
 

@@ -58,7 +58,7 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class PPO:
-    """Settings of PPO; all state is in `PPOState`."""
+    """Proximal policy optimisation: on-policy, learns from each rollout as it comes."""
 
     name: ClassVar[str] = "ppo"
     on_policy: ClassVar[bool] = True

@@ -82,7 +82,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class SAC:
-    """Settings of soft actor-critic."""
+    """Soft actor-critic: off-policy, learns from all the steps that it stored."""
 
     hidden: tuple[int, ...] = (128, 128)
     critics: int = 2

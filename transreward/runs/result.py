@@ -30,7 +30,7 @@ COMPENSATION = "compensation.safetensors"
 UNFINISHED = "unfinished"  # what `stopped` says of a run that was cut short, or goes on
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """A finished transfer, or what there is of one that was cut short. Returns are raw."""
 
@@ -50,6 +50,20 @@ class Result:
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
     compensation_state: Any = ()  # what the compensation learned, [seeds]; no leaves: nothing to learn
     source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for them
+    saved: Path | None = None  # the run directory that it was written to or read from
+
+    def __repr__(self) -> str:
+        """Three lines: who, how well, at what cost."""
+        own, zero_shot = summary(self.returns.target), self.zero_shot
+        bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own["ci95"] else ""
+        seeds = f"{len(own['per_seed'])} seed{'s' if len(own['per_seed']) > 1 else ''}"
+        before = "" if zero_shot is None else f", zero-shot {zero_shot.mean():.4g}"
+        return (
+            f"{self.method}: {self.config['source']} -> {self.config['target']}, {seeds}\n"
+            f"target return {own['mean']:.4g}{bounds}{before}\n"
+            f"{self.steps.target:,} target steps, {self.steps.source:,} source steps, stopped: {self.stopped}"
+            + (f", saved in {self.saved}" if self.saved else "")
+        )
 
     @property
     def method(self) -> str:
@@ -202,6 +216,7 @@ class Result:
             (directory / "partner").mkdir(exist_ok=True)
             self.partner.write(directory / "partner")
         store.write_json(directory / "result.json", self.as_json())  # last: where it is, everything is
+        self.saved = directory
 
 
 @dataclass
@@ -325,6 +340,7 @@ def load(directory: str | Path) -> Result:
         provenance=store.read_json(origin) if origin.exists() else {},
         compensation_state=kept[0],
         source_agents=kept[1],
+        saved=directory,
     )
 
 
