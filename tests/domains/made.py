@@ -89,6 +89,15 @@ def text(obs, action, next_obs):
     return ["far"] * len(obs)
 
 
+def nothing(obs, action, next_obs):
+    next_obs[:, 8].mean()
+
+
+def overwrites(obs, action, next_obs):
+    next_obs -= obs
+    return next_obs[:, 8]
+
+
 def breaks(obs, action, next_obs):
     return next_obs[:, 99]
 

@@ -98,7 +98,9 @@ def require_box(domain: str, names: Sequence[str], low: np.ndarray, high: np.nda
         if not max(abs(a), abs(b)) < UNBOUNDED:
             raise RequestError(f"'{domain}' has an unbounded action box: {name} goes from {a:g} to {b:g}; {cure}")
         if not a < b:
-            raise RequestError(f"'{domain}': {name} of its actions goes from {a:g} to {b:g}, which leaves none; {cure}")
+            raise RequestError(
+                f"'{domain}': its action {name} goes from {a:g} to {b:g}, which leaves no choice; {cure}"
+            )
 
 
 def row_seeds(n: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:

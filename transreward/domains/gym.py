@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -17,7 +16,7 @@ from gymnasium.spaces import Box
 
 from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
 from transreward.domains.names import Entry, numbered
-from transreward.domains.users import in_one_line, look_beside_user, numbers, truths
+from transreward.domains.users import in_one_line, look_beside_user, numbers, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
@@ -205,7 +204,7 @@ class GymSimulation:
         for i, env in enumerate(self._envs):
             try:
                 found = env.step(acts[i].reshape(self.domain.action_space.shape))
-                seen, paid, over, cut, _ = _unpacked("step()", found, FIVE)
+                seen, paid, over, cut, _ = unpacked("step()", found, FIVE)
                 next_obs[i] = numbers("the observation of step()", seen, self.domain.shape).ravel()
                 reward[i] = numbers("the reward of step()", paid, ())
                 terminated[i] = truths("terminated of step()", over, ())
@@ -257,7 +256,7 @@ class GymSimulation:
     def _reset(self, i: int, seed: int | None = None) -> None:
         try:
             found = self._envs[i].reset(seed=seed)
-            obs, _ = _unpacked("reset()", found, ("observation", "info"))
+            obs, _ = unpacked("reset()", found, ("observation", "info"))
             self.obs[i] = numbers("the observation of reset()", obs, self.domain.shape).ravel()
         except Exception as error:
             raise self._wrong(i, "reset()", error) from error
@@ -273,15 +272,6 @@ class GymSimulation:
         if self.steps:
             return BrokenSimulation(self.domain.name, self.steps, row, why)
         return RequestError(f"'{self.domain.name}': {why}")
-
-
-def _unpacked(method: str, found: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
-    """What a method returned. Raises RequestError where it is no tuple of what Gymnasium wants."""
-    if isinstance(found, tuple) and len(found) == len(wanted):
-        return found
-    seen = f"{len(found)} values" if isinstance(found, tuple) else f"a {type(found).__name__}"
-    shape = f" of shape {found.shape}" if isinstance(found, np.ndarray) else ""
-    raise RequestError(f"{method} must return ({', '.join(wanted)}), not {seen}{shape}")
 
 
 @cache

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import mujoco
@@ -14,13 +14,15 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.actuators import controls
-from transreward.domains.domain import BrokenSimulation, row_seeds
+from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
 from transreward.domains.names import Entry, numbered
-from transreward.domains.robots import ROBOTS, Robot, Rows
+from transreward.domains.robots import ROBOTS, Robot, Rows, Term
 from transreward.domains.shifts import Shift, build
-from transreward.domains.tasks import Task, ingredients, pay, require_rowwise, with_tasks
-from transreward.types import Spaces, Transition
+from transreward.domains.tasks import Task, ingredients, pay, with_tasks
+from transreward.domains.users import in_one_line, numbers, read_only, truths, unpacked
+from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
+TRIED = 8  # rows on which the robot's functions are tried
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
 _WORD = 2**64 - 1
 # After these MuJoCo has reset the robot (or zeroed its controls) by itself: no transition may cross that.
@@ -31,7 +33,8 @@ class MujocoDomain:
     """A robot of the table with its tasks and shifts; `robot` (paid as the tasks say), `tasks`, `shifts` and the
     compiled `model` are there to be read.
 
-    Raises RequestError for a task or shift that the robot cannot have.
+    Raises RequestError for a task or shift that the robot cannot have, for actions without bounds, and for a row whose
+    functions do not answer as `Robot` says; they are tried on a few rows.
     """
 
     def __init__(self, robot: Robot, shifts: Sequence[Shift] = (), tasks: Sequence[Task] = ()):
@@ -42,12 +45,14 @@ class MujocoDomain:
         self.reward_terms = tuple(robot.terms)
         self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
         self.episode_steps = robot.episode_steps
+        if not isinstance(robot.episode_steps, int) or robot.episode_steps < 1:
+            raise RequestError(f"'{self.name}': episode_steps is a whole number above 0, not {robot.episode_steps}")
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
-        obs = MujocoSimulation(self, row_seeds(1, 0), threads=1).obs.shape[1]
-        self.spaces = Spaces(obs, self.model.nu, low, high)
-        for task in self.tasks:
-            if ":" in task.name:
-                self._try(task.name)
+        names = [entry.name for entry in self.action_entries]
+        require_box(self.name, names, low, high, "give its actuator a ctrlrange")
+        walk = MujocoSimulation(self, row_seeds(TRIED, 0), threads=1)
+        self.spaces = Spaces(walk.obs.shape[1], self.model.nu, low, high)
+        self._try(walk)
 
     @property
     def invertible(self) -> bool:
@@ -76,7 +81,10 @@ class MujocoDomain:
         `action` [n, nu] as commanded; `stored` [n, stored_terms] is what `MujocoSimulation.stored` was then.
         """
         action = np.clip(action, self.spaces.low, self.spaces.high)
-        return pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
+        paid = pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
+        if not np.isfinite(paid).all():
+            raise BrokenRun(f"{self.name}: what it pays for a stored step is not finite")
+        return paid
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
@@ -84,15 +92,26 @@ class MujocoDomain:
     def __reduce__(self):
         return _remake, (self.robot.name, self.shifts, self.tasks), {"name": self.name}
 
-    def _try(self, reward: str) -> None:
-        """A user's reward on steps of random actions, before anything is trained on it."""
-        before = takewhile(lambda task: ":" not in task.name, self.tasks)  # a goal changes what is observed
-        walk = MujocoDomain(ROBOTS[self.robot.name], self.shifts, tuple(before)).simulate(16, 0, 1)
-        rng, (low, high) = np.random.default_rng(0), (self.spaces.low, self.spaces.high)
-        steps = [walk.step(rng.uniform(low, high, (16, self.model.nu))) for _ in range(8)]
-        require_rowwise(
-            reward, *(np.concatenate([getattr(t, x) for t in steps]) for x in ("obs", "action", "next_obs"))
-        )
+    def _try(self, walk: MujocoSimulation) -> None:
+        """The robot's functions on a few rows, before anything is trained on what they say."""
+        if len(self.entries) != self.spaces.obs:
+            columns = f"the {self.spaces.obs} columns of observe(s)"
+            raise RequestError(f"'{self.name}': show(model) must name {columns}, not {len(self.entries)}")
+        again, start = self.simulate(TRIED, 0, 1), walk.obs.copy()
+        if not np.array_equal(again.obs, start):
+            raise RequestError(f"'{self.name}': a reset with the same seed is another: draw from the generator alone")
+        rng, size = np.random.default_rng(0), (TRIED, self.spaces.action)
+        try:
+            for _ in range(2):
+                walk.step(rng.uniform(self.spaces.low, self.spaces.high, size))
+        except Unstable:
+            return  # the physics, which a run that comes so far will name
+        except BrokenSimulation as error:
+            raise RequestError(str(error)) from error
+        walk.require_rowwise()
+        known = again.put(start) if self.robot.invert is not None else np.zeros(TRIED, bool)
+        if not np.allclose(again.obs[known], start[known], atol=1e-6):
+            raise RequestError(f"'{self.name}': invert(obs, nq, nv) is not the state that observe(s) shows as obs")
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
         """n robots, freshly reset; see `Domain`."""
@@ -103,8 +122,15 @@ def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...]) -> M
     return MujocoDomain(ROBOTS[robot], shifts, tasks)
 
 
+class Unstable(BrokenSimulation):
+    """MuJoCo gave up on a row: it is the physics that broke, and no function of the robot."""
+
+
 class MujocoSimulation:
-    """n robots of one `MujocoDomain`; see `Simulation`."""
+    """n robots of one `MujocoDomain`; see `Simulation`.
+
+    The robot's functions read `_rows` and cannot write there; what they return is copied and checked.
+    """
 
     def __init__(self, domain: MujocoDomain, seeds: Sequence[tuple[int, int]], threads: int = 0):
         model, n = domain.model, len(seeds)
@@ -112,13 +138,19 @@ class MujocoSimulation:
         contacts = "cfrc_ext" in self.robot.fields
         self._batch = Batch(model, n, threads, persistent=contacts)
         bind = self._batch.bind
+        self._qpos, self._qvel = bind("qpos"), bind("qvel")
         self._rows = Rows(model=model, dt=model.opt.timestep * self.robot.frame_skip)
-        for field in ("qpos", "qvel", *self.robot.fields):
-            setattr(self._rows, field, bind(field))
-        for body in self.robot.bodies:
-            setattr(self._rows, body, bind("xpos")[:, model.body(body).id])
+        self._rows.qpos, self._rows.qvel = read_only(self._qpos), read_only(self._qvel)
+        try:
+            for field in self.robot.fields:
+                setattr(self._rows, field, read_only(bind(field)))
+            for body in self.robot.bodies:
+                setattr(self._rows, body, read_only(bind("xpos")[:, model.body(body).id]))
+        except (AttributeError, KeyError, ValueError) as error:
+            raise RequestError(f"'{domain.name}': its fields or bodies: {in_one_line(error)}") from error
         if contacts:
-            self._rows.cfrc_ext = np.zeros((n, model.nbody, 6))
+            self._cfrc_ext = np.zeros((n, model.nbody, 6))
+            self._rows.cfrc_ext = read_only(self._cfrc_ext)
             self._ncon, self._scratch = bind("ncon"), mujoco.MjData(model)
         self._ctrl, self._fresh = bind("ctrl"), self._batch.state[0].copy()
         self._warnings = self._batch.warning[:, min(_BAD) : max(_BAD) + 1, 1]
@@ -138,7 +170,7 @@ class MujocoSimulation:
         self.storing = False  # whether each step fills `stored`
         self.stored = np.zeros((n, len(domain.stored_terms)))  # of the latest step; see `MujocoDomain.pay`
         self._ingredients = ingredients(ROBOTS[self.robot.name])
-        self.obs = np.zeros_like(self.robot.observe(self._rows))
+        self.obs = np.zeros((n, 0))  # as wide as the first observation
         self._reset(np.arange(n))
 
     @property
@@ -148,12 +180,12 @@ class MujocoSimulation:
     @property
     def qpos(self) -> np.ndarray:
         """Copy of the positions, [n, nq]."""
-        return self._rows.qpos.copy()
+        return self._qpos.copy()
 
     @property
     def qvel(self) -> np.ndarray:
         """Copy of the velocities, [n, nv]."""
-        return self._rows.qvel.copy()
+        return self._qvel.copy()
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`.
@@ -161,27 +193,32 @@ class MujocoSimulation:
         Raises:
             BrokenSimulation: an action, observation or reward is not finite, or MuJoCo gave up on a row.
         """
-        s, robot = self._rows, self.robot
-        s.action = self._act(np.asarray(action, float))
+        s, robot, n = self._rows, self.robot, len(self.clock)
+        s.action = read_only(self._act(np.asarray(action, float)))
         self._ctrl[:] = s.action
         self._advance()
         place = self._place(s)
-        s.velocity, *sideways = ((place - self._before) / s.dt).T
+        s.velocity, *sideways = (read_only(v) for v in ((place - self._before) / s.dt).T)
         if sideways:
             s.sideways = sideways[0]
-        s.healthy = robot.healthy(s)
+        healthy = self._told("healthy(s)", robot.healthy, (n,), s, read=truths)
+        s.healthy = read_only(healthy)
         self._before = place
-        obs, next_obs = s.obs, s.next_obs = self.obs, robot.observe(s)
-        self.terms = {name: term(s) for name, term in robot.terms.items()}
-        reward = robot.total(list(self.terms.values()))
+        obs, next_obs = self.obs, self._observed(s, n)
+        s.obs, s.next_obs = read_only(obs), read_only(next_obs)
+        require_finite(self.domain.name, self.steps, "an observation", "obs", next_obs)
+        self.terms = {name: self._paid(name, term) for name, term in robot.terms.items()}
+        reward = self._told("total(terms)", robot.total, (n,), [read_only(x) for x in self.terms.values()])
         if self.storing:
             own = {robot.terms[name]: paid for name, paid in self.terms.items()}  # so that nothing is computed twice
-            columns = [own[term] if term in own else term(s) for term in self._ingredients.values()]
+            columns = [own[t] if t in own else self._paid(name, t) for name, t in self._ingredients.items()]
             self.stored = np.stack(columns, axis=1)
-        self._check(np.isfinite(next_obs).all(axis=1) & np.isfinite(reward), "an observation or reward is not finite")
+        for name, paid in self.terms.items():
+            require_finite(self.domain.name, self.steps, "a reward", f"the term '{name}'", paid)
+        require_finite(self.domain.name, self.steps, "a reward", "total(terms)", reward)
         self.steps += 1
         self.clock += 1
-        terminated, truncated = ~s.healthy, self.clock >= robot.episode_steps
+        terminated, truncated = ~healthy, self.clock >= robot.episode_steps
         ended = terminated | truncated
         self.obs = next_obs
         if ended.any():
@@ -193,7 +230,7 @@ class MujocoSimulation:
         """Put every row into a physics state, [n, nq] and [n, nv], at rest otherwise: clocks at zero, no action on
         its way, nothing remembered from before. Random streams go on."""
         self._batch.reset(stage=int(mujoco.mjtStage.mjSTAGE_NONE))
-        self._rows.qpos[:], self._rows.qvel[:] = qpos, qvel
+        self._qpos[:], self._qvel[:] = qpos, qvel
         self.obs = self.obs.copy()  # the latest transition keeps its own
         self._settle(np.arange(len(self.clock)))
 
@@ -202,16 +239,16 @@ class MujocoSimulation:
 
         Returns which rows show it, [n] bool: a velocity at the observation's clip may have been any above it.
         """
-        assert self.robot.invert is not None
-        model = self.domain.model
-        qpos, qvel = self.robot.invert(np.asarray(obs, float), model.nq, model.nv)
+        state = self._told("invert(obs, nq, nv)", self._inverted, None, obs)
+        qpos, qvel = np.split(state, [self.domain.model.nq], axis=1)
         self.set_physics(qpos, qvel)
-        return (np.abs(qvel) < self.robot.clip).all(axis=1)
+        return np.asarray((np.abs(qvel) < self.robot.clip).all(axis=1))
 
     def ended(self, obs: np.ndarray) -> np.ndarray:
         """Whether the task is over in the states that `obs` [n, obs] show, [n] bool. The rows are left there."""
         self.put(obs)
-        return ~self.robot.healthy(self._rows)
+        healthy = self._told("healthy(s)", self.robot.healthy, self.clock.shape, self._rows, read=truths)
+        return ~healthy
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything the continuation depends on, as arrays; `terms` of the latest step are not among it."""
@@ -242,7 +279,7 @@ class MujocoSimulation:
         """What acts, of what is commanded: clipped, late, noisy and clipped again."""
         if action.shape != self._ctrl.shape:
             raise ValueError(f"{self.domain.name} takes actions {self._ctrl.shape}, not {action.shape}")
-        self._check(np.isfinite(action).all(axis=1), "an action is not finite")
+        require_finite(self.domain.name, self.steps, "an action", "action", action)
         action = np.clip(action, self._low, self._high)
         if self.domain.delay:
             self._queue = np.concatenate([self._queue, action[:, None]], axis=1)
@@ -260,16 +297,17 @@ class MujocoSimulation:
             self._batch.step(nstep=self.robot.frame_skip)
         except SimulationError as error:
             row = int(error.ids[0])
-            raise BrokenSimulation(self.domain.name, self.steps, row, self._batch.error(row)) from error
+            raise Unstable(self.domain.name, self.steps, row, self._batch.error(row)) from error
         if self._warnings.any():
-            self._check(~self._warnings.any(axis=1), "MuJoCo found the state unstable and reset it")
+            row = int(np.argmax(self._warnings.any(axis=1)))
+            raise Unstable(self.domain.name, self.steps, row, "MuJoCo found the state unstable and reset it")
         if "cfrc_ext" in self.robot.fields:
             self._contact_forces()
 
     def _contact_forces(self) -> None:
         """External forces after the step, by `mj_rnePostConstraint` as Gymnasium calls it: the batch itself would run
         that for sensors alone, and before the last substep. Without a contact they are zero."""
-        forces, data = self._rows.cfrc_ext, self._scratch
+        forces, data = self._cfrc_ext, self._scratch
         forces[:] = 0
         for i in np.flatnonzero(self._ncon):
             self._batch.get_data(int(i), data)
@@ -278,33 +316,112 @@ class MujocoSimulation:
 
     def _place(self, s: Rows) -> np.ndarray:
         """Where the velocities are measured, [n, 1 or 2]."""
-        place = [self.robot.position(s)]
+        place = [self._told("position(s)", self.robot.position, (len(s.qpos),), s)]
         if self._plane:
             assert self.robot.side is not None
-            place.append(self.robot.side(s))
+            place.append(self._told("side(s)", self.robot.side, (len(s.qpos),), s))
         return np.stack(place, axis=1)
 
-    def _check(self, good: Any, why: str) -> None:
-        if not good.all():
-            raise BrokenSimulation(self.domain.name, self.steps, int(np.argmin(good)), why)
+    def _observed(self, s: Rows, n: int) -> np.ndarray:
+        def observe() -> np.ndarray:
+            seen = self.robot.observe(s)
+            width = self.obs.shape[1] or (np.shape(seen)[1] if np.ndim(seen) == 2 else 1)
+            return numbers("observe(s)", seen, (n, width))
+
+        return self._told("observe(s)", observe, None)
+
+    def _paid(self, name: str, term: Term, s: Rows | None = None) -> np.ndarray:
+        """What a term pays, [n], now or in the rows `s`."""
+        s = self._rows if s is None else s
+        return self._told(f"the term '{name}'", term, (len(s.qpos),), s)
+
+    def _told(
+        self, what: str, function: Callable[..., Any], shape: tuple[int, ...] | None, *given: Any, read: Any = numbers
+    ) -> np.ndarray:
+        """What a function of the robot returns, as `read` takes it; without a shape it has been read.
+
+        What goes wrong is a wrong request until a first step was right, and a broken run from then.
+        """
+        try:
+            found = function(*given)
+            return found if shape is None else read(what, found, shape)
+        except BrokenRun:
+            raise
+        except Exception as error:
+            why = str(error) if isinstance(error, RequestError) else f"{what} failed: {in_one_line(error)}"
+            if isinstance(error, AttributeError) and isinstance(error.obj, Rows):
+                why = f"{what} reads s.{error.name}, which is not there: `fields` and `bodies` name what is read"
+            elif isinstance(error, ValueError) and "read-only" in why:
+                why = f"{what} writes into what it is given: let it return arrays of its own"
+            if self.steps:
+                raise BrokenRun(f"{self.domain.name}, control step {self.steps}: {why}") from error
+            raise RequestError(f"'{self.domain.name}': {why}") from error
+
+    def require_rowwise(self) -> None:
+        """Ask the robot's functions again, about the rows of the latest step in another order and half of them.
+
+        Raises:
+            RequestError: an answer changes, or a row's depends on the rows beside it.
+        """
+        s, n, robot = self._rows, len(self.clock), self.robot
+        order = np.random.default_rng(0).permutation(n)
+        asked: dict[str, Callable[[Rows], np.ndarray]] = {
+            "observe(s)": lambda s: self._observed(s, len(s.qpos)),
+            "healthy(s)": lambda s: self._told("healthy(s)", robot.healthy, (len(s.qpos),), s),
+            "position(s) or side(s)": self._place,
+        }
+        for name, term in {**robot.terms, **robot.more}.items():
+            asked[f"the term '{name}'"] = partial(self._paid, name, term)
+        for what, ask in asked.items():
+            whole = ask(s)
+            if not np.array_equal(whole, ask(s), equal_nan=True):
+                raise RequestError(f"'{self.domain.name}': {what} answers the same question in two ways")
+            for rows in (order, order[: n // 2]):
+                if not np.allclose(ask(s.take(rows)), whole[rows], equal_nan=True):
+                    raise RequestError(f"'{self.domain.name}': {what} of a row depends on the rows beside it")
 
     def _reset(self, rows: np.ndarray) -> None:
         """Start new episodes in `rows`."""
-        s, model = self._rows, self.domain.model
         self._batch.state[rows] = self._fresh  # as Batch.reset, without waking its threads
-        start, rest = model.qpos0, np.zeros(model.nv)
         for i in rows:
-            s.qpos[i], s.qvel[i] = self.robot.draw(self._generators[i], start, rest)
+            state = self._told("draw(generator, qpos, qvel)", self._drawn, None, self._generators[i])
+            self._qpos[i], self._qvel[i] = np.split(state, [self.domain.model.nq])
+        at = f"reset after control step {self.steps - 1}" if self.steps else "reset"
+        for entry, drawn in (("qpos", self._qpos), ("qvel", self._qvel)):  # MuJoCo would put a row that is not at rest
+            require_finite(self.domain.name, at, "a drawn state", entry, drawn)
         self._settle(rows)
+        require_finite(self.domain.name, at, "an observation", "obs", self.obs)
+
+    def _drawn(self, generator: np.random.Generator) -> np.ndarray:
+        """Where a new episode begins: qpos and qvel."""
+        model = self.domain.model
+        found = self.robot.draw(generator, model.qpos0.copy(), np.zeros(model.nv))
+        return _state("draw(generator, qpos, qvel)", found, (model.nq,), (model.nv,))
+
+    def _inverted(self, obs: np.ndarray) -> np.ndarray:
+        """What `invert` finds in observations: qpos and qvel, side by side."""
+        assert self.robot.invert is not None
+        model, n = self.domain.model, len(obs)
+        found = self.robot.invert(np.array(obs, float), model.nq, model.nv)
+        return _state("invert(obs, nq, nv)", found, (n, model.nq), (n, model.nv))
 
     def _settle(self, rows: np.ndarray) -> None:
         """Make derived fields, observations and clocks those of a robot that was just put where it is."""
         self._batch.forward(rows)
         if "cfrc_ext" in self.robot.fields:
-            self._rows.cfrc_ext[rows] = 0  # not computed by a reset in Gymnasium either
+            self._cfrc_ext[rows] = 0  # not computed by a reset in Gymnasium either
         s = self._rows.take(rows)
-        self.obs[rows], self._before[rows] = self.robot.observe(s), self._place(s)
+        observed = self._observed(s, len(rows))
+        if not self.obs.shape[1]:
+            self.obs = np.zeros((len(self.clock), observed.shape[1]))
+        self.obs[rows], self._before[rows] = observed, self._place(s)
         self.clock[rows], self._queue[rows] = 0, np.clip(0, self._low, self._high)
+
+
+def _state(what: str, found: Any, qpos: tuple[int, ...], qvel: tuple[int, ...]) -> np.ndarray:
+    """A state that a function of a robot returned: qpos and qvel side by side, of these shapes."""
+    parts = zip(("qpos", "qvel"), unpacked(what, found, ("qpos", "qvel")), (qpos, qvel), strict=True)
+    return np.concatenate([numbers(f"{name} of {what}", part, shape) for name, part, shape in parts], axis=-1)
 
 
 def _pack(generators: Sequence[np.random.Generator]) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 
 from transreward.domains.names import Entry, positions
 from transreward.domains.robots import Array, Robot, Rows, Term, in_order, of_state
-from transreward.domains.users import look_beside_user, no_such
+from transreward.domains.users import look_beside_user, no_such, numbers, read_only
 from transreward.types import RequestError, nearest
 
 Values = dict[str, float]
@@ -304,7 +304,8 @@ def _with_function(robot: Robot, name: str) -> Robot:
     reward = load(name)
 
     def term(s: Rows) -> Array:
-        return checked(name, reward(s.obs, s.action, s.next_obs), len(s.obs))
+        given = (read_only(x) for x in (s.obs, s.action, s.next_obs))
+        return numbers(f"the reward '{name}'", reward(*given), (len(s.obs),))
 
     return replace(robot, terms={name.partition(":")[2]: term}, total=in_order)
 
@@ -330,37 +331,3 @@ def load(name: str) -> Reward:
     except (TypeError, ValueError):
         raise RequestError(f"the reward '{name}' must take (obs, action, next_obs), each an array [n, ...]") from None
     return reward
-
-
-def checked(name: str, reward: Array, n: int) -> Array:
-    """The function's answer as float64 [n]. Raises RequestError for another shape or what is no number."""
-    try:
-        reward = np.asarray(reward, float)
-    except (TypeError, ValueError):
-        raise RequestError(f"the reward '{name}' must answer with numbers, one a row") from None
-    if reward.shape != (n,):
-        raise RequestError(f"the reward '{name}' must answer with shape ({n},) to {n} rows, not {reward.shape}")
-    if not np.isfinite(reward).all():
-        raise RequestError(f"the reward '{name}' is not finite at {int((~np.isfinite(reward)).sum())} of {n} rows")
-    return reward
-
-
-def require_rowwise(name: str, obs: Array, action: Array, next_obs: Array) -> None:
-    """Try a function on a batch and on the same batch in another order.
-
-    Raises:
-        RequestError: it fails, answers with another shape or what is no number, or a row's reward depends on the
-            other rows or on their order.
-    """
-    reward, rows = load(name), np.random.default_rng(0).permutation(len(obs))
-    try:
-        whole = checked(name, reward(obs, action, next_obs), len(obs))
-        shuffled = checked(name, reward(obs[rows], action[rows], next_obs[rows]), len(obs))
-        half = checked(name, reward(obs[::2], action[::2], next_obs[::2]), len(obs[::2]))
-    except RequestError:
-        raise
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise RequestError(f"the reward '{name}' failed: {type(error).__name__}: {why}") from error
-    if not (np.allclose(shuffled, whole[rows]) and np.allclose(half, whole[::2])):
-        raise RequestError(f"the reward '{name}' of a row depends on the rows beside it: reward each row by itself")

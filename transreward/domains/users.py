@@ -78,6 +78,22 @@ def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found.astype(bool)
 
 
+def unpacked(what: str, found: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
+    """A tuple that a user's code returned. Raises RequestError for anything but one value of each that is wanted."""
+    if isinstance(found, tuple) and len(found) == len(wanted):
+        return found
+    seen = f"{len(found)} values" if isinstance(found, tuple) else f"a {type(found).__name__}"
+    shape = f" of shape {found.shape}" if isinstance(found, np.ndarray) else ""
+    raise RequestError(f"{what} must return ({', '.join(wanted)}), not {seen}{shape}")
+
+
+def read_only(x: Any) -> np.ndarray:
+    """The same array for a user's code, which cannot write into it."""
+    view = np.asarray(x).view()
+    view.flags.writeable = False
+    return view
+
+
 def in_one_line(error: BaseException) -> str:
     """What a user's code raised."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
