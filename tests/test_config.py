@@ -106,6 +106,7 @@ def test_a_value_gets_the_type_of_its_field(path, text, value):
         ("loop.pretrain", "0", "loop.pretrain must be in"),
         ("loop.evaluations", "0", "loop.evaluations must be at least 1"),
         ("loop.aligned", "2", "loop.aligned"),
+        ("loop.updates", "many", "loop.updates must be equal or paced"),
         ("loop.gap_every", "0", "loop.gap_every must be at least 1"),
         ("loop.target_returns", "3,3", "a random policy's and a trained one's that is above it"),
         ("loop.target_returns", "5,-3", "a random policy's and a trained one's that is above it"),
@@ -218,7 +219,7 @@ def test_numpy_counts_are_counts():
         ({"learner": "ppo", "target_steps": 10, "controls": ("target_only",)}, "less than one round"),
         ({"learner": "sac", "target_steps": 3, "settings": {"loop.target_robots": 4}}, "less than one round"),
         ({"settings": {"loop.pretrain": 1}}, "source"),
-        ({"learner": "ppo", "method": "target_only", "settings": {"loop.target_robots": 3}}, "minibatches"),
+        ({"learner": PPO(minibatches=128), "method": "fine_tune", "target_steps": 1100}, "too few for 128 minibatches"),
     ],
     ids=str,
 )

@@ -47,7 +47,9 @@ class Loop:
         0.6  # share of the source budget that trains the source agent, where a method goes on in the source
     )
     target_robots: int = 1  # robots per seed that collect in the target at a time
-    gap_updates: float = 1.0  # updates of the gap, times its `pace`, per update, or 16 minibatches, of the learner
+    updates: Literal["equal", "paced"] = "equal"  # of the learner in a transfer: as many for every method of a request,
+    # as the domain asks for that asks for more; or as the steps ask for that feed the method
+    gap_updates: float = 1.0  # updates of the gap, times its `pace`, per update of the learner; with PPO per 16 steps
     evaluations: int = 10  # in the transfer phase
     source_evaluations: int = 5  # in the source phase
     eval_episodes: int = 5  # per seed and domain, at each of these
@@ -82,6 +84,8 @@ class Loop:
                 )
         if self.source_returns and not self.target_returns:
             raise RequestError("loop.source_returns is a scale to hold loop.target_returns against: give both")
+        if self.updates not in ("equal", "paced"):
+            raise RequestError(f"loop.updates must be equal or paced, not {self.updates!r}")
         if self.symmetry not in ("auto", "none"):
             raise RequestError(
                 f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
@@ -136,6 +140,14 @@ class Config:
         start where the target was."""
         return self.source_steps - taken - row.replayed * self.target_steps
 
+    def rounds(self, row: Method) -> int | None:
+        """Rounds of updates in a method's transfer, the same for all that share the learner's settings: as many as the
+        domain asks for that asks for more of them. None: as the steps ask for that feed the method."""
+        if row.start == "oracle" or self.loop.updates == "paced":
+            return None
+        walked = self.source_steps - round(self.source_steps * self.loop.pretrain)
+        return max(rounds_for(self.learner, walked, False), rounds_for(self.learner, self.target_steps, True))
+
     @property
     def least_steps(self) -> Pair[int]:
         """Steps per seed below which a budget pays for nothing: a rollout, or a step of every robot."""
@@ -165,12 +177,6 @@ class Config:
                 paid += [("target", int(part * self.target_steps), self.loop.target_robots)] if row.teacher else []
         if any(row.target_share == 1 for row in rows):
             paid += [("target", self.target_steps, least.target)]
-            width = self.loop.target_robots
-            if learner.on_policy and least.target // width * width % learner.minibatches:
-                raise RequestError(
-                    f"{learner.minibatches} minibatches do not divide the {least.target // width * width} steps of "
-                    f"learner.target_rollout with loop.target_robots={width}: choose numbers that divide it"
-                )
         elif any(row.gap is not None or row.off_policy for row in rows):
             paid += [("target", self.target_steps, self.loop.target_robots)]
         widths = {"source": "learner.robots", "target": "loop.target_robots"}
@@ -185,6 +191,25 @@ class Config:
                     f"{budget} {side} steps {left} less than one round of '{learner.name}', {needed}: {cure}, or "
                     f"lower {widths[side]}"
                 )
+        if learner.on_policy:
+            for row in rows:
+                self.require_minibatches(row)
+
+    def require_minibatches(self, row: Method) -> None:
+        """Raise RequestError where a rollout that trains an on-policy learner has fewer steps than there are
+        minibatches."""
+        learner, in_target, rounds = self.learner, row.target_share == 1, self.rounds(row) or 1
+        if row.feed is None:
+            return
+        side, width = ("target", self.loop.target_robots) if in_target else ("source", learner.robots)
+        steps = self.target_steps if in_target else self.walked_steps(row, self.pretrain_steps(row))
+        rollout = min(learner.round_steps(in_target) // width, steps // width // rounds) * width
+        if rollout < learner.minibatches:
+            cut = f"{steps} {side} steps cut into {rounds} rollouts, as many as every method of the request gets, give"
+            raise RequestError(
+                f"{cut} {rollout} steps to each, too few for {learner.minibatches} minibatches: raise `{side}_steps`, "
+                f"lower learner.minibatches, or use loop.updates=paced"
+            )
 
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
@@ -225,6 +250,12 @@ class Config:
                 "high": spaces.high.tolist(),
             },
         }
+
+
+def rounds_for(learner: Any, steps: int, in_target: bool) -> int:
+    """Rounds of updates that so many steps of one domain ask for: whole rollouts, or with a short last one."""
+    whole, rest = divmod(steps, learner.round_steps(in_target))
+    return max(whole if learner.on_policy else whole + (rest > 0), 1)
 
 
 def resolve(

@@ -25,7 +25,7 @@ from transreward.types import CONTROLS
 LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
 )
-WIDE = 125  # columns that the whole closing table needs
+WIDE = 135  # columns that the whole closing table needs
 BESIDE = 9  # columns that the time of an evaluation takes
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
@@ -175,6 +175,7 @@ def _cells(name: str, one: Result) -> dict[str, str]:
         "95% interval": "-" if s["ci95"] is None else f"{s['ci95'][0]:,.0f} to {s['ci95'][1]:,.0f}",
         "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]),
         "source\nreturn": f"{one.source_return.mean():,.0f}",
+        "updates": _count(one.updates),
         "target\nsteps": f"{one.steps.target:,}",
         "source\nsteps": f"{one.steps.source:,}",
         "stopped": _stopped(name, one.stopped),
@@ -183,7 +184,12 @@ def _cells(name: str, one: Result) -> dict[str, str]:
 
 def _fitting(cells: dict[str, str], width: int) -> list[str]:
     """The columns that are shown; where it is narrow, what is least missed is left out."""
-    return [c for c in cells if width >= WIDE or c not in ("per seed", "source\nreturn", "stopped")]
+    return [c for c in cells if width >= WIDE or c not in ("per seed", "source\nreturn", "updates", "stopped")]
+
+
+def _count(n: int | None) -> str:
+    """`-` where a run of an earlier version did not count."""
+    return "-" if n is None else f"{n:,}"
 
 
 def _stopped(name: str, why: str) -> str:
@@ -224,6 +230,7 @@ def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[s
         "95% bootstrap": f"{number(bootstrap[0])} to {number(bootstrap[1])}" if bootstrap else "-",
         "per seed": " ".join(number(r) for r in s["per_seed"]),
         "source\nreturn": number(row["source_return"]["mean"]),
+        "updates": _count(row["updates"]),
         "target\nsteps": f"{row['target_steps']:,}",
         "source\nsteps": f"{row['source_steps']:,}",
         "stopped": _stopped(name, row["stopped"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
@@ -34,6 +34,7 @@ from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, Request
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, which are corrected by what was known when they were taken
+GAP_STEPS_PER_UPDATE = 16  # of what feeds an on-policy learner; an off-policy one's own updates set its gap's pace
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is held against the source's return
 
 
@@ -62,6 +63,7 @@ class Phase:
     from_nothing: bool  # the policy is fresh: act at random first
     evaluations: int
     replayed: int = 0  # source steps per target step that start where the target was; part of the budget
+    rounds: int | None = None  # of updates; None = as the steps ask for that feed the learner
 
     @property
     def walked(self) -> Pair[int]:
@@ -93,6 +95,8 @@ class Run:
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     log: list[dict[str, Any]] = field(default_factory=list)
     rounds: int = 0  # of the loop, begun
+    updates: int = 0  # of the learner
+    unspent: int = 0  # source steps that the target's have paid for, but no branch has taken
     refitted: int = 0  # the round in which the gap was last trained; 0 = never
     partner: Any = None  # of two that are trained together, the other's Run
     judged: Any = None  # the learner's state at the evaluation before, [seeds]
@@ -269,7 +273,7 @@ def run_method(
         assert agent is not None
         lesson = teach(config, method, agent, reference, directory, watch)
         agent = replace(agent, agents=lesson.agents, keys=lesson.keys, replay=None, steps=lesson.steps.source)
-        phase = method_phase(config, method, agent, lesson.steps.target)
+        phase = method_phase(config, method, agent, lesson)
     run = initialise(config, method, phase, domains, agent, reference, directory, watch)
     if lesson is not None:
         follow(run, lesson)
@@ -300,6 +304,7 @@ def finish(run: Run, returns: Pair[np.ndarray], seconds: float) -> Result:
         steps=run.counted,
         stopped=run.stopped or "budget",
         rounds=run.rounds,
+        updates=run.updates,
         aligned_return=aligned_return(run.config, run.reference),
         wall_seconds=seconds,
         log=run.log,
@@ -324,13 +329,19 @@ def teach(
     """The first part of a method that imitates another: the run of that one, within its share of the budgets."""
     assert method.teacher is not None
     row = replace(METHODS[method.teacher], name=method.name)
-    phase = method_phase(config, row, agent)
-    budget = phase.budget.map(lambda steps: int(method.use.teach * steps))
-    evaluations = max(round(method.use.teach * phase.evaluations), 1)
-    phase = replace(phase, name="teacher", budget=budget, evaluations=evaluations)
+    phase = teacher_phase(method, method_phase(config, row, agent))
     run = initialise(config, row, phase, config.domains, agent, reference, directory, watch)
     loop(run)
     return run
+
+
+def teacher_phase(method: Method, phase: Phase) -> Phase:
+    """The share of a transfer's budgets, evaluations and rounds that a method's teacher takes."""
+    teach = method.use.teach
+    budget = phase.budget.map(lambda steps: int(teach * steps))
+    evaluations = max(round(teach * phase.evaluations), 1)
+    rounds = phase.rounds and max(int(teach * phase.rounds), 1)
+    return replace(phase, name="teacher", budget=budget, evaluations=evaluations, rounds=rounds)
 
 
 def follow(run: Run, lesson: Run) -> None:
@@ -341,12 +352,12 @@ def follow(run: Run, lesson: Run) -> None:
     run.shown["demonstrations"] = rp.newest(lesson.replays.source, share)
     run.replays = run.replays._replace(target=lesson.replays.target)
     run.before, run.log, run.stopped = lesson.steps, lesson.log, lesson.stopped
-    run.rounds, run.judged = lesson.rounds, lesson.judged
+    run.rounds, run.updates, run.judged = lesson.rounds, lesson.updates, lesson.judged
 
 
-def method_phase(config: Config, method: Method, agent: SourceAgent | None, target_taken: int = 0) -> Phase:
-    """What a method may take after the source agent, and after `target_taken` steps of its own in the target."""
-    fresh, evaluations = method.start != "source", config.loop.evaluations
+def method_phase(config: Config, method: Method, agent: SourceAgent | None, lesson: Run | None = None) -> Phase:
+    """What a method may take after the source agent, and after the run of its teacher."""
+    fresh, evaluations, rounds = method.start != "source", config.loop.evaluations, config.rounds(method)
     if method.start == "oracle":
         return Phase("oracle", Pair(config.source_steps, 0), 0.0, fresh, evaluations)
     if method.target_share is None:
@@ -354,18 +365,20 @@ def method_phase(config: Config, method: Method, agent: SourceAgent | None, targ
     source = method.replayed * config.target_steps
     if method.walks:
         source = config.source_steps - (agent.steps if agent else 0)
-    budget = Pair(source, config.target_steps - target_taken)
-    if target_taken:
+    budget = Pair(source, config.target_steps)
+    if lesson is not None:
+        budget = budget._replace(target=budget.target - lesson.steps.target)
         evaluations = max(round(evaluations * budget.target / config.target_steps), 1)
-    return Phase("transfer", budget, method.target_share, fresh, evaluations, method.replayed)
+        rounds = rounds and max(rounds - (lesson.phase.rounds or 0), 1)
+    return Phase("transfer", budget, method.target_share, fresh, evaluations, method.replayed, rounds)
 
 
 def loop(run: Run) -> None:
     """Rounds of the five steps, until the target is aligned, has converged or the budget is spent."""
-    plan, before = Rounds.of(run), run.rounds
+    plan, before = Rounds.of(run.config, run.method, run.phase), run.rounds
     run.tell(0.0, [])
     try:
-        for index in range(plan.count):
+        for index in range(plan.total):
             run.rounds = before + index + 1
             learn(run, plan, index, gather(run, plan, index))
             if run.stopped:
@@ -377,19 +390,19 @@ def loop(run: Run) -> None:
 
 def gather(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
     """The first half of a round: steps."""
-    run.done = index / plan.count
+    run.done = index / plan.total
     return collect(run, plan, index)
 
 
 def learn(run: Run, plan: Rounds, index: int, fresh: Pair[np.ndarray | None]) -> None:
-    """The second half: learn from them, unless they were taken at random; beside a partner's as they are by now."""
-    random = run.phase.from_nothing and run.taken <= plan.random_steps
-    if random and not getattr(run.method.gap, "early", False):
+    """The second half: learn from them, unless they are the first; beside a partner's as they are by now."""
+    warm = index < plan.warm
+    if warm and not getattr(run.method.gap, "early", False):
         return
     if run.partner is not None:
         run.replays = run.replays._replace(source=run.partner.replays.target)
     compensate(run, plan)
-    if not random:
+    if not warm:
         improve(run, plan, fresh)
         refine(run, plan, index)
     if run.partner is not None:
@@ -397,33 +410,60 @@ def learn(run: Run, plan: Rounds, index: int, fresh: Pair[np.ndarray | None]) ->
 
 
 class Rounds(NamedTuple):
-    """How a phase is cut into rounds. A round's control steps stay the same, so that nothing is compiled twice."""
+    """How a phase is cut into rounds, and all of its budget spent."""
 
-    count: int
-    control_steps: Pair[int]  # per round
-    controls: Pair[int]  # of the whole phase
-    updates: int  # of the learner per round
-    gap_updates: int
-    random_steps: int  # taken with uniform actions before learning starts
+    total: int
+    warm: int  # the first, which only gather steps
+    controls: Pair[int]  # control steps of the whole phase
+    rollout: Pair[int]  # an on-policy learner's, in every round but a longer last one; 0 = spread evenly
+    updates: int  # of the learner per round after the first
+    gap_updates: int  # the same
 
     @staticmethod
-    def of(run: Run) -> Rounds:
-        """The side that feeds the learner sets the pace; the other is spread evenly over the same rounds."""
-        learner, loop, budget = run.config.learner, run.config.loop, run.phase.walked
+    def of(config: Config, method: Method, phase: Phase) -> Rounds:
+        """The steps that feed the learner set the pace, unless the phase says how many rounds there are."""
+        learner, loop, budget = config.learner, config.loop, phase.walked
         robots = Pair(learner.robots, loop.target_robots)
         controls = Pair(*(b // n for b, n in zip(budget, robots, strict=True)))
         target_leads = budget.source == 0
         lead, width = (controls.target, robots.target) if target_leads else (controls.source, robots.source)
         chunk = max(min(learner.round_steps(target_leads) // width, lead), 1)
-        count = lead // chunk if learner.on_policy else -(-lead // chunk)
-        even = Pair(*(-(-c // max(count, 1)) for c in controls))
-        control_steps = even._replace(target=chunk) if target_leads else even._replace(source=chunk)
-        pace = loop.gap_updates * getattr(run.method.gap, "pace", 1.0)
+        pace = loop.gap_updates * getattr(method.gap, "pace", 1.0)
+        if learner.on_policy:
+            count = phase.rounds or max(lead // chunk, 1)
+            chunk = lead // count if phase.rounds else chunk
+            rollout = Pair(0, chunk) if target_leads else Pair(chunk, 0)
+            gap_updates = pace * lead * width / count / GAP_STEPS_PER_UPDATE
+            return Rounds(count, 0, controls, rollout, learner.updates_per_round, max(round(gap_updates), 1))
+        share = warm_share(learner, method, phase)
+        count = phase.rounds or max(-(-round((1 - share) * lead) // chunk), 1)
+        warm = round(share / (1 - share) * count)
         gap_updates = max(round(pace * learner.updates_per_round), 1)
-        random_steps = min(getattr(learner, "random_steps", 0), sum(budget) // 10)
-        if leading_steps(run, 0.0):  # the source policy explores better than chance
-            random_steps = 0
-        return Rounds(count, control_steps, controls, learner.updates_per_round, gap_updates, random_steps)
+        return Rounds(warm + count, warm, controls, Pair(0, 0), learner.updates_per_round, gap_updates)
+
+    def steps(self, index: int) -> Pair[int]:
+        """Control steps of a round."""
+        return Pair(*(self._before(index + 1, *side) - self._before(index, *side) for side in self._sides))
+
+    @property
+    def _sides(self) -> Iterable[tuple[int, int]]:
+        return zip(self.controls, self.rollout, strict=True)
+
+    def _before(self, index: int, controls: int, rollout: int) -> int:
+        """Control steps of a domain before a round; where they are spread, the first round has one in any case."""
+        if rollout:
+            return controls if index == self.total else index * rollout
+        return -(-controls * index // self.total)
+
+
+def warm_share(learner: Any, method: Method, phase: Phase) -> float:
+    """Share of a phase's steps that are stored before an off-policy learner learns from them, at most a tenth: uniform
+    actions from nothing, but where the source policy leads, which explores better than chance."""
+    budget, fresh = phase.walked, phase.from_nothing and not (method.feed and method.feed.guide)
+    if not fresh and not budget.target:
+        return 0.0
+    wanted, taken = ("random_steps", sum(budget)) if fresh else ("warmup_steps", budget.target)
+    return min(getattr(learner, wanted, 0) / max(taken, 1), 0.1)
 
 
 # -- both at once: each is a transfer whose source is the other as it learns ---------------------------------------
@@ -438,7 +478,7 @@ def cotrained(config: Config, method: Method, directory: Path | None, watch: Wat
         start_beside(sides.target, method, directory, watch, partner=False),
     )
     runs.source.partner, runs.target.partner = runs.target, runs.source
-    plans = runs.map(Rounds.of)
+    plans = runs.map(lambda run: Rounds.of(run.config, run.method, run.phase))
     runs.target.tell(0.0, [])
     try:
         both = list(zip(runs, plans, strict=True))
@@ -446,8 +486,8 @@ def cotrained(config: Config, method: Method, directory: Path | None, watch: Wat
         for (run, plan), rows in zip(both, fresh, strict=True):
             run.rounds = 1
             learn(run, plan, 0, rows)
-        while behind := [(run, plan) for run, plan in both if run.stopped is None and run.rounds < plan.count]:
-            run, plan = min(behind, key=lambda pair: pair[0].rounds / pair[1].count)
+        while behind := [(run, plan) for run, plan in both if run.stopped is None and run.rounds < plan.total]:
+            run, plan = min(behind, key=lambda pair: pair[0].rounds / pair[1].total)
             index, run.rounds = run.rounds, run.rounds + 1
             learn(run, plan, index, gather(run, plan, index))
     except BrokenRun:
@@ -477,7 +517,8 @@ def mirrored(config: Config) -> Config:
 
 def start_beside(config: Config, method: Method, directory: Path | None, watch: Watch, *, partner: bool) -> Run:
     """A run in the target of `config` alone, from nothing."""
-    phase = Phase("cotrain", Pair(0, config.target_steps), 1.0, True, config.loop.evaluations)
+    rounds = config.rounds(method)
+    phase = Phase("cotrain", Pair(0, config.target_steps), 1.0, True, config.loop.evaluations, rounds=rounds)
     return initialise(config, method, phase, config.domains, None, None, directory, watch, partner)
 
 
@@ -606,11 +647,10 @@ def make_twin(config: Config, agent: SourceAgent | None, keys: Any) -> Twin:
 
 
 def branch_shape(config: Config, method: Method) -> tuple[int, int]:
-    """Of a round's branches: how many control steps, of how many rollouts side by side."""
+    """Of a round's branches: how many control steps, of how many rollouts side by side; the same in all rounds."""
     assert method.feed is not None
-    width = config.loop.target_robots
-    steps = min(config.learner.round_steps(True), config.target_steps) // width * width
-    length = method.feed.branch_length
+    plan, length = Rounds.of(config, method, method_phase(config, method, None)), method.feed.branch_length
+    steps = -(-plan.controls.target // plan.total) * config.loop.target_robots
     return length, max(method.feed.branches * steps // length, 1)
 
 
@@ -619,19 +659,16 @@ def branch_shape(config: Config, method: Method) -> tuple[int, int]:
 
 def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
     """A round of steps in both domains with the policy as it is; counted, stored, and shown to the normaliser."""
-    random = run.phase.from_nothing and run.taken < plan.random_steps
     keys, fresh, replays = run.next_keys(), [], []
-    lead = leading_steps(run, index / plan.count)
-    for side, robots, replay, per_round, total in zip(
-        Pair._fields, run.robots, run.replays, plan.control_steps, plan.controls, strict=True
-    ):
-        steps = min(per_round, total - index * per_round)
-        if robots is None or steps <= 0:
+    lead = leading_steps(run, run.done)
+    random = run.phase.from_nothing and index < plan.warm and not lead
+    for side, robots, replay, steps in zip(Pair._fields, run.robots, run.replays, plan.steps(index), strict=True):
+        if robots is None or not steps:
             fresh.append(None)
             replays.append(replay)
             continue
         act = robots.guided(run.programs.act, run.guide, lead) if lead else run.programs.act
-        noise = None if random else run.programs.noise(stream(keys, f"noise {side}"), per_round, robots.robots)
+        noise = None if random else run.programs.noise(stream(keys, f"noise {side}"), steps, robots.robots)
         rows = robots.collect(None if random else act, run.agents, noise, steps)
         if robots is run.robots.source and relabelled(run.method) == "exactly":
             rows = relabel(run.domains.target, rows)
@@ -651,8 +688,10 @@ def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
         return
     shape, target, source = branch_shape(run.config, run.method), run.replays.target, run.replays.source
     assert run.method.feed is not None and target is not None and source is not None
-    if prod(shape) > run.method.feed.branches * rows.shape[1] * rows.shape[2]:  # the last round may be too short to pay
+    run.unspent += run.method.feed.branches * rows.shape[1] * rows.shape[2]
+    if prod(shape) > run.unspent:  # a round with fewer steps than others pays for the next one's
         return
+    run.unspent -= prod(shape)
     noise = run.programs.noise(stream(keys, "noise branch"), *shape)
     drawn = stream(keys, "branch corrections")
 
@@ -719,6 +758,7 @@ def improve(run: Run, plan: Rounds, fresh: Pair[np.ndarray | None]) -> None:
     run.metrics |= metrics
     require_finite(run)
     run.agents = agents
+    run.updates += plan.updates
 
 
 def require_finite(run: Run) -> None:
@@ -738,9 +778,9 @@ def require_finite(run: Run) -> None:
 
 def refine(run: Run, plan: Rounds, index: int) -> None:
     """Evaluate on raw reward where that is due, tell whoever watches, and decide whether to stop."""
-    rows, share = [], (index + 1) / plan.count
+    rows, share = [], (index + 1) / plan.total
     run.stopped = stop_reason(run)
-    due = int(share * run.phase.evaluations) > int(index / plan.count * run.phase.evaluations)
+    due = int(share * run.phase.evaluations) > int(index / plan.total * run.phase.evaluations)
     if due or run.stopped:
         rows = evaluation_rows(run)
         run.keep(rows)
@@ -801,6 +841,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "target_steps": run.counted.target,
                 "seed": seed,
                 "round": run.rounds,
+                "updates": run.updates,
                 **({} if moved is None else {"policy_change": float(moved[i])}),
                 "source_return": float(source.returns[i].mean()),
                 "target_return": float(target.returns[i].mean()),

@@ -170,10 +170,21 @@ def _outcomes(records: Sequence[Record]) -> list[list[str]]:
         source = (r.result or {}).get("source_return")
         rows.append([
             r.name, _mean(r.outcome.per_seed.tolist()), " ".join(number(x) for x in r.outcome.per_seed),
-            _mean(source["per_seed"]) if source else "-", f"{r.outcome.target_steps:,}",
+            _mean(source["per_seed"]) if source else "-", _counted(_updates(r)), f"{r.outcome.target_steps:,}",
             f"{_source_steps(r):,}", _stopped(r),
         ])  # fmt: skip
     return rows
+
+
+def _updates(record: Record) -> int | None:
+    """Of the learner after the source agent; None: a run of before they were counted."""
+    if record.result is not None:
+        return record.result.get("updates")
+    return max((row.get("updates", 0) for row in record.own), default=0)
+
+
+def _counted(n: int | None) -> str:
+    return "-" if n is None else f"{n:,}"
 
 
 def _source_steps(record: Record) -> int:
@@ -228,7 +239,7 @@ def _table(records: Sequence[Record]) -> dict[str, Any]:
     columns = ["method", "IQM", "mean ± 95% t"]
     columns += [f"P over {r.name}" for r in _in_table(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
-    columns += ["target steps", "source steps", "wall time"]
+    columns += ["updates", "target steps", "source steps", "wall time"]
     return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
 
 
@@ -252,7 +263,9 @@ def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Ce
     for level in [wanted(oracle, share) for share in SHARES] if oracle else ():
         steps = None if r is oracle else steps_to(r, level)
         cells.append(Cell("-" if steps is None else f"{steps:,.0f}", "" if steps is None else steps))
-    cells += [Cell(f"{n:,}", n) for n in (r.outcome.target_steps, _source_steps(r))]
+    cells += [
+        Cell(_counted(n), "" if n is None else n) for n in (_updates(r), r.outcome.target_steps, _source_steps(r))
+    ]
     seconds = (r.result or {}).get("wall_seconds")
     cells.append(Cell("-" if seconds is None else f"{seconds:,.0f} s", "" if seconds is None else seconds))
     note = "a ceiling" if r.outcome.breaks_budget else "" if r.result else "cut short"

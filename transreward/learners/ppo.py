@@ -151,8 +151,8 @@ class PPO:
 
     @property
     def updates_per_round(self) -> int:
-        """Minibatches of one epoch, a yardstick for the updates of a gap beside it."""
-        return self.minibatches
+        """Gradient updates in one round of the loop."""
+        return self.epochs * self.minibatches
 
     def round_steps(self, in_target: bool) -> int:
         """Steps per seed in a rollout; a short one in the target, where steps are dear."""
@@ -245,7 +245,8 @@ class PPO:
             return (jax.tree.map(jnp.add, networks, step), optimiser), metrics
 
         def epoch(carry, key):
-            order = _shuffled(key, samples.weight.shape[0])
+            rows = samples.weight.shape[0]  # those that no minibatch has room for are others in each epoch
+            order = _shuffled(key, rows)[: rows - rows % self.minibatches]
             batches = jax.tree.map(lambda x: x[order].reshape(self.minibatches, -1, *x.shape[1:]), samples)
             return jax.lax.scan(minibatch, carry, batches)
 

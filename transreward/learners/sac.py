@@ -99,7 +99,8 @@ class SAC:
     steps_per_update: float = 16.0  # source steps per gradient update
     target_updates_per_step: float = 1.0  # gradient updates per target step where the target's steps feed the learner
     burst: int = 32  # gradient updates in one dispatch
-    random_steps: int = 5_000  # uniform actions at the start of training from nothing
+    random_steps: int = 5_000  # uniform actions at the start of training from nothing; at most a tenth of the budget
+    warmup_steps: int = 256  # target steps before the first update of an agent that is trained on; the same holds
 
     name: ClassVar[str] = "sac"
     on_policy: ClassVar[bool] = False
@@ -112,6 +113,9 @@ class SAC:
         for field in ("learning_rate", "steps_per_update", "target_updates_per_step", "alpha_start", "polyak"):
             if not getattr(self, field) > 0:
                 raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
+        for field in ("random_steps", "warmup_steps"):
+            if getattr(self, field) < 0:
+                raise RequestError(f"learner.{field} must not be negative, not {getattr(self, field)}")
         if not self.hidden or min(self.hidden) < 1:
             raise RequestError(f"learner.hidden must name the layers' widths, at least one, not {self.hidden}")
         if not 0 <= self.subset <= self.critics:

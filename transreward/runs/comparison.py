@@ -22,6 +22,7 @@ class Row(TypedDict):
     improvement: dict[str, Improvement]  # over each control but itself, on the target's returns
     source_steps: int
     target_steps: int
+    updates: int | None  # of the learner in the transfer
     stopped: str
     breaks_budget: bool
     wall_seconds: float
@@ -47,6 +48,7 @@ class Comparison:
             improvement={c: improvement(returns, self.results[c].target_return) for c in CONTROLS if c != name},
             source_steps=whole["source_steps"],
             target_steps=whole["target_steps"],
+            updates=whole["updates"],
             stopped=whole["stopped"],
             breaks_budget=whole["breaks_budget"],
             wall_seconds=whole["wall_seconds"],

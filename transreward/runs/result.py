@@ -43,6 +43,7 @@ class Result:
     stopped: str  # aligned, converged or budget; unfinished: a run's directory has no result yet
     wall_seconds: float
     rounds: int = 0  # of the loop
+    updates: int | None = None  # of the learner, per seed, after the source agent; None: not counted yet
     aligned_return: float | None = None  # raw target return that would have counted as aligned; None: not judged
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     controls: dict[str, Result] = field(default_factory=dict)
@@ -168,6 +169,7 @@ class Result:
             "zero_shot_target_return": None if self.zero_shot is None else summary(self.zero_shot),
             "stopped": self.stopped,
             "rounds": self.rounds,
+            "updates": self.updates,
             "aligned_return": self.aligned_return,
             "warnings": self.warnings,
             "breaks_budget": self.config["method"] == "oracle",
@@ -333,6 +335,7 @@ def load(directory: str | Path) -> Result:
         steps=Pair(result["source_steps"], result["target_steps"]),
         stopped=result["stopped"],
         rounds=result.get("rounds", 0),
+        updates=result.get("updates"),
         aligned_return=result.get("aligned_return"),
         wall_seconds=result["wall_seconds"],
         log=log,
