@@ -102,7 +102,7 @@ def test_a_value_gets_the_type_of_its_field(path, text, value):
         ("gate.centre", "maybe", "must be true or false"),
         ("gate.centre", 1, "must be true or false"),
         ("gate.clip", "0", "gate.clip must be above 0"),
-        ("gate.ramp", "0", "gate.ramp must be at least 1"),
+        ("gate.ramp", "1000", "gate.ramp is a share of the transfer"),
         ("loop.pretrain", "0", "loop.pretrain must be in"),
         ("loop.evaluations", "0", "loop.evaluations must be at least 1"),
         ("loop.aligned", "2", "loop.aligned"),

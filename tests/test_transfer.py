@@ -47,7 +47,7 @@ SETTINGS = {
     "loop.aligned": 0.0,
     "loop.threads": 1,
 }
-GAP = {"gap.hidden": (4,), "gap.batch": 16, "loop.gap_updates": 0.5, "gate.ramp": 10}
+GAP = {"gap.hidden": (4,), "gap.batch": 16, "loop.gap_updates": 0.5, "gate.ramp": 0.05}
 CONTROLS = ("zero_shot", "fine_tune", "target_only", "oracle")
 
 
@@ -65,7 +65,7 @@ def move(kind, method="darc", /, *, settings=(), **request):
 def small_darc():
     """The row that `move` makes of darc."""
     row = METHODS["darc"]
-    return replace(row, gap=replace(row.gap, hidden=(4,), batch=16), gate=replace(row.gate, ramp=10))
+    return replace(row, gap=replace(row.gap, hidden=(4,), batch=16), gate=replace(row.gate, ramp=0.05))
 
 
 def watch_training(monkeypatch, domain, what):

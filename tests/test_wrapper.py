@@ -160,7 +160,7 @@ def test_extras_reach_the_compensation_and_a_missing_one_is_named():
 def test_each_use_either_has_single_steps_or_is_refused(name):
     """Those that are let through say the same of a step alone as of the same among others, and change its reward."""
     gap = Reward(of="target", hidden=(4,)) if name == "relabel" else Sum()
-    compensation = USES[name]().over(gap, Gate(clip=1e6, scale=False))
+    compensation = USES[name]().over(gap, Gate(clip=1e6, scale=False, ramp=0.0))
     if name == "robust":  # its discriminator starts at 'cannot tell', but its weights are of the batch
         compensation = type(compensation)(Sum(), Sum(), 0.1, 10.0, 1.0)
     state = compensation.init(jax.random.key(0), SPACES)
@@ -170,7 +170,7 @@ def test_each_use_either_has_single_steps_or_is_refused(name):
         return
     if name == "relabel":  # its answers lie within the rewards seen
         state = state._replace(least=jnp.full((), -9.0), most=jnp.full((), 9.0))
-    state = jax.tree.map(lambda x: x + 2.0, state)  # what is ramped is no longer at 0
+    state = jax.tree.map(lambda x: x + 2.0, state)
     extra = {
         "value": lambda o: o[:, 1], "source_value": lambda o: o[:, 0] - o[:, 1], "discount": 0.9, "done": jnp.zeros(()),
         "act": lambda o: o[:, :1], "source_act": lambda o: -o[:, :1],

@@ -48,7 +48,7 @@ class Gate:
     centre: bool = True  # take off the mean, so that it pays neither for living nor for dying
     scale: bool = True  # bring its spread to the reward's own
     scale_floor: float = 1.0  # a score that spreads less than this is taken as noise and not blown up
-    ramp: int = 1_000  # updates of the gap until the compensation counts fully
+    ramp: float = 0.1  # share of the transfer after which the compensation counts fully; 0 = at once
 
     @staticmethod
     def of(gap: Gap) -> Gate:

@@ -231,7 +231,7 @@ def test_the_robust_reward_likes_what_looks_like_a_demonstration():
 def imitate(use, target, scale=False, updates=3):
     """What the target's steps are paid once a whole chain has seen them."""
     source = steps(np.zeros(4))._replace(reward=jnp.asarray([0.0, 2.0, 4.0, 6.0]))
-    chain, batches = use.over(Ratio(), Gate(clip=10.0, ramp=2, scale=scale)), Pair(source, target)
+    chain, batches = use.over(Ratio(), Gate(clip=10.0, ramp=0.0, scale=scale)), Pair(source, target)
     state = chain.init(jax.random.key(0), SPACES)
     for _ in range(updates):
         state, _ = chain.update(state, batches, jax.random.key(0))
@@ -261,7 +261,9 @@ def test_a_step_like_the_demonstrations_earns_more():
     random = np.random.default_rng(0)
     state = jnp.asarray(random.standard_normal(128), jnp.float32)
     source, target = steps(state, state + 1), steps(state, state - 1)  # the source moves up, the target down
-    chain = ImitationUse().over(State(inputs="state_next", hidden=(8,), learning_rate=1e-2, batch=128), NATS)
+    chain = ImitationUse().over(
+        State(inputs="state_next", hidden=(8,), learning_rate=1e-2, batch=128), replace(NATS, ramp=0.0)
+    )
 
     @jax.jit
     def trained(key):
@@ -359,11 +361,7 @@ def test_a_potential_shapes_both_sides_and_ends_at_zero():
 
 def test_ramp_and_strength_act_on_both_sides_of_a_potential():
     source = steps([1.0], [2.0])
-    chain = Times(Ramp(Potential(), 4), 0.5)
-    state = chain.init(jax.random.key(0), SPACES)
-    for _ in range(2):
-        state, _ = chain.update(state, Pair(source, source), jax.random.key(0), **EXTRA)
-    found = chain.adjust(state, Pair(source, source), **EXTRA)
+    found = adjust(Times(Ramp(Potential(), 0.4), 0.5), source, source, **EXTRA, done=jnp.float32(0.2))
     expected = 1 + 0.5 * 0.5 * (GAMMA * 4 - 1)
     assert found.source.reward[0] == found.target.reward[0] == pytest.approx(expected)
     nothing = adjust(Times(Potential(), 0.0), source)

@@ -36,11 +36,11 @@ def batch(scores, rewards):
     return Transition(x[:, None], x[:, None] * 0, r, x[:, None], r * 0, r * 0)
 
 
-def after(compensation, batches, updates):
+def after(compensation, batches, updates, **extra):
     state = compensation.init(jax.random.key(0), SPACES)
     for _ in range(updates):
-        state, _ = compensation.update(state, batches, jax.random.key(0))
-    return compensation.adjust(state, batches)
+        state, _ = compensation.update(state, batches, jax.random.key(0), **extra)
+    return compensation.adjust(state, batches, **extra)
 
 
 SOURCE = batch([-4.0, -2.0, 0.0, 2.0, 14.0], [1.0, 2.0, 3.0, 4.0, 5.0])
@@ -51,7 +51,7 @@ PENALTY = Penalty(FirstObs())
 
 @pytest.mark.parametrize(
     "compensation",
-    [Unchanged(), PENALTY, Clip(PENALTY), Centre(PENALTY), Scale(PENALTY), Ramp(PENALTY, 2), Times(PENALTY, 3.0)],
+    [Unchanged(), PENALTY, Clip(PENALTY), Centre(PENALTY), Scale(PENALTY), Ramp(PENALTY, 0.0), Times(PENALTY, 3.0)],
     ids=lambda c: type(c).__name__,
 )
 def test_target_rewards_stay_raw_and_weights_one(compensation):
@@ -61,8 +61,8 @@ def test_target_rewards_stay_raw_and_weights_one(compensation):
     assert adjusted.source.reward.shape == (5,)
 
 
-def delta(compensation, updates=1):
-    return np.asarray(after(compensation, BOTH, updates).source.reward - SOURCE.reward)
+def delta(compensation, updates=1, **extra):
+    return np.asarray(after(compensation, BOTH, updates, **extra).source.reward - SOURCE.reward)
 
 
 def test_penalty_adds_the_score():
@@ -88,18 +88,20 @@ def test_scale_does_not_blow_up_a_gap_that_sees_nothing():
 
 
 def test_ramp_grows_to_full_size():
-    sizes = [delta(Ramp(PENALTY, 4), n)[-1] for n in (0, 1, 2, 4, 9)]
+    """Over its share of the transfer, however few updates the gap has had by then."""
+    sizes = [delta(Ramp(PENALTY, 0.4), 1, done=jnp.float32(done))[-1] for done in (0.0, 0.1, 0.2, 0.4, 0.9)]
     assert np.allclose(sizes, [0.0, 3.5, 7.0, 14.0, 14.0])
+    assert np.allclose(delta(Ramp(PENALTY, 0.0), 1)[-1], 14.0)
 
 
 def test_times_zero_gives_the_raw_rewards_bit_for_bit():
     odd = batch(np.random.default_rng(0).normal(size=64) * 1e3, np.random.default_rng(1).normal(size=64))
-    adjusted = after(Times(Ramp(Scale(Centre(Clip(PENALTY)))), 0.0), Pair(odd, odd), 3)
+    adjusted = after(Times(Ramp(Scale(Centre(Clip(PENALTY)))), 0.0), Pair(odd, odd), 3, done=jnp.float32(0.05))
     assert np.array_equal(adjusted.source.reward, odd.reward)
 
 
 def test_the_gaps_judgement_comes_through():
-    chain = Times(Ramp(Scale(Centre(Clip(PENALTY)))), 1.0)
+    chain = Times(Ramp(Scale(Centre(Clip(PENALTY))), 0.0), 1.0)
     state = chain.init(jax.random.key(0), SPACES)
     assert chain.evaluate(state, BOTH)["gap_held_out_loss"] == 0.5
     assert chain.update(state, BOTH, jax.random.key(0))[1]["gap_loss"] == 1.0
@@ -114,7 +116,7 @@ def test_what_a_use_says_of_actions_is_not_lost_in_a_wrapper(use, wrap):
 
 @pytest.mark.parametrize(
     "wrong",
-    [lambda: Clip(PENALTY, 0.0), lambda: Ramp(PENALTY, 0), lambda: Times(PENALTY, -1.0), lambda: Scale(PENALTY, 0.0)],
+    [lambda: Clip(PENALTY, 0.0), lambda: Ramp(PENALTY, 1.5), lambda: Times(PENALTY, -1.0), lambda: Scale(PENALTY, 0.0)],
 )
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(RequestError):

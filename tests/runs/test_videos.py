@@ -182,7 +182,7 @@ def test_the_source_policy(run, tmp_path):
 def test_the_compensation_is_traced(run, monkeypatch):
     """Where a run holds what its compensation learned; the figures are those that the learner is paid with."""
     row = METHODS["darc"]
-    row = replace(row, gap=replace(row.gap, hidden=(4,)))
+    row = replace(row, gap=replace(row.gap, hidden=(4,)), gate=replace(row.gate, ramp=0.0))
     compensation = row.compensation()
     shapes = jax.eval_shape(
         lambda key: compensation.init(key, tr.domain("inverted_pendulum").spaces), jax.random.key(0)
@@ -191,7 +191,7 @@ def test_the_compensation_is_traced(run, monkeypatch):
     state = jax.tree.map(
         lambda x: jnp.asarray(np.abs(rng.normal(0, 0.5, x.shape)) + (10**6 if x.dtype == jnp.int32 else 0), x.dtype),
         shapes,
-    )  # long after the ramp
+    )
     monkeypatch.setattr(Result, "compensation", lambda self, seed: (compensation, state), raising=False)
     monkeypatch.setattr(Result, "extras", lambda self, seed: {"discount": 0.99}, raising=False)
     trace, label = videos.compensation_trace(tr.load(run), 0)

@@ -179,55 +179,60 @@ class Scale(Wrapper):
         return delta * own["reward"].std / jnp.maximum(own["delta"].std, self.floor)
 
 
+@dataclass(frozen=True)
+class OverTime(Wrapper):
+    """Abstract: delta times a `size` that depends on the share of the transfer that is over."""
+
+    both: ClassVar[bool] = True
+
+    def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
+        """Multiplied by one size for all steps of a batch."""
+        size, adjusted = self.size(extra), self.inner.adjust(state.inner, batches, **extra)
+        return Pair(
+            *(
+                a._replace(reward=t.reward + size * (a.reward - t.reward))
+                for a, t in zip(adjusted, batches, strict=True)
+            )
+        )
+
+    def size(self, extra: dict[str, Any]) -> Array | float:
+        """In [0, 1]."""
+        return 1.0
+
+
 @final
 @dataclass(frozen=True)
-class Ramp(Wrapper):
-    """delta grows from nothing to its full size over `updates` updates, so that the critics' goals do not jump."""
+class Ramp(OverTime):
+    """delta grows linearly from nothing to its full size over the share `over` of the transfer, so that the critics'
+    goals do not jump; 0 = it counts fully at once."""
 
-    updates: int = 1_000
-    both: ClassVar[bool] = True
+    over: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.updates < 1:
-            raise RequestError(f"gate.ramp must be at least 1, not {self.updates}")
+        if not 0 <= self.over <= 1:
+            raise RequestError(f"gate.ramp is a share of the transfer, so it must be in [0, 1], not {self.over}")
 
-    def start(self) -> Array:
-        """Updates so far."""
-        return jnp.zeros(())
-
-    def follow(self, own: Array, delta: Array, reward: Array) -> Array:
-        """One more."""
-        return own + 1.0
-
-    def change(self, own: Array, delta: Array) -> Array:
+    def size(self, extra: dict[str, Any]) -> Array | float:
         """Ramped."""
-        return delta * jnp.minimum(own / self.updates, 1.0)
+        return jnp.minimum(extra["done"] / self.over, 1.0) if self.over else 1.0
 
 
 @final
 @dataclass(frozen=True)
-class Fade(Wrapper):
+class Fade(OverTime):
     """delta falls linearly from its full size to nothing over the share `over` of the transfer."""
 
     over: float = 0.5
-    both: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.over <= 1:
             raise RequestError(f"use.fade must be in [0, 1], not {self.over}")
 
-    def adjust(self, state: Wrapped, batches: Pair[Transition], **extra: Any) -> Pair[Adjusted]:
-        """Faded, with one size for all steps of a batch."""
-        left = faded(self.over, extra["done"])
-        adjusted = self.inner.adjust(state.inner, batches, **extra)
-        return Pair(
-            *(
-                a._replace(reward=t.reward + left * (a.reward - t.reward))
-                for a, t in zip(adjusted, batches, strict=True)
-            )
-        )
+    def size(self, extra: dict[str, Any]) -> Array | float:
+        """Faded."""
+        return faded(self.over, extra["done"])
 
 
 @final

@@ -125,6 +125,8 @@ class Result:
             )
         if self.compensation_state is None:
             raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
+        if row.gate is not None:  # after the transfer what was ramped counts fully
+            row = replace(row, gate=replace(row.gate, ramp=0.0))
         return row.compensation(), self._of(seed, self.compensation_state)
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
