@@ -249,6 +249,12 @@ def test_nothing_is_judged_by_episodes_that_the_guide_began():
     rows = unpack(robots.collect(act, 3.0, np.zeros((2, 60, 3, 1)), 60), SOURCE.spaces)
     begun = rows.terminated.sum(axis=(1, 2)) - 3  # the episodes that were under way had been led
     assert [len(returns) for returns in robots.returns] == begun.tolist()
+    for seed, returns in enumerate(robots.returns):  # each is what its own episode paid, and nothing from before
+        expected = []
+        for paid, ended in zip(rows.reward[seed].T, rows.terminated[seed].T, strict=True):
+            starts = np.flatnonzero(ended) + 1
+            expected += [part.sum() for part in np.split(paid, starts)[1:-1]]
+        assert sorted(returns) == sorted(expected)
     assert np.isfinite(robots.recent_return(1)).all()
 
 
