@@ -278,7 +278,7 @@ def resolve(
     imports = import_modules(imports)
     row = method(str(method_name))
     control_rows = tuple(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)
-    pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
+    pair: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(pair.source, pair.target)
     shift = require_difference(pair.source, pair.target)
     pair = seen_alike(pair, settings.get("loop.symmetry", Loop.symmetry))

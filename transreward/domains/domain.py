@@ -115,9 +115,9 @@ _LATER = {"mjcf": "MJCF files", "data": "offline data files", "minari": "Minari 
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
-def domain(id: str) -> Domain:
+def domain(id: str | Domain) -> Domain:
     """The domain that an id names: `robot[@symmetry][+task][:shift[,shift...]]`, `gym:[module:]Id` or
-    `package.module:factory[@symmetry]`.
+    `package.module:factory[@symmetry]`. A Domain of a user's own is taken, too, and what it answers checked.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. Its domain goes by
     the factory's id, since that makes it again.
@@ -125,6 +125,10 @@ def domain(id: str) -> Domain:
     Raises:
         RequestError: nothing is named so; the message says what comes nearest.
     """
+    if isinstance(id, Domain):
+        from transreward.domains.checked import checked
+
+        return checked(id)
     if not isinstance(id, str) or not id or not id.isprintable():
         raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
     head, colon, tail = id.partition(":")
@@ -196,14 +200,14 @@ def _from_factory(module: str, factory: str) -> Domain:
                 raise no_such(made, name, f"factory of {module}")
             made = getattr(made, name)
         if isinstance(made, Domain):
-            return _named(made, id)
+            return domain(_named(made, id))
         first = made()
     except RequestError:
         raise
     except Exception as error:
         raise RequestError(f"'{id}' failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if isinstance(first, Domain):
-        return _named(first, id)
+        return domain(_named(first, id))
     from transreward.domains.gym import GymDomain
 
     return GymDomain(id, made, first)

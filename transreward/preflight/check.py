@@ -184,7 +184,7 @@ def check(
     if not isinstance(seed, int) or seed < 0:
         raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
     imports = import_modules(imports)
-    pair: Pair[Domain] = Pair(*(d if isinstance(d, Domain) else domain(d) for d in (source, target)))
+    pair: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(pair.source, pair.target)
     asked, pair = pair, pair.map(plain)  # what differs is physics and pay, however they are looked at
     if asked.target is not pair.target:
