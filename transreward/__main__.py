@@ -1,14 +1,14 @@
 """`python -m transreward`, and what the installed command starts."""
 
-from transreward.interruption import ends_at_once
+from transreward.interruption import arm
 
 
 def main() -> None:
-    """Run a command; from its first import on an interruption ends it with 130."""
-    with ends_at_once():
-        from transreward import cli
+    """Run a command; from its first import to the process's end an interruption ends it with 130."""
+    arm()
+    from transreward import cli
 
-        cli.main()
+    cli.main()
 
 
 if __name__ == "__main__":

@@ -51,15 +51,14 @@ def whole(path: Path) -> Iterator[Path]:
             remove()
 
 
-@contextmanager
-def ends_at_once() -> Iterator[None]:
-    """SIGINT ends the process with 130 and SIGTERM with 143, also inside native code that is slow to return.
+def arm() -> Callable[[], None]:
+    """From here on SIGINT ends the process with 130 and SIGTERM with 143, also inside native code that is slow to
+    return. Returns what takes that back.
 
     Signals that the process was started to ignore stay ignored; outside the main thread nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is _end:
-        yield  # it is so already
-        return
+        return lambda: None  # it is so already
     before = {number: signal.getsignal(number) for number in SIGNALS}
     receiver, sender = os.pipe()
     os.set_blocking(sender, False)
@@ -68,13 +67,24 @@ def ends_at_once() -> Iterator[None]:
     for number in SIGNALS:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, _end)
-    try:
-        yield
-    finally:
+
+    def back() -> None:
         for number, kept in before.items():
             signal.signal(number, kept)
         signal.set_wakeup_fd(woken)
         os.close(sender)  # which ends the thread
+
+    return back
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """`arm` inside, and not after it."""
+    back = arm()
+    try:
+        yield
+    finally:
+        back()
 
 
 def _wait(receiver: int) -> None:

@@ -177,6 +177,7 @@ def test_equal_delays_still_show_other_shifts():
     assert not measure(late, domain("hopper:delay=2,gear=0.5")).null
     assert not measure(late, domain("hopper:delay=3")).null
     assert measure(late, late).null
+    assert str(measure(late, late)).startswith("no difference after one step, in ")
 
 
 @pytest.mark.parametrize(
