@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -246,6 +247,12 @@ def test_list_names_what_there_is_in_a_line_each(capsys, what, names):
     lines = capsys.readouterr().out.splitlines()
     assert [re.split(r"[ =]", line)[0] for line in lines][: len(names)] == list(names)
     assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_a_warning_is_one_line(monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+    cli.main(["list", "learners"])
+    assert warnings.formatwarning("no limit", UserWarning, "gym.py", 1) == "transreward: no limit\n"
 
 
 @pytest.mark.parametrize("what", ["domains", "methods", "tasks"])

@@ -255,6 +255,7 @@ def with_spec():
         (lambda: TransformReward(TimeLimit(TransformReward(Point(), float), 30), float), 30),
         (lambda: TimeLimit(TimeLimit(Point(), 20), 30), 20),
         (lambda: TimeLimit(Limited(), 2000), 50),
+        (lambda: TimeLimit(Limited(), 10**9), 50),
         (with_spec, 2000),
     ],
 )
@@ -263,9 +264,10 @@ def test_episodes_are_as_long_as_the_environment_says(make, steps):
 
 
 def test_a_limit_that_nobody_names_is_no_secret():
-    with pytest.warns(UserWarning, match="'lab:endless' names no limit of its episodes, so they are cut at 1,000"):
-        made = GymDomain("lab:endless", Point)
-    assert made.episode_steps == EPISODE_STEPS
+    for name, make in (("endless", Point), ("longer", lambda: TimeLimit(Point(), 10**9))):
+        with pytest.warns(UserWarning, match=f"'lab:{name}' names no limit of its episodes, so they are cut at 1,000"):
+            made = GymDomain(f"lab:{name}", make)
+        assert made.episode_steps == EPISODE_STEPS
 
 
 class Substeps(Limited):

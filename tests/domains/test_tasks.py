@@ -12,7 +12,7 @@ from transreward.domains.domain import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.tasks import ANY, TASKS
-from transreward.types import RequestError
+from transreward.types import BrokenRun, RequestError
 
 VALUES = {"degrees": 30, "x": 0.1, "y": -0.05, "speed": 1.5}
 
@@ -209,6 +209,13 @@ def test_a_users_reward_that_is_wrong_is_refused_at_once(function, message):
     with pytest.raises(RequestError, match=message) as caught:
         domain(f"halfcheetah+tests.domains.made:{function}")
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_paid_for_a_stored_step_is_finite():
+    made = domain("halfcheetah+tests.domains.made:ahead")
+    nowhere = np.full((2, 17), np.nan), np.zeros((2, 6)), np.full((2, 17), np.nan), np.zeros((2, 3))
+    with pytest.raises(BrokenRun, match=r"halfcheetah\+tests.domains.made:ahead, stored steps, row 0: a reward is not"):
+        made.pay(*nowhere)
 
 
 # -- wrong requests ------------------------------------------------------------------------------------------------

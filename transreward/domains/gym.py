@@ -20,6 +20,7 @@ from transreward.domains.users import in_one_line, look_beside_user, numbers, tr
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
+LONGEST = 1_000_000  # control steps: a limit beyond stands for none
 FIVE = ("observation", "reward", "terminated", "truncated", "info")  # what `step` returns
 # Packages behind well-known namespaces and names; what an id needs is often not what its package is called.
 _PACKAGES = {
@@ -319,9 +320,12 @@ def _episode_steps(env: gymnasium.Env) -> int | None:
     """After how many control steps the environment ends an episode, by what its layers say; None = no word of it."""
     layers = _layers(env)
     named = [getattr(layer, "_max_episode_steps", None) for layer in layers]  # of TimeLimit, and of many without it
-    limits = [int(limit) for limit in named if isinstance(limit, (int, np.integer)) and limit > 0]
-    specs = [layer.spec for layer in layers]
-    return min(limits or [s.max_episode_steps for s in specs if s and s.max_episode_steps], default=None)
+    specs = [getattr(layer.spec, "max_episode_steps", None) for layer in layers]
+    for limits in (named, specs):
+        known = [int(n) for n in limits if isinstance(n, (int, float, np.integer)) and 1 <= n <= LONGEST]
+        if known:
+            return min(known)
+    return None
 
 
 def _control_rate(env: gymnasium.Env) -> float | None:

@@ -82,8 +82,7 @@ class MujocoDomain:
         """
         action = np.clip(action, self.spaces.low, self.spaces.high)
         paid = pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
-        if not np.isfinite(paid).all():
-            raise BrokenRun(f"{self.name}: what it pays for a stored step is not finite")
+        require_finite(self.name, "stored steps", "a reward", "what it pays", paid)
         return paid
 
     def __repr__(self) -> str:
