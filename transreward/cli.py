@@ -55,11 +55,11 @@ Look at a pair before a step is spent on training, with at most 2,000 target ste
 shift changes and moves, whether each can do what the other does, how well a classifier tells them apart, how the
 rewards differ; then a verdict and the command to run next:
 
-  same                      a policy of the one is one of the other
-  transfer the policy       take the source policy as it is
+  same                      source and target do not differ
+  transfer the policy       use the source policy unchanged
   compensate                the source can do what the target does: pay it for that
   shape on the target side  the target can do what the source cannot: train on target steps, guided by the source
-  do not expect help        what the source does says nothing about the target
+  do not expect help        the source says little about the target: train from scratch there
 """
 REPORT = """\
 One page about a run, a comparison or several runs of one pair: a verdict in a sentence, curves against target steps,

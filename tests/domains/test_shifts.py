@@ -154,7 +154,8 @@ def test_real_shifts_are_measured(id):
     assert measured.relative > 0
     assert 0 < measured.share <= 1
     assert measured.entries[0][1] == measured.relative
-    assert "largest one-step difference" in str(measured)
+    assert f"largest one-step difference {measured.obs:.3g} (in spreads: obs[" in str(measured)
+    assert f"{round(measured.share * 1024)} of 1024 steps compared differ" in str(measured)
     assert measured == measure(source, domain(id))
 
 

@@ -90,6 +90,8 @@ def test_what_is_not_known_is_said():
     unseen = decide(replace(FIGURES, tasks_differ=True)).limits
     assert any("pay alike" in limit for limit in unseen)
     assert not any("pay alike" in x for x in decide(replace(FIGURES, tasks_differ=True, reward_distance=0.5)).limits)
+    assert decide(replace(FIGURES, reward_distance=0.05)).verdict == TRANSFER
+    assert any("not the same function" in x for x in decide(replace(FIGURES, reward_distance=0.05)).limits)
 
 
 def test_thresholds_decide():
@@ -103,8 +105,9 @@ def test_thresholds_decide():
         "little": ({"random": covers(0.2, 0.1, 0.1)}, 0.05),
         "even": ({"random": covers(0.2, 0.55, 0.5)}, 0.01),
         "deaf": ({"agreement": 0.2}, 0.1),
-        "reward": ({"reward_distance": 0.2}, 0.3),
-        "opposed": ({"reward_distance": 0.9, "relabels": False}, 0.95),
+        "reward": None,  # acts on whether the tasks differ; see test_check
+        "apart": None,  # the same
+        "opposed": ({"tasks_differ": True, "reward_distance": 0.9, "relabels": False}, 0.95),
         "explained": None,  # acts on the limits
     }
     assert set(cases) == set(vars(THRESHOLDS))

@@ -36,13 +36,12 @@ class ShiftMeasure:
         return self.share == 0
 
     def __str__(self) -> str:
-        if not (self.obs or self.reward):
-            return f"no difference after one step, in {self.states} states"
+        if self.null:
+            return f"no difference in {self.states} steps with the same actions from the same states"
         entries = ", ".join(f"obs[{i}] {size:.2g}" for i, size in self.entries)
-        return (
-            f"largest one-step difference {self.obs:.3g} ({self.relative:.2g} spreads: {entries}), "
-            f"reward {self.reward:.3g}, in {'all' if self.share == 1 else f'{self.share:.0%} of'} {self.states} states"
-        )
+        obs = f"largest one-step difference {self.obs:.3g} (in spreads: {entries})" if entries else "same observations"
+        reward = f"reward differs by up to {self.reward:.3g}" if self.reward else "same reward"
+        return f"{obs}, {reward}; {round(self.share * self.states)} of {self.states} steps compared differ"
 
 
 def require_fit(source: Domain, target: Domain) -> None:

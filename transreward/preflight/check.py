@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.rewards import TermChange
 from transreward.preflight.steps import Act, Budget, Probes, probe
-from transreward.preflight.support import Reach, answers, reach
+from transreward.preflight.support import answers, reach
 from transreward.preflight.verdict import (
     COMPENSATE,
     NO_HELP,
@@ -89,6 +89,8 @@ class Check:
     @property
     def relabelling(self) -> str:
         """Whether source steps can be paid as the target would, in plain words."""
+        if not self.figures.tasks_differ and self.figures.reward_distance:
+            return "nothing to relabel: both pay alike for the steps seen, but for scale and shaping"
         if not self.figures.tasks_differ:
             return "nothing to relabel: both pay alike for the same step"
         if self.figures.relabels:
@@ -174,7 +176,8 @@ def check(
     """Look at a pair before a step is spent on training, with at most `target_steps` (at most 2,000) target steps.
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) says where
-    to look, too. Identical domains are no error here: their verdict is `same`. `imports`: see `transfer`.
+    to look, too. Identical domains are no error here: their verdict is `same`, and no target step is
+    taken where source and target are one. `imports`: see `transfer`.
     Raises RequestError for a wrong request, and where the spaces differ or the budget is too small.
     """
     if not isinstance(target_steps, int) or not 1 <= target_steps <= MOST_TARGET_STEPS:
@@ -190,21 +193,25 @@ def check(
     if asked.target is not pair.target:
         raise RequestError(f"a check looks at the target as it is: leave the symmetry out of '{asked.target.name}'")
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
-    budget = Budget(target_steps)
-    shift, shift_source = _measure(pair, budget, seed)
-    probes = probe(pair.source, pair.target, budget, act, seed)
+    budget, body = Budget(target_steps), one_body(*pair)
+    same = source is target or (isinstance(source, str) and source == target)
+    shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
+    measured = 0 if same else budget.taken
+    starts_differ = not same and not same_starts(pair.source, pair.target, seed=seed)
+    same = same or (not body and shift.null and not starts_differ)  # of one robot's versions states may still tell
+    probes = probe(pair.source, pair.source if same else pair.target, budget, act, seed)
     detection = detect(probes.steps, probes.group, pair.source.spaces, seed)
-    starts_differ = not same_starts(pair.source, pair.target, seed=seed)
     terms = rewards.changed_terms(probes)
     figures = figures_of(pair, probes, shift, detection, terms, starts_differ)
+    figures, taken = replace(figures, null=figures.null or same), measured if same else budget.taken
     verdict, seen = decide(figures), seen_alike(asked, "auto").source.name
     seen = seen if seen != asked.source.name else None
     return Check(
         domains=asked,
         seed=seed,
         source_run=None if source_run is None else str(source_run),
-        target_steps=budget.taken,
-        source_steps=shift_source + probes.source_steps,
+        target_steps=taken,
+        source_steps=shift_source + probes.source_steps + budget.taken - taken,
         shift=shift,
         changes=changes(pair.source, pair.target),
         entries=_moved_entries(pair.source, probes),
@@ -240,9 +247,7 @@ def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasur
     if n < 4:
         raise RequestError(f"`target_steps={budget.most}` is too few for a check: give {100 * (1 + late)} or more")
     budget.take(n * (1 + late))
-    return measure(pair.source, pair.target, n=n, seed=seed), n * (
-        2 + late if one_body(pair.source, pair.target) else 1
-    )
+    return measure(pair.source, pair.target, n=n, seed=seed), n * (2 + late if one_body(*pair) else 1)
 
 
 # -- figures -------------------------------------------------------------------------------------------------------
@@ -260,8 +265,8 @@ def figures_of(
     spaces, found = pair.source.spaces, reach(probes, pair.source.spaces)
     slopes = answers(probes, spaces)
     by_policy = probes.by_policy
-    distance = rewards.distance(probes)
     known = one_body(pair.source, pair.target)
+    distance = rewards.distance(probes) if probes.reward_apart > THRESHOLDS.apart else 0.0
     return Figures(
         null=shift.null and not starts_differ and not (known and terms) and _nothing(probes, known),
         random=_coverage(probes, found, ~by_policy, slice(None)),
@@ -271,7 +276,7 @@ def figures_of(
         agreement=_agreement(slopes),
         auc=detection.auc,
         reward_distance=distance,
-        tasks_differ=bool(terms) if known else distance > _least_distance(probes),
+        tasks_differ=bool(terms) if known else distance > THRESHOLDS.reward,
         relabels=relabels(pair.source, pair.target),
         explained=probes.explained,
     )
@@ -285,28 +290,24 @@ def _nothing(probes: Probes, known: bool) -> bool:
     return all(same)
 
 
-def _least_distance(probes: Probes) -> float:
-    """Reward distance that two models of one reward may have: each explains a share of it."""
-    missed = min(max(1.0 - probes.reward_explained, 0.0), 1.0)
-    return THRESHOLDS.reward + float(np.sqrt(missed / 2.0))
-
-
-def _coverage(probes: Probes, found: Pair[Reach], states: np.ndarray, of: slice) -> Coverage:
-    """At some states, for some of the actions there."""
+def _coverage(probes: Probes, found: Pair[np.ndarray], states: np.ndarray, of: slice) -> Coverage:
+    """At some states: how far apart for some of the actions there, and what of the first one is within reach."""
     floor = _mean_square(probes.error, probes)
-    near = THRESHOLDS.near + np.sqrt(floor)
-    shares = [float((one.left[states][:, of] <= near).mean()) for one in found]
+    near = THRESHOLDS.near + np.sqrt(floor) + _noise(probes)
+    shares = [float((missed[states] <= near).mean()) for missed in found]
     return Coverage(float(np.sqrt(max(_apart(probes, states, of) - floor, 0.0))), shares[0], shares[1])
 
 
 def _apart(probes: Probes, states: np.ndarray, of: slice) -> float:
     """Mean square difference after the same action, in spreads, without what chance adds: that of two independent
-    trials has the product of their differences as its mean."""
+    trials has the product of their differences as its mean, known to a standard error, which is taken off, too."""
     source, target = (change[states][:, of] for change in probes.change)
     if _noise(probes) == 0.0:
         return _mean_square((source - target) ** 2, probes)
     again_source, again_target = (again[states] for again in probes.again)
-    return _mean_square((source - target)[:, 0] * (again_source - again_target), probes)
+    products = (source - target)[:, 0] * (again_source - again_target)
+    each = [_mean_square(product, probes) for product in products]
+    return float(np.mean(each) - np.std(each) / np.sqrt(len(each)))
 
 
 def _noise(probes: Probes) -> float:

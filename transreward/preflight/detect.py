@@ -35,10 +35,12 @@ def detect(steps: Pair[Transition], group: Pair[np.ndarray], spaces: Spaces, see
     The AUC is of the last two, since calibrating does not change the order; the calibration error of the last alone.
     """
     groups = np.unique(np.concatenate(list(group)))
-    fold = np.random.default_rng(seed).permutation(len(groups)) % 5
+    rng = np.random.default_rng(seed)
+    fold = rng.permutation(len(groups)) % 5
     of = group.map(lambda g: fold[np.searchsorted(groups, g)])
-    train = Pair(*(_float32(t, f < 3) for t, f in zip(steps, of, strict=True)))
-    state = _train(train, jax.random.key(seed), spaces)
+    rows = of.map(lambda f: rng.choice(np.flatnonzero(f < 3), (UPDATES, CLASSIFIER.batch)))
+    batches = Pair(*(_float32(t, r) for t, r in zip(steps, rows, strict=True)))  # of one shape: compiled once
+    state = _train(batches, jax.random.key(seed), spaces)
     score, label, place = _scored(state, steps, of, group)
     fitted, judged = place[0] == 3, place[0] == 4
     slope, offset = platt(score[fitted], label[fitted])
@@ -57,17 +59,12 @@ def _float32(t: Transition, rows: np.ndarray) -> Transition:
 
 
 @partial(jax.jit, static_argnames="spaces")
-def _train(train: Pair[Transition], key: jax.Array, spaces: Spaces) -> ClassifierState:
-    sizes = [len(t.reward) for t in train]
-
-    def update(state: ClassifierState, key: jax.Array) -> tuple[ClassifierState, None]:
-        keys = jax.random.split(key, 3)
-        rows = [jax.random.randint(k, (CLASSIFIER.batch,), 0, n) for k, n in zip(keys[1:], sizes, strict=True)]
-        batches = Pair(*(jax.tree.map(lambda x, i=i: x[i], t) for t, i in zip(train, rows, strict=True)))
-        return CLASSIFIER.update(state, batches, keys[0])[0], None
+def _train(batches: Pair[Transition], key: jax.Array, spaces: Spaces) -> ClassifierState:
+    def update(state: ClassifierState, xs: tuple[Pair[Transition], jax.Array]) -> tuple[ClassifierState, None]:
+        return CLASSIFIER.update(state, *xs)[0], None
 
     start, key = jax.random.split(key)
-    return jax.lax.scan(update, CLASSIFIER.init(start, spaces), jax.random.split(key, UPDATES))[0]
+    return jax.lax.scan(update, CLASSIFIER.init(start, spaces), (batches, jax.random.split(key, UPDATES)))[0]
 
 
 def _scored(state, steps, of, group) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:

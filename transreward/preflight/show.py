@@ -9,7 +9,7 @@ from rich.text import Text
 from transreward.domains.domain import invertible
 from transreward.domains.names import UNKNOWN, Entry
 from transreward.preflight.check import Check
-from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Coverage
+from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage
 
 WIDTH = 80
 MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all
@@ -89,9 +89,12 @@ def _shift(check: Check, console: Console) -> None:
     for name, moved in (("joints and bodies", check.parts), ("entries", check.entries)):
         if moved:
             largest = ", ".join(f"{one.name} {one.spreads:.2g}" for one in moved[:MOST_MOVED])
-            _say(console, f"{name} that move most otherwise, in spreads: {largest}")
+            _say(console, f"{name} whose next state differs most, in spreads: {largest}")
     f = check.figures
-    _say(console, f"answers to a command agree to {f.agreement:.2f} of 1; taken again a step differs by {f.noise:.2g}")
+    _say(console, f"effects of the same action: agreement {f.agreement:.2f} (1 = same direction, 0 = unrelated)")
+    if f.noise:
+        _say(console, f"noise: a repeated step differs by {f.noise:.2g} spreads")
+    _say(console, "1 spread: standard deviation of an entry's one-step change", "dim")
     if check.starts_differ:
         _say(console, "episodes start elsewhere")
     _say(console, f"twin: {TWIN[invertible(check.domains.source)]}", "dim")
@@ -107,8 +110,8 @@ def _measured(check: Check) -> str:
 
 
 def _support(check: Check, console: Console) -> None:
-    _heading(console, "support: who can do what the other does, by the best action")
-    table = _columns("actions", "target does the source's", "source does the target's", "apart, spreads")
+    _heading(console, "support: steps of the one that the other can take, too, with its best action")
+    table = _columns("actions", "source's steps in target", "target's steps in source", "apart, spreads")
 
     def row(name: str, c: Coverage) -> None:
         table.add_row(name, f"{c.target_covers_source:.0%}", f"{c.source_covers_target:.0%}", f"{c.gap:.3f}")
@@ -121,7 +124,7 @@ def _support(check: Check, console: Console) -> None:
 
 def _detection(check: Check, console: Console) -> None:
     d = check.detection
-    _heading(console, "detection: a classifier on steps kept from it")
+    _heading(console, "detection: a classifier on steps that it was not trained on")
     _say(
         console,
         f"AUC {d.auc:.2f} ({d.interval[0]:.2f} to {d.interval[1]:.2f}; 0.5 = cannot tell), its probabilities off by "
@@ -141,7 +144,8 @@ def _rewards(check: Check, console: Console) -> None:
 
 def _verdict(check: Check, console: Console) -> None:
     _heading(console, "verdict")
-    _say(console, check.verdict.verdict, f"bold {COLOURS[check.verdict.verdict]}")
+    word = check.verdict.verdict
+    console.print(Text.assemble((word, f"bold {COLOURS[word]}"), f": {VERDICTS[word]}"))
     _say(console, check.verdict.reason)
     if check.seen:
         _say(

@@ -14,9 +14,11 @@ from transreward.preflight.surrogate import Surrogate
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 Act = Callable[[np.ndarray], np.ndarray]  # obs [n, obs] -> action [n, action]
+Follow = Callable[[np.ndarray], np.ndarray]  # action [n, action] at each of n states -> change [n, obs]
 
 WALKERS = 8  # robots that reach the states; where there is a policy it steers half of them
 LEAST_ROUNDS = 2  # of states, below which nothing is left to judge a classifier by
+TRIES = 3  # at each state, to do with another action what the other domain did
 STRIDE = 7  # control steps between two states of a walker
 SPARE = 6  # actions at a state beyond those that a linear answer takes
 LEAST_WALK = 25  # control steps, where models are fitted to what was walked
@@ -50,6 +52,7 @@ class Probes:
     obs: np.ndarray  # [n, obs]
     action: np.ndarray  # [n, k, action], within the box
     change: Pair[np.ndarray]  # s' - s, [n, k, obs]
+    follow: Pair[Follow]  # what else each domain does there; a target that is simulated counts these steps, too
     reward: Pair[np.ndarray]  # of each domain's own step, [n, k]
     ends: Pair[np.ndarray]  # terminated, [n, k] bool
     paid: np.ndarray  # what the target's task pays for the source's step, [n, k]
@@ -61,6 +64,7 @@ class Probes:
     error: np.ndarray  # mean square error of a difference in change where models answered, [obs]; 0 = simulated
     explained: float  # share of the changes that the models explain on steps kept from them; 1 = simulated
     reward_explained: float  # the same of the rewards
+    reward_apart: float  # share of them that a model of each domain explains and one model of both does not
     source_steps: int
 
     @property
@@ -122,7 +126,7 @@ def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: 
 
     spaces, late = source.spaces, min(source.delay, target.delay)
     k = spaces.action + SPARE
-    cost = (k + 1) * (1 + late)  # of a state: the first action is taken twice
+    cost = (k + 1 + TRIES) * (1 + late)  # of a state: the first action is taken twice
     count = budget.left // (cost * WALKERS)
     if count < LEAST_ROUNDS:
         least = LEAST_ROUNDS * WALKERS * cost * 8 // 7 + 8  # an eighth of the budget was spent on the measure
@@ -131,15 +135,34 @@ def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: 
     rng, steered = np.random.default_rng(seed), _steered(WALKERS, act)
     walk = source.simulate(WALKERS, seed)
     simulations = [d.simulate(WALKERS * (k + 1), seed) for d in (source, target, payer)]
-    rounds = []
+    rounds, physics = [], []
     for _ in range(count):
         for _ in range(STRIDE):
             walk.step(_walking(spaces, walk.obs, rng, act, steered))
         action = actions_at(spaces, WALKERS, rng, _steer(act, walk.obs, steered))
-        budget.take(cost * WALKERS)
+        budget.take((k + 1) * (1 + late) * WALKERS)
+        physics.append((walk.qpos.copy(), walk.qvel.copy()))
         rounds.append((walk.obs.copy(), action, *_from_here(walk, simulations, action, late)))
+    places = tuple(np.concatenate(column) for column in zip(*physics, strict=True))
+    follow = Pair(_follow(source, places, late, None, seed), _follow(target, places, late, budget, seed))
     taken = len(rounds) * WALKERS * (STRIDE + cost)
-    return _gather(rounds, np.tile(steered, len(rounds)), taken)
+    return _gather(rounds, follow, np.tile(steered, len(rounds)), taken)
+
+
+def _follow(domain: Any, physics: tuple[np.ndarray, ...], late: int, budget: Budget | None, seed: int) -> Follow:
+    """What a domain does from these states; the steps are counted where there is a budget."""
+    simulation = domain.simulate(len(physics[0]), seed)
+
+    def follow(action: np.ndarray) -> np.ndarray:
+        simulation.set_physics(*physics)
+        if budget:
+            budget.take(len(action) * (1 + late))
+        for _ in range(late):
+            simulation.step(action)
+        t = simulation.step(action)
+        return t.next_obs - t.obs
+
+    return follow
 
 
 def _from_here(walk: Any, simulations: Sequence[Any], action: np.ndarray, late: int) -> list[tuple[Transition, dict]]:
@@ -155,7 +178,7 @@ def _from_here(walk: Any, simulations: Sequence[Any], action: np.ndarray, late: 
     return found
 
 
-def _gather(rounds: list, by_policy: np.ndarray, taken: int) -> Probes:
+def _gather(rounds: list, follow: Pair[Follow], by_policy: np.ndarray, taken: int) -> Probes:
     obs, action, *steps = zip(*rounds, strict=True)
     a, b, payer = ([t for t, _ in of] for of in steps)
 
@@ -173,6 +196,7 @@ def _gather(rounds: list, by_policy: np.ndarray, taken: int) -> Probes:
         obs=np.concatenate(obs),
         action=np.concatenate(action),
         change=Pair(*(c[:, :-1] for c in changes)),
+        follow=follow,
         reward=Pair(*(rows([t.reward for t in of])[:, :-1] for of in (a, b))),
         ends=Pair(*(rows([t.terminated for t in of])[:, :-1] for of in (a, b))),
         paid=rows([t.reward for t in payer])[:, :-1],
@@ -184,6 +208,7 @@ def _gather(rounds: list, by_policy: np.ndarray, taken: int) -> Probes:
         error=np.zeros(changes[0].shape[-1]),
         explained=1.0,
         reward_explained=1.0,
+        reward_apart=1.0,
         source_steps=taken,
     )
 
@@ -197,13 +222,12 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
         least = budget.taken + WALKERS * LEAST_WALK
         raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
     budget.take(control_steps * WALKERS)
-    walks = Pair(
-        _walk(source, SOURCE_FACTOR * control_steps, act, seed, seed + 1), _walk(target, control_steps, act, seed, seed)
-    )
+    walk = _walk(source, SOURCE_FACTOR * control_steps, act, seed, seed + 1)
+    walks = Pair(walk, walk if target is source else _walk(target, control_steps, act, seed, seed))
     inputs = walks.map(lambda t: np.concatenate([t.obs, _clipped(t, source.spaces)], axis=1))
-    models = Pair(*(Surrogate.fit(x, t.next_obs - t.obs) for x, t in zip(inputs, walks, strict=True)))
-    # of (s, a) alone: within one domain s' follows from them, so what s' itself is paid cannot be told
-    payers = Pair(*(Surrogate.fit(x, t.reward[:, None]) for x, t in zip(inputs, walks, strict=True)))
+    changes = walks.map(lambda t: t.next_obs - t.obs)
+    models = Pair(*(Surrogate.fit(x, y) for x, y in zip(inputs, changes, strict=True)))
+    payers, apart = reward_models(walks, source.spaces)
 
     rng, spaces = np.random.default_rng(seed), source.spaces
     picked = [rng.choice(len(t.obs), MODELLED_STATES, replace=False) for t in walks]
@@ -212,12 +236,13 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
     action = actions_at(spaces, len(obs), rng, _steer(act, obs, by_policy))
     x = np.concatenate([np.repeat(obs[:, None], action.shape[1], axis=1), action], axis=-1)
     change = models.map(lambda model: model(x))
-    paid = payers.map(lambda payer: payer(x)[..., 0])
+    paid = payers.map(lambda payer: payer(np.concatenate([x, change.source], axis=-1))[..., 0])
     nowhere = np.zeros(paid.source.shape, bool)
     return Probes(
         obs=obs,
         action=action,
         change=change,
+        follow=models.map(lambda model: lambda action: model(np.concatenate([obs, action], axis=1))),
         reward=paid,
         ends=Pair(nowhere, nowhere),
         paid=paid.target,
@@ -229,8 +254,28 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
         error=models.source.error + models.target.error,
         explained=min(m.explained for m in models),
         reward_explained=min(m.explained for m in payers),
+        reward_apart=apart,
         source_steps=len(walks.source.obs),
     )
+
+
+def reward_models(walks: Pair[Transition], spaces: Spaces) -> tuple[Pair[Surrogate], float]:
+    """A reward model of each domain, and the share of a domain's rewards, of the one where it is larger, that its own
+    model explains and one model of both does not: on steps kept from all three.
+
+    They are of (s, a, s' - s), so that one reward function is one model, however the domains get from s to s'.
+    """
+    steps = walks.map(lambda t: np.concatenate([t.obs, _clipped(t, spaces), t.next_obs - t.obs], axis=1))
+    rewards = walks.map(lambda t: t.reward[:, None])
+    payers = Pair(*(Surrogate.fit(x, y) for x, y in zip(steps, rewards, strict=True)))
+    kept = rewards.map(lambda y: Surrogate.kept(len(y)))
+    both = Surrogate.fit(np.concatenate(steps), np.concatenate(rewards), kept=np.concatenate(kept))
+    more = [
+        ((both(x[i]) - y[i]) ** 2).mean() - own.error.item()
+        for own, x, y, i in zip(payers, steps, rewards, kept, strict=True)
+    ]
+    spread = [y[i].var() for y, i in zip(rewards, kept, strict=True)]
+    return payers, max(m / v if v > 0 else float(m > 0) for m, v in zip(more, spread, strict=True))
 
 
 def _walk(domain: Domain, control_steps: int, act: Act | None, seed: int, draws: int) -> Transition:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from transreward.preflight.steps import Probes
+from transreward.preflight.steps import TRIES, Follow, Probes
 from transreward.types import Pair, Spaces
 
 ROUNDS = 200  # of projected gradient
-
-
-class Reach(NamedTuple):
-    """How near one domain comes to another's steps by the action that serves it best. All [n, k], in spreads: root mean
-    square over the entries that move."""
-
-    gap: np.ndarray  # with the same action
-    left: np.ndarray  # with the best one
 
 
 def answers(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
@@ -29,18 +19,41 @@ def answers(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
     return probes.change.map(lambda change: solve @ (change / probes.spread))
 
 
-def reach(probes: Probes, spaces: Spaces) -> Pair[Reach]:
-    """(whether the target can do what the source does, and the reverse)."""
-    slopes = answers(probes, spaces)
-    action = (probes.action - spaces.centre) / spaces.half_width
-    apart = (probes.change.source - probes.change.target) / probes.spread
-    moving = max(int(np.isfinite(probes.spread).sum()), 1)
+def reach(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
+    """How near the target comes to what the source does with the first action at each state, by the action that serves
+    it best, and the reverse; [n] in spreads: root mean square over the entries that move."""
+    action, moving = (probes.action - spaces.centre) / spaces.half_width, np.isfinite(probes.spread).sum()
+    changes = probes.change.map(lambda change: change / probes.spread)
 
-    def one(apart: np.ndarray, slopes: np.ndarray) -> Reach:
-        left = apart - moves(apart, slopes, action) @ slopes
-        return Reach(*(np.sqrt((x**2).sum(axis=-1) / moving) for x in (apart, left)))
+    def missed(wanted: np.ndarray, change: np.ndarray, slopes: np.ndarray, follow: Follow) -> np.ndarray:
+        def then(action: np.ndarray) -> np.ndarray:
+            return follow(spaces.centre + action * spaces.half_width) / probes.spread
 
-    return Pair(one(apart, slopes.target), one(-apart, slopes.source))
+        left = wanted - _nearest(wanted, action, change, slopes, then)
+        return np.sqrt((left**2).sum(axis=1) / max(int(moving), 1))
+
+    wanted = Pair(changes.target[:, 0], changes.source[:, 0])
+    sides = zip(wanted, changes, answers(probes, spaces), probes.follow, strict=True)
+    source, target = (missed(*side) for side in sides)
+    return Pair(target, source)
+
+
+def _nearest(
+    wanted: np.ndarray, action: np.ndarray, change: np.ndarray, slopes: np.ndarray, follow: Follow
+) -> np.ndarray:
+    """What comes nearest to `wanted`, [n, obs]: of the actions [n, k, action] that led to `change` [n, k, obs], or of
+    some tries. Each goes along the slopes, which are then corrected by what came of it (Broyden 1965): lines alone are
+    too coarse where an action moves a joint into its stop within a step."""
+    rows, first = np.arange(len(wanted)), ((change - wanted[:, None]) ** 2).sum(axis=-1).argmin(axis=1)
+    at, got = action[rows, first], change[rows, first]
+    for _ in range(TRIES):
+        tried = np.clip(at + moves((wanted - got)[:, None], slopes, at[:, None])[:, 0], -1.0, 1.0)
+        came, moved = follow(tried), tried - at
+        surprise = (came - got - (moved[:, None] @ slopes)[:, 0]) / np.maximum((moved**2).sum(axis=1), 1e-12)[:, None]
+        slopes = slopes + moved[:, :, None] * surprise[:, None]
+        nearer = (((came - wanted) ** 2).sum(axis=1) < ((got - wanted) ** 2).sum(axis=1))[:, None]
+        at, got = np.where(nearer, tried, at), np.where(nearer, came, got)
+    return got
 
 
 def moves(apart: np.ndarray, slopes: np.ndarray, action: np.ndarray) -> np.ndarray:

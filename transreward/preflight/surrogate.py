@@ -25,9 +25,15 @@ class Surrogate(NamedTuple):
     explained: float  # share of the outputs' variance that it explains there, mean over the outputs that vary
 
     @staticmethod
-    def fit(x: np.ndarray, y: np.ndarray, seed: int = 0) -> Surrogate:
-        """To x [n, in] and y [n, out]."""
-        return max((one for width in WIDTHS for one in _fits(x, y, width, seed)), key=lambda one: one.explained)
+    def fit(x: np.ndarray, y: np.ndarray, seed: int = 0, kept: np.ndarray | None = None) -> Surrogate:
+        """To x [n, in] and y [n, out], but for the rows `kept` [n] bool."""
+        kept = Surrogate.kept(len(x)) if kept is None else kept
+        return max((one for width in WIDTHS for one in _fits(x, y, width, seed, kept)), key=lambda one: one.explained)
+
+    @staticmethod
+    def kept(n: int) -> np.ndarray:
+        """Which of n rows are kept from a fit unless it is told, [n] bool."""
+        return np.arange(n) % KEPT == 0
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """[..., in] -> [..., out]."""
@@ -40,9 +46,9 @@ def _features(z: np.ndarray, frequencies: np.ndarray, phases: np.ndarray) -> np.
     return np.concatenate([np.ones((*z.shape[:-1], 1)), z, cosines], axis=-1)
 
 
-def _fits(x: np.ndarray, y: np.ndarray, width: float, seed: int) -> Iterator[Surrogate]:
+def _fits(x: np.ndarray, y: np.ndarray, width: float, seed: int, kept: np.ndarray) -> Iterator[Surrogate]:
     """A fit for each ridge."""
-    rng, kept = np.random.default_rng(seed), np.arange(len(x)) % KEPT == 0
+    rng = np.random.default_rng(seed)
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-8
     frequencies = rng.standard_normal((x.shape[1], FEATURES)) / (width * np.sqrt(x.shape[1]))
     phases = rng.uniform(0.0, 2.0 * np.pi, FEATURES)

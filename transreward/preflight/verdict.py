@@ -11,7 +11,13 @@ SAME, TRANSFER, COMPENSATE, SHAPE, NO_HELP = (
     "shape on the target side",
     "do not expect help",
 )
-VERDICTS = (SAME, TRANSFER, COMPENSATE, SHAPE, NO_HELP)
+VERDICTS = {  # in plain words
+    SAME: "source and target do not differ",
+    TRANSFER: "use the source policy unchanged",
+    COMPENSATE: "train on source steps, corrected or paid for the target",
+    SHAPE: "train on target steps, guided by the source",
+    NO_HELP: "the source says little about the target: train from scratch there",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Thresholds:
     even: float = 0.1  # shares that differ by less count as equal
     deaf: float = 0.3  # agreement of the answers to a command below which the one says nothing about the other
     reward: float = 0.1  # reward distance that makes no difference
+    apart: float = 0.05  # share of the rewards that one model of both may miss beside models of each: they pay alike
     opposed: float = 0.8  # and from which the rewards ask for the contrary (correlation below -0.28)
     explained: float = 0.8  # share that a model must explain to be believed
 
@@ -98,7 +105,7 @@ def decide(f: Figures, t: Thresholds = THRESHOLDS) -> Verdict:
 
 def _same(f: Figures) -> Verdict | None:
     if f.null:
-        return Verdict(SAME, "no next state, reward, end or start differs: a policy of the one is one of the other")
+        return Verdict(SAME, "no next state, reward, end or start differs: any policy does the same in both")
     return None
 
 
@@ -107,14 +114,14 @@ def _hopeless(f: Figures, t: Thresholds) -> Verdict | None:
     if f.noise > f.answer:
         return Verdict(
             NO_HELP,
-            f"a step is more chance than command: taken again it differs by {f.noise:.2g} spreads, and an action moves "
-            f"it by {f.answer:.2g}. What the source teaches drowns in that",
+            f"chance moves a step more than an action does: repeated, it differs by {f.noise:.2g} spreads, and an "
+            f"action moves it by {f.answer:.2g}",
         )
     if f.agreement < t.deaf:
         return Verdict(
             NO_HELP,
-            f"the same command does not have the same effect within a control step (agreement {f.agreement:.2f} of 1), "
-            f"as with late or dead actions: a compensation looks at single steps and cannot see why",
+            f"the same action does not have the same effect within a control step (agreement {f.agreement:.2f} of 1), "
+            f"as with delayed actions or dead actuators, and a compensation looks at single steps only",
         )
     if max(f.target_covers_source, f.source_covers_target) < t.little:
         return Verdict(
@@ -127,7 +134,7 @@ def _hopeless(f: Figures, t: Thresholds) -> Verdict | None:
 
 def _other_task(f: Figures, t: Thresholds) -> Verdict | None:
     """The rewards differ, whether or not the physics do."""
-    if not f.tasks_differ and f.reward_distance <= t.reward:
+    if not f.tasks_differ:
         return None
     if f.relabels and f.source_covers_target >= t.enough:
         return Verdict(
@@ -199,9 +206,9 @@ def _limits(f: Figures, t: Thresholds) -> tuple[str, ...]:
             f"The simulators cannot be put into one state, and the models that answered instead explain "
             f"{f.explained:.0%} of the changes: take these figures for a guess."
         )
-    if f.tasks_differ and f.reward_distance <= t.reward:
+    if (f.tasks_differ or f.reward_distance) and f.reward_distance <= t.reward:
+        differ = "The tasks differ, and yet" if f.tasks_differ else "The rewards are not the same function, but"
         found.append(
-            "The tasks differ, and yet pay alike (but for scale and shaping) for all steps seen: nothing came "
-            "where they part."
+            f"{differ} pay alike (but for scale and shaping) for all steps seen: nothing came where they part."
         )
     return tuple(found)
