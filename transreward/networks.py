@@ -17,7 +17,6 @@ Layers = list[dict[str, Array]]  # [{"w": [in, out], "b": [out]}, ...]
 
 LOG_2 = 0.6931471805599453
 LOG_SQRT_2PI = 0.9189385332046727
-START = 1e-4  # vectors that a normaliser counts as seen before it has seen any
 
 
 def mlp_init(key: Key, sizes: Sequence[int], last_scale: float = 1.0) -> Layers:
@@ -89,14 +88,16 @@ class Normaliser(NamedTuple):
     @staticmethod
     def start(size: int) -> Normaliser:
         """No data yet: the identity."""
-        return Normaliser(jnp.zeros(size), jnp.ones(size), jnp.asarray(START, jnp.float32))
+        return Normaliser(jnp.zeros(size), jnp.ones(size), jnp.zeros(()))
 
     def see(self, x: Array) -> Normaliser:
-        """Take in the rows of x [..., d]."""
+        """Take in the rows of x [..., d]. Sums are of differences from the first row, so that float32 keeps a spread
+        far below the mean, and a constant has none."""
         x = x.reshape(-1, x.shape[-1])
-        n, mean, var = x.shape[0], x.mean(axis=0), x.var(axis=0)
+        apart = x - x[0]
+        n, mean, var = x.shape[0], apart.mean(axis=0), apart.var(axis=0)
         total = self.count + n
-        delta = mean - self.mean
+        delta = (x[0] - self.mean) + mean
         spread = self.var * self.count + var * n + delta**2 * self.count * n / total
         return Normaliser(self.mean + delta * n / total, spread / total, total)
 
@@ -111,8 +112,7 @@ class Normaliser(NamedTuple):
     @property
     def unit(self) -> Array:
         """Standard deviation, [d]; 1 where nothing has varied."""
-        # what a constant has of a variance: the identity's share from the start, and float32's rounding of the mean
-        none = 1.01 * START * (1.0 + self.mean**2) / self.count + 1e-12 * self.mean**2
+        none = 1e-13 * self.mean**2  # what float32's rounding of the mean may leave of a variance
         return jnp.where(self.var > none, jnp.sqrt(self.var + 1e-8), 1.0)
 
     def scaled(self, x: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transreward.compensations.uses import Advice, Gpi, Kickstart, Penalty, Unchanged
-from transreward.compensations.wrappers import Centre, Clip, Fade, Ramp, Scale, Times
+from transreward.compensations.wrappers import Centre, Clip, Fade, Moments, Ramp, Scale, Times
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
@@ -85,6 +85,15 @@ def test_scale_does_not_blow_up_a_gap_that_sees_nothing():
     quiet = Pair(batch(np.asarray(SOURCE.obs[:, 0]) * 1e-3, SOURCE.reward), TARGET)
     adjusted = after(Scale(PENALTY, floor=1.0), quiet, 5)
     assert np.abs(adjusted.source.reward - SOURCE.reward).max() < 0.05
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(1_000.0, 0.1), (-1e4, 1.0), (1e5, 0.5), (0.0, 1e-3)])
+def test_running_moments_keep_a_spread_far_below_the_mean(mean, spread):
+    rng, moments = np.random.default_rng(0), Moments.start()
+    for _ in range(300):
+        moments = moments.see(jnp.asarray(rng.normal(mean, spread, 64), jnp.float32))
+    assert float(moments.mean) == pytest.approx(mean, abs=0.05 * spread + 1e-6 * abs(mean))
+    assert float(moments.std) == pytest.approx(spread, rel=0.05)
 
 
 def test_ramp_grows_to_full_size():

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from linear_gaussian import SOURCE, SPACES, steps
 
 from transreward.gaps.features import follow, split, standardised, step_rows
@@ -54,3 +55,20 @@ def test_squared_distances():
     rng = np.random.default_rng(0)
     x, y = rng.normal(0, 3, (4, 6)), rng.normal(0, 3, (5, 6))
     assert np.allclose(squared_distances(x, y), ((x[:, None] - y) ** 2).sum(-1), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(1_000.0, 0.1), (-1e5, 1.0), (1e5, 0.1), (0.0, 1e-3), (-3.0, 50.0)])
+def test_a_spread_far_below_the_mean_is_not_lost(mean, spread):
+    """In few batches as in many."""
+    rng, scale, seen = np.random.default_rng(0), Normaliser.start(1), []
+    for batch in range(20):
+        seen.append(rng.normal(mean, spread, (100, 1)).astype(np.float32))
+        scale = scale.see(jnp.asarray(seen[-1]))
+        if batch in (0, 19):
+            whole = np.concatenate(seen).astype(float)
+            assert float(scale.mean[0]) == pytest.approx(whole.mean(), rel=3e-7, abs=1e-3 * spread)
+            assert float(scale.var[0]) == pytest.approx(whole.var(), rel=0.02)
+    constant = Normaliser.start(1)
+    for _ in range(20):
+        constant = constant.see(jnp.full((7, 1), mean))
+    assert constant.var[0] == 0 and constant.unit[0] == 1 and (constant(jnp.full((3, 1), mean)) == 0).all()

@@ -34,10 +34,11 @@ class Wrapped(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Running mean and mean square; an honest average at first, exponentially forgetting later."""
+    """Running mean and variance; an honest average at first, exponentially forgetting later. A mean of squares would
+    lose a spread below a thousandth of the mean in float32."""
 
     mean: Array
-    square: Array
+    var: Array
     count: Array
 
     @staticmethod
@@ -46,12 +47,13 @@ class Moments(NamedTuple):
 
     def see(self, x: Array) -> Moments:
         rate = jnp.maximum(1.0 - MEMORY, 1.0 / (self.count + 1.0))
-        mean = self.mean + rate * (x.mean() - self.mean)
-        return Moments(mean, self.square + rate * ((x**2).mean() - self.square), self.count + 1.0)
+        delta = x.mean() - self.mean
+        var = (1.0 - rate) * (self.var + rate * delta**2) + rate * x.var()
+        return Moments(self.mean + rate * delta, var, self.count + 1.0)
 
     @property
     def std(self) -> Array:
-        return jnp.sqrt(jnp.maximum(self.square - self.mean**2, 0.0))
+        return jnp.sqrt(self.var)
 
 
 @dataclass(frozen=True)
