@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,18 +43,52 @@ def test_the_newest_share_of_a_closed_ring():
 
 def test_windows_are_consecutive_also_across_the_ring():
     replay = rp.add(rp.add(rp.empty(SPACES, 2, 10, 3), rows(0, 8)), rows(8, 6))
-    windows = np.asarray(rp.sample_windows(one_seed(replay), jax.random.key(0), 500, 3))[..., 0]
+    windows = np.asarray(rp.sample_windows(one_seed(replay), jax.random.key(0), 500, 3, SPACES).reward)
     assert (np.diff(windows, axis=1) == 1).all()
     assert windows.min() == 4 and windows.max() == 13  # steps 0 to 3 gave way
 
 
-def test_train_and_held_out_share_no_step():
-    replay = one_seed(rp.add(rp.empty(SPACES, 2, 400, 3), rows(0, 400)))
-    drawn = {
-        part: set(np.asarray(rp.sample(replay, jax.random.key(1), 5000, part))[:, 0]) for part in ("train", "held_out")
-    }
-    assert not drawn["train"] & drawn["held_out"]
-    assert len(drawn["train"]) == 360 and len(drawn["held_out"]) == 40
+@pytest.mark.parametrize("length", [1, 3, 5])
+def test_windows_never_run_on_from_the_last_step_of_other_robots(length):
+    """Nor past what is stored: a run ends where a replay was taken up, and at the newest step."""
+    old = rp.add(rp.empty(SPACES, 2, 10, 3), rows(0, 14))
+    new = rp.add(rp.cut(rp.with_room(rp.in_order(old), 15), SPACES), 100 * (rows(0, 4) + 1))
+    for replay in (new, rp.add(rp.empty(SPACES, 2, 15, 3), rows(2, 2))):
+        t = rp.sample_windows(one_seed(replay), jax.random.key(0), 500, length, SPACES)
+        seen = np.asarray(t.reward)
+        for row, ended in zip(seen, np.asarray(t.truncated) == 1, strict=True):
+            whole = row[: np.argmax(ended) + 1 if ended.any() else length]
+            assert (whole > 0).all() and len(set(whole >= 100)) == 1
+
+
+@pytest.mark.parametrize(("capacity", "steps"), [(400, 400), (400, 6), (400, 23), (400, 59), (70, 70), (70, 110)])
+def test_each_step_is_either_trained_on_or_held_out_and_all_are_reached(capacity, steps):
+    """Also the newest, few of them, and all of a ring that has closed, whose size no block divides."""
+    replay = rp.add(rp.empty(SPACES, 2, capacity, 3), rows(0, min(steps, 60)))
+    for first in range(60, steps, 10):
+        replay = rp.add(replay, rows(first, min(10, steps - first)))
+    train, held_out = (
+        set(np.asarray(rp.sample(one_seed(replay), jax.random.key(1), 6000, part))[:, 0])
+        for part in ("train", "held_out")
+    )
+    assert not train & held_out and train | held_out == set(range(max(steps - capacity, 0), steps))
+    assert train and len(held_out) == sum(i % 50 in range(5, 10) for i in range(min(steps, capacity)))
+
+
+def test_a_step_stays_on_its_side_as_more_are_stored():
+    replay, before = rp.empty(SPACES, 2, 120, 3), set()
+    for first in range(0, 120, 7):
+        replay = rp.add(replay, rows(first, min(7, 120 - first)))
+        drawn = rp.sample(one_seed(replay), jax.random.key(1), 3000, "held_out" if first else "train")
+        held_out = set(np.asarray(drawn)[:, 0]) if first else set()
+        assert before <= held_out
+        before = held_out
+
+
+def test_below_six_steps_nothing_can_be_held_out():
+    replay = one_seed(rp.add(rp.empty(SPACES, 2, 400, 3), rows(0, 5)))
+    for part in ("train", "held_out"):
+        assert set(np.asarray(rp.sample(replay, jax.random.key(1), 300, part))[:, 0]) == set(range(5))
 
 
 def test_pack_and_unpack():

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from test_config import ask, measured_once  # noqa: F401
 
+from transreward import replay as rp
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
 from transreward.presets import LEGGED
-from transreward.transfer import Rounds, method_phase, teacher_phase
+from transreward.transfer import Rounds, make_replay, method_phase, teacher_phase
 from transreward.types import RequestError
 
 HOPPER = {"source_steps": 600_000, "target_steps": 10_000}
@@ -101,6 +103,16 @@ def test_an_agent_that_is_trained_on_has_a_batch_of_target_steps_before_its_firs
         assert updates("fine_tune", LEGGED, target_steps=steps) == 60_000
     _, (plan,) = plans("fine_tune", LEGGED, {"learner.warmup_steps": 0})
     assert plan.warm == 0
+
+
+def test_the_source_agents_last_step_is_followed_by_no_other_robots_step():
+    """What its robots did last is cut off from what new ones do first."""
+    config, _ = plans("darc", SAC(robots=4), source_steps=4000, target_steps=100)
+    spaces = config.domains.source.spaces
+    old = rp.add(rp.empty(spaces, 3, 600, 4), np.zeros((3, 600, 4, rp.features(spaces)), np.float32))
+    taken_up = make_replay(config, config.method, "source", 4, 1600, old)
+    flags = np.asarray(rp.unpack(rp.in_order(taken_up), spaces).truncated)
+    assert (flags[:, -1] == 1).all() and not flags[:, :-1].any()
 
 
 def test_a_gap_beside_ppo_is_updated_by_the_steps_that_feed_it():

@@ -14,7 +14,10 @@ import numpy as np
 
 from transreward.types import Array, Key, Spaces, Symmetry, Transition
 
-HELD_OUT_BLOCK, HELD_OUT_TAIL = 50, 5  # of every 50 consecutive control steps the last 5 are kept from a gap's training
+# Of every 50 places of the ring the 6th to 10th are kept from a gap's training: neighbours in time, so that few of them
+# border on what is trained on; early in the block, so that six control steps have both parts; and of fixed places, so
+# that a step stays on its side as the ring fills and closes.
+HELD_OUT_BLOCK, HELD_OUT_FIRST, HELD_OUT_STEPS = 50, 5, 5
 
 
 class Replay(NamedTuple):
@@ -77,33 +80,52 @@ def add(replay: Replay, rows: Array) -> Replay:
 
 
 def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Array:
-    """n packed transitions [n, features] of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK)."""
-    draws = jax.random.uniform(key, (3, n))  # one draw for all, in place of three of integers, each of which takes two
+    """n packed transitions [n, features] of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK).
+
+    Every stored step is in one of the two parts. Below six control steps all are in train, and held_out draws from them
+    too.
+    """
+    draws = jax.random.uniform(key, (2, n))  # one draw for all, in place of three of integers, each of which takes two
 
     def below(draw: Array, count: Array | int) -> Array:
         return (draw * count).astype(jnp.int32)  # a draw is at most 1 - 2^-23, so never `count` itself
 
     size = jnp.maximum(replay.size, 1)
+    kept = size // HELD_OUT_BLOCK * HELD_OUT_STEPS
+    kept += jnp.clip(size % HELD_OUT_BLOCK - HELD_OUT_FIRST, 0, HELD_OUT_STEPS)
     if part == "all":
         step = below(draws[0], size)
+    elif part == "train":
+        block, place = jnp.divmod(below(draws[0], size - kept), HELD_OUT_BLOCK - HELD_OUT_STEPS)
+        step = block * HELD_OUT_BLOCK + place + jnp.where(place < HELD_OUT_FIRST, 0, HELD_OUT_STEPS)
     else:
-        head = HELD_OUT_BLOCK - HELD_OUT_TAIL
-        first, last = (0, head) if part == "train" else (head, HELD_OUT_BLOCK)
-        blocks = jnp.maximum(replay.size // HELD_OUT_BLOCK, 1)
-        step = (below(draws[0], blocks) * HELD_OUT_BLOCK + first + below(draws[1], last - first)) % size
-    robot = below(draws[2], replay.data.shape[1])
+        block, place = jnp.divmod(below(draws[0], jnp.maximum(kept, 1)), HELD_OUT_STEPS)
+        apart = block * HELD_OUT_BLOCK + HELD_OUT_FIRST + place
+        step = jnp.where(kept > 0, apart, below(draws[0], size))
+    robot = below(draws[1], replay.data.shape[1])
     return replay.data[step, robot]
 
 
-def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Array:
-    """n runs of `length` consecutive control steps of one robot, packed, [n, length, features], of one seed."""
+def sample_windows(replay: Replay, key: Key, n: int, length: int, spaces: Spaces) -> Transition:
+    """n runs of `length` consecutive control steps of one robot, [n, length, ...], of one seed.
+
+    The newest step counts as truncated: what a run holds behind it, where fewer are stored, is no later step.
+    """
     step_key, robot_key = jax.random.split(key)
     capacity, robots = replay.data.shape[:2]
     oldest = (replay.position - replay.size) % capacity
     start = jax.random.randint(step_key, (n, 1), 0, jnp.maximum(replay.size - length + 1, 1))
-    steps = (oldest + start + jnp.arange(length)) % capacity
+    place = start + jnp.arange(length)
     robot = jax.random.randint(robot_key, (n, 1), 0, robots)
-    return replay.data[steps, robot]
+    windows = unpack(replay.data[(oldest + place) % capacity, robot], spaces)
+    return windows._replace(truncated=jnp.where(place == replay.size - 1, 1.0, windows.truncated))
+
+
+def cut(replay: Replay, spaces: Spaces) -> Replay:
+    """The replay with its newest control step marked as truncated, before other robots' steps follow: a run of
+    consecutive steps ends there."""
+    newest = (replay.position - 1) % replay.data.shape[1]
+    return replay._replace(data=replay.data.at[:, newest, :, features(spaces) - 1].set(1.0))
 
 
 def in_order(replay: Replay) -> Array:

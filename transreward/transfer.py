@@ -350,7 +350,8 @@ def follow(run: Run, lesson: Run) -> None:
     own = lesson.robots.source.steps // lesson.robots.source.robots  # of what is stored, the rest is the source agent's
     share = min(own / int(lesson.replays.source.size), 1.0) * run.method.use.newest
     run.shown["demonstrations"] = rp.newest(lesson.replays.source, share)
-    run.replays = run.replays._replace(target=lesson.replays.target)
+    if lesson.replays.target is not None:
+        run.replays = run.replays._replace(target=rp.cut(lesson.replays.target, run.domains.target.spaces))
     run.before, run.log, run.stopped = lesson.steps, lesson.log, lesson.stopped
     run.rounds, run.updates, run.judged = lesson.rounds, lesson.updates, lesson.judged
 
@@ -627,7 +628,7 @@ def make_replay(
     data = rp.in_order(old)[:, -room:]
     if side == "source" and relabelled(method) == "exactly":
         data = jnp.asarray(relabel(config.domains.target, data))
-    return rp.with_room(data, room)
+    return rp.cut(rp.with_room(data, room), spaces)
 
 
 def relabelled(method: Method) -> str | None:

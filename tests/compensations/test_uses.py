@@ -114,11 +114,15 @@ def test_a_filter_keeps_the_best(keep):
     assert scores[weight == 1].min() > np.max(scores[weight == 0], initial=-1.0)
 
 
-def test_a_filters_floor_keeps_some_of_everything():
-    scores = np.arange(100.0)
-    weight = np.asarray(adjust(Filter(FirstObs(), 0.2, 0.1), steps(scores)).source.weight)
-    assert weight[80:].all()
-    assert weight[:80].sum() == 8
+@pytest.mark.parametrize("floor", [0.1, 0.3])
+def test_a_filters_floor_keeps_some_of_everything(floor):
+    """The same share of the first steps of windows, and of each robot's, however many steps or robots there are."""
+    scores = np.arange(12_000.0)
+    weight = np.asarray(adjust(Filter(FirstObs(), 0.5, floor), steps(scores)).source.weight)
+    assert weight[6_000:].all()
+    for apart in (1, 2, 3, 5, 10, 32):
+        for first in {0, apart - 1}:
+            assert weight[first:6_000:apart].mean() == pytest.approx(floor, abs=0.09), "windows, robots"
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ class Weight(OverGap):
 
 @dataclass(frozen=True)
 class Filter(OverGap):
-    """Only the `keep` of the source's steps that score best in the batch count; and every 1/`floor`-th one anyway.
+    """Only the `keep` of the source's steps that score best in the batch count; and a random share `floor` anyway.
 
     The floor keeps some of everything, so that the critic is not left without any step of a region that the gap judges
     wrongly. Steps kept count 1, as in VGDF (Xu et al. 2023), so a filtered batch has less to say.
@@ -296,8 +296,8 @@ class Filter(OverGap):
         """Weight the source's steps 1 or 0."""
         score = self.score(state, batches.source, extra)
         kept = score >= jnp.quantile(score, 1.0 - self.keep)
-        if self.floor:  # a batch is drawn in random order, so every k-th row is a random choice
-            kept |= jnp.arange(len(score)) % round(1.0 / self.floor) == 0
+        if self.floor:  # by lot: every k-th row would be whole windows or robots where k divides their number
+            kept |= jax.random.uniform(jax.random.key(0), score.shape) < self.floor
         return self._reweighted(batches, kept.astype(score.dtype))
 
 

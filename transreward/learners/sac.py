@@ -293,7 +293,7 @@ class SAC:
         def draw(replay: Replay | None, key: Key, n: int) -> Transition:
             if n == 0 or replay is None:
                 return rp.unpack(jnp.zeros((0, self.n_step, rp.features(spaces))), spaces)
-            return rp.unpack(rp.sample_windows(replay, key, n, self.n_step), spaces)
+            return rp.sample_windows(replay, key, n, self.n_step, spaces)
 
         windows = Pair(*(draw(r, k, n) for r, k, n in zip(data, keys, sizes, strict=True)))
         flat = windows.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
