@@ -16,6 +16,7 @@ from transreward import config as config_module
 from transreward import presets
 from transreward.config import SECTIONS, Loop, apply_settings, read_config, resolve
 from transreward.domains.domain import domain
+from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
@@ -414,7 +415,11 @@ def test_a_config_that_is_not_there(tmp_path):
 def test_spaces_are_recorded():
     stored = ask().as_json(METHODS["darc"])["spaces"]
     spaces = domain(PAIR[0]).spaces
-    assert stored == {"obs": 4, "action": 1, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
+    sizes = {"obs": 4, "action": 1, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
+    assert stored.items() >= sizes.items()
+    assert stored["obs_names"] == list(entry_names(domain(PAIR[0]))) and len(stored["action_names"]) == 1
+    assert stored["obs_low"] == [None] * 4 and stored["changing"] == {"source": [], "target": []}
+    assert list(stored["apart"]) == ["model.gravity"]  # what the target's environment is told by
 
 
 def test_spaces_are_equal_by_value_and_hold_copies_of_their_own():

@@ -12,17 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from events import events
+from gymnasium import wrappers
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from quick import compiler
 from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, same
 
 import transreward as tr
+from tests.domains.made import pendulum, weak_pendulum
 from transreward.compensations.uses import Blend, Imitation, Penalty, Potential, Unchanged
 from transreward.compensations.wrappers import Clip, Keep, Times
+from transreward.config import resolve
+from transreward.domains.gym import GymDomain
 from transreward.gaps.reward import Reward
-from transreward.methods import USES, Gate
+from transreward.methods import METHODS, USES, Gate
 from transreward.types import Pair, RequestError, Spaces, Transition
-from transreward.wrapper import REFUSED, innermost
+from transreward.wrapper import REFUSED, LearnedOn, innermost
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,129 @@ def test_what_does_not_fit_is_refused_in_one_line():
 def test_a_compensation_that_is_not_finite_breaks_the_run():
     with pytest.raises(tr.BrokenRun, match="row 0 is not finite at step 1"):
         episode(tr.CompensatedReward(Counter(), PENALTY, jnp.asarray(np.nan)), [0.0])
+
+
+# -- the environment that it was learned on ------------------------------------------------------------------------
+
+
+PAIRS = {
+    "own": ("tests.domains.made:pendulum", "tests.domains.made:weak_pendulum"),
+    "table": ("inverted_pendulum", "inverted_pendulum:gravity=2"),
+}
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """A compensation, Penalty(Sum()) by default, as if it came from a run of that pair."""
+    about = {name: resolved(pair).as_json(METHODS["darc"]) for name, pair in PAIRS.items()}
+    return lambda pair, compensation=PENALTY: LearnedOn(compensation, about[pair])
+
+
+def resolved(pair):
+    return resolve(
+        *pair, "darc", learner="sac", source_steps=600, target_steps=120, seeds=1, seed=0, settings={}, controls=(),
+        source_run=None,
+    )  # fmt: skip
+
+
+class Statistics:
+    """Running moments, as many libraries have them."""
+
+    mean, var, count = 0.0, 1.0, 0
+
+    def update(self, x):
+        self.count += 1
+
+    def scaled(self, x):
+        self.update(x)
+        return x / self.count
+
+
+def by_closure(env):
+    seen = Statistics()
+    return wrappers.TransformReward(env, lambda reward: reward / (seen.count + 1))
+
+
+def frozen(env):
+    env = wrappers.NormalizeObservation(env)
+    env.update_running_mean = False
+    return env
+
+
+RUNNING = {
+    "obs": wrappers.NormalizeObservation,
+    "reward": lambda env: wrappers.TimeLimit(wrappers.NormalizeReward(env), 9),
+    "method": lambda env: wrappers.TransformObservation(env, Statistics().scaled, env.observation_space),
+    "closure": by_closure,
+}
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_running_statistics_are_refused_where_they_come_in(name):
+    """Each copy has its own: what is trained on, what is evaluated on and what is paid would be in three units."""
+    with pytest.raises(RequestError, match=r"'lab:mine' normalises by running statistics \(\w+\), which each copy"):
+        GymDomain("lab:mine", lambda: RUNNING[name](pendulum()))
+    with pytest.raises(RequestError, match="this environment normalises by running statistics"):
+        tr.CompensatedReward(RUNNING[name](pendulum()), PENALTY, jnp.ones(()))
+    GymDomain("lab:mine", lambda: frozen(pendulum()))  # the same numbers in every copy
+
+
+ONES = np.float32(-1), np.float32(1)
+OTHERS = {
+    "actions": (
+        lambda: wrappers.RescaleAction(pendulum(), *ONES),
+        r"actions lie in \[-1, 1\], .* in \[-2, 2\]",
+    ),
+    "observations": (
+        lambda: wrappers.RescaleObservation(pendulum(), np.float32(-2), np.float32(2)),
+        r"observations lie in \[-2, 2\], .* in \[-1, 1\]",
+    ),
+    "unbounded": (lambda: wrappers.ClipAction(pendulum()), r"actions lie in \[-inf, inf\]"),
+    "target": (
+        weak_pendulum,
+        "pays the steps of the source, '.*:pendulum', and this environment is '.*:weak_pendulum'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_environment_than_that_it_was_learned_on_is_refused(name, learned):
+    make, why = OTHERS[name]
+    with pytest.raises(RequestError, match=why):
+        tr.CompensatedReward(make(), learned("own"), jnp.ones(()))
+    with pytest.raises(RequestError, match=why):
+        tr.CompensatedVectorReward(SyncVectorEnv([make]), learned("own"), jnp.ones(()))
+
+
+def test_the_side_that_is_paid_is_told_by_what_differs(learned):
+    """By a setting of a user's environment, and by the physics of a MuJoCo model."""
+    for env in (pendulum(), wrappers.FlattenObservation(pendulum())):
+        tr.CompensatedReward(env, learned("own"), jnp.ones(()))
+    blend = learned("own", Blend(Sum(), 0.5, "fixed"))
+    tr.CompensatedReward(weak_pendulum(), blend, jnp.ones(()))
+    with pytest.raises(RequestError, match=r"pays the steps of the target, .*: PendulumEnv\.g differ"):
+        tr.CompensatedReward(pendulum(), blend, jnp.ones(()))
+    for make in (pendulum, weak_pendulum):  # a potential pays both
+        tr.CompensatedReward(make(), learned("own", Potential()), (), source_value=lambda o: o[:, 0], discount=0.9)
+    env = gymnasium.make("InvertedPendulum-v5")
+    tr.CompensatedReward(env, learned("table"), jnp.ones(()))
+    env.unwrapped.model.opt.gravity[:] *= 2  # type: ignore[attr-defined]
+    with pytest.raises(RequestError, match=r"and this environment is 'inverted_pendulum:gravity=2': model\.gravity"):
+        tr.CompensatedReward(env, learned("table"), jnp.ones(()))
+
+
+@pytest.mark.parametrize("wrap", [frozen, lambda env: wrappers.TransformReward(env, lambda r: 2 * r)])
+def test_other_wrappers_than_those_of_the_domain_are_warned_of(wrap, learned):
+    with pytest.warns(UserWarning, match=r"went through other wrappers \(\w+\) than those .* learned on \(none\)"):
+        tr.CompensatedReward(wrap(pendulum()), learned("own"), jnp.ones(()))
+
+
+def test_a_run_that_knows_less_of_its_spaces_still_has_the_box(learned):
+    config = dict(learned("own").config)
+    config["spaces"] = {key: config["spaces"][key] for key in ("obs", "action", "low", "high")}
+    tr.CompensatedReward(weak_pendulum(), LearnedOn(PENALTY, config), jnp.ones(()))
+    with pytest.raises(RequestError, match="actions lie in"):
+        tr.CompensatedReward(OTHERS["actions"][0](), LearnedOn(PENALTY, config), jnp.ones(()))
 
 
 # -- several environments ------------------------------------------------------------------------------------------

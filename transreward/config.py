@@ -20,6 +20,7 @@ from transreward.domains.difference import (
     same_task,
 )
 from transreward.domains.domain import Domain, domain, invertible
+from transreward.domains.names import action_entries, entries
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
 from transreward.domains.users import import_modules
 from transreward.methods import METHODS, Feed, Method, method
@@ -248,6 +249,7 @@ class Config:
                 "action": spaces.action,
                 "low": spaces.low.tolist(),
                 "high": spaces.high.tolist(),
+                **_columns(self.domains),
             },
         }
 
@@ -609,3 +611,20 @@ def _plain(settings: Any) -> dict[str, Any]:
     """Settings as JSON gives them back."""
     values = {f.name: getattr(settings, f.name) for f in fields(settings)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _columns(pair: Pair[Domain]) -> dict[str, Any]:
+    """What the columns are called and how far they go (null: without end, or not known), the layers that change what is
+    in them, and what tells the one's environment from the other's."""
+    seen = entries(pair.source)
+    hard = [[x if isfinite(x) and not entry.soft else None for x in (entry.low, entry.high)] for entry in seen]
+    ours, theirs = (getattr(domain, "traits", {}) for domain in pair)
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return {
+        "obs_names": [entry.name for entry in seen],
+        "action_names": [entry.name for entry in action_entries(pair.source)],
+        "obs_low": [low for low, _ in hard],
+        "obs_high": [high for _, high in hard],
+        "changing": {side: getattr(domain, "changing", []) for side, domain in pair._asdict().items()},
+        "apart": {key: [ours.get(key), theirs.get(key)] for key in sorted(keys)},
+    }

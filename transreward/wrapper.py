@@ -6,7 +6,9 @@ rewards the compensation changes, with what it learned held fixed; the other sid
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -16,7 +18,18 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from transreward.compensations.uses import Advice, Compensation, Filter, Gpi, Kickstart, Robust, Trust, Weight
+from transreward.compensations.uses import (
+    Advice,
+    Compensation,
+    Filter,
+    Gpi,
+    Kickstart,
+    Potential,
+    Robust,
+    Trust,
+    Weight,
+)
+from transreward.domains.layers import changing, require_fixed_units, traits
 from transreward.programs import SHOWN
 from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition, nearest
 
@@ -50,14 +63,17 @@ class Adjusting:
     """
 
     def __init__(
-        self, observation: gymnasium.Space, action: gymnasium.Space, n: int, compensation: Compensation, state: Any,
-        extra: dict[str, Any],
+        self, env: Any, observation: gymnasium.Space, action: gymnasium.Space, n: int, compensation: Compensation,
+        state: Any, extra: dict[str, Any],
     ) -> None:  # fmt: skip
         for name, space in (("observations", observation), ("actions", action)):
             if not isinstance(space, Box):
                 raise RequestError(
                     f"only Box {name} can be compensated, not {type(space).__name__}: flatten them first"
                 )
+        require_fixed_units("this environment", env, "wrap it around CompensatedReward")
+        if isinstance(compensation, LearnedOn):
+            compensation.require(env, observation, action)
         use = innermost(compensation)
         if type(use) in REFUSED:
             raise RequestError(f"'{type(use).__name__}' {REFUSED[type(use)]}: wrap a method that pays, such as darc")
@@ -115,6 +131,68 @@ class Adjusting:
         return delta, weight
 
 
+@dataclass(frozen=True)
+class LearnedOn:
+    """A compensation that knows the run that it was learned in; it does what the one inside does."""
+
+    inner: Compensation
+    config: dict[str, Any] = field(compare=False, repr=False)  # as config.json
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "inner":  # while it is unpickled there is none
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def require(self, env: Any, observation: Any, action: Any) -> None:
+        """Raise RequestError for an environment whose columns mean something else than those that it was learned on, or
+        that is the other domain's; warn where a wrapper may have changed them."""
+        spaces, pays = self.config["spaces"], self.inner.side
+        if action.low.size == spaces["action"]:
+            _require_bounds("actions", action, spaces["low"], spaces["high"])
+        if "changing" not in spaces:  # of a version that did not write down more
+            return
+        if observation.low.size == spaces["obs"]:
+            _require_bounds("observations", observation, spaces["obs_low"], spaces["obs_high"])
+        if type(innermost(self)) is Potential:  # which pays both
+            pays = "source" if changing(env) == spaces["changing"]["source"] else "target"
+        else:
+            self._require_side(env, pays)
+        if changing(env) != spaces["changing"][pays]:
+            there, here = (", ".join(x) or "none" for x in (spaces["changing"][pays], changing(env)))
+            warnings.warn(
+                f"this environment's numbers went through other wrappers ({here}) than those that the compensation was "
+                f"learned on ({there}): wrap CompensatedReward around what was learned on, and the rest around it",
+                stacklevel=4,
+            )
+
+    def _require_side(self, env: Any, pays: str) -> None:
+        """Raise RequestError for the other domain's environment, by what tells it from the one that is paid."""
+        own, other = (0, 1) if pays == "source" else (1, 0)
+        found, apart = traits(env), self.config["spaces"]["apart"]
+        votes = [[found.get(key) == values[side] for key, values in apart.items()] for side in (own, other)]
+        if any(votes[1]) and not any(votes[0]):
+            names = self.config["source"], self.config["target"]
+            raise RequestError(
+                f"'{self.config['method']}' pays the steps of the {pays}, '{names[own]}', and this environment is "
+                f"'{names[other]}': {', '.join(key for key in apart)} differ"
+            )
+
+
+def _require_bounds(what: str, space: Box, low: list[float | None], high: list[float | None]) -> None:
+    """Raise RequestError where both boxes end, and not in one place. Actions' boxes always end."""
+    here = np.stack([np.ravel(space.low), np.ravel(space.high)]).astype(float)
+    there = np.array([low, high], float)  # null becomes nan
+    known = np.isfinite(there) & (np.isfinite(here) | (what == "actions"))
+    differ = (known & ~np.isclose(here, there)).any(axis=0)
+    if differ.any():
+        first = int(np.argmax(differ))
+        ours, theirs = (f"[{x[0, first]:g}, {x[1, first]:g}]" for x in (here, there))
+        raise RequestError(
+            f"this environment's {what} lie in {ours}, and those that the compensation was learned on in {theirs}: "
+            f"wrap CompensatedReward around the environment that it was learned on, and what rescales that around both"
+        )
+
+
 def innermost(compensation: Any) -> Any:
     """The use inside the wrappers of the gate."""
     while hasattr(compensation, "inner"):
@@ -163,7 +241,7 @@ class CompensatedReward(gymnasium.Wrapper):
         if isinstance(env, VectorEnv):
             raise RequestError("this is a vector environment: use CompensatedVectorReward")
         super().__init__(env)
-        self._adjusting = Adjusting(env.observation_space, env.action_space, 1, compensation, state, extra)
+        self._adjusting = Adjusting(env, env.observation_space, env.action_space, 1, compensation, state, extra)
         self._obs: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -204,7 +282,7 @@ class CompensatedVectorReward(VectorWrapper):
         if self._mode not in list(AutoresetMode):
             raise RequestError("the environment's metadata has no autoreset_mode, so its resets cannot be told apart")
         spaces = env.single_observation_space, env.single_action_space
-        self._adjusting = Adjusting(*spaces, env.num_envs, compensation, state, extra)
+        self._adjusting = Adjusting(env, *spaces, env.num_envs, compensation, state, extra)
         self._obs: Any = None
         self._ended = np.zeros(env.num_envs, bool)  # rows that the next step resets
 

@@ -14,6 +14,10 @@ def short_pendulum():
     return gymnasium.make("Pendulum-v1", max_episode_steps=50, g=5.0)
 
 
+def weak_pendulum():
+    return gymnasium.make("Pendulum-v1", max_episode_steps=50, g=5.0)
+
+
 def light_hopper():
     return domain("hopper:gravity=0.5")
 

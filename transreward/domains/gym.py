@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
+from transreward.domains.layers import changing, layers, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, numbers, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
@@ -96,6 +97,10 @@ class GymDomain:
             raise RequestError(f"'{name}' has {type(obs).__name__} observations: only Box; flatten them with a wrapper")
         if 0 in obs.shape:
             raise RequestError(f"'{name}' observes nothing: its observations have the shape {obs.shape}")
+        require_fixed_units(
+            f"'{name}'", env, "leave it away, since the learners here normalise observations themselves"
+        )
+        self.changing, self.traits = changing(env), traits(env)
         self.shape, self.action_space = obs.shape, action
         low, high = (np.asarray(bound, np.float32).ravel() for bound in (action.low, action.high))
         names = [entry.name for entry in numbered("action", low.size)]
@@ -250,7 +255,7 @@ class GymSimulation:
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state`, of a simulation of the same domain and number of rows."""
         for env, saved in zip(self._envs, state["layers"], strict=True):
-            for layer, attributes in zip(_layers(env), copy.deepcopy(saved), strict=True):
+            for layer, attributes in zip(layers(env), copy.deepcopy(saved), strict=True):
                 layer.__dict__.update(attributes)
         self.obs, self.clock, self.steps = state["obs"].copy(), state["clock"].copy(), int(state["steps"])
 
@@ -318,9 +323,9 @@ def _picture(name: str, env: gymnasium.Env) -> np.ndarray:
 
 def _episode_steps(env: gymnasium.Env) -> int | None:
     """After how many control steps the environment ends an episode, by what its layers say; None = no word of it."""
-    layers = _layers(env)
-    named = [getattr(layer, "_max_episode_steps", None) for layer in layers]  # of TimeLimit, and of many without it
-    specs = [getattr(layer.spec, "max_episode_steps", None) for layer in layers]
+    stack = layers(env)
+    named = [getattr(layer, "_max_episode_steps", None) for layer in stack]  # of TimeLimit, and of many without it
+    specs = [getattr(layer.spec, "max_episode_steps", None) for layer in stack]
     for limits in (named, specs):
         known = [int(n) for n in limits if isinstance(n, (int, float, np.integer)) and 1 <= n <= LONGEST]
         if known:
@@ -334,7 +339,7 @@ def _control_rate(env: gymnasium.Env) -> float | None:
     Others' `dt` may be a physics step's, and `render_fps` is of pictures. A wrapper that steps in its own way may
     repeat actions.
     """
-    *wrappers, core = _layers(env)
+    *wrappers, core = layers(env)
     try:
         seconds = core.model.opt.timestep * core.frame_skip  # type: ignore[attr-defined]
         said = float(core.dt)  # type: ignore[attr-defined]
@@ -344,16 +349,8 @@ def _control_rate(env: gymnasium.Env) -> float | None:
     return round(1 / seconds, 9) if plain and said == seconds > 0 else None
 
 
-def _layers(env: gymnasium.Env) -> list[gymnasium.Env]:
-    """The wrappers of an environment from the outside in, and itself."""
-    layers = [env]
-    while isinstance(layers[-1], gymnasium.Wrapper):
-        layers.append(layers[-1].env)
-    return layers
-
-
 def _copy(env: gymnasium.Env) -> list[dict[str, object]]:
     """Deep copies of the attributes, layer by layer. A copy of the whole environment would not do: one that is an
     EzPickle, as MuJoCo's are, is copied by making it anew, without its state."""
     fixed = ("env", "spec", "_cached_spec", "mujoco_renderer")
-    return copy.deepcopy([{k: v for k, v in vars(layer).items() if k not in fixed} for layer in _layers(env)])
+    return copy.deepcopy([{k: v for k, v in vars(layer).items() if k not in fixed} for layer in layers(env)])

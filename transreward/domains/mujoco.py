@@ -15,6 +15,7 @@ from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.actuators import controls
 from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
+from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.robots import ROBOTS, Robot, Rows, Term
 from transreward.domains.shifts import Shift, build
@@ -53,6 +54,11 @@ class MujocoDomain:
         walk = MujocoSimulation(self, row_seeds(TRIED, 0), threads=1)
         self.spaces = Spaces(walk.obs.shape[1], self.model.nu, low, high)
         self._try(walk)
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """What tells its environment from another's; see `layers.traits`."""
+        return model_traits(self.model)
 
     @property
     def invertible(self) -> bool:

@@ -25,6 +25,7 @@ from transreward.methods import Method, method
 from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.types import Pair, RequestError, Spaces, Symmetry
+from transreward.wrapper import LearnedOn
 
 COMPENSATION = "compensation.safetensors"
 UNFINISHED = "unfinished"  # what `stopped` says of a run that was cut short, or goes on
@@ -127,7 +128,8 @@ class Result:
             raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
         if row.gate is not None:  # after the transfer what was ramped counts fully
             row = replace(row, gate=replace(row.gate, ramp=0.0))
-        return row.compensation(), self._of(seed, self.compensation_state)
+        state = self._of(seed, self.compensation_state)
+        return LearnedOn(row.compensation(), self.config), state  # type: ignore[return-value]
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
         """What a compensation may ask for beyond steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,

@@ -1,0 +1,87 @@
+"""The layers of a Gymnasium environment: which of them change units, which normalise as they go, and what tells it from
+another environment of the same spaces."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import wrappers
+
+from transreward.types import RequestError
+
+CHANGING = (
+    gymnasium.ObservationWrapper, gymnasium.ActionWrapper, gymnasium.RewardWrapper, wrappers.NormalizeObservation,
+    wrappers.NormalizeReward, wrappers.vector.NormalizeObservation, wrappers.vector.NormalizeReward,
+    gymnasium.vector.VectorObservationWrapper, gymnasium.vector.VectorActionWrapper,
+    gymnasium.vector.VectorRewardWrapper,
+)  # fmt: skip
+SAME_NUMBERS = (wrappers.FlattenObservation, wrappers.ReshapeObservation, wrappers.DtypeObservation)
+STATISTICS = ("mean", "var", "count", "update")  # what keeps running statistics has all of them
+PHYSICS = (  # arrays of a MuJoCo model that shifts and users change
+    "body_mass", "body_inertia", "geom_friction", "geom_size", "dof_damping", "dof_armature", "dof_frictionloss",
+    "jnt_range", "jnt_stiffness", "actuator_gear", "actuator_gainprm", "actuator_ctrlrange",
+)  # fmt: skip
+
+
+def layers(env: Any) -> list[Any]:
+    """The wrappers of an environment from the outside in, and itself; then those of a vector environment's first."""
+    found = [env]
+    while isinstance(found[-1], (gymnasium.Wrapper, gymnasium.vector.VectorWrapper)):
+        found.append(found[-1].env)
+    if isinstance(found[-1], gymnasium.vector.VectorEnv) and getattr(found[-1], "envs", None):
+        found += layers(found[-1].envs[0])  # type: ignore[attr-defined]
+    return found
+
+
+def changing(env: Any) -> list[str]:
+    """The wrappers that give observations, actions or rewards other numbers, from the outside in."""
+    return [type(x).__name__ for x in layers(env) if isinstance(x, CHANGING) and not isinstance(x, SAME_NUMBERS)]
+
+
+def require_fixed_units(whose: str, env: Any, instead: str) -> None:
+    """Raise RequestError for a layer whose numbers mean something else with every step that it has seen."""
+    for layer in layers(env):
+        if getattr(layer, "update_running_mean", True) and any(_runs(x) for x in _held(layer)):
+            raise RequestError(
+                f"{whose} normalises by running statistics ({type(layer).__name__}), which each copy of it has of its "
+                f"own: {instead}, or freeze it with update_running_mean = False"
+            )
+
+
+def _held(layer: Any) -> Iterator[Any]:
+    """What a layer holds, and the function of one such as TransformObservation."""
+    yield from getattr(layer, "__dict__", {}).values()
+    function = getattr(layer, "func", None)
+    yield getattr(function, "__self__", None)
+    for cell in getattr(function, "__closure__", None) or ():
+        yield cell.cell_contents
+
+
+def _runs(x: Any) -> bool:
+    return not isinstance(x, type) and all(hasattr(x, name) for name in STATISTICS)
+
+
+def traits(env: Any) -> dict[str, Any]:
+    """What tells an environment from another one, as JSON: its layers, their settings, its id, its model's physics."""
+    found: dict[str, Any] = {"id": env.spec.id} if getattr(env, "spec", None) else {}
+    for layer in layers(env):
+        kind = type(layer).__name__
+        found[kind] = True
+        for name, value in getattr(layer, "__dict__", {}).items():
+            if isinstance(value, np.ndarray) and value.size <= 16:
+                value = value.tolist()
+            if isinstance(value, (bool, int, float, str, list)):
+                found[f"{kind}.{name}"] = repr(value)[:200]
+    return {**found, **model_traits(getattr(layers(env)[-1], "model", None))}
+
+
+def model_traits(model: Any) -> dict[str, str]:
+    """A hash of each array of a MuJoCo model that a shift may change."""
+    if type(model).__name__ != "MjModel":
+        return {}
+    arrays = {name: getattr(model, name) for name in PHYSICS} | {"gravity": model.opt.gravity}
+    return {f"model.{name}": hashlib.sha256(np.asarray(x).tobytes()).hexdigest()[:12] for name, x in arrays.items()}
