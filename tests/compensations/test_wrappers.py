@@ -94,6 +94,9 @@ def test_running_moments_keep_a_spread_far_below_the_mean(mean, spread):
         moments = moments.see(jnp.asarray(rng.normal(mean, spread, 64), jnp.float32))
     assert float(moments.mean) == pytest.approx(mean, abs=0.05 * spread + 1e-6 * abs(mean))
     assert float(moments.std) == pytest.approx(spread, rel=0.05)
+    for i in range(600):  # a spread between batches counts as one within them
+        moments = moments.see(jnp.full(64, mean + (2 if i % 2 else -2) * spread, jnp.float32))
+    assert float(moments.std) == pytest.approx(2 * spread, rel=0.05)
 
 
 def test_ramp_grows_to_full_size():

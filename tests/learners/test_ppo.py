@@ -114,6 +114,16 @@ def test_every_epoch_sees_every_sample_in_a_new_order(n):
     assert (first != second).mean() > 0.9
 
 
+def test_a_rollout_that_its_minibatches_do_not_divide_is_learned_from():
+    """As the last of a budget may be: of each epoch fewer samples than there are minibatches are left over."""
+    data = rollout(steps=SMALL.rollout_steps + 1, robots=1)
+    assert len(data.reward) % SMALL.minibatches
+    state = SMALL.init(jax.random.key(0), SPACES)
+    after, metrics = learn(SMALL, state, data, jax.random.key(1))
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves((after, metrics)))
+    assert not parameters_equal(state, after)
+
+
 def test_the_surrogate_is_clipped_only_where_it_would_gain():
     # Schulman et al. 2017, figure 1, at ratios 1/2 and 2: the lesser of r A and clip(r) A
     networks = ONE_STEP.init(jax.random.key(0), SPACES).networks
