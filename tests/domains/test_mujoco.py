@@ -72,6 +72,8 @@ def test_next_obs_is_the_true_successor_at_ends():
         ended = step.terminated | step.truncated
         assert np.array_equal(simulation.obs[~ended], step.next_obs[~ended])
         assert (np.abs(simulation.obs[ended][:, 0] - 1.25) < 0.01).all()  # standing again
+        fallen = step.next_obs[step.terminated]  # as Gymnasium has it: too low, or leaning too far
+        assert ((fallen[:, 0] <= 0.7) | (np.abs(fallen[:, 1]) >= 0.2)).all()
         assert (simulation.clock[ended] == 0).all()
         ends += ended.sum()
     assert ends
