@@ -96,6 +96,11 @@ class Robots:
 
         return either
 
+    def latest(self, episodes: int) -> np.ndarray:
+        """The newest `episodes` of each seed's `returns`, [seeds, n]; fewer where a seed has fewer, for all alike."""
+        n = min(episodes, *map(len, self.returns))
+        return np.array([r[len(r) - n :] for r in self.returns]).reshape(len(self.returns), n)
+
     def recent_return(self, window: int) -> np.ndarray:
         """Mean raw return of the last `window` of each seed's `returns`, [seeds]; NaN where there are fewer."""
         return np.array([np.mean(r[-window:]) if len(r) >= window else np.nan for r in self.returns])

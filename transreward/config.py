@@ -61,6 +61,7 @@ class Loop:
     target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
+    eval_target: Literal["simulated", "training", "none"] = "simulated"  # what a return in the target is that of
     symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
 
     def __post_init__(self) -> None:
@@ -87,6 +88,13 @@ class Loop:
             raise RequestError("loop.source_returns is a scale to hold loop.target_returns against: give both")
         if self.updates not in ("equal", "paced"):
             raise RequestError(f"loop.updates must be equal or paced, not {self.updates!r}")
+        if self.eval_target not in ("simulated", "training", "none"):
+            raise RequestError(
+                f"loop.eval_target must be simulated (evaluation episodes), training (finished training episodes) or "
+                f"none, not {self.eval_target!r}"
+            )
+        if self.eval_target == "none" and self.converged:
+            raise RequestError("loop.converged judges by target returns, which loop.eval_target=none leaves out")
         if self.symmetry not in ("auto", "none"):
             raise RequestError(
                 f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
@@ -124,6 +132,11 @@ class Config:
     def seed_list(self) -> list[int]:
         """The seeds, one after the other."""
         return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def simulates_target(self) -> bool:
+        """Whether the target may take steps that teach nothing: evaluations, and the measure of the shift."""
+        return self.loop.eval_target == "simulated"
 
     @property
     def needs_source_agent(self) -> bool:
@@ -243,7 +256,7 @@ class Config:
             "learner": {"name": self.learner.name, **_plain(self.learner)},
             "loop": _plain(self.loop),
             **parts,
-            "shift": asdict(self.shift) if self.shift else None,
+            "shift": self.shift and asdict(self.shift) | {"entries": [list(entry) for entry in self.shift.entries]},
             "spaces": {
                 "obs": spaces.obs,
                 "action": spaces.action,
@@ -282,7 +295,11 @@ def resolve(
     control_rows = tuple(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)
     pair: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(pair.source, pair.target)
-    shift = require_difference(pair.source, pair.target)
+    shift = None
+    if settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+        shift = require_difference(pair.source, pair.target)
+    elif pair.source.name == pair.target.name:
+        raise RequestError(f"source and target are the same: '{pair.source.name}'")
     pair = seen_alike(pair, settings.get("loop.symmetry", Loop.symmetry))
     row, *control_rows = (without_a_model(r, pair) for r in (row, *control_rows))
     row = together(row, pair, source_run) if cotrain else row
@@ -318,6 +335,7 @@ def resolve(
         raise RequestError(
             f"`cotrain` needs a learner that keeps its steps, which {config.learner.name} does not: {USE_SAC}"
         )
+    require_simulated(config)
     for r in (config.method, *config.controls):
         r.compensation()  # its settings check themselves
         require_effect(r)
@@ -400,6 +418,17 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
     if not pair.source.reward_terms:
         raise RequestError(f"with `cotrain` an agent learns in {pair.source.name}, which has no rewards")
     return replace(row, start="nothing", feed=Feed(1.0))
+
+
+def require_simulated(config: Config) -> None:
+    """Raise RequestError for what only a simulated target can pay."""
+    how = f"only a simulated target has, and loop.eval_target={config.loop.eval_target} says that it is none"
+    if config.simulates_target:
+        return
+    if any(row.start == "oracle" for row in (config.method, *config.controls)):
+        raise RequestError(f"'oracle' takes the source's budget in the target, steps that {how}: leave it out")
+    if config.cotrain:
+        raise RequestError(f"with `cotrain` both agents are evaluated in both domains, in episodes that {how}")
 
 
 def require_effect(row: Method) -> None:

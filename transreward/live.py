@@ -15,17 +15,18 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from transreward.evaluation.statistics import interval, summary
+from transreward.evaluation.record import account
+from transreward.evaluation.statistics import RobustSummary, interval, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
 from transreward.transfer import Progress
-from transreward.types import CONTROLS
+from transreward.types import CONTROLS, Pair
 
 LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
 )
-WIDE = 135  # columns that the whole closing table needs
+WIDE = 148  # columns that the whole closing table needs
 BESIDE = 9  # columns that the time of an evaluation takes
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
@@ -99,6 +100,11 @@ class View:
         if "oracle" in results:
             self.console.print(Text(LOUD, style="bold red"))
         for name, result in results.items():
+            self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)
+        first = next(iter(results.values()))
+        if shift := first.config.get("shift"):
+            self.console.print(f"target steps to measure the shift, once: {shift['target_steps']:,} (simulated)")
+        for name, result in results.items():
             for warning in result.warnings:
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
         self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}", soft_wrap=True)  # to be copied
@@ -120,41 +126,48 @@ class View:
             if p.steps.target
             else f"{p.steps.source:,} steps"
         )
-        text = f"{elapsed:5.0f} s  {who:<12} {steps}: return {_spread(p.rows, 'source_return')} in the source, "
-        text += f"{_spread(p.rows, 'target_return')} in the target"
-        if any(row["gap_std"] for row in p.rows):
+        evaluated = p.evaluation.target if p.steps.target else sum(p.evaluation)
+        text = f"{elapsed:5.0f} s  {who:<12} {steps} (and {evaluated:,} to evaluate): "
+        text += f"return {_spread(p.rows, 'source_return')} in the source"
+        text += f", {self._in_target(p)} in the target" if p.eval_target != "none" else ""
+        if any(row.get("gap_std") for row in p.rows):
             text += f", compensation {_mean(p.rows, 'gap_mean'):+.2f} (std {_mean(p.rows, 'gap_std'):.2f}) a step"
         return Text(text)
+
+    def _in_target(self, p: Progress) -> str:
+        if any(row["target_return"] is None for row in p.rows):
+            return "no training episode ended yet"
+        return _spread(p.rows, "target_return") + (" in training" if p.eval_target == "training" else "")
 
     def _render(self, p: Progress) -> Group:
         """The live panel: phase, budgets, time left, and the latest evaluation."""
         bars = Bars(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
-        spent = time.perf_counter() - self.phase_began
-        left = f"about {spent / p.done - spent:.0f} s left" if p.done > 0.02 else "..."
+        passed = time.perf_counter() - self.phase_began
+        left = f"about {passed / p.done - passed:.0f} s left" if p.done > 0.02 else "..."
         what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase in ("teacher", "transfer", "cotrain") else "")
         bars.add_task(what, total=1000, completed=round(1000 * p.done), text=left)
-        for domain, steps, budget in zip(("source", "target"), p.steps, p.budget, strict=True):
+        for domain, steps, budget in zip(Pair._fields, p.steps, p.budget, strict=True):
             if budget:
-                bars.add_task(
-                    f"  {domain} steps", total=budget, completed=steps, text=f"{steps:,} of {budget:,} a seed"
-                )
+                text = f"{steps:,} of {budget:,} a seed"
+                bars.add_task(f"  {domain} steps", total=budget, completed=steps, text=text)
+        spent = Text(f"  target steps a seed: {account(p.steps.target, p.evaluation.target, p.eval_target)}")
         if not self.rows:
-            return Group(bars)
+            return Group(bars, spent)
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
         for column in ("seed", "raw return, source", "target", "compensated", "compensation a step"):
             table.add_column(column, justify="right")
         for row in self.rows:
-            felt = f"{row['gap_mean']:+.2f} ± {row['gap_std']:.2f}"
-            returns = (f"{row[k]:,.0f}" for k in ("source_return", "target_return", "compensated_return"))
+            felt = f"{row['gap_mean']:+.2f} ± {row['gap_std']:.2f}" if "gap_mean" in row else "-"
+            returns = [row[k] for k in ("source_return", "target_return", "compensated_return")]
+            returns = ["-" if x is None else f"{x:,.0f}" for x in returns]
             table.add_row(str(row["seed"]), *returns, felt)
-        return Group(bars, table)
+        return Group(bars, spent, table)
 
 
 def closing_table(title: str, result: Result, width: int = 160) -> Table:
     """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
-    first = summary(result.target_return)
-    seeds = f"{len(first['per_seed'])} seed{'s' if len(first['per_seed']) > 1 else ''}"
-    table = Table(title=f"{title}\nraw return, {seeds} x {first['episodes']} episodes", title_justify="left")
+    seeds, episodes = result.target_return.shape
+    table = Table(title=f"{title}\n{_heading(result.eval_target, seeds, episodes)}", title_justify="left")
     rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
     columns = _fitting(rows[0], width)
     for column in columns:
@@ -166,25 +179,36 @@ def closing_table(title: str, result: Result, width: int = 160) -> Table:
     return table
 
 
+def _heading(eval_target: str, seeds: int, episodes: int) -> str:
+    """What the returns in the target are those of."""
+    many = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    if eval_target == "training":
+        return f"raw return, {many}; in the target that of the last training episodes"
+    return f"raw return, {many} x {episodes} episodes" if episodes else f"{many}; not evaluated in the target"
+
+
 def _cells(name: str, one: Result) -> dict[str, str]:
     """A row of the closing table."""
-    s = summary(one.target_return)
+    s, evaluated = known(one.target_return), one.evaluation_steps
+    bounds = s and s["ci95"]
     return {
         "method": name,
-        "target\nreturn": f"{s['mean']:,.0f}",
-        "95% interval": "-" if s["ci95"] is None else f"{s['ci95'][0]:,.0f} to {s['ci95'][1]:,.0f}",
-        "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]),
+        "target\nreturn": f"{s['mean']:,.0f}" if s else "-",
+        "95% interval": f"{bounds[0]:,.0f} to {bounds[1]:,.0f}" if bounds else "-",
+        "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]) if s else "not evaluated",
         "source\nreturn": f"{one.source_return.mean():,.0f}",
         "updates": _count(one.updates),
         "target\nsteps": f"{one.steps.target:,}",
+        "target\nevaluation": _count(evaluated and evaluated.target),
         "source\nsteps": f"{one.steps.source:,}",
         "stopped": _stopped(name, one.stopped),
     }
 
 
 def _fitting(cells: dict[str, str], width: int) -> list[str]:
-    """The columns that are shown; where it is narrow, what is least missed is left out."""
-    return [c for c in cells if width >= WIDE or c not in ("per seed", "source\nreturn", "updates", "stopped")]
+    """The columns that are shown; where it is narrow, what is least missed is left out, and what stands below."""
+    gives_way = ("per seed", "source\nreturn", "updates", "target\nevaluation", "stopped")
+    return [c for c in cells if width >= WIDE or c not in gives_way]
 
 
 def _count(n: int | None) -> str:
@@ -203,8 +227,10 @@ def _stopped(name: str, why: str) -> str:
 def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Group:
     """Returns and costs of every method, how probable its lead over each control is, and how far to trust that."""
     rows = comparison.rows
-    first = next(iter(rows.values()))["target_return"]
-    seeds, large = len(first["per_seed"]), max(abs(row["target_return"]["mean"]) for row in rows.values()) >= 100
+    results = comparison.results.values()
+    one = next(iter(results))
+    seeds, episodes = one.config["seeds"], max(r.target_return.shape[1] for r in results)
+    large = max((abs(r["target_return"]["mean"]) for r in rows.values() if r["target_return"]), default=0) >= 100
     number = (lambda x: f"{x:,.0f}") if large else (lambda x: f"{x:,.2f}")
     returns = [_return_cells(name, row, number) for name, row in rows.items()]
     columns = _fitting(returns[0], width)
@@ -212,7 +238,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     caution = _caution(seeds)
     return Group(
         Text(title, style="bold"),
-        Text(f"Raw return in the target, {seeds} seed{'s' if seeds > 1 else ''} x {first['episodes']} episodes\n"),
+        Text(f"{_heading(one.eval_target, seeds, episodes).capitalize()}\n"),
         _columns([{c: cells[c] for c in columns} for cells in returns]),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
         _columns(odds),
@@ -221,19 +247,27 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
 
 
 def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[str, str]:
-    s = row["target_return"]
-    bounds, bootstrap = s["ci95"], s["iqm_ci95"]
     return {
         "method": name,
+        **_target_cells(row["target_return"], number),
+        "source\nreturn": number(row["source_return"]["mean"]),
+        "updates": _count(row["updates"]),
+        "target\nsteps": f"{row['target_steps']:,}",
+        "target\nevaluation": _count(row["target_evaluation_steps"]),
+        "source\nsteps": f"{row['source_steps']:,}",
+        "stopped": _stopped(name, row["stopped"]),
+    }
+
+
+def _target_cells(s: RobustSummary | None, number: Callable[[float], str]) -> dict[str, str]:
+    if s is None:
+        return {"mean ± 95% t": "-", "IQM": "-", "95% bootstrap": "-", "per seed": "not evaluated"}
+    bounds, bootstrap = s["ci95"], s["iqm_ci95"]
+    return {
         "mean ± 95% t": number(s["mean"]) + (f" ± {number(bounds[1] - s['mean'])}" if bounds else ""),
         "IQM": number(s["iqm"]),
         "95% bootstrap": f"{number(bootstrap[0])} to {number(bootstrap[1])}" if bootstrap else "-",
         "per seed": " ".join(number(r) for r in s["per_seed"]),
-        "source\nreturn": number(row["source_return"]["mean"]),
-        "updates": _count(row["updates"]),
-        "target\nsteps": f"{row['target_steps']:,}",
-        "source\nsteps": f"{row['source_steps']:,}",
-        "stopped": _stopped(name, row["stopped"]),
     }
 
 

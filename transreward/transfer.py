@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
@@ -29,7 +30,7 @@ from transreward.runs.result import Result, SourceAgent
 from transreward.runs.sinks import Log
 from transreward.streams import stream
 from transreward.twin import Twin, learn_model
-from transreward.types import Adjusted, Array, BrokenRun, Metrics, Pair, RequestError, Transition
+from transreward.types import NO_STEPS, Adjusted, Array, BrokenRun, Metrics, Pair, RequestError, Transition
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -48,6 +49,8 @@ class Progress(NamedTuple):
     done: float  # share of this phase
     rows: list[dict[str, Any]]  # the latest evaluation, one row per seed; empty between evaluations
     source: str = ""  # id of the source as it is seen
+    evaluation: Pair[int] = NO_STEPS  # steps that evaluations took so far, per seed; in no budget
+    eval_target: str = "simulated"  # `Loop.eval_target`
 
 
 Watch = Callable[[Progress], None]
@@ -97,6 +100,7 @@ class Run:
     rounds: int = 0  # of the loop, begun
     updates: int = 0  # of the learner
     unspent: int = 0  # source steps that the target's have paid for, but no branch has taken
+    evaluated: Pair[int] = NO_STEPS  # steps per seed that evaluations took, with those of its source agent
     refitted: int = 0  # the round in which the gap was last trained; 0 = never
     partner: Any = None  # of two that are trained together, the other's Run
     judged: Any = None  # the learner's state at the evaluation before, [seeds]
@@ -127,13 +131,21 @@ class Run:
             return Pair(self.partner.steps.target, self.steps.target)
         return Pair(0, self.steps.source) if self.method.start == "oracle" else self.steps
 
+    @property
+    def evaluation(self) -> Pair[int]:
+        """`evaluated`, and a partner's with it, whose source is this one's target."""
+        if self.partner is None:
+            return self.evaluated
+        return plus(self.evaluated, Pair(self.partner.evaluated.target, self.partner.evaluated.source))
+
     def tell(self, done: float, rows: list[dict[str, Any]]) -> None:
         """Report to whoever watches."""
         budget, steps = Pair(*(b + p for b, p in zip(self.before, self.phase.budget, strict=True))), self.steps
         if self.partner is not None:
             budget, steps = Pair(self.partner.phase.budget.target, budget.target), self.counted
         seen = self.config.domains.source.name
-        self.watch(Progress(self.method.name, self.phase.name, steps, budget, done, rows, seen))
+        account, how = self.evaluation, self.config.loop.eval_target
+        self.watch(Progress(self.method.name, self.phase.name, steps, budget, done, rows, seen, account, how))
 
     def keep(self, rows: list[dict[str, Any]]) -> None:
         """Log rows, and write them and the policy down at once, so that they are there if the run breaks later."""
@@ -147,6 +159,20 @@ class Run:
         """Fresh keys, one per seed."""
         self.keys, fresh = self.programs.next_keys(self.keys)
         return fresh
+
+    def evaluate(self, episodes: int) -> Pair[Evaluation | None]:
+        """`evaluate_both` of the policy as it is, counted."""
+        found = evaluate_both(self.config, self.agents, episodes)
+        self.evaluated = plus(self.evaluated, steps_of(found))
+        return found
+
+    def returns(self, seen: Pair[Evaluation | None], episodes: int) -> Pair[np.ndarray]:
+        """Raw returns [seeds, episodes] in both domains; in the target those of its last finished training episodes
+        where these stand for an evaluation. No episodes: nobody knows."""
+        source, target = (none_of(self.config) if e is None else e.returns for e in seen)
+        if self.config.loop.eval_target == "training" and self.robots.target is not None:
+            target = self.robots.target.latest(episodes)
+        return Pair(source, target)
 
 
 def transfer(
@@ -184,7 +210,22 @@ def transfer(
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
         imports=imports,
     )  # fmt: skip
-    directory, watch = Path(out) if out is not None else None, watch or (lambda progress: None)
+    with one_target(config):
+        return all_methods(config, source_run, out, log, watch or (lambda progress: None))
+
+
+def one_target(config: Config) -> AbstractContextManager:
+    """Within it a target that is not simulated has one environment for each of its robots, made once and used
+    throughout."""
+    target: Any = config.domains.target
+    return nullcontext() if config.simulates_target or not hasattr(target, "kept") else target.kept()
+
+
+def all_methods(
+    config: Config, source_run: str | Path | None, out: str | Path | None, log: Sequence[str], watch: Watch
+) -> Result:
+    """The method and its controls, from one source agent. See `transfer`."""
+    directory = Path(out) if out is not None else None
     began, agent, provenance = time.perf_counter(), None, store.provenance()
     sinks = Log(log, directory)
     watch = sinks.beside(watch)
@@ -245,7 +286,7 @@ def source_agent(
     loop(run)
     seeds, name = config.seed_list, config.domains.source.name
     agent = SourceAgent(
-        name, config.learner, run.agents, run.replays.source, run.keys, run.steps.source, seeds, run.log
+        name, config.learner, run.agents, run.replays.source, run.keys, run.steps.source, seeds, run.log, run.evaluated
     )
     if directory is not None and own:
         agent.save(directory / "source")
@@ -274,13 +315,16 @@ def run_method(
         lesson = teach(config, method, agent, reference, directory, watch)
         agent = replace(agent, agents=lesson.agents, keys=lesson.keys, replay=None, steps=lesson.steps.source)
         phase = method_phase(config, method, agent, lesson)
-    run = initialise(config, method, phase, domains, agent, reference, directory, watch)
+    robots = None if lesson is None or config.simulates_target else lesson.robots.target
+    run = initialise(config, method, phase, domains, agent, reference, directory, watch, target_robots=robots)
     if lesson is not None:
         follow(run, lesson)
+    if agent is not None:
+        run.evaluated = plus(run.evaluated, agent.returns_took)
     if sum(phase.budget):
         if not run.stopped:
             loop(run)
-        returns = final_returns(config, run.agents, config.domains)
+        returns = final_returns(run)
     else:
         assert zero_shot is not None
         returns = zero_shot
@@ -302,6 +346,7 @@ def finish(run: Run, returns: Pair[np.ndarray], seconds: float) -> Result:
         returns=returns,
         zero_shot=None,
         steps=run.counted,
+        evaluation_steps=run.evaluation,
         stopped=run.stopped or "budget",
         rounds=run.rounds,
         updates=run.updates,
@@ -314,7 +359,9 @@ def finish(run: Run, returns: Pair[np.ndarray], seconds: float) -> Result:
 def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
     """Final returns of a source agent in both domains, evaluated once for all methods that start from it."""
     if agent.returns is None:
-        agent.returns = final_returns(replace(config, learner=agent.learner), agent.agents, config.domains)
+        seen = evaluate_both(replace(config, learner=agent.learner), agent.agents, config.loop.final_episodes)
+        agent.returns = seen.map(lambda e: none_of(config) if e is None else e.returns)
+        agent.returns_took = steps_of(seen)
     return agent.returns
 
 
@@ -353,7 +400,10 @@ def follow(run: Run, lesson: Run) -> None:
     if lesson.replays.target is not None:
         run.replays = run.replays._replace(target=rp.cut(lesson.replays.target, run.domains.target.spaces))
     run.before, run.log, run.stopped = lesson.steps, lesson.log, lesson.stopped
-    run.rounds, run.updates, run.judged = lesson.rounds, lesson.updates, lesson.judged
+    if run.robots.target is not None and run.robots.target is lesson.robots.target:
+        run.robots.target.steps = 0  # they stand in `before` now
+    run.rounds, run.updates = lesson.rounds, lesson.updates
+    run.judged, run.evaluated = lesson.judged, lesson.evaluated
 
 
 def method_phase(config: Config, method: Method, agent: SourceAgent | None, lesson: Run | None = None) -> Phase:
@@ -495,10 +545,8 @@ def cotrained(config: Config, method: Method, directory: Path | None, watch: Wat
         for run in runs:
             run.keep([])
         raise
-    partner, own = (
-        finish(run, final_returns(run.config, run.agents, run.config.domains), time.perf_counter() - began)
-        for run in runs
-    )
+    returns = runs.map(final_returns)
+    partner, own = (finish(run, r, time.perf_counter() - began) for run, r in zip(runs, returns, strict=True))
     return replace(own, partner=partner)
 
 
@@ -536,9 +584,11 @@ def initialise(
     directory: Path | None,
     watch: Watch,
     partner: bool = False,
+    target_robots: Robots | None = None,
 ) -> Run:
-    """Policies, reward structures, robots and replays of both domains; from the source agent where there is one. Of two
-    that are co-trained, the `partner` draws from random streams of its own."""
+    """Policies, reward structures, robots and replays of both domains; from the source agent where there is one, and
+    with the `target_robots` that go on. Of two that are co-trained, the `partner` draws from random streams of its
+    own."""
     learner, seeds, loop = config.learner, config.seed_list, config.loop
     compiled = programs(learner, method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
@@ -549,6 +599,7 @@ def initialise(
         if not phase.from_nothing:
             agents = jax.tree.map(jnp.copy, agent.agents)
     width = Pair(learner.robots, loop.target_robots)
+    going_on = Pair(None, target_robots)
     robots = Pair(
         *(
             Robots(
@@ -559,9 +610,9 @@ def initialise(
                 store_terms=method.stores_terms(side),
                 whose="partner" if partner else side,
             )
-            if budget
-            else None
-            for side, domain, n, budget in zip(Pair._fields, domains, width, phase.walked, strict=True)
+            if budget and old is None
+            else old
+            for side, domain, n, budget, old in zip(Pair._fields, domains, width, phase.walked, going_on, strict=True)
         )
     )
     twin = make_twin(config, agent, keys) if phase.replayed else None
@@ -597,6 +648,7 @@ def initialise(
         reference,
         directory,
         watch,
+        evaluated=agent.evaluated if agent else NO_STEPS,
     )
 
 
@@ -791,8 +843,8 @@ def refine(run: Run, plan: Rounds, index: int) -> None:
 def stop_reason(run: Run) -> str | None:
     """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
     loop, robots = run.config.loop, run.robots.target
-    if robots is None or not robots.domain.reward_terms:  # without rewards nothing says how well it does
-        return None
+    if robots is None or not robots.domain.reward_terms or loop.eval_target == "none":
+        return None  # nothing says how well it does, or nothing is to be said of it
     recent = robots.recent_return(ALIGNED_EPISODES)
     wanted = aligned_return(run.config, run.reference)
     if wanted is not None and recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
@@ -810,7 +862,7 @@ def aligned_return(config: Config, reference: float | None) -> float | None:
     compared, where the task is the same. None: there is nothing to judge by.
     """
     loop = config.loop
-    if not loop.aligned or reference is None or not config.domains.target.reward_terms:
+    if not loop.aligned or reference is None or not config.domains.target.reward_terms or loop.eval_target == "none":
         return None
     if loop.target_returns:
         share = 1.0
@@ -826,13 +878,14 @@ def aligned_return(config: Config, reference: float | None) -> float | None:
 
 def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     """One row of metrics.jsonl per seed: raw returns in both domains, and apart from them what the compensation did."""
-    config = run.config
-    source, target = evaluate_both(config, run.agents, config.domains, config.loop.eval_episodes)
-    figures = compensation_figures(run, Pair(source, target))
-    moved = policy_change(run, target)
-    acted_on, rows = getattr(Pair(source, target), run.method.side), []
-    for i, seed in enumerate(config.seed_list):
-        paid = figures[i].pop("gap_per_episode")
+    episodes = run.config.loop.eval_episodes
+    seen = run.evaluate(episodes)
+    returns = run.returns(seen, episodes)
+    figures = compensation_figures(run, seen)
+    moved = policy_change(run, seen.target or seen.source)
+    acted_on, evaluation, rows = getattr(returns, run.method.side), run.evaluation, []
+    for i, seed in enumerate(run.config.seed_list):
+        paid = figures[i].pop("gap_per_episode", None)
         rows.append(
             {
                 "method": run.method.name,
@@ -840,16 +893,18 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "step": sum(run.counted),
                 "source_steps": run.counted.source,
                 "target_steps": run.counted.target,
+                "source_evaluation_steps": evaluation.source,
+                "target_evaluation_steps": evaluation.target,
                 "seed": seed,
                 "round": run.rounds,
                 "updates": run.updates,
                 **({} if moved is None else {"policy_change": float(moved[i])}),
-                "source_return": float(source.returns[i].mean()),
-                "target_return": float(target.returns[i].mean()),
-                "compensated_return": run.method.kept * float(acted_on.returns[i].mean()) + paid,
+                "source_return": mean_or_none(returns.source[i]),
+                "target_return": mean_or_none(returns.target[i]),
+                "compensated_return": None if paid is None else run.method.kept * float(acted_on[i].mean()) + paid,
                 **figures[i],
-                "source_terms": {name: float(value[i]) for name, value in source.terms.items()},
-                "target_terms": {name: float(value[i]) for name, value in target.terms.items()},
+                "source_terms": terms_of(seen.source, i),
+                "target_terms": terms_of(seen.target, i),
                 **{name: float(value[i]) for name, value in run.metrics.items()},
                 **({"twin": run.twin.kind} if run.twin else {}),
                 **({"relabelled": relabelled(run.method)} if run.method.relabels else {}),
@@ -859,11 +914,21 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def policy_change(run: Run, seen: Evaluation) -> np.ndarray | None:
-    """How far the policy's actions are from those at the evaluation before, in the target states of this one: root of
-    the mean square in halves of the action box, [seeds]. None at the first."""
+def mean_or_none(returns: np.ndarray) -> float | None:
+    """Of one seed's episodes; None of no episodes."""
+    return float(returns.mean()) if returns.size else None
+
+
+def terms_of(seen: Evaluation | None, i: int) -> dict[str, float]:
+    """Reward terms of one seed's evaluation; none without one."""
+    return {} if seen is None else {name: float(value[i]) for name, value in seen.terms.items()}
+
+
+def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:
+    """How far the policy's actions are from those at the evaluation before, in the states of this one (the target's
+    where it is evaluated there): root of the mean square in halves of the action box, [seeds]. None at the first."""
     before, run.judged = run.judged, run.agents
-    if before is None:
+    if before is None or seen is None:
         return None
     obs = seen.first_episodes_first().obs
     now, then = (np.asarray(run.programs.act(agents, obs, None)) for agents in (run.agents, before))
@@ -871,23 +936,48 @@ def policy_change(run: Run, seen: Evaluation) -> np.ndarray | None:
     return np.sqrt(np.mean(apart**2, axis=tuple(range(1, apart.ndim))))
 
 
-def compensation_figures(run: Run, seen: Pair[Evaluation]) -> list[dict[str, Any]]:
-    """What the compensation did to the steps of an evaluation on its side, for each seed."""
-    side, kept = run.method.side, run.method.kept
+def compensation_figures(run: Run, seen: Pair[Evaluation | None]) -> list[dict[str, Any]]:
+    """What the compensation did to the steps of an evaluation on its side, for each seed; nothing where there was none
+    on that side."""
+    side, kept, seeds = run.method.side, run.method.kept, range(run.config.seeds)
+    shown: Evaluation | None = getattr(seen, side)
+    if shown is None:
+        return [{} for _ in seeds]
     if run.method.use is None:
-        return [felt(getattr(seen, side), None, i) for i in range(run.config.seeds)]
-    packed = seen.map(Evaluation.first_episodes_first)
+        return [felt(shown, None, i) for i in seeds]
+    packed = seen.map(lambda e: (e or shown).first_episodes_first())
     reward, weight = getattr(run.programs.look(run.compensation, packed, run.agents, run.asked, run.done), side)
-    return [felt(getattr(seen, side), Adjusted(reward[i], weight[i]), i, kept) for i in range(run.config.seeds)]
+    return [felt(shown, Adjusted(reward[i], weight[i]), i, kept) for i in seeds]
 
 
-def evaluate_both(config: Config, agents: Any, domains: Pair[Domain], episodes: int) -> Pair[Evaluation]:
-    """Whole episodes in both domains. They are for the record: nothing is chosen by them, so they are not counted."""
+def evaluate_both(config: Config, agents: Any, episodes: int) -> Pair[Evaluation | None]:
+    """Whole episodes in both domains, or in the source alone. Nothing is chosen by those in the target, whose steps
+    have an account of their own; the source's say what counts as aligned."""
     act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
     seeds, threads = config.seed_list, config.loop.threads
-    return domains.map(lambda domain: evaluate(domain, act, agents, seeds, episodes, threads))
+    source, target = config.domains
+    return Pair(
+        evaluate(source, act, agents, seeds, episodes, threads),
+        evaluate(target, act, agents, seeds, episodes, threads) if config.simulates_target else None,
+    )
 
 
-def final_returns(config: Config, agents: Any, domains: Pair[Domain]) -> Pair[np.ndarray]:
+def steps_of(seen: Pair[Evaluation | None]) -> Pair[int]:
+    """Steps per seed that an evaluation took."""
+    return seen.map(lambda e: 0 if e is None else e.taken)
+
+
+def plus(a: Pair[int], b: Pair[int]) -> Pair[int]:
+    """The sums of two accounts."""
+    return Pair(a.source + b.source, a.target + b.target)
+
+
+def none_of(config: Config) -> np.ndarray:
+    """Returns of no episodes, [seeds, 0]."""
+    return np.zeros((config.seeds, 0))
+
+
+def final_returns(run: Run) -> Pair[np.ndarray]:
     """Raw returns [seeds, episodes] that go into the result."""
-    return evaluate_both(config, agents, domains, config.loop.final_episodes).map(lambda e: e.returns)
+    episodes = run.config.loop.final_episodes
+    return run.returns(run.evaluate(episodes), episodes)

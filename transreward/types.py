@@ -59,6 +59,9 @@ class Pair(NamedTuple, Generic[T]):
         return Pair(f(self.source), f(self.target))
 
 
+NO_STEPS: Pair[int] = Pair(0, 0)  # in an account
+
+
 class Adjusted(NamedTuple):
     """What the learner sees in place of the raw reward."""
 

@@ -243,8 +243,8 @@ def test_the_table_is_that_of_comparison_json(compared):
         for cell, control in zip(row[3:6], ("zero_shot", "fine_tune", "target_only"), strict=True):
             known = one["improvement"].get(control)
             assert cell == "" if known is None else float(cell) == pytest.approx(known["probability"], abs=0.005)
-        assert (float(row[-3]), float(row[-2]), float(row[-1])) == (
-            one["target_steps"], one["source_steps"], one["wall_seconds"],
+        assert tuple(map(float, row[-4:])) == (
+            one["target_steps"], one["target_evaluation_steps"], one["source_steps"], one["wall_seconds"],
         )  # fmt: skip
 
 

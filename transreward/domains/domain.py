@@ -19,8 +19,12 @@ from transreward.types import BrokenRun, RequestError, Spaces, Transition, neare
 class Simulation(Protocol):
     """n robots of one domain, side by side. All arrays are float64 NumPy unless said."""
 
-    obs: np.ndarray  # [n, obs]: what the next action answers to (already reset where an episode just ended)
     terms: dict[str, np.ndarray]  # reward term -> [n], of the latest step; they add up to the reward
+
+    @property
+    def obs(self) -> np.ndarray:
+        """What the next action answers to, [n, obs]: already reset where an episode just ended."""
+        ...
 
     def step(self, action: np.ndarray) -> Transition:
         """Advance all robots by one control step of `action` [n, action], clipped to the box; reset those that ended.

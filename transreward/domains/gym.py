@@ -6,7 +6,7 @@ import contextlib
 import copy
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -72,7 +72,8 @@ def gym_domain(id: str) -> GymDomain:
 
 
 class GymDomain:
-    """Environments that `make` makes, a new one at each call.
+    """Environments that `make` makes, a new one at each call. The one that tells the spaces is the first that is
+    simulated; all are closed when their simulation, or the domain, is let go of.
 
     Warns where an environment names no limit of its episodes, which are then cut at `EPISODE_STEPS`.
 
@@ -85,8 +86,13 @@ class GymDomain:
     def __init__(self, name: str, make: Callable[[], gymnasium.Env], first: object = None):
         self.name, self.make = name, make
         env = make() if first is None else first
+        self._idle: list[gymnasium.Env] = []  # made, and in no simulation
+        self._made: list[weakref.ref[gymnasium.Env]] = []
+        self._keeps = False
+        weakref.finalize(self, _close, self._idle)
         if not isinstance(env, gymnasium.Env):
             raise RequestError(f"'{name}' makes a {type(env).__name__}, not a Domain or a gymnasium.Env")
+        self._idle.append(self._new(env))
         obs, action = env.observation_space, env.action_space
         if not isinstance(action, Box):
             kind = "discrete" if isinstance(action, gymnasium.spaces.Discrete) else type(action).__name__
@@ -117,8 +123,6 @@ class GymDomain:
             )
         self.episode_steps = limit or EPISODE_STEPS
         self._repeats = False  # whether one seed was found to give one episode
-        if first is None:
-            env.close()
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
@@ -140,15 +144,53 @@ class GymDomain:
         Warns where one seed gives two episodes, the first time that several environments are made: a single one may be
         a robot, which no seed can repeat.
         """
-        seeds = row_seeds(n, seed)
-        if n > 1 and not self._repeats:
+        rows = row_seeds(n, seed)
+        if n > 1 and not self._repeats and not self._keeps:
             self._repeats = True
             self._repeat()
-        return GymSimulation(self, seeds)
+        envs = self._take(n)
+        simulation = GymSimulation(self, envs, rows)
+        if not self._keeps:
+            weakref.finalize(simulation, _close, envs)
+        return simulation
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Within it each simulation takes up the environments of the one before, which is not to be stepped any more;
+        at its end they are closed. So a robot that is not simulated is one environment, however often it is asked for.
+        """
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            _close(self._idle)
+
+    def _take(self, n: int) -> list[gymnasium.Env]:
+        """n environments, those that are there first. Raises RequestError where no more can be made."""
+        while len(self._idle) < n:
+            try:
+                env = self.make()
+            except RequestError:
+                raise
+            except Exception as error:
+                raise RequestError(f"'{self.name}' cannot be made again: {in_one_line(error)}") from error
+            self._idle.append(self._new(env))
+        envs = self._idle[:n]
+        if not self._keeps:
+            del self._idle[:n]
+        return envs
+
+    def _new(self, env: gymnasium.Env) -> gymnasium.Env:
+        """The environment. Raises RequestError for one that was made before."""
+        if any(made() is env for made in self._made):
+            raise RequestError(f"'{self.name}' returns the same environment again, not a new one at each call")
+        self._made = [made for made in self._made if made() is not None] + [weakref.ref(env)]
+        return env
 
     def _repeat(self) -> None:
         """Begin one episode twice, side by side."""
-        walk = GymSimulation(self, [(0, 0), (0, 0)])
+        walk = self.simulate(2, [0, 0])
         action = np.tile(self.spaces.low + 0.75 * (self.spaces.high - self.spaces.low), (2, 1))
         paid = np.zeros(2)
         for _ in range(8):
@@ -174,25 +216,21 @@ class GymSimulation:
         BrokenSimulation: an observation of a reset is not finite.
     """
 
-    def __init__(self, domain: GymDomain, seeds: Sequence[tuple[int, int]]):
-        self.domain, self._envs = domain, []
-        weakref.finalize(self, _close, self._envs)
-        try:
-            for _ in seeds:
-                self._envs.append(domain.make())
-        except RequestError:
-            raise
-        except Exception as error:
-            raise RequestError(f"'{domain.name}' cannot be made again: {in_one_line(error)}") from error
-        if len({id(env) for env in self._envs}) < len(seeds):
-            raise RequestError(f"'{domain.name}' returns the same environment again, not a new one at each call")
+    def __init__(self, domain: GymDomain, envs: list[gymnasium.Env], seeds: Sequence[tuple[int, int]]):
+        self.domain, self._envs = domain, envs
         self._low, self._high = (b.astype(float).ravel() for b in (domain.action_space.low, domain.action_space.high))
         self.clock, self.steps = np.zeros(len(seeds), np.int64), 0
-        self.obs = np.zeros((len(seeds), domain.spaces.obs))
+        self._obs, self._ended = np.zeros((len(seeds), domain.spaces.obs)), np.zeros(len(seeds), bool)
         self.terms = {"reward": np.zeros(len(seeds))}
         for i, seed in enumerate(seeds):
             self._reset(i, int(np.random.SeedSequence(seed).generate_state(1)[0]))
         require_finite(domain.name, "reset", "an observation", "obs", self.obs)
+
+    @property
+    def obs(self) -> np.ndarray:
+        """[n, obs]. An episode that ended is reset when somebody looks, so that no robot is reset for nothing."""
+        self._begin()
+        return self._obs
 
     def step(self, action: np.ndarray) -> Transition:
         """One step of all rows; see `Simulation`.
@@ -223,12 +261,7 @@ class GymSimulation:
         self.clock += 1
         truncated |= self.clock >= self.domain.episode_steps
         self.terms = {"reward": reward.copy()}
-        self.obs = next_obs.copy()
-        ended = np.flatnonzero(terminated | truncated)
-        for i in ended:
-            self._reset(int(i))
-        if len(ended):
-            require_finite(name, f"reset after control step {self.steps - 1}", "an observation", "obs", self.obs)
+        self._obs, self._ended = next_obs.copy(), terminated | truncated
         return Transition(obs, action, reward, next_obs, terminated, truncated)
 
     def pictures(self) -> list[np.ndarray]:
@@ -236,6 +269,7 @@ class GymSimulation:
 
         Raises RequestError, `no video: ...`, for anything else.
         """
+        self._begin()
         return [_picture(self.domain.name, env) for env in self._envs]
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -244,29 +278,40 @@ class GymSimulation:
         Raises:
             RequestError: an environment that cannot be copied.
         """
-        layers = np.empty(len(self._envs), object)
+        layers, obs = np.empty(len(self._envs), object), self.obs.copy()
         try:
             for i, env in enumerate(self._envs):
                 layers[i] = _copy(env)
         except Exception as error:
             raise RequestError(f"the state of '{self.domain.name}' cannot be taken: {error}") from error
-        return {"layers": layers, "obs": self.obs.copy(), "clock": self.clock.copy(), "steps": np.array(self.steps)}
+        return {"layers": layers, "obs": obs, "clock": self.clock.copy(), "steps": np.array(self.steps)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state`, of a simulation of the same domain and number of rows."""
         for env, saved in zip(self._envs, state["layers"], strict=True):
             for layer, attributes in zip(layers(env), copy.deepcopy(saved), strict=True):
                 layer.__dict__.update(attributes)
-        self.obs, self.clock, self.steps = state["obs"].copy(), state["clock"].copy(), int(state["steps"])
+        self._ended[:] = False
+        self._obs, self.clock, self.steps = state["obs"].copy(), state["clock"].copy(), int(state["steps"])
+
+    def _begin(self) -> None:
+        """Reset where an episode just ended."""
+        if not self._ended.any():
+            return
+        for i in np.flatnonzero(self._ended):
+            self._reset(int(i))
+        require_finite(
+            self.domain.name, f"reset after control step {self.steps - 1}", "an observation", "obs", self._obs
+        )
 
     def _reset(self, i: int, seed: int | None = None) -> None:
         try:
             found = self._envs[i].reset(seed=seed)
             obs, _ = unpacked("reset()", found, ("observation", "info"))
-            self.obs[i] = numbers("the observation of reset()", obs, self.domain.shape).ravel()
+            self._obs[i] = numbers("the observation of reset()", obs, self.domain.shape).ravel()
         except Exception as error:
             raise self._wrong(i, "reset()", error) from error
-        self.clock[i] = 0
+        self.clock[i], self._ended[i] = 0, False
 
     def _wrong(self, row: int, method: str, error: Exception) -> Exception:
         """What an environment did wrong: a wrong request until a first step was right, and a broken run from then."""
@@ -287,9 +332,10 @@ def _warn(text: str) -> None:
 
 
 def _close(envs: list[gymnasium.Env]) -> None:
-    for env in envs:
+    """Close and forget them."""
+    while envs:
         with contextlib.suppress(Exception):  # nobody is left to hear of it
-            env.close()
+            envs.pop().close()
 
 
 def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:

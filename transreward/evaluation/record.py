@@ -15,6 +15,13 @@ from transreward.methods import method
 from transreward.types import CONTROLS, RequestError
 
 
+def account(learning: int, evaluation: int | None, how: str) -> str:
+    """Target steps per seed, account by account; `how` is `Loop.eval_target`."""
+    said = "evaluation not counted" if evaluation is None else f"{evaluation:,} evaluation"
+    kind = {"simulated": "simulated", "training": "returns are those of training episodes", "none": "no returns"}[how]
+    return f"{learning:,} learning, {said} ({kind})"
+
+
 @dataclass(frozen=True)
 class Record:
     """What one method's run left: the contents of its directory."""
@@ -49,26 +56,41 @@ class Record:
         """Which."""
         return tuple(self.config["seed"] + i for i in range(self.config["seeds"]))
 
+    @property
+    def eval_target(self) -> str:
+        """`Loop.eval_target`; runs of before there was one simulated their targets."""
+        return self.config["loop"].get("eval_target", "simulated")
+
+    @property
+    def evaluation_steps(self) -> int | None:
+        """Steps per seed that evaluations took in the target; None where nobody counted."""
+        if self.result is not None:
+            return self.result.get("target_evaluation_steps")
+        return self.rows[-1].get("target_evaluation_steps") if self.rows else 0
+
     @cached_property
     def outcome(self) -> Outcome:
         """Its returns and what they cost; of a run that was cut short those of the latest evaluation."""
         config, oracle = self.config, self.config["method"] == "oracle"
         common: dict[str, Any] = {"agent": self.agent, "breaks_budget": oracle}
         common |= {"name": self.name, "seeds": self.seeds, "budget": config["target_steps"]}
+        common |= {"evaluation_steps": self.evaluation_steps, "eval_target": self.eval_target}
         if self.result is not None:
             r = self.result
-            returns = np.array(r["target_return"]["per_seed"])
+            returns = np.array(r["target_return"]["per_seed"] if r["target_return"] else [])
             return Outcome(per_seed=returns, target_steps=r["target_steps"], stopped=r["stopped"], **common)
         latest = {row["seed"]: row for row in self.own}
-        returns = np.array([latest[s]["target_return"] for s in self.seeds if s in latest])
+        found = [latest[s]["target_return"] for s in self.seeds if s in latest]
+        returns = np.array([r for r in found if r is not None])
         steps = max((row["target_steps"] for row in latest.values()), default=0)
         return Outcome(per_seed=returns, target_steps=steps, finished=False, **common)
 
-    def curve(self, key: Callable[[dict[str, Any]], float]) -> tuple[list[float], np.ndarray]:
-        """Target steps [n] at which all seeds were evaluated, and a figure of each, [n, seeds]."""
+    def curve(self, key: Callable[[dict[str, Any]], float | None]) -> tuple[list[float], np.ndarray]:
+        """Target steps [n] at which a figure of all seeds was known, and that of each, [n, seeds]."""
         at: dict[int, dict[int, float]] = {}
         for row in self.own:
-            at.setdefault(row["target_steps"], {})[row["seed"]] = key(row)
+            if (value := key(row)) is not None:
+                at.setdefault(row["target_steps"], {})[row["seed"]] = value
         whole = {steps: row for steps, row in sorted(at.items()) if len(row) == len(self.seeds)}
         return [float(s) for s in whole], np.array([list(row.values()) for row in whole.values()])
 
@@ -82,7 +104,7 @@ class Record:
 
     def returns(self, key: str) -> tuple[list[float], np.ndarray]:
         """The curve of a return; that in the target begins with the source agent's, where it starts from one."""
-        x, y = self.curve(lambda row: row[key])
+        x, y = self.curve(lambda row: row.get(key))
         start = (self.result or {}).get("zero_shot_target_return") if self._trained_on else None
         if key == "target_return" and start and x and x[0] > 0:
             return [0.0, *x], np.vstack([start["per_seed"], y])

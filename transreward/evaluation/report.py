@@ -19,7 +19,7 @@ from transreward.domains.names import action_names, entry_names, numbered
 from transreward.domains.symmetries import plain
 from transreward.evaluation import diagnostics
 from transreward.evaluation.figures import Chart, Line, csv_text, swatch
-from transreward.evaluation.record import Record
+from transreward.evaluation.record import Record, account
 from transreward.evaluation.repeat import repeat
 from transreward.evaluation.statistics import (
     bootstrap_interval,
@@ -86,6 +86,7 @@ def page(records: Sequence[Record], comparison: bool = False) -> str:
         "legend": lambda: [
             (swatch(styles[r.name], r.name), r.name, _about(r)) for r in records
         ],  # anew: ids are unique
+        "eval_target": focus.eval_target,
         "ceiling": any(r.outcome.breaks_budget for r in records),
         "curves": _curves(records, styles),
         "compensation": _compensation(records, styles),
@@ -137,6 +138,7 @@ def _summary(records: Sequence[Record], focus: Record, comparison: bool) -> list
         ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
         ("target budget", f"{c['target_steps']:,} steps a seed"),
         ("source budget", f"{c['source_steps']:,} steps a seed"),
+        *((f"target steps of {r.name}", _account(r)) for r in records),
     ]
 
 
@@ -169,8 +171,9 @@ def _outcomes(records: Sequence[Record]) -> list[list[str]]:
     for r in records:
         source = (r.result or {}).get("source_return")
         rows.append([
-            r.name, _mean(r.outcome.per_seed.tolist()), " ".join(number(x) for x in r.outcome.per_seed),
-            _mean(source["per_seed"]) if source else "-", _counted(_updates(r)), f"{r.outcome.target_steps:,}",
+            r.name, _mean(r.outcome.per_seed), " ".join(number(x) for x in r.outcome.per_seed),
+            _mean(source["per_seed"]) if source else "-", _counted(_updates(r)),
+            f"{r.outcome.target_steps:,}", _counted(r.evaluation_steps),
             f"{_source_steps(r):,}", _stopped(r),
         ])  # fmt: skip
     return rows
@@ -187,6 +190,10 @@ def _counted(n: int | None) -> str:
     return "-" if n is None else f"{n:,}"
 
 
+def _account(r: Record) -> str:
+    return account(r.outcome.target_steps, r.evaluation_steps, r.eval_target)
+
+
 def _source_steps(record: Record) -> int:
     if record.result is not None:
         return record.result["source_steps"]
@@ -199,10 +206,10 @@ def _stopped(record: Record) -> str:
     return "-" if record.config["method"] == "zero_shot" else record.result["stopped"]
 
 
-def _mean(per_seed: Sequence[float]) -> str:
+def _mean(per_seed: Sequence[float] | np.ndarray) -> str:
     """Mean and the half-width of its interval."""
     if not len(per_seed):
-        return "-"
+        return "not evaluated"
     bounds, mean = interval(np.array(per_seed)), float(np.mean(per_seed))
     return number(mean) + (f" ± {number(bounds[1] - mean)}" if bounds else "")
 
@@ -239,7 +246,7 @@ def _table(records: Sequence[Record]) -> dict[str, Any]:
     columns = ["method", "IQM", "mean ± 95% t"]
     columns += [f"P over {r.name}" for r in _in_table(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
-    columns += ["updates", "target steps", "source steps", "wall time"]
+    columns += ["updates", "target steps, learning", "evaluation", "source steps", "wall time"]
     return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
 
 
@@ -255,7 +262,7 @@ def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Ce
         width = f"{number(bounds[0])} to {number(bounds[1])}" if bounds else ""
         cells = [Cell(number(s["iqm"]), s["iqm"], width), Cell(_mean(s["per_seed"]), s["mean"])]
     else:
-        cells = [Cell("-")] * 2
+        cells = [Cell("-"), Cell("not evaluated")]
     for control in _in_table(records):
         known = control is not r and len(control.outcome.per_seed) and len(r.outcome.per_seed)
         chance, bounds = _chance(r.outcome, control.outcome) if known else ("-", "")
@@ -263,9 +270,8 @@ def _row(r: Record, records: Sequence[Record], oracle: Record | None) -> list[Ce
     for level in [wanted(oracle, share) for share in SHARES] if oracle else ():
         steps = None if r is oracle else steps_to(r, level)
         cells.append(Cell("-" if steps is None else f"{steps:,.0f}", "" if steps is None else steps))
-    cells += [
-        Cell(_counted(n), "" if n is None else n) for n in (_updates(r), r.outcome.target_steps, _source_steps(r))
-    ]
+    spent = (_updates(r), r.outcome.target_steps, r.evaluation_steps, _source_steps(r))
+    cells += [Cell(_counted(n), "" if n is None else n) for n in spent]
     seconds = (r.result or {}).get("wall_seconds")
     cells.append(Cell("-" if seconds is None else f"{seconds:,.0f} s", "" if seconds is None else seconds))
     note = "a ceiling" if r.outcome.breaks_budget else "" if r.result else "cut short"
@@ -360,9 +366,9 @@ def _line(r: Record, style: int, x: list[float], y: np.ndarray, singles: bool = 
 
 def _curves(records: Sequence[Record], styles: dict[str, int]) -> list[Figure]:
     """Returns against target steps: raw in the target, raw in the source, and as the learner is paid."""
-    figures = []
+    figures, training = [], any(r.eval_target == "training" for r in records)
     names = {
-        "target_return": "Raw return in the target",
+        "target_return": f"Raw return in the target{', training episodes' if training else ''}",
         "source_return": "Raw return in the source",
         "compensated_return": "Return as the learner is paid",
     }
@@ -375,7 +381,7 @@ def _curves(records: Sequence[Record], styles: dict[str, int]) -> list[Figure]:
                 lines.append(
                     _line(r, styles[r.name], *r.returns(key), singles=key == "target_return" and not r.control)
                 )
-        if lines or levels:
+        if any(len(line.x) for line in lines) or levels:
             said = _ends([*lines, *levels])
             chart = Chart(title, said, "target steps a seed", "return an episode", lines, levels, origin=True)
             figures.append(_figure(chart, key.replace("_", "-"), returns_csv(records), wide=key == "target_return"))
@@ -383,10 +389,12 @@ def _curves(records: Sequence[Record], styles: dict[str, int]) -> list[Figure]:
 
 
 def _returned(r: Record, style: int, key: str) -> list[Line]:
-    if key == "compensated_return" or not len(r.outcome.per_seed):
+    if key == "compensated_return":
         return []
-    source = (r.result or {}).get("source_return")
-    level = r.outcome.mean if key == "target_return" else source["mean"] if source else None
+    if key == "target_return":
+        level = r.outcome.mean if len(r.outcome.per_seed) else None
+    else:
+        level = ((r.result or {}).get(key) or {}).get("mean")
     return [] if level is None else [Line(r.name, style, (), (level,))]
 
 
@@ -407,17 +415,24 @@ def _ends(lines: Iterable[Line]) -> str:
 
 def returns_csv(records: Sequence[Record]) -> str:
     """Every evaluation of every seed, as metrics.jsonl has it."""
-    columns = ("method", "phase", "seed", "source_steps", "target_steps", *RETURNS)
+    columns = ("method", "phase", "seed", "source_steps", "target_steps", "target_evaluation_steps", *RETURNS)
     rows = [
-        [r.name if row in r.own else row["method"], *(row[c] for c in columns[1:])] for r in records for row in r.rows
+        [r.name if row in r.own else row["method"], *(_known(row.get(c)) for c in columns[1:])]
+        for r in records
+        for row in r.rows
     ]
     return csv_text(columns, rows)
 
 
+def _known(x: Any) -> Any:
+    """A cell of a CSV: empty for what nobody knows."""
+    return "" if x is None else x
+
+
 def _compensation(records: Sequence[Record], styles: dict[str, int]) -> list[Figure]:
     """What was paid on top of the raw reward, in units of reward; and how many steps the weights let count."""
-    acting = [r for r in records if any(row["gap_std"] or row["gap_mean"] for row in r.own)]
-    weighted = [r for r in records if any(row["effective_sample_size"] < 1 for row in r.own)]
+    acting = [r for r in records if any(row.get("gap_std") or row.get("gap_mean") for row in r.own)]
+    weighted = [r for r in records if any(row.get("effective_sample_size", 1) < 1 for row in r.own)]
     keys = ("gap_mean", "gap_std", "gap_q05", "gap_q50", "gap_q95", "reward_std", "effective_sample_size")
     columns = ("method", "phase", "seed", "target_steps", *keys)
     csv = csv_text(columns, [[r.name, *(row[c] for c in columns[1:])] for r in (acting or weighted) for row in r.own])
@@ -449,7 +464,7 @@ def _size(title: str, lines: Sequence[Line]) -> Chart:
 def _where(focus: Record) -> dict[str, Any] | None:
     """When in an episode and in which states the compensation acts, at the last evaluation."""
     last = [row for row in {row["seed"]: row for row in focus.own}.values() if "gap_by_time" in row]
-    if not last or not any(row["gap_std"] for row in last):
+    if not last or not any(row.get("gap_std") for row in last):
         return None
     parts = [[row["gap_by_time"][i] for row in last] for i in range(len(last[0]["gap_by_time"]))]
     whole = [i for i, part in enumerate(parts) if None not in part]  # the tenths that every seed came to
@@ -472,14 +487,19 @@ def _rounds(focus: Record) -> dict[str, Any]:
     if not focus.own or "round" not in focus.own[0]:
         return {}
     rows, before = [], None
-    steps, returns = focus.curve(lambda row: row["target_return"])
-    figures = [focus.curve(lambda row, key=key: row.get(key, np.nan))[1] for key in ROUND]
+
+    def figure(row: dict[str, Any], key: str) -> float:
+        return np.nan if row.get(key) is None else row[key]
+
+    steps, returns = focus.curve(lambda row: figure(row, "target_return"))
+    figures = [focus.curve(lambda row, key=key: figure(row, key))[1] for key in ROUND]
     for i, taken in enumerate(steps):
         mean = float(returns[i].mean())
-        gained = "-" if before is None else number(mean - before, signed=True)
+        gained = "-" if before is None or np.isnan(mean - before) else number(mean - before, signed=True)
         round_, *others = (float(f[i].mean()) for f in figures)
-        shown = ("-" if np.isnan(x) else number(x) for x in others)
-        rows.append([f"{round_:,.0f}", f"{taken:,.0f}", number(mean), gained, *shown])
+        shown = ("-" if np.isnan(x) else number(x) for x in (mean, *others))
+        returned, *others = shown
+        rows.append([f"{round_:,.0f}", f"{taken:,.0f}", returned, gained, *others])
         before = mean
     return {"rows": rows, "ended": _ended(focus)}
 
@@ -501,7 +521,9 @@ def _ended(focus: Record) -> str:
         return f"{after} It would have counted as aligned with the source at a raw target return of {number(wanted)}."
     if not loop["aligned"]:
         why = "asked (loop.aligned=0)"
-    elif r.get("zero_shot_target_return") is None:
+    elif focus.eval_target == "none":
+        why = "judged (loop.eval_target=none)"
+    elif focus.agent is None:
         why = "judged: no source agent was trained before"
     elif loop.get("target_returns"):
         why = "judged: the target has no rewards"
@@ -533,7 +555,7 @@ def _terms(focus: Record) -> list[Figure]:
     """Each named term of the reward, in both domains."""
     if not focus.own:
         return []
-    figures, names = [], list(focus.own[0]["target_terms"])
+    figures, names = [], _term_names([focus])
     rows = [
         [focus.name, side, row["seed"], row["target_steps"], term, row[f"{side}_terms"][term]]
         for row in focus.own
@@ -543,6 +565,8 @@ def _terms(focus: Record) -> list[Figure]:
     csv = csv_text(("method", "domain", "seed", "target_steps", "term", "return"), rows)
     for side in ("target", "source"):
         lines = []
+        if not focus.own[0][f"{side}_terms"]:  # it was not evaluated there
+            continue
         for i, name in enumerate(names):
             x, y = focus.curve(lambda row, side=side, name=name: row[f"{side}_terms"].get(name, float("nan")))
             lines.append(replace(_line(focus, i, x, y), label=name))
@@ -557,15 +581,22 @@ def _terms(focus: Record) -> list[Figure]:
 def _term_table(records: Sequence[Record]) -> dict[str, Any]:
     """At the last evaluation, mean over seeds."""
     with_rows = [r for r in records if r.own]
-    names = list(dict.fromkeys(name for r in with_rows for name in r.own[-1]["target_terms"]))
-    rows = []
+    names, rows = _term_names(with_rows), []
     for r in with_rows:
         last = list({row["seed"]: row for row in r.own}.values())
         cells = [
-            _mean([row[f"{side}_terms"].get(n, 0.0) for row in last]) for n in names for side in ("target", "source")
+            _mean([row[f"{side}_terms"].get(n, 0.0) for row in last if row[f"{side}_terms"]])
+            for n in names
+            for side in ("target", "source")
         ]
         rows.append([r.name, *cells])
     return {"names": names, "rows": rows}
+
+
+def _term_names(records: Sequence[Record]) -> list[str]:
+    """Of the target's reward, or of the source's where the target was not evaluated."""
+    lasts = [r.own[-1] for r in records]
+    return list(dict.fromkeys(name for row in lasts for name in row["target_terms"] or row["source_terms"]))
 
 
 def _warnings(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
@@ -601,7 +632,9 @@ def _videos(records: Sequence[Record]) -> dict[str, Any]:
 
 def _shift(config: dict[str, Any]) -> dict[str, Any]:
     """The difference between the domains as it was measured before the run, and what differs in their models."""
-    m = config.get("shift")
+    m, how = config.get("shift"), config["loop"].get("eval_target", "simulated")
+    if how != "simulated":
+        return {"why": f"not measured, since the target is not simulated (loop.eval_target={how})"}
     if m is None:
         return {"why": "not kept by the version that made this run"}
     names, changed, apart = _parts(config)

@@ -21,6 +21,7 @@ class Evaluation(NamedTuple):
     terms: dict[str, np.ndarray]  # reward term -> [seeds], mean per episode
     steps: Transition  # [seeds, steps * episodes, ...], float32: all steps taken
     alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
+    taken: int  # steps of each seed's robots, with those until the last of all seeds' episodes had ended
 
     def first_episodes_first(self) -> Transition:
         """The steps with those of first episodes in front, and these again behind them in place of all others."""
@@ -68,4 +69,5 @@ def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: 
         terms={term: value.reshape(shape).mean(axis=1) for term, value in terms.items()},
         steps=Transition(*(by_seed(list(column)) for column in zip(*taken, strict=True))),
         alive=by_seed(alive),
+        taken=len(taken) * episodes,
     )

@@ -53,6 +53,11 @@ def summary(returns: np.ndarray) -> Summary:
     )
 
 
+def known(returns: np.ndarray) -> Summary | None:
+    """`summary`; None of no episodes."""
+    return summary(returns) if returns.size else None
+
+
 def interval(per_seed: np.ndarray) -> list[float] | None:
     """Student's t 95% interval of the mean of [seeds]; None with one seed."""
     if len(per_seed) < 2:

@@ -21,10 +21,11 @@ ALIKE = 0.05  # of a control's return: a difference that is surely smaller makes
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method came to in the target. Returns are raw, steps per seed and really taken."""
+    """What a method came to in the target. Returns are raw. Steps are per seed: those that it learned from, and those
+    of its evaluations, which no budget pays."""
 
     name: str
-    per_seed: np.ndarray  # [seeds], of the final policies
+    per_seed: np.ndarray  # [seeds], of the final policies; [0]: not evaluated
     seeds: tuple[int, ...]
     target_steps: int
     budget: int  # of target steps
@@ -32,6 +33,8 @@ class Outcome:
     agent: str | None = None  # which source agent it starts from; None = from nothing
     breaks_budget: bool = False
     finished: bool = True
+    evaluation_steps: int | None = 0  # in the target; None: nobody counted
+    eval_target: str = "simulated"  # `Loop.eval_target`: what the returns are those of
 
     @property
     def mean(self) -> float:
@@ -47,7 +50,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Verdict:
     """`kind`: helped (surely more than every control), partly (than some), beaten (one returns surely more), hurt
-    (zero_shot does), same, unknown, too_few, no_controls, unfinished, ceiling."""
+    (zero_shot does), same, unknown, too_few, no_controls, unfinished, not_evaluated, ceiling."""
 
     kind: str
     sentence: str
@@ -63,12 +66,18 @@ def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Ver
         return Verdict("ceiling", f"{one.name} is a ceiling and no transfer: it breaks the target budget.")
     if not one.finished:
         return _unfinished(one)
-    others = [c for c in controls if c.name != one.name and not c.breaks_budget and c.finished]
-    got = f"{one.name} returned {number(one.mean)} in the target after {_cost(one)}"
+    if not len(one.per_seed):
+        why = "no training episode of every seed ended there" if one.eval_target == "training" else "as was asked for"
+        text = f"No verdict, since {one.name} was not evaluated in the target ({why}): it took {_cost(one)}."
+        return Verdict("not_evaluated", text)
+    run = [c for c in controls if c.name != one.name and not c.breaks_budget and c.finished]
+    others = [c for c in run if len(c.per_seed)]
+    got = f"{one.name} returned {_returned(one)}"
     if not others:
         return Verdict(
             "no_controls",
-            f"No verdict, since no control was run beside it: {got}; without {','.join(CONTROLS)} nobody "
+            f"No verdict, since no control was {'evaluated' if run else 'run'} beside it: {got}; without "
+            f"{','.join(CONTROLS)} nobody "
             f"can say what of it is the transfer's.",
         )
     found = _tested(one, others, together)
@@ -147,10 +156,10 @@ def best(outcomes: Sequence[Outcome]) -> str:
     """
     fair = [x for x in outcomes if not x.breaks_budget and x.finished and len(x.per_seed)]
     if len(fair) < 2:
-        return "Nothing to compare: fewer than two methods ended within the target budget."
+        return "Nothing to compare: fewer than two methods ended within the target budget and were evaluated there."
     first = max(fair, key=lambda x: x.mean)
     seeds = min(len(x.per_seed) for x in fair)
-    head = f"Highest mean of {len(fair)} methods: {first.name}, {number(first.mean)} in the target after {_cost(first)}"
+    head = f"Highest mean of {len(fair)} methods: {first.name}, {_returned(first)}"
     if seeds < LEAST:
         few = "one seed" if seeds == 1 else f"{seeds} seeds"
         return f"{head}; {few} cannot tell whether any method is better than another."
@@ -213,10 +222,17 @@ def percent(level: float) -> str:
     return f"{100 * level:.4g}%"
 
 
+def _returned(one: Outcome) -> str:
+    """What, where and for how many steps."""
+    where = "in its last training episodes in the target" if one.eval_target == "training" else "in the target"
+    return f"{number(one.mean)} {where} after {_cost(one)}"
+
+
 def _cost(one: Outcome) -> str:
+    evaluated = f" (and {one.evaluation_steps:,} to evaluate)" if one.evaluation_steps else ""
     if one.stopped == "budget" or not one.target_steps:
-        return f"{one.target_steps:,} target steps a seed"
-    return f"{one.target_steps:,} of {one.budget:,} target steps a seed, where it stopped ({one.stopped})"
+        return f"{one.target_steps:,} target steps a seed{evaluated}"
+    return f"{one.target_steps:,} of {one.budget:,} target steps a seed{evaluated}, where it stopped ({one.stopped})"
 
 
 def _caution(seeds: int) -> str:

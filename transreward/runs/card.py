@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.evaluation.statistics import Summary, summary
+from transreward.evaluation.statistics import Summary, known, summary
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.result import Result
 
@@ -39,19 +39,11 @@ def front_matter(run: Result, about: dict[str, Any]) -> str:
     """YAML, by the Hugging Face Hub's specification of model cards; the licence is left to whoever publishes."""
     import yaml
 
-    returns = summary(run.target_return)
-    spread = "" if returns["ci95"] is None else f" +/- {returns['ci95'][1] - returns['mean']:.2f}"
-    target = about["id"]
-    metric = {
-        "type": "mean_reward",
-        "name": "raw return, mean over seeds with the half-width of its 95% interval",
-        "value": f"{returns['mean']:.2f}{spread}",
-        "verified": False,
-    }
+    returns, target = known(run.target_return), about["id"]
     result = {
         "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
         "dataset": {"name": target, "type": target},
-        "metrics": [metric],
+        "metrics": [_metric(returns)] if returns else [],
     }
     head = {
         "library_name": "transreward",
@@ -62,6 +54,16 @@ def front_matter(run: Result, about: dict[str, Any]) -> str:
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---"
 
 
+def _metric(returns: Summary) -> dict[str, Any]:
+    spread = "" if returns["ci95"] is None else f" +/- {returns['ci95'][1] - returns['mean']:.2f}"
+    return {
+        "type": "mean_reward",
+        "name": "raw return, mean over seeds with the half-width of its 95% interval",
+        "value": f"{returns['mean']:.2f}{spread}",
+        "verified": False,
+    }
+
+
 def _pair(about: dict[str, Any]) -> str:
     return f"`{about['source']['id']}` to `{about['id']}`"
 
@@ -69,7 +71,7 @@ def _pair(about: dict[str, Any]) -> str:
 def _introduction(run: Result, about: dict[str, Any]) -> str:
     return (
         f"A deterministic policy that TransReward moved from {_pair(about)} with `{run.method}` and "
-        f"`{run.learner.name}`, from {run.steps.source:,} source and {run.steps.target:,} target steps. It is the "
+        f"`{run.learner.name}`, from {run.steps.source:,} source steps and, in the target, {run.account}. It is the "
         f"policy of seed {about['run']['seed']}; the results are those of all {run.config['seeds']} seeds, since "
         f"whoever picks a seed by its returns has spent target steps. Reward: {' + '.join(about['reward_terms'])}."
     )
@@ -77,29 +79,31 @@ def _introduction(run: Result, about: dict[str, Any]) -> str:
 
 def _results(run: Result, about: dict[str, Any]) -> str:
     """A table of every method of the run; returns are raw."""
-    rows = [(f"**{run.method}**", run.target_return, run.steps.target)]
-    rows += [(name, control.target_return, control.steps.target) for name, control in run.controls.items()]
+    rows = [(f"**{run.method}**", run.target_return, run.account)]
+    rows += [(name, control.target_return, control.account) for name, control in run.controls.items()]
     if run.zero_shot is not None and "zero_shot" not in run.controls:
-        rows.append(("zero_shot", run.zero_shot, 0))
-    episodes = run.target_return.shape[1]
+        rows.append(("zero_shot", run.zero_shot, "0 learning"))
+    of = {"simulated": f"{run.target_return.shape[1]} episodes", "training": "their last training episodes"}
     lines = [
         "## Results",
-        f"Raw return in `{about['id']}`, {run.config['seeds']} seeds of {episodes} episodes; the interval is Student's "
-        "t over seeds, 95%.",
+        f"Raw return in `{about['id']}`, {run.config['seeds']} seeds of {of.get(run.eval_target, 'no episodes')}; the "
+        "interval is Student's t over seeds, 95%. Target steps are per seed.",
         "| method | target return | 95% interval | per seed | target steps |\n|---|---|---|---|---|",
     ]
-    table = [f"| {name} | {_cells(summary(returns))} | {steps:,} |" for name, returns, steps in rows]
+    table = [f"| {name} | {_cells(known(returns))} | {steps} |" for name, returns, steps in rows]
     lines[-1] += "\n" + "\n".join(table)
     own = int(about["run"]["seed"]) - run.config["seed"]
     source = summary(run.source_return)
-    lines.append(
-        f"This file's own seed returned {run.target_return[own].mean():,.1f} in the target. In "
-        f"`{about['source']['id']}` all seeds returned {source['mean']:,.1f} ({_interval(source)})."
-    )
+    returned = run.target_return[own]
+    alone = f"{returned.mean():,.1f} in the target" if returned.size else "nothing that was seen in the target"
+    said = f"In `{about['source']['id']}` all seeds returned {source['mean']:,.1f} ({_interval(source)})."
+    lines.append(f"This file's own seed returned {alone}. {said}")
     return "\n\n".join(lines)
 
 
-def _cells(of: Summary) -> str:
+def _cells(of: Summary | None) -> str:
+    if of is None:
+        return "not evaluated | - | -"
     return f"{of['mean']:,.1f} | {_interval(of)} | {' '.join(f'{r:,.1f}' for r in of['per_seed'])}"
 
 
@@ -114,8 +118,9 @@ def _limits(run: Result, about: dict[str, Any]) -> str:
         limits.append("One seed: there is no interval, and another seed may do far better or worse.")
     elif seeds < ENOUGH:
         limits.append(f"{seeds} seeds: the interval is wide, and another seed may lie outside what was seen.")
+    if run.eval_target == "simulated":
+        limits.append("It was trained and evaluated in simulation alone. Nothing here was tried on hardware.")
     limits += [
-        "It was trained and evaluated in simulation alone. Nothing here was tried on hardware.",
         "Outside the observations that it has seen (`seen` in the contract) its actions mean nothing.",
         "It has no safety limits of its own: actions stay in their box, and that is all.",
         *(f"The run warns: {warning}" for warning in run.warnings),

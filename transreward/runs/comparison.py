@@ -15,14 +15,15 @@ from transreward.types import CONTROLS
 
 
 class Row(TypedDict):
-    """One method. Steps are per seed, really taken."""
+    """One method. Steps are per seed: those that it learned from, and those of its evaluations, in no budget."""
 
-    target_return: RobustSummary
+    target_return: RobustSummary | None  # None: not evaluated
     source_return: Summary
     improvement: dict[str, Improvement]  # over each control but itself, on the target's returns
     source_steps: int
     target_steps: int
     updates: int | None  # of the learner in the transfer
+    target_evaluation_steps: int | None  # None: nobody counted
     stopped: str
     breaks_budget: bool
     wall_seconds: float
@@ -42,13 +43,15 @@ class Comparison:
 
     def _row(self, name: str, one: Result) -> Row:
         whole, returns = one.as_json(), one.target_return
+        others = {c: self.results[c].target_return for c in CONTROLS if c != name}
         return Row(
-            target_return=robust_summary(returns),
+            target_return=robust_summary(returns) if returns.size else None,
             source_return=whole["source_return"],
-            improvement={c: improvement(returns, self.results[c].target_return) for c in CONTROLS if c != name},
+            improvement={c: improvement(returns, r) for c, r in others.items() if returns.size and r.size},
             source_steps=whole["source_steps"],
             target_steps=whole["target_steps"],
             updates=whole["updates"],
+            target_evaluation_steps=whole["target_evaluation_steps"],
             stopped=whole["stopped"],
             breaks_budget=whole["breaks_budget"],
             wall_seconds=whole["wall_seconds"],

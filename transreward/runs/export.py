@@ -9,7 +9,7 @@ written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
@@ -63,7 +63,8 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
     domains = Pair(domain(run.config["source"]), domain(run.config["target"]))
     graph = to_onnx(lambda obs: run.learner.act(_agent(run, seed), obs, None), domains.target.spaces)
     with jax.default_matmul_precision("highest"):  # an accelerator's shortened products are not the policy
-        states = visited(domains, run.policy(seed), run.config["seed"] + seed)
+        simulated = list(domains) if run.eval_target == "simulated" else [domains.source]
+        states = visited(simulated, run.policy(seed), run.config["seed"] + seed)
         error = difference(graph, run.policy(seed), states, domains.target.spaces.half_width)
     if not error < LIMIT:
         raise BrokenRun(f"the exported graph is not the policy: it differs by {error:.1e}, and nothing was written")
@@ -82,8 +83,8 @@ def require_packages() -> None:
             raise RequestError(f"the package {package} is missing: pip install 'transreward[export]'") from None
 
 
-def visited(domains: Pair[Domain], policy: Callable[[Array], Array], seed: int) -> np.ndarray:
-    """STATES observations, float32 [STATES, obs], drawn from the policy's episodes in both domains."""
+def visited(domains: Sequence[Domain], policy: Callable[[Array], Array], seed: int) -> np.ndarray:
+    """STATES observations, float32 [STATES, obs], drawn from the policy's episodes in the domains."""
     rng, seen = np.random.default_rng(seed), []
     for of in domains:
         robots, rows = 16, []
@@ -91,7 +92,7 @@ def visited(domains: Pair[Domain], policy: Callable[[Array], Array], seed: int) 
         for _ in range(max(min(of.episode_steps, 250), -(-STATES // robots))):
             rows.append(simulation.obs.astype(np.float32))
             simulation.step(policy(rows[-1]))
-        seen.append(rng.choice(np.concatenate(rows), STATES // 2, replace=False))
+        seen.append(rng.choice(np.concatenate(rows), STATES // len(domains), replace=False))
     return np.concatenate(seen)
 
 

@@ -56,8 +56,9 @@ def read(place: Path) -> list[Record]:
 def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Record:
     done = place / "result.json"
     result = store.read_json(done) if done.exists() else None
-    shares, rows = result is not None and result["zero_shot_target_return"] is not None, place / "metrics.jsonl"
-    return Record(config, store.read_lines(rows), result, str(place), str(run), agent=agent if shares else None)
+    shares = result is not None and result.get("source_agent", result["zero_shot_target_return"] is not None)
+    rows = store.read_lines(place / "metrics.jsonl")
+    return Record(config, rows, result, str(place), str(run), agent=agent if shares else None)
 
 
 def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:

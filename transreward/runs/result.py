@@ -18,13 +18,13 @@ from transreward.domains.domain import Domain, domain
 from transreward.domains.symmetries import SeenDomain, as_it_is
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
-from transreward.evaluation.record import Record
+from transreward.evaluation.record import Record, account
 from transreward.evaluation.report import page
-from transreward.evaluation.statistics import summary
+from transreward.evaluation.statistics import known
 from transreward.methods import Method, method
 from transreward.presets import restore_learner
 from transreward.runs import store
-from transreward.types import Pair, RequestError, Spaces, Symmetry
+from transreward.types import NO_STEPS, Pair, RequestError, Spaces, Symmetry
 from transreward.wrapper import LearnedOn
 
 COMPENSATION = "compensation.safetensors"
@@ -38,15 +38,16 @@ class Result:
     config: dict[str, Any]  # as config.json
     learner: Any  # settings of the learner
     agents: Any  # the learner's state, [seeds]
-    returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies
+    returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies; no episodes: not evaluated
     zero_shot: np.ndarray | None  # [seeds, episodes] of the source policy in the target, where there is one
-    steps: Pair[int]  # really taken, per seed
+    steps: Pair[int]  # taken to learn, per seed: what the budgets pay
     stopped: str  # aligned, converged or budget; unfinished: a run's directory has no result yet
     wall_seconds: float
     rounds: int = 0  # of the loop
     updates: int | None = None  # of the learner, per seed, after the source agent; None: not counted yet
     aligned_return: float | None = None  # raw target return that would have counted as aligned; None: not judged
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
+    evaluation_steps: Pair[int] | None = None  # taken by evaluations, per seed, in no budget; None: nobody counted
     controls: dict[str, Result] = field(default_factory=dict)
     partner: Result | None = None  # of co-training, the agent that learned in the source
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
@@ -56,14 +57,15 @@ class Result:
 
     def __repr__(self) -> str:
         """Three lines: who, how well, at what cost."""
-        own, zero_shot = summary(self.returns.target), self.zero_shot
-        bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own["ci95"] else ""
-        seeds = f"{len(own['per_seed'])} seed{'s' if len(own['per_seed']) > 1 else ''}"
-        before = "" if zero_shot is None else f", zero-shot {zero_shot.mean():.4g}"
+        own, zero_shot, seeds = known(self.returns.target), self.zero_shot, len(self.returns.target)
+        bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
+        returned = f"{own['mean']:.4g}{bounds}" if own else "not evaluated"
+        before = f", zero-shot {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
+        pair = f"{self.config['source']} -> {self.config['target']}"
         return (
-            f"{self.method}: {self.config['source']} -> {self.config['target']}, {seeds}\n"
-            f"target return {own['mean']:.4g}{bounds}{before}\n"
-            f"{self.steps.target:,} target steps, {self.steps.source:,} source steps, stopped: {self.stopped}"
+            f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
+            f"target return {returned}{before}\n"
+            f"target steps: {self.account}; {self.steps.source:,} source steps; stopped: {self.stopped}"
             + (f", saved in {self.saved}" if self.saved else "")
         )
 
@@ -73,8 +75,19 @@ class Result:
         return self.config["method"]
 
     @property
+    def eval_target(self) -> str:
+        """`loop.eval_target`: what the returns in the target are those of."""
+        return self.config.get("loop", {}).get("eval_target", "simulated")
+
+    @property
+    def account(self) -> str:
+        """Its target steps per seed, account by account."""
+        evaluation = self.evaluation_steps
+        return account(self.steps.target, evaluation and evaluation.target, self.eval_target)
+
+    @property
     def target_return(self) -> np.ndarray:
-        """Raw returns in the target, [seeds, episodes]."""
+        """Raw returns in the target, [seeds, episodes]; no episodes where nothing was evaluated."""
         return self.returns.target
 
     @property
@@ -168,18 +181,21 @@ class Result:
             "seeds": [self.config["seed"] + i for i in range(seeds)],
             "source_steps": self.steps.source,
             "target_steps": self.steps.target,
-            "target_return": summary(self.returns.target),
-            "source_return": summary(self.returns.source),
-            "zero_shot_target_return": None if self.zero_shot is None else summary(self.zero_shot),
+            "source_evaluation_steps": self.evaluation_steps and self.evaluation_steps.source,
+            "target_evaluation_steps": self.evaluation_steps and self.evaluation_steps.target,
+            "target_return": known(self.returns.target),
+            "source_return": known(self.returns.source),
+            "zero_shot_target_return": None if self.zero_shot is None else known(self.zero_shot),
             "stopped": self.stopped,
             "rounds": self.rounds,
             "updates": self.updates,
             "aligned_return": self.aligned_return,
             "warnings": self.warnings,
+            "source_agent": self.zero_shot is not None,
             "breaks_budget": self.config["method"] == "oracle",
             "wall_seconds": self.wall_seconds,
             "steps_per_second": seeds * sum(self.steps) / max(self.wall_seconds, 1e-9),
-            "controls": {name: summary(control.returns.target) for name, control in self.controls.items()},
+            "controls": {name: known(control.returns.target) for name, control in self.controls.items()},
         }
 
     def records(self) -> list[Record]:
@@ -237,7 +253,9 @@ class SourceAgent:
     steps: int  # per seed
     seeds: list[int]
     log: list[dict[str, Any]]
+    evaluated: Pair[int] = NO_STEPS  # steps per seed that the evaluations of its training took
     returns: Pair[np.ndarray] | None = None  # [seeds, episodes] in both domains, once they were evaluated
+    returns_took: Pair[int] = NO_STEPS  # steps per seed that these took
 
     def save(self, directory: Path) -> None:
         """Write source/ of a run directory."""
@@ -249,6 +267,7 @@ class SourceAgent:
             store.save_tree(directory / "replay.safetensors", {"data": rp.in_order(self.replay)})
         learner = {"name": self.learner.name, **asdict(self.learner)}
         about = {"source": self.source, "learner": learner, "seeds": self.seeds, "steps": self.steps}
+        about["evaluation_steps"] = self.evaluated
         store.write_json(directory / "agent.json", {"schema": store.SCHEMA, "versions": store.versions(), **about})
 
     def seen(self, source: Domain) -> SourceAgent:
@@ -302,7 +321,8 @@ class SourceAgent:
                 data = np.pad(data, (*[(0, 0)] * 3, (0, wanted - data.shape[-1])), constant_values=np.nan)
             replay = rp.with_room(data, data.shape[1])
         keys = jax.random.wrap_key_data(stored["keys"])
-        return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [])
+        evaluated = Pair(*about.get("evaluation_steps", NO_STEPS))  # earlier versions counted none
+        return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [], evaluated)
 
 
 def load(directory: str | Path) -> Result:
@@ -337,6 +357,7 @@ def load(directory: str | Path) -> Result:
         returns=final,
         zero_shot=returns.get("zero_shot"),
         steps=Pair(result["source_steps"], result["target_steps"]),
+        evaluation_steps=_evaluation_steps(result),
         stopped=result["stopped"],
         rounds=result.get("rounds", 0),
         updates=result.get("updates"),
@@ -364,8 +385,15 @@ def _unfinished(config: dict[str, Any], log: list[dict[str, Any]]) -> tuple[dict
     if len(rows) < config["seeds"]:
         raise ValueError("it was cut short before its first evaluation and holds no policy yet")
     steps = {f"{side}_steps": max(row[f"{side}_steps"] for row in rows) for side in Pair._fields}
-    returns = {side: np.array([[row[f"{side}_return"]] for row in rows], float) for side in Pair._fields}
+    steps |= {key: value for key, value in rows[0].items() if key.endswith("_evaluation_steps")}
+    found = {side: [row[f"{side}_return"] for row in rows] for side in Pair._fields}
+    returns = {side: np.zeros((len(r), 0)) if None in r else np.array(r)[:, None] for side, r in found.items()}
     return {**steps, "stopped": UNFINISHED, "rounds": rows[0]["round"], "wall_seconds": rows[0]["seconds"]}, returns
+
+
+def _evaluation_steps(result: dict[str, Any]) -> Pair[int] | None:
+    found: list[Any] = [result.get(f"{side}_evaluation_steps") for side in Pair._fields]
+    return None if None in found else Pair(*found)
 
 
 def policy_of(learner: Any, agents: Any, seed: int, size: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -31,7 +31,8 @@ KEYS: dict[str, dict[str, Any]] = {
         "seed": int, "source_run": str | None, "learner": dict, "loop": dict, "spaces": dict, "versions": dict,
     },
     "result.json": {
-        "source_steps": int, "target_steps": int, "target_return": dict, "zero_shot_target_return": dict | None,
+        "source_steps": int, "target_steps": int, "target_return": dict | None,
+        "zero_shot_target_return": dict | None,
         "stopped": str, "wall_seconds": float | int,
     },
     "agent.json": {"source": str, "learner": dict, "seeds": list, "steps": int},

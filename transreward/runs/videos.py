@@ -60,7 +60,8 @@ def before_and_after(directory: str | Path, seed: int = 0, film: Film = SMALL) -
 def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] | None = None) -> None:
     """The policy in the source or the target, in a window; see `watch_live`. It shows whole episodes."""
     run, settings = load(directory), Film(**film or {})
-    video.watch_live(getattr(_domains(run), side), run.policy(seed), run.config["seed"] + seed, settings)
+    of = domain(run.config["source"]) if side == "source" else _domains(run).target
+    video.watch_live(of, run.policy(seed), run.config["seed"] + seed, settings)
 
 
 def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -98,4 +99,10 @@ def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]
 
 
 def _domains(run: Result) -> Pair[Domain]:
+    """Raises RequestError where a film would take steps that nobody granted."""
+    if run.eval_target != "simulated":
+        raise RequestError(
+            f"no video: a film takes steps in '{run.config['target']}', and loop.eval_target={run.eval_target} says "
+            f"that it is not simulated"
+        )
     return Pair(domain(run.config["source"]), domain(run.config["target"]))
