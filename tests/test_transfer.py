@@ -310,13 +310,6 @@ def test_a_saved_run_is_loaded_as_it_was(run, tmp_path):
         result.save(tmp_path / "copy")
 
 
-def test_an_unfinished_run_is_not_loaded(run, tmp_path):
-    _, _, directory, *_ = run
-    (tmp_path / "config.json").write_text((directory / "config.json").read_text())
-    with pytest.raises(tr.RequestError, match=r"it has no result\.json"):
-        tr.load(tmp_path)
-
-
 @pytest.mark.parametrize("seed", [-1, 2])
 def test_there_is_one_policy_a_seed(run, seed):
     with pytest.raises(tr.RequestError, match=f"seed {seed} of a run with seeds 0 to 1"):
