@@ -427,7 +427,7 @@ def test_a_robot_that_breaks_is_named_with_its_seed(run, tmp_path, monkeypatch):
 
 def test_a_loss_that_is_not_finite_stops_the_run(run, tmp_path, monkeypatch):
     watch_training(monkeypatch, SOURCE, break_after(60, lambda t: t._replace(reward=t.reward * np.float64(1e38))))
-    with pytest.raises(tr.BrokenRun, match=r"\w+ of seed [45] is not finite after \d+ source and 0 target steps of plain"):
+    with pytest.raises(tr.BrokenRun, match=r"\w+ of seed [45] is not finite after \d+ source and 0 target steps"):
         move(run[0], out=tmp_path / "run")
     check_what_is_left(run, tmp_path / "run")
 
