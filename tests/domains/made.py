@@ -66,6 +66,16 @@ def wrong():
     raise OSError("no such robot\nat all")
 
 
+def exits():
+    raise SystemExit("no licence")
+
+
+def no_space():
+    env = pendulum().unwrapped
+    del env.observation_space
+    return env
+
+
 # Rewards of a user: the first is right, each of the others is wrong in its own way.
 
 

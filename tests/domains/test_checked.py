@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 from transreward.domains.checked import CheckedDomain
 from transreward.domains.domain import domain
+from transreward.domains.names import Entry
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 
@@ -76,12 +78,24 @@ def test_what_is_not_finite_or_wrong_later_is_a_broken_run():
         ({"low": 1.0}, r"'lab:points': its action action\[0\] goes from 1 to 1"),
         ({"low": -1e30}, r"unbounded action box: action\[0\] goes from -1e\+30"),
         ({"episode_steps": None}, "episode_steps is a whole number above 0, not None"),
+        ({"episode_steps": True}, "episode_steps is a whole number above 0, not True"),
         ({"reward_terms": "near"}, "reward_terms must be a tuple of names, not 'near'"),
+        ({"name": None}, "a Lab must have the id that makes it again as its name, not None"),
+        ({"entries": ("place",)}, r"'lab:points': entries must be 1 of names.Entry, one a column, not \('place',\)"),
+        ({"action_entries": (Entry("a", "1"),) * 2}, "'lab:points': action_entries must be 1 of names.Entry"),
     ],
 )
 def test_a_wrong_domain_is_one_line(given, message):
     with pytest.raises(RequestError, match=message):
         domain(Lab(**given))
+
+
+@pytest.mark.parametrize("spaces", [None, (1, 1), Box(-1, 1, (1,))])
+def test_spaces_are_spaces(spaces):
+    lab = Lab()
+    lab.spaces = spaces
+    with pytest.raises(RequestError, match=f"'lab:points': spaces must be Spaces.*, not a {type(spaces).__name__}"):
+        domain(lab)
 
 
 def test_terms_are_those_that_were_named():

@@ -191,6 +191,41 @@ def test_random_numbers_from_elsewhere_are_noticed():
             GymDomain(f"lab:{name}", make).simulate(2)
 
 
+def test_episodes_that_no_seed_begins_are_looked_at_too():
+    class Again(Point):
+        def reset(self, *, seed=None, options=None):
+            draws = np.random.default_rng(seed)  # new ones wherever there is no seed
+            super().reset(seed=seed)
+            self.x = draws.uniform(-1, 1)
+            return self.see(), {}
+
+    with pytest.warns(UserWarning, match="'lab:again' does another thing with the same seed"):
+        GymDomain("lab:again", lambda: TimeLimit(Again(), 50)).simulate(2)
+
+
+def test_each_call_makes_a_new_environment_with_the_same_box():
+    shared, widths = Point(), iter([1.0, 1.0, 2.0])
+    with pytest.raises(RequestError, match="'lab:shared' returns the same environment again"):
+        GymDomain("lab:shared", lambda: TimeLimit(shared, 50)).simulate(2)
+    with pytest.raises(RequestError, match=r"'lab:wider' makes environments whose action boxes differ: Box\(-1.* 2.0"):
+        GymDomain("lab:wider", lambda: Limited(high=next(widths))).simulate(3)
+    answers = iter([Limited(), None])
+    with pytest.raises(RequestError, match=r"'lab:none' makes a NoneType, not a Domain or a gymnasium\.Env"):
+        GymDomain("lab:none", lambda: next(answers)).simulate(2)
+
+
+def test_actions_are_not_broadcast():
+    class Three(Limited):
+        def __init__(self):
+            super().__init__()
+            self.action_space = Box(-1, 1, (3,))
+
+    for made in (GymDomain("lab:three", Three), domain("hopper")):
+        for shape in ((2, 1), (3,), (1, 3)):
+            with pytest.raises(RequestError, match=r"takes actions of shape \(2, 3\), not "):
+                made.simulate(2).step(np.zeros(shape))
+
+
 def test_environments_are_closed():
     made = []
 
@@ -242,6 +277,10 @@ def test_a_box_that_no_policy_can_fill_is_refused_with_its_entry(box, message):
 # -- time ----------------------------------------------------------------------------------------------------------
 
 
+class Brief(Point):
+    _max_episode_steps = np.float32(7)
+
+
 def with_spec():
     env = Point()
     env.spec = EnvSpec("Lab-v0", entry_point=Point, max_episode_steps=2000)
@@ -257,6 +296,7 @@ def with_spec():
         (lambda: TimeLimit(Limited(), 2000), 50),
         (lambda: TimeLimit(Limited(), 10**9), 50),
         (with_spec, 2000),
+        (Brief, 7),
     ],
 )
 def test_episodes_are_as_long_as_the_environment_says(make, steps):

@@ -75,6 +75,8 @@ WRONG = {
     "halfcheetah@": "unknown symmetry of halfcheetah",
     "tests.domains.made:pendulumm": "did you mean pendulum",
     "tests.domains.made:wrong": "OSError: no such robot at all",
+    "tests.domains.made:exits": "'tests.domains.made:exits' failed: SystemExit: no licence",
+    "tests.domains.made:no_space": "no attribute 'observation_space'",
     "os:getcwd": "makes a str",
 }
 

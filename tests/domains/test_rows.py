@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,9 +31,10 @@ def slider(tmp_path, monkeypatch):
             "draw": lambda rng, qpos, qvel: (qpos + rng.uniform(-1, 1, qpos.size), qvel),
             "invert": None if "observe" in given else of_state(skip=0),
             "healthy": lambda s: np.abs(s.qpos[:, 0]) < 3,
+            "frame_skip": 5,
             "episode_steps": 40,
         }
-        monkeypatch.setitem(ROBOTS, "slider", Robot("slider", "", "", str(file), 5, **{**row, **given}))
+        monkeypatch.setitem(ROBOTS, "slider", Robot("slider", "", "", str(file), **{**row, **given}))
         return domain("slider")
 
     return make
@@ -44,6 +47,13 @@ def walk(where, steps=60):
         terms = simulation.terms
         taken.append(((*t, *terms.values()), [np.array(x) for x in (*t, *terms.values())]))
     return taken
+
+
+def rebound(s, name, factor):
+    """A column of what is there, which a function may call something else for itself."""
+    found = getattr(s, name)[:, 0].copy()
+    setattr(s, name, factor * getattr(s, name))
+    return found
 
 
 def in_place(rng, qpos, qvel):
@@ -60,6 +70,8 @@ def in_place(rng, qpos, qvel):
         {"draw": in_place},
         {"healthy": lambda s: (np.abs(s.qpos[:, 0]) < 3).astype(int)},
         {"healthy": lambda s: np.where(np.abs(s.qpos[:, 0]) < 3, 1.0, 0.0)},
+        {"observe": lambda s: np.stack([rebound(s, "qpos", 0.0), s.qvel[:, 0]], axis=1)},
+        {"episode_steps": np.int64(40), "frame_skip": np.int32(5)},
     ],
 )  # fmt: skip
 def test_a_step_stays_what_it_was(slider, given):
@@ -123,7 +135,23 @@ WRONG = {
     },
     r"show\(model\) must name the 2 columns of observe\(s\), not 1": {"show": names.positions},
     "its fields or bodies: KeyError": {"bodies": ("torso",)},
-    "episode_steps is a whole number above 0, not 0.5": {"episode_steps": 0.5},
+    "'slider': episode_steps is a whole number above 0, not 0.5": {"episode_steps": 0.5},
+    "'slider': episode_steps is a whole number above 0, not True": {"episode_steps": True},
+    "'slider': frame_skip is a whole number above 0, not 0": {"frame_skip": 0},
+    "'slider': frame_skip is a whole number above 0, not None": {"frame_skip": None},
+    "terms must be a dict of names and their functions, at least one": {"terms": {}},
+    "'slider': terms must be a dict of names": {"terms": [lambda s: s.qpos[:, 0]]},
+    "a term cannot be called 'action'": {"terms": {"action": lambda s: s.qvel[:, 0]}},
+    "a term cannot be called 'velocity'": {
+        "terms": {"forward": lambda s: s.velocity, "velocity": lambda s: -np.square(s.qvel[:, 0])}
+    },
+    r"observe\(s\) returns no columns": {"observe": lambda s: s.qpos[:, :0]},
+    "a function writes into s.model, which all rows share": near(
+        lambda s: np.multiply(s.model.body_mass, 2, out=s.model.body_mass)[0] * s.qpos[:, 0]
+    ),
+    r"healthy\(s\) reads s.velocity, which is not there": {"healthy": lambda s: s.velocity < 9},
+    "slider does not compile: Error: unknown": {"actuator": '<motor joint="rial" ctrlrange="-1 1"/>'},
+    "slider does not compile: XML Error": {"actuator": '<moter joint="rail" ctrlrange="-1 1"/>'},
     "its action push goes from 0 to 0, .*; give its actuator a ctrlrange": {
         "actuator": '<motor name="push" joint="rail"/>'
     },
@@ -136,6 +164,49 @@ def test_a_wrong_function_is_one_line_when_the_domain_is_made(slider, message):
     with pytest.raises(RequestError, match=message) as caught:
         slider(**WRONG[message])
     assert "slider" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_row_goes_by_its_own_name(slider, monkeypatch):
+    slider()
+    for row, seen in ((ROBOTS["slider"], "the name 'slider'"), (vars(ROBOTS["slider"]), "a dict")):
+        monkeypatch.setitem(ROBOTS, "copied", row)
+        with pytest.raises(RequestError, match=f"row 'copied' of ROBOTS must be a Robot of that name, not {seen}"):
+            domain("copied")
+    monkeypatch.setitem(ROBOTS, "copied", replace(ROBOTS["slider"], name="copied", xml="/no/such.xml"))
+    with pytest.raises(RequestError, match=r"^copied does not compile: .*'/no/such.xml'$"):
+        domain("copied")
+
+
+@pytest.mark.parametrize("remembers", ['dyntype="filter" dynprm="0.5"', 'delay="0.02" nsample="5"', ""])
+def test_what_an_actuator_remembers_is_in_no_observation(slider, remembers):
+    made = slider(f'<general name="push" joint="rail" {remembers} gainprm="5" ctrlrange="-1 1"/>')
+    walk, put = made.simulate(1, 0), made.simulate(1, 1)
+    for _ in range(9):
+        t = walk.step(np.ones((1, 1)))
+    put.put(t.next_obs)
+    same = np.allclose(walk.step(np.zeros((1, 1))).next_obs, put.step(np.zeros((1, 1))).next_obs, atol=1e-5)
+    assert made.invertible == same == (not remembers)
+
+
+def test_what_one_function_calls_something_else_is_nobody_elses(slider):
+    terms = {"near": lambda s: rebound(s, "action", 0.0), "fast": lambda s: s.action[:, 0]}
+    for t, _ in walk(slider(terms=terms), steps=3):
+        assert np.array_equal(t[-2], t[1][:, 0]) and np.array_equal(t[-1], t[1][:, 0])
+
+
+def test_a_reset_knows_nothing_of_the_step_before(slider):
+    def observe(s):
+        return np.stack([s.qpos[:, 0], getattr(s, "velocity", np.zeros(len(s.qpos)))], axis=1)
+
+    simulation = slider(observe=observe, episode_steps=2).simulate(1, 0)
+    for _ in range(2):
+        t = simulation.step(np.ones((1, 1)))
+    assert t.next_obs[0, 1] > 0 and simulation.obs[0, 1] == 0
+
+
+def test_an_actuator_is_chosen_by_its_name_whatever_is_in_it(slider):
+    slider('<motor name="push[0]" joint="rail" gear="5" ctrlrange="-1 1"/>')
+    assert domain("slider:gear(push[0])=2").model.actuator_gear[0, 0] == 10
 
 
 def test_what_breaks_later_is_a_broken_run(slider):

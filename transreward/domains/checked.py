@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain, require_box, require_finite
-from transreward.domains.names import action_names
-from transreward.domains.users import in_one_line, numbers, truths, unpacked
-from transreward.types import BrokenRun, RequestError, Transition
+from transreward.domains.domain import Domain, require_action, require_box, require_finite
+from transreward.domains.names import Entry, action_names
+from transreward.domains.users import in_one_line, numbers, truths, unpacked, whole
+from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 
 def checked(domain: Domain) -> Domain:
@@ -28,10 +28,22 @@ class CheckedDomain:
 
     def __init__(self, plain: Domain) -> None:
         self.plain = plain
-        name, spaces, steps = plain.name, plain.spaces, plain.episode_steps
-        for what, count in (("spaces.obs", spaces.obs), ("episode_steps", steps)):
-            if not isinstance(count, (int, np.integer)) or count < 1:
-                raise RequestError(f"'{name}': {what} is a whole number above 0, not {count}")
+        name, spaces = plain.name, plain.spaces
+        if not isinstance(name, str) or not name.isprintable() or not name:
+            raise RequestError(
+                f"a {type(plain).__name__} must have the id that makes it again as its name, not {name!r}"
+            )
+        if not isinstance(spaces, Spaces):
+            raise RequestError(
+                f"'{name}': spaces must be Spaces(obs, action, low, high), not a {type(spaces).__name__}"
+            )
+        counts = {"spaces.obs": spaces.obs, "spaces.action": spaces.action, "episode_steps": plain.episode_steps}
+        for what, count in counts.items():
+            whole(f"'{name}': {what}", count)
+        for what, count in (("entries", spaces.obs), ("action_entries", spaces.action)):
+            known = getattr(plain, what, ()) or (None,) * count
+            if len(known) != count or not all(isinstance(x, Entry) or x is None for x in known):
+                raise RequestError(f"'{name}': {what} must be {count} of names.Entry, one a column, not {known!r}")
         if not all(isinstance(term, str) for term in plain.reward_terms) or isinstance(plain.reward_terms, str):
             raise RequestError(f"'{name}': reward_terms must be a tuple of names, not {plain.reward_terms!r}")
         try:
@@ -101,6 +113,7 @@ class CheckedSimulation:
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""
         obs, action, name = self.obs, np.asarray(action), self.domain.name
+        require_action(name, self._taken, action, (self._n, self.domain.spaces.action))
         try:
             found = Transition(*unpacked("step(action)", self.plain.step(action.copy()), Transition._fields))
             numbers("obs of step(action)", found.obs, obs.shape)

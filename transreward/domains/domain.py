@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from transreward.domains import shifts, tasks
-from transreward.domains.robots import ROBOTS
-from transreward.domains.users import look_beside_user, no_such
+from transreward.domains.robots import ROBOTS, Robot
+from transreward.domains.users import in_one_line, look_beside_user, no_such
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 
@@ -90,6 +90,13 @@ def require_finite(domain: str, step: int | str, what: str, entry: str, x: np.nd
     raise BrokenSimulation(domain, step, row, f"{what} is not {finite}: {entry} is {value:g}")
 
 
+def require_action(domain: str, step: int, action: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise RequestError for actions of another shape than [n, action], BrokenSimulation for such as are not finite."""
+    if action.shape != shape:
+        raise RequestError(f"'{domain}' takes actions of shape {shape}, not {action.shape}")
+    require_finite(domain, step, "an action", "action", action)
+
+
 def require_box(domain: str, names: Sequence[str], low: np.ndarray, high: np.ndarray, cure: str) -> None:
     """Refuse bounds [action], float32, between which no policy can be scaled.
 
@@ -154,11 +161,23 @@ def domain(id: str | Domain) -> Domain:
     texts, rest = tasks.split(id[len(robot + at + seen) :])
     if rest and (rest[0] != ":" or rest == ":"):
         raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
-    wanted = [tasks.parse(text, ROBOTS[robot]) for text in texts]
+    row = _row(robot)
+    wanted = [tasks.parse(text, row) for text in texts]
     changes = shifts.parse(rest[1:]) if rest else []
     from transreward.domains.mujoco import MujocoDomain
 
-    return _seen(MujocoDomain(ROBOTS[robot], changes, wanted), at, seen)
+    return _seen(MujocoDomain(row, changes, wanted), at, seen)
+
+
+def _row(robot: str) -> Robot:
+    """The row of the table. Raises RequestError for one that goes by another name, as a copy of another row does."""
+    row: Any = ROBOTS[robot]
+    if not isinstance(row, Robot) or row.name != robot:
+        seen = f"the name '{row.name}'" if isinstance(row, Robot) else f"a {type(row).__name__}"
+        raise RequestError(
+            f"the row '{robot}' of ROBOTS must be a Robot of that name, not {seen}: give it name='{robot}'"
+        )
+    return row
 
 
 def _seen(found: Domain, at: str, symmetry: str) -> Domain:
@@ -206,15 +225,15 @@ def _from_factory(module: str, factory: str) -> Domain:
         if isinstance(made, Domain):
             return domain(_named(made, id))
         first = made()
+        if isinstance(first, Domain):
+            return domain(_named(first, id))
+        from transreward.domains.gym import GymDomain
+
+        return GymDomain(id, made, first)
     except RequestError:
         raise
-    except Exception as error:
-        raise RequestError(f"'{id}' failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if isinstance(first, Domain):
-        return domain(_named(first, id))
-    from transreward.domains.gym import GymDomain
-
-    return GymDomain(id, made, first)
+    except (Exception, SystemExit) as error:  # a module may raise anything
+        raise RequestError(f"'{id}' failed: {in_one_line(error)}") from error
 
 
 def _named(made: Domain, id: str) -> Domain:

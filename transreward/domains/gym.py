@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
+from transreward.domains.domain import BrokenSimulation, require_action, require_box, require_finite, row_seeds
 from transreward.domains.layers import changing, layers, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, numbers, truths, unpacked
@@ -85,14 +85,12 @@ class GymDomain:
 
     def __init__(self, name: str, make: Callable[[], gymnasium.Env], first: object = None):
         self.name, self.make = name, make
-        env = make() if first is None else first
         self._idle: list[gymnasium.Env] = []  # made, and in no simulation
         self._made: list[weakref.ref[gymnasium.Env]] = []
         self._keeps = False
         weakref.finalize(self, _close, self._idle)
-        if not isinstance(env, gymnasium.Env):
-            raise RequestError(f"'{name}' makes a {type(env).__name__}, not a Domain or a gymnasium.Env")
-        self._idle.append(self._new(env))
+        env = self._new(make() if first is None else first)
+        self._idle.append(env)
         obs, action = env.observation_space, env.action_space
         if not isinstance(action, Box):
             kind = "discrete" if isinstance(action, gymnasium.spaces.Discrete) else type(action).__name__
@@ -170,38 +168,46 @@ class GymDomain:
         """n environments, those that are there first. Raises RequestError where no more can be made."""
         while len(self._idle) < n:
             try:
-                env = self.make()
+                env = self._new(self.make())
+                if env.action_space != self.action_space:
+                    other = f"{self.action_space} and then {env.action_space}"
+                    raise RequestError(f"'{self.name}' makes environments whose action boxes differ: {other}")
             except RequestError:
                 raise
             except Exception as error:
                 raise RequestError(f"'{self.name}' cannot be made again: {in_one_line(error)}") from error
-            self._idle.append(self._new(env))
+            self._idle.append(env)
         envs = self._idle[:n]
         if not self._keeps:
             del self._idle[:n]
         return envs
 
-    def _new(self, env: gymnasium.Env) -> gymnasium.Env:
-        """The environment. Raises RequestError for one that was made before."""
-        if any(made() is env for made in self._made):
+    def _new(self, env: object) -> gymnasium.Env:
+        """The environment. Raises RequestError for one that was made before, in another wrapper or not."""
+        if not isinstance(env, gymnasium.Env):
+            raise RequestError(f"'{self.name}' makes a {type(env).__name__}, not a Domain or a gymnasium.Env")
+        core = layers(env)[-1]
+        if any(made() is core for made in self._made):
             raise RequestError(f"'{self.name}' returns the same environment again, not a new one at each call")
-        self._made = [made for made in self._made if made() is not None] + [weakref.ref(env)]
+        self._made = [made for made in self._made if made() is not None] + [weakref.ref(core)]
         return env
 
     def _repeat(self) -> None:
-        """Begin one episode twice, side by side."""
+        """Begin one episode twice, side by side, and the one after it, which no seed begins."""
         walk = self.simulate(2, [0, 0])
         action = np.tile(self.spaces.low + 0.75 * (self.spaces.high - self.spaces.low), (2, 1))
-        paid = np.zeros(2)
+        alike = np.array_equal(*walk.obs)
         for _ in range(8):
-            if paid[0] != paid[1] or (walk.obs[0] != walk.obs[1]).any():
-                break
-            paid = walk.step(action).reward
-        else:
-            return
+            if alike:
+                t = walk.step(action)
+                alike = t.reward[0] == t.reward[1] and np.array_equal(*t.next_obs)
+        if alike:
+            walk._ended[:] = True
+            if np.array_equal(*walk.obs):
+                return
         _warn(
             f"'{self.name}' does another thing with the same seed, so no run of it can be repeated: let the "
-            f"environment draw all its random numbers from self.np_random, which reset(seed=...) sets"
+            f"environment draw all its random numbers from self.np_random, which reset(seed=...) sets and reset() keeps"
         )
 
 
@@ -242,7 +248,7 @@ class GymSimulation:
         name, n = self.domain.name, len(self._envs)
         obs, next_obs, reward = self.obs, np.empty_like(self.obs), np.empty(n)
         terminated, truncated = np.zeros(n, bool), np.zeros(n, bool)
-        require_finite(name, self.steps, "an action", "action", np.asarray(action, float))
+        require_action(name, self.steps, np.asarray(action, float), (n, self.domain.spaces.action))
         # to the box in its own precision: rounded to float32 its bounds may lie outside of it
         acts = np.clip(np.asarray(action, float), self._low, self._high).astype(self.domain.action_space.dtype)
         for i, env in enumerate(self._envs):
@@ -373,7 +379,7 @@ def _episode_steps(env: gymnasium.Env) -> int | None:
     named = [getattr(layer, "_max_episode_steps", None) for layer in stack]  # of TimeLimit, and of many without it
     specs = [getattr(layer.spec, "max_episode_steps", None) for layer in stack]
     for limits in (named, specs):
-        known = [int(n) for n in limits if isinstance(n, (int, float, np.integer)) and 1 <= n <= LONGEST]
+        known = [int(n) for n in limits if isinstance(n, (int, float, np.number)) and 1 <= n <= LONGEST]
         if known:
             return min(known)
     return None

@@ -14,7 +14,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.actuators import controls
-from transreward.domains.domain import BrokenSimulation, require_box, require_finite, row_seeds
+from transreward.domains.domain import BrokenSimulation, require_action, require_box, require_finite, row_seeds
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.robots import ROBOTS, Robot, Rows, Term
@@ -45,15 +45,18 @@ class MujocoDomain:
         self.model, self.noise, self.delay = build(robot, shifts)
         self.reward_terms = tuple(robot.terms)
         self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
-        self.episode_steps = robot.episode_steps
-        if not isinstance(robot.episode_steps, int) or robot.episode_steps < 1:
-            raise RequestError(f"'{self.name}': episode_steps is a whole number above 0, not {robot.episode_steps}")
+        self.episode_steps = int(robot.episode_steps)
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
         names = [entry.name for entry in self.action_entries]
         require_box(self.name, names, low, high, "give its actuator a ctrlrange")
+        compiled = _saved(self.model)
         walk = MujocoSimulation(self, row_seeds(TRIED, 0), threads=1)
         self.spaces = Spaces(walk.obs.shape[1], self.model.nu, low, high)
         self._try(walk)
+        if not np.array_equal(_saved(self.model), compiled):
+            raise RequestError(
+                f"'{self.name}': a function writes into s.model, which all rows share: let it read alone"
+            )
 
     @property
     def traits(self) -> dict[str, str]:
@@ -62,8 +65,10 @@ class MujocoDomain:
 
     @property
     def invertible(self) -> bool:
-        """Whether `MujocoSimulation.put` works: the observation shows the whole state, but for actions on their way."""
-        return self.robot.invert is not None and not self.delay
+        """Whether `MujocoSimulation.put` works: the observation shows the whole state. None shows actions on their way
+        or what actuators remember, such as a muscle's activation."""
+        remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
+        return self.robot.invert is not None and not self.delay and not remembered
 
     @property
     def control_rate(self) -> float:
@@ -99,6 +104,8 @@ class MujocoDomain:
 
     def _try(self, walk: MujocoSimulation) -> None:
         """The robot's functions on a few rows, before anything is trained on what they say."""
+        if not self.spaces.obs:
+            raise RequestError(f"'{self.name}': observe(s) returns no columns, so there is nothing to act on")
         if len(self.entries) != self.spaces.obs:
             columns = f"the {self.spaces.obs} columns of observe(s)"
             raise RequestError(f"'{self.name}': show(model) must name {columns}, not {len(self.entries)}")
@@ -114,9 +121,12 @@ class MujocoDomain:
         except BrokenSimulation as error:
             raise RequestError(str(error)) from error
         walk.require_rowwise()
-        known = again.put(start) if self.robot.invert is not None else np.zeros(TRIED, bool)
+        if self.robot.invert is None:
+            return
+        known = again.put(start)
         if not np.allclose(again.obs[known], start[known], atol=1e-6):
             raise RequestError(f"'{self.name}': invert(obs, nq, nv) is not the state that observe(s) shows as obs")
+        again.ended(start)
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
         """n robots, freshly reset; see `Domain`."""
@@ -125,6 +135,13 @@ class MujocoDomain:
 
 def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...]) -> MujocoDomain:
     return MujocoDomain(ROBOTS[robot], shifts, tasks)
+
+
+def _saved(model: mujoco.MjModel) -> np.ndarray:
+    """All of the model, as bytes."""
+    saved = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, saved)
+    return saved
 
 
 class Unstable(BrokenSimulation):
@@ -236,6 +253,7 @@ class MujocoSimulation:
         its way, nothing remembered from before. Random streams go on."""
         self._batch.reset(stage=int(mujoco.mjtStage.mjSTAGE_NONE))
         self._qpos[:], self._qvel[:] = qpos, qvel
+        self._rows.without_step()
         self.obs = self.obs.copy()  # the latest transition keeps its own
         self._settle(np.arange(len(self.clock)))
 
@@ -282,9 +300,7 @@ class MujocoSimulation:
 
     def _act(self, action: np.ndarray) -> np.ndarray:
         """What acts, of what is commanded: clipped, late, noisy and clipped again."""
-        if action.shape != self._ctrl.shape:
-            raise ValueError(f"{self.domain.name} takes actions {self._ctrl.shape}, not {action.shape}")
-        require_finite(self.domain.name, self.steps, "an action", "action", action)
+        require_action(self.domain.name, self.steps, action, self._ctrl.shape)
         action = np.clip(action, self._low, self._high)
         if self.domain.delay:
             self._queue = np.concatenate([self._queue, action[:, None]], axis=1)
@@ -328,12 +344,12 @@ class MujocoSimulation:
         return np.stack(place, axis=1)
 
     def _observed(self, s: Rows, n: int) -> np.ndarray:
-        def observe() -> np.ndarray:
+        def observe(s: Rows) -> np.ndarray:
             seen = self.robot.observe(s)
             width = self.obs.shape[1] or (np.shape(seen)[1] if np.ndim(seen) == 2 else 1)
             return numbers("observe(s)", seen, (n, width))
 
-        return self._told("observe(s)", observe, None)
+        return self._told("observe(s)", observe, None, s)
 
     def _paid(self, name: str, term: Term, s: Rows | None = None) -> np.ndarray:
         """What a term pays, [n], now or in the rows `s`."""
@@ -345,10 +361,11 @@ class MujocoSimulation:
     ) -> np.ndarray:
         """What a function of the robot returns, as `read` takes it; without a shape it has been read.
 
+        It is given rows of its own, so that an `s.qpos = ...` in it is nobody else's.
         What goes wrong is a wrong request until a first step was right, and a broken run from then.
         """
         try:
-            found = function(*given)
+            found = function(*(Rows(**vars(x)) if isinstance(x, Rows) else x for x in given))
             return found if shape is None else read(what, found, shape)
         except BrokenRun:
             raise
@@ -415,7 +432,7 @@ class MujocoSimulation:
         self._batch.forward(rows)
         if "cfrc_ext" in self.robot.fields:
             self._cfrc_ext[rows] = 0  # not computed by a reset in Gymnasium either
-        s = self._rows.take(rows)
+        s = self._rows.take(rows).without_step()
         observed = self._observed(s, len(rows))
         if not self.obs.shape[1]:
             self.obs = np.zeros((len(self.clock), observed.shape[1]))

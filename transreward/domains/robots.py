@@ -19,6 +19,7 @@ import numpy as np
 
 from transreward.domains import names
 from transreward.domains.names import Entry
+from transreward.domains.users import whole
 from transreward.types import Array, RequestError
 
 
@@ -35,6 +36,12 @@ class Rows(SimpleNamespace):
     def take(self, rows: Array) -> Rows:
         """Copies of some rows."""
         return Rows(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()})
+
+    def without_step(self) -> Rows:
+        """Itself, less what a step left there: the robot was put somewhere else."""
+        for name in ("obs", "next_obs", "action", "velocity", "sideways", "healthy"):
+            vars(self).pop(name, None)
+        return self
 
 
 Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]
@@ -318,7 +325,10 @@ class View:
 
 @dataclass(frozen=True)
 class Robot:
-    """One row of the table: a body with its own task; `tasks.py` makes others of it."""
+    """One row of the table: a body with its own task; `tasks.py` makes others of it.
+
+    Raises RequestError for terms that are no functions by name, and numbers of steps that are none.
+    """
 
     name: str
     doc: str
@@ -341,6 +351,16 @@ class Robot:
     placed: bool = False  # whether it observes where it stands in the plane, in front of all else
     view: View | None = None  # None = MuJoCo's own camera, which stands
     episode_steps: int = 1000
+
+    def __post_init__(self) -> None:
+        for what in ("frame_skip", "episode_steps"):
+            whole(f"'{self.name}': {what}", getattr(self, what))
+        if not isinstance(self.terms, dict) or not self.terms:
+            raise RequestError(f"'{self.name}': terms must be a dict of names and their functions, at least one")
+        # stored steps are told by these names, and speeds judged by the velocity
+        taken = {"obs", "next_obs", "action", *(("velocity",) if "forward" in self.terms else ())}
+        for name in sorted(taken & {*self.terms, *self.more}):
+            raise RequestError(f"'{self.name}': a term cannot be called '{name}', which names a part of every step")
 
     @property
     def path(self) -> Path:

@@ -303,7 +303,7 @@ def _label(element: Any, kind: str) -> str:
 
 
 def _choose(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> Elements:
-    """The elements that a pattern matches: shell-style, case-sensitive; None matches all."""
+    """The elements that a pattern names or matches: shell-style, case-sensitive; None matches all."""
     if not kind.element:
         return []
     known = {"joint": spec.joints, "body": spec.bodies[1:], "geom": spec.geoms, "actuator": spec.actuators}
@@ -312,7 +312,11 @@ def _choose(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> Elements
     if kind.element == "actuator":  # of those that share a target, each has its own name, and that of all
         names = distinct([element.name for element in elements], labels)
     rows = zip(elements, labels, names, strict=True)
-    chosen = [e for e, *known in rows if pattern is None or any(fnmatchcase(name, pattern) for name in known)]
+    chosen = [
+        e
+        for e, *known in rows
+        if pattern is None or any(name == pattern or fnmatchcase(name, pattern) for name in known)
+    ]
     if not chosen:
         raise nearest(str(pattern), dict.fromkeys(names), f"{kind.element} of {robot}")
     return chosen
@@ -326,9 +330,9 @@ def build(robot: Robot, shifts: Sequence[Shift] = ()) -> tuple[mujoco.MjModel, n
     """
     import mujoco
 
-    spec = mujoco.MjSpec.from_file(str(robot.path))
-    noise, delay = np.zeros(len(spec.actuators)), 0
     try:
+        spec = mujoco.MjSpec.from_file(str(robot.path))
+        noise, delay = np.zeros(len(spec.actuators)), 0
         _derive(spec)
         # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
         total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
@@ -352,8 +356,8 @@ def build(robot: Robot, shifts: Sequence[Shift] = ()) -> tuple[mujoco.MjModel, n
     except RequestError:
         raise
     except ValueError as error:
-        text = " ".join(str(error).split())
-        raise RequestError(f"{robot.name} with {','.join(map(str, shifts))} does not compile: {text}") from error
+        text, shifted = " ".join(str(error).split()), f" with {','.join(map(str, shifts))}" if shifts else ""
+        raise RequestError(f"{robot.name}{shifted} does not compile: {text}") from error
     return model, np.repeat(noise, model.actuator_ctrlnum), delay
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from transreward.domains.names import Entry, positions
 from transreward.domains.robots import Array, Robot, Rows, Term, in_order, of_state
-from transreward.domains.users import look_beside_user, no_such, numbers, read_only
+from transreward.domains.users import in_one_line, look_beside_user, no_such, numbers, read_only
 from transreward.types import RequestError, nearest
 
 Values = dict[str, float]
@@ -320,9 +320,8 @@ def load(name: str) -> Reward:
     look_beside_user()
     try:
         made = importlib.import_module(module)
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise RequestError(f"the reward '{name}' cannot be imported: {type(error).__name__}: {why}") from error
+    except (Exception, SystemExit) as error:  # a module may raise anything
+        raise RequestError(f"the reward '{name}' cannot be imported: {in_one_line(error)}") from error
     if not callable(getattr(made, function, None)):
         raise no_such(made, function, f"reward function of {module}")
     reward = getattr(made, function)

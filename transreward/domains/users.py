@@ -70,6 +70,13 @@ def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(found, float)
 
 
+def whole(what: str, value: Any) -> int:
+    """A whole number above 0. Raises RequestError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise RequestError(f"{what} is a whole number above 0, not {value!r}")
+    return int(value)
+
+
 def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """The same as bool, of what is true or false, 0 or 1."""
     found = numbers(what, value, shape)
