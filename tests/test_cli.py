@@ -512,5 +512,6 @@ def test_a_comparison_leaves_its_table_beside_the_runs(capsys):
     assert all((directory / row["directory"] / "result.json").exists() for row in found["methods"].values())
     assert not err and "\x1b" not in out
     assert "2 seeds: the bootstrap draws only from what these returned" in out
-    assert [line.split()[0] for line in out.splitlines() if line.startswith("target_only")] == ["target_only"] * 2
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("target_only ")] == ["target_only"] * 2
+    assert out.count("target_only: target steps a seed: ") == 1
     assert f"saved in {directory}" in out

@@ -20,7 +20,7 @@ from transreward.runs.records import write_report
 
 pytestmark = pytest.mark.usefixtures("hurry")
 BOX = gymnasium.spaces.Box(-1.0, 1.0, (3,)), gymnasium.spaces.Box(-1.0, 1.0, (1,))
-LENGTH = 7  # steps of an episode, but where it ends by itself
+LENGTH = TARGET_STEPS // 12  # steps of an episode, which divide the budget: its last step is the last of an episode
 
 
 class Point(gymnasium.Env):
