@@ -53,6 +53,7 @@ def test_a_users_simulation_may_use_its_arrays_again():
         (lambda t: t._replace(terminated=False), r"terminated of step.* must be .* \(3,\), not of shape \(\)"),
         (lambda t: t._replace(truncated=t.truncated + 2), "truncated of step.* must be true or false, .*, not 2"),
         (lambda t: t[:5], r"step\(action\) must return \(obs, action, reward, .*\), not 5 values"),
+        (lambda t: t._replace(reward=t.reward - 1), "'lab:points': simulation.terms must add up to the reward of step"),
         (lambda t: 1 / 0, r"'lab:points': step\(action\) failed: ZeroDivisionError"),
     ],
 )  # fmt: skip

@@ -62,6 +62,7 @@ WRONG_RESETS = {
     r"observation of reset\(\) must be numbers of shape \(3,\), not of shape \(\)": lambda o, i: (o[0], i),
     r"observation of reset\(\) must be numbers of shape \(3,\), not of shape \(1, 3\)": lambda o, i: (o[None], i),
     r"observation of reset\(\) must be numbers of shape \(3,\), not None": lambda o, i: (None, i),
+    r"observation of reset\(\) must be .*, not masked: 1 are hidden": lambda o, i: (np.ma.masked_equal(o, 1.0), i),
     r"observation of reset\(\) must be numbers .*, not a ndarray of object": lambda o, i: (o.astype(object), i),
     r"'lab:point': reset\(\) failed: ZeroDivisionError: division by zero": lambda o, i: 1 / 0,
 }

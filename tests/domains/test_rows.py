@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from transreward.domains import names
 from transreward.domains.domain import domain
-from transreward.domains.robots import ROBOTS, Robot, of_state
+from transreward.domains.robots import ROBOTS, Robot, forward, of_state
 from transreward.types import BrokenRun, RequestError
 
 XML = """<mujoco><worldbody><body name="block"><joint name="rail" type="slide" axis="1 0 0" damping="0.5"/>
@@ -124,6 +125,10 @@ WRONG = {
     r"position\(s\) must be numbers of shape \(8,\), not of shape \(8, 1\)": {"position": lambda s: s.qpos},
     r"side\(s\) must be numbers of shape \(8,\), not None": {"side": lambda s: None},
     r"total\(terms\) must be numbers of shape \(8,\), not of shape \(2, 8\)": {"total": np.stack},
+    r"total\(terms\) must add the terms up": {"total": lambda terms: terms[0] * terms[1]},
+    r"the term 'near' must be numbers of shape \(8,\), not masked: 8 are hidden": near(
+        lambda s: np.ma.masked_less(s.qpos[:, 0], 9)
+    ),
     r"draw\(generator, qpos, qvel\) must return \(qpos, qvel\), not a NoneType": {"draw": lambda *_: None},
     r"qpos of draw\(.*\) must be numbers of shape \(1,\), not of shape \(\)": {"draw": lambda g, q, v: (q[0], v)},
     "a reset with the same seed is another: draw from the generator": {"draw": no_generator},
@@ -164,6 +169,25 @@ def test_a_wrong_function_is_one_line_when_the_domain_is_made(slider, message):
     with pytest.raises(RequestError, match=message) as caught:
         slider(**WRONG[message])
     assert "slider" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["action", "qvel", "model"])
+def test_a_body_is_not_taken_for_something_else(name, slider, monkeypatch):
+    slider()
+    file = Path(ROBOTS["slider"].xml)
+    file.write_text(file.read_text().replace('name="block"', f'name="{name}"'))
+    monkeypatch.setitem(ROBOTS, "slider", replace(ROBOTS["slider"], bodies=(name,)))
+    with pytest.raises(
+        RequestError, match=f"'slider': its fields or bodies: .*s.{name} is something else than the body"
+    ):
+        domain("slider")
+
+
+def test_a_task_does_not_take_the_place_of_a_term_of_the_same_name(slider):
+    slider(terms={"forward": forward(1.0), "speed": lambda s: -np.square(s.qvel[:, 0])})
+    with pytest.raises(RequestError, match="a task of slider cannot pay for 'speed', which its own task has: rename"):
+        domain("slider+run")
+    assert domain("slider+stand").reward_terms == ("speed", "still")
 
 
 def test_a_row_goes_by_its_own_name(slider, monkeypatch):

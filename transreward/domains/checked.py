@@ -128,6 +128,10 @@ class CheckedSimulation:
         require_finite(name, self._taken, "a reward", "the reward", reward)
         for term, paid in terms.items():
             require_finite(name, self._taken, "a reward", f"the term '{term}'", paid)
+        if terms and not np.allclose(sum(terms.values()), reward, rtol=1e-4, atol=1e-6):
+            raise self._wrong(
+                "step(action)", RequestError("simulation.terms must add up to the reward of step(action)")
+            )
         require_finite(name, f"reset after control step {self._taken}", "an observation", "obs", after)
         self._taken += 1
         return Transition(obs, action, reward, next_obs, terminated, truncated)

@@ -67,7 +67,7 @@ def gym_domain(id: str) -> GymDomain:
             raise nearest(id, gymnasium.registry, "Gymnasium id") from error
         hint = " and write gym:gymnasium_robotics:" + bare if package == "gymnasium-robotics" else ""
         raise RequestError(f"'{name}': its package is missing: pip install '{package}'{hint}") from error
-    except Exception as error:  # an environment's constructor may raise anything
+    except (Exception, SystemExit) as error:  # an environment's constructor may raise anything
         raise RequestError(f"'{name}' cannot be made: {' '.join(str(error).split())}") from error
 
 

@@ -115,7 +115,11 @@ class MujocoDomain:
         rng, size = np.random.default_rng(0), (TRIED, self.spaces.action)
         try:
             for _ in range(2):
-                walk.step(rng.uniform(self.spaces.low, self.spaces.high, size))
+                reward = walk.step(rng.uniform(self.spaces.low, self.spaces.high, size)).reward
+                if not np.allclose(sum(walk.terms.values()), reward):
+                    raise RequestError(
+                        f"'{self.name}': total(terms) must add the terms up, as tasks do that change one"
+                    )
         except Unstable:
             return  # the physics, which a run that comes so far will name
         except BrokenSimulation as error:
@@ -167,6 +171,8 @@ class MujocoSimulation:
             for field in self.robot.fields:
                 setattr(self._rows, field, read_only(bind(field)))
             for body in self.robot.bodies:
+                if body in Rows.STEP or hasattr(self._rows, body):
+                    raise ValueError(f"s.{body} is something else than the body '{body}': rename it in the model")
                 setattr(self._rows, body, read_only(bind("xpos")[:, model.body(body).id]))
         except (AttributeError, KeyError, ValueError) as error:
             raise RequestError(f"'{domain.name}': its fields or bodies: {in_one_line(error)}") from error

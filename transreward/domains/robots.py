@@ -33,13 +33,15 @@ class Rows(SimpleNamespace):
     seconds.
     """
 
+    STEP = frozenset(("obs", "next_obs", "action", "velocity", "sideways", "healthy"))  # what only a step fills in
+
     def take(self, rows: Array) -> Rows:
         """Copies of some rows."""
         return Rows(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()})
 
     def without_step(self) -> Rows:
         """Itself, less what a step left there: the robot was put somewhere else."""
-        for name in ("obs", "next_obs", "action", "velocity", "sideways", "healthy"):
+        for name in self.STEP:
             vars(self).pop(name, None)
         return self
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.names import Entry, positions
-from transreward.domains.robots import Array, Robot, Rows, Term, in_order, of_state
+from transreward.domains.robots import ROBOTS, Array, Robot, Rows, Term, in_order, of_state
 from transreward.domains.users import in_one_line, look_beside_user, no_such, numbers, read_only
 from transreward.types import RequestError, nearest
 
@@ -45,6 +45,8 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
 
     Terms that its own task does not have (`Robot.more`) come in with a weight.
     """
+    for name in new.keys() & {**ROBOTS[robot.name].terms, **ROBOTS[robot.name].more}.keys():
+        raise RequestError(f"a task of {robot.name} cannot pay for '{name}', which its own task has: rename that term")
     terms = {}
     for name, term in {**robot.terms, **{k: robot.more[k] for k in weights if k in robot.more}, **new}.items():
         weight = weights.get(name, 1.0)

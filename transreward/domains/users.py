@@ -56,6 +56,8 @@ def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
         RequestError: no numbers, or another shape.
     """
     wanted = f"numbers of shape {shape}" if shape else "one number"
+    if np.ma.is_masked(value):
+        raise RequestError(f"{what} must be {wanted}, not masked: {np.ma.count_masked(value)} are hidden")
     try:
         found = np.asarray(value)
     except (TypeError, ValueError):  # rows of unequal length, or an array of a device
