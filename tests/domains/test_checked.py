@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
@@ -54,6 +56,7 @@ def test_a_users_simulation_may_use_its_arrays_again():
         (lambda t: t._replace(truncated=t.truncated + 2), "truncated of step.* must be true or false, .*, not 2"),
         (lambda t: t[:5], r"step\(action\) must return \(obs, action, reward, .*\), not 5 values"),
         (lambda t: t._replace(reward=t.reward - 1), "'lab:points': simulation.terms must add up to the reward of step"),
+        (lambda t: sys.exit(0), r"'lab:points': step\(action\) failed: SystemExit: 0"),
         (lambda t: 1 / 0, r"'lab:points': step\(action\) failed: ZeroDivisionError"),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
 
 import gymnasium
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
-from gymnasium.wrappers import RepeatAction, TimeLimit, TransformReward
+from gymnasium.wrappers import MaxAndSkipObservation, RepeatAction, TimeLimit, TransformReward
 
 from transreward.domains.domain import domain
 from transreward.domains.gym import EPISODE_STEPS, GymDomain
@@ -65,6 +66,7 @@ WRONG_RESETS = {
     r"observation of reset\(\) must be .*, not masked: 1 are hidden": lambda o, i: (np.ma.masked_equal(o, 1.0), i),
     r"observation of reset\(\) must be numbers .*, not a ndarray of object": lambda o, i: (o.astype(object), i),
     r"'lab:point': reset\(\) failed: ZeroDivisionError: division by zero": lambda o, i: 1 / 0,
+    r"'lab:point': reset\(\) failed: SystemExit: no robot": lambda o, i: sys.exit("no robot"),
 }
 WRONG_STEPS = {
     f"{FIVE}, not 4 values": lambda o, r, d, t, i: (o, r, d or t, i),
@@ -298,6 +300,8 @@ def with_spec():
         (lambda: TimeLimit(Limited(), 10**9), 50),
         (with_spec, 2000),
         (Brief, 7),
+        (lambda: RepeatAction(TimeLimit(Point(), 30), 4), 8),
+        (lambda: TimeLimit(MaxAndSkipObservation(RepeatAction(TimeLimit(Point(), 30), 2), 3), 20), 5),
     ],
 )
 def test_episodes_are_as_long_as_the_environment_says(make, steps):

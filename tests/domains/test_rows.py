@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +112,7 @@ WRONG = {
     r"the term 'near' must be numbers of shape \(8,\), not of shape \(1,\)": near(lambda s: s.qpos[:1, 0]),
     r"the term 'near' must be numbers of shape \(8,\), not of shape \(\)": near(lambda s: 1.0),
     r"the term 'near' must be numbers of shape \(8,\), not None": near(lambda s: None),
+    "the term 'near' failed: SystemExit: far": near(lambda s: sys.exit("far")),
     "the term 'near' of a row depends on the rows beside it": near(lambda s: s.qpos[:, 0] / s.qpos[:, 0].std()),
     "the term 'near' writes into what it is given": near(lambda s: s.next_obs.sort(axis=0)),
     "slider, control step 0, row 0: a reward is not finite: the term 'near' is nan": near(

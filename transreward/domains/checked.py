@@ -79,7 +79,7 @@ class CheckedSimulation:
         try:
             self.plain = domain.simulate(n, seed, threads)
             obs = self.obs
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._wrong("simulate(n, seed, threads)", error) from error
         require_finite(domain.name, "reset", "an observation", "obs", obs)
 
@@ -122,7 +122,7 @@ class CheckedSimulation:
             terminated = truths("terminated of step(action)", found.terminated, (self._n,))
             truncated = truths("truncated of step(action)", found.truncated, (self._n,))
             after, terms = self.obs, self.terms
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._wrong("step(action)", error) from error
         require_finite(name, self._taken, "an observation", "next_obs", next_obs)
         require_finite(name, self._taken, "a reward", "the reward", reward)
@@ -136,7 +136,7 @@ class CheckedSimulation:
         self._taken += 1
         return Transition(obs, action, reward, next_obs, terminated, truncated)
 
-    def _wrong(self, method: str, error: Exception) -> Exception:
+    def _wrong(self, method: str, error: BaseException) -> Exception:
         if isinstance(error, BrokenRun):
             return error
         why = str(error) if isinstance(error, RequestError) else f"{method} failed: {in_one_line(error)}"

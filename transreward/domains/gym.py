@@ -22,6 +22,7 @@ from transreward.types import BrokenRun, RequestError, Spaces, Transition, neare
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
 LONGEST = 1_000_000  # control steps: a limit beyond stands for none
+REPEATING = {"RepeatAction": "num_repeats", "MaxAndSkipObservation": "_skip"}  # Gymnasium's, which repeat so often
 FIVE = ("observation", "reward", "terminated", "truncated", "info")  # what `step` returns
 # Packages behind well-known namespaces and names; what an id needs is often not what its package is called.
 _PACKAGES = {
@@ -174,7 +175,7 @@ class GymDomain:
                     raise RequestError(f"'{self.name}' makes environments whose action boxes differ: {other}")
             except RequestError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise RequestError(f"'{self.name}' cannot be made again: {in_one_line(error)}") from error
             self._idle.append(env)
         envs = self._idle[:n]
@@ -259,7 +260,7 @@ class GymSimulation:
                 reward[i] = numbers("the reward of step()", paid, ())
                 terminated[i] = truths("terminated of step()", over, ())
                 truncated[i] = truths("truncated of step()", cut, ())
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise self._wrong(i, "step()", error) from error
         require_finite(name, self.steps, "an observation", "obs", next_obs)
         require_finite(name, self.steps, "a reward", "the reward", reward)
@@ -315,11 +316,11 @@ class GymSimulation:
             found = self._envs[i].reset(seed=seed)
             obs, _ = unpacked("reset()", found, ("observation", "info"))
             self._obs[i] = numbers("the observation of reset()", obs, self.domain.shape).ravel()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._wrong(i, "reset()", error) from error
         self.clock[i], self._ended[i] = 0, False
 
-    def _wrong(self, row: int, method: str, error: Exception) -> Exception:
+    def _wrong(self, row: int, method: str, error: BaseException) -> Exception:
         """What an environment did wrong: a wrong request until a first step was right, and a broken run from then."""
         if isinstance(error, BrokenRun):
             return error
@@ -375,11 +376,14 @@ def _picture(name: str, env: gymnasium.Env) -> np.ndarray:
 
 def _episode_steps(env: gymnasium.Env) -> int | None:
     """After how many control steps the environment ends an episode, by what its layers say; None = no word of it."""
-    stack = layers(env)
+    stack, each = layers(env), [1]  # steps that a layer takes each control step: those around it may repeat actions
+    for layer in stack:
+        each.append(each[-1] * getattr(layer, REPEATING.get(type(layer).__name__, ""), 1))
     named = [getattr(layer, "_max_episode_steps", None) for layer in stack]  # of TimeLimit, and of many without it
     specs = [getattr(layer.spec, "max_episode_steps", None) for layer in stack]
     for limits in (named, specs):
-        known = [int(n) for n in limits if isinstance(n, (int, float, np.number)) and 1 <= n <= LONGEST]
+        given = zip(limits, each, strict=False)
+        known = [-(-int(n) // k) for n, k in given if isinstance(n, (int, float, np.number)) and 1 <= n <= LONGEST]
         if known:
             return min(known)
     return None

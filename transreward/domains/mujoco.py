@@ -375,7 +375,7 @@ class MujocoSimulation:
             return found if shape is None else read(what, found, shape)
         except BrokenRun:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             why = str(error) if isinstance(error, RequestError) else f"{what} failed: {in_one_line(error)}"
             if isinstance(error, AttributeError) and isinstance(error.obj, Rows):
                 why = f"{what} reads s.{error.name}, which is not there: `fields` and `bodies` name what is read"
