@@ -120,3 +120,18 @@ def test_a_gap_beside_ppo_is_updated_by_the_steps_that_feed_it():
     assert plan.total * plan.gap_updates == pytest.approx(240_000 / 16, rel=0.01)
     _, (plan,) = plans("darc", LEGGED)
     assert (plan.total - plan.warm) * plan.gap_updates == 60_000
+
+
+def test_an_agent_of_ppo_that_is_trained_on_takes_steps_by_the_size_of_its_minibatches():
+    """With the root of it; not where learning starts from scratch, and not where the user named the rate."""
+    learner = PPO()
+
+    def rate(name, settings=None):
+        return plans(name, learner, settings)[0].learner.learning_rate
+
+    _, (plan,) = plans("fine_tune", learner)
+    share = plan.rollout.target / learner.round_steps(False)
+    assert 0 < share < 0.1
+    assert rate("fine_tune") == pytest.approx(learner.learning_rate * share**0.5)
+    assert rate("target_only") == rate("darc") == learner.learning_rate
+    assert rate("fine_tune", {"learner.learning_rate": 2e-4}) == 2e-4

@@ -124,8 +124,17 @@ class Config:
     shift: ShiftMeasure | None = None  # measured before the run; the report reads it
 
     def of(self, row: Method) -> Config:
-        """This request with the learner's settings that belong to a method, but for those that the user named."""
-        own = {name: value for name, value in row.learner if f"learner.{name}" not in self.chosen}
+        """This request with the learner's settings that belong to a method, but for those that the user named.
+
+        An on-policy agent that is trained on in the target gets shorter rollouts there, cut into as many minibatches,
+        which are smaller and noisier. At the full rate it unlearns what it came with, so the rate goes with the root of
+        their size (Malladi et al. 2022, the square root scaling rule for Adam).
+        """
+        own = dict(row.learner)
+        if self.learner.on_policy and row.start == "source" and row.target_share == 1:
+            share = self.rollout(row) / self.learner.round_steps(False)
+            own["learning_rate"] = self.learner.learning_rate * min(share, 1.0) ** 0.5
+        own = {name: value for name, value in own.items() if f"learner.{name}" not in self.chosen}
         return replace(self, learner=replace(self.learner, **own)) if own else self
 
     @property
@@ -212,18 +221,23 @@ class Config:
     def require_minibatches(self, row: Method) -> None:
         """Raise RequestError where a rollout that trains an on-policy learner has fewer steps than there are
         minibatches."""
-        learner, in_target, rounds = self.learner, row.target_share == 1, self.rounds(row) or 1
         if row.feed is None:
             return
-        side, width = ("target", self.loop.target_robots) if in_target else ("source", learner.robots)
-        steps = self.target_steps if in_target else self.walked_steps(row, self.pretrain_steps(row))
-        rollout = min(learner.round_steps(in_target) // width, steps // width // rounds) * width
-        if rollout < learner.minibatches:
-            cut = f"{steps} {side} steps cut into {rounds} rollouts, as many as every method of the request gets, give"
+        rollout, minibatches = self.rollout(row), self.learner.minibatches
+        if rollout < minibatches:
+            side = "target" if row.target_share == 1 else "source"
+            cut = f"the {side} budget cut into {self.rounds(row) or 1} rollouts, as many as every method gets, leaves"
             raise RequestError(
-                f"{cut} {rollout} steps to each, too few for {learner.minibatches} minibatches: raise `{side}_steps`, "
+                f"{cut} {rollout} steps to each, too few for {minibatches} minibatches: raise `{side}_steps`, "
                 f"lower learner.minibatches, or use loop.updates=paced"
             )
+
+    def rollout(self, row: Method) -> int:
+        """Steps per seed of each rollout that trains an on-policy learner with a method."""
+        in_target = row.target_share == 1
+        width = self.loop.target_robots if in_target else self.learner.robots
+        steps = self.target_steps if in_target else self.walked_steps(row, self.pretrain_steps(row))
+        return min(self.learner.round_steps(in_target) // width, steps // width // (self.rounds(row) or 1)) * width
 
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
