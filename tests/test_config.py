@@ -231,6 +231,21 @@ def test_a_wrong_request_says_why(request_, why):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("taken", "left"), [(990, 10), (900, 100)])
+def test_a_source_run_that_leaves_too_short_rollouts_is_refused_before_the_run(taken, left):
+    config = ask(learner=PPO(robots=1, rollout_steps=16, minibatches=8), source_steps=1000, target_steps=1000)
+    with pytest.raises(tr.RequestError, match=f"^1000 source steps leave {left}, which cut into 25 rollouts.*paced$"):
+        config.require_steps_left(taken)
+    config.require_steps_left(700)
+
+
+def test_each_part_of_a_transfer_has_rollouts_of_enough_steps():
+    """Of 138 rounds 69 are each part's, which has half of the steps, rounded down."""
+    learner = PPO(robots=1, rollout_steps=8, minibatches=8, target_rollout=128)
+    with pytest.raises(tr.RequestError, match="give 7 steps to each, too few for 8 minibatches"):
+        ask("darail", learner=learner, source_steps=2755, target_steps=1476)
+
+
 @pytest.mark.parametrize(
     ("request_", "why"),
     [

@@ -218,26 +218,32 @@ class Config:
             for row in rows:
                 self.require_minibatches(row)
 
-    def require_minibatches(self, row: Method) -> None:
+    def require_minibatches(self, row: Method, taken: int | None = None) -> None:
         """Raise RequestError where a rollout that trains an on-policy learner has fewer steps than there are
-        minibatches."""
+        minibatches. `taken`: source steps of its source agent, where they are not `pretrain_steps`."""
         if row.feed is None:
             return
-        rollout, minibatches = self.rollout(row), self.learner.minibatches
+        rollout, minibatches = self.rollout(row, taken), self.learner.minibatches
         if rollout < minibatches:
-            side = "target" if row.target_share == 1 else "source"
-            cut = f"the {side} budget cut into {self.rounds(row) or 1} rollouts, as many as every method gets, leaves"
+            side, steps = "target", f"{self.target_steps} target steps"
+            if row.target_share != 1:
+                left = self.walked_steps(row, self.pretrain_steps(row) if taken is None else taken)
+                side, steps = "source", f"{self.source_steps} source steps leave {left}, which"
             raise RequestError(
-                f"{cut} {rollout} steps to each, too few for {minibatches} minibatches: raise `{side}_steps`, "
-                f"lower learner.minibatches, or use loop.updates=paced"
+                f"{steps} cut into {self.rounds(row) or 1} rollouts, as many as every method of the request gets, give "
+                f"{rollout} steps to each, too few for {minibatches} minibatches: raise `{side}_steps`, lower "
+                f"learner.minibatches, or use loop.updates=paced"
             )
 
-    def rollout(self, row: Method) -> int:
-        """Steps per seed of each rollout that trains an on-policy learner with a method."""
+    def rollout(self, row: Method, taken: int | None = None) -> int:
+        """Steps per seed of each rollout that trains an on-policy learner with a method; of its parts the least."""
         in_target = row.target_share == 1
         width = self.loop.target_robots if in_target else self.learner.robots
-        steps = self.target_steps if in_target else self.walked_steps(row, self.pretrain_steps(row))
-        return min(self.learner.round_steps(in_target) // width, steps // width // (self.rounds(row) or 1)) * width
+        taken = self.pretrain_steps(row) if taken is None else taken
+        steps = self.target_steps if in_target else self.walked_steps(row, taken)
+        parts = zip(row.parts, rounds_of_parts(row, self.rounds(row) or 1), strict=True)
+        each = min(int(share * steps) // width // rounds for share, rounds in parts)
+        return min(self.learner.round_steps(in_target) // width, each) * width
 
     def require_steps_left(self, taken: int) -> None:
         """Raise RequestError where the source budget is spent before the method's own source steps."""
@@ -248,6 +254,8 @@ class Config:
                     f"the source run took {taken} steps of a source budget of {self.source_steps}, so nothing is left "
                     f"for '{row.name}' to train on: raise `source_steps` (it counts both)"
                 )
+            if row.walks and self.learner.on_policy:
+                self.require_minibatches(row, taken)
 
     def as_json(self, row: Method) -> dict[str, Any]:
         """config.json of one method of the run: everything needed to repeat it."""
@@ -279,6 +287,12 @@ class Config:
                 **_columns(self.domains),
             },
         }
+
+
+def rounds_of_parts(row: Method, rounds: int) -> tuple[int, ...]:
+    """Rounds of each of a method's `parts`, at least one."""
+    first = max(int(row.parts[0] * rounds), 1)
+    return (first, max(rounds - first, 1)) if row.teacher else (rounds,)
 
 
 def rounds_for(learner: Any, steps: int, in_target: bool) -> int:

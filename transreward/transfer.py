@@ -17,7 +17,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.collect import Robots, relabel, stored_terms
-from transreward.config import PLAIN, Config, resolve
+from transreward.config import PLAIN, Config, resolve, rounds_of_parts
 from transreward.domains.difference import same_task
 from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
@@ -387,7 +387,7 @@ def teacher_phase(method: Method, phase: Phase) -> Phase:
     teach = method.use.teach
     budget = phase.budget.map(lambda steps: int(teach * steps))
     evaluations = max(round(teach * phase.evaluations), 1)
-    rounds = phase.rounds and max(int(teach * phase.rounds), 1)
+    rounds = phase.rounds and rounds_of_parts(method, phase.rounds)[0]
     return replace(phase, name="teacher", budget=budget, evaluations=evaluations, rounds=rounds)
 
 

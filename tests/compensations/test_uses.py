@@ -122,7 +122,16 @@ def test_a_filters_floor_keeps_some_of_everything(floor):
     assert weight[6_000:].all()
     for apart in (1, 2, 3, 5, 10, 32):
         for first in {0, apart - 1}:
-            assert weight[first:6_000:apart].mean() == pytest.approx(floor, abs=0.09), "windows, robots"
+            assert weight[first:6_000:apart].mean() == pytest.approx(floor, abs=0.02), "windows, robots"
+
+
+@pytest.mark.parametrize("floor", [0.02, 0.1, 0.25])
+@pytest.mark.parametrize(("windows", "length"), [(64, 1), (128, 3), (256, 5)])
+def test_a_filters_floor_is_its_share_of_a_batch(floor, windows, length):
+    """To a few windows, of the first steps of windows, whose weight is that of the window."""
+    scores = np.arange(2.0 * windows * length)
+    weight = np.asarray(adjust(Filter(FirstObs(), 0.5, floor), steps(scores)).source.weight)
+    assert 1 <= weight[: windows * length : length].sum() == pytest.approx(floor * windows, abs=3)
 
 
 @pytest.mark.parametrize(

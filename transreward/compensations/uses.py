@@ -20,6 +20,8 @@ from transreward.types import (
     Transition,
 )
 
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples fill [0, 1) evenly, also each k-th of them
+
 
 def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     """Those extras that a gap asks for in its `needs`, by name. There are:
@@ -283,7 +285,7 @@ class Weight(OverGap):
 
 @dataclass(frozen=True)
 class Filter(OverGap):
-    """Only the `keep` of the source's steps that score best in the batch count; and a random share `floor` anyway.
+    """Only the `keep` of the source's steps that score best in the batch count; and a share `floor` anyway.
 
     The floor keeps some of everything, so that the critic is not left without any step of a region that the gap judges
     wrongly. Steps kept count 1, as in VGDF (Xu et al. 2023), so a filtered batch has less to say.
@@ -296,8 +298,8 @@ class Filter(OverGap):
         """Weight the source's steps 1 or 0."""
         score = self.score(state, batches.source, extra)
         kept = score >= jnp.quantile(score, 1.0 - self.keep)
-        if self.floor:  # by lot: every k-th row would be whole windows or robots where k divides their number
-            kept |= jax.random.uniform(jax.random.key(0), score.shape) < self.floor
+        if self.floor:  # every k-th row would be whole windows or robots where k divides their number
+            kept |= jnp.arange(len(score)) * GOLDEN % 1.0 < self.floor
         return self._reweighted(batches, kept.astype(score.dtype))
 
 
