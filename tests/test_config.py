@@ -18,6 +18,8 @@ from transreward.config import SECTIONS, Loop, apply_settings, read_config, reso
 from transreward.domains.domain import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
+from transreward.evaluation.record import Record
+from transreward.evaluation.repeat import repeat
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS, Feed, Gate, PenaltyUse
@@ -382,10 +384,21 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
         method, learner=learner, **task, source_steps=90_000, target_steps=3000, seeds=2, seed=7,
         controls=("zero_shot",), settings={"loop.aligned": 0.5, "loop.converged": 3, **gap},
     )  # fmt: skip
-    path = written(tmp_path, json.dumps(first.as_json(first.method)), "config.json")
-    again = ask(**read_config(path))
-    assert again.as_json(again.method) == first.as_json(first.method)
+    own = first.of(first.method).as_json(first.method)  # with what the method changes in the learner
+    again = ask(**read_config(written(tmp_path, json.dumps(own), "config.json")))
+    assert again.of(again.method).as_json(again.method) == own
     assert (again.method, again.learner, again.loop) == (first.method, first.learner, first.loop)
+
+
+@pytest.mark.parametrize(
+    ("name", "learner", "own"), [("rlpd", "sac", "critics"), ("fine_tune", "ppo", "learning_rate")]
+)
+def test_a_command_that_repeats_a_run_leaves_a_methods_own_settings_to_it(name, learner, own):
+    """They would be the source agent's and the controls', too."""
+    first = ask(name, learner=learner, settings={"learner.hidden": "8,8"})
+    config = json.loads(json.dumps(first.of(first.method).as_json(first.method)))
+    command = repeat(Record(config, [], None), [])
+    assert "learner.hidden=8,8" in command and f"learner.{own}" not in command
 
 
 @pytest.mark.parametrize(
@@ -396,6 +409,7 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
         ("", "must hold a mapping"),
         ("method: [", "does not parse"),
         ("loop: 3", "'loop' must be a mapping"),
+        ("replaced: 3", "'replaced' must be a mapping"),
         ("loop:", "'loop' must be a mapping"),
         ("settings: 3", "'settings' must be a mapping"),
         ("settings:", "'settings' must be a mapping"),

@@ -122,6 +122,7 @@ class Config:
     imports: tuple[str, ...] = ()  # a user's modules that the rows of this request come from
     chosen: frozenset[str] = frozenset()  # the settings that the user named
     shift: ShiftMeasure | None = None  # measured before the run; the report reads it
+    replaced: tuple[tuple[str, Any], ...] = ()  # settings that were asked of the learner, where `of` has others
 
     def of(self, row: Method) -> Config:
         """This request with the learner's settings that belong to a method, but for those that the user named.
@@ -135,7 +136,8 @@ class Config:
             share = self.rollout(row) / self.learner.round_steps(False)
             own["learning_rate"] = self.learner.learning_rate * min(share, 1.0) ** 0.5
         own = {name: value for name, value in own.items() if f"learner.{name}" not in self.chosen}
-        return replace(self, learner=replace(self.learner, **own)) if own else self
+        asked = tuple((name, getattr(self.learner, name)) for name in own)
+        return replace(self, learner=replace(self.learner, **own), replaced=asked) if own else self
 
     @property
     def seed_list(self) -> list[int]:
@@ -276,6 +278,7 @@ class Config:
             **({"cotrain": True} if self.cotrain and row.name == self.method.name else {}),
             **({"imports": list(self.imports)} if self.imports else {}),
             "learner": {"name": self.learner.name, **_plain(self.learner)},
+            **({"replaced": dict(self.replaced)} if self.replaced else {}),
             "loop": _plain(self.loop),
             **parts,
             "shift": self.shift and asdict(self.shift) | {"entries": [list(entry) for entry in self.shift.entries]},
@@ -585,6 +588,13 @@ def read_config(path: Path) -> dict[str, Any]:
         settings["loop.symmetry"] = "none"
     for ignored in ("schema", "versions", "spaces", "shift"):
         text.pop(ignored, None)
+    replaced = text.pop("replaced", {})
+    if not isinstance(replaced, dict):
+        raise RequestError(f"{path}: 'replaced' must be a mapping of settings")
+    if replaced:  # of a run: these are all methods' settings, but that method's, which brings its own
+        learner = {name.partition(".")[2]: v for name, v in settings.items() if name.startswith("learner.")}
+        request["learner"] = restore_learner({**learner, **replaced, "name": request.get("learner")})
+        settings = {name: v for name, v in settings.items() if name not in {f"learner.{x}" for x in replaced}}
     if text:
         raise nearest(next(iter(text)), [*plain, "learner", "loop", *SECTIONS, "settings"], "key")
     return {**request, "settings": settings}

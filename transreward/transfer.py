@@ -234,7 +234,7 @@ def all_methods(
         config.require_steps_left(agent.steps)
         require_stored_terms(config, agent)
     if directory is not None:
-        store.write_json(store.claim(directory) / "config.json", config.as_json(config.method))
+        store.write_json(store.claim(directory) / "config.json", config.of(config.method).as_json(config.method))
         store.write_json(directory / "provenance.json", provenance)
     results = {}
     # those that need the least training in the source first: the agent of the others is trained on from theirs

@@ -29,7 +29,8 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
     robot = re.split(r"[+:@]", c["source"])[0]
     known = robot == "gym" or robot in ROBOTS  # of which preset a factory's robot has, its id says nothing
     learner = asdict(make_learner(c["learner"]["name"], c["source"])) if known else {}
-    settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k != "name" and _plain(learner.get(k)) != v}
+    own = {"name", *c.get("replaced", {})}  # the method brings these itself, and the source agent has others
+    settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k not in own and _plain(learner.get(k)) != v}
     for r in records:
         prefix = "" if r is first else f"{r.config['method']}."
         settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}
