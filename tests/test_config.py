@@ -236,7 +236,7 @@ def test_a_wrong_request_says_why(request_, why):
 @pytest.mark.parametrize(("taken", "left"), [(990, 10), (900, 100)])
 def test_a_source_run_that_leaves_too_short_rollouts_is_refused_before_the_run(taken, left):
     config = ask(learner=PPO(robots=1, rollout_steps=16, minibatches=8), source_steps=1000, target_steps=1000)
-    with pytest.raises(tr.RequestError, match=f"^1000 source steps leave {left}, which cut into 25 rollouts.*paced$"):
+    with pytest.raises(tr.RequestError, match=f"^1000 source steps leave {left}, which cut into 25 rollouts.*paced`$"):
         config.require_steps_left(taken)
     config.require_steps_left(700)
 

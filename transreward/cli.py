@@ -82,7 +82,7 @@ the run directory holds it, else of the raw reward. --live opens MuJoCo's viewer
 EXPORT = """\
 Write the deterministic policy of one seed as ONNX (normaliser and action scaling inside), and beside it
 policy_contract.json (name, unit, order and range of every observation and action, control rate, versions, hash) and
-README.md, a model card. The graph is first held against the policy on 1,000 states of real episodes, by onnxruntime.
+README.md, a model card. The graph is first compared with the policy on 1,000 states of real episodes, by onnxruntime.
 
   transreward export runs/x                                runs/x/export/policy.onnx
   transreward export runs/x/controls/fine_tune --seed 2 --out handover/policy.onnx

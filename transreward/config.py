@@ -234,7 +234,7 @@ class Config:
             raise RequestError(
                 f"{steps} cut into {self.rounds(row) or 1} rollouts, as many as every method of the request gets, give "
                 f"{rollout} steps to each, too few for {minibatches} minibatches: raise `{side}_steps`, lower "
-                f"learner.minibatches, or use loop.updates=paced"
+                f"learner.minibatches, or use `loop.updates=paced`"
             )
 
     def rollout(self, row: Method, taken: int | None = None) -> int:

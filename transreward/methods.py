@@ -294,7 +294,7 @@ class AdviceUse:
 
 @dataclass(frozen=True)
 class KickstartUse:
-    """Draws the actor of the target's learner to the source policy, ever less."""
+    """Draws the actor of the target's learner to the source policy, annealed."""
 
     strength: float = 1.0  # lambda, in units of the mean size of Q
     fade: float = 0.5  # share of the transfer over which it falls to nothing; 0 = it stays
@@ -462,7 +462,7 @@ class Feed:
 
 
 NATS = Gate(scale=False)  # an imitation may be all that pays; a source reward without spread would scale it to nothing
-DEMONSTRATIONS = Feed(1.0, "replay", newest=0.1)  # the learner's own target steps, held against the source agent's last
+DEMONSTRATIONS = Feed(1.0, "replay", newest=0.1)  # own target steps, compared with the source agent's last
 LOOKED_AT = Feed(1.0, "replay")  # the same, of all the source agent's steps
 # use -> the row whose start, feed, gate and teacher its cells choose; the others start from a source agent, train on
 # source steps alone, and only a penalty has a gate
@@ -698,7 +698,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "dpba",
-            "reward_gap, turned into a potential over state and action that is learned beside it, ever less",
+            "reward_gap, turned into a potential over state and action that is learned beside it, annealed",
             "Harutyunyan et al. 2015; see docs/methods/dpba.md",
             start="source",
             feed=LOOKED_AT,
@@ -725,7 +725,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "value_potential",
-            "from nothing, on target steps that are shaped by the source agent's value, ever less",
+            "from nothing, on target steps that are shaped by the source agent's value, annealed",
             "Ng et al. 1999; Devlin and Kudenko 2012; see docs/methods/value_potential.md",
             start="nothing",
             feed=Feed(1.0),
@@ -733,7 +733,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "policy_advice",
-            "from nothing, on target steps, advised by a potential of the source policy's actions, ever less",
+            "from nothing, on target steps, advised by a potential of the source policy's actions, annealed",
             "Wiewiora et al. 2003; Brys et al. 2015; see docs/methods/policy_advice.md",
             start="nothing",
             feed=Feed(1.0),
@@ -772,13 +772,13 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "kickstart",
-            "from nothing, on target steps, with an actor that is drawn to the source policy, ever less",
+            "from nothing, on target steps, with an actor that is drawn to the source policy, annealed",
             "Schmitt et al. 2018, arXiv:1803.03835",
             start="nothing",
             feed=Feed(1.0),
             use=KickstartUse(),
         ),
-        Method("zero_shot", "the source policy as it is", "control", start="source", feed=None),
+        Method("zero_shot", "the source policy, unchanged", "control", start="source", feed=None),
         Method(
             "fine_tune", "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)
         ),

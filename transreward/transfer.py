@@ -36,7 +36,7 @@ REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, which are corrected by what was known when they were taken
 GAP_STEPS_PER_UPDATE = 16  # of what feeds an on-policy learner; an off-policy one's own updates set its gap's pace
-ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is held against the source's return
+ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is compared with the source's return
 
 
 class Progress(NamedTuple):
@@ -161,7 +161,7 @@ class Run:
         return fresh
 
     def evaluate(self, episodes: int) -> Pair[Evaluation | None]:
-        """`evaluate_both` of the policy as it is, counted."""
+        """`evaluate_both` of the present policy, counted."""
         found = evaluate_both(self.config, self.agents, episodes)
         self.evaluated = plus(self.evaluated, steps_of(found))
         return found
@@ -711,7 +711,7 @@ def branch_shape(config: Config, method: Method) -> tuple[int, int]:
 
 
 def collect(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
-    """A round of steps in both domains with the policy as it is; counted, stored, and shown to the normaliser."""
+    """A round of steps in both domains with the present policy; counted, stored, and shown to the normaliser."""
     keys, fresh, replays = run.next_keys(), [], []
     lead = leading_steps(run, run.done)
     random = run.phase.from_nothing and index < plan.warm and not lead

@@ -14,7 +14,7 @@ Key = Any  # a JAX random key
 State = Any  # a pytree of arrays
 Metrics = dict[str, Array]  # name -> scalar
 
-CONTROLS = ("zero_shot", "fine_tune", "target_only")  # the methods that every other is held against
+CONTROLS = ("zero_shot", "fine_tune", "target_only")  # the methods that every other is compared with
 
 MANY = 40  # names that an error does not list
 

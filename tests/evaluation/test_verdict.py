@@ -61,7 +61,7 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
     ),
     "zero-shot already as good": (
         judged(600 + WIDE, 640 + WIDE[::-1], 450 + WIDE[[2, 0, 4, 1, 3]]),
-        "unknown", ["The source policy as it is returned no less, and costs no target steps"], ["At 95% confidence"],
+        "unknown", ["The unchanged source policy returned no less, and costs no target steps"], ["At 95% confidence"],
     ),
     "a gain that pairs of seeds alone show": (
         judged(600 + WIDE + NEAR, 550 + WIDE, 560 + WIDE + OTHER),

@@ -43,7 +43,7 @@ class Record:
 
     @property
     def control(self) -> bool:
-        """Whether it is there for others to be held against."""
+        """Whether it is there for others to be compared with."""
         return self.config["method"] in (*CONTROLS, "oracle")
 
     @cached_property

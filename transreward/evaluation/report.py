@@ -146,7 +146,7 @@ def _summary(records: Sequence[Record], focus: Record, comparison: bool) -> list
 
 
 def _controls(one: Record, records: Sequence[Record]) -> list[Outcome]:
-    """What it is held against: of each control that of its own run, if there are several; where zero_shot was not run,
+    """What it is compared with: of each control that of its own run, if there are several; where zero_shot was not run,
     its own source agent's return."""
     found, start = [], (one.result or {}).get("zero_shot_target_return")
     for name in CONTROLS:

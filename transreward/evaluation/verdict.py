@@ -117,7 +117,7 @@ def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]
     less = [name for name, d in found.items() if certain(d) < 0]
     open_ = [name for name in found if name not in (*more, *less)]
     if less:
-        head = "hurt, since the source policy as it is does better" if "zero_shot" in less else "did not pay"
+        head = "hurt, since the source policy does better unchanged" if "zero_shot" in less else "did not pay"
         kind = "hurt" if "zero_shot" in less else "beaten"
         rest = _rest(found, more=more, open_=open_)
         return kind, f"At {sure} the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
@@ -130,14 +130,14 @@ def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]
 def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
     head = "The transfer made no difference that matters"
     if "zero_shot" in found:
-        head += " beside the source policy as it is, which costs no target steps"
+        head += " beside the unchanged source policy, which costs no target steps"
     amounts = _list([f"{name} ({_interval(d)})" for name, d in found.items()])
     return f"{head}: {got}, at {sure} within {ALIKE:.0%} of {amounts}"
 
 
 def _unknown(got: str, found: dict[str, Difference], seeds: int) -> str:
     if "zero_shot" in found and found["zero_shot"]["mean"] <= 0:
-        head = "The source policy as it is returned no less, and costs no target steps"
+        head = "The unchanged source policy returned no less, and costs no target steps"
         return f"{head}; {seeds} seeds do not tell them apart: {got}, beside {_amounts(found, list(found))}"
     head = f"{seeds} seeds do not tell whether the transfer helped"
     return f"{head}: {got}, and none of its differences is certain: {_amounts(found, list(found))}"

@@ -26,7 +26,7 @@ from transreward.runs import card, store
 from transreward.runs.result import Result, load
 from transreward.types import Array, BrokenRun, Pair, RequestError, Spaces
 
-STATES = 1_000  # on which the graph is held against the policy
+STATES = 1_000  # on which the graph is compared with the policy
 LIMIT = 1e-5  # of the largest difference of an action, in its own unit or, in a box wider than that, in half widths
 OPSET, IR_VERSION = 17, 9  # old enough for runtimes on robots
 OBSERVATION, ACTION = "observation", "action"  # what the graph takes and gives
