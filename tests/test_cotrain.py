@@ -88,8 +88,8 @@ def test_it_comes_back_from_its_directory(both):
     [
         ("darc", {}, "'darc' cannot be trained from both sides"),
         ("gaifo", {}, "'gaifo' cannot be trained from both sides"),
-        ("reward_gap", {"learner": LEARNERS["ppo"]}, "--cotrain needs a learner that keeps its steps"),
-        ("reward_gap", {"source_run": "somewhere", "learner": None}, "leave --source-run out"),
+        ("reward_gap", {"learner": LEARNERS["ppo"]}, "`cotrain` needs a learner that keeps its steps"),
+        ("reward_gap", {"source_run": "somewhere", "learner": None}, "leave `source_run` out"),
         ("reward_gap", {"settings": {"feed.source": "replay"}}, r"leave feed\.\* out"),
         ("reward_gap", {"settings": {"feed.target_share": 0.5}}, r"leave feed\.\* out"),
     ],

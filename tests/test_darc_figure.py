@@ -34,7 +34,7 @@ def fit(compensation, spaces, data, key):
             jax.random.randint(k, (BATCH,), 0, len(d.reward)) for k, d in zip(jax.random.split(key), data, strict=True)
         )
         batches = Pair(*(jax.tree.map(lambda x, p=p: x[p], d) for d, p in zip(data, picks, strict=True)))
-        return compensation.update(state, batches, key)[0], None
+        return compensation.update(state, batches, key, done=1.0)[0], None
 
     return jax.lax.scan(update, compensation.init(key, spaces), jax.random.split(key, UPDATES))[0]
 
@@ -46,7 +46,7 @@ def transitions(obs, action, reward, next_obs):
 
 def paid(compensation, state, t):
     """The compensated rewards of source steps."""
-    return np.asarray(compensation.adjust(state, Pair(t, t)).source.reward)
+    return np.asarray(compensation.adjust(state, Pair(t, t), done=1.0).source.reward)
 
 
 # -- gridworld -----------------------------------------------------------------------------------------------------

@@ -91,8 +91,8 @@ def run(tmp_path_factory):
         module = sys.modules["transreward.transfer"]
         initialise = module.initialise
 
-        def spy(*args):
-            made = initialise(*args)
+        def spy(*args, **named):
+            made = initialise(*args, **named)
             seen.append(made)
             return made
 

@@ -13,6 +13,7 @@ from test_grid import LEARNERS, SMALL
 from test_transfer import SETTINGS, SOURCE_STEPS, TARGET_STEPS
 
 import transreward as tr
+from transreward import interruption
 from transreward.live import View
 from transreward.methods import METHODS, method
 from transreward.runs import videos
@@ -236,3 +237,16 @@ def test_no_film_is_made_of_a_robot(told):
     if how != "simulated":
         with pytest.raises(tr.RequestError, match=f"no video: .*loop.eval_target={how}"):
             videos.before_and_after(out)
+
+
+def test_an_interrupted_run_lets_go_of_its_robot_and_says_what_it_took(untaught):
+    """What the command's handler does for it, whose process has no later."""
+    said = []
+
+    def at_the_end(progress):
+        if progress.phase == "transfer" and progress.steps.target == TARGET_STEPS and not said:
+            said.append([undo() for undo in reversed(interruption._undo)])
+            said.append([robot.closed for robot in Robot.made])
+
+    move("fine_tune", "training", watch=at_the_end)
+    assert said == [[f"fine_tune had taken {TARGET_STEPS:,} target steps a seed", None], [1]]

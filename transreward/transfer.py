@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
@@ -22,6 +22,7 @@ from transreward.domains.difference import same_task
 from transreward.domains.domain import Domain, invertible
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
+from transreward.interruption import undone
 from transreward.methods import METHODS, Method
 from transreward.programs import Asked, Programs, programs
 from transreward.replay import Replay
@@ -155,6 +156,11 @@ class Run:
             store.append_lines(self.directory / "metrics.jsonl", rows)
             store.save_tree(self.directory / "policy.safetensors", self.agents)
 
+    def taken_in_the_target(self) -> str | None:
+        """What an interrupted run says of its target: its steps are paid for, learned from or not."""
+        steps = self.counted.target
+        return f"{self.method.name} had taken {steps:,} target steps a seed" if steps else None
+
     def next_keys(self) -> Any:
         """Fresh keys, one per seed."""
         self.keys, fresh = self.programs.next_keys(self.keys)
@@ -214,11 +220,17 @@ def transfer(
         return all_methods(config, source_run, out, log, watch or (lambda progress: None))
 
 
-def one_target(config: Config) -> AbstractContextManager:
+@contextmanager
+def one_target(config: Config) -> Iterator[None]:
     """Within it a target that is not simulated has one environment for each of its robots, made once and used
-    throughout."""
+    throughout. They are closed at the end, also where the command is interrupted: a robot would go on with its last
+    command."""
     target: Any = config.domains.target
-    return nullcontext() if config.simulates_target or not hasattr(target, "kept") else target.kept()
+    if config.simulates_target or not hasattr(target, "kept"):
+        yield
+        return
+    with target.kept(), undone(target.close):
+        yield
 
 
 def all_methods(
@@ -429,11 +441,12 @@ def loop(run: Run) -> None:
     plan, before = Rounds.of(run.config, run.method, run.phase), run.rounds
     run.tell(0.0, [])
     try:
-        for index in range(plan.total):
-            run.rounds = before + index + 1
-            learn(run, plan, index, gather(run, plan, index))
-            if run.stopped:
-                break
+        with undone(run.taken_in_the_target):
+            for index in range(plan.total):
+                run.rounds = before + index + 1
+                learn(run, plan, index, gather(run, plan, index))
+                if run.stopped:
+                    break
     except BrokenRun:
         run.keep([])  # what was learned up to here
         raise

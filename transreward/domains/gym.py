@@ -163,7 +163,11 @@ class GymDomain:
             yield
         finally:
             self._keeps = False
-            _close(self._idle)
+            self.close()
+
+    def close(self) -> None:
+        """Close the environments that are kept."""
+        _close(self._idle)
 
     def _take(self, n: int) -> list[gymnasium.Env]:
         """n environments, those that are there first. Raises RequestError where no more can be made."""

@@ -33,6 +33,8 @@ def write_report(directories: Sequence[str | Path], out: str | Path | None = Non
         out = places[0] / "report.html"
     if Path(out).is_dir():
         raise RequestError(f"`out` {out} is a directory: name a file, such as {Path(out) / 'report.html'}")
+    if Path(out).suffix not in (".html", ".htm"):
+        raise RequestError(f"`out` {out} is no page: name a file that ends in .html")
     comparison = len(places) > 1 or (places[0] / "comparison.json").exists()
     text = page(merge(runs) if len(places) > 1 else in_order(runs[0], places[0]), comparison)
     store.write_text(Path(out), text)
