@@ -20,6 +20,8 @@ from transreward.learners.sac import SAC, Batch, Shaping
 from transreward.methods import METHODS, AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
 from transreward.types import Pair, RequestError, Transition
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 STATES, ACTIONS = 6, 3  # of random_mdp
 PLACES = np.linspace(-1, 1, ACTIONS)  # its actions, in a box
 

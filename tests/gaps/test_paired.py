@@ -17,6 +17,8 @@ from transreward.gaps.paired import Paired
 from transreward.networks import mlp
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 GAP = Paired(hidden=(32, 32), members=2, batch=128)
 DISCOUNT = 0.9
 REWARD = np.array([0.3, -0.2])  # of r_T - r_S by the state

@@ -11,6 +11,8 @@ from transreward.gaps.reward import MeanReward, Reward
 from transreward.networks import Normaliser
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 GAP = Reward(members=3, hidden=(32,))
 
 

@@ -11,6 +11,8 @@ from linear_gaussian import SOURCE, TARGET, steps
 from transreward.gaps.transport import Transport, sinkhorn
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 def test_sinkhorn_is_pots():
     rng = np.random.default_rng(0)

@@ -12,6 +12,8 @@ from transreward.compensations.uses import untouched
 from transreward.learners.sac import SAC, Batch
 from transreward.types import Adjusted, Pair, RequestError, Spaces, Transition
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SPACES = Spaces(2, 1, -2 * np.ones(1), 2 * np.ones(1))
 
 

@@ -21,6 +21,7 @@ from transreward.domains.users import in_one_line, look_beside_user, numbers, tr
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
+TRIAL = 8  # steps of each of two environments that should do the same
 LONGEST = 1_000_000  # control steps: a limit beyond stands for none
 REPEATING = {"RepeatAction": "num_repeats", "MaxAndSkipObservation": "_skip"}  # Gymnasium's, which repeat so often
 FIVE = ("observation", "reward", "terminated", "truncated", "info")  # what `step` returns
@@ -197,12 +198,17 @@ class GymDomain:
         self._made = [made for made in self._made if made() is not None] + [weakref.ref(core)]
         return env
 
+    @property
+    def trial_steps(self) -> int:
+        """Control steps, at most, that `simulate` takes the next time to see whether a seed gives one episode."""
+        return 0 if self._repeats or self._keeps else 2 * TRIAL
+
     def _repeat(self) -> None:
         """Begin one episode twice, side by side, and the one after it, which no seed begins."""
         walk = self.simulate(2, [0, 0])
         action = np.tile(self.spaces.low + 0.75 * (self.spaces.high - self.spaces.low), (2, 1))
         alike = np.array_equal(*walk.obs)
-        for _ in range(8):
+        for _ in range(TRIAL):
             if alike:
                 t = walk.step(action)
                 alike = t.reward[0] == t.reward[1] and np.array_equal(*t.next_obs)

@@ -17,7 +17,8 @@ MOST_MOVED = 6
 COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
 TWIN = {  # whether the source is invertible -> what the paired methods do
     True: "the source's simulator can be put where the target was observed: paired methods replay target steps in it",
-    False: "the source's observation hides a part of its state: paired methods ask a learned model of it instead",
+    False: "the source cannot be put into an observed state (a part of it is hidden, or a row of your own has no "
+    "`invert`): paired methods ask a learned model of it instead",
 }
 
 

@@ -198,7 +198,7 @@ def _limits(f: Figures, t: Thresholds) -> tuple[str, ...]:
     if f.policy is None and not f.null:
         found.append(
             "Only random actions were tried: states and speeds that a trained policy reaches were not seen, nor what "
-            "differs there (slipping at speed, stops of joints, rewards of a goal). Name an earlier run (source_run) "
+            "differs there (slipping at speed, stops of joints, rewards of a goal). Name an earlier run of the source "
             "to see them."
         )
     if f.explained < t.explained:
