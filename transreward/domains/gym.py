@@ -198,10 +198,11 @@ class GymDomain:
         self._made = [made for made in self._made if made() is not None] + [weakref.ref(core)]
         return env
 
-    @property
-    def trial_steps(self) -> int:
-        """Control steps, at most, that `simulate` takes the next time to see whether a seed gives one episode."""
-        return 0 if self._repeats or self._keeps else 2 * TRIAL
+    def untried(self) -> GymDomain:
+        """The same, not looked at for whether a seed gives one episode: where each step is counted beforehand."""
+        untried = object.__new__(type(self))  # not copy.copy, which would make it anew by its id
+        untried.__dict__ |= {**self.__dict__, "_repeats": True}
+        return untried
 
     def _repeat(self) -> None:
         """Begin one episode twice, side by side, and the one after it, which no seed begins."""

@@ -195,9 +195,8 @@ def check(
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
     budget, body = Budget(target_steps), one_body(*pair)
     same = source is target or (isinstance(source, str) and source == target)
-    trial = pair.map(lambda d: getattr(d, "trial_steps", 0))  # of environments, before they are looked at
+    pair = pair.map(lambda d: d.untried() if hasattr(d, "untried") else d)  # type: ignore[attr-defined]
     shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
-    budget.take(0 if same else trial.target)
     measured = 0 if same else budget.taken
     starts_differ = not same and not same_starts(pair.source, pair.target, seed=seed)
     same = same or (not body and shift.null and not starts_differ)  # of one robot's versions states may still tell
@@ -213,7 +212,7 @@ def check(
         seed=seed,
         source_run=None if source_run is None else str(source_run),
         target_steps=taken,
-        source_steps=shift_source + probes.source_steps + trial.source + budget.taken - taken,
+        source_steps=shift_source + probes.source_steps + budget.taken - taken,
         shift=shift,
         changes=changes(pair.source, pair.target),
         entries=_moved_entries(pair.source, probes),
