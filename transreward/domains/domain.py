@@ -236,13 +236,22 @@ def _from_factory(module: str, factory: str) -> Domain:
         raise RequestError(f"'{id}' failed: {in_one_line(error)}") from error
 
 
+def altered(made: Any, **attributes: Any) -> Any:
+    """A shallow copy of a domain with other attributes; copy.copy would make it anew by its id.
+
+    Raises TypeError for one that has no `__dict__`.
+    """
+    other = object.__new__(type(made))
+    vars(other).update({**vars(made), **attributes})
+    return other
+
+
 def _named(made: Domain, id: str) -> Domain:
     """The domain by the id that was asked for; `made` itself keeps its name, since it may serve others, too."""
     if made.name == id:
         return made
     try:
-        named = object.__new__(type(made))
-        vars(named).update({**vars(made), "name": id})
+        named = altered(made, name=id)
     except TypeError:  # such as one with slots
         named = made
     if named.name != id:

@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from transreward.domains.domain import BrokenSimulation, require_action, require_box, require_finite, row_seeds
+from transreward.domains.domain import BrokenSimulation, altered, require_action, require_box, require_finite, row_seeds
 from transreward.domains.layers import changing, layers, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, numbers, truths, unpacked
@@ -200,9 +200,7 @@ class GymDomain:
 
     def untried(self) -> GymDomain:
         """The same, not looked at for whether a seed gives one episode: where each step is counted beforehand."""
-        untried = object.__new__(type(self))  # not copy.copy, which would make it anew by its id
-        untried.__dict__ |= {**self.__dict__, "_repeats": True}
-        return untried
+        return altered(self, _repeats=True)
 
     def _repeat(self) -> None:
         """Begin one episode twice, side by side, and the one after it, which no seed begins."""
