@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import transreward as tr
+from transreward import cli, presets
 from transreward import config as config_module
-from transreward import presets
 from transreward.config import SECTIONS, Loop, apply_settings, read_config, resolve
 from transreward.domains.domain import domain
 from transreward.domains.names import entry_names
@@ -105,7 +105,9 @@ def test_a_value_gets_the_type_of_its_field(path, text, value):
         ("gate.centre", "maybe", "must be true or false"),
         ("gate.centre", 1, "must be true or false"),
         ("gate.clip", "0", "gate.clip must be above 0"),
-        ("gate.ramp", "1000", "gate.ramp is a share of the transfer"),
+        ("gate.ramp", "1000", "not 1000: earlier versions counted a gap's updates here, so write gate.ramp=0.1"),
+        ("gate.ramp", 250, "earlier versions counted"),
+        ("gate.ramp", "-1", "must be in [0, 1], not -1"),
         ("loop.pretrain", "0", "loop.pretrain must be in"),
         ("loop.evaluations", "0", "loop.evaluations must be at least 1"),
         ("loop.aligned", "2", "loop.aligned"),
@@ -124,6 +126,26 @@ def test_a_value_that_cannot_be_is_refused(path, value, why):
         ask(settings={path: value}, learner="sac")
     assert why in str(caught.value) and path.partition(".")[2] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e4", 10_000), ("10_000", 10_000), ("10,000", 10_000), ("1.5e3", 1500), ("-3", -3)]
+)
+def test_a_whole_number_is_read_as_it_is_written(tmp_path, text, number):
+    """On the command line, in a setting and in a config file."""
+    options = cli.parser().parse_args(["transfer", f"--target-steps={text}"])
+    (tmp_path / "run.yaml").write_text(f"target_steps: {text}")
+    assert options.target_steps == read_config(tmp_path / "run.yaml")["target_steps"] == number
+    if number > 0:
+        assert ask(settings={"learner.robots": text}, learner="sac").learner.robots == number
+
+
+@pytest.mark.parametrize("text", ["2.5", "1,00", "1e-1", "nan", "1e999", "", "1,000.5", "ten"])
+def test_what_is_no_whole_number_is_refused(tmp_path, text):
+    (tmp_path / "run.json").write_text(json.dumps({"target_steps": text}))
+    for request in (read_config(tmp_path / "run.json"), {"settings": {"learner.robots": text}}):
+        with pytest.raises(tr.RequestError, match="must be a whole number"):
+            ask(**{"learner": "sac", **request})
 
 
 @pytest.mark.parametrize(

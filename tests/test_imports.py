@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import transreward as tr
 from transreward import cli, config
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.repeat import repeat
-from transreward.methods import METHODS
+from transreward.methods import METHODS, method
 from transreward.presets import LEARNERS, make_learner
 from transreward.runs.records import read, write_report
 from transreward.runs.result import Result
@@ -30,7 +31,7 @@ from dataclasses import dataclass, replace
 import transreward as tr
 from transreward.domains.robots import ROBOTS
 from transreward.learners.sac import SAC
-from transreward.methods import METHODS
+from transreward.methods import METHODS, method
 from transreward.presets import LEARNERS
 
 @dataclass(frozen=True)
@@ -141,11 +142,15 @@ MODULES = {
     "lab.robots": ("", "there is no module lab.robots to import"),
     "raising": (
         "raise OSError('no robot\\nanywhere')",
-        "the module raising cannot be imported: OSError: no robot anywhere",
+        "the module raising cannot be imported: OSError: no robot anywhere (raising.py, line 1)",
     ),
     "wanting": (
         "import no_such_package_at_all",
         "the module wanting cannot be imported: ModuleNotFoundError: No module",
+    ),
+    "deep": (
+        "import numpy as np\ndef size(x):\n    return np.concatenate(x)\nsize(np.zeros(()))",
+        "(deep.py, line 3)",
     ),
     "leaving": ("import sys; sys.exit(3)", "the module leaving cannot be imported: SystemExit: 3"),
     "garbled": ("def", "the module garbled cannot be imported: SyntaxError"),
@@ -164,6 +169,62 @@ def test_a_module_that_cannot_be_imported_is_one_line(name, capsys):
         cli.main(["list", "methods", "--import", name])
     out, err = capsys.readouterr()
     assert caught.value.code == 2 and why in err and len(err.splitlines()) == 1 and not out
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ("def made():\n    return {}['arm']", "'robots.mine:made' failed: KeyError: 'arm' (robots/mine.py, line 2)"),
+        (
+            "import gymnasium\ndef made():\n    return gymnasium.make('Own-v0')\ndef own():\n    raise TypeError(3)\n"
+            "gymnasium.register('Own-v0', own)",
+            "(robots/mine.py, line 5)",
+        ),
+    ],
+)
+def test_what_a_factory_raises_is_said_with_its_line(made, why):
+    """Also where a library raised it anew."""
+    Path("robots").mkdir()
+    Path("robots/mine.py").write_text(made)
+    with pytest.raises(RequestError, match=re.escape(why)):
+        tr.domain("robots.mine:made")
+    for name in ("robots.mine", "robots"):
+        sys.modules.pop(name, None)
+
+
+def test_a_name_that_is_like_no_other_points_to_modules_of_ones_own(capsys):
+    for refused in (lambda: tr.domain("zzyzx"), lambda: method("zzyzx"), lambda: method("filter(zzyzx)")):
+        with pytest.raises(RequestError, match="own are known once `imports` names it"):
+            refused()
+    with pytest.raises(RequestError, match=r"did you mean hopper\?$"):
+        tr.domain("hoper")
+    with pytest.raises(SystemExit):
+        cli.main(["transfer", "zzyzx", "zzyzx:gravity=2"])
+    assert "those of a module of your own are known once --import names it" in capsys.readouterr().err
+
+
+def test_a_source_run_brings_the_modules_that_it_needed():
+    about = saved("slider", "slider:mass=3", "my_way", "mine", imports=("lab",))
+    Path("run/source").mkdir()
+    agent = {"source": "slider", "learner": about["learner"], "seeds": [0], "steps": 600}
+    Path("run/source/agent.json").write_text(json.dumps(agent))
+
+    def again():
+        return config.resolve(
+            "slider", "slider:mass=2", "my_way", learner=None, source_steps=600, target_steps=120, seeds=1, seed=0,
+            controls=(), settings={}, source_run="run",
+        )  # fmt: skip
+
+    assert again().learner.name == "mine" and again().imports == ("lab",)
+    forget()
+    Path("lab.py").unlink()
+    for refused in (
+        again,
+        lambda: tr.check("slider", "slider:mass=2", source_run="run"),
+        lambda: tr.compare("slider", "slider:mass=2", ["my_way"], source_run="run"),
+    ):
+        with pytest.raises(RequestError, match=r"no module lab to import.*\(the source run run needs lab\)"):
+            refused()
 
 
 @pytest.mark.parametrize("imports", [3, {"lab": 1}])

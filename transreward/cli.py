@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from transreward import __version__
 from transreward.domains.users import import_modules
 from transreward.interruption import ends_at_once, undone
-from transreward.types import CONTROLS, BrokenRun, RequestError
+from transreward.types import CONTROLS, BrokenRun, RequestError, whole_number
 
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
@@ -198,8 +198,8 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("target", help="domain where steps are dear")
     check.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
     check.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
-    check.add_argument("--target-steps", type=int, metavar="N", help="to take at most (default and most: 2000)")
-    check.add_argument("--seed", type=int, metavar="S", help="of states, actions and the classifier (default: 0)")
+    check.add_argument("--target-steps", type=_whole, metavar="N", help="to take at most (default and most: 2000)")
+    check.add_argument("--seed", type=_whole, metavar="S", help="of states, actions and the classifier (default: 0)")
 
     report = commands.add_parser(
         "report", help="a page about a run or several", description=REPORT, formatter_class=raw
@@ -216,9 +216,9 @@ def parser() -> argparse.ArgumentParser:
     play.set_defaults(run=_play)
     play.add_argument("directory", metavar="DIR", help="run directory")
     play.add_argument("--out", metavar="FILE", help="ends in .mp4 (default: DIR/videos/play.mp4)")
-    play.add_argument("--seed", type=int, default=0, metavar="S", help="which of the run's, counted from 0")
+    play.add_argument("--seed", type=_whole, default=0, metavar="S", help="which of the run's, counted from 0")
     play.add_argument("--seconds", type=float, metavar="T", help="of each episode, at most (default: 10)")
-    play.add_argument("--episodes", type=int, metavar="N", help="one after the other (default: 1)")
+    play.add_argument("--episodes", type=_whole, metavar="N", help="one after the other (default: 1)")
     play.add_argument("--size", metavar="WxH", help="of each robot's picture in pixels (default: 320x240)")
     instead = play.add_mutually_exclusive_group()
     instead.add_argument("--before-after", action="store_true", help="the two small videos that a report shows")
@@ -237,7 +237,7 @@ def parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
     export.add_argument("directory", metavar="DIR", help="run directory")
     export.add_argument("--out", metavar="FILE", help="ends in .onnx (default: DIR/export/policy.onnx)")
-    export.add_argument("--seed", type=int, default=0, metavar="S", help="which of the run's, counted from 0")
+    export.add_argument("--seed", type=_whole, default=0, metavar="S", help="which of the run's, counted from 0")
 
     doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
     doctor.set_defaults(run=_doctor)
@@ -253,14 +253,22 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _whole(text: str) -> int:
+    """Of an option's argument."""
+    try:
+        return whole_number(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number, such as 10000, 10_000, 10,000 or 1e4") from None
+
+
 def _training_options(command: argparse.ArgumentParser) -> None:
     """What every command that trains can be told."""
     option = command.add_argument
     option("--learner", help="sac or ppo (default: the robot's preset; sac where a method needs its stored steps)")
-    option("--source-steps", type=int, metavar="N", help="budget per seed (default: the robot's preset)")
-    option("--target-steps", type=int, metavar="N", help="budget per seed (default: 10000)")
-    option("--seeds", type=int, metavar="K", help="seeds trained together (default: 3)")
-    option("--seed", type=int, metavar="S", help="the first of them (default: 0)")
+    option("--source-steps", type=_whole, metavar="N", help="budget per seed (default: the robot's preset)")
+    option("--target-steps", type=_whole, metavar="N", help="budget per seed (default: 10000)")
+    option("--seeds", type=_whole, metavar="K", help="seeds trained together (default: 3)")
+    option("--seed", type=_whole, metavar="S", help="the first of them (default: 0)")
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
     option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
     option("--no-video", dest="video", action="store_false", help="no videos beside the report (they take seconds)")
@@ -277,6 +285,8 @@ def as_options(message: str) -> str:
         name, value = found.groups()
         if "." in name:
             return f"--set {name}={value}"
+        if name == "imports":
+            return "--import"
         return f"--{name.replace('_', '-')}{_typed(value)}" if name in FIELDS else found[0]
 
     return re.sub(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`", option, message)

@@ -8,10 +8,10 @@ from typing import Any
 
 from transreward.config import SECTIONS
 from transreward.domains.domain import Domain
-from transreward.domains.users import import_modules
 from transreward.methods import Method, method
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
+from transreward.runs.result import import_all
 from transreward.transfer import Watch, transfer
 from transreward.types import CONTROLS, RequestError
 
@@ -39,7 +39,7 @@ def compare(
     theirs, as in {"darc.use.strength": 1.0, "sac_iw.use.high": 5.0}.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
-    imports = import_modules(imports)
+    imports = import_all(imports, source_run)
     rows = chosen(methods)
     first = leader(rows, settings or {})
     result = transfer(

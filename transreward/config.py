@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from numbers import Integral
@@ -22,12 +23,11 @@ from transreward.domains.difference import (
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.names import action_entries, entries
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
-from transreward.domains.users import import_modules
 from transreward.methods import METHODS, Feed, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.runs import store
-from transreward.runs.result import SourceAgent
-from transreward.types import CONTROLS, Pair, RequestError, nearest
+from transreward.runs.result import SourceAgent, import_all
+from transreward.types import CONTROLS, Pair, RequestError, nearest, whole_number
 
 USE_SAC = 'use `learner="sac"`'
 WORDS = {  # what other libraries call a setting
@@ -321,7 +321,7 @@ def resolve(
     imports: Sequence[str] | str = (),
 ) -> Config:
     """Check the whole request. Raises RequestError with one line that says what is wrong."""
-    imports = import_modules(imports)
+    imports = import_all(imports, source_run)
     row = method(str(method_name))
     control_rows = tuple(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)
     pair: Pair[Domain] = Pair(domain(source), domain(target))
@@ -568,6 +568,9 @@ def read_config(path: Path) -> dict[str, Any]:
         "imports",
     }
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
+    for key in {"source_steps", "target_steps", "seeds", "seed"} & set(request):
+        with suppress(ValueError):  # what is no number is refused with the whole request
+            request[key] = whole_number(request[key]) if isinstance(request[key], str) else request[key]
     if not isinstance(request.get("controls", ""), (str, list)):
         raise RequestError(f"{path}: 'controls' must be a list of methods")
     if not isinstance(request.get("imports", ""), (str, list)):
@@ -661,7 +664,7 @@ def _value(path: str, value: Any, kind: Any) -> Any:
         if kind is bool and isinstance(value, str):
             return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
         if kind is int and isinstance(value, str):
-            return int(value.replace("_", ""))
+            return whole_number(value)
         if kind is float and not isinstance(value, bool) and isfinite(float(value)):
             return float(value)
         if kind is not float and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):

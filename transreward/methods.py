@@ -37,7 +37,7 @@ from transreward.gaps.reward import By, MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.successor import Successor
 from transreward.gaps.transport import Transport
-from transreward.types import RequestError, make, nearest
+from transreward.types import OWN_MODULE, RequestError, make, nearest
 
 
 @dataclass(frozen=True)
@@ -820,7 +820,7 @@ def method(name: str) -> Method:
         return METHODS[name]
     if "(" in name or ")" in name:
         return _cell(name)
-    raise nearest(name, METHODS, "method")
+    raise nearest(name, METHODS, "method", otherwise=OWN_MODULE)
 
 
 def _cell(expression: str) -> Method:
@@ -830,7 +830,7 @@ def _cell(expression: str) -> Method:
         raise RequestError(f"'{expression}' does not parse: write use(gap), such as filter(classifier)")
     use_name, gap_name = parsed.groups()
     if use_name not in USES:
-        raise nearest(use_name, USES, "use")
+        raise nearest(use_name, USES, "use", otherwise=OWN_MODULE)
     name, use = f"{use_name}({gap_name})", make(USES, use_name, "use", {})
     row = METHODS[LIKE[use_name]] if use_name in LIKE else Method(name, "", "", "source", Feed(0.0))
     found = None

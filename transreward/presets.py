@@ -9,7 +9,7 @@ from typing import Any
 from transreward.domains.domain import Domain
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
-from transreward.types import Pair, RequestError, make, nearest
+from transreward.types import OWN_MODULE, Pair, RequestError, make, nearest
 
 LEARNERS: dict[str, Any] = {"sac": SAC, "ppo": PPO}
 DEFAULT_STEPS = Pair(source=300_000, target=10_000)
@@ -135,7 +135,7 @@ def source_budget(learner: Any, of: Domain | str) -> int:
 def make_learner(name: str | None, of: Domain | str) -> Any:
     """Settings of the learner of that name, the robot's own where there are some; None = what the preset chose."""
     if name is not None and name not in LEARNERS:
-        raise nearest(name, LEARNERS, "learner")
+        raise nearest(name, LEARNERS, "learner", otherwise=OWN_MODULE)
     chosen = preset(of)
     tuned = chosen.of(name) if chosen else None
     return tuned.settings if tuned else LEARNERS[name or "sac"]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -17,6 +18,7 @@ Metrics = dict[str, Array]  # name -> scalar
 CONTROLS = ("zero_shot", "fine_tune", "target_only")  # the methods that every other is compared with
 
 MANY = 40  # names that an error does not list
+OWN_MODULE = "; those of a module of your own are known once `imports` names it"  # of a name that is in no table
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -60,6 +62,19 @@ class Pair(NamedTuple, Generic[T]):
 
 
 NO_STEPS: Pair[int] = Pair(0, 0)  # in an account
+
+
+def whole_number(text: str) -> int:
+    """The number that is written as 10000, 10_000, 10,000 or 1e4. Raises ValueError for anything else."""
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text.strip()):
+        text = text.replace(",", "")
+    try:
+        return int(text)
+    except ValueError:
+        found = float(text)
+    if not found.is_integer():
+        raise ValueError(f"{text} is no whole number")
+    return int(found)
 
 
 class Adjusted(NamedTuple):
@@ -141,10 +156,13 @@ class Symmetry(NamedTuple):
     stored: Signed  # of the terms that a step stores
 
 
-def nearest(name: str, known: Iterable[str], kind: str, words: Mapping[str, str] | None = None) -> RequestError:
+def nearest(
+    name: str, known: Iterable[str], kind: str, words: Mapping[str, str] | None = None, otherwise: str = ""
+) -> RequestError:
     """The error for a name that does not exist, with what may have been meant.
 
     `words` are what others call some of the known names. A dotted name, `section.field`, is looked for in its section.
+    `otherwise` is added where no known name is like it.
     """
     name, known = str(name), sorted(known)
     section, _, word = name.rpartition(".")
@@ -157,9 +175,9 @@ def nearest(name: str, known: Iterable[str], kind: str, words: Mapping[str, str]
     if close:
         hint = f"did you mean {' or '.join(close)}?"
     elif len(inside) > MANY:
-        hint = f"none of the {len(inside)} there are is like it"
+        hint = f"none of the {len(inside)} there are is like it{otherwise}"
     else:
-        hint = f"there are: {', '.join(inside)}"
+        hint = f"there are: {', '.join(inside)}{otherwise}"
     return RequestError(f"unknown {kind} '{name}': {hint}")
 
 
@@ -184,7 +202,7 @@ def _abbreviates(short: str, long: str) -> bool:
 def make(table: Mapping[str, Callable[..., T]], name: str, kind: str, settings: Mapping[str, Any]) -> T:
     """An entry of a table with its settings. Raises RequestError with the nearest names for what is unknown."""
     if name not in table:
-        raise nearest(name, table, kind)
+        raise nearest(name, table, kind, otherwise=OWN_MODULE)
     known = [f.name for f in fields(table[name])]  # type: ignore[arg-type]
     for setting in settings:
         if setting not in known:

@@ -65,7 +65,7 @@ WRONG = {
     "gym:pendulum-v1": "did you mean Pendulum-v1",
     "gym:Pendulum-v9": "cannot be made",
     "gym:Pendulum-v1:gravity=2": "shifts work on the robots",
-    "gym:Exits-v0": "'gym:Exits-v0' cannot be made: no licence",
+    "gym:Exits-v0": "'gym:Exits-v0' cannot be made: SystemExit: no licence",
     "gym:ALE/Pong-v5": "pip install 'ale-py'",
     "gym:gymnasium_robotics:FetchReach-v4": "pip install gymnasium-robotics",
     "gym:Unbounded-v0": "unbounded action box",

@@ -388,6 +388,19 @@ def test_wrong_requests(request_, why):
         check("hopper", "hopper:gravity=0.5", **request_)
 
 
+@pytest.mark.parametrize("most", [20, 100, 220])
+def test_a_budget_that_is_too_small_is_refused_before_a_target_moves(most):
+    """A small one for the measure, and one for which there would be nothing left after it."""
+
+    def untouchable(**_):
+        raise AssertionError("the target was reset")
+
+    robot = environment(lambda: Point(strength=0.5))
+    robot.simulate = untouchable  # type: ignore[method-assign]
+    with pytest.raises(tr.RequestError, match=rf"`target_steps={most}` is too few"):
+        check(environment(Point), robot, target_steps=most)
+
+
 def test_another_robots_run_is_refused(source_run):
     with pytest.raises(tr.RequestError, match="was trained in"):
         check(CHEETAH, f"{CHEETAH}:gravity=2", source_run=source_run)

@@ -213,7 +213,11 @@ class Ramp(OverTime):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.over <= 1:
-            raise RequestError(f"gate.ramp is a share of the transfer, so it must be in [0, 1], not {self.over}")
+            before = ": earlier versions counted a gap's updates here, so write gate.ramp=0.1 in place of 1000"
+            raise RequestError(
+                f"gate.ramp is a share of the transfer, so it must be in [0, 1], not {self.over:g}"
+                f"{before if self.over > 1 else ''}"
+            )
 
     def size(self, extra: dict[str, Any]) -> Array | float:
         """Ramped."""

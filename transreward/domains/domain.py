@@ -13,7 +13,7 @@ import numpy as np
 from transreward.domains import shifts, tasks
 from transreward.domains.robots import ROBOTS, Robot
 from transreward.domains.users import in_one_line, look_beside_user, no_such
-from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
+from transreward.types import OWN_MODULE, BrokenRun, RequestError, Spaces, Transition, nearest
 
 
 class Simulation(Protocol):
@@ -202,7 +202,7 @@ def _unknown_robot(name: str) -> RequestError:
         return RequestError(f"unknown robot '{name}': did you mean gym:{name}{also}?")
     if same:
         return RequestError(f"unknown robot '{name}': did you mean {same[0]}?")
-    return nearest(name, ROBOTS, "robot")
+    return nearest(name, ROBOTS, "robot", otherwise=OWN_MODULE)
 
 
 def _from_factory(module: str, factory: str) -> Domain:

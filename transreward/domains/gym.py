@@ -70,7 +70,7 @@ def gym_domain(id: str) -> GymDomain:
         hint = " and write gym:gymnasium_robotics:" + bare if package == "gymnasium-robotics" else ""
         raise RequestError(f"'{name}': its package is missing: pip install '{package}'{hint}") from error
     except (Exception, SystemExit) as error:  # an environment's constructor may raise anything
-        raise RequestError(f"'{name}' cannot be made: {' '.join(str(error).split())}") from error
+        raise RequestError(f"'{name}' cannot be made: {in_one_line(error)}") from error
 
 
 class GymDomain:
@@ -367,7 +367,7 @@ def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
         drawing.reset(seed=0)
         drawing.render()  # what drawing needs may be missing, and shows only here
     except Exception as error:  # an environment may raise anything
-        raise RequestError(f"no video: '{name}' does not draw itself: {' '.join(str(error).split())}") from error
+        raise RequestError(f"no video: '{name}' does not draw itself: {in_one_line(error)}") from error
     env.close()
     return drawing
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import site
 import sys
+import sysconfig
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from transreward.types import RequestError, nearest
+
+INSTALLED = tuple(  # where code lies that is not the user's
+    os.path.join(place, "")
+    for place in (
+        Path(__file__).parents[1],
+        *site.getsitepackages(),
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    )
+)
 
 
 def look_beside_user() -> None:
@@ -104,5 +117,15 @@ def read_only(x: Any) -> np.ndarray:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What a user's code raised."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """What a user's code raised, and the line of it that did: the innermost one outside of installed packages."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    raised: BaseException | None = error
+    where = ""
+    while raised is not None:
+        lines = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(raised.__traceback__)]
+        theirs = [(file, number) for file, number in lines if os.path.isfile(file) and not file.startswith(INSTALLED)]
+        if theirs:
+            file, number = theirs[-1]
+            where = f" ({file.removeprefix(os.path.join(os.getcwd(), ''))}, line {number})"
+        raised = None if theirs[-1:] == lines[-1:] else raised.__cause__  # a library may have raised it anew
+    return said + where

@@ -16,12 +16,11 @@ from transreward.domains.difference import ShiftMeasure, measure, one_body, rela
 from transreward.domains.domain import Domain, domain, invertible
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.symmetries import plain
-from transreward.domains.users import import_modules
 from transreward.methods import METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.rewards import TermChange
-from transreward.preflight.steps import Act, Budget, Probes, probe
+from transreward.preflight.steps import Act, Budget, Probes, probe, require_enough
 from transreward.preflight.support import answers, reach
 from transreward.preflight.verdict import (
     COMPENSATE,
@@ -37,7 +36,7 @@ from transreward.preflight.verdict import (
 )
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.runs import store
-from transreward.runs.result import SourceAgent, policy_of
+from transreward.runs.result import SourceAgent, import_all, policy_of
 from transreward.types import Pair, RequestError
 
 SCHEMA = 1
@@ -186,7 +185,7 @@ def check(
         )
     if not isinstance(seed, int) or seed < 0:
         raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
-    imports = import_modules(imports)
+    imports = import_all(imports, source_run)
     pair: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(pair.source, pair.target)
     asked, pair = pair, pair.map(plain)  # what differs is physics and pay, however they are looked at
@@ -242,12 +241,16 @@ def source_policy(run: Path, source: Domain) -> Act:
 
 
 def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasure, int]:
-    """`domains.difference.measure` on a part of the budget, and the source steps it took."""
+    """`domains.difference.measure` on a part of the budget, and the source steps it took.
+
+    Raises RequestError, before a step is taken, where the whole budget is too small.
+    """
     late = min(getattr(d, "delay", 0) for d in pair) if one_body(pair.source, pair.target) else 0
     n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
     if n < 4:
         raise RequestError(f"`target_steps={budget.most}` is too few for a check: give {100 * (1 + late)} or more")
     budget.take(n * (1 + late))
+    require_enough(pair.source, pair.target, budget)
     return measure(pair.source, pair.target, n=n, seed=seed), n * (2 + late if one_body(*pair) else 1)
 
 

@@ -84,14 +84,30 @@ def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndar
     return action
 
 
+def require_enough(source: Domain, target: Domain, budget: Budget) -> None:
+    """Raise RequestError where what is left of the budget is too little for `probe`; touches neither domain."""
+    if one_body(source, target):
+        if budget.left // (_cost(source, target) * WALKERS) >= LEAST_ROUNDS:
+            return
+        # an eighth of the budget was spent on the measure
+        least = LEAST_ROUNDS * WALKERS * _cost(source, target) * 8 // 7 + 8
+    else:
+        if budget.left // WALKERS >= LEAST_WALK:
+            return
+        least = budget.taken + WALKERS * LEAST_WALK
+    raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
+
+
+def _cost(source: Any, target: Any) -> int:
+    """Target steps of a simulated state: the first action is taken twice."""
+    return (source.spaces.action + SPARE + 1 + TRIES) * (1 + min(source.delay, target.delay))
+
+
 def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
-    """Probes within what is left of the budget.
+    """Probes within what is left of the budget, which is enough for them: see `require_enough`.
 
     Two versions of one robot are put into the same physics. Of other domains each walks by itself, and a model fitted
     to its steps answers in the states that both reached.
-
-    Raises:
-        RequestError: the budget is too small for one round of them.
     """
     if one_body(source, target):
         return _simulated(source, target, budget, act, seed)
@@ -126,11 +142,8 @@ def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: 
 
     spaces, late = source.spaces, min(source.delay, target.delay)
     k = spaces.action + SPARE
-    cost = (k + 1 + TRIES) * (1 + late)  # of a state: the first action is taken twice
+    cost = _cost(source, target)
     count = budget.left // (cost * WALKERS)
-    if count < LEAST_ROUNDS:
-        least = LEAST_ROUNDS * WALKERS * cost * 8 // 7 + 8  # an eighth of the budget was spent on the measure
-        raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
     payer = MujocoDomain(ROBOTS[source.robot.name], source.shifts, target.tasks)  # the source, paid as the target is
     rng, steered = np.random.default_rng(seed), _steered(WALKERS, act)
     walk = source.simulate(WALKERS, seed)
@@ -218,9 +231,6 @@ def _gather(rounds: list, follow: Pair[Follow], by_policy: np.ndarray, taken: in
 
 def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
     control_steps = budget.left // WALKERS
-    if control_steps < LEAST_WALK:
-        least = budget.taken + WALKERS * LEAST_WALK
-        raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
     budget.take(control_steps * WALKERS)
     walk = _walk(source, SOURCE_FACTOR * control_steps, act, seed, seed + 1)
     walks = Pair(walk, walk if target is source else _walk(target, control_steps, act, seed, seed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -323,6 +323,25 @@ class SourceAgent:
         keys = jax.random.wrap_key_data(stored["keys"])
         evaluated = Pair(*about.get("evaluation_steps", NO_STEPS))  # earlier versions counted none
         return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [], evaluated)
+
+
+def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> tuple[str, ...]:
+    """Import the modules that a request names, and before them those that its source run's config.json names.
+
+    Returns all of their names. Raises RequestError where one cannot be imported.
+    """
+    own = (imports,) if isinstance(imports, str) else tuple(imports)
+    run = None if source_run is None else Path(source_run)
+    if run is None or not all((run / name).exists() for name in ("config.json", "source/agent.json")):
+        return import_modules(own)
+    theirs = store.read_json(run / "config.json").get("imports", ())
+    try:
+        return import_modules(tuple(dict.fromkeys((*theirs, *own))))
+    except RequestError as error:
+        named = [name for name in theirs if name not in own]
+        raise RequestError(
+            f"{error} (the source run {source_run} needs {', '.join(named)})" if named else str(error)
+        ) from None
 
 
 def load(directory: str | Path) -> Result:
