@@ -504,7 +504,7 @@ def relabelling(bench: Bench) -> None:
     import numpy as np
 
     from transreward.collect import Robots, relabel
-    from transreward.domains.domain import domain
+    from transreward.domains.ids import domain
 
     robots = Robots(domain(ROBOT), [0], 100, store_terms=True)
     rows = np.tile(robots.collect(None, None, None, 100), (1, 1 if bench.smoke else 100, 1, 1))

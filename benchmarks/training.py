@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.presets import make_learner

@@ -15,7 +15,7 @@ import transreward as tr
 from transreward import cli, presets
 from transreward import config as config_module
 from transreward.config import SECTIONS, Loop, apply_settings, read_config, resolve
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.record import Record

@@ -14,7 +14,7 @@ import pytest
 import transreward
 from transreward import cli, presets
 from transreward.config import Loop
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import GAPS, METHODS, USES, Feed, Gate

@@ -24,7 +24,7 @@ _PUBLIC = {
     "Transition": "transreward.types",
     "check": "transreward.preflight.check",
     "compare": "transreward.compare",
-    "domain": "transreward.domains.domain",
+    "domain": "transreward.domains.ids",
     "export": "transreward.runs.export",
     "gap": "transreward.methods",
     "learner": "transreward.presets",

@@ -20,7 +20,8 @@ from transreward.domains.difference import (
     require_other_pay,
     same_task,
 )
-from transreward.domains.domain import Domain, domain, invertible
+from transreward.domains.domain import Domain, invertible
+from transreward.domains.ids import domain
 from transreward.domains.names import action_entries, entries
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
 from transreward.methods import METHODS, Feed, Method, method

@@ -55,7 +55,7 @@ def _jax() -> str:
 def _mujoco() -> str:
     import numpy as np
 
-    from transreward.domains.domain import domain
+    from transreward.domains.ids import domain
 
     simulation = domain("halfcheetah").simulate(64, 0)
     action = np.zeros((64, 6))
@@ -69,7 +69,7 @@ def _mujoco() -> str:
 def _draws() -> str:
     import numpy as np
 
-    from transreward.domains.domain import domain
+    from transreward.domains.ids import domain
     from transreward.evaluation.video import SMALL, Painter, backend
 
     hopper: Any = domain("hopper")

@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 
 
 def pendulum():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transreward.domains.changes import Change, changes
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 
 MINUS = "\N{MINUS SIGN}"
 

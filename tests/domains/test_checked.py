@@ -9,7 +9,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from transreward.domains.checked import CheckedDomain
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.names import Entry
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 

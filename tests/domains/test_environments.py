@@ -12,8 +12,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.wrappers import MaxAndSkipObservation, RepeatAction, TimeLimit, TransformReward
 
-from transreward.domains.domain import domain
 from transreward.domains.gym import EPISODE_STEPS, GymDomain
+from transreward.domains.ids import domain
 from transreward.types import BrokenRun, RequestError
 
 

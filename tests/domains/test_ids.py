@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tests.domains import made
 from transreward.domains import shifts, tasks
 from transreward.domains.difference import require_difference
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.symmetries import as_it_is
 from transreward.presets import PRESETS, preset
@@ -221,7 +222,7 @@ def test_factories():
 
 
 def test_listing_and_parsing_import_neither_mujoco_nor_gymnasium():
-    code = "import sys, transreward.domains.domain as d; print({'mujoco', 'gymnasium', 'jax'} & set(sys.modules))"
+    code = "import sys, transreward.domains.ids; print({'mujoco', 'gymnasium', 'jax'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 
 

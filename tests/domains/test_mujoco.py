@@ -7,7 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.types import BrokenRun
 
 

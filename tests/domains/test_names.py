@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.names import action_entries, action_names, entries, entry_names
 from transreward.domains.robots import ROBOTS
 

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 
 ROWS, STEPS = 2, 300

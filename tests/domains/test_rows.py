@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from transreward.domains import names
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS, Robot, forward, of_state
 from transreward.types import BrokenRun, RequestError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transreward.domains.difference import measure, require_difference, require_fit
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.types import RequestError

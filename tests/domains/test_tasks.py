@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transreward.domains.difference import measure, require_difference, require_other_pay
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.tasks import ANY, TASKS

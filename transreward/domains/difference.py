@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.domains.names import UNKNOWN, action_entries, entries
 from transreward.domains.robots import ROBOTS
 from transreward.domains.symmetries import plain

@@ -17,7 +17,7 @@ from gymnasium.spaces import Box
 from transreward.domains.domain import BrokenSimulation, altered, require_action, require_box, require_finite, row_seeds
 from transreward.domains.layers import changing, layers, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
-from transreward.domains.users import in_one_line, look_beside_user, numbers, truths, unpacked
+from transreward.domains.users import in_one_line, look_beside_user, named, numbers, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
 EPISODE_STEPS = 1000  # of an environment that names no limit
@@ -87,6 +87,7 @@ class GymDomain:
 
     def __init__(self, name: str, make: Callable[[], gymnasium.Env], first: object = None):
         self.name, self.make = name, make
+        self._id = name  # that makes it again, under whatever name
         self._idle: list[gymnasium.Env] = []  # made, and in no simulation
         self._made: list[weakref.ref[gymnasium.Env]] = []
         self._keeps = False
@@ -128,9 +129,7 @@ class GymDomain:
         return f"domain({self.name!r})"
 
     def __reduce__(self):
-        from transreward.domains.domain import domain
-
-        return domain, (self.name,)
+        return _remake, (self._id,), {"name": self.name}
 
     def drawn(self) -> GymDomain:
         """The same with environments that draw themselves. Raises RequestError, `no video: ...`, where they cannot."""
@@ -219,6 +218,11 @@ class GymDomain:
             f"'{self.name}' does another thing with the same seed, so no run of it can be repeated: let the "
             f"environment draw all its random numbers from self.np_random, which reset(seed=...) sets and reset() keeps"
         )
+
+
+def _remake(id: str) -> GymDomain:
+    module, _, factory = id.partition(":")
+    return gym_domain(factory) if module == "gym" else GymDomain(id, named(module, factory, "factory"))
 
 
 class GymSimulation:

@@ -60,6 +60,19 @@ def no_such(module: Any, name: str, kind: str) -> RequestError:
     return nearest(name, [key for key, value in vars(module).items() if callable(value) and key[0] != "_"], kind)
 
 
+def named(module: str, path: str, kind: str) -> Any:
+    """What a module has under `name` or `Class.name`. Whatever importing it raises is passed on.
+
+    Raises RequestError for a name that it does not have.
+    """
+    found = importlib.import_module(module)
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise no_such(found, name, f"{kind} of {module}")
+        found = getattr(found, name)
+    return found
+
+
 def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """What a user's code returned, as float64 in memory of its own: the code may use its arrays again.
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from transreward.domains.changes import Change, changes
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.domains.names import action_names, entry_names, numbered
 from transreward.domains.symmetries import plain
 from transreward.evaluation import diagnostics

@@ -13,7 +13,8 @@ import numpy as np
 from transreward.config import require_learner, seen_alike
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, measure, one_body, relabels, require_fit, same_starts
-from transreward.domains.domain import Domain, domain, invertible
+from transreward.domains.domain import Domain, invertible
+from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.symmetries import plain
 from transreward.methods import METHODS, Method, method

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.evaluation.returns import SEED
 from transreward.interruption import undone, whole

@@ -14,7 +14,8 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.compensations.uses import Compensation
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.domains.symmetries import SeenDomain, as_it_is
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transreward.domains.domain import Domain, domain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.evaluation import video
 from transreward.evaluation.video import SMALL, Film
 from transreward.programs import SHOWN

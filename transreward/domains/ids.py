@@ -1,0 +1,137 @@
+"""Ids: how a text becomes a domain, `robot[@symmetry][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import Any
+
+from transreward.domains import shifts, tasks
+from transreward.domains.checked import checked
+from transreward.domains.domain import Domain, altered
+from transreward.domains.robots import ROBOTS, Robot
+from transreward.domains.symmetries import SeenDomain
+from transreward.domains.users import in_one_line, look_beside_user, named
+from transreward.types import OWN_MODULE, RequestError, nearest
+
+# MuJoCo, Gymnasium and what needs them are imported where a domain of theirs is made: a list of names, or an id that is
+# refused, does not wait for them.
+
+_LATER = {"mjcf": "MJCF files", "data": "offline data files", "minari": "Minari data sets"}
+_DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+
+
+def domain(id: str | Domain) -> Domain:
+    """The domain that an id names: `robot[@symmetry][+task][:shift[,shift...]]`, `gym:[module:]Id` or
+    `package.module:factory[@symmetry]`. A Domain of a user's own is taken, too, and what it answers checked.
+
+    A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. Its domain goes by
+    the factory's id, since that makes it again.
+
+    Raises:
+        RequestError: nothing is named so; the message says what comes nearest.
+    """
+    if isinstance(id, Domain):
+        return checked(id)
+    if not isinstance(id, str) or not id or not id.isprintable():
+        raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
+    head, colon, tail = id.partition(":")
+    if colon and not tail:
+        raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
+    if colon and head in _LATER:
+        raise RequestError(f"'{id}': {_LATER[head]} are not supported yet")
+    if colon and head == "gym":
+        from transreward.domains.gym import gym_domain
+
+        return gym_domain(tail)
+    robot, plus, _ = head.partition("+")
+    robot, at, seen = robot.partition("@")
+    if robot not in ROBOTS:
+        factory, at, seen = tail.partition("@")
+        if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, factory):
+            return _seen(_from_factory(head, factory), at, seen)
+        raise _unknown_robot(robot)
+    texts, rest = tasks.split(id[len(robot + at + seen) :])
+    if rest and (rest[0] != ":" or rest == ":"):
+        raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
+    row = _row(robot)
+    wanted = [tasks.parse(text, row) for text in texts]
+    changes = shifts.parse(rest[1:]) if rest else []
+    from transreward.domains.mujoco import MujocoDomain
+
+    return _seen(MujocoDomain(row, changes, wanted), at, seen)
+
+
+def _row(robot: str) -> Robot:
+    """The row of the table. Raises RequestError for one that goes by another name, as a copy of another row does."""
+    row: Any = ROBOTS[robot]
+    if not isinstance(row, Robot) or row.name != robot:
+        seen = f"the name '{row.name}'" if isinstance(row, Robot) else f"a {type(row).__name__}"
+        raise RequestError(
+            f"the row '{robot}' of ROBOTS must be a Robot of that name, not {seen}: give it name='{robot}'"
+        )
+    return row
+
+
+def _seen(found: Domain, at: str, symmetry: str) -> Domain:
+    """The domain, through a symmetry where its id has one."""
+    if not at:
+        return found
+    from transreward.domains.mujoco import MujocoDomain
+
+    if not isinstance(found, MujocoDomain):
+        raise RequestError(f"'{found.name}' is no robot of the table as it is, so it has no symmetry: leave @ away")
+    return SeenDomain(found, symmetry)
+
+
+def _unknown_robot(name: str) -> RequestError:
+    def plain(text: str) -> str:
+        return re.sub(r"-v\d+$|[^a-z0-9]", "", text.lower())
+
+    same = [robot for robot in ROBOTS if plain(robot) == plain(name)]
+    if re.fullmatch(r"(\w+/)*[\w.-]+-v\d+", name):
+        also = f", or {same[0]}" if same else ""
+        return RequestError(f"unknown robot '{name}': did you mean gym:{name}{also}?")
+    if same:
+        return RequestError(f"unknown robot '{name}': did you mean {same[0]}?")
+    return nearest(name, ROBOTS, "robot", otherwise=OWN_MODULE)
+
+
+def _from_factory(module: str, factory: str) -> Domain:
+    id = f"{module}:{factory}"
+    look_beside_user()
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        if "." not in module:
+            raise RequestError(f"{_unknown_robot(module)}; nor is there a module {module} to import")
+        raise RequestError(f"'{id}': there is no module {module} to import")
+    try:
+        made = named(module, factory, "factory")
+        if isinstance(made, Domain):
+            return domain(_named(made, id))
+        first = made()
+        if isinstance(first, Domain):
+            return domain(_named(first, id))
+        from transreward.domains.gym import GymDomain
+
+        return GymDomain(id, made, first)
+    except RequestError:
+        raise
+    except (Exception, SystemExit) as error:  # a module may raise anything
+        raise RequestError(f"'{id}' failed: {in_one_line(error)}") from error
+
+
+def _named(made: Domain, id: str) -> Domain:
+    """The domain by the id that was asked for; `made` itself keeps its name, since it may serve others, too."""
+    if made.name == id:
+        return made
+    try:
+        renamed = altered(made, name=id)
+    except TypeError:  # such as one with slots
+        renamed = made
+    if renamed.name != id:
+        raise RequestError(f"'{id}' makes a domain whose name stays '{made.name}': give it the name '{id}'")
+    return renamed
