@@ -345,7 +345,7 @@ def _kept(directory: Path) -> str:
         return f"the run is finished and saved: 'transreward report {directory}' writes its page"
     if next(directory.rglob("metrics.jsonl"), None):
         return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
-    return "nothing was evaluated yet"
+    return "nothing was evaluated yet, so nothing is kept"
 
 
 def _show(directory: str, videos: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
@@ -245,25 +245,25 @@ def all_methods(
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
         config.require_steps_left(agent.steps)
         require_stored_terms(config, agent)
-    if directory is not None:
-        store.write_json(store.claim(directory) / "config.json", config.of(config.method).as_json(config.method))
-        store.write_json(directory / "provenance.json", provenance)
     results = {}
-    # those that need the least training in the source first: the agent of the others is trained on from theirs
-    for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
-        agent = source_agent(config, row, agent, directory, watch)
-        place = directory if directory is None or row is config.method else directory / "controls" / row.name
-        if row is config.method and config.cotrain:
-            results[row.name] = cotrained(config.of(row), row, place, watch)
-        else:
-            results[row.name] = run_method(config.of(row), row, agent, place, watch)
-        if row is config.method:  # with the source agent's training, if there was one
-            results[row.name].wall_seconds = time.perf_counter() - began
-    result = results.pop(config.method.name)
-    result.controls, result.provenance = results, provenance
-    sinks.close()
-    if directory is not None:
-        result.write(directory)
+    with nullcontext() if directory is None else store.claimed(directory), sinks.closing():
+        if directory is not None:
+            store.write_json(directory / "config.json", config.of(config.method).as_json(config.method))
+            store.write_json(directory / "provenance.json", provenance)
+        # those that need the least training in the source first: the agent of the others is trained on from theirs
+        for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
+            agent = source_agent(config, row, agent, directory, watch)
+            place = directory if directory is None or row is config.method else directory / "controls" / row.name
+            if row is config.method and config.cotrain:
+                results[row.name] = cotrained(config.of(row), row, place, watch)
+            else:
+                results[row.name] = run_method(config.of(row), row, agent, place, watch)
+            if row is config.method:  # with the source agent's training, if there was one
+                results[row.name].wall_seconds = time.perf_counter() - began
+        result = results.pop(config.method.name)
+        result.controls, result.provenance = results, provenance
+        if directory is not None:
+            result.write(directory)
     return result
 
 

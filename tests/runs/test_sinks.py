@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -10,7 +13,7 @@ from events import events
 
 from transreward.cli import main
 from transreward.runs.sinks import SINKS, Log, numbers
-from transreward.types import RequestError
+from transreward.types import BrokenRun, RequestError
 
 ROWS = [
     {
@@ -27,8 +30,8 @@ class Run:
         calls.append(("log", metrics))
     def define_metric(self, name, step_metric):
         calls.append(("axis", name, step_metric))
-    def finish(self):
-        calls.append(("finish",))
+    def finish(self, exit_code=None):
+        calls.append(("finish", exit_code))
 
 def init(**settings):
     calls.append(("init", settings))
@@ -78,12 +81,43 @@ def test_trackers_get_one_run_with_every_seed_against_its_own_steps(fake, tmp_pa
     log.close()
     first, *calls, last = sys.modules[fake].calls  # type: ignore[attr-defined]
     assert first[0] == "init" and first[1]["name"] == "first" and first[1]["project"] == "transreward"
-    assert last == ("finish",)
+    assert last == ("finish", 0 if fake == "wandb" else None)
     logged = [call[1] for call in calls if call[0] == "log"]
     assert [row.get("darc/seed5/target_return") for row in logged] == [None, 2.5]
     assert logged[1]["darc/seed5/step"] == 120 and logged[0]["darc/seed4/source_terms/survive"] == 3.0
     axes = [call[1:] for call in calls if call[0] == "axis"]
     assert axes == ([(f"darc/seed{s}/*", f"darc/seed{s}/step") for s in (4, 5)] if fake == "wandb" else [])
+
+
+@pytest.mark.parametrize("fake", ["wandb", "trackio"], indirect=True)
+def test_trackers_hear_how_a_run_ended(fake, tmp_path):
+    """Once each, also where it broke."""
+    for end in (None, BrokenRun("a loss is not finite"), KeyboardInterrupt()):
+        log = Log((fake,), tmp_path / "out")
+        with contextlib.suppress(BrokenRun, KeyboardInterrupt), log.closing():
+            log.write(ROWS)
+            if end:
+                raise end
+        log.close()
+    ends = [call[1] for call in sys.modules[fake].calls if call[0] == "finish"]  # type: ignore[attr-defined]
+    assert ends == ([0, 1, 1] if fake == "wandb" else [None] * 3)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("fake", ["wandb", "trackio"], indirect=True)
+def test_trackers_hear_of_an_interruption(fake, name, tmp_path):
+    """Even where it came inside of the package, which is then not to be waited for without end."""
+    code = (
+        "import signal, sys, threading\nfrom pathlib import Path\nfrom transreward.interruption import ends_at_once\n"
+        f"from transreward.runs import sinks\nsys.path.insert(0, {str(tmp_path / 'modules')!r})\n"
+        f"log = sinks.Log(({fake!r},), 'out')\nlog.write([{ROWS[0]!r}])\n"
+        "run = log.sinks[0].run\nrun.finish = lambda exit_code=None: (print('finish', exit_code, flush=True), "
+        "threading.Event().wait())\nsinks.PATIENCE = 0.1\n"
+        f"with ends_at_once(), log.closing():\n signal.raise_signal(signal.{name})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=20)
+    assert done.stdout == f"finish {1 if fake == 'wandb' else None}\n", done.stderr
+    assert done.returncode == 128 + getattr(signal, name) and done.stderr == "transreward: interrupted\n"
 
 
 def test_rows_are_written_before_they_are_shown(tmp_path):

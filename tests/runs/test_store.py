@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from transreward.runs import store
-from transreward.types import Pair, RequestError
+from transreward.types import BrokenRun, Pair, RequestError
 
 
 def tree():
@@ -119,6 +119,30 @@ def test_a_place_in_use_is_refused_and_left_alone(tmp_path, file, place, why):
     with pytest.raises(RequestError, match=why):
         store.claim(tmp_path / place)
     assert path.read_text() == "kept"
+
+
+@pytest.mark.parametrize("end", [RequestError("refused"), BrokenRun("broken"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("written", [[], ["config.json", "provenance.json"]])
+def test_a_run_that_ended_before_anything_was_worth_keeping_leaves_nothing(tmp_path, end, written):
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new/below/it"):
+        with pytest.raises(type(end)), store.claimed(tmp_path / name):
+            for file in written:
+                (tmp_path / name / file).write_text("{}")
+            raise end
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]  # which was there before
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "source/agent.json", "controls/fine_tune/metrics.jsonl"])
+def test_what_is_worth_keeping_is_kept(tmp_path, file):
+    with pytest.raises(BrokenRun), store.claimed(tmp_path / "run"):
+        (tmp_path / "run" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / file).write_text("{}")
+        raise BrokenRun("broken")
+    assert (tmp_path / "run" / file).exists() and (tmp_path / "run" / "config.json").exists()
+    with pytest.raises(store.Taken), store.claimed(tmp_path / "run"):  # nor is another's run touched
+        raise AssertionError
+    assert (tmp_path / "run" / file).exists()
 
 
 def test_of_two_that_start_at_once_one_gets_the_directory(tmp_path):

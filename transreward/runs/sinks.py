@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from numbers import Real
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple, Protocol
 
+from transreward.interruption import undone
 from transreward.types import RequestError, nearest
 
 
@@ -24,8 +27,8 @@ class Sink(Protocol):
         """One row."""
         ...
 
-    def close(self) -> None:
-        """Everything was written."""
+    def close(self, failed: bool) -> None:
+        """Nothing more is written: the run has finished, or it failed or was interrupted."""
         ...
 
 
@@ -50,7 +53,7 @@ class TensorBoard:
         self.writers[run].write_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
         self.writers[run].flush()
 
-    def close(self) -> None:
+    def close(self, failed: bool) -> None:
         """Close the files."""
         for writer in self.writers.values():
             writer.close()
@@ -70,7 +73,7 @@ class Tracked:
         """One row."""
         self.run.log({f"{run}/{name}": value for name, value in {**metrics, "step": step}.items()})
 
-    def close(self) -> None:
+    def close(self, failed: bool) -> None:
         """Tell the package that the run has ended."""
         self.run.finish()
 
@@ -91,6 +94,10 @@ class Wandb(Tracked):
             self.run.define_metric(f"{run}/*", step_metric=f"{run}/step")
         super().write(run, step, metrics)
 
+    def close(self, failed: bool) -> None:
+        """Tell it how the run has ended, too."""
+        self.run.finish(exit_code=int(failed))
+
 
 class Trackio(Tracked):
     """Trackio, on this machine, in its own place (TRACKIO_DIR)."""
@@ -107,6 +114,8 @@ class Row(NamedTuple):
     open: Callable[[Path], Sink]  # in a run directory
     package: str  # the module it imports; the extra of the same name as the sink installs it
 
+
+PATIENCE = 5.0  # seconds that the sinks of an interrupted run have to send what they hold
 
 SINKS: dict[str, Row] = {
     "tensorboard": Row(TensorBoard, "tensorboardX"),
@@ -152,10 +161,29 @@ class Log:
             for sink in self.sinks:
                 sink.write(f"{row['method']}/seed{row['seed']}", row["step"], dict(numbers(row)))
 
-    def close(self) -> None:
-        """Everything was written."""
-        for sink in self.sinks or ():
-            sink.close()
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """The sinks are closed at its end, also by an error or an interruption, which are told to those that can mark
+        their run so."""
+        with undone(self._interrupted):
+            try:
+                yield
+            except BaseException:
+                with suppress(Exception):  # the error that came first is the one to show
+                    self.close(failed=True)
+                raise
+            self.close()
+
+    def close(self, failed: bool = False) -> None:
+        """Close each once."""
+        while self.sinks:
+            self.sinks.pop().close(failed)
+
+    def _interrupted(self) -> None:
+        """From a thread, since the main one may have been interrupted inside of a sink, and no longer than a moment."""
+        closing = Thread(target=self.close, args=(True,), daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
 
 
 def installed(package: str) -> bool:

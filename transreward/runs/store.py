@@ -11,6 +11,8 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from transreward.interruption import whole
+from transreward.interruption import undone, whole
 from transreward.types import RequestError
 
 SCHEMA = 1
@@ -38,6 +40,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "agent.json": {"source": str, "learner": dict, "seeds": list, "steps": int},
     "comparison.json": {"methods": dict},
 }  # fmt: skip
+OPENING = ("config.json", "provenance.json")  # what a run directory holds before there is anything to keep
 RECORDED = ("transreward", "jax", "jaxlib", "optax", "mujoco", "gymnasium", "numpy", "scipy")
 
 
@@ -95,6 +98,30 @@ def claim(directory: Path) -> Path:
             raise
         raise RequestError(f"`out` {directory} cannot be made: {getattr(error, 'strerror', error)}") from None
     return directory
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """`claim` it for what is written inside. Where an error or an interruption comes before anything but `OPENING` was
+    written, it is removed again, with the folders above it that were made for it."""
+    new = [place for place in (directory, *directory.parents) if not place.exists()]
+    claim(directory)
+
+    def leave() -> None:
+        if any(path.name not in OPENING for path in directory.iterdir()):
+            return
+        for name in OPENING:
+            (directory / name).unlink(missing_ok=True)
+        for place in new:
+            place.rmdir()  # fails where another run is below it
+
+    with undone(leave):
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                leave()
+            raise
 
 
 def vacant(directory: Path) -> None:
