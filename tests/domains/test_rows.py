@@ -11,7 +11,8 @@ import pytest
 
 from transreward.domains import names
 from transreward.domains.ids import domain
-from transreward.domains.robots import ROBOTS, Robot, forward, of_state
+from transreward.domains.robot import Robot, forward, of_state
+from transreward.domains.robots import ROBOTS
 from transreward.types import BrokenRun, RequestError
 
 XML = """<mujoco><worldbody><body name="block"><joint name="rail" type="slide" axis="1 0 0" damping="0.5"/>

@@ -9,7 +9,8 @@ from typing import Any
 from transreward.domains import shifts, tasks
 from transreward.domains.checked import checked
 from transreward.domains.domain import Domain, altered
-from transreward.domains.robots import ROBOTS, Robot
+from transreward.domains.robot import Robot
+from transreward.domains.robots import ROBOTS
 from transreward.domains.symmetries import SeenDomain
 from transreward.domains.users import in_one_line, look_beside_user, named
 from transreward.types import OWN_MODULE, RequestError, nearest

@@ -17,7 +17,8 @@ from transreward.domains.actuators import controls
 from transreward.domains.domain import BrokenSimulation, require_action, require_box, require_finite, row_seeds
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
-from transreward.domains.robots import ROBOTS, Robot, Rows, Term
+from transreward.domains.robot import Robot, Rows, Term
+from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import Shift, build
 from transreward.domains.tasks import Task, ingredients, pay, with_tasks
 from transreward.domains.users import in_one_line, numbers, read_only, truths, unpacked

@@ -17,7 +17,7 @@ import numpy as np
 
 from transreward.domains.actuators import distinct
 from transreward.domains.contacts import pairs, parameters, touching
-from transreward.domains.robots import Robot
+from transreward.domains.robot import Robot
 from transreward.types import RequestError, nearest
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
     halfcheetah+backward   hopper+stand   ant+direction(degrees=90)   walker2d+walk(speed=1)+terms(control=0)
 
-A robot's own task is its row in `robots.py`. A task changes which of the terms are paid, and how much; the body, when
+A robot's own task is its row of `ROBOTS`. A task changes which of the terms are paid, and how much; the body, when
 an episode ends and the physics stay, and what is observed, but for a goal in the plane. Several follow one another,
 each changing what the one before it left. A user's own reward is a function, `halfcheetah+package.module:function`.
 """
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.names import Entry, positions
-from transreward.domains.robots import ROBOTS, Array, Robot, Rows, Term, in_order, of_state
+from transreward.domains.robot import Robot, Rows, Term, in_order, of_state
+from transreward.domains.robots import ROBOTS
 from transreward.domains.users import in_one_line, look_beside_user, no_such, numbers, read_only
-from transreward.types import RequestError, nearest
+from transreward.types import Array, RequestError, nearest
 
 Values = dict[str, float]
 Reward = Callable[[Array, Array, Array], Array]  # (obs [n, obs], action [n, action], next_obs [n, obs]) -> [n]

@@ -1,0 +1,220 @@
+"""What a row of the table of robots is, and what several robots share: terms, observations, resets.
+
+A robot's functions read one `Rows`: n robots side by side. The numbers of the robots that Gymnasium has equal its own
+bit for bit, so the order of additions and the choice of functions is Gymnasium's, also where another would be shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from importlib.util import find_spec
+from operator import add
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from transreward.domains import names
+from transreward.domains.names import Entry
+from transreward.domains.users import whole
+from transreward.types import Array, RequestError
+
+
+class Rows(SimpleNamespace):
+    """n robots of one model after a step or a reset; every array has n rows.
+
+    `qpos` [n, nq] and `qvel` [n, nv], the robot's derived `fields` and the positions of its `bodies` [n, 3] are
+    MuJoCo's, so derived ones are one substep behind `qpos`, as they are in Gymnasium. After a step there are also
+    `obs` and `next_obs` [n, obs], `action` [n, nu], `velocity` [n] (of the robot's `position`, m/s), `sideways` [n]
+    (of its `side`, where a term is called so) and `healthy` [n]. `model` is the compiled model, `dt` a control step's
+    seconds.
+    """
+
+    STEP = frozenset(("obs", "next_obs", "action", "velocity", "sideways", "healthy"))  # what only a step fills in
+
+    def take(self, rows: Array) -> Rows:
+        """Copies of some rows."""
+        return Rows(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()})
+
+    def without_step(self) -> Rows:
+        """Itself, less what a step left there: the robot was put somewhere else."""
+        for name in self.STEP:
+            vars(self).pop(name, None)
+        return self
+
+
+Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]
+Draw = Callable[[np.random.Generator, Array, Array], tuple[Array, Array]]
+Show = Callable[[Any], list[Entry]]  # the compiled model -> what each column of an observation is
+Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, nv) -> qpos, qvel
+
+
+# Terms: each of these makes one, so that a task is a composition of named terms.
+
+
+def forward(weight: float) -> Term:
+    return lambda s: weight * s.velocity
+
+
+def sideways(weight: float) -> Term:
+    return lambda s: weight * s.sideways
+
+
+def survive(weight: float) -> Term:
+    return lambda s: weight * s.healthy
+
+
+def control(weight: float) -> Term:
+    return lambda s: -(weight * np.square(s.action).sum(axis=1))
+
+
+def contact(weight: float, force: float = np.inf, cost: float = np.inf) -> Term:
+    """External forces above `force` count as `force`, and the whole at most `cost`."""
+
+    def term(s: Rows) -> Array:
+        forces = s.cfrc_ext if force == np.inf else s.cfrc_ext.clip(-force, force)
+        return -np.minimum(weight * np.square(forces).reshape(len(forces), -1).sum(axis=1), cost)
+
+    return term
+
+
+def distance(a: str, b: str, weight: float) -> Term:
+    """The distance between two bodies."""
+
+    def term(s: Rows) -> Array:
+        apart = getattr(s, a) - getattr(s, b)
+        return -np.sqrt(np.vecdot(apart, apart)) * weight  # the same dot product as np.linalg.norm of one vector
+
+    return term
+
+
+def in_order(terms: Sequence[Array]) -> Array:
+    return reduce(add, terms)
+
+
+def in_halves(terms: Sequence[Array]) -> Array:
+    """(rewards) + (costs), two of each: Gymnasium's order for ant and humanoid."""
+    return (terms[0] + terms[1]) + (terms[2] + terms[3])
+
+
+# Where the forward velocity is measured, and whether the task goes on.
+
+
+def root(s: Rows) -> Array:
+    return s.qpos[:, 0]
+
+
+def always(s: Rows) -> Array:
+    return np.ones(len(s.qpos), bool)
+
+
+# Observations, what each column of them is, and back to the state that shows it. Where the robot stands in the plane is
+# not observed, unless its task is a goal there, and does not matter else: every other task is the same everywhere.
+
+
+def columns(*parts: Array) -> Array:
+    return np.concatenate(parts, axis=1)
+
+
+def state(skip: int, clip: float = np.inf) -> Callable[[Rows], Array]:
+    """Positions but for the first `skip`, and velocities within `clip`."""
+
+    def observe(s: Rows) -> Array:
+        return columns(s.qpos[:, skip:], s.qvel if clip == np.inf else s.qvel.clip(-clip, clip))
+
+    return observe
+
+
+def show_state(skip: int, clip: float = np.inf) -> Show:
+    return lambda model: [*names.positions(model, skip), *names.velocities(model, clip)]
+
+
+def of_state(skip: int) -> Invert:
+    """The inverse of `state(skip)`, whatever follows in the observation."""
+
+    def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+        place = np.zeros((len(obs), skip))
+        return columns(place, obs[:, : nq - skip]), obs[:, nq - skip : nq - skip + nv]
+
+    return invert
+
+
+# Reset draws for one robot: (generator, the model's qpos, qvel) -> (qpos, qvel).
+
+
+def uniform(scale: float) -> Draw:
+    def draw(rng, qpos, qvel):
+        return qpos + rng.uniform(-scale, scale, qpos.size), qvel + rng.uniform(-scale, scale, qvel.size)
+
+    return draw
+
+
+def gaussian(scale: float) -> Draw:
+    """Gaussian in the velocities alone."""
+
+    def draw(rng, qpos, qvel):
+        return qpos + rng.uniform(-scale, scale, qpos.size), qvel + scale * rng.standard_normal(qvel.size)
+
+    return draw
+
+
+@dataclass(frozen=True)
+class View:
+    """From where a robot is looked at. It is followed along the floor, not up and down, so that a hop is seen."""
+
+    distance: float = 4.0  # m
+    height: float = 0.6  # m above the floor, of the middle of the picture
+    elevation: float = -12.0  # degrees, below 0 = from above
+    azimuth: float = 90.0  # degrees, 90 = from its right
+    follow: str | None = "torso"  # the body that stays in the middle; None = the camera stands
+
+
+@dataclass(frozen=True)
+class Robot:
+    """One row of the table: a body with its own task; `tasks.py` makes others of it.
+
+    Raises RequestError for terms that are no functions by name, and numbers of steps that are none.
+    """
+
+    name: str
+    doc: str
+    gym_id: str
+    xml: str  # a file of the gymnasium package
+    frame_skip: int  # MuJoCo steps a control step
+    observe: Callable[[Rows], Array]  # [n, obs]
+    terms: dict[str, Term]  # in the order in which `total` adds them
+    draw: Draw
+    invert: Invert | None = None  # the state that an observation shows; None = it does not show all of it
+    clip: float = np.inf  # velocities are observed within +-clip, so that one at the clip is not known
+    healthy: Callable[[Rows], Array] = always  # [n] bool; not healthy = terminated
+    position: Callable[[Rows], Array] = root  # [n], m
+    side: Callable[[Rows], Array] | None = None  # [n], m: to the left, where the robot moves in a plane
+    more: dict[str, Term] = field(default_factory=dict)  # terms that its own task does not have
+    fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
+    bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
+    total: Callable[[Sequence[Array]], Array] = in_order
+    show: Show | None = None  # the observation's entries, as many as there are columns; None = they are numbered
+    placed: bool = False  # whether it observes where it stands in the plane, in front of all else
+    view: View | None = None  # None = MuJoCo's own camera, which stands
+    episode_steps: int = 1000
+
+    def __post_init__(self) -> None:
+        for what in ("frame_skip", "episode_steps"):
+            whole(f"'{self.name}': {what}", getattr(self, what))
+        if not isinstance(self.terms, dict) or not self.terms:
+            raise RequestError(f"'{self.name}': terms must be a dict of names and their functions, at least one")
+        # stored steps are told by these names, and speeds judged by the velocity
+        taken = {"obs", "next_obs", "action", *(("velocity",) if "forward" in self.terms else ())}
+        for name in sorted(taken & {*self.terms, *self.more}):
+            raise RequestError(f"'{self.name}': a term cannot be called '{name}', which names a part of every step")
+
+    @property
+    def path(self) -> Path:
+        """The model's file, found without importing gymnasium."""
+        spec = find_spec("gymnasium")
+        if spec is None or spec.origin is None:
+            raise RequestError("the package gymnasium is missing: pip install gymnasium")
+        return Path(spec.origin).parent / "envs" / "mujoco" / "assets" / self.xml
