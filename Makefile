@@ -5,12 +5,13 @@ VENV ?= .venv
 IN := $(VENV)/bin
 INSTALL = $(PYTHON) -m pip --python $(IN)/python --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help demo test test-slow lint bench study clean
+.PHONY: help demo test test-ci test-slow lint bench study clean
 
 help:
 	@echo "make demo       set up, then move half-cheetah to one with a dead hip: about three minutes on two cores"
-	@echo "make test       set up, then the tests"
-	@echo "make test-slow  the tests that take minutes"
+	@echo "make test       set up, then the tests that take seconds: about eight minutes on two cores"
+	@echo "make test-ci    the slow tests that every change must pass, too: about three minutes"
+	@echo "make test-slow  all slow tests, with those that take many minutes each"
 	@echo "make lint       ruff and pyright"
 	@echo "make bench      speed, into benchmarks/results/"
 	@echo "make study      darc with PPO on four pairs; resumes where it was interrupted; takes hours"
@@ -20,6 +21,9 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	$(IN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+test-ci: $(VENV)/ready-dev
+	$(IN)/python -m pytest -m 'slow and not long' --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/ready-dev
 	$(IN)/python -m pytest -m slow
