@@ -36,6 +36,15 @@ def test_every_phase_is_shown_in_words(phase):
     assert ("darail" in text) == (phase in ("teacher", "transfer", "cotrain"))
 
 
+def test_until_the_first_round_ends_it_says_that_it_compiles():
+    view = View({"source": SOURCE.name, "target": TARGET.name})
+    view.console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    for done in (0.0, 0.01, 0.5):
+        view.console.print(view._render(Progress("darc", "transfer", Pair(0, 0), Pair(200, 20), done, [])))
+    first, second, third = view.console.file.getvalue().split("transfer: darc")[1:]  # type: ignore[attr-defined]
+    assert "compiling ..." in first and "compiling" not in second + third and "s left" in third
+
+
 LONG = "halfcheetah+backward:broken=bthigh,friction(floor)=0.35,mass(torso)=1.5"
 
 
@@ -82,7 +91,7 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
     def result(name: str) -> Result:
         returns = np.random.default_rng(0).normal(12_345.0, 3_000.0, (5, 10))
         return Result({**versions, "method": name}, None, None, Pair(returns, returns), None, Pair(1_000_000, 100_000),
-                      "budget", 1.0)  # fmt: skip
+                      "budget", 1.0, updates=123_456)  # fmt: skip
 
     whole = result("bellman(ensemble)")
     whole.controls = {name: result(name) for name in ("zero_shot", "paired_branched")}
@@ -92,7 +101,31 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
     assert max(len(line) for line in lines) <= 80
     for name in ("bellman(ensemble)", "zero_shot", "paired_branched"):
         [line] = [line for line in lines if name in line]
-        assert " to " in line and "100,000" in line and "1,000,000" in line
+        assert " to " in line and "100,000" in line and "1,000,000" in line and "123,456" in line
+    assert "updates" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("width", range(50, 160, 10))
+def test_a_narrow_closing_table_leaves_out_what_is_least_missed_and_no_more(width):
+    config = {"method": "darc", "source": "a", "target": "b", "versions": {}, "learner": {"name": "sac"}, "seeds": 3}
+    returns = Pair(*np.full((2, 3, 2), 12_345.0))
+    one = Result(
+        {**config, "seed": 0}, None, None, returns, None, Pair(300_000, 10_000), "budget", 1.0, updates=123_456
+    )
+
+    def table(width: int) -> tuple[str, int]:
+        console = Console(file=io.StringIO(), width=500)
+        console.print(closing_table("a -> b", one, width))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        return text, max(len(line.rstrip()) for line in text.splitlines()[2:])
+
+    words = ("evaluation", "12,345 12,345", "stopped", "300,000")  # of columns that give way, in order
+    text, wide = table(width)
+    assert "12,345 to 12,345" in text and "123,456" in text and "10,000" in text
+    left = [word in text for word in words]
+    assert left == sorted(left) and (wide <= width or not any(left))
+    before = next((w for w in range(width, 200) if table(w)[0] != text), None)
+    assert before is None or table(before)[1] > width  # the next column had no room
 
 
 @pytest.mark.parametrize(("typed", "told"), [("halfcheetah", True), ("halfcheetah@mirrored", False)])

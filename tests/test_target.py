@@ -14,6 +14,7 @@ from test_transfer import SETTINGS, SOURCE_STEPS, TARGET_STEPS
 
 import transreward as tr
 from transreward import interruption
+from transreward.evaluation.record import account_of_all
 from transreward.live import View
 from transreward.methods import METHODS, method
 from transreward.runs import videos
@@ -204,15 +205,36 @@ def test_the_account_is_shown_wherever_target_steps_are(told):
     how, out, shown = told
     count()
     text = write_report([out]).read_text()
-    row = json.loads((out / "result.json").read_text())
+    row, run = json.loads((out / "result.json").read_text()), tr.load(out)
     learning, evaluation = row["target_steps"], row["target_evaluation_steps"]
     kind = {"simulated": "simulated", "training": "returns are those of training episodes", "none": "no returns"}[how]
     account = f"{learning:,} learning, {evaluation:,} evaluation ({kind})"
     assert (evaluation > 0) == (how == "simulated")
     assert f"{row['method']}: target steps a seed: {account}" in shown and account in text
+    runs = {run.method: run, **run.controls}.values()  # of three seeds each
+    sums = [3 * sum(steps) for steps in zip(*((r.steps.target, r.evaluation_steps.target) for r in runs), strict=True)]
+    whole = f"= {sums[0]:,} learning, {sums[1]:,} evaluation ({kind})"
+    assert whole in shown.split("target steps in all: ")[1].partition("target steps to")[0] and whole in text
     assert ("1,024" in shown) == ("1,024 (simulated)" in text) == (how == "simulated")
     assert ("The shift was not measured" in text) == (how != "simulated")
     assert count() == Counted(0, 0, 0, 0) or how == "simulated"  # whose page names what its models differ in
+
+
+@pytest.mark.parametrize(
+    ("spent", "said"),
+    [
+        ([(3, 0, 0)], "0 learning, 0 evaluation (simulated)"),
+        ([(1, 500, 20)], "1 method x 1 seed x 500 = 500 learning, 20 evaluation (simulated)"),
+        ([(3, 7, None), (3, 7, 5)], "2 methods x 3 seeds x 7 = 42 learning, evaluation not counted (simulated)"),
+        (
+            [(3, 10_000, 30), (3, 0, 10), (3, 10_000, 40), (5, 10_000, 4), (3, 7, 0)],
+            "2 methods x 3 seeds x 10,000 + 1 method x 5 seeds x 10,000 + 1 method x 3 seeds x 7 = 110,021 learning, "
+            "260 evaluation (simulated); the source agent's evaluations are counted for each method",
+        ),
+    ],
+)  # fmt: skip
+def test_target_steps_are_summed_over_methods_and_seeds(spent, said):
+    assert account_of_all(spent, "simulated") == said
 
 
 def test_returns_are_of_training_episodes_or_not_said(told):
@@ -245,8 +267,8 @@ def test_an_interrupted_run_lets_go_of_its_robot_and_says_what_it_took(untaught)
 
     def at_the_end(progress):
         if progress.phase == "transfer" and progress.steps.target == TARGET_STEPS and not said:
-            said.append([undo() for undo in reversed(interruption._undo)])
+            said.append([text for undo in reversed(interruption._undo) if (text := undo())])
             said.append([robot.closed for robot in Robot.made])
 
     move("fine_tune", "training", watch=at_the_end)
-    assert said == [[f"fine_tune had taken {TARGET_STEPS:,} target steps a seed", None], [1]]
+    assert said == [[f"fine_tune had taken {TARGET_STEPS:,} target steps a seed"], [1]]

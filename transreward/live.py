@@ -15,7 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from transreward.evaluation.record import account
+from transreward.evaluation.record import account, account_of_all
 from transreward.evaluation.statistics import RobustSummary, interval, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.comparison import Comparison, Row
@@ -26,8 +26,10 @@ from transreward.types import CONTROLS, Pair
 LOUD = (
     "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
 )
-WIDE = 148  # columns that the whole closing table needs
 BESIDE = 9  # columns that the time of an evaluation takes
+GAP = 2  # columns between two of a table's
+# columns of a closing table that are left out where it is narrow, first what stands below it or is missed least
+GIVES_WAY = ("target\nevaluation", "source\nreturn", "per seed", "stopped", "source\nsteps")
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
     "teacher": "transfer, its teacher first",
@@ -102,6 +104,9 @@ class View:
         for name, result in results.items():
             self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)
         first = next(iter(results.values()))
+        spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
+                 for r in results.values()]  # fmt: skip
+        self.console.print(f"target steps in all: {account_of_all(spent, first.eval_target)}", highlight=False)
         if shift := first.config.get("shift"):
             self.console.print(f"target steps to measure the shift, once: {shift['target_steps']:,} (simulated)")
         for name, result in results.items():
@@ -144,6 +149,8 @@ class View:
         bars = Bars(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
         passed = time.perf_counter() - self.phase_began
         left = f"about {passed / p.done - passed:.0f} s left" if p.done > 0.02 else "..."
+        if p.done == 0:  # no round has ended, and the first one compiles the programs
+            left = "compiling ..."
         what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase in ("teacher", "transfer", "cotrain") else "")
         bars.add_task(what, total=1000, completed=round(1000 * p.done), text=left)
         for domain, steps, budget in zip(Pair._fields, p.steps, p.budget, strict=True):
@@ -164,19 +171,15 @@ class View:
         return Group(bars, spent, table)
 
 
-def closing_table(title: str, result: Result, width: int = 160) -> Table:
+def closing_table(title: str, result: Result, width: int = 160) -> Group:
     """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
     seeds, episodes = result.target_return.shape
-    table = Table(title=f"{title}\n{_heading(result.eval_target, seeds, episodes)}", title_justify="left")
     rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
-    columns = _fitting(rows[0], width)
-    for column in columns:
-        gives_way = column in ("method", "per seed")  # names and lists, never a number
-        side = "left" if column in ("method", "stopped") else "right"
-        table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
-    for row in rows:
-        table.add_row(*(row[c] for c in columns), style="bold" if row is rows[-1] else None)
-    return table
+    return Group(
+        Text(title, style="bold"),
+        Text(f"{_heading(result.eval_target, seeds, episodes).capitalize()}\n"),
+        _columns(_fitting(rows, width), bold=result.method),
+    )
 
 
 def _heading(eval_target: str, seeds: int, episodes: int) -> str:
@@ -205,10 +208,17 @@ def _cells(name: str, one: Result) -> dict[str, str]:
     }
 
 
-def _fitting(cells: dict[str, str], width: int) -> list[str]:
-    """The columns that are shown; where it is narrow, what is least missed is left out, and what stands below."""
-    gives_way = ("per seed", "source\nreturn", "updates", "target\nevaluation", "stopped")
-    return [c for c in cells if width >= WIDE or c not in gives_way]
+def _fitting(rows: list[dict[str, str]], width: int) -> list[dict[str, str]]:
+    """The rows without the columns for which there is no room."""
+
+    def needed() -> int:
+        texts = ([column, *(row[column] for row in rows)] for column in rows[0])
+        return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
+
+    for column in GIVES_WAY:
+        if needed() > width:
+            rows = [{name: cell for name, cell in row.items() if name != column} for row in rows]
+    return rows
 
 
 def _count(n: int | None) -> str:
@@ -233,13 +243,12 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     large = max((abs(r["target_return"]["mean"]) for r in rows.values() if r["target_return"]), default=0) >= 100
     number = (lambda x: f"{x:,.0f}") if large else (lambda x: f"{x:,.2f}")
     returns = [_return_cells(name, row, number) for name, row in rows.items()]
-    columns = _fitting(returns[0], width)
     odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
     caution = _caution(seeds)
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(one.eval_target, seeds, episodes).capitalize()}\n"),
-        _columns([{c: cells[c] for c in columns} for cells in returns]),
+        _columns(_fitting(returns, width)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
         _columns(odds),
         *([Text(f"\n{caution}")] if caution else []),
@@ -279,15 +288,17 @@ def _odds(row: Row, control: str) -> str:
     return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f}-{bounds[1]:.2f})" if bounds else "")
 
 
-def _columns(rows: list[dict[str, str]]) -> Table:
-    """Plain columns without a frame; where it is narrow, names and lists give way, never a number."""
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+def _columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
+    """Plain columns without a frame, one method or all but the controls in bold; where it is narrow, names and lists
+    give way, never a number."""
+    table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
     for column in rows[0]:
         gives_way = column in ("method", "per seed")
-        side = "left" if column == "method" else "right"
+        side = "left" if column in ("method", "stopped") else "right"
         table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
     for row in rows:
-        table.add_row(*row.values(), style=None if row["method"] in CONTROLS else "bold")
+        shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold
+        table.add_row(*row.values(), style="bold" if shown else None)
     return table
 
 

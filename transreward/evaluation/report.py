@@ -19,7 +19,7 @@ from transreward.domains.names import action_names, entry_names, numbered
 from transreward.domains.symmetries import plain
 from transreward.evaluation import diagnostics
 from transreward.evaluation.figures import Chart, Line, csv_text, swatch
-from transreward.evaluation.record import Record, account
+from transreward.evaluation.record import Record, account, account_of_all
 from transreward.evaluation.repeat import repeat
 from transreward.evaluation.statistics import (
     bootstrap_interval,
@@ -132,6 +132,7 @@ def _summary(records: Sequence[Record], focus: Record, comparison: bool) -> list
     """What was asked for, in a line of facts."""
     c = focus.config
     seeds = sorted({seed for r in records for seed in r.seeds})
+    spent = [(len(r.seeds), r.outcome.target_steps, r.evaluation_steps) for r in records]
     return [
         ("methods" if comparison else "method", ", ".join(r.name for r in records) if comparison else focus.name),
         ("learner", c["learner"]["name"]),
@@ -139,6 +140,7 @@ def _summary(records: Sequence[Record], focus: Record, comparison: bool) -> list
         ("target budget", f"{c['target_steps']:,} steps a seed"),
         ("source budget", f"{c['source_steps']:,} steps a seed"),
         *((f"target steps of {r.name}", _account(r)) for r in records),
+        ("target steps in all", account_of_all(spent, focus.eval_target)),
     ]
 
 
