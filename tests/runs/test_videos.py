@@ -122,14 +122,32 @@ def test_the_file(tmp_path):
     pictures, about = decoded(tmp_path / "new" / "a.mp4")
     assert "h264" in about and "yuv420p" in about and "20.83 fps" in about
     assert count == len(pictures) == -(-75 // 6)
-    assert pictures[0].shape == (video.TITLE + 64 + video.STRIP, 2 * 96, 3)
-    top = video.TITLE
+    top = video.TITLE + 2 * video.LINE  # the target's name goes on in two lines
+    assert pictures[0].shape == (top + 64 + video.STRIP, 2 * 96, 3)
     robots = [p[top : top + 64].astype(int) for p in pictures]
     assert np.abs(robots[-1] - robots[0])[:, :96].max() > 60  # it falls
-    assert np.abs(robots[-1][:, :96] - robots[-1][:, 96:]).max() > 60  # less far where gravity is less
+    assert np.abs(robots[-1][:, :96] - robots[-1][:, 96:]).max() > 40  # less far where gravity is less
     blue = [(p[top + 64 :].astype(int) @ [-1, 0, 1] > 60).sum() for p in pictures]
     assert blue[0] < blue[len(blue) // 2] < blue[-1]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "halfcheetah+backward:broken=bthigh,friction(floor)=0.35,mass(torso)=1.5",
+        "lab.robots.hands:the_third_hand_of_" * 3,
+    ],
+)
+@pytest.mark.parametrize("width", [64, 256, 320])
+def test_a_long_name_is_shown_whole(name, width):
+    """In lines that are no wider than the picture; one that fits has one line, which leaves room for the return."""
+    panel = video.Panel(f"target: {name}", video.COLOURS.target, Film(width, 64), None, "")
+    side, shown = panel.lines[0], "".join(panel.lines[1:])
+    assert ": ".join(filter(None, (side, shown))) == f"target: {name}"
+    assert max(map(panel.small.getlength, panel.lines[1:])) <= width - 16
+    assert panel.top == video.TITLE + (len(panel.lines) - 1) * video.LINE
+    assert video.Panel("target: hopper", video.COLOURS.target, Film(256, 64), None, "").lines == ["target: hopper"]
 
 
 @draws
@@ -165,8 +183,8 @@ def test_before_and_after(run):
     assert written == [run / "videos" / "before.mp4", run / "videos" / "after.mp4"]
     before, after = ([p.astype(int) for p in decoded(path)[0]] for path in written)
     assert len(before) == len(after) == 7
-    assert np.abs(before[0] - after[0])[30:60].max() < 30  # the same start
-    assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) > 60  # of two policies
+    assert np.abs(before[0] - after[0]).max() < 10  # the same start
+    assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) > 30  # of two policies
 
 
 def test_the_source_policy(run, tmp_path):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import itertools
 import os
+import re
 import subprocess
 import sys
 import time
@@ -43,8 +44,10 @@ with mujoco.Renderer(model, 16, 16) as renderer:
     renderer.render()
 """
 RAW = "raw reward a step"
+EARNED = "return {:,.1f}"
 UNKNOWN_RATE = 30.0  # Hz, of an environment that does not say how many control steps make a second
-TITLE, STRIP = 24, 48  # pixels: the caption above a robot, the trace below it
+TITLE, STRIP = 24, 48  # pixels: a caption of one line above a robot, the trace below it
+LINE = 14  # pixels that each further line of the caption takes
 SKY = (38, 43, 52)  # where a model has none
 BACKGROUND, INK, FAINT = (20, 22, 27), (232, 234, 238), (140, 146, 158)
 COLOURS = Pair((92, 170, 245), (247, 160, 82))  # blue and orange: told apart by most who do not see all colours
@@ -251,8 +254,15 @@ class Panel:
     def __init__(self, title: str, colour: tuple[int, int, int], film: Film, painter: Painter | None, label: str):
         from PIL import ImageFont
 
-        self.title, self.colour, self.film, self.painter, self.label = title, colour, film, painter, label
-        self.font, self.small = ImageFont.load_default(13), ImageFont.load_default(11)
+        self.colour, self.film, self.painter, self.label = colour, film, painter, label
+        self.font: Any = ImageFont.load_default(13)
+        self.small: Any = ImageFont.load_default(11)
+        self.lines = [title]
+        room = film.width - 24 - self.small.getlength(EARNED.format(-10_000))  # beside the return
+        if self.font.getlength(title) > room:  # an id of many parts goes below, whole
+            side, name = title.split(": ", 1) if room > 60 else ("", title)
+            self.lines = [side, *_wrapped(name, self.small, film.width - 16)]
+        self.top = TITLE + LINE * (len(self.lines) - 1)  # the picture begins here
 
     def picture(self, take: Take, frame: int) -> Any:
         """The robot; where its episode is over, as it was last seen."""
@@ -266,25 +276,24 @@ class Panel:
         return drawn
 
     def column(self, take: Take, frame: int, trace: np.ndarray, bounds: tuple[float, float], frames: int) -> np.ndarray:
-        """The whole column at one time, uint8 [TITLE + height + STRIP, width, 3].
+        """The whole column at one time, uint8 [top + height + STRIP, width, 3].
 
         `trace` [steps] is drawn up to now between `bounds`, over the `frames` that the video has.
         """
         from PIL import Image, ImageDraw
 
         width, height = self.film.width, self.film.height
-        canvas = Image.new("RGB", (width, TITLE + height + STRIP), BACKGROUND)
+        canvas = Image.new("RGB", (width, self.top + height + STRIP), BACKGROUND)
         picture = self.picture(take, frame)
-        canvas.paste(picture, ((width - picture.width) // 2, TITLE + (height - picture.height) // 2))
+        canvas.paste(picture, ((width - picture.width) // 2, self.top + (height - picture.height) // 2))
         draw = ImageDraw.Draw(canvas)
         done = min((frame + 1) * take.every, len(take.steps.reward))
-        earned = f"return {take.steps.reward[:done].sum():,.1f}"
-        room = width - 16 - draw.textlength(earned, self.small) - 8
-        draw.text((8, TITLE // 2), _fitting(draw, self.title, self.font, room), self.colour, self.font, "lm")
-        draw.text((width - 8, TITLE // 2), earned, INK, self.small, "rm")
+        for i, line in enumerate(self.lines):
+            draw.text((8, TITLE // 2 + i * LINE), line, self.colour, self.small if i else self.font, "lm")
+        draw.text((width - 8, TITLE // 2), EARNED.format(take.steps.reward[:done].sum()), INK, self.small, "rm")
         if take.end and done == len(take.steps.reward):
-            _badge(draw, (width // 2, TITLE + height - 14), take.end, self.small)
-        self._trace(draw, trace[:done], bounds, frames * take.every, TITLE + height)
+            _badge(draw, (width // 2, self.top + height - 14), take.end, self.small)
+        self._trace(draw, trace[:done], bounds, frames * take.every, self.top + height)
         return np.asarray(canvas)
 
     def _trace(self, draw: Any, trace: np.ndarray, bounds: tuple[float, float], steps: int, top: int) -> None:
@@ -307,13 +316,17 @@ class Panel:
         draw.text((self.film.width - 8, top + 8), f"{trace[-1]:+.2f}", INK, self.small, "rm")
 
 
-def _fitting(draw: Any, text: str, font: Any, room: float) -> str:
-    """The text, shortened where there is no room for it."""
-    if draw.textlength(text, font) <= room:
-        return text
-    while text and draw.textlength(text + "…", font) > room:
-        text = text[:-1]
-    return text + "…"
+def _wrapped(name: str, font: Any, room: float) -> list[str]:
+    """An id in lines of at most `room` pixels: broken between its parts, and within one that is wider than a line."""
+    lines = [""]
+    for part in re.split(r"(?<=[,:+])", name):
+        if lines[-1] and font.getlength(lines[-1] + part) > room:
+            lines.append("")
+        for letter in part:
+            if lines[-1] and font.getlength(lines[-1] + letter) > room:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 def _badge(draw: Any, middle: tuple[int, int], text: str, font: Any) -> None:
@@ -354,6 +367,8 @@ def write_video(
     painters = domains.map(lambda d: Painter(d, film) if hasattr(d, "model") else None)
     titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
     panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
+    for panel in panels:  # pictures side by side
+        panel.top = max(p.top for p in panels)
     try:
         return _encode(path, _frames(panels, takes, curves), rate)
     finally:
