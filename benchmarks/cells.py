@@ -45,7 +45,7 @@ class Plan(NamedTuple):
     target_steps: int
     read: tuple[int, ...]  # target steps at which the curves are read
     settings: dict[str, Any]  # of every cell that trains
-    against: tuple[str, ...] = ("fine_tune",)  # controls, the first of which the table holds every method against
+    against: tuple[str, ...] = ("fine_tune",)  # controls, the first of which the table compares every method with
     walked: int = 0  # source steps after the agent's training, for methods that go on in the source
     variants: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType({})  # name -> a row, with settings
     only: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # method or variant -> its pairs, where not all

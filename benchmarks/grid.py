@@ -73,7 +73,7 @@ PLAN = Plan(
         "learner.target_updates_per_step": UPDATES_PER_TARGET_STEP,
         "learner.steps_per_update": SOURCE_STEPS / (UPDATES_PER_TARGET_STEP * TARGET_STEPS),
     },
-    against=("fine_tune", "mix", "rlpd", "darc"),  # what paired_branched is held against
+    against=("fine_tune", "mix", "rlpd", "darc"),  # what paired_branched is compared with
     walked=SOURCE_STEPS,
     further=record.RESULTS / "grid_further",
     variants={"paired_branched_10": ("paired_branched", {"feed.branch_length": 10})},  # branches of ten steps each

@@ -198,7 +198,7 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
         follow(run, lesson)
         lessons.append(lesson)
         shown.append(in_order(run.shown["demonstrations"]))
-        assert run.replays.source.size == 0  # the learner's own steps alone are held against the demonstrations
+        assert run.replays.source.size == 0  # the learner's own steps alone are compared with the demonstrations
         taken_up, left = (in_order(replay) for replay in (run.replays.target, lesson.replays.target))
         assert same(taken_up[:, :-1], left[:, :-1])
         assert (unpack(taken_up, TARGET.spaces).truncated[:, -1] == 1).all(), "the next step is of other robots"

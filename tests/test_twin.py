@@ -119,7 +119,7 @@ def test_a_model_is_taught_changes_and_rewards_far_beyond_the_first():
 
 
 def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
-    """Fitted on random steps of a robot whose state is known after all, so that it can be held against the truth."""
+    """Fitted on random steps of a robot whose state is known after all, so that it can be compared with the truth."""
     monkeypatch.setattr("transreward.twin.MODEL_UPDATES", 1_500)
     domain, rows = walk("inverted_pendulum", steps=1500)
     replay = rp.add(rp.empty(domain.spaces, 2, 1500, 4), rows)

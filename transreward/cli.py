@@ -71,13 +71,13 @@ that was cut short is shown as far as it came.
   transreward report runs/first runs/second --out both.html
 """
 PLAY = """\
-Write a video of the saved policy in the source (left) and in the target (right), without exploration: the first
-evaluation episodes of a seed, with the return so far and, under each robot, a moving trace of the compensation where
-the run directory holds it, else of the raw reward. --live opens MuJoCo's viewer instead, where there is a display.
+Write a video of a run's policy in the source (left) and in the target (right), without exploration. It shows the
+first evaluation episodes of one seed and the return so far; the curve under each robot is the compensation where the
+run directory holds it, else the raw reward. --live opens MuJoCo's viewer instead, where there is a display.
 
   transreward play runs/x                                  runs/x/videos/play.mp4, ten seconds
   transreward play runs/x --before-after                   runs/x/videos/before.mp4 (zero-shot) and after.mp4
-  transreward play runs/x/controls/fine_tune --seconds 30 --size 640x480 --out fine.mp4
+  transreward play runs/x/controls/fine_tune --out fine.mp4
 """
 EXPORT = """\
 Write the deterministic policy of one seed as ONNX (normaliser and action scaling inside), and beside it
@@ -208,27 +208,31 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("directories", nargs="+", metavar="DIR", help="run directories of one pair")
     report.add_argument("--out", metavar="FILE", help="the page (default: report.html in the one directory)")
 
-    lists = commands.add_parser("list", help="domains, tasks, methods, learners or shifts, a line each")
+    lists = commands.add_parser(
+        "list",
+        help="domains, tasks, methods, learners or shifts, a line each",
+        description="What a request can be made of. See docs/domains.md for domains, tasks and shifts.",
+    )
     lists.set_defaults(run=_list)
     lists.add_argument("what", choices=("domains", "tasks", "methods", "learners", "shifts"))
 
     play = commands.add_parser("play", help="video of both robots", description=PLAY, formatter_class=raw)
     play.set_defaults(run=_play)
     play.add_argument("directory", metavar="DIR", help="run directory")
-    play.add_argument("--out", metavar="FILE", help="ends in .mp4 (default: DIR/videos/play.mp4)")
-    play.add_argument("--seed", type=_whole, default=0, metavar="S", help="which of the run's, counted from 0")
-    play.add_argument("--seconds", type=float, metavar="T", help="of each episode, at most (default: 10)")
-    play.add_argument("--episodes", type=_whole, metavar="N", help="one after the other (default: 1)")
-    play.add_argument("--size", metavar="WxH", help="of each robot's picture in pixels (default: 320x240)")
+    play.add_argument("--out", metavar="FILE", help="the video, an .mp4 file (default: DIR/videos/play.mp4)")
+    play.add_argument("--seed", type=_whole, default=0, metavar="S", help="which seed's policy, counted from 0")
+    play.add_argument("--seconds", type=float, metavar="T", help="longest part of an episode to show (default: 10)")
+    play.add_argument("--episodes", type=_whole, metavar="N", help="how many, one after the other (default: 1)")
+    play.add_argument("--size", metavar="WxH", help="pixels of each robot's picture (default: 320x240)")
     instead = play.add_mutually_exclusive_group()
-    instead.add_argument("--before-after", action="store_true", help="the two small videos that a report shows")
+    instead.add_argument("--before-after", action="store_true", help="write the two small videos of a report instead")
     instead.add_argument(
         "--live",
         nargs="?",
         const="target",
         choices=("source", "target"),
         metavar="SIDE",
-        help="a window instead of a file, of the target or the source",
+        help="open a window instead, on the target (default) or the source",
     )
 
     export = commands.add_parser(
@@ -236,8 +240,8 @@ def parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
     export.add_argument("directory", metavar="DIR", help="run directory")
-    export.add_argument("--out", metavar="FILE", help="ends in .onnx (default: DIR/export/policy.onnx)")
-    export.add_argument("--seed", type=_whole, default=0, metavar="S", help="which of the run's, counted from 0")
+    export.add_argument("--out", metavar="FILE", help="the policy, an .onnx file (default: DIR/export/policy.onnx)")
+    export.add_argument("--seed", type=_whole, default=0, metavar="S", help="which seed's policy, counted from 0")
 
     doctor = commands.add_parser("doctor", help="what is installed, and whether it works")
     doctor.set_defaults(run=_doctor)
@@ -248,7 +252,7 @@ def parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="MODULE",
-            help="import your module first: its robots, gaps, methods, learners (may be given several times)",
+            help="import your module first, for its robots, gaps, methods or learners (repeatable)",
         )
     return top
 
@@ -392,7 +396,7 @@ def _comparison_request(args: argparse.Namespace) -> dict[str, Any]:
     of_config = [*_names(str(request.pop("method", ""))), *_names(request.pop("controls", ""))]
     request["methods"] = of_config if args.methods is None else _names(args.methods)
     if request.pop("cotrain", False):
-        raise RequestError("compare holds methods against one another from one source agent, and cotrain has none")
+        raise RequestError("compare starts all methods from one source agent, and cotrain has none")
     return request
 
 
@@ -556,12 +560,11 @@ def _methods() -> list[tuple[str, str]]:
     from transreward.methods import METHODS, Method, cells
 
     def choices(m: Method) -> tuple[str, ...]:
-        gate = "+".join(w for w in ("clip", "centre", "scale", "ramp") if getattr(m.gate, w)) if m.gate else "-"
         gap, use = (part.name if part else "-" for part in (m.gap, m.use))
         learner = "off-policy" if m.off_policy else "any" if m.feed or m.start == "oracle" else "-"
-        return gap, use, str(m.feed or "-"), gate, learner, "yes" if m.needs_target_reward else "no"
+        return gap, use, str(m.feed or "-"), learner, "yes" if m.needs_target_reward else "no"
 
-    head = ("gap", "use", "feed", "gate", "learner", "target reward")
+    head = ("gap", "use", "feed", "learner", "target reward")
     rows = [head, *(choices(m) for m in METHODS.values())]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -593,7 +596,7 @@ def _tasks() -> list[tuple[str, str]]:
         return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots)
 
     rows = [(kind.usage, f"{kind.doc}; {able(kind)}") for kind in TASKS.values()]
-    return [*rows, ("package.module:function", "your own reward of (obs, action, next_obs); all robots")]
+    return [*rows, ("package.module:function", "your own reward, a function of (obs, action, next_obs); all robots")]
 
 
 def _shifts() -> list[tuple[str, str]]:

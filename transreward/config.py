@@ -86,7 +86,7 @@ class Loop:
                     f"-280,4500, not {','.join(map(str, known))}"
                 )
         if self.source_returns and not self.target_returns:
-            raise RequestError("loop.source_returns is a scale to hold loop.target_returns against: give both")
+            raise RequestError("loop.source_returns is a scale to compare loop.target_returns with: give both")
         if self.updates not in ("equal", "paced"):
             raise RequestError(f"loop.updates must be equal or paced, not {self.updates!r}")
         if self.eval_target not in ("simulated", "training", "none"):

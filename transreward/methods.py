@@ -316,7 +316,7 @@ class KickstartUse:
 
 @dataclass(frozen=True)
 class GpiUse:
-    """Holds the critics' word on an action against what the source policy would earn from there."""
+    """Compares the critics' value of an action with what the source policy would earn from there."""
 
     fade: float = 0.5  # share of the transfer after which the critics are left alone; 0 = never
 

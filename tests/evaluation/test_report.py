@@ -400,7 +400,7 @@ def test_several_runs_of_one_pair(run):
     assert len(re.findall("To repeat it", text)) == 2
 
 
-def test_a_method_is_held_against_the_controls_of_its_own_run(run):
+def test_a_method_is_compared_with_the_controls_of_its_own_run(run):
     """Where several runs have controls of other returns."""
     other = run.parent / "second"
     shutil.copytree(run, other)
@@ -465,6 +465,14 @@ def test_in_a_browser(compared, tmp_path):
         for width, dark in ((1280, False), (375, True)):
             browser.open(compared / "report.html", width, dark=dark)
             assert browser.ask("document.documentElement.scrollWidth") <= width
+            assert browser.ask(
+                "[...document.querySelectorAll('table')].every(t => t.parentElement.className == 'scroll')"
+            )
+            browser.ask("document.querySelector('.scroll').scrollLeft = 150")  # beside its names, which stay
+            name = "document.querySelector('.scroll tbody th').getBoundingClientRect().left"
+            assert browser.ask(name) == browser.ask(
+                "document.querySelector('.scroll').getBoundingClientRect().left + 1"
+            )
             back = browser.ask("getComputedStyle(document.body).backgroundColor")
             assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 150) is dark
             assert not browser.methods("Runtime.exceptionThrown") and not browser.methods("Log.entryAdded")

@@ -118,7 +118,7 @@ def test_the_sentence(name):
 def test_a_ceiling_is_no_transfer():
     assert verdict(outcome("oracle", [900.0] * 5, breaks_budget=True), []).kind == "ceiling"
     over = [outcome("oracle", 2000 + NEAR, breaks_budget=True), outcome("zero_shot", 500 + OTHER)]
-    assert verdict(outcome("darc", 900 + NEAR), over).kind == "helped"  # nobody is held against the oracle
+    assert verdict(outcome("darc", 900 + NEAR), over).kind == "helped"  # nobody is compared with the oracle
 
 
 def test_the_sentence_is_that_of_the_t_tests():

@@ -504,6 +504,6 @@ class Gpi(OverGap):
         return "target"
 
     def rival(self, state: State, obs: Array, action: Array, **extra: Any) -> Array:
-        """What the critics' word on actions [..., action] is held against, [...]; minus infinity once it is over."""
+        """What the critics' values of actions [..., action] are compared with, [...]; -infinity once it is over."""
         worth = self.gap.worth(state, obs, action)
         return jnp.where(extra["done"] < self.fade, worth, -jnp.inf) if self.fade else worth

@@ -164,29 +164,27 @@ class Kind:
 TASKS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("backward", "paid for the velocity backward", _backward, {}),
-        Kind("run", "paid for a forward speed, m/s: minus the difference", _speed, {"speed": 3.0}),
-        Kind("walk", "the same, slower", _speed, {"speed": 1.0}),
-        Kind("hop", "the same, for one leg", _speed, {"speed": 1.0}),
-        Kind("stand", "paid for no velocity: minus its size", _stand, {}),
-        Kind(
-            "direction", "paid for the velocity in a direction, 90 = left", _direction, {"degrees": None}, ("sideways",)
-        ),
+        Kind("backward", "pays the velocity backward", _backward, {}),
+        Kind("run", "keeps a forward speed in m/s, 3 by default: pays minus the difference", _speed, {"speed": 3.0}),
+        Kind("walk", "the same, 1 m/s by default", _speed, {"speed": 1.0}),
+        Kind("hop", "walk by its name for one leg", _speed, {"speed": 1.0}),
+        Kind("stand", "stays where it is: pays minus the speed", _stand, {}),
+        Kind("direction", "pays the velocity in a direction, 90 = left", _direction, {"degrees": None}, ("sideways",)),
         Kind(
             "goal",
-            "a place to go to, m from the start, that pays the more the nearer; reacher: its goal, from the shoulder",
+            "goes to a place, in m from the start: the nearer, the more it pays; reacher: its goal, from the shoulder",
             _goal,
             {"x": None, "y": None},
             ("reacher", "sideways"),
         ),
         Kind(
             "sparse_goal",
-            "the same, which pays within 0.5 m of it alone",
+            "the same, but pays only within 0.5 m of the place",
             _sparse_goal,
             {"x": None, "y": None},
             ("sideways",),
         ),
-        Kind("terms", "multiplies single reward terms; 0 takes one away", _terms, {ANY: None}, (ANY,)),
+        Kind("terms", "multiplies terms of the robot's own reward; 0 removes one", _terms, {ANY: None}, (ANY,)),
     )
 }
 
