@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import shutil
+import warnings
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -312,11 +313,26 @@ def test_a_run_that_was_cut_short_is_shown_as_far_as_it_came(run):
     for path in (run / "controls" / "zero_shot").iterdir():
         if path.name != "metrics.jsonl":
             path.unlink()
-    found = Page(text_of(run)).text
+    with pytest.warns(UserWarning, match=r"run/metrics\.jsonl: line \d+ was cut short and is left out"):
+        found = Page(text_of(run)).text
     assert "No verdict, since the run was cut short: darc took 96 of 96 target steps a seed" in found
     assert "Cut short: darc" in found and "how they were cut" not in found
     log.unlink()
     assert "nothing was evaluated" in Page(text_of(run)).text
+
+
+def test_rows_that_lack_what_a_figure_needs_cost_it_alone(run):
+    """What a row must have costs the row, in one line; anything else only its place in a figure."""
+    log = run / "metrics.jsonl"
+    *others, last = [json.loads(line) for line in log.read_text().splitlines()]
+    must, n = [key for key in last if key in store.KEYS["metrics.jsonl"]], len(others) + 1
+    for lost in (*([key] for key in must), ["reward_std"], ["gap_by_obs"], [key for key in last if key not in must]):
+        log.write_text(store.lines([*others, {k: v for k, v in last.items() if k not in lost}]))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            page(read(run))
+        said = f"{log}: line {n} has no '{lost[0]}' and is left out; {n - 1} of {n} are read"
+        assert [str(one.message) for one in told] == [said][: lost[0] in must]
 
 
 def test_a_control_without_its_own_config_has_its_parents(run):
@@ -331,9 +347,8 @@ def test_a_control_without_its_own_config_has_its_parents(run):
 WRONG = {
     "report nowhere": "nowhere is not a run directory: there is no such directory",
     "report empty": "empty is not a run directory: it has no config.json",
-    "report other": "other is not a run directory: its config.json has no 'source'",
+    "report other": "other cannot be read: its config.json has no 'source'",
     "report broken": "broken/config.json is not JSON",
-    "report torn": "torn/metrics.jsonl is damaged: line 1 is no JSON object",
     "report run mixed": "run is inverted_pendulum -> inverted_pendulum:gravity=2 and mixed is inverted_pendulum -> "
     "inverted_pendulum:gravity=3",
     "report run run2": "say where the report of several runs goes: --out report.html",
@@ -350,11 +365,10 @@ def test_wrong_requests_are_refused(capsys, monkeypatch, run, arguments):
         Path(name).mkdir()
     Path("other/config.json").write_text("{}")
     Path("broken/config.json").write_text("{")
-    for name in ("mixed", "run2", "torn"):
+    for name in ("mixed", "run2"):
         shutil.copytree("run", name)
     config = json.loads(Path("run/config.json").read_text())
     Path("mixed/config.json").write_text(json.dumps({**config, "target": "inverted_pendulum:gravity=3"}))
-    Path("torn/metrics.jsonl").write_text('{"half\n{}\n')
     before = sorted(Path().rglob("*"))
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments.split())

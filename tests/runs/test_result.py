@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward.runs import store
+from transreward.runs import records, store
 from transreward.runs.records import write_report
 from transreward.runs.result import Result
 from transreward.types import Pair, RequestError, Spaces
@@ -78,10 +78,15 @@ DAMAGED = {
     "empty": ("result.json", lambda text: "", "result.json is not JSON"),
     "no learner": ("config.json", keys(learner=None), "its config.json has no 'learner'"),
     "list of settings": ("config.json", keys(learner=[]), r"config.json is damaged: 'learner' is \[\]"),
-    "no sizes": ("config.json", keys(spaces={"obs": 3}), "cannot be read: 'action' is missing"),
-    "odd sizes": ("config.json", keys(spaces={"obs": "3", "action": 1, "low": [0], "high": [1]}), "cannot be read"),
+    "no sizes": ("config.json", keys(spaces={"obs": 3}), "its config.json has no 'spaces.action'"),
+    "odd sizes": (
+        "config.json",
+        keys(spaces={"obs": "3", "action": 1, "low": [0], "high": [1]}),
+        "'spaces.obs' is '3'",
+    ),
     "other sizes": ("config.json", keys(spaces={"obs": 4, "action": 1, "low": [0], "high": [1]}), "another robot"),
     "no steps": ("result.json", keys(target_steps=None), "its result.json has no 'target_steps'"),
+    "returns of nobody": ("result.json", keys(target_return={}), "its result.json has no 'target_return.per_seed'"),
     "returns": ("returns.safetensors", lambda text: "{}", "returns.safetensors is damaged"),
     "no bytes": ("policy.safetensors", lambda text: "", "policy.safetensors is damaged"),
     "garbage": ("policy.safetensors", lambda text: "\xff\0" * 500, "policy.safetensors is damaged"),
@@ -122,9 +127,28 @@ def source(place):
 def test_what_was_evaluated_before_the_last_line_was_cut_is_read(run, copy):
     text = (copy / "metrics.jsonl").read_bytes()
     (copy / "metrics.jsonl").write_bytes(text[:-20])
-    assert tr.load(copy).log == run[1].log[:-1]
+    with pytest.warns(UserWarning, match=r"metrics\.jsonl: line 4 was cut short and is left out; 3 of 4 are read"):
+        assert tr.load(copy).log == run[1].log[:-1]
     (copy / "metrics.jsonl").unlink()
-    assert tr.load(copy).log == []
+    with pytest.warns(UserWarning, match=r"holds no metrics\.jsonl with rows: it is read without its evaluations"):
+        assert tr.load(copy).log == []
+
+
+def test_a_control_that_is_lost_is_named(copy):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "controls": ["zero_shot", "oracle"]}))
+    for read in (tr.load, records.read):
+        with pytest.warns(UserWarning, match="holds no controls/zero_shot: it is read without zero_shot, oracle"):
+            read(copy)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), None])
+def test_returns_of_another_shape_are_refused(copy, shape):
+    store.save_tree(
+        copy / "returns.safetensors", {"source": np.ones((2, 2)), **({"target": np.ones(shape)} if shape else {})}
+    )
+    with pytest.raises(RequestError, match=r"returns\.safetensors is damaged: 'target' must be \[2 seeds, episodes\]"):
+        tr.load(copy)
 
 
 def test_a_run_that_was_cut_short_is_read_as_far_as_it_came(run, copy):

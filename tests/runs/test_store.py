@@ -73,27 +73,48 @@ def test_what_is_missing_or_broken_is_named(tmp_path):
         store.read_json(tmp_path / "result.json")
 
 
+def row(step, **changes):
+    """Of metrics.jsonl, with what each must have; None takes a key out."""
+    whole = {"method": "darc", "seed": 0, "source_steps": 0, "target_steps": step, "target_return": 1.5}
+    return {k: v for k, v in {**whole, "source_return": None, **changes}.items() if v is not None or k not in changes}
+
+
 def test_lines_are_appended(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    store.append_lines(path, [{"step": 1}, {"step": 2}])
-    store.append_lines(path, [{"step": 3}])
-    assert store.read_lines(path) == [{"step": 1}, {"step": 2}, {"step": 3}]
-    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
+    store.append_lines(path, [row(1), row(2)])
+    store.append_lines(path, [row(3)])
+    assert store.read_lines(path) == [row(1), row(2), row(3)]
+    assert [json.loads(line)["target_steps"] for line in path.read_text().splitlines()] == [1, 2, 3]
+    path.write_text("\n")
+    assert store.read_lines(path) == store.read_lines(tmp_path / "none") == []
 
 
-@pytest.mark.parametrize("end", ['{"step": 3', '{"step": "\u00e4"}'.encode()[:-3].decode("latin-1"), "\n"])
-def test_a_last_line_that_was_cut_short_is_left_out(tmp_path, end):
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([1, 2, '{"step": 3'], r"line 3 was cut short and is left out; 2 of 3 are read"),
+        ([1, 2, '{"step": "\xc3'], r"line 3 was cut short and is left out; 2 of 3 are read"),
+        ([1, 2, "\0\0\0"], r"line 3 was cut short and is left out; 2 of 3 are read"),
+        ([1, '{"step": 1', 2], r"line 2 is no JSON object and is left out; 2 of 3 are read"),
+        ([1, "[]", 2], r"line 2 is no JSON object and is left out; 2 of 3 are read"),
+        ([1, "", 2], r"line 2 is no JSON object and is left out; 2 of 3 are read"),
+        ([1, "\0\xff", 2], r"line 2 is no JSON object and is left out; 2 of 3 are read"),
+        ([1, 2, "3"], r"line 3 is no JSON object and is left out; 2 of 3 are read"),
+        ([1, row(9, seed=None), 2], r"line 2 has no 'seed' and is left out; 2 of 3 are read"),
+        ([1, 2, row(9, target_return=None)], r"line 3 has no 'target_return' and is left out; 2 of 3 are read"),
+        ([1, 2, row("9")], r"line 3 is damaged: 'target_steps' is '9' and is left out; 2 of 3 are read"),
+        ([row(9, gap_std=[]), 1, 2], r"line 1 is damaged: 'gap_std' is \[\] and is left out; 2 of 3 are read"),
+        (["{", 1, "{}", 2, "{"], r"line 1 is no JSON object and is left out, and so are 2 others; 2 of 5 are read"),
+    ],
+)
+def test_a_damaged_line_is_named_and_the_others_are_read(tmp_path, lines, said):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n' + end, encoding="latin-1")
-    assert store.read_lines(path) == [{"step": 1}, {"step": 2}]
-
-
-@pytest.mark.parametrize("line", ['{"step": 1', "[]", "1", "", "\0\xff"])
-def test_a_damaged_line_before_the_last_is_named(tmp_path, line):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 3}}\n', encoding="latin-1")
-    with pytest.raises(RequestError, match=r"metrics\.jsonl is damaged: line 2 is no JSON object"):
-        store.read_lines(path)
+    rows = [row(line) if isinstance(line, int) else line for line in lines]
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in rows)
+    path.write_text(text, encoding="latin-1")
+    with pytest.warns(UserWarning, match=rf"metrics\.jsonl: {said}$") as told:
+        assert store.read_lines(path) == [row(1), row(2)]
+    assert len(told) == 1 and "\n" not in str(told[0].message)
 
 
 def test_an_empty_or_new_directory_can_be_claimed(tmp_path):

@@ -437,21 +437,23 @@ def _compensation(records: Sequence[Record], styles: dict[str, int]) -> list[Fig
     weighted = [r for r in records if any(row.get("effective_sample_size", 1) < 1 for row in r.own)]
     keys = ("gap_mean", "gap_std", "gap_q05", "gap_q50", "gap_q95", "reward_std", "effective_sample_size")
     columns = ("method", "phase", "seed", "target_steps", *keys)
-    csv = csv_text(columns, [[r.name, *(row[c] for c in columns[1:])] for r in (acting or weighted) for row in r.own])
+    csv = csv_text(
+        columns, [[r.name, *(_known(row.get(c)) for c in columns[1:])] for r in (acting or weighted) for row in r.own]
+    )
     figures = []
     if acting:
-        lines = [_line(r, styles[r.name], *r.curve(lambda row: row["gap_mean"])) for r in acting]
+        lines = [_line(r, styles[r.name], *r.curve(lambda row: row.get("gap_mean"))) for r in acting]
         figures.append(_figure(_size("Compensation a step, mean", lines), "compensation", csv, named=True))
     for r in acting:
         lines = []
         for style, (key, label) in enumerate((("gap_q95", "95%"), ("gap_q50", "median"), ("gap_q05", "5%"))):
-            x, y = r.curve(lambda row, key=key: row[key] * row["reward_std"])
+            x, y = r.curve(lambda row, key=key: row[key] * row["reward_std"] if {key, "reward_std"} <= {*row} else None)
             lines.append(Line(label, (4, 0, 5)[style], x, y.mean(axis=1).tolist() if len(y) else []))
         figures.append(
             _figure(_size(f"{r.name}: quantiles over the steps of an episode", lines), "quantiles", csv, named=True)
         )
     if weighted:
-        lines = [_line(r, styles[r.name], *r.curve(lambda row: row["effective_sample_size"])) for r in weighted]
+        lines = [_line(r, styles[r.name], *r.curve(lambda row: row.get("effective_sample_size"))) for r in weighted]
         chart = Chart(
             "Effective sample size", _ends(lines), "target steps a seed", "share of the steps", lines, origin=True
         )
@@ -465,7 +467,8 @@ def _size(title: str, lines: Sequence[Line]) -> Chart:
 
 def _where(focus: Record) -> dict[str, Any] | None:
     """When in an episode and in which states the compensation acts, at the last evaluation."""
-    last = [row for row in {row["seed"]: row for row in focus.own}.values() if "gap_by_time" in row]
+    acts = {"gap_by_time", "gap_by_obs", "gap_by_action"}
+    last = [row for row in {row["seed"]: row for row in focus.own}.values() if acts <= {*row}]
     if not last or not any(row.get("gap_std") for row in last):
         return None
     parts = [[row["gap_by_time"][i] for row in last] for i in range(len(last[0]["gap_by_time"]))]
@@ -559,18 +562,18 @@ def _terms(focus: Record) -> list[Figure]:
         return []
     figures, names = [], _term_names([focus])
     rows = [
-        [focus.name, side, row["seed"], row["target_steps"], term, row[f"{side}_terms"][term]]
+        [focus.name, side, row["seed"], row["target_steps"], term, value]
         for row in focus.own
         for side in ("source", "target")
-        for term in row[f"{side}_terms"]
+        for term, value in row.get(f"{side}_terms", {}).items()
     ]
     csv = csv_text(("method", "domain", "seed", "target_steps", "term", "return"), rows)
     for side in ("target", "source"):
         lines = []
-        if not focus.own[0][f"{side}_terms"]:  # it was not evaluated there
+        if not any(row.get(f"{side}_terms") for row in focus.own):  # it was not evaluated there
             continue
         for i, name in enumerate(names):
-            x, y = focus.curve(lambda row, side=side, name=name: row[f"{side}_terms"].get(name, float("nan")))
+            x, y = focus.curve(lambda row, side=side, name=name: row.get(f"{side}_terms", {}).get(name, float("nan")))
             lines.append(replace(_line(focus, i, x, y), label=name))
         chart = Chart(
             f"{focus.name}: reward terms in the {side}", _ends(lines), "target steps a seed", "an episode", lines,
@@ -587,7 +590,7 @@ def _term_table(records: Sequence[Record]) -> dict[str, Any]:
     for r in with_rows:
         last = list({row["seed"]: row for row in r.own}.values())
         cells = [
-            _mean([row[f"{side}_terms"].get(n, 0.0) for row in last if row[f"{side}_terms"]])
+            _mean([row[f"{side}_terms"].get(n, 0.0) for row in last if row.get(f"{side}_terms")])
             for n in names
             for side in ("target", "source")
         ]
@@ -598,7 +601,7 @@ def _term_table(records: Sequence[Record]) -> dict[str, Any]:
 def _term_names(records: Sequence[Record]) -> list[str]:
     """Of the target's reward, or of the source's where the target was not evaluated."""
     lasts = [r.own[-1] for r in records]
-    return list(dict.fromkeys(name for row in lasts for name in row["target_terms"] or row["source_terms"]))
+    return list(dict.fromkeys(name for row in lasts for name in row.get("target_terms") or row.get("source_terms", ())))
 
 
 def _warnings(records: Sequence[Record]) -> list[tuple[str, list[str]]]:

@@ -51,7 +51,7 @@ def read(place: Path) -> list[Record]:
     first = _record(place, place, config, agent)
     found = store.read_json(place / "provenance.json") if (place / "provenance.json").exists() else {}
     first = replace(first, provenance=found, videos=tuple(sorted((place / "videos").glob("*.mp4"))))
-    folders = sorted(p for p in (place / "controls").glob("*") if (p / "metrics.jsonl").exists())
+    folders = store.controls(place, config, ("metrics.jsonl", "result.json"))
     return [first, *(_record(p, place, _config(p, config), agent) for p in folders)]
 
 
@@ -59,7 +59,7 @@ def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Recor
     done = place / "result.json"
     result = store.read_json(done) if done.exists() else None
     shares = result is not None and result.get("source_agent", result["zero_shot_target_return"] is not None)
-    rows = store.read_lines(place / "metrics.jsonl")
+    rows = store.read_rows(place)
     return Record(config, rows, result, str(place), str(run), agent=agent if shares else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -352,7 +353,7 @@ def load(directory: str | Path) -> Result:
     """
     directory = Path(directory)
     config, done = store.read_json(directory / "config.json"), directory / "result.json"
-    log = store.read_lines(directory / "metrics.jsonl")
+    log = store.read_rows(directory)
     try:
         import_modules(config.get("imports", ()))
         learner = restore_learner(config["learner"])
@@ -360,21 +361,20 @@ def load(directory: str | Path) -> Result:
         spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
         keys = jax.random.split(jax.random.key(0), config["seeds"])
         like = _shapes(learner, spaces, keys)
-        result, returns = _finished(directory) if done.exists() else _unfinished(config, log)
-        final = Pair(returns["source"], returns["target"])
+        result, returns = _finished(directory, config["seeds"]) if done.exists() else _unfinished(config, log)
     except (KeyError, TypeError, ValueError) as error:  # RequestError is one
         what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else error
         raise RequestError(f"{directory} cannot be read: {what}") from None
     kept = _kept(directory, config, spaces, like, keys)
     origin = directory / "provenance.json"
-    folders = sorted(p for p in (directory / "controls").glob("*") if (p / "result.json").exists())
+    folders = store.controls(directory, config, ("result.json",))
     partner = directory / "partner"
     return Result(
         partner=load(partner) if (partner / "result.json").exists() else None,
         config=config,
         learner=learner,
         agents=store.load_tree(directory / "policy.safetensors", like),
-        returns=final,
+        returns=Pair(returns["source"], returns["target"]),
         zero_shot=returns.get("zero_shot"),
         steps=Pair(result["source_steps"], result["target_steps"]),
         evaluation_steps=_evaluation_steps(result),
@@ -392,10 +392,15 @@ def load(directory: str | Path) -> Result:
     )
 
 
-def _finished(directory: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _finished(directory: Path, seeds: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """result.json, and the returns [seeds, episodes] by whose they are."""
-    returns = store.load_arrays(directory / "returns.safetensors")
-    return store.read_json(directory / "result.json"), {name.strip("[]'"): x for name, x in returns.items()}
+    path = directory / "returns.safetensors"
+    returns = {name.strip("[]'"): x for name, x in store.load_arrays(path).items()}
+    for side in {*Pair._fields, *returns}:
+        shape = returns[side].shape if side in returns else None
+        if shape is None or len(shape) != 2 or shape[0] != seeds:
+            raise RequestError(f"{path.name} is damaged: '{side}' must be [{seeds} seeds, episodes], not {shape}")
+    return store.read_json(directory / "result.json"), returns
 
 
 def _unfinished(config: dict[str, Any], log: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -408,7 +413,12 @@ def _unfinished(config: dict[str, Any], log: list[dict[str, Any]]) -> tuple[dict
     steps |= {key: value for key, value in rows[0].items() if key.endswith("_evaluation_steps")}
     found = {side: [row[f"{side}_return"] for row in rows] for side in Pair._fields}
     returns = {side: np.zeros((len(r), 0)) if None in r else np.array(r)[:, None] for side, r in found.items()}
-    return {**steps, "stopped": UNFINISHED, "rounds": rows[0]["round"], "wall_seconds": rows[0]["seconds"]}, returns
+    return {
+        **steps,
+        "stopped": UNFINISHED,
+        "rounds": rows[0].get("round", 0),
+        "wall_seconds": rows[0].get("seconds", 0.0),
+    }, returns
 
 
 def _evaluation_steps(result: dict[str, Any]) -> Pair[int] | None:
@@ -466,8 +476,12 @@ def _kept(directory: Path, config: dict[str, Any], spaces: Spaces, agents: Any, 
     try:
         row = restore_method(config)
         like = _shapes(row.compensation(), spaces, keys)
-        return store.load_tree(directory / COMPENSATION, (like, agents if row.asks_source else None))
     except RequestError:
+        return None, None
+    try:
+        return store.load_tree(directory / COMPENSATION, (like, agents if row.asks_source else None))
+    except RequestError as error:
+        warnings.warn(f"{error}: the run is read without what its compensation learned", stacklevel=3)
         return None, None
 
 

@@ -11,7 +11,8 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -26,19 +27,39 @@ from transreward.interruption import undone, whole
 from transreward.types import RequestError
 
 SCHEMA = 1
-# What each file must hold to be read at all.
+NUMBER = float | int
+# What each file must hold to be read; `a.b` in a part that is no null, and `a?` where it holds it at all.
 KEYS: dict[str, dict[str, Any]] = {
     "config.json": {
         "source": str, "target": str, "method": str, "source_steps": int, "target_steps": int, "seeds": int,
-        "seed": int, "source_run": str | None, "learner": dict, "loop": dict, "spaces": dict, "versions": dict,
+        "seed": int, "source_run": str | None, "learner": dict, "learner.name": str, "loop": dict, "spaces": dict,
+        "spaces.obs": int, "spaces.action": int, "spaces.low": list, "spaces.high": list, "versions": dict,
+        "controls?": list, "imports?": list, "shift?": dict | None, "shift.share": NUMBER, "shift.states": int,
+        "shift.obs": NUMBER, "shift.relative": NUMBER, "shift.entries": list, "shift.reward": NUMBER,
+        "shift.target_steps": int,
     },
     "result.json": {
-        "source_steps": int, "target_steps": int, "target_return": dict | None,
-        "zero_shot_target_return": dict | None,
-        "stopped": str, "wall_seconds": float | int,
+        "source_steps": int, "target_steps": int, "target_return": dict | None, "target_return.per_seed": list,
+        "zero_shot_target_return": dict | None, "zero_shot_target_return.per_seed": list,
+        "source_return?": dict | None, "source_return.per_seed": list, "source_return.mean": NUMBER,
+        "stopped": str, "wall_seconds": NUMBER,
     },
-    "agent.json": {"source": str, "learner": dict, "seeds": list, "steps": int},
+    "provenance.json": {"machine?": dict},
+    "agent.json": {"source": str, "learner": dict, "seeds": list, "steps": int, "evaluation_steps?": list},
     "comparison.json": {"methods": dict},
+    "metrics.jsonl": {
+        "method": str, "seed": int, "source_steps": int, "target_steps": int, "source_return": NUMBER | None,
+        "target_return": NUMBER | None, "compensated_return?": NUMBER | None, "source_terms?": dict,
+        "target_terms?": dict, "gap_by_time?": list, "gap_by_obs?": list, "gap_by_action?": list,
+        **dict.fromkeys(
+            (
+                "round?", "updates?", "seconds?", "source_evaluation_steps?", "target_evaluation_steps?", "gap_mean?",
+                "gap_std?", "gap_q05?", "gap_q50?", "gap_q95?", "gap_loss?", "gap_accuracy?", "gap_held_out_loss?",
+                "gap_trust?", "gap_explained?", "reward_std?", "effective_sample_size?", "policy_change?",
+            ),
+            NUMBER,
+        ),
+    },
 }  # fmt: skip
 OPENING = ("config.json", "provenance.json")  # what a run directory holds before there is anything to keep
 RECORDED = ("transreward", "jax", "jaxlib", "optax", "mujoco", "gymnasium", "numpy", "scipy")
@@ -180,12 +201,23 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError(f"{path} must hold a JSON object, not a {type(value).__name__}")
     require_schema(path, value)
-    for key, kind in KEYS.get(path.name, {}).items():
-        if key not in value:
-            raise RequestError(f"{path.parent} is not a run directory: its {path.name} has no '{key}'")
-        if not isinstance(value[key], kind):
-            raise RequestError(f"{path} is damaged: '{key}' is {value[key]!r}")
+    if damage := damaged(path.name, value):
+        raise RequestError(f"{path.parent} cannot be read: its {path.name} {damage}")
     return value
+
+
+def damaged(name: str, value: dict[str, Any]) -> str:
+    """What is wrong with an object of the file of that name, such as `has no 'seed'`; nothing: empty."""
+    for path, kind in KEYS.get(name, {}).items():
+        *section, key = path.rstrip("?").split(".")
+        within = value.get(section[0]) if section else value
+        if within is None or (path.endswith("?") and key not in within):
+            continue
+        if key not in within:
+            return f"has no '{path}'"
+        if not isinstance(within[key], kind):
+            return f"is damaged: '{path.rstrip('?')}' is {within[key]!r}"
+    return ""
 
 
 def require_schema(path: Path, value: dict[str, Any]) -> None:
@@ -199,9 +231,10 @@ def require_schema(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file; none where there is no file. A last line that was cut short is left out.
+    """The objects of a JSON-lines file; none where there is no file.
 
-    Raises RequestError for any other line that is no object.
+    Warns of lines that are left out: those that were cut short, are no object, or lack a key. Raises RequestError where
+    the file cannot be read.
     """
     try:
         lines = path.read_bytes().rstrip().split(b"\n")
@@ -209,18 +242,38 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from None
-    rows = []
-    for number, line in enumerate(lines, 1):
+    rows, wrong = [], []
+    for number, line in enumerate(lines if lines != [b""] else (), 1):
         try:
             row = json.loads(line)
+            why = damaged(path.name, row) if isinstance(row, dict) else "is no JSON object"
         except (ValueError, RecursionError):
-            if number == len(lines):
-                break
-            row = None
-        if not isinstance(row, dict):
-            raise RequestError(f"{path} is damaged: line {number} is no JSON object")
-        rows.append(row)
+            why = "was cut short" if number == len(lines) else "is no JSON object"
+        if why:
+            wrong.append(f"line {number} {why}")
+        else:
+            rows.append(row)
+    if wrong:
+        more = f", and so are {len(wrong) - 1} others" if len(wrong) > 1 else ""
+        warnings.warn(f"{path}: {wrong[0]} and is left out{more}; {len(rows)} of {len(lines)} are read", stacklevel=2)
     return rows
+
+
+def read_rows(place: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl of a run directory. Warns as `read_lines` does, and where a finished run has lost all of it."""
+    rows, done = read_lines(place / "metrics.jsonl"), place / "result.json"
+    if not rows and done.exists() and (read_json(done).get("updates") or not (place / "metrics.jsonl").exists()):
+        warnings.warn(f"{place} holds no metrics.jsonl with rows: it is read without its evaluations", stacklevel=2)
+    return rows
+
+
+def controls(place: Path, config: dict[str, Any], files: Sequence[str]) -> list[Path]:
+    """The run directories of the controls that have one of these files. Warns where a finished run has lost one."""
+    found = sorted(p for p in (place / "controls").glob("*") if any((p / file).exists() for file in files))
+    lost = [name for name in config.get("controls", ()) if name not in [p.name for p in found]]
+    if lost and (place / "result.json").exists():
+        warnings.warn(f"{place} holds no controls/{lost[0]}: it is read without {', '.join(lost)}", stacklevel=2)
+    return found
 
 
 def save_tree(path: Path, tree: Any) -> None:
