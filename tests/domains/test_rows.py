@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from transreward.domains import names
 from transreward.domains.ids import domain
+from transreward.domains.mujoco import MujocoSimulation
 from transreward.domains.robot import Robot, forward, of_state
 from transreward.domains.robots import ROBOTS
 from transreward.types import BrokenRun, RequestError
@@ -251,3 +253,21 @@ def test_a_reset_that_is_not_finite_is_named(slider):
     ):
         for _ in range(3):
             simulation.step(np.zeros((1, 1)))
+
+
+def test_what_is_tried_is_what_a_user_brought(slider, monkeypatch):
+    """The package's own robots and tasks are named without a simulation, and a copy knows its size without one."""
+    made, other = slider(), replace(ROBOTS["hopper"], episode_steps=9)
+    again = pickle.loads(pickle.dumps(made))
+    simulated = []
+    monkeypatch.setattr(
+        MujocoSimulation, "__init__", lambda self, domain, *_, **__: simulated.append(domain.name) or 1 / 0
+    )
+    assert domain("ant+goal(x=1,y=2)+terms(control=0):gravity=0.5").spaces.obs == 107
+    assert again.spaces.obs == pickle.loads(pickle.dumps(made)).spaces.obs == 2
+    assert domain("halfcheetah@mirrored").spaces.obs == 17 and not simulated
+    monkeypatch.setitem(ROBOTS, "hopper", other)
+    for id in ("hopper", "slider", "halfcheetah+tests.domains.made:ahead"):
+        with pytest.raises(ZeroDivisionError):
+            domain(id)
+        assert simulated.pop() == id

@@ -59,8 +59,9 @@ def domain(id: str | Domain) -> Domain:
     wanted = [tasks.parse(text, row) for text in texts]
     changes = shifts.parse(rest[1:]) if rest else []
     from transreward.domains.mujoco import MujocoDomain
+    from transreward.domains.trial import tried
 
-    return _seen(MujocoDomain(row, changes, wanted), at, seen)
+    return _seen(tried(MujocoDomain(row, changes, wanted)), at, seen)
 
 
 def _row(robot: str) -> Robot:

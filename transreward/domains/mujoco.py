@@ -24,7 +24,6 @@ from transreward.domains.tasks import Task, ingredients, pay, with_tasks
 from transreward.domains.users import in_one_line, numbers, read_only, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
-TRIED = 8  # rows on which the robot's functions are tried
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
 _WORD = 2**64 - 1
 # After these MuJoCo has reset the robot (or zeroed its controls) by itself: no transition may cross that.
@@ -35,11 +34,15 @@ class MujocoDomain:
     """A robot of the table with its tasks and shifts; `robot` (paid as the tasks say), `tasks`, `shifts` and the
     compiled `model` are there to be read.
 
-    Raises RequestError for a task or shift that the robot cannot have, for actions without bounds, and for a row whose
-    functions do not answer as `Robot` says; they are tried on a few rows.
+    `columns` is how many an observation has, where the row's `show` does not tell. Nothing is simulated: a user's
+    functions are asked when the domain is simulated first, which `trial.tried` does for each that an id names.
+
+    Raises RequestError for a task or shift that the robot cannot have, and for actions without bounds.
     """
 
-    def __init__(self, robot: Robot, shifts: Sequence[Shift] = (), tasks: Sequence[Task] = ()):
+    def __init__(
+        self, robot: Robot, shifts: Sequence[Shift] = (), tasks: Sequence[Task] = (), columns: int | None = None
+    ):
         self.tasks, self.shifts = tuple(tasks), tuple(shifts)
         self.robot = robot = with_tasks(robot, tasks)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
@@ -50,14 +53,9 @@ class MujocoDomain:
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
         names = [entry.name for entry in self.action_entries]
         require_box(self.name, names, low, high, "give its actuator a ctrlrange")
-        compiled = _saved(self.model)
-        walk = MujocoSimulation(self, row_seeds(TRIED, 0), threads=1)
-        self.spaces = Spaces(walk.obs.shape[1], self.model.nu, low, high)
-        self._try(walk)
-        if not np.array_equal(_saved(self.model), compiled):
-            raise RequestError(
-                f"'{self.name}': a function writes into s.model, which all rows share: let it read alone"
-            )
+        if columns is None:
+            columns = len(robot.show(self.model)) if robot.show else 0
+        self.spaces = Spaces(columns, self.model.nu, low, high)
 
     @property
     def traits(self) -> dict[str, str]:
@@ -101,52 +99,15 @@ class MujocoDomain:
         return f"domain({self.name!r})"
 
     def __reduce__(self):
-        return _remake, (self.robot.name, self.shifts, self.tasks), {"name": self.name}
-
-    def _try(self, walk: MujocoSimulation) -> None:
-        """The robot's functions on a few rows, before anything is trained on what they say."""
-        if not self.spaces.obs:
-            raise RequestError(f"'{self.name}': observe(s) returns no columns, so there is nothing to act on")
-        if len(self.entries) != self.spaces.obs:
-            columns = f"the {self.spaces.obs} columns of observe(s)"
-            raise RequestError(f"'{self.name}': show(model) must name {columns}, not {len(self.entries)}")
-        again, start = self.simulate(TRIED, 0, 1), walk.obs.copy()
-        if not np.array_equal(again.obs, start):
-            raise RequestError(f"'{self.name}': a reset with the same seed is another: draw from the generator alone")
-        rng, size = np.random.default_rng(0), (TRIED, self.spaces.action)
-        try:
-            for _ in range(2):
-                reward = walk.step(rng.uniform(self.spaces.low, self.spaces.high, size)).reward
-                if not np.allclose(sum(walk.terms.values()), reward):
-                    raise RequestError(
-                        f"'{self.name}': total(terms) must add the terms up, as tasks do that change one"
-                    )
-        except Unstable:
-            return  # the physics, which a run that comes so far will name
-        except BrokenSimulation as error:
-            raise RequestError(str(error)) from error
-        walk.require_rowwise()
-        if self.robot.invert is None:
-            return
-        known = again.put(start)
-        if not np.allclose(again.obs[known], start[known], atol=1e-6):
-            raise RequestError(f"'{self.name}': invert(obs, nq, nv) is not the state that observe(s) shows as obs")
-        again.ended(start)
+        return _remake, (self.robot.name, self.shifts, self.tasks, self.spaces.obs), {"name": self.name}
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
         """n robots, freshly reset; see `Domain`."""
         return MujocoSimulation(self, row_seeds(n, seed), threads)
 
 
-def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...]) -> MujocoDomain:
-    return MujocoDomain(ROBOTS[robot], shifts, tasks)
-
-
-def _saved(model: mujoco.MjModel) -> np.ndarray:
-    """All of the model, as bytes."""
-    saved = np.empty(mujoco.mj_sizeModel(model), np.uint8)
-    mujoco.mj_saveModel(model, None, saved)
-    return saved
+def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...], columns: int) -> MujocoDomain:
+    return MujocoDomain(ROBOTS[robot], shifts, tasks, columns)
 
 
 class Unstable(BrokenSimulation):

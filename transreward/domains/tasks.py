@@ -187,6 +187,7 @@ TASKS: dict[str, Kind] = {
         Kind("terms", "multiplies terms of the robot's own reward; 0 removes one", _terms, {ANY: None}, (ANY,)),
     )
 }
+OWN = dict(TASKS)  # as the package has them; see `robots.OWN`
 
 
 # -- ids -----------------------------------------------------------------------------------------------------------

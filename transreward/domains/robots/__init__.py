@@ -20,3 +20,4 @@ NAMES = (
     "humanoid_standup",
 )
 ROBOTS: dict[str, Robot] = {name: import_module(f"transreward.domains.robots.{name}").ROBOT for name in NAMES}
+OWN = dict(ROBOTS)  # as the package has them: a row that a user put there is tried before it is simulated
