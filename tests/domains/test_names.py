@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+import gymnasium
 import numpy as np
 import pytest
 
+from transreward.domains.difference import require_fit
+from transreward.domains.gym import GymDomain
 from transreward.domains.ids import domain
 from transreward.domains.names import action_entries, action_names, entries, entry_names
 from transreward.domains.robots import ROBOTS
+from transreward.types import RequestError
 
 every_robot = pytest.mark.parametrize("robot", ROBOTS)
 
@@ -74,3 +80,32 @@ def test_what_says_nothing_is_numbered():
     assert entry_names(pendulum) == ("obs[0]", "obs[1]", "obs[2]") and action_names(pendulum) == ("action[0]",)
     assert entries(pendulum)[2].high == 8 and entries(pendulum)[2].unit == "unknown"
     assert action_entries(pendulum)[0].low == -2
+
+
+class Modelled(GymDomain):
+    """A pendulum whose model would have these joints and actuators."""
+
+    def __init__(self, **names):
+        super().__init__("gym:Pendulum-v1", lambda: gymnasium.make("Pendulum-v1"))
+        self.model_names = names
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ({"joint": ("root", "thigh")}, {"joint": ("root", "hip")}, r"joint 'thigh' and 'hip'\)"),
+        ({"actuator": ("a", "b", "c")}, {"actuator": ("d", "b", "e")}, r"actuator 'a' and 'd' and 1 more\)"),
+        ({"joint": ("root", "thigh")}, {"joint": ("root", "thigh", "load")}, None),
+        ({"joint": ("root",)}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_numbered_columns_of_models_with_other_parts_are_told_apart(one, other, why):
+    with nullcontext() if why is None else pytest.raises(RequestError, match=f"that mean other things .{why}"):
+        require_fit(Modelled(**one), Modelled(**other))
+
+
+def test_two_robots_of_gymnasium_with_equal_spaces_are_told_apart():
+    with pytest.raises(RequestError, match=r"that mean other things .joint 'bthigh' and 'thigh_joint'"):
+        require_fit(domain("gym:HalfCheetah-v5"), domain("gym:Walker2d-v5"))
+    require_fit(domain("gym:HalfCheetah-v5"), domain("gym:HalfCheetah-v5"))

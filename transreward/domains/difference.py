@@ -69,12 +69,23 @@ def require_fit(source: Domain, target: Domain) -> None:
 def _other_columns(source: Domain, target: Domain) -> list[str]:
     """Columns of equal spaces that both name, and not alike, such as `obs[2] is 'bthigh angle' and 'thigh angle'`."""
     sides = [(entries(d), action_entries(d)) for d in (source, target)]
-    return [
+    return _other_parts(source, target) or [
         f"{what}[{i}] is '{a.name}' and '{b.name}'"
         for what, one, other in zip(("obs", "action"), *sides, strict=True)
         for i, (a, b) in enumerate(zip(one, other, strict=False))
         if a.name != b.name and UNKNOWN not in (a.unit, b.unit)
     ]
+
+
+def _other_parts(source: Domain, target: Domain) -> list[str]:
+    """Joints or actuators of two models behind numbered columns, where each has some that the other lacks, such as
+    `joint 'bthigh' and 'thigh_joint'`. A model that has more than the other, such as a load, may still be its robot."""
+    found = []
+    ours, theirs = (getattr(d, "model_names", {}) for d in (source, target))
+    for kind in ours.keys() & theirs.keys():
+        pairs = [[name for name in a[kind] if name not in b[kind]] for a, b in ((ours, theirs), (theirs, ours))]
+        found += [f"{kind} '{a}' and '{b}'" for a, b in zip(*pairs, strict=False)]
+    return sorted(found, key=lambda text: text.startswith("actuator"))
 
 
 def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMeasure:

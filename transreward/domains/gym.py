@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from transreward.domains.domain import BrokenSimulation, altered, require_action, require_box, require_finite, row_seeds
-from transreward.domains.layers import changing, layers, require_fixed_units, traits
+from transreward.domains.layers import changing, layers, model_names, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, named, numbers, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
@@ -107,7 +107,7 @@ class GymDomain:
         require_fixed_units(
             f"'{name}'", env, "leave it away, since the learners here normalise observations themselves"
         )
-        self.changing, self.traits = changing(env), traits(env)
+        self.changing, self.traits, self.model_names = changing(env), traits(env), model_names(env)
         self.shape, self.action_space = obs.shape, action
         low, high = (np.asarray(bound, np.float32).ravel() for bound in (action.low, action.high))
         names = [entry.name for entry in numbered("action", low.size)]

@@ -79,6 +79,16 @@ def traits(env: Any) -> dict[str, Any]:
     return {**found, **model_traits(getattr(layers(env)[-1], "model", None))}
 
 
+def model_names(env: Any) -> dict[str, tuple[str, ...]]:
+    """The names of the joints and actuators of an environment's MuJoCo model; nothing where it has none."""
+    model: Any = getattr(layers(env)[-1], "model", None)
+    if type(model).__name__ != "MjModel":
+        return {}
+    joints = (model.joint(i).name for i in range(model.njnt))
+    actuators = (model.actuator(i).name for i in range(model.nu))
+    return {"joint": tuple(filter(None, joints)), "actuator": tuple(filter(None, actuators))}
+
+
 def model_traits(model: Any) -> dict[str, str]:
     """A hash of each array of a MuJoCo model that a shift may change."""
     if type(model).__name__ != "MjModel":
