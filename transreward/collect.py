@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, stored_terms
 from transreward.replay import features, unpack
 from transreward.streams import word
 from transreward.types import Array, BrokenRun
@@ -66,7 +66,7 @@ class Robots:
         try:
             t = self.simulation.step(action.reshape(-1, self.domain.spaces.action))
         except BrokenRun as error:
-            row = getattr(error, "row", None)
+            row = error.row
             seed = "" if row is None else f", seed {self.seeds[row // self.robots]}"
             raise BrokenRun(f"{error}{seed}, after {self.steps} steps") from error
         shape, o, size = out.shape[:2], self.domain.spaces.obs, features(self.domain.spaces)
@@ -111,11 +111,6 @@ class Robots:
             return False
         late = np.mean([r[-window:] for r in self.returns])
         return bool(late <= np.mean([r[-2 * window : -window] for r in self.returns]))
-
-
-def stored_terms(domain: Domain) -> tuple[str, ...]:
-    """What a stored step of the domain tells beside the transition, by name; empty where its reward is its own."""
-    return getattr(domain, "stored_terms", ())
 
 
 def relabel(target: Any, rows: Array) -> np.ndarray:

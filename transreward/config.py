@@ -11,7 +11,6 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from transreward.collect import stored_terms
 from transreward.domains.difference import (
     ShiftMeasure,
     relabels,
@@ -20,7 +19,7 @@ from transreward.domains.difference import (
     require_other_pay,
     same_task,
 )
-from transreward.domains.domain import Domain, invertible
+from transreward.domains.domain import Domain, Traced, invertible, stored_terms
 from transreward.domains.ids import domain
 from transreward.domains.names import action_entries, entries
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
@@ -689,13 +688,14 @@ def _columns(pair: Pair[Domain]) -> dict[str, Any]:
     in them, and what tells the one's environment from the other's."""
     seen = entries(pair.source)
     hard = [[x if isfinite(x) and not entry.soft else None for x in (entry.low, entry.high)] for entry in seen]
-    ours, theirs = (getattr(domain, "traits", {}) for domain in pair)
+    told = pair.map(lambda domain: domain if isinstance(domain, Traced) else None)
+    ours, theirs = (domain.traits if domain else {} for domain in told)
     keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
     return {
         "obs_names": [entry.name for entry in seen],
         "action_names": [entry.name for entry in action_entries(pair.source)],
         "obs_low": [low for low, _ in hard],
         "obs_high": [high for _, high in hard],
-        "changing": {side: getattr(domain, "changing", []) for side, domain in pair._asdict().items()},
+        "changing": {side: domain.changing if domain else [] for side, domain in told._asdict().items()},
         "apart": {key: [ours.get(key), theirs.get(key)] for key in sorted(keys)},
     }

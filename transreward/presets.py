@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, table_robot
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.types import OWN_MODULE, Pair, RequestError, make, nearest
@@ -121,7 +121,8 @@ PRESETS: dict[str, Preset] = {
 
 def preset(of: Domain | str) -> Preset | None:
     """The preset of a domain's robot, or of the robot in an id, if it has one."""
-    name = of if isinstance(of, str) else getattr(of, "robot", of).name
+    robot = None if isinstance(of, str) else table_robot(of)
+    name = robot.robot.name if robot else of if isinstance(of, str) else of.name
     return PRESETS.get(re.split(r"[+:@]", name)[0])
 
 

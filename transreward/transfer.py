@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
-from transreward.collect import Robots, relabel, stored_terms
+from transreward.collect import Robots, relabel
 from transreward.config import PLAIN, Config, resolve, rounds_of_parts
 from transreward.domains.difference import same_task
-from transreward.domains.domain import Domain, invertible
+from transreward.domains.domain import Domain, Kept, invertible, stored_terms
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.interruption import undone
@@ -225,8 +225,8 @@ def one_target(config: Config) -> Iterator[None]:
     """Within it a target that is not simulated has one environment for each of its robots, made once and used
     throughout. They are closed at the end, also where the command is interrupted: a robot would go on with its last
     command."""
-    target: Any = config.domains.target
-    if config.simulates_target or not hasattr(target, "kept"):
+    target = config.domains.target
+    if config.simulates_target or not isinstance(target, Kept):
         yield
         return
     with target.kept(), undone(target.close):

@@ -35,6 +35,8 @@ class RequestError(ValueError):
 class BrokenRun(RuntimeError):
     """A simulation or a loss became NaN or infinite. The command line exits with 1."""
 
+    row: int | None = None  # of the simulation, where one row broke
+
 
 class Transition(NamedTuple):
     """One step, or any batch of steps, in Gymnasium's words.

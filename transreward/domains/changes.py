@@ -12,7 +12,7 @@ import numpy as np
 
 from transreward.domains.actuators import AFFINE, DCMOTOR, FIXED, GEODESIC, MUSCLE, PID, actuators, controls
 from transreward.domains.contacts import friction, pairs, touching
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, TableRobot, table_robot
 
 
 class Change(NamedTuple):
@@ -57,22 +57,23 @@ PROPERTIES = (
 def changes(source: Domain, target: Domain) -> list[Change]:
     """What differs between two domains of one robot: tasks, gravity, every body, geom, joint and actuator by name,
     action noise and delay. Empty for domains without a compiled model, and where the elements are not the same ones."""
-    models = [getattr(d, "model", None) for d in (source, target)]
-    if None in models or any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
+    a, b = table_robot(source), table_robot(target)
+    if a is None or b is None:
         return []
-    found = list(_whole(source, target, *models))
+    models = (a.model, b.model)
+    if any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
+        return []
+    found = list(_whole(a, b, *models))
     for what, kind, array, entries in PROPERTIES:
         rows = _rows(models[0], kind)
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))
     found += _of_contacts(*models)
     names = _names(models[0], "control")
-    found += _of_elements(
-        "noise on the action (std)", names, *(getattr(d, "noise", np.zeros(0)) for d in (source, target))
-    )
+    found += _of_elements("noise on the action (std)", names, a.noise, b.noise)
     return found
 
 
-def _whole(source: Any, target: Any, a: Any, b: Any) -> Iterator[Change]:
+def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[Change]:
     """What belongs to no element."""
     tasks = [" + ".join(map(str, d.tasks)) or "the robot's own" for d in (source, target)]
     if tasks[0] != tasks[1]:

@@ -7,8 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain, require_action, require_box, require_finite
-from transreward.domains.names import Entry, action_names
+from transreward.domains.domain import (
+    ActionsDescribed,
+    Described,
+    Domain,
+    Drawn,
+    Entry,
+    Repayable,
+    Traced,
+    control_rate,
+    invertible,
+    require_action,
+    require_box,
+    require_finite,
+    stored_terms,
+)
+from transreward.domains.names import action_entries, action_names, entries
 from transreward.domains.users import in_one_line, numbers, truths, unpacked, whole
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
@@ -20,7 +34,7 @@ def checked(domain: Domain) -> Domain:
 
 
 class CheckedDomain:
-    """A user's domain; whatever is not simulated is the plain one's.
+    """A user's domain, with all that it may do beside simulating; what it does not do it answers as such a domain does.
 
     Raises:
         RequestError: sizes, bounds, terms or the length of an episode that are none.
@@ -37,12 +51,16 @@ class CheckedDomain:
             raise RequestError(
                 f"'{name}': spaces must be Spaces(obs, action, low, high), not a {type(spaces).__name__}"
             )
-        counts = {"spaces.obs": spaces.obs, "spaces.action": spaces.action, "episode_steps": plain.episode_steps}
-        for what, count in counts.items():
-            whole(f"'{name}': {what}", count)
-        for what, count in (("entries", spaces.obs), ("action_entries", spaces.action)):
-            known = getattr(plain, what, ()) or (None,) * count
-            if len(known) != count or not all(isinstance(x, Entry) or x is None for x in known):
+        steps = plain.episode_steps
+        counts = {"spaces.obs": spaces.obs, "spaces.action": spaces.action, "episode_steps": steps}
+        for what, number in counts.items():
+            whole(f"'{name}': {what}", number)
+        said = {
+            "entries": (plain.entries if isinstance(plain, Described) else (), spaces.obs),
+            "action_entries": (plain.action_entries if isinstance(plain, ActionsDescribed) else (), spaces.action),
+        }
+        for what, (known, count) in said.items():
+            if known and (len(known) != count or not all(isinstance(x, Entry) for x in known)):
                 raise RequestError(f"'{name}': {what} must be {count} of names.Entry, one a column, not {known!r}")
         if not all(isinstance(term, str) for term in plain.reward_terms) or isinstance(plain.reward_terms, str):
             raise RequestError(f"'{name}': reward_terms must be a tuple of names, not {plain.reward_terms!r}")
@@ -52,14 +70,26 @@ class CheckedDomain:
             raise RequestError(f"'{name}': {error}") from None
         low, high = (bound.astype(np.float32) for bound in (low, high))
         require_box(name, action_names(plain), low, high, "give its spaces other bounds")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "plain":  # while it is unpickled there is none
-            raise AttributeError(name)
-        return getattr(self.plain, name)
+        self.name, self.spaces, self.reward_terms, self.episode_steps = name, spaces, plain.reward_terms, steps
+        self.entries, self.action_entries = entries(plain), action_entries(plain)
+        self.control_rate, self.invertible = control_rate(plain), invertible(plain)
+        self.stored_terms = stored_terms(plain)
+        self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
 
     def __repr__(self) -> str:
-        return f"domain({self.plain.name!r})"
+        return f"domain({self.name!r})"
+
+    def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """See `Repayable`, for domains with `stored_terms`."""
+        assert isinstance(self.plain, Repayable)
+        paid = self.plain.pay(obs, action, next_obs, stored)
+        return numbers(f"what pay() of '{self.name}' returns", paid, (len(obs),))
+
+    def drawn(self) -> CheckedDomain:
+        """See `Drawn`."""
+        if not isinstance(self.plain, Drawn):
+            raise RequestError(f"no video: nothing draws '{self.name}'")
+        return CheckedDomain(self.plain.drawn())
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> CheckedSimulation:
         """n robots, freshly reset; see `Domain`."""
@@ -77,16 +107,11 @@ class CheckedSimulation:
     def __init__(self, domain: Domain, n: int, seed: int | Sequence[int], threads: int) -> None:
         self.domain, self._n, self._taken = domain, n, 0
         try:
-            self.plain = domain.simulate(n, seed, threads)
+            self.plain: Any = domain.simulate(n, seed, threads)
             obs = self.obs
         except (Exception, SystemExit) as error:
             raise self._wrong("simulate(n, seed, threads)", error) from error
         require_finite(domain.name, "reset", "an observation", "obs", obs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "plain":
-            raise AttributeError(name)
-        return getattr(self.plain, name)
 
     @property
     def obs(self) -> np.ndarray:
@@ -104,11 +129,36 @@ class CheckedSimulation:
     @property
     def storing(self) -> bool:
         """Whether each step fills `stored`."""
-        return self.plain.storing  # type: ignore[attr-defined]
+        return self.plain.storing
 
     @storing.setter
     def storing(self, on: bool) -> None:
-        self.plain.storing = on  # type: ignore[attr-defined]
+        self.plain.storing = on
+
+    @property
+    def stored(self) -> np.ndarray:
+        """See `RepayableSimulation`."""
+        return numbers("simulation.stored", self.plain.stored, (self._n, len(stored_terms(self.domain))))
+
+    def put(self, obs: np.ndarray) -> np.ndarray:
+        """See `RebuildableSimulation`."""
+        return truths("put(obs)", self.plain.put(obs), (self._n,))
+
+    def ended(self, obs: np.ndarray) -> np.ndarray:
+        """See `RebuildableSimulation`."""
+        return truths("ended(obs)", self.plain.ended(obs), (self._n,))
+
+    def pictures(self) -> list[np.ndarray]:
+        """What each row draws; of a domain that is `drawn`."""
+        return self.plain.pictures()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The plain simulation's."""
+        return self.plain.get_state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from `state`."""
+        self.plain.set_state(state)
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""

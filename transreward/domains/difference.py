@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, TableRobot, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import UNKNOWN, action_entries, entries
 from transreward.domains.robots import ROBOTS
-from transreward.domains.symmetries import plain
+from transreward.domains.symmetries import looks, plain
+from transreward.domains.tasks import Task
 from transreward.types import RequestError, Transition
 
 SAME = 1e-9  # relative differences below this are rounding
 ROWS = 4
+
+Compared = tuple[Transition, Transition, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,11 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
     """
     require_fit(source, target)
     measured = measure(source, target, seed=seed)
-    looks = [getattr(d, "seen", None) for d in (source, target)]
+    alike = looks(source) == looks(target)
     source, target = plain(source), plain(target)
-    shifts: Sequence = getattr(target, "shifts", ())
-    if measured.null and (goals_apart(source, target) or (looks[0] != looks[1] and not shifts)):
+    robot = table_robot(target)
+    shifts = robot.shifts if robot else ()
+    if measured.null and (goals_apart(source, target) or not (alike or shifts)):
         return measured
     if measured.null and source.name != target.name and not same_starts(source, target, seed=seed):
         return measured  # such as a goal at one place
@@ -110,29 +113,45 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
         raise RequestError(
             f"the shift '{text}' of {source.name} changes nothing: no state of {measured.states} differs"
         )
-    if len(shifts) > 1:
-        robot = "+".join(map(str, (target.robot.name, *target.tasks)))  # type: ignore[attr-defined]
+    if robot and len(shifts) > 1:
+        name = "+".join(map(str, (robot.robot.name, *robot.tasks)))
         for shift in shifts:
-            if measure(domain(robot), domain(f"{robot}:{shift}"), seed=seed).null:
-                raise RequestError(f"the shift '{shift}' of {robot} changes nothing: leave it away")
+            if measure(domain(name), domain(f"{name}:{shift}"), seed=seed).null:
+                raise RequestError(f"the shift '{shift}' of {name} changes nothing: leave it away")
     return measured
 
 
-def one_body(source: Any, target: Any) -> bool:
-    """Whether both are one robot of the table, so that either can be put where the other stands."""
-    robots = [getattr(d, "robot", None) for d in (source, target)]
-    return None not in robots and robots[0].name == robots[1].name  # type: ignore[union-attr]
+def bodies(source: Domain, target: Domain) -> tuple[TableRobot, TableRobot] | None:
+    """Both, where they are one robot of the table, so that either can be put where the other stands."""
+    a, b = table_robot(source), table_robot(target)
+    return (a, b) if a and b and a.robot.name == b.robot.name else None
+
+
+def one_body(source: Domain, target: Domain) -> bool:
+    """Whether both are one robot of the table."""
+    return bodies(source, target) is not None
+
+
+def delay(source: Domain, target: Domain) -> int:
+    """Control steps before an action acts in either of two that are one robot of the table; 0 for others."""
+    both = bodies(source, target)
+    return min(d.delay for d in both) if both else 0
 
 
 def goals_apart(source: Domain, target: Domain) -> bool:
     """Whether the tasks differ and one pays at a place alone, where random actions may never come."""
-    tasks = [t.name for d in (source, target) for t in getattr(d, "tasks", ())]
+    tasks = [task.name for d in (source, target) for task in _tasks(d)]
     return not same_task(source, target) and "sparse_goal" in tasks
 
 
 def same_task(source: Domain, target: Domain) -> bool:
     """Whether both are paid for the same things, as far as their ids tell: so that their returns have one scale."""
-    return getattr(source, "tasks", ()) == getattr(target, "tasks", ())
+    return _tasks(source) == _tasks(target)
+
+
+def _tasks(domain: Domain) -> tuple[Task, ...]:
+    robot = table_robot(domain)
+    return robot.tasks if robot else ()
 
 
 def same_starts(source: Domain, target: Domain, n: int = 16, seed: int = 0) -> bool:
@@ -145,10 +164,12 @@ def relabels(source: Domain, target: Domain) -> bool:
 
     A user's reward is asked for the action that acted, which is not the commanded one where actions are late or noisy.
     """
-    if not one_body(source, target):
+    both = bodies(source, target)
+    if both is None:
         return False
-    users = any(":" in task.name for task in getattr(target, "tasks", ()))
-    return not (users and (getattr(source, "delay", 0) or np.any(getattr(source, "noise", 0))))
+    walker, payer = both
+    users = any(":" in task.name for task in payer.tasks)
+    return not (users and (walker.delay or walker.noise.any()))
 
 
 def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
@@ -157,15 +178,16 @@ def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
     Raises:
         RequestError: no step that random actions reach in the source is paid otherwise by the target.
     """
+    both = bodies(source, target)
+    assert both is not None
     if goals_apart(source, target):
         return
-    walk: Any = source.simulate(ROWS, seed)
+    walk = both[0].simulate(ROWS, seed)
     walk.storing = True
     rng, (low, high) = np.random.default_rng(seed), (source.spaces.low, source.spaces.high)
-    pay: Any = getattr(target, "pay")  # noqa: B009
     for _ in range(256):
         t = walk.step(rng.uniform(low, high, (ROWS, source.spaces.action)))
-        paid = pay(t.obs, t.action, t.next_obs, walk.stored)
+        paid = both[1].pay(t.obs, t.action, t.next_obs, walk.stored)
         if (np.abs(paid - t.reward) > SAME * (1 + np.abs(t.reward))).any():
             return
     raise RequestError(
@@ -186,13 +208,14 @@ def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> Shi
     rng, steps = np.random.default_rng(seed), max(1, n // ROWS)
     low, high = source.spaces.low, source.spaces.high
     actions = rng.uniform(low, high, (steps, ROWS, source.spaces.action))
-    if not one_body(source, target):
+    both = bodies(source, target)
+    if both is None:
         return _summary(*_parting(source, target, actions, seed), target_steps=steps * ROWS)
-    late = min(source.delay, target.delay)  # type: ignore[attr-defined]
-    return _summary(*_paired(source, target, actions, seed, late), target_steps=steps * ROWS * (1 + late))
+    late = delay(source, target)
+    return _summary(*_paired(*both, actions, seed, late), target_steps=steps * ROWS * (1 + late))
 
 
-def _paired(source, target, actions: np.ndarray, seed: int, late: int) -> tuple[Transition, Transition, np.ndarray]:
+def _paired(source: TableRobot, target: TableRobot, actions: np.ndarray, seed: int, late: int) -> Compared:
     """Transitions of both from the same physics, and which rows count (all)."""
     walk, simulations = source.simulate(ROWS, seed), [d.simulate(ROWS, seed) for d in (source, target)]
     pairs = []
@@ -208,7 +231,7 @@ def _paired(source, target, actions: np.ndarray, seed: int, late: int) -> tuple[
     return a, b, np.ones(len(a.reward), bool)
 
 
-def _parting(source, target, actions: np.ndarray, seed: int) -> tuple[Transition, Transition, np.ndarray]:
+def _parting(source: Domain, target: Domain, actions: np.ndarray, seed: int) -> Compared:
     """Transitions of both in parallel, and which rows count: those up to the first difference of each row."""
     simulations = [d.simulate(ROWS, seed) for d in (source, target)]
     together, pairs, counts = np.ones(ROWS, bool), [], []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -52,9 +54,194 @@ class Domain(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One number of an observation or action."""
+
+    name: str  # no two of a vector alike
+    unit: str
+    part: str = ""  # the joint, body or actuator that it is of; "" = none is known
+    low: float = -np.inf
+    high: float = np.inf
+    soft: bool = False  # the range is a joint's, whose limits give way a little under load
+
+
+# -- what a domain may do beside that, asked for by the function below it or in the one place that uses it ----------
+
+
+@runtime_checkable
+class Described(Domain, Protocol):
+    """It says what each column of an observation is, `spaces.obs` of them; `names.entries` asks."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]: ...
+
+
+@runtime_checkable
+class ActionsDescribed(Domain, Protocol):
+    """The same of actions, `spaces.action` of them; `names.action_entries` asks."""
+
+    @property
+    def action_entries(self) -> tuple[Entry, ...]: ...
+
+
+@runtime_checkable
+class Timed(Domain, Protocol):
+    """It knows its control steps a second, Hz; None = it does not."""
+
+    @property
+    def control_rate(self) -> float | None: ...
+
+
+def control_rate(domain: Domain) -> float | None:
+    """Control steps a second, Hz; None where the domain does not know."""
+    return domain.control_rate if isinstance(domain, Timed) else None
+
+
+class RebuildableSimulation(Simulation, Protocol):
+    """One whose rows can be put into the states that observations show."""
+
+    def put(self, obs: np.ndarray) -> np.ndarray:
+        """Put every row into the state that `obs` [n, obs] shows, at rest otherwise; which rows show it, [n] bool."""
+        ...
+
+    def ended(self, obs: np.ndarray) -> np.ndarray:
+        """Whether the task is over in the states that `obs` [n, obs] show, [n] bool. The rows are left there."""
+        ...
+
+
+@runtime_checkable
+class Rebuildable(Domain, Protocol):
+    """Where `invertible` is true, its simulations are `RebuildableSimulation`."""
+
+    @property
+    def invertible(self) -> bool: ...
+
+
 def invertible(domain: Domain) -> bool:
-    """Whether the domain's simulation has `put` and `ended`: its observation shows its whole state."""
-    return getattr(domain, "invertible", False)
+    """Whether an observation shows the domain's whole state, and its simulations can be put there."""
+    return isinstance(domain, Rebuildable) and domain.invertible
+
+
+class RepayableSimulation(Simulation, Protocol):
+    """One that tells, of each step, what another task has to know to pay for it."""
+
+    storing: bool  # whether each step fills `stored`
+
+    @property
+    def stored(self) -> np.ndarray:
+        """Of the latest step, [n, stored_terms]."""
+        ...
+
+
+@runtime_checkable
+class Repayable(Domain, Protocol):
+    """Its task can pay for steps that were taken with another; its simulations are `RepayableSimulation`."""
+
+    @property
+    def stored_terms(self) -> tuple[str, ...]: ...  # what they tell, by name; empty = nothing
+
+    def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """What its task pays for steps [n] of which `stored` [n, stored_terms] was told, [n]. `action` as commanded."""
+        ...
+
+
+def stored_terms(domain: Domain) -> tuple[str, ...]:
+    """What a stored step of the domain tells beside the transition, by name; empty where its reward is its own."""
+    return domain.stored_terms if isinstance(domain, Repayable) else ()
+
+
+class TableSimulation(RebuildableSimulation, RepayableSimulation, Protocol):
+    """Robots of the table: their physics can be read and set."""
+
+    @property
+    def qpos(self) -> np.ndarray: ...  # [n, nq]
+
+    @property
+    def qvel(self) -> np.ndarray: ...  # [n, nv]
+
+    def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """Put every row into a physics state, at rest otherwise."""
+        ...
+
+
+@runtime_checkable
+class TableRobot(Rebuildable, Repayable, Protocol):
+    """A robot of the table with tasks and shifts: what can be changed about it, and how, is known."""
+
+    @property
+    def robot(self) -> Any: ...  # robot.Robot, its row, paid as the tasks say
+
+    @property
+    def tasks(self) -> tuple[Any, ...]: ...  # of tasks.Task
+
+    @property
+    def shifts(self) -> tuple[Any, ...]: ...  # of shifts.Shift
+
+    @property
+    def model(self) -> Any: ...  # mujoco.MjModel, with the shifts
+
+    @property
+    def noise(self) -> np.ndarray: ...  # of each action, standard deviation [action]
+
+    @property
+    def delay(self) -> int: ...  # control steps after which an action acts
+
+    def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> TableSimulation: ...
+
+    def paid_as(self, other: TableRobot) -> TableRobot:
+        """This robot in its physics, with the tasks of another that observes the same."""
+        ...
+
+
+def table_robot(domain: Domain) -> TableRobot | None:
+    """The domain, where it is a robot of the table."""
+    return domain if isinstance(domain, TableRobot) else None
+
+
+@runtime_checkable
+class Drawn(Domain, Protocol):
+    """It can draw itself, where MuJoCo does not draw its model."""
+
+    def drawn(self) -> Domain:
+        """The same, whose simulations have `pictures()`, a uint8 [height, width, 3] for each row.
+
+        Raises RequestError, `no video: ...`, where it cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class Kept(Domain, Protocol):
+    """Its robots are things that are there once, such as real ones: they are used again, and let go of at the end."""
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Within it each simulation takes up the robots of the one before."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the robots."""
+        ...
+
+
+@runtime_checkable
+class Tried(Domain, Protocol):
+    """It takes some steps by itself, to see whether a seed gives one episode."""
+
+    def untried(self) -> Domain:
+        """The same without them, for those who count each step beforehand."""
+        ...
+
+
+@runtime_checkable
+class Traced(Domain, Protocol):
+    """It knows what tells its environment from another's of the same spaces."""
+
+    @property
+    def traits(self) -> dict[str, Any]: ...  # as JSON
+
+    @property
+    def changing(self) -> list[str]: ...  # the wrappers that give observations, actions or rewards other numbers
 
 
 class BrokenSimulation(BrokenRun):

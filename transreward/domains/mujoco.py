@@ -14,7 +14,15 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.actuators import controls
-from transreward.domains.domain import BrokenSimulation, require_action, require_box, require_finite, row_seeds
+from transreward.domains.domain import (
+    BrokenSimulation,
+    TableRobot,
+    require_action,
+    require_box,
+    require_finite,
+    row_seeds,
+)
+from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.robot import Robot, Rows, Term
@@ -25,7 +33,6 @@ from transreward.domains.users import in_one_line, numbers, read_only, truths, u
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
-_WORD = 2**64 - 1
 # After these MuJoCo has reset the robot (or zeroed its controls) by itself: no transition may cross that.
 _BAD = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
 
@@ -63,6 +70,11 @@ class MujocoDomain:
         return model_traits(self.model)
 
     @property
+    def changing(self) -> list[str]:
+        """None: nothing is between it and its numbers."""
+        return []
+
+    @property
     def invertible(self) -> bool:
         """Whether `MujocoSimulation.put` works: the observation shows the whole state. None shows actions on their way
         or what actuators remember, such as a muscle's activation."""
@@ -94,6 +106,10 @@ class MujocoDomain:
         paid = pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
         require_finite(self.name, "stored steps", "a reward", "what it pays", paid)
         return paid
+
+    def paid_as(self, other: TableRobot) -> MujocoDomain:
+        """See `TableRobot`."""
+        return MujocoDomain(ROBOTS[self.robot.name], self.shifts, other.tasks, self.spaces.obs)
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
@@ -249,11 +265,11 @@ class MujocoSimulation:
             "before": self._before.copy(),
             "clock": self.clock.copy(),
             "steps": np.array(self.steps),
-            "generators": _pack(self._generators),
+            "generators": pack(self._generators),
             "queue": self._queue.copy(),
         }
         if self._noisy:
-            state |= {"noise": self._noise.copy(), "noise_generators": _pack(self._noise_generators)}
+            state |= {"noise": self._noise.copy(), "noise_generators": pack(self._noise_generators)}
         return state
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -261,10 +277,10 @@ class MujocoSimulation:
         self._batch.state[:] = state["physics"]
         self.obs, self._before, self.clock = (np.array(state[key]) for key in ("obs", "before", "clock"))
         self._queue, self.steps = np.array(state["queue"]), int(state["steps"])
-        _unpack(self._generators, state["generators"])
+        unpack(self._generators, state["generators"])
         if self._noisy:
             self._noise = np.array(state["noise"])
-            _unpack(self._noise_generators, state["noise_generators"])
+            unpack(self._noise_generators, state["noise_generators"])
 
     def _act(self, action: np.ndarray) -> np.ndarray:
         """What acts, of what is commanded: clipped, late, noisy and clipped again."""
@@ -412,24 +428,3 @@ def _state(what: str, found: Any, qpos: tuple[int, ...], qvel: tuple[int, ...]) 
     """A state that a function of a robot returned: qpos and qvel side by side, of these shapes."""
     parts = zip(("qpos", "qvel"), unpacked(what, found, ("qpos", "qvel")), (qpos, qvel), strict=True)
     return np.concatenate([numbers(f"{name} of {what}", part, shape) for name, part, shape in parts], axis=-1)
-
-
-def _pack(generators: Sequence[np.random.Generator]) -> np.ndarray:
-    """PCG64 states as uint64 [n, 6]: state and increment in two words each, and the buffered half word."""
-    words = np.empty((len(generators), 6), np.uint64)
-    for row, rng in zip(words, generators, strict=True):
-        state = rng.bit_generator.state
-        value, inc = state["state"]["state"], state["state"]["inc"]
-        row[:] = [value >> 64, value & _WORD, inc >> 64, inc & _WORD, state["has_uint32"], state["uinteger"]]
-    return words
-
-
-def _unpack(generators: Sequence[np.random.Generator], words: np.ndarray) -> None:
-    for rng, row in zip(generators, words.tolist(), strict=True):
-        state = {"state": row[0] << 64 | row[1], "inc": row[2] << 64 | row[3]}
-        rng.bit_generator.state = {
-            "bit_generator": "PCG64",
-            "state": state,
-            "has_uint32": row[4],
-            "uinteger": row[5],
-        }

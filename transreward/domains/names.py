@@ -6,48 +6,38 @@ Lengths are m, angles rad, masses kg, as MuJoCo's models have them; "1" is a num
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from transreward.domains.domain import ActionsDescribed, Described, Domain, Entry
 from transreward.types import Spaces
 
 UNKNOWN = "unknown"  # unit of a column that is only numbered
 FREE, BALL, SLIDE = range(3)  # of mujoco.mjtJoint; what is none of them is a hinge
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One number of an observation or action."""
-
-    name: str  # no two of a vector alike
-    unit: str
-    part: str = ""  # the joint, body or actuator that it is of; "" = none is known
-    low: float = -np.inf
-    high: float = np.inf
-    soft: bool = False  # the range is a joint's, whose limits give way a little under load
-
-
-def entries(domain: Any) -> tuple[Entry, ...]:
+def entries(domain: Domain) -> tuple[Entry, ...]:
     """What a domain observes, in order, `domain.spaces.obs` of them; numbered where the domain does not say."""
-    return getattr(domain, "entries", None) or numbered("obs", domain.spaces.obs)
+    known = domain.entries if isinstance(domain, Described) else ()
+    return known or numbered("obs", domain.spaces.obs)
 
 
-def action_entries(domain: Any) -> tuple[Entry, ...]:
+def action_entries(domain: Domain) -> tuple[Entry, ...]:
     """What a domain takes, in order, `domain.spaces.action` of them, with the bounds of the box."""
     spaces: Spaces = domain.spaces
-    known = getattr(domain, "action_entries", None) or numbered("action", spaces.action)
-    bounds = zip(known, spaces.low.tolist(), spaces.high.tolist(), strict=True)
+    known = domain.action_entries if isinstance(domain, ActionsDescribed) else ()
+    bounds = zip(known or numbered("action", spaces.action), spaces.low.tolist(), spaces.high.tolist(), strict=True)
     return tuple(replace(entry, low=low, high=high) for entry, low, high in bounds)
 
 
-def entry_names(domain: Any) -> tuple[str, ...]:
+def entry_names(domain: Domain) -> tuple[str, ...]:
     """The names of what a domain observes, in order."""
     return tuple(entry.name for entry in entries(domain))
 
 
-def action_names(domain: Any) -> tuple[str, ...]:
+def action_names(domain: Domain) -> tuple[str, ...]:
     """The names of what a domain takes, in order."""
     return tuple(entry.name for entry in action_entries(domain))
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transreward.domains.names import Entry
+from transreward.domains.domain import Domain, Entry, TableRobot
 from transreward.types import RequestError, Signed, Symmetry, Transition, nearest
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def _made(domain: MujocoDomain, rename: Rename, times: int) -> Symmetry:
 
 class SeenDomain:
     """A robot as it looks through a symmetry; `plain` is the robot as it is, `symmetry` what its columns become, and
-    `back` what makes them the robot's own again.
-
-    Whatever is not of observations, actions or stored terms is the plain domain's.
+    `back` what makes them the robot's own again. What belongs to no column is the plain domain's.
     """
 
     def __init__(self, plain: MujocoDomain, name: str) -> None:
@@ -109,9 +107,31 @@ class SeenDomain:
         rename, times, whole = SYMMETRIES[plain.robot.name][name]
         self.back = _made(plain, rename, whole - times)  # two terms may show one: not to be had by reordering
         self.spaces, self.reward_terms, self.episode_steps = plain.spaces, plain.reward_terms, plain.episode_steps
+        self.robot, self.tasks, self.shifts, self.model = plain.robot, plain.tasks, plain.shifts, plain.model
+        self.noise, self.delay, self.stored_terms = plain.noise, plain.delay, plain.stored_terms
         head = re.split("[+:]", plain.name)[0]
         end = len(head if head == plain.robot.name else plain.name)  # a factory's name has nothing behind it
         self.name = f"{plain.name[:end]}@{name}{plain.name[end:]}"
+
+    @property
+    def invertible(self) -> bool:
+        """The plain domain's."""
+        return self.plain.invertible
+
+    @property
+    def control_rate(self) -> float:
+        """The plain domain's."""
+        return self.plain.control_rate
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """The plain domain's."""
+        return self.plain.traits
+
+    @property
+    def changing(self) -> list[str]:
+        """The plain domain's."""
+        return self.plain.changing
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -123,17 +143,16 @@ class SeenDomain:
         """The same of actions."""
         return _shown(self.plain.action_entries, self.symmetry.action)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "plain":  # while it is unpickled there is none
-            raise AttributeError(name)
-        return getattr(self.plain, name)
-
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> SeenSimulation:
         """n robots, freshly reset; see `Domain`."""
         return SeenSimulation(self.plain.simulate(n, seed, threads), self)
+
+    def paid_as(self, other: TableRobot) -> SeenDomain:
+        """See `TableRobot`."""
+        return SeenDomain(self.plain.paid_as(other), self.seen)
 
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
         """See `MujocoDomain.pay`, of steps as they are seen."""
@@ -156,10 +175,15 @@ class SeenSimulation:
         self.plain, self.domain = plain, domain
         self.obs, self.terms = domain.symmetry.obs(plain.obs), plain.terms
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "plain":
-            raise AttributeError(name)
-        return getattr(self.plain, name)
+    @property
+    def qpos(self) -> np.ndarray:
+        """The plain simulation's."""
+        return self.plain.qpos
+
+    @property
+    def qvel(self) -> np.ndarray:
+        """The plain simulation's."""
+        return self.plain.qvel
 
     @property
     def stored(self) -> np.ndarray:
@@ -216,9 +240,14 @@ def as_it_is(id: str) -> str:
     return re.sub(r"^([\w.:]+)@\w+", r"\1", id)
 
 
-def plain(domain: Any) -> Any:
+def plain(domain: Domain) -> Domain:
     """The domain as it is, where it is seen through a symmetry."""
     return domain.plain if isinstance(domain, SeenDomain) else domain
+
+
+def looks(domain: Domain) -> str | None:
+    """The symmetry through which the domain is seen; None = as it is."""
+    return domain.seen if isinstance(domain, SeenDomain) else None
 
 
 def likeness(source: MujocoDomain, target: MujocoDomain, seed: int = 0) -> dict[str | None, float]:

@@ -46,7 +46,7 @@ def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: 
         try:
             step = simulation.step(action)
         except BrokenRun as error:
-            row = getattr(error, "row", None)
+            row = error.row
             seed = "" if row is None else f", seed {seeds[row // episodes]}"
             raise BrokenRun(f"{error}{seed}, in an evaluation") from error
         taken.append(Transition(*(np.asarray(x, np.float32) for x in step)))

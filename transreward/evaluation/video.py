@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, Drawn, control_rate, table_robot
 from transreward.evaluation.returns import SEED
 from transreward.interruption import undone, whole
 from transreward.types import Array, Pair, RequestError, Transition
@@ -93,11 +93,11 @@ class Take(NamedTuple):
 
 def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
     """The first `episodes` evaluation episodes of a seed, without exploration, each until it or the film ends."""
-    known = getattr(domain, "control_rate", None)
+    known = control_rate(domain)
     rate = known or UNKNOWN_RATE
     every, most = max(round(rate / film.rate), 1), min(max(int(film.seconds * rate), 1), domain.episode_steps)
     simulation = domain.simulate(film.episodes, SEED + seed)
-    look = _look(simulation)
+    look = _look(domain, simulation)
     pictures: list[list[np.ndarray]] = [[] for _ in range(film.episodes)]
     steps, lengths, ends = [], np.full(film.episodes, most), [""] * film.episodes
     for t in range(most):
@@ -119,9 +119,9 @@ def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
     ]
 
 
-def _look(simulation: Any) -> Callable[[], Sequence[np.ndarray]]:
+def _look(domain: Domain, simulation: Any) -> Callable[[], Sequence[np.ndarray]]:
     """What is kept of the robots for a picture: the physics where MuJoCo draws it later, else the picture itself."""
-    if hasattr(simulation, "qpos"):
+    if table_robot(domain):
         return lambda: simulation.qpos
     return simulation.pictures
 
@@ -131,9 +131,9 @@ def drawable(domain: Domain) -> Domain:
 
     Raises RequestError, `no video: ...`, where nothing draws it.
     """
-    if hasattr(domain, "model"):
+    if table_robot(domain):
         return domain
-    if hasattr(domain, "drawn"):
+    if isinstance(domain, Drawn):
         return domain.drawn()
     raise RequestError(f"no video: nothing draws '{domain.name}'")
 
@@ -364,7 +364,7 @@ def write_video(
     if not any(np.any(x) for pair in curves for x in pair):
         curves, label = [take.map(lambda t: t.steps.reward) for take in takes], RAW
     rate = takes[0].source.rate / takes[0].source.every
-    painters = domains.map(lambda d: Painter(d, film) if hasattr(d, "model") else None)
+    painters = domains.map(lambda d: Painter(d, film) if table_robot(d) else None)
     titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
     panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
     for panel in panels:  # pictures side by side
@@ -463,7 +463,7 @@ def watch_live(domain: Any, policy: Policy, seed: int, film: Film) -> None:
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise RequestError("no live view: there is no display here; leave `live` out to write a video")
-    if not hasattr(domain, "model"):
+    if not table_robot(domain):
         raise RequestError(f"no live view: MuJoCo does not draw '{domain.name}'; leave `live` out to write a video")
     mujoco, viewer = import_module("mujoco"), import_module("mujoco.viewer")
     data, simulation = mujoco.MjData(domain.model), domain.simulate(1, SEED + seed)

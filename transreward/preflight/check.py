@@ -12,8 +12,8 @@ import numpy as np
 
 from transreward.config import require_learner, seen_alike
 from transreward.domains.changes import Change, changes
-from transreward.domains.difference import ShiftMeasure, measure, one_body, relabels, require_fit, same_starts
-from transreward.domains.domain import Domain, invertible
+from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
+from transreward.domains.domain import Domain, Tried, invertible
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.symmetries import plain
@@ -193,9 +193,9 @@ def check(
     if asked.target is not pair.target:
         raise RequestError(f"a check looks at the target as it is: leave the symmetry out of '{asked.target.name}'")
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
-    budget, body = Budget(target_steps), one_body(*pair)
+    budget, body = Budget(target_steps), one_body(pair.source, pair.target)
     same = source is target or (isinstance(source, str) and source == target)
-    pair = pair.map(lambda d: d.untried() if hasattr(d, "untried") else d)  # type: ignore[attr-defined]
+    pair = pair.map(lambda d: d.untried() if isinstance(d, Tried) else d)
     shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
     measured = 0 if same else budget.taken
     starts_differ = not same and not same_starts(pair.source, pair.target, seed=seed)
@@ -246,13 +246,15 @@ def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasur
 
     Raises RequestError, before a step is taken, where the whole budget is too small.
     """
-    late = min(getattr(d, "delay", 0) for d in pair) if one_body(pair.source, pair.target) else 0
+    late = delay(pair.source, pair.target)
     n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
     if n < 4:
         raise RequestError(f"`target_steps={budget.most}` is too few for a check: give {100 * (1 + late)} or more")
     budget.take(n * (1 + late))
     require_enough(pair.source, pair.target, budget)
-    return measure(pair.source, pair.target, n=n, seed=seed), n * (2 + late if one_body(*pair) else 1)
+    return measure(pair.source, pair.target, n=n, seed=seed), n * (
+        2 + late if one_body(pair.source, pair.target) else 1
+    )
 
 
 # -- figures -------------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.difference import one_body
-from transreward.domains.domain import Domain
+from transreward.domains.difference import bodies, delay, one_body
+from transreward.domains.domain import Domain, TableRobot, TableSimulation
 from transreward.preflight.surrogate import Surrogate
 from transreward.types import Pair, RequestError, Spaces, Transition
 
@@ -98,9 +98,9 @@ def require_enough(source: Domain, target: Domain, budget: Budget) -> None:
     raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
 
 
-def _cost(source: Any, target: Any) -> int:
+def _cost(source: Domain, target: Domain) -> int:
     """Target steps of a simulated state: the first action is taken twice."""
-    return (source.spaces.action + SPARE + 1 + TRIES) * (1 + min(source.delay, target.delay))
+    return (source.spaces.action + SPARE + 1 + TRIES) * (1 + delay(source, target))
 
 
 def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
@@ -109,8 +109,9 @@ def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed:
     Two versions of one robot are put into the same physics. Of other domains each walks by itself, and a model fitted
     to its steps answers in the states that both reached.
     """
-    if one_body(source, target):
-        return _simulated(source, target, budget, act, seed)
+    both = bodies(source, target)
+    if both:
+        return _simulated(*both, budget, act, seed)
     return _modelled(source, target, budget, act, seed)
 
 
@@ -136,15 +137,12 @@ def _steered(rows: int, act: Act | None) -> np.ndarray:
 # -- one robot: simulated ------------------------------------------------------------------------------------------
 
 
-def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: int) -> Probes:
-    from transreward.domains.mujoco import MujocoDomain
-    from transreward.domains.robots import ROBOTS
-
-    spaces, late = source.spaces, min(source.delay, target.delay)
+def _simulated(source: TableRobot, target: TableRobot, budget: Budget, act: Act | None, seed: int) -> Probes:
+    spaces, late = source.spaces, delay(source, target)
     k = spaces.action + SPARE
     cost = _cost(source, target)
     count = budget.left // (cost * WALKERS)
-    payer = MujocoDomain(ROBOTS[source.robot.name], source.shifts, target.tasks)  # the source, paid as the target is
+    payer = source.paid_as(target)
     rng, steered = np.random.default_rng(seed), _steered(WALKERS, act)
     walk = source.simulate(WALKERS, seed)
     simulations = [d.simulate(WALKERS * (k + 1), seed) for d in (source, target, payer)]
@@ -162,7 +160,7 @@ def _simulated(source: Any, target: Any, budget: Budget, act: Act | None, seed: 
     return _gather(rounds, follow, np.tile(steered, len(rounds)), taken)
 
 
-def _follow(domain: Any, physics: tuple[np.ndarray, ...], late: int, budget: Budget | None, seed: int) -> Follow:
+def _follow(domain: TableRobot, physics: tuple[np.ndarray, ...], late: int, budget: Budget | None, seed: int) -> Follow:
     """What a domain does from these states; the steps are counted where there is a budget."""
     simulation = domain.simulate(len(physics[0]), seed)
 
@@ -178,7 +176,9 @@ def _follow(domain: Any, physics: tuple[np.ndarray, ...], late: int, budget: Bud
     return follow
 
 
-def _from_here(walk: Any, simulations: Sequence[Any], action: np.ndarray, late: int) -> list[tuple[Transition, dict]]:
+def _from_here(
+    walk: TableSimulation, simulations: Sequence[TableSimulation], action: np.ndarray, late: int
+) -> list[tuple[Transition, dict]]:
     """One step of each simulation from where the walkers are: all their actions, and the first again."""
     again = np.concatenate([action, action[:, :1]], axis=1)
     n, k, size = again.shape

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, control_rate, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.evaluation.returns import SEED
@@ -265,7 +265,7 @@ def contract(
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         **describe(target),
         "source": describe(domains.source),
-        "control_hz": getattr(target, "control_rate", None),
+        "control_hz": control_rate(target),
         "episode_steps": target.episode_steps,
         "input": {"name": OBSERVATION, "dtype": "float32", "shape": ["batch", target.spaces.obs]},
         "output": {"name": ACTION, "dtype": "float32", "shape": ["batch", target.spaces.action]},
@@ -289,12 +289,12 @@ def contract(
 
 def describe(of: Domain) -> dict[str, Any]:
     """Which robot at which task with which shifts; a domain that is not of the table has its id alone."""
-    robot = getattr(of, "robot", None)
+    robot = table_robot(of)
     return {
         "id": of.name,
-        "robot": robot.name if robot else of.name,
-        "task": [str(task) for task in getattr(of, "tasks", ())],
-        "shifts": [str(shift) for shift in getattr(of, "shifts", ())],
+        "robot": robot.robot.name if robot else of.name,
+        "task": [str(task) for task in (robot.tasks if robot else ())],
+        "shifts": [str(shift) for shift in (robot.shifts if robot else ())],
         "reward_terms": list(of.reward_terms),
     }
 

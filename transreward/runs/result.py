@@ -15,7 +15,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.compensations.uses import Compensation
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, stored_terms
 from transreward.domains.ids import domain
 from transreward.domains.symmetries import SeenDomain, as_it_is
 from transreward.domains.users import import_modules
@@ -318,7 +318,7 @@ class SourceAgent:
             data = store.load_arrays(replay_file).get("['data']")
             if data is None or data.ndim != 4:
                 raise RequestError(f"{replay_file} is damaged: it holds no steps")
-            wanted = rp.features(source.spaces) + len(getattr(source, "stored_terms", ()))
+            wanted = rp.features(source.spaces) + len(stored_terms(source))
             if data.shape[-1] < wanted:  # of a version that stored no terms: nobody knows them
                 data = np.pad(data, (*[(0, 0)] * 3, (0, wanted - data.shape[-1])), constant_values=np.nan)
             replay = rp.with_room(data, data.shape[1])
