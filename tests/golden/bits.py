@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,8 @@ def cases() -> dict[str, dict[str, Any]]:
         for learner in ("sac",) if row.off_policy or row.learner else LEARNERS:
             found[f"{row.name}-{learner}"] = {"method": row.name, "learner": learner}
     for learner in LEARNERS:
-        found[f"cotrain-{learner}"] = {"method": "darc", "learner": learner, "cotrain": True}
         found[f"controls-{learner}"] = {"method": "darc", "learner": learner, "controls": ("fine_tune", "zero_shot")}
-    return found
+    return found | {"cotrain-sac": {"method": "reward_gap", "learner": "sac", "cotrain": True}}
 
 
 def bits(request: dict[str, Any]) -> dict[str, Any]:
@@ -117,25 +117,27 @@ def probe() -> str:
     return digest(np.asarray(made), np.asarray(obs), np.exp(np.linspace(-5, 5, 999)))
 
 
-def measured(names: list[str]) -> dict[str, Any]:
-    """Cases by name, in this process."""
+def measure(names: list[str]) -> None:
+    """Print the bits of cases by name, a line each, as they come."""
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)  # most of the time of these runs is the compiler's
-    found: dict[str, Any] = {"probe": probe()}
+    print(json.dumps({"probe": probe()}), flush=True)
     for name, request in cases().items():
         if not names or name in names:
-            print(name, file=sys.stderr, flush=True)
-            found[name] = bits(request)
-    return found
+            print(json.dumps({name: bits(request)}), flush=True)
 
 
-def elsewhere(package: Path, names: list[str], isa: str) -> dict[str, Any]:
+def elsewhere(package: Path, names: list[str], isa: str) -> Iterator[dict[str, Any]]:
     """Cases by name in a process of their own, of the package in a directory, compiled for an instruction set."""
     environment = {**os.environ, "PYTHONPATH": str(package), "XLA_FLAGS": f"--xla_cpu_max_isa={isa}"}
     command = [sys.executable, __file__, "measure", *names]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield json.loads(line)
+    if process.returncode:
+        raise SystemExit(process.returncode)
 
 
 def at(revision: str, names: list[str], isa: str) -> dict[str, Any]:
@@ -144,7 +146,12 @@ def at(revision: str, names: list[str], isa: str) -> dict[str, Any]:
         archive = ["git", "-C", str(HERE.parents[1]), "archive", revision, "transreward"]
         made = subprocess.run(archive, stdout=subprocess.PIPE, check=True)
         subprocess.run(["tar", "-x", "-C", place], input=made.stdout, check=True)
-        return elsewhere(Path(place), names, isa)
+        return together(elsewhere(Path(place), names, isa))
+
+
+def together(found: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """One mapping of many."""
+    return {name: value for one in found for name, value in one.items()}
 
 
 def last_written(isa: str) -> str:
@@ -176,7 +183,7 @@ def main() -> int:
     args = parser.parse_args()
     package, file = HERE.parents[1], HERE / f"{args.isa}.json"
     if args.what == "measure":
-        print(json.dumps(measured(args.names)))
+        measure(args.names)
         return 0
     if args.what == "list":
         print("\n".join(cases()))
@@ -187,10 +194,14 @@ def main() -> int:
         written = at(revision, names, args.isa)
     else:
         written = json.loads(file.read_text()) if file.exists() else {}
-    found = elsewhere(package, names, args.isa)
+    found: dict[str, Any] = {}
+    for one in elsewhere(package, names, args.isa):
+        found |= one
+        print(*one, file=sys.stderr, flush=True)
+        if args.what == "write":
+            lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in {**written, **found}.items()]
+            file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     if args.what == "write":
-        lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in {**written, **found}.items()]
-        file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
         return 0
     if written.get("probe") != found["probe"]:
         print("this machine computes otherwise than the one that wrote the bits: comparing with the commit that did")
