@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-SAC, WRAPPERS, USES = "learners/sac.py", "compensations/wrappers.py", "compensations/uses.py"
+SAC, TRANSFORMS, USES = "learners/sac.py", "gates/transforms.py", "uses"
 OF_SAC = "learners/test_sac.py -k"
-OF_WRAPPERS, OF_ADVICE = "compensations/test_wrappers.py", "compensations/test_advice.py -k"
-OF_USES = "compensations/test_uses.py -k not like_the_demonstrations"
+OF_GATES, OF_ADVICE = "gates/test_transforms.py", "uses/test_advice.py -k"
+OF_USES = "uses/test_uses.py -k not like_the_demonstrations"
 OF_PAIRED = "gaps/test_paired.py -k bellman or gains or closed"
 
 MUTATIONS = (  # file of the package, what is written there, what is put in its place, the tests that must fail
@@ -33,9 +33,9 @@ MUTATIONS = (  # file of the package, what is written there, what is put in its 
     (SAC, "s + self.polyak * (c - s)", "c + self.polyak * (s - c)", f"{OF_SAC} polyak"),
     (SAC, "weight=weight[:, 0]", "weight=weight[:, -1]", f"{OF_SAC} fold"),
     (SAC, "(1.0 - w.terminated[rows, last])", "(1.0 - ended[rows, last])", f"{OF_SAC} fold"),
-    (SAC, "q = q - size * shaping.teach", "q = q + size * shaping.teach", f"{OF_ADVICE} kickstart_draws"),
-    (SAC, "jnp.maximum(q, self.rival(", "jnp.minimum(q, self.rival(", f"{OF_ADVICE} rival"),
-    (SAC, "        q = shaping.advised(q, batch", "        shaping.advised(q, batch", f"{OF_ADVICE} shift_of"),
+    (SAC, "q = q - size * shaping.draw", "q = q + size * shaping.draw", f"{OF_ADVICE} kickstart_draws"),
+    (SAC, "jnp.maximum(q, shaping.floor(", "jnp.minimum(q, shaping.floor(", f"{OF_ADVICE} floor"),
+    (SAC, "        q = _advised(shaping, q, batch", "        _advised(shaping, q, batch", f"{OF_ADVICE} shift_of"),
     ("networks.py", "jnp.tanh(raw), log_density - log_slope", "jnp.tanh(raw), log_density", f"{OF_SAC} lower"),
     ("networks.py", "+ delta**2 * self.count * n / total", "", "gaps/test_features.py"),
     ("gaps/reward.py", "mean(axis=0) - pessimism", "mean(axis=0) + pessimism", "gaps/test_reward.py -k care"),
@@ -43,22 +43,23 @@ MUTATIONS = (  # file of the package, what is written there, what is put in its 
     ("gaps/paired.py", "return d if source_model is None else d + ", "return d if source_model is None else d - ",
      "gaps/test_paired.py -k cancels"),
     ("gaps/paired.py", "alive = discount * (1.0 - batch.terminated)", "alive = discount", OF_PAIRED),
-    (WRAPPERS, "return delta - own.mean", "return delta + own.mean", OF_WRAPPERS),
-    (WRAPPERS, 'jnp.maximum(own["delta"].std, self.floor)', 'jnp.minimum(own["delta"].std, self.floor)', OF_WRAPPERS),
-    (WRAPPERS, 'jnp.minimum(extra["done"] / self.over', 'jnp.maximum(extra["done"] / self.over', OF_WRAPPERS),
-    (WRAPPERS, "size * (a.reward - t.reward)", "(1.0 - size) * (a.reward - t.reward)", OF_USES),
-    (WRAPPERS, "(self.var + rate * delta**2)", "self.var", OF_WRAPPERS),
-    (USES, "batches.source.reward + self.score(", "batches.source.reward - self.score(", OF_WRAPPERS),
-    (USES, "jnp.where(t.terminated.astype(bool), 0.0, value(t.next_obs))", "value(t.next_obs)", OF_USES),
-    (USES, "batches.map(untouched), -self.score(", "batches.map(untouched), self.score(", OF_USES),
-    (USES, "return weight / jnp.maximum(weight.mean(), 1e-8)", "return weight", OF_USES),
-    (USES, "jnp.quantile(score, 1.0 - self.keep)", "jnp.quantile(score, self.keep)", OF_USES),
-    (USES, "w * source.reward + (1.0 - w) * g", "(1.0 - w) * source.reward + w * g", OF_USES),
-    (USES, "target += (1.0 - weight).sum()", "target += weight.sum()", OF_PAIRED),
-    (USES, "jnp.exp(-0.5 * apart)", "jnp.exp(-apart)", f"{OF_ADVICE} likelihood"),
-    ("compensations/learned.py", "return _alive(after, t, extra) - before", "return _alive(after, t, extra) + before",
+    (TRANSFORMS, "return delta - own.mean", "return delta + own.mean", OF_GATES),
+    (TRANSFORMS, 'jnp.maximum(own["delta"].std, self.floor)', 'jnp.minimum(own["delta"].std, self.floor)', OF_GATES),
+    (TRANSFORMS, 'jnp.minimum(extra["done"] / self.over', 'jnp.maximum(extra["done"] / self.over', OF_GATES),
+    (TRANSFORMS, "return self.size(extra) * delta", "return (1.0 - self.size(extra)) * delta", OF_USES),
+    (TRANSFORMS, "(self.var + rate * delta**2)", "self.var", OF_GATES),
+    (f"{USES}/penalty.py", '"source", score(gap', '"source", -score(gap', OF_GATES),
+    (f"{USES}/potential.py", "jnp.where(t.terminated.astype(bool), 0.0, value(t.next_obs))", "value(t.next_obs)",
+     OF_USES),
+    (f"{USES}/imitation.py", "likeness = -score(", "likeness = score(", OF_USES),
+    (f"{USES}/weight.py", "return weight / jnp.maximum(weight.mean(), 1e-8)", "return weight", OF_USES),
+    (f"{USES}/filter.py", "jnp.quantile(found, 1.0 - self.keep)", "jnp.quantile(found, self.keep)", OF_USES),
+    (f"{USES}/robust.py", "(1.0 - w) * (g - source.reward)", "w * (g - source.reward)", OF_USES),
+    (f"{USES}/trust.py", "share += (1.0 - weight).sum()", "share += weight.sum()", OF_PAIRED),
+    (f"{USES}/advice.py", "jnp.exp(-0.5 * self", "jnp.exp(-self", f"{OF_ADVICE} likelihood"),
+    (f"{USES}/dpba.py", "return _alive(after, t, extra) - before", "return _alive(after, t, extra) + before",
      f"{OF_ADVICE} in_expectation"),
-    ("compensations/learned.py", "t, extra) - self._added(inner", "t, extra) + self._added(inner",
+    (f"{USES}/dpba.py", "t, extra) - added(inside", "t, extra) + added(inside",
      f"{OF_ADVICE} learned_from_steps"),
     ("learners/ppo.py", "discount * jnp.where(terminated, 0.0", "discount * jnp.where(terminated | truncated, 0.0",
      "learners/test_ppo.py -k gae or successors"),

@@ -20,11 +20,14 @@ from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.record import Record
 from transreward.evaluation.repeat import repeat
+from transreward.feed import Feed
+from transreward.gates.chain import Gate
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
-from transreward.methods import METHODS, Feed, Gate, PenaltyUse
+from transreward.methods import METHODS
 from transreward.programs import programs
 from transreward.types import Spaces
+from transreward.uses.penalty import Penalty
 
 PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 
@@ -191,7 +194,7 @@ def test_settings_reach_the_run_and_leave_the_table_alone():
     assert config.method.gap.hidden == (8,)
     assert config.method.gate.centre is False
     assert config.loop.threads == 1
-    assert (METHODS["darc"].use, METHODS["darc"].gate) == (PenaltyUse(), Gate())
+    assert (METHODS["darc"].use, METHODS["darc"].gate) == (Penalty(), Gate())
     assert tr.method("darc") is METHODS["darc"]
 
 

@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from transreward.compensations.uses import Penalty
-from transreward.compensations.wrappers import Clip
 from transreward.gaps.classifier import Classifier
-from transreward.methods import METHODS, PenaltyUse
+from transreward.gates.chain import Chain
+from transreward.gates.transforms import Clip
+from transreward.methods import METHODS
 from transreward.types import Pair, Spaces, Transition
+from transreward.uses.compensation import Compensation
+from transreward.uses.penalty import Penalty
 
 DARC, UPDATES, BATCH = METHODS["darc"], 2000, Classifier().batch
 
@@ -148,7 +150,7 @@ def test_the_compensated_plan_takes_the_detour_and_is_the_targets_optimum(seed):
 
 
 def test_without_strength_the_plan_is_the_plain_one():
-    assert np.array_equal(compensated_plan(0, replace(DARC, use=PenaltyUse(strength=0.0))), PLAIN)
+    assert np.array_equal(compensated_plan(0, replace(DARC, use=Penalty(strength=0.0))), PLAIN)
 
 
 # -- archery -------------------------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ RANGE = Spaces(1, 1, -2 * np.ones(1), 2 * np.ones(1))  # one state; the angle in
 ANGLES = np.linspace(-2, 2, 81)
 ARROWS = norm.ppf((np.arange(1000) + 0.5) / 1000)  # per angle, evenly through the wind
 # In nats, unscaled: an archer has but one step, and the identity below holds for r + (log-ratio) and nothing else.
-NATS = Clip(Penalty(Classifier()), 10.0)
+NATS = Compensation(Classifier(), Penalty(), Chain((Clip(10.0),)))
 
 
 def shots(angle, drift):

@@ -16,8 +16,9 @@ ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
     {"types", "interruption"},
-    {"networks", "replay", "streams"},
-    {"domains", "gaps", "compensations", "learners"},
+    {"networks", "replay", "streams", "feed"},
+    {"domains", "gaps", "gates", "learners"},
+    {"uses"},
     {"collect", "methods", "presets", "programs", "twin"},
     {"evaluation", "wrapper"},
     {"runs"},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from time import perf_counter
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from transreward.cli import main
-from transreward.methods import GAPS, METHODS, OFFERS, USES, cells, method, offered
+from transreward.gaps import GAPS
+from transreward.gaps.gap import OFFERS
+from transreward.learners import LEARNERS
+from transreward.methods import METHODS, cells, method
 from transreward.types import Pair, RequestError, Spaces, Transition
+from transreward.uses import USES
 
 SPACES = Spaces(3, 2, -np.ones(2), np.ones(2))
 N = 300  # steps of each domain
@@ -42,11 +46,12 @@ def played(row):
         state, both = compensation.init(key, SPACES), Pair(t, t)
         state, metrics = compensation.update(state, both, key, **extra, **shown)
         state = compensation.judge(state, compensation.evaluate(state, both, **extra, **shown))
-        told = [getattr(compensation, hook)(state, wide, t.action, **extra) for hook in compensation.hooks]
+        told = [say(wide, t.action) for say in compensation.shape(state, **extra) if say is not None]
         return compensation.adjust(state, both, **extra, **dict.fromkeys(shown)), told, metrics
 
     adjusted, told, _ = jax.eval_shape(run, jax.random.key(0))
     assert {x.shape for x in (*jax.tree.leaves(adjusted), *told)} == {(N,)}
+    assert bool(told) == compensation.use.shapes
     return compensation
 
 
@@ -54,10 +59,12 @@ def played(row):
 def test_each_gap_works_with_a_use_or_is_refused_with_a_reason(use):
     working = []
     for of in (*GAPS, *PARTS):
+        began = perf_counter()
         try:
             row = method(f"{use}({of})")
         except RequestError as error:
             text = str(error)
+            assert perf_counter() - began < 1
             assert ("\n" not in text and f"'{use}" in text) or f"unknown gap '{of}'" in text
             continue
         assert played(row).side == row.side
@@ -70,16 +77,20 @@ def test_each_row_works_and_its_gap_offers_what_its_use_wants(name):
     row = METHODS[name]
     played(row)
     if row.gap is not None:
-        assert set(row.use.wants) & set(offered(row.gap))
+        assert set(row.use.wants) & set(row.gap.offers)
 
 
-def test_reasons_name_only_gaps_that_do():
-    for offer, text in OFFERS.items():
-        for name in re.findall(r"\w+", text.partition(":")[2]):
-            if name in GAPS:
-                defaults = [GAPS[name](), *(row.gap for row in METHODS.values() if row.gap and row.gap.name == name)]
-                assert any(offer in offered(gap) for gap in defaults)
+def test_a_gap_offers_what_it_says_that_it_offers_with_some_settings():
+    for kind in GAPS.values():
+        for offer, settings in kind.offers_with.items():
+            assert offer in kind(**settings).offers
     assert set(OFFERS) == {offer for kind in USES.values() for offer in kind.wants}
+    assert set(OFFERS) == {offer for kind in GAPS.values() for offer in (*kind().offers, *kind.offers_with)}
+
+
+def test_the_tables_name_what_they_list():
+    for table in (GAPS, USES, LEARNERS):
+        assert {name: kind.name for name, kind in table.items()} == {name: name for name in table}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,10 +10,10 @@ from test_grid import LEARNERS, move
 from test_transfer import same
 
 import transreward as tr
-from transreward.compensations.uses import Unchanged
 from transreward.methods import METHODS
 from transreward.programs import Programs
 from transreward.types import RequestError
+from transreward.uses.use import Use
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -28,15 +27,11 @@ def agent(tmp_path_factory):
 
 
 @dataclass(frozen=True)
-class Nothing:
+class Nothing(Use):
     """A use that asks for the source agent and does nothing."""
 
-    name: ClassVar[str] = "nothing"
-    wants: ClassVar[tuple[str, ...]] = ()
-    needs: ClassVar[tuple[str, ...]] = ("source_value",)
-
-    def over(self, gap, gate):
-        return Unchanged()
+    name = "nothing"
+    needs = ("source_value",)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,10 @@ import pytest
 from test_grid import agent, move  # noqa: F401
 
 from transreward.collect import Robots
-from transreward.compensations.uses import Robust
-from transreward.gaps.classifier import Classifier
-from transreward.gaps.state import State
 from transreward.programs import Programs
 from transreward.streams import PURPOSES, stream, word
 from transreward.types import Spaces
+from transreward.uses.robust import Robust
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -75,17 +73,14 @@ def test_uniform_actions_differ_between_the_domains_and_from_the_resets():
 
 
 def test_the_networks_of_a_robust_reward_start_apart():
-    robust = Robust(Classifier(hidden=(4,)), State(inputs="state_next", hidden=(4,)), 0.1, 10.0, 1.0)
     asked = []
 
     class Asked:
-        def __init__(self, part):
-            self.part = part
-
         def init(self, key, spaces):
             asked.append(data(jax.random.split(key, 8)) | data(key))
 
-    object.__setattr__(robust, "gap", Asked(robust.gap))
-    object.__setattr__(robust, "discriminator", Asked(robust.discriminator))
-    robust.init(jax.random.key(0), Spaces(1, 1, -np.ones(1), np.ones(1)))
+    class Robustly(Robust):
+        discriminator = Asked()
+
+    Robustly().init(Asked(), jax.random.key(0), Spaces(1, 1, -np.ones(1), np.ones(1)))
     assert not asked[0] & asked[1]

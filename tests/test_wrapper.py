@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import jax
@@ -19,22 +19,29 @@ from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, same
 
 import transreward as tr
 from tests.domains.made import pendulum, weak_pendulum
-from transreward.compensations.uses import Blend, Imitation, Penalty, Potential, Unchanged
-from transreward.compensations.wrappers import Clip, Keep, Times
 from transreward.config import resolve
 from transreward.domains.gym import GymDomain
+from transreward.gaps.gap import Gap
 from transreward.gaps.reward import Reward
-from transreward.methods import METHODS, USES, Gate
+from transreward.gates.chain import Chain, Gate
+from transreward.gates.transforms import Clip, Keep, Strength
+from transreward.methods import METHODS
 from transreward.types import Pair, RequestError, Spaces, Transition
-from transreward.wrapper import REFUSED, LearnedOn, innermost
+from transreward.uses import USES
+from transreward.uses.blend import Blend
+from transreward.uses.compensation import Compensation, CompensationState
+from transreward.uses.imitation import Imitation
+from transreward.uses.penalty import Penalty
+from transreward.uses.potential import Potential
+from transreward.uses.use import UNCHANGED
+from transreward.wrapper import LearnedOn
 
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(Gap):
     """A gap whose score is obs + 10 next_obs + 100 action, so that each part shows; it learned to multiply by state."""
 
-    needs: ClassVar[tuple[str, ...]] = ()
-    offers: ClassVar[tuple[str, ...]] = ("score", "log_ratio")
+    offers = ("score", "log_ratio")
 
     def init(self, key, spaces):
         return jnp.ones(())
@@ -62,7 +69,7 @@ class Sum:
 class Valued(Sum):
     """One that asks for the learner's value."""
 
-    needs: ClassVar[tuple[str, ...]] = ("value",)
+    needs = ("value",)
 
     def score(self, state, batch, value):
         return value(batch.next_obs)
@@ -91,7 +98,17 @@ class Counter(gymnasium.Env):
         return obs, 0.5, over and self.ends == "terminated", over and self.ends == "truncated", {"own": 1}
 
 
-PENALTY = Penalty(Sum())
+def over(gap, use, *transforms):
+    """A use over a gap, through these transforms alone."""
+    return Compensation(gap, use, Chain(transforms))
+
+
+def holds(x):
+    """The state of a compensation without a gate."""
+    return CompensationState(x, ())
+
+
+PENALTY = over(Sum(), Penalty())
 LOG = ("tensorboard",) if find_spec("tensorboardX") else ()
 SPACES = Spaces(2, 1, -np.ones(1), np.ones(1))
 
@@ -111,7 +128,7 @@ def episode(env, actions):
 
 def test_a_step_is_paid_raw_plus_compensation_and_told_apart():
     env = Counter(reuses=True)  # writes each observation into the same array, as some environments do
-    rows = episode(tr.CompensatedReward(env, PENALTY, jnp.asarray(2.0)), [0.25, -0.5, 1.0])
+    rows = episode(tr.CompensatedReward(env, PENALTY, holds(jnp.asarray(2.0))), [0.25, -0.5, 1.0])
     for i, (action, (_, reward, *_, info)) in enumerate(zip([0.25, -0.5, 1.0], rows, strict=True)):
         added = 2.0 * (100 + i + 10 * (101 + i) + 100 * action)
         assert reward == pytest.approx(0.5 + added)
@@ -120,7 +137,8 @@ def test_a_step_is_paid_raw_plus_compensation_and_told_apart():
 
 
 def test_no_strength_pays_the_raw_reward_itself():
-    for compensation, state in ((Unchanged(), ()), (Times(PENALTY, 0.0), Times(PENALTY, 0.0).init(None, None))):
+    for compensation in (over(None, UNCHANGED), over(Sum(), Penalty(), Strength(0.0))):
+        state = compensation.init(None, None)
         rows = episode(tr.CompensatedReward(Counter(), compensation, state), [0.1, 0.2, 0.3])
         assert [row[1] for row in rows] == [0.5] * 3
 
@@ -130,7 +148,7 @@ def test_a_potential_ends_at_zero_where_the_task_did_and_not_where_the_clock_did
     def value(obs):
         return 3.0 * obs[:, 0] + 1.0
 
-    env = tr.CompensatedReward(Counter(ends=ends), Potential(), (), source_value=value, discount=0.9)
+    env = tr.CompensatedReward(Counter(ends=ends), over(None, Potential()), holds(()), source_value=value, discount=0.9)
     rewards = [row[1] for row in episode(env, [0, 0, 0])]
     phi = [3.0 * (100 + i) + 1.0 for i in range(4)]
     last = 0.0 if ends == "terminated" else phi[3]
@@ -138,42 +156,43 @@ def test_a_potential_ends_at_zero_where_the_task_did_and_not_where_the_clock_did
 
 
 def test_the_targets_steps_are_paid_where_the_compensation_pays_the_target():
-    imitation = Keep(Clip(Imitation(Sum()), 1e6), 0.25)
-    blend = Blend(Sum(), 0.5, "fixed")
+    imitation = over(Sum(), Imitation(keep=0.25), Clip(1e6), Keep(0.25))
+    blend = over(Sum(), Blend(), Strength(0.5))
     state = imitation.init(jax.random.key(0), SPACES)
     [(_, reward, *_, info)] = episode(tr.CompensatedReward(Counter(), imitation, state), [0.0])
     assert reward == pytest.approx(0.25 * 0.5 - 1110) and info["raw_reward"] == 0.5
-    [(_, reward, *_)] = episode(tr.CompensatedReward(Counter(), blend, jnp.asarray(1.0)), [0.0])
+    [(_, reward, *_)] = episode(tr.CompensatedReward(Counter(), blend, blend.init(None, None)), [0.0])
     assert reward == pytest.approx(0.5 + 0.5 * 1110)
 
 
 def test_extras_reach_the_compensation_and_a_missing_one_is_named():
-    valued = Clip(Penalty(Valued()), 1e6)
+    valued = over(Valued(), Penalty(), Clip(1e6))
     state = valued.init(jax.random.key(0), SPACES)
     env = tr.CompensatedReward(Counter(), valued, state, value=lambda obs: obs[:, 0])
     assert episode(env, [0.0])[0][1] == pytest.approx(0.5 + 101)
-    with pytest.raises(RequestError, match=r"'Penalty' asks for value, the learner's .*: pass value=\.\.\., or \*\*"):
+    with pytest.raises(RequestError, match=r"'penalty' asks for value, the learner's .*: pass value=\.\.\., or \*\*"):
         tr.CompensatedReward(Counter(), valued, state, discount=0.9)
     with pytest.raises(RequestError, match="asks for source_value"):
-        tr.CompensatedReward(Counter(), Potential(), (), value=lambda obs: obs[:, 0], discount=0.9)
+        tr.CompensatedReward(Counter(), over(None, Potential()), holds(()), value=lambda obs: obs[:, 0], discount=0.9)
     with pytest.raises(RequestError, match="unknown extra of a compensation 'sourc_value': did you mean source_value"):
-        tr.CompensatedReward(Counter(), Potential(), (), sourc_value=lambda obs: obs[:, 0], discount=0.9)
+        tr.CompensatedReward(
+            Counter(), over(None, Potential()), holds(()), sourc_value=lambda obs: obs[:, 0], discount=0.9
+        )
 
 
 @pytest.mark.parametrize("name", USES)
 def test_each_use_either_has_single_steps_or_is_refused(name):
     """Those that are let through say the same of a step alone as of the same among others, and change its reward."""
     gap = Reward(of="target", hidden=(4,)) if name == "relabel" else Sum()
-    compensation = USES[name]().over(gap, Gate(clip=1e6, scale=False, ramp=0.0))
-    if name == "robust":  # its discriminator starts at 'cannot tell', but its weights are of the batch
-        compensation = type(compensation)(Sum(), Sum(), 0.1, 10.0, 1.0)
+    use = USES[name]()
+    compensation = over(gap if use.wants else None, use, *use.transforms(Gate(clip=1e6, scale=False, ramp=0.0)))
     state = compensation.init(jax.random.key(0), SPACES)
-    if type(innermost(compensation)) in REFUSED:
-        with pytest.raises(RequestError, match="wrap a method that pays, such as darc"):
+    if use.relative:
+        with pytest.raises(RequestError, match="wrap a method that pays, such as penalty"):
             tr.CompensatedReward(Counter(), compensation, state)
         return
     if name == "relabel":  # its answers lie within the rewards seen
-        state = state._replace(least=jnp.full((), -9.0), most=jnp.full((), 9.0))
+        state = holds(state.use._replace(least=jnp.full((), -9.0), most=jnp.full((), 9.0)))
     state = jax.tree.map(lambda x: x + 2.0, state)
     extra = {
         "value": lambda o: o[:, 1], "source_value": lambda o: o[:, 0] - o[:, 1], "discount": 0.9, "done": jnp.zeros(()),
@@ -195,23 +214,23 @@ def test_what_does_not_fit_is_refused_in_one_line():
     learned = tr.gap("classifier", hidden=(4,))
     state = learned.init(jax.random.key(0), Spaces(4, 1, -np.ones(1), np.ones(1)))
     with pytest.raises(RequestError, match="does not take 2 observations and 1 actions"):
-        tr.CompensatedReward(Counter(), Penalty(learned), state)
-    for compensation, state in ((PENALTY, jnp.ones((3, 1))), (Clip(PENALTY), jnp.ones(()))):
+        tr.CompensatedReward(Counter(), over(learned, Penalty()), holds(state))
+    for compensation, state in ((PENALTY, holds(jnp.ones((3, 1)))), (over(Sum(), Penalty(), Clip()), jnp.ones(()))):
         with pytest.raises(RequestError, match="its state of one seed"):
             tr.CompensatedReward(Counter(), compensation, state)
     env = Counter()
     env.observation_space = gymnasium.spaces.Discrete(3)
     with pytest.raises(RequestError, match="only Box observations"):
-        tr.CompensatedReward(env, PENALTY, jnp.ones(()))
+        tr.CompensatedReward(env, PENALTY, holds(jnp.ones(())))
     with pytest.raises(RequestError, match="use CompensatedVectorReward"):
-        tr.CompensatedReward(SyncVectorEnv([Counter]), PENALTY, jnp.ones(()))  # type: ignore[arg-type]
+        tr.CompensatedReward(SyncVectorEnv([Counter]), PENALTY, holds(jnp.ones(())))  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="use CompensatedReward"):
-        tr.CompensatedVectorReward(Counter(), PENALTY, jnp.ones(()))  # type: ignore[arg-type]
+        tr.CompensatedVectorReward(Counter(), PENALTY, holds(jnp.ones(())))  # type: ignore[arg-type]
 
 
 def test_a_compensation_that_is_not_finite_breaks_the_run():
     with pytest.raises(tr.BrokenRun, match="row 0 is not finite at step 1"):
-        episode(tr.CompensatedReward(Counter(), PENALTY, jnp.asarray(np.nan)), [0.0])
+        episode(tr.CompensatedReward(Counter(), PENALTY, holds(jnp.asarray(np.nan))), [0.0])
 
 
 # -- the environment that it was learned on ------------------------------------------------------------------------
@@ -227,7 +246,11 @@ PAIRS = {
 def learned():
     """A compensation, Penalty(Sum()) by default, as if it came from a run of that pair."""
     about = {name: resolved(pair).as_json(METHODS["darc"]) for name, pair in PAIRS.items()}
-    return lambda pair, compensation=PENALTY: LearnedOn(compensation, about[pair])
+    return lambda pair, compensation=PENALTY: learned_on(compensation, about[pair])
+
+
+def learned_on(compensation, config):
+    return LearnedOn(compensation.gap, compensation.use, compensation.gate, config)
 
 
 def resolved(pair):
@@ -275,7 +298,7 @@ def test_running_statistics_are_refused_where_they_come_in(name):
     with pytest.raises(RequestError, match=r"'lab:mine' normalises by running statistics \(\w+\), which each copy"):
         GymDomain("lab:mine", lambda: RUNNING[name](pendulum()))
     with pytest.raises(RequestError, match="this environment normalises by running statistics"):
-        tr.CompensatedReward(RUNNING[name](pendulum()), PENALTY, jnp.ones(()))
+        tr.CompensatedReward(RUNNING[name](pendulum()), PENALTY, holds(jnp.ones(())))
     GymDomain("lab:mine", lambda: frozen(pendulum()))  # the same numbers in every copy
 
 
@@ -301,40 +324,41 @@ OTHERS = {
 def test_another_environment_than_that_it_was_learned_on_is_refused(name, learned):
     make, why = OTHERS[name]
     with pytest.raises(RequestError, match=why):
-        tr.CompensatedReward(make(), learned("own"), jnp.ones(()))
+        tr.CompensatedReward(make(), learned("own"), holds(jnp.ones(())))
     with pytest.raises(RequestError, match=why):
-        tr.CompensatedVectorReward(SyncVectorEnv([make]), learned("own"), jnp.ones(()))
+        tr.CompensatedVectorReward(SyncVectorEnv([make]), learned("own"), holds(jnp.ones(())))
 
 
 def test_the_side_that_is_paid_is_told_by_what_differs(learned):
     """By a setting of a user's environment, and by the physics of a MuJoCo model."""
     for env in (pendulum(), wrappers.FlattenObservation(pendulum())):
-        tr.CompensatedReward(env, learned("own"), jnp.ones(()))
-    blend = learned("own", Blend(Sum(), 0.5, "fixed"))
-    tr.CompensatedReward(weak_pendulum(), blend, jnp.ones(()))
+        tr.CompensatedReward(env, learned("own"), holds(jnp.ones(())))
+    blend = learned("own", over(Sum(), Blend(), Strength(0.5)))
+    tr.CompensatedReward(weak_pendulum(), blend, CompensationState(jnp.ones(()), ((),)))
     with pytest.raises(RequestError, match=r"pays the steps of the target, .*: PendulumEnv\.g differ"):
-        tr.CompensatedReward(pendulum(), blend, jnp.ones(()))
+        tr.CompensatedReward(pendulum(), blend, CompensationState(jnp.ones(()), ((),)))
     for make in (pendulum, weak_pendulum):  # a potential pays both
-        tr.CompensatedReward(make(), learned("own", Potential()), (), source_value=lambda o: o[:, 0], discount=0.9)
+        potential = learned("own", over(None, Potential()))
+        tr.CompensatedReward(make(), potential, holds(()), source_value=lambda o: o[:, 0], discount=0.9)
     env = gymnasium.make("InvertedPendulum-v5")
-    tr.CompensatedReward(env, learned("table"), jnp.ones(()))
+    tr.CompensatedReward(env, learned("table"), holds(jnp.ones(())))
     env.unwrapped.model.opt.gravity[:] *= 2  # type: ignore[attr-defined]
     with pytest.raises(RequestError, match=r"and this environment is 'inverted_pendulum:gravity=2': model\.gravity"):
-        tr.CompensatedReward(env, learned("table"), jnp.ones(()))
+        tr.CompensatedReward(env, learned("table"), holds(jnp.ones(())))
 
 
 @pytest.mark.parametrize("wrap", [frozen, lambda env: wrappers.TransformReward(env, lambda r: 2 * r)])
 def test_other_wrappers_than_those_of_the_domain_are_warned_of(wrap, learned):
     with pytest.warns(UserWarning, match=r"went through other wrappers \(\w+\) than those .* learned on \(none\)"):
-        tr.CompensatedReward(wrap(pendulum()), learned("own"), jnp.ones(()))
+        tr.CompensatedReward(wrap(pendulum()), learned("own"), holds(jnp.ones(())))
 
 
 def test_a_run_that_knows_less_of_its_spaces_still_has_the_box(learned):
     config = dict(learned("own").config)
     config["spaces"] = {key: config["spaces"][key] for key in ("obs", "action", "low", "high")}
-    tr.CompensatedReward(weak_pendulum(), LearnedOn(PENALTY, config), jnp.ones(()))
+    tr.CompensatedReward(weak_pendulum(), learned_on(PENALTY, config), holds(jnp.ones(())))
     with pytest.raises(RequestError, match="actions lie in"):
-        tr.CompensatedReward(OTHERS["actions"][0](), LearnedOn(PENALTY, config), jnp.ones(()))
+        tr.CompensatedReward(OTHERS["actions"][0](), learned_on(PENALTY, config), holds(jnp.ones(())))
 
 
 # -- several environments ------------------------------------------------------------------------------------------
@@ -347,7 +371,7 @@ def vector(mode, lengths=(2, 3), ends=("terminated", "truncated")):
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_each_row_is_paid_as_if_it_were_alone_and_a_reset_is_no_step(mode):
-    env = tr.CompensatedVectorReward(vector(mode), PENALTY, jnp.asarray(1.0))
+    env = tr.CompensatedVectorReward(vector(mode), PENALTY, holds(jnp.asarray(1.0)))
     env.reset(seed=0)
     paid: list[list[float]] = [[], []]
     ended = np.zeros(2, bool)
@@ -363,14 +387,14 @@ def test_each_row_is_paid_as_if_it_were_alone_and_a_reset_is_no_step(mode):
             paid[i].append(reward[i])
         ended = terminated | truncated
     for i, length in enumerate((2, 3)):
-        alone = tr.CompensatedReward(Counter(length), PENALTY, jnp.asarray(1.0))
+        alone = tr.CompensatedReward(Counter(length), PENALTY, holds(jnp.asarray(1.0)))
         expected = [row[1] for _ in range(4) for row in episode(alone, [0.0] * length)]
         assert paid[i] == pytest.approx(expected[: len(paid[i])]) and len(paid[i]) >= 5
 
 
 def test_a_row_that_is_renewed_by_hand_is_stepped_again():
     """Under NEXT_STEP, too, a mask resets rows at once: their next step is one."""
-    env = tr.CompensatedVectorReward(vector(AutoresetMode.NEXT_STEP, (1, 5)), PENALTY, jnp.asarray(1.0))
+    env = tr.CompensatedVectorReward(vector(AutoresetMode.NEXT_STEP, (1, 5)), PENALTY, holds(jnp.asarray(1.0)))
     env.reset(seed=0)
     env.step(np.zeros((2, 1), np.float32))  # ends the first row
     env.reset(options={"reset_mask": np.array([True, False])})
@@ -382,7 +406,7 @@ def test_resets_that_cannot_be_told_are_refused():
     env = vector(AutoresetMode.NEXT_STEP)
     env.metadata = {}
     with pytest.raises(RequestError, match="no autoreset_mode"):
-        tr.CompensatedVectorReward(env, PENALTY, jnp.ones(()))
+        tr.CompensatedVectorReward(env, PENALTY, holds(jnp.ones(())))
 
 
 # -- of a run ------------------------------------------------------------------------------------------------------
@@ -409,7 +433,7 @@ def test_a_run_keeps_what_its_compensation_learned(run):
         assert same(ours.source_agents, theirs.source_agents)
     assert not same(result.compensation(0)[1], result.compensation(1)[1])
     assert loaded.compensation(1)[0] == result.compensation(1)[0]
-    assert innermost(loaded.compensation(1)[0]).gap.hidden == GAP["gap.hidden"]  # its settings are the run's
+    assert loaded.compensation(1)[0].gap.hidden == GAP["gap.hidden"]  # its settings are the run's
     assert not (out / "controls" / "zero_shot" / "compensation.safetensors").exists()
     with pytest.raises(RequestError, match="'zero_shot' has no compensation"):
         loaded.controls["zero_shot"].compensation()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def leader(rows: list[Method], settings: Iterable[str]) -> Method:
     own: dict[str, list[Method]] = {}  # path -> the methods that have it
     for path in settings:
         section, _, name = path.partition(".")
-        having = [row for row in rows if section in SECTIONS and hasattr(getattr(row, section), name)]
+        having = [row for row in rows if name in settings_in(row, section)]
         own |= {path: having} if having else {}
     meant = [row for row in rows if any(row in having for having in own.values())]
     if len(meant) > 1:
@@ -87,3 +88,9 @@ def leader(rows: list[Method], settings: Iterable[str]) -> Method:
             f"each, as in {row.name}.{path}"
         )
     return min(meant or rows, key=lambda row: (row.gap is None, not row.uses_source))
+
+
+def settings_in(row: Method, section: str) -> set[str]:
+    """The names of a method's settings in a section; none where it has no such part."""
+    part = getattr(row, section) if section in SECTIONS else None
+    return set() if part is None else {field.name for field in fields(part)}

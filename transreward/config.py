@@ -23,7 +23,9 @@ from transreward.domains.domain import Domain, Traced, invertible, stored_terms
 from transreward.domains.ids import domain
 from transreward.domains.names import action_entries, entries
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
-from transreward.methods import METHODS, Feed, Method, method
+from transreward.feed import Feed
+from transreward.learners.learner import Learner
+from transreward.methods import METHODS, Method, method
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.runs import store
 from transreward.runs.result import SourceAgent, import_all
@@ -111,7 +113,7 @@ class Config:
     domains: Pair[Domain]
     method: Method
     controls: tuple[Method, ...]
-    learner: Any
+    learner: Learner
     loop: Loop
     source_steps: int
     target_steps: int
@@ -298,7 +300,7 @@ def rounds_of_parts(row: Method, rounds: int) -> tuple[int, ...]:
     return (first, max(rounds - first, 1)) if row.teacher else (rounds,)
 
 
-def rounds_for(learner: Any, steps: int, in_target: bool) -> int:
+def rounds_for(learner: Learner, steps: int, in_target: bool) -> int:
     """Rounds of updates that so many steps of one domain ask for: whole rollouts, or with a short last one."""
     whole, rest = divmod(steps, learner.round_steps(in_target))
     return max(whole if learner.on_policy else whole + (rest > 0), 1)
@@ -439,7 +441,7 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
 
     Raises RequestError for a method of which that makes no sense.
     """
-    if not (row.uses_replay and row.target_share == 1 and row.gap is not None and row.use.name in ("blend", "dpba")):
+    if not (row.uses_replay and row.target_share == 1 and row.use is not None and row.use.cotrains):
         raise RequestError(
             f"'{row.name}' cannot be trained from both sides: with `cotrain` each learner's own rewards are adjusted "
             f"by the other's steps, as reward_gap, mean_gap and dpba do"
@@ -466,10 +468,11 @@ def require_effect(row: Method) -> None:
     """Raise RequestError for a feed with which a part of the method would change nothing."""
     if row.feed is None:
         return
-    if row.relabels and row.feed.target_share == 1:
-        raise RequestError(f"'{row.use.name}' pays the source's steps, so feed.target_share must be below 1")
-    if row.side == "target" and not row.feed.target_share:
-        raise RequestError(f"'{row.use.name}' pays the target's steps, so feed.target_share must be above 0")
+    use = row.use
+    if use is not None and use.relabels and row.feed.target_share == 1:
+        raise RequestError(f"'{use.name}' pays the source's steps, so feed.target_share must be below 1")
+    if use is not None and use.side == "target" and not row.feed.target_share:
+        raise RequestError(f"'{use.name}' pays the target's steps, so feed.target_share must be above 0")
     if row.uses_replay and row.feed.target_share == 1 and row.gap is None:
         raise RequestError(
             f"with feed.target_share=1 and no gap '{row.name}' looks at no source step, so feed.source=replay would "
@@ -484,7 +487,7 @@ def require_rewards(row: Method, target: Domain) -> None:
         raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
 
 
-def require_learner(row: Method, learner: Any, source: Domain, source_run: str | Path | None = None) -> None:
+def require_learner(row: Method, learner: Learner, source: Domain, source_run: str | Path | None = None) -> None:
     """Raise RequestError for a method that the learner cannot serve on that source."""
     cure = USE_SAC
     if source_run is not None:  # the learner is that run's
@@ -494,13 +497,13 @@ def require_learner(row: Method, learner: Any, source: Domain, source_run: str |
             f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
             f"{cure}"
         )
-    if row.needs("source_act") and not getattr(learner, "takes_advice", False):
+    if row.use is not None and row.use.shapes and not learner.takes_advice:
         raise RequestError(f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {cure}")
     if learner.on_policy and row.off_policy:
         raise RequestError(
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {cure}"
         )
-    if row.branched and not (row.use and row.use.name == "trust"):
+    if row.branched and not (row.use is not None and row.use.corrects):
         raise RequestError(
             f"'{row.name}' with feed.source=branched would have nothing to correct its branches by: "
             f"use paired_branched, or trust(paired)"
@@ -620,16 +623,16 @@ def _read(path: Path) -> Any:
         raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None
 
 
-def _learner(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Any:
+def _learner(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Learner:
     """The learner asked for; of the source run; or of the robot's preset."""
     if source_run is None:
-        return learner if hasattr(learner, "improve") else make_learner(learner, source)
+        return learner if isinstance(learner, Learner) else make_learner(learner, source)
     stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])
     if learner is None or learner in (restored, restored.name):
         return restored
     cure = "leave `learner` out, or " if may_leave_out else ""  # without it another learner is needed
-    name = getattr(learner, "name", learner)
+    name = learner.name if isinstance(learner, Learner) else learner
     other = name if name != restored.name else f"{name} with other settings"
     raise RequestError(
         f"the source run {source_run} was trained with {restored.name}, not with {other}: {cure}leave `source_run` out "

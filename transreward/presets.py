@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from transreward.domains.domain import Domain, table_robot
+from transreward.learners import LEARNERS
+from transreward.learners.learner import Learner
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.types import OWN_MODULE, Pair, RequestError, make, nearest
 
-LEARNERS: dict[str, Any] = {"sac": SAC, "ppo": PPO}
 DEFAULT_STEPS = Pair(source=300_000, target=10_000)
 
 
@@ -19,7 +20,7 @@ DEFAULT_STEPS = Pair(source=300_000, target=10_000)
 class Tuned:
     """Settings of one learner that suit a robot."""
 
-    settings: Any
+    settings: Learner
     source_steps: int  # per seed, the budget within which the source agent learns its job
     found: str  # how, in a few words
     # mean source return after these steps, where it reaches its mark (benchmarks/presets.py); None: no, or not measured
@@ -36,7 +37,7 @@ class Preset:
 
     def of(self, learner: str | None = None) -> Tuned | None:
         """The row of a learner by name, where it has one; None = the one that the preset chose."""
-        return getattr(self, learner or self.chosen, None)
+        return {"ppo": self.ppo, "sac": self.sac}.get(learner or self.chosen)
 
 
 # Robots that can fall hardly learn with SAC's defaults. Three seeds of hopper, mean source return: 380 after 190,000
@@ -126,14 +127,14 @@ def preset(of: Domain | str) -> Preset | None:
     return PRESETS.get(re.split(r"[+:@]", name)[0])
 
 
-def source_budget(learner: Any, of: Domain | str) -> int:
+def source_budget(learner: Learner, of: Domain | str) -> int:
     """The source budget of a request that names none: the preset's for that learner."""
     chosen = preset(of)
     tuned = chosen.of(learner.name) if chosen else None
     return tuned.source_steps if tuned else DEFAULT_STEPS.source
 
 
-def make_learner(name: str | None, of: Domain | str) -> Any:
+def make_learner(name: str | None, of: Domain | str) -> Learner:
     """Settings of the learner of that name, the robot's own where there are some; None = what the preset chose."""
     if name is not None and name not in LEARNERS:
         raise nearest(name, LEARNERS, "learner", otherwise=OWN_MODULE)
@@ -142,7 +143,7 @@ def make_learner(name: str | None, of: Domain | str) -> Any:
     return tuned.settings if tuned else LEARNERS[name or "sac"]()
 
 
-def restore_learner(stored: dict[str, Any]) -> Any:
+def restore_learner(stored: dict[str, Any]) -> Learner:
     """The learner whose name and settings a run wrote down. Raises RequestError for what this version has not."""
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k != "name"}
     try:
@@ -151,6 +152,6 @@ def restore_learner(stored: dict[str, Any]) -> Any:
         raise RequestError(f"the settings of learner '{stored['name']}' cannot be read: {error}") from None
 
 
-def learner(name: str, **settings: Any) -> Any:
+def learner(name: str, **settings: Any) -> Learner:
     """A learner by name with its settings. Raises RequestError for an unknown name or setting."""
     return make(LEARNERS, name, "learner", settings)

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
-from transreward.compensations.uses import Compensation
+from transreward.learners.learner import Learner
 from transreward.replay import Replay
 from transreward.streams import stream
 from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
+from transreward.uses.compensation import Compensation
 
 # A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
@@ -34,7 +35,7 @@ NOBODY = Asked()
 
 
 @lru_cache(maxsize=32)
-def programs(learner: Any, compensation: Compensation, spaces: Spaces) -> Programs:
+def programs(learner: Learner, compensation: Compensation, spaces: Spaces) -> Programs:
     """The programs of one learner with one compensation, compiled once in a process."""
     return Programs(learner, compensation, spaces)
 
@@ -42,7 +43,7 @@ def programs(learner: Any, compensation: Compensation, spaces: Spaces) -> Progra
 class Programs:
     """See `programs`. `traces` counts compilations, so that a test can see that there is one of each."""
 
-    def __init__(self, learner: Any, compensation: Compensation, spaces: Spaces) -> None:
+    def __init__(self, learner: Learner, compensation: Compensation, spaces: Spaces) -> None:
         self.learner, self.compensation, self.spaces = learner, compensation, spaces
         self.traces: dict[str, int] = {}
         self.next_keys = jax.jit(jax.vmap(lambda key: tuple(jax.random.split(key))))
@@ -116,18 +117,17 @@ class Programs:
         def one(agent: Any, state: Any, data: Pair, key: Key, asked: Asked) -> tuple[Any, Metrics]:
             extra = self._extra(agent, asked, done)
             adjust = partial(self.compensation.adjust, state, **extra)
-            hooks = self.compensation.hooks  # a learner that takes none is not asked to
-            more = {name: partial(getattr(self.compensation, name), state, **extra) for name in hooks}
-            return self.learner.improve(
-                agent, data, adjust, key, updates=updates, target_share=target_share, spaces=self.spaces, **more
-            )
+            shaping = self.compensation.shape(state, **extra)
+            on_policy = self.learner.on_policy
+            sample = rp.rollout(data, self.spaces) if on_policy else rp.windows(data, target_share, self.spaces)
+            return self.learner.improve(agent, sample, adjust, shaping, key, updates=updates)
 
         per_domain = 0 if self.learner.on_policy else rp.SEED_AXES  # a rollout's rows, or a replay
         axes = data.map(lambda d: None if d is None else per_domain)
         return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, asked)
 
     def _extra(self, agent: Any, asked: Asked, done: Array) -> dict[str, Any]:
-        """What a compensation may ask for beyond a batch: see `wanted` in compensations/uses.py."""
+        """What a compensation may ask for beyond a batch: see `wanted` in gaps/gap.py."""
         return {
             "value": partial(self.learner.value, agent),
             "source_value": None if asked.agents is None else partial(self.learner.value, asked.agents),
@@ -206,8 +206,8 @@ class Programs:
 
     def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
         """Source steps [n, ...] as the target would have taken them, each by one random member of a paired gap."""
-        compensation: Any = self.compensation  # over a gap of differences, or nothing would ask for this
-        d = compensation.gap.differences(state, t)
+        gap: Any = self.compensation.gap  # of differences, or nothing would ask for this
+        d = gap.differences(state.use, t)
         member = jax.random.randint(key, (d.shape[1],), 0, d.shape[0])
         d = d[member, jnp.arange(d.shape[1])]
         return t._replace(next_obs=t.next_obs + d[..., :-1], reward=t.reward + d[..., -1])

@@ -5,6 +5,7 @@ Seeds lie along the first axis. The write position is shared by all seeds, since
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transreward.types import Array, Key, Spaces, Symmetry, Transition
+from transreward.types import Array, Key, Pair, Spaces, Symmetry, Transition
 
 # Of every 50 places of the ring the 6th to 10th are kept from a gap's training: neighbours in time, so that few of them
 # border on what is trained on; early in the block, so that six control steps have both parts; and of fixed places, so
@@ -156,3 +157,29 @@ def with_room(data: Array, capacity: int) -> Replay:
     size = data.shape[1]
     data = jnp.pad(data, ((0, 0), (0, capacity - size), (0, 0), (0, 0)))
     return Replay(data, jnp.asarray(size % capacity, jnp.int32), jnp.asarray(size, jnp.int32))
+
+
+def windows(replays: Pair[Replay | None], target_share: float, spaces: Spaces) -> Callable[..., Pair[Transition]]:
+    """What a learner samples from two replays of one seed: see `Sample` in learners/learner.py."""
+
+    def sample(key: Key, n: int, length: int) -> Pair[Transition]:
+        from_target = round(n * target_share)
+        sizes, keys = Pair(n - from_target, from_target), Pair(*jax.random.split(key))
+
+        def draw(replay: Replay | None, key: Key, n: int) -> Transition:
+            if n == 0 or replay is None:
+                return unpack(jnp.zeros((0, length, features(spaces))), spaces)
+            return sample_windows(replay, key, n, length, spaces)
+
+        return Pair(*(draw(r, k, n) for r, k, n in zip(replays, keys, sizes, strict=True)))
+
+    return sample
+
+
+def rollout(rows: Pair[Array | None], spaces: Spaces) -> Callable[..., Pair[Transition]]:
+    """The same of an on-policy learner: packed rows [steps, robots, features] of the domain that feeds it."""
+
+    def sample(key: Key, n: int, length: int) -> Pair[Transition]:
+        return rows.map(lambda x: unpack(jnp.zeros((0, 0, features(spaces))) if x is None else x, spaces))
+
+    return sample

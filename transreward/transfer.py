@@ -23,7 +23,9 @@ from transreward.domains.domain import Domain, Kept, invertible, stored_terms
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.interruption import undone
-from transreward.methods import METHODS, Method
+from transreward.learners.learner import Learner
+from transreward.methods import Method
+from transreward.methods import method as named
 from transreward.programs import Asked, Programs, programs
 from transreward.replay import Replay
 from transreward.runs import store
@@ -32,6 +34,7 @@ from transreward.runs.sinks import Log
 from transreward.streams import stream
 from transreward.twin import Twin, learn_model
 from transreward.types import NO_STEPS, Adjusted, Array, BrokenRun, Metrics, Pair, RequestError, Transition
+from transreward.uses.use import UNCHANGED
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -387,7 +390,7 @@ def teach(
 ) -> Run:
     """The first part of a method that imitates another: the run of that one, within its share of the budgets."""
     assert method.teacher is not None
-    row = replace(METHODS[method.teacher], name=method.name)
+    row = replace(named(method.teacher), name=method.name)
     phase = teacher_phase(method, method_phase(config, row, agent))
     run = initialise(config, row, phase, config.domains, agent, reference, directory, watch)
     loop(run)
@@ -396,7 +399,7 @@ def teach(
 
 def teacher_phase(method: Method, phase: Phase) -> Phase:
     """The share of a transfer's budgets, evaluations and rounds that a method's teacher takes."""
-    teach = method.use.teach
+    teach = method.parts[0]
     budget = phase.budget.map(lambda steps: int(teach * steps))
     evaluations = max(round(teach * phase.evaluations), 1)
     rounds = phase.rounds and rounds_of_parts(method, phase.rounds)[0]
@@ -407,7 +410,7 @@ def follow(run: Run, lesson: Run) -> None:
     """Go on where a teacher's run ended, with its target steps, and its newest source steps to look at."""
     assert lesson.robots.source is not None and lesson.replays.source is not None
     own = lesson.robots.source.steps // lesson.robots.source.robots  # of what is stored, the rest is the source agent's
-    share = min(own / int(lesson.replays.source.size), 1.0) * run.method.use.newest
+    share = min(own / int(lesson.replays.source.size), 1.0) * (run.method.use or UNCHANGED).newest
     run.shown["demonstrations"] = rp.newest(lesson.replays.source, share)
     if lesson.replays.target is not None:
         run.replays = run.replays._replace(target=rp.cut(lesson.replays.target, run.domains.target.spaces))
@@ -461,7 +464,7 @@ def gather(run: Run, plan: Rounds, index: int) -> Pair[np.ndarray | None]:
 def learn(run: Run, plan: Rounds, index: int, fresh: Pair[np.ndarray | None]) -> None:
     """The second half: learn from them, unless they are the first; beside a partner's as they are by now."""
     warm = index < plan.warm
-    if warm and not getattr(run.method.gap, "early", False):
+    if warm and not (run.method.gap is not None and run.method.gap.early):
         return
     if run.partner is not None:
         run.replays = run.replays._replace(source=run.partner.replays.target)
@@ -492,7 +495,7 @@ class Rounds(NamedTuple):
         target_leads = budget.source == 0
         lead, width = (controls.target, robots.target) if target_leads else (controls.source, robots.source)
         chunk = max(min(learner.round_steps(target_leads) // width, lead), 1)
-        pace = loop.gap_updates * getattr(method.gap, "pace", 1.0)
+        pace = loop.gap_updates * (method.gap.pace if method.gap is not None else 1.0)
         if learner.on_policy:
             count = phase.rounds or max(lead // chunk, 1)
             chunk = lead // count if phase.rounds else chunk
@@ -520,14 +523,14 @@ class Rounds(NamedTuple):
         return -(-controls * index // self.total)
 
 
-def warm_share(learner: Any, method: Method, phase: Phase) -> float:
+def warm_share(learner: Learner, method: Method, phase: Phase) -> float:
     """Share of a phase's steps that are stored before an off-policy learner learns from them, at most a tenth: uniform
     actions from nothing, but where the source policy leads, which explores better than chance."""
     budget, fresh = phase.walked, phase.from_nothing and not (method.feed and method.feed.guide)
     if not fresh and not budget.target:
         return 0.0
-    wanted, taken = ("random_steps", sum(budget)) if fresh else ("warmup_steps", budget.target)
-    return min(getattr(learner, wanted, 0) / max(taken, 1), 0.1)
+    wanted, taken = (learner.random_steps, sum(budget)) if fresh else (learner.warmup_steps, budget.target)
+    return min(wanted / max(taken, 1), 0.1)
 
 
 # -- both at once: each is a transfer whose source is the other as it learns ---------------------------------------
@@ -565,7 +568,8 @@ def cotrained(config: Config, method: Method, directory: Path | None, watch: Wat
 
 def mirrored(config: Config) -> Config:
     """The same request from the other side: its target is the source, with the source's budget, robots and pace."""
-    learner = replace(config.learner, target_updates_per_step=1.0 / config.learner.steps_per_update)
+    learner: Any = config.learner  # one that keeps its steps
+    learner = replace(learner, target_updates_per_step=1.0 / learner.steps_per_update)
     return replace(
         config,
         domains=Pair(config.domains.target, config.domains.source),

@@ -86,6 +86,17 @@ class Adjusted(NamedTuple):
     weight: Array  # [batch], 1 = counts fully
 
 
+OfAction = Callable[[Array, Array], Array]  # (obs [..., obs], action [..., action], in the domain's units) -> [...]
+
+
+class Shaping(NamedTuple):
+    """All that reaches a learner beside rewards: what a compensation says of actions. None: it says nothing."""
+
+    advise: OfAction | None = None  # added to what the critics say wherever they are asked, so that they learn the rest
+    floor: OfAction | None = None  # a value that counts wherever it is above the critics'
+    draw: OfAction | None = None  # what an action costs the actor alone, in units of the mean size of Q, at least 1
+
+
 @dataclass(frozen=True, eq=False)
 class Spaces:
     """Sizes and bounds of a domain's observations and actions.

@@ -18,31 +18,11 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from transreward.compensations.uses import (
-    Advice,
-    Compensation,
-    Filter,
-    Gpi,
-    Kickstart,
-    Potential,
-    Robust,
-    Trust,
-    Weight,
-)
 from transreward.domains.layers import changing, require_fixed_units, traits
 from transreward.programs import SHOWN
 from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition, nearest
+from transreward.uses.compensation import Compensation
 
-# use -> why a wrapper of rewards would not do what it does
-REFUSED: dict[type, str] = {
-    Filter: "keeps the best of a batch, so that a step alone has no place in it, and leaves rewards raw",
-    Weight: "weights the steps of a batch against one another and leaves rewards raw",
-    Robust: "mixes rewards by weights that are relative to a batch, so that a step alone has none",
-    Trust: "weights the steps and leaves rewards raw",
-    Advice: "advises a learner's critics and leaves rewards raw",
-    Kickstart: "draws a learner's actor and leaves rewards raw",
-    Gpi: "is asked by a learner's critics and leaves rewards raw",
-}
 STATE_VALUE = "a function [n, obs] -> [n] of JAX arrays"
 POLICY = "a function [n, obs] -> [n, action] of JAX arrays"
 WANTED = {  # extras of `adjust` that a user can give -> what they are
@@ -74,9 +54,9 @@ class Adjusting:
         require_fixed_units("this environment", env, "wrap it around CompensatedReward")
         if isinstance(compensation, LearnedOn):
             compensation.require(env, observation, action)
-        use = innermost(compensation)
-        if type(use) in REFUSED:
-            raise RequestError(f"'{type(use).__name__}' {REFUSED[type(use)]}: wrap a method that pays, such as darc")
+        use = compensation.use
+        if use.relative:
+            raise RequestError(f"'{use.name}' {use.relative}: wrap a method that pays, such as penalty(classifier)")
         for name in extra:
             if name not in WANTED:
                 raise nearest(name, WANTED, "extra of a compensation")
@@ -85,7 +65,7 @@ class Adjusting:
         self.steps = 0  # calls so far
         given = {name: value for name, value in extra.items() if value is not None}
         self._adjust = jax.jit(_on_its_side(compensation, {**dict.fromkeys((*SHOWN, "source_model")), **given}))
-        self._require(type(use).__name__)
+        self._require(use.name)
 
     def _require(self, use: str) -> None:
         """Trace the compensation without computing anything: what it lacks shows."""
@@ -132,28 +112,22 @@ class Adjusting:
 
 
 @dataclass(frozen=True)
-class LearnedOn:
-    """A compensation that knows the run that it was learned in; it does what the one inside does."""
+class LearnedOn(Compensation):
+    """A compensation that knows the run that it was learned in."""
 
-    inner: Compensation
-    config: dict[str, Any] = field(compare=False, repr=False)  # as config.json
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "inner":  # while it is unpickled there is none
-            raise AttributeError(name)
-        return getattr(self.inner, name)
+    config: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as config.json
 
     def require(self, env: Any, observation: Any, action: Any) -> None:
         """Raise RequestError for an environment whose columns mean something else than those that it was learned on, or
         that is the other domain's; warn where a wrapper may have changed them."""
-        spaces, pays = self.config["spaces"], self.inner.side
+        spaces, pays = self.config["spaces"], self.side
         if action.low.size == spaces["action"]:
             _require_bounds("actions", action, spaces["low"], spaces["high"])
         if "changing" not in spaces:  # of a version that did not write down more
             return
         if observation.low.size == spaces["obs"]:
             _require_bounds("observations", observation, spaces["obs_low"], spaces["obs_high"])
-        if type(innermost(self)) is Potential:  # which pays both
+        if self.use.both:
             pays = "source" if changing(env) == spaces["changing"]["source"] else "target"
         else:
             self._require_side(env, pays)
@@ -191,13 +165,6 @@ def _require_bounds(what: str, space: Box, low: list[float | None], high: list[f
             f"this environment's {what} lie in {ours}, and those that the compensation was learned on in {theirs}: "
             f"wrap CompensatedReward around the environment that it was learned on, and what rescales that around both"
         )
-
-
-def innermost(compensation: Any) -> Any:
-    """The use inside the wrappers of the gate."""
-    while hasattr(compensation, "inner"):
-        compensation = compensation.inner
-    return compensation
 
 
 def _on_its_side(compensation: Compensation, extra: dict[str, Any]) -> Callable[[Any, Transition], tuple[Array, Array]]:

@@ -12,10 +12,12 @@ import pytest
 from contract import keeps_its_promises
 from linear_gaussian import SPACES, TARGET, steps
 
-from transreward.compensations.uses import Bellman, Trust
 from transreward.gaps.paired import Paired
 from transreward.networks import mlp
 from transreward.types import Pair, RequestError
+from transreward.uses.bellman import Bellman
+from transreward.uses.compensation import Compensation, CompensationState
+from transreward.uses.trust import Trust
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -142,6 +144,9 @@ def test_trust_follows_what_held_out_pairs_say_and_is_lost_where_members_disagre
     assert np.allclose(strict.trust(lost, t), 0, atol=1e-3)
 
 
+NOTHING = CompensationState((), ())
+
+
 @dataclass(frozen=True)
 class Exact(Paired):
     """Knows the difference."""
@@ -160,7 +165,7 @@ def test_bellman_gives_the_critic_the_target_that_the_target_would_give():
     t, source = pairs(0, 64)
     ended = jnp.asarray(np.arange(64) % 4 == 0, jnp.float32)
     t, source = t._replace(terminated=ended), source._replace(terminated=ended)
-    seen = Bellman(Exact()).adjust((), Pair(source, t), value=value, discount=DISCOUNT)
+    seen = Compensation(Exact(), Bellman()).adjust(NOTHING, Pair(source, t), value=value, discount=DISCOUNT)
     alive = DISCOUNT * (1 - ended)
     np.testing.assert_allclose(
         seen.source.reward + alive * value(source.next_obs), t.reward + alive * value(t.next_obs), atol=1e-5
@@ -190,7 +195,9 @@ def test_a_models_error_in_place_of_the_source_cancels():
         for m in (model, None)
     ]  # fmt: skip
     assert (errors[0] < 0.25).all() and (errors[1] > 0.5).all()
-    seen = Bellman(GAP).adjust(state, Pair(source, t), value=value, discount=DISCOUNT, source_model=model)
+    seen = Compensation(GAP, Bellman()).adjust(
+        CompensationState(state, ()), Pair(source, t), value=value, discount=DISCOUNT, source_model=model
+    )
     found = seen.source.reward + DISCOUNT * value(source.next_obs)
     exact = t.reward + DISCOUNT * value(t.next_obs)
     assert np.sqrt(np.mean((found - exact) ** 2)) < 0.15 * np.std(exact)
@@ -198,15 +205,16 @@ def test_a_models_error_in_place_of_the_source_cancels():
 
 
 @pytest.mark.parametrize("believed", [0.0, 0.25, 1.0])
-@pytest.mark.parametrize("use", [Trust, Bellman])
+@pytest.mark.parametrize("use", [Trust(), Bellman()])
 def test_what_the_source_loses_the_target_gains(use, believed):
     t, source = pairs(0, 64)
     half = jax.tree.map(lambda x: x[:32], t)
-    seen = use(Exact(believed=believed)).adjust((), Pair(source, half), value=value, discount=DISCOUNT)
+    compensation = Compensation(Exact(believed=believed), use)
+    seen = compensation.adjust(NOTHING, Pair(source, half), value=value, discount=DISCOUNT)
     assert np.allclose(seen.source.weight, believed)
     assert np.allclose(seen.target.weight, 1 + 2 * (1 - believed))
     none = jax.tree.map(lambda x: x[:0], t)
-    alone = use(Exact(believed=believed)).adjust((), Pair(source, none), value=value, discount=DISCOUNT)
+    alone = compensation.adjust(NOTHING, Pair(source, none), value=value, discount=DISCOUNT)
     assert alone.target.weight.shape == (0,)
 
 

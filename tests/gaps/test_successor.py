@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transreward.compensations.uses import Gpi
 from transreward.gaps.successor import Successor
+from transreward.gates.chain import Chain
 from transreward.networks import Normaliser
 from transreward.types import Pair, RequestError, Spaces, Transition
+from transreward.uses.compensation import Compensation, CompensationState
+from transreward.uses.gpi import Gpi
 
 STATES, ACTIONS, TERMS, GAMMA = 4, 2, 2, 0.8
 SPACES = Spaces(STATES, ACTIONS, -np.ones(ACTIONS), np.ones(ACTIONS))
@@ -128,7 +130,10 @@ def test_the_best_of_two_policies_values_is_no_worse_than_either(trained):
 @pytest.mark.parametrize(("fade", "done", "asked"), [(0.5, 0.2, True), (0.5, 0.5, False), (0.0, 0.9, True)])
 def test_the_source_policy_is_asked_for_a_while(trained, fade, done, asked):
     obs, action = jnp.asarray(ONE[:2]), jnp.asarray(ACT[:2])
-    found = Gpi(GAP, fade).rival(trained, obs, action, done=jnp.float32(done))
+    use = Gpi(fade)
+    compensation = Compensation(GAP, use, Chain(use.transforms(None)))
+    floor = compensation.shape(CompensationState(trained, ()), done=jnp.float32(done)).floor
+    found = floor(obs, action)
     assert np.array_equal(found, GAP.worth(trained, obs, action) if asked else np.full(2, -np.inf))
 
 

@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 
 from transreward import replay as rp
-from transreward.compensations.uses import untouched
 from transreward.learners.sac import SAC, Batch
-from transreward.types import Adjusted, Pair, RequestError, Spaces, Transition
+from transreward.types import Adjusted, Pair, RequestError, Shaping, Spaces, Transition
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
 SPACES = Spaces(2, 1, -2 * np.ones(1), 2 * np.ones(1))
 
 
+def raw(t):
+    return Adjusted(t.reward, jnp.ones_like(t.reward))
+
+
 def plain(batches):
-    return batches.map(untouched)
+    return batches.map(raw)
 
 
 def test_fold_stops_at_ends_and_bootstraps_at_truncation_only():
@@ -163,7 +166,7 @@ def improve(sac, data, adjust=plain, updates=600, share=0.0, seed=0):
     state = sac.init(jax.random.key(seed), SPACES)
     one = jax.tree.map(lambda x: x, data.map(lambda r: None if r is None else r._replace(data=r.data[0])))
     state = sac.see(state, one.source.data[..., :2])
-    run = jax.jit(lambda s, d, k: sac.improve(s, d, adjust, k, updates=updates, target_share=share, spaces=SPACES))
+    run = jax.jit(lambda s, d, k: sac.improve(s, rp.windows(d, share, SPACES), adjust, Shaping(), k, updates=updates))
     return run(state, one, jax.random.key(seed + 1))
 
 
@@ -182,7 +185,7 @@ def test_rows_of_weight_zero_do_not_train_the_critic(random_data):
     def poisoned(batches):
         bad = batches.source.obs[:, 0] > 0
         reward = jnp.where(bad, 1e3, batches.source.reward)
-        return Pair(Adjusted(reward, jnp.where(bad, 0.0, 1.0)), untouched(batches.target))
+        return Pair(Adjusted(reward, jnp.where(bad, 0.0, 1.0)), raw(batches.target))
 
     _, metrics = improve(SAC(hidden=(16, 16), batch=64), Pair(random_data, None), poisoned, updates=50)
     assert float(metrics["critic_loss"]) < 10.0
@@ -194,7 +197,7 @@ def test_the_share_of_target_steps_in_a_batch(random_data, share, reward):
     sac = SAC(batch=64)
     data = Pair(ones, threes).map(lambda r: r._replace(data=r.data[0]))
     state = sac.init(jax.random.key(0), SPACES)
-    batch = sac._sample(state, data, plain, jax.random.key(1), share, SPACES)
+    batch = sac._batch(state, rp.windows(data, share, SPACES), plain, jax.random.key(1))
     assert float(batch.target_reward.mean()) == reward
     assert batch.obs.shape == (64, 2)
 
@@ -206,7 +209,7 @@ def test_seeds_under_vmap_are_the_seeds_alone(random_data):
     def run(key):
         data = Pair(random_data._replace(data=random_data.data[0]), None)
         state = sac.init(key, SPACES)
-        return sac.improve(state, data, plain, key, updates=5, target_share=0.0, spaces=SPACES)[0].actor
+        return sac.improve(state, rp.windows(data, 0.0, SPACES), plain, Shaping(), key, updates=5)[0].actor
 
     together = jax.vmap(run)(keys)
     for i, key in enumerate(keys):

@@ -14,7 +14,7 @@ head learns from its own loss alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ import optax
 from jax.nn import softplus
 
 from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, Spaces, Transition
@@ -38,7 +39,7 @@ class ClassifierState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Classifier:
+class Classifier(Gap):
     """Settings of the domain classifier."""
 
     hidden: tuple[int, ...] = (64, 64)
@@ -48,8 +49,8 @@ class Classifier:
     weight_decay: float = 1e-4
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "classifier"
-    offers: ClassVar[tuple[str, ...]] = ("score", "log_ratio")
+    name = "classifier"
+    offers = ("score", "log_ratio")
 
     def __post_init__(self) -> None:
         require_settings(self)
@@ -65,7 +66,9 @@ class Classifier:
         bounds = jnp.asarray(spaces.low, jnp.float32), jnp.asarray(spaces.high, jnp.float32)
         return ClassifierState(heads, self._optimiser().init(heads), Normaliser.start(sas), *bounds)
 
-    def update(self, state: ClassifierState, batches: Pair[Transition], key: Key) -> tuple[ClassifierState, Metrics]:
+    def update(
+        self, state: ClassifierState, batches: Pair[Transition], key: Key, **extra: Any
+    ) -> tuple[ClassifierState, Metrics]:
         """One step of logistic regression on a batch of each domain; label 1 = target."""
         raw = batches.map(lambda t: step_rows(t, state.low, state.high))
         inputs = follow(state.inputs, jnp.concatenate(raw), self.standardise)
@@ -81,11 +84,11 @@ class Classifier:
         state = state._replace(heads=optax.apply_updates(state.heads, step), optimiser=optimiser, inputs=inputs)
         return state, {"gap_loss": sas_loss}
 
-    def score(self, state: ClassifierState, batch: Transition) -> Array:
+    def score(self, state: ClassifierState, batch: Transition, **extra: Any) -> Array:
         """log p_T(s'|s,a) - log p_S(s'|s,a) in nats, [batch]; above 0 = more like the target."""
         return mlp(state.heads["extra"], standardised(state, batch))[..., 0]
 
-    def evaluate(self, state: ClassifierState, batches: Pair[Transition]) -> Metrics:
+    def evaluate(self, state: ClassifierState, batches: Pair[Transition], **extra: Any) -> Metrics:
         """On steps kept from training: cross-entropy (log 2 = 0.69 says that it cannot tell) and share told apart."""
         rows = batches.map(lambda t: standardised(state, t))
         sa, sas = logits(state.heads, rows, state.low.shape[-1])

@@ -14,7 +14,7 @@ two codes; the successor enters as the standardised change s' - s.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ import optax
 from jax.nn import logsumexp, softplus
 
 from transreward.gaps.features import follow, split, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -40,7 +41,7 @@ class ContrastiveState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Contrastive:
+class Contrastive(Gap):
     """Settings of the contrastive score."""
 
     hidden: tuple[int, ...] = (64, 64)  # of each encoder
@@ -54,9 +55,7 @@ class Contrastive:
     weight_decay: float = 1e-4
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "contrastive"
-    offers: ClassVar[tuple[str, ...]] = ("score",)
-    needs: ClassVar[tuple[str, ...]] = ()
+    name = "contrastive"
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -15,7 +15,7 @@ while training, so that few target steps do not make sure models, nor a simulato
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
@@ -26,6 +26,7 @@ import optax
 from jax.nn import silu, softplus
 
 from transreward.gaps.features import follow, standardised, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -46,7 +47,7 @@ class EnsembleState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Gap):
     """Settings of the dynamics ensembles."""
 
     form: Form = "likelihood"
@@ -60,8 +61,9 @@ class Ensemble:
     weight_decay: float = 1e-4
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "ensemble"
-    noise_floor: ClassVar[float] = 5.0  # score spread below which it is noise: a likelihood of few steps is noisy
+    name = "ensemble"
+    offers_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"log_ratio": {"form": "likelihood"}}
+    noise_floor = 5.0  # score spread below which it is noise: a likelihood of few steps is noisy
 
     def __post_init__(self) -> None:
         require_settings(self)
@@ -71,12 +73,12 @@ class Ensemble:
             raise RequestError("gap.std_floor must be above 0 and below gap.std_ceiling")
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Extras that `score` and `evaluate` need."""
         return ("value",) if self.form == "value" else ()
 
     @property
-    def offers(self) -> tuple[str, ...]:
+    def offers(self) -> tuple[str, ...]:  # type: ignore[override]
         """A log-ratio of the domains, and not of values, by form."""
         return ("score", "log_ratio") if self.form == "likelihood" else ("score",)
 

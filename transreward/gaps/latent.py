@@ -17,7 +17,7 @@ Which steps these are is told by the bits of the step itself: it falls on the sa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ import numpy as np
 import optax
 
 from transreward.gaps.features import follow
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import LOG_2, Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -45,7 +46,7 @@ class LatentState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Latent:
+class Latent(Gap):
     """Settings of the latent dynamics model."""
 
     latent: int = 64  # dimensions of the encoding
@@ -58,10 +59,8 @@ class Latent:
     held_back: float = 0.2  # with `excess`: share of target steps that the expected error is learned on
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "latent"
-    offers: ClassVar[tuple[str, ...]] = ("score",)
-    noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
-    needs: ClassVar[tuple[str, ...]] = ()
+    name = "latent"
+    noise_floor = 0.05  # score spread below which it is noise
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -16,12 +16,13 @@ A baseline of our own; DmC (Le Pham Van et al. 2025, arXiv:2507.20499) uses neig
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from transreward.gaps.features import follow, split, standardised, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.memory import Memory, squared_distances
 from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser
@@ -38,7 +39,7 @@ class NeighboursState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(Gap):
     """Settings of the comparison with the nearest target steps."""
 
     memory: int = 1024  # target steps kept
@@ -47,10 +48,8 @@ class Neighbours:
     batch: int = 64  # steps of each domain per update; the target's go into the memory
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "neighbours"
-    offers: ClassVar[tuple[str, ...]] = ("score",)
-    noise_floor: ClassVar[float] = 0.3  # score spread below which it is noise
-    needs: ClassVar[tuple[str, ...]] = ()
+    name = "neighbours"
+    noise_floor = 0.3  # score spread below which it is noise
 
     def __post_init__(self) -> None:
         require_settings(self)

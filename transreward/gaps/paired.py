@@ -17,7 +17,7 @@ on pairs kept from its training, times its agreement with itself at the step in 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ import optax
 from jax.nn import silu
 
 from transreward.gaps.features import split, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -45,7 +46,7 @@ class PairedState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Paired:
+class Paired(Gap):
     """Settings of the paired difference."""
 
     members: int = 3
@@ -55,10 +56,10 @@ class Paired:
     weight_decay: float = 1e-4
     tolerance: float = 0.5  # variance between members, in units of d's own, at which a step is not trusted at all
 
-    name: ClassVar[str] = "paired"
-    offers: ClassVar[tuple[str, ...]] = ("score", "differences")
-    needs: ClassVar[tuple[str, ...]] = ("counterpart", "value", "discount", "source_model")
-    noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
+    name = "paired"
+    offers = ("score", "differences")
+    needs = ("counterpart", "value", "discount", "source_model")
+    noise_floor = 0.05  # score spread below which it is noise
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -12,6 +12,7 @@ at no step. It is there as a baseline.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -21,6 +22,7 @@ import optax
 from jax.nn import silu
 
 from transreward.gaps.features import follow, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -43,7 +45,7 @@ class RewardState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reward:
+class Reward(Gap):
     """Settings of the reward model."""
 
     of: Of = "source"  # whose rewards it learns
@@ -54,8 +56,12 @@ class Reward:
     weight_decay: float = 1e-4
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "reward"
-    pace: ClassVar[float] = 0.5  # a reward is no moving target: the model need not cost what a critic does
+    name = "reward"
+    offers_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "source_reward": {"of": "source"},
+        "target_reward": {"of": "target"},
+    }
+    pace = 0.5  # a reward is no moving target: the model need not cost what a critic does
 
     def __post_init__(self) -> None:
         require_settings(self)
@@ -63,7 +69,7 @@ class Reward:
             raise RequestError(f"gap.of must be source or target, not '{self.of}'")
 
     @property
-    def offers(self) -> tuple[str, ...]:
+    def offers(self) -> tuple[str, ...]:  # type: ignore[override]
         """Whose reward it says."""
         return "score", f"{self.of}_reward"
 
@@ -149,13 +155,13 @@ class Reward:
 
 
 @dataclass(frozen=True)
-class MeanReward:
+class MeanReward(Gap):
     """The difference of the two domains' mean rewards, the same at every step: a baseline."""
 
     batch: int = 256  # steps of each domain per update
 
-    name: ClassVar[str] = "mean_reward"
-    offers: ClassVar[tuple[str, ...]] = ("score", "source_reward")
+    name = "mean_reward"
+    offers = ("score", "source_reward")
 
     def __post_init__(self) -> None:
         require_settings(self)

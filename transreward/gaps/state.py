@@ -15,7 +15,7 @@ Unlike DARC's score it means to say where the policy goes: it imitates, and does
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,6 +25,7 @@ import optax
 from jax.nn import softplus
 
 from transreward.gaps.features import follow, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -44,7 +45,7 @@ class DiscriminatorState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class State:
+class State(Gap):
     """Settings of the state discriminator."""
 
     inputs: str = "state"  # "state" is s', "state_next" is (s, s'), "step" is (s, a, s')
@@ -56,7 +57,8 @@ class State:
     weight_decay: float = 1e-4
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "state"
+    name = "state"
+    offers_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"log_ratio": {"top": 1}}
 
     def __post_init__(self) -> None:
         require_settings(self)
@@ -66,12 +68,12 @@ class State:
             raise RequestError(f"gap.top must be 1, or leave a step of gap.batch on either side, not {self.top}")
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """The learner's value ranks the steps, where they are ranked."""
         return ("value",) if self.top < 1 else ()
 
     @property
-    def offers(self) -> tuple[str, ...]:
+    def offers(self) -> tuple[str, ...]:  # type: ignore[override]
         """A log-ratio of the domains, and not of good and bad states, by top."""
         return ("score", "log_ratio") if self.top == 1 else ("score",)
 

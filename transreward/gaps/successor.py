@@ -16,7 +16,7 @@ squares beside them and a constant: a task that pays for a speed is no sum of te
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ import optax
 from jax.nn import silu
 
 from transreward.gaps.features import follow
+from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Spaces, Transition
@@ -52,7 +53,7 @@ class SuccessorState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Successor:
+class Successor(Gap):
     """Settings of the source policy's successor features."""
 
     members: int = 2
@@ -62,11 +63,11 @@ class Successor:
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
     terms: int = 0  # how many terms a step stores; 0 = as many as the robot has
 
-    name: ClassVar[str] = "successor"
-    offers: ClassVar[tuple[str, ...]] = ("policy_worth",)
-    needs: ClassVar[tuple[str, ...]] = ("source_act", "discount", "terms")
-    pace: ClassVar[float] = 0.5
-    early: ClassVar[bool] = True  # it learns from what is stored already, while the first target steps are random
+    name = "successor"
+    offers = ("policy_worth",)
+    needs = ("source_act", "discount", "terms")
+    pace = 0.5
+    early = True  # it learns from what is stored already, while the first target steps are random
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -15,13 +15,14 @@ is renewed with a fresh source batch as the target's memory fills, where the pap
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.nn import logsumexp, softmax
 
 from transreward.gaps.features import follow, step_rows
+from transreward.gaps.gap import Gap
 from transreward.gaps.memory import Memory, squared_distances
 from transreward.gaps.settings import require_settings
 from transreward.networks import Normaliser
@@ -42,7 +43,7 @@ class TransportState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Transport:
+class Transport(Gap):
     """Settings of the transport cost."""
 
     memory: int = 1024  # target steps kept
@@ -54,10 +55,8 @@ class Transport:
     batch: int = 256  # steps of each domain per update; the plan is solved for the source's
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
-    name: ClassVar[str] = "transport"
-    offers: ClassVar[tuple[str, ...]] = ("score",)
-    noise_floor: ClassVar[float] = 0.05  # score spread below which it is noise
-    needs: ClassVar[tuple[str, ...]] = ()
+    name = "transport"
+    noise_floor = 0.05  # score spread below which it is noise
 
     def __post_init__(self) -> None:
         require_settings(self)

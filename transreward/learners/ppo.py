@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from transreward.learners.learner import Adjust, Learner, Sample
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob, reordered
-from transreward.replay import unpack
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Spaces, Symmetry, Transition
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Shaping, Spaces, Symmetry, Transition
 
 LOG_SQRT_2PI_E = 1.4189385332046727  # entropy of a normal with standard deviation 1
 
@@ -57,11 +57,11 @@ class Samples(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PPO:
+class PPO(Learner):
     """Proximal policy optimisation: on-policy, learns from each rollout as it comes."""
 
-    name: ClassVar[str] = "ppo"
-    on_policy: ClassVar[bool] = True
+    name = "ppo"
+    on_policy = True
 
     robots: int = 32  # side by side, in every rollout of
     rollout_steps: int = 128  # control steps each
@@ -158,24 +158,20 @@ class PPO:
         """Steps per seed in a rollout; a short one in the target, where steps are dear."""
         return self.target_rollout if in_target else self.robots * self.rollout_steps
 
-    def see(self, state: PPOState, obs: Array) -> PPOState:
-        """Nothing: the normaliser follows in `learn`, after the log-probabilities of the rollout are known."""
-        return state
-
     def improve(
         self,
         state: PPOState,
-        data: Pair[Array | None],
-        adjust: Callable[[Pair[Transition]], Pair[Adjusted]],
+        sample: Sample,
+        adjust: Adjust,
+        shaping: Shaping,
         key: Key,
         *,
         updates: int,
-        target_share: float,
-        spaces: Spaces,
     ) -> tuple[PPOState, Metrics]:
-        """Learn from the newest packed rows [steps, robots, features] of the domain that feeds the learner."""
-        rows, side = (data.target, 1) if target_share == 1 else (data.source, 0)
-        return self.learn(state, unpack(rows, spaces), lambda t: adjust(Pair(t, t))[side], key)
+        """Learn from the newest rollout of the domain that feeds the learner."""
+        rollout = sample(key, 0, 0)
+        side = 0 if rollout.source.reward.size else 1
+        return self.learn(state, rollout[side], lambda t: adjust(Pair(t, t))[side], key)
 
     def learn(
         self, state: PPOState, data: Transition, adjust: Callable[[Transition], Adjusted], key: Key

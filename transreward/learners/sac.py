@@ -7,32 +7,20 @@ the reward of each sampled transition is compensated at that moment, with the co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from transreward import replay as rp
+from transreward.learners.learner import Adjust, Learner, Sample
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, reordered, tanh_normal
-from transreward.replay import Replay
-from transreward.types import (
-    Adjusted,
-    Array,
-    Key,
-    Metrics,
-    Pair,
-    RequestError,
-    Spaces,
-    Symmetry,
-    Transition,
-)
+from transreward.types import Array, Key, Metrics, RequestError, Shaping, Spaces, Symmetry, Transition
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
-Advise = Callable[[Array, Array], Array]  # (obs [..., obs], action [..., action], in the domain's units) -> [...]
+UNSHAPED = Shaping()
 
 
 class SACState(NamedTuple):
@@ -48,26 +36,6 @@ class SACState(NamedTuple):
     half_width: Array  # [action]
 
 
-class Shaping(NamedTuple):
-    """What a compensation says of actions, beside the rewards; see `SAC.improve`."""
-
-    advise: Advise | None = None
-    teach: Advise | None = None
-    rival: Advise | None = None
-
-    def advised(self, q: Array, obs: Array, action: Array) -> Array:
-        """Q with the advice added."""
-        return q if self.advise is None else q + self.advise(obs, action)
-
-    def best(self, q: Array, obs: Array, action: Array) -> Array:
-        """Advised Q, or the rival's value where that is larger."""
-        q = self.advised(q, obs, action)
-        return q if self.rival is None else jnp.maximum(q, self.rival(obs, action))
-
-
-UNSHAPED = Shaping()
-
-
 class Batch(NamedTuple):
     """n-step transitions, observations normalised, actions in [-1, 1]."""
 
@@ -81,7 +49,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SAC:
+class SAC(Learner):
     """Soft actor-critic: off-policy, learns from all the steps that it stored."""
 
     hidden: tuple[int, ...] = (128, 128)
@@ -102,9 +70,8 @@ class SAC:
     random_steps: int = 5_000  # uniform actions at the start of training from nothing; at most a tenth of the budget
     warmup_steps: int = 256  # target steps before the first update of an agent that is trained on; the same holds
 
-    name: ClassVar[str] = "sac"
-    on_policy: ClassVar[bool] = False
-    takes_advice: ClassVar[bool] = True
+    name = "sac"
+    takes_advice = True
 
     def __post_init__(self) -> None:
         for field in ("critics", "batch", "n_step", "robots", "burst"):
@@ -177,29 +144,23 @@ class SAC:
     def improve(
         self,
         state: SACState,
-        data: Pair[Replay | None],
-        adjust: Callable[[Pair[Transition]], Pair[Adjusted]],
+        sample: Sample,
+        adjust: Adjust,
+        shaping: Shaping,
         key: Key,
         *,
         updates: int,
-        target_share: float,
-        spaces: Spaces,
-        advise: Advise | None = None,
-        teach: Advise | None = None,
-        rival: Advise | None = None,
     ) -> tuple[SACState, Metrics]:
-        """`updates` gradient steps on batches of which `target_share` comes from the target's replay.
+        """`updates` gradient steps, each on a batch of its own.
 
-        `advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So it is a
-        first opinion that steps can overrule, and changes no optimal policy. `teach` is what an action costs the actor
-        alone, in units of the mean size of Q, at least 1. `rival` is a value that counts wherever it is above the
-        critics', for the actor and in the critics' targets.
+        `shaping.advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So
+        it is a first opinion that steps can overrule, and changes no optimal policy. `shaping.floor` counts wherever it
+        is above the critics', for the actor and in the critics' targets. `shaping.draw` is the actor's alone.
         """
 
         def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
             sample_key, update_key = jax.random.split(key)
-            batch = self._sample(state, data, adjust, sample_key, target_share, spaces)
-            return self._update(state, batch, update_key, Shaping(advise, teach, rival))
+            return self._update(state, self._batch(state, sample, adjust, sample_key), update_key, shaping)
 
         state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
         return state, jax.tree.map(jnp.mean, metrics)
@@ -222,7 +183,7 @@ class SAC:
         """R + discount * (min over the slow critics of Q(s', a') - alpha * log pi(a' | s')), [batch]; a' ~ pi(s')."""
         action, log_prob = tanh_normal(noise, *self._policy(state.actor, batch.next_obs))
         q = self._q(slow_critics, batch.next_obs, action).min(axis=0)
-        q = shaping.best(q, batch.raw[1], self._executed(state, action))
+        q = _best(shaping, q, batch.raw[1], self._executed(state, action))
         return batch.target_reward + batch.discount * (q - jnp.exp(state.log_alpha) * log_prob)
 
     def critic_loss(
@@ -230,7 +191,7 @@ class SAC:
     ) -> tuple[Array, Array]:
         """Half the weighted mean square of Q(s, a) - target, summed over the critics, and the mean of Q."""
         q = self._q(critics, batch.obs, batch.action)
-        q = shaping.advised(q, batch.raw[0], self._executed(state, batch.action))
+        q = _advised(shaping, q, batch.raw[0], self._executed(state, batch.action))
         return 0.5 * jnp.sum(jnp.mean(batch.weight * (q - target) ** 2, axis=-1)), q.mean()
 
     def actor_loss(
@@ -244,10 +205,10 @@ class SAC:
         action, log_prob = tanh_normal(noise, *self._policy(actor, batch.obs))
         q = self._q(critics, batch.obs, action)
         q = q.mean(axis=0) if self.subset else q.min(axis=0)
-        q = shaping.best(q, batch.raw[0], self._executed(state, action))
-        if shaping.teach is not None:
+        q = _best(shaping, q, batch.raw[0], self._executed(state, action))
+        if shaping.draw is not None:
             size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
-            q = q - size * shaping.teach(batch.raw[0], self._executed(state, action))
+            q = q - size * shaping.draw(batch.raw[0], self._executed(state, action))
         return jnp.mean(jnp.exp(state.log_alpha) * log_prob - q), log_prob.mean()
 
     def temperature_loss(self, log_alpha: Array, state: SACState, log_prob: Array) -> Array:
@@ -277,25 +238,9 @@ class SAC:
         drawn = jax.random.choice(key, self.critics, (self.subset,), replace=False)
         return jax.tree.map(lambda x: x[drawn], critics)
 
-    def _sample(
-        self,
-        state: SACState,
-        data: Pair[Replay | None],
-        adjust: Callable[[Pair[Transition]], Pair[Adjusted]],
-        key: Key,
-        target_share: float,
-        spaces: Spaces,
-    ) -> Batch:
-        """Draw from both replays, compensate each single step, then fold n steps into one."""
-        from_target = round(self.batch * target_share)
-        sizes, keys = Pair(self.batch - from_target, from_target), Pair(*jax.random.split(key))
-
-        def draw(replay: Replay | None, key: Key, n: int) -> Transition:
-            if n == 0 or replay is None:
-                return rp.unpack(jnp.zeros((0, self.n_step, rp.features(spaces))), spaces)
-            return rp.sample_windows(replay, key, n, self.n_step, spaces)
-
-        windows = Pair(*(draw(r, k, n) for r, k, n in zip(data, keys, sizes, strict=True)))
+    def _batch(self, state: SACState, sample: Sample, adjust: Adjust, key: Key) -> Batch:
+        """Draw from both domains, compensate each single step, then fold n steps into one."""
+        windows = sample(key, self.batch, self.n_step)
         flat = windows.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
         adjusted = adjust(flat)
         w: Transition = jax.tree.map(lambda s, t: jnp.concatenate([s, t]), *windows)
@@ -354,3 +299,14 @@ class SAC:
             optimisers=(actor_opt, critic_opt, alpha_opt),
         )
         return state, metrics
+
+
+def _advised(shaping: Shaping, q: Array, obs: Array, action: Array) -> Array:
+    """Q with the advice added."""
+    return q if shaping.advise is None else q + shaping.advise(obs, action)
+
+
+def _best(shaping: Shaping, q: Array, obs: Array, action: Array) -> Array:
+    """Advised Q, or the floor where that is larger."""
+    q = _advised(shaping, q, obs, action)
+    return q if shaping.floor is None else jnp.maximum(q, shaping.floor(obs, action))

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
-from transreward.compensations.uses import Compensation
 from transreward.domains.domain import Domain, stored_terms
 from transreward.domains.ids import domain
 from transreward.domains.symmetries import SeenDomain, as_it_is
@@ -23,10 +22,12 @@ from transreward.evaluation import diagnostics
 from transreward.evaluation.record import Record, account
 from transreward.evaluation.report import page
 from transreward.evaluation.statistics import known
+from transreward.learners.learner import Learner
 from transreward.methods import Method, method
 from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.types import NO_STEPS, Pair, RequestError, Spaces, Symmetry
+from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
 
 COMPENSATION = "compensation.safetensors"
@@ -38,7 +39,7 @@ class Result:
     """A finished transfer, or what there is of one that was cut short. Returns are raw."""
 
     config: dict[str, Any]  # as config.json
-    learner: Any  # settings of the learner
+    learner: Learner
     agents: Any  # the learner's state, [seeds]
     returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies; no episodes: not evaluated
     zero_shot: np.ndarray | None  # [seeds, episodes] of the source policy in the target, where there is one
@@ -144,7 +145,8 @@ class Result:
         if row.gate is not None:  # after the transfer what was ramped counts fully
             row = replace(row, gate=replace(row.gate, ramp=0.0))
         state = self._of(seed, self.compensation_state)
-        return LearnedOn(row.compensation(), self.config), state  # type: ignore[return-value]
+        found = row.compensation()
+        return LearnedOn(found.gap, found.use, found.gate, self.config), state
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
         """What a compensation may ask for beyond steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,
@@ -248,7 +250,7 @@ class SourceAgent:
     """A plain agent trained in the source: policy, critics, normaliser and replay of all seeds."""
 
     source: str  # id of the domain that it was trained in
-    learner: Any
+    learner: Learner
     agents: Any
     replay: Any | None  # None for an on-policy learner
     keys: Any
@@ -274,11 +276,6 @@ class SourceAgent:
 
     def seen(self, source: Domain) -> SourceAgent:
         """The agent, and all that it stored, as `source` is seen, which is its robot through another symmetry."""
-        if not hasattr(self.learner, "seen"):
-            raise RequestError(
-                f"the agent of '{self.source}' cannot be seen as '{source.name}': its learner has no `seen`, so use "
-                f"`loop.symmetry=none`"
-            )
         trained, agent = domain(self.source), self
         if isinstance(trained, SeenDomain):
             agent = agent._through(trained.back, trained.spaces)
@@ -300,7 +297,7 @@ class SourceAgent:
         return store.read_json(run / "source" / "agent.json")
 
     @staticmethod
-    def load(run: Path, source: Domain, learner: Any, seeds: list[int]) -> SourceAgent:
+    def load(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> SourceAgent:
         """The source agent of an earlier run, as `source` is seen. Raises RequestError where it is another robot's or
         has other seeds."""
         about = SourceAgent.about(run)
@@ -426,7 +423,7 @@ def _evaluation_steps(result: dict[str, Any]) -> Pair[int] | None:
     return None if None in found else Pair(*found)
 
 
-def policy_of(learner: Any, agents: Any, seed: int, size: int) -> Callable[[np.ndarray], np.ndarray]:
+def policy_of(learner: Learner, agents: Any, seed: int, size: int) -> Callable[[np.ndarray], np.ndarray]:
     """The deterministic policy of one of the agents [seeds]: [..., obs] -> [..., action], `size` entries of obs.
 
     It raises RequestError for an observation of another size, and for one that is not finite.

@@ -1,41 +1,39 @@
 """Uses turn scores into rewards and weights as they say; those that claim to change no optimal policy change none."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from transreward.compensations.uses import Filter, Imitation, Penalty, Potential, Robust, Weight
-from transreward.compensations.wrappers import Ramp, Times
+from transreward.gaps.gap import Gap
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.reward import Reward
 from transreward.gaps.state import State
-from transreward.methods import (
-    METHODS,
-    NATS,
-    BlendUse,
-    FilterUse,
-    Gate,
-    ImitationUse,
-    PotentialUse,
-    RobustUse,
-    WeightUse,
-)
+from transreward.gates.chain import NATS, Chain, Gate
+from transreward.gates.transforms import Ramp, Strength
+from transreward.methods import METHODS
 from transreward.types import Pair, RequestError, Spaces, Transition
+from transreward.uses.blend import Blend
+from transreward.uses.compensation import Compensation
+from transreward.uses.filter import Filter
+from transreward.uses.imitation import Imitation
+from transreward.uses.penalty import Penalty
+from transreward.uses.potential import Potential
+from transreward.uses.robust import Robust
+from transreward.uses.weight import Weight
 
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
 GAMMA = 0.9
 
 
 @dataclass(frozen=True)
-class FirstObs:
+class FirstObs(Gap):
     """A gap whose score is the observation."""
 
     batch: int = 8
-    name: ClassVar[str] = "first"
+    name = "first"
 
     def init(self, key, spaces):
         return ()
@@ -54,7 +52,7 @@ class FirstObs:
 class Valued(FirstObs):
     """A gap whose score is the learner's value of the successor."""
 
-    needs: ClassVar[tuple[str, ...]] = ("value",)
+    needs = ("value",)
 
     def score(self, state, batch, *, value):
         return value(batch.next_obs)
@@ -77,6 +75,16 @@ def steps(obs, next_obs=None, terminated=None, truncated=None):
 EXTRA = {"value": lambda obs: 10 * obs[:, 0], "source_value": lambda obs: obs[:, 0] ** 2, "discount": GAMMA}
 
 
+def over(gap, use, gate=None):
+    """A compensation: the use over the gap, through the gate's transforms."""
+    return Compensation(gap, use, Chain(use.transforms(gate)))
+
+
+def bare(gap, use, *transforms):
+    """The same, through these transforms alone."""
+    return Compensation(gap, use, Chain(transforms))
+
+
 def adjust(compensation, source, target=None, **extra):
     state = compensation.init(jax.random.key(0), SPACES)
     return compensation.adjust(state, Pair(source, source if target is None else target), **(extra or EXTRA))
@@ -88,7 +96,7 @@ def adjust(compensation, source, target=None, **extra):
 def test_weights_are_the_ratio_held_within_bounds_with_mean_one():
     scores = np.array([-5.0, -1.0, 0.0, 1.0, 5.0])
     expected = np.clip(np.exp(scores), 0.1, 4.0)
-    found = adjust(Weight(FirstObs(), 0.1, 4.0), steps(scores))
+    found = adjust(over(FirstObs(), Weight(0.1, 4.0)), steps(scores))
     np.testing.assert_allclose(found.source.weight, expected / expected.mean(), rtol=1e-5)
     assert np.array_equal(found.source.reward, np.ones(5))
     assert np.array_equal(found.target.weight, np.ones(5)) and np.array_equal(found.target.reward, np.ones(5))
@@ -97,7 +105,7 @@ def test_weights_are_the_ratio_held_within_bounds_with_mean_one():
 def test_weights_make_the_sources_mean_the_targets():
     # x ~ N(0, 1) in the source, N(0.5, 1) in the target: log-ratio 0.5 x - 0.125
     x = np.random.default_rng(0).standard_normal(200_000)
-    weight = adjust(Weight(FirstObs(), 1e-3, 1e3), steps(0.5 * x - 0.125)).source.weight
+    weight = adjust(over(FirstObs(), Weight(1e-3, 1e3)), steps(0.5 * x - 0.125)).source.weight
     assert np.mean(weight * x) == pytest.approx(0.5, abs=0.02)
     assert np.mean(x) == pytest.approx(0.0, abs=0.01)
 
@@ -108,7 +116,7 @@ def test_weights_make_the_sources_mean_the_targets():
 @pytest.mark.parametrize("keep", [0.25, 0.5, 1.0])
 def test_a_filter_keeps_the_best(keep):
     scores = np.random.default_rng(0).permutation(100).astype(float)
-    weight = np.asarray(adjust(Filter(FirstObs(), keep, 0.0), steps(scores)).source.weight)
+    weight = np.asarray(adjust(over(FirstObs(), Filter(keep, 0.0)), steps(scores)).source.weight)
     assert set(np.unique(weight)) <= {0.0, 1.0}
     assert weight.sum() == pytest.approx(100 * keep, abs=1)
     assert scores[weight == 1].min() > np.max(scores[weight == 0], initial=-1.0)
@@ -118,7 +126,7 @@ def test_a_filter_keeps_the_best(keep):
 def test_a_filters_floor_keeps_some_of_everything(floor):
     """The same share of the first steps of windows, and of each robot's, however many steps or robots there are."""
     scores = np.arange(12_000.0)
-    weight = np.asarray(adjust(Filter(FirstObs(), 0.5, floor), steps(scores)).source.weight)
+    weight = np.asarray(adjust(over(FirstObs(), Filter(0.5, floor)), steps(scores)).source.weight)
     assert weight[6_000:].all()
     for apart in (1, 2, 3, 5, 10, 32):
         for first in {0, apart - 1}:
@@ -130,32 +138,32 @@ def test_a_filters_floor_keeps_some_of_everything(floor):
 def test_a_filters_floor_is_its_share_of_a_batch(floor, windows, length):
     """To a few windows, of the first steps of windows, whose weight is that of the window."""
     scores = np.arange(2.0 * windows * length)
-    weight = np.asarray(adjust(Filter(FirstObs(), 0.5, floor), steps(scores)).source.weight)
+    weight = np.asarray(adjust(over(FirstObs(), Filter(0.5, floor)), steps(scores)).source.weight)
     assert 1 <= weight[: windows * length : length].sum() == pytest.approx(floor * windows, abs=3)
 
 
 @pytest.mark.parametrize(
     ("use", "match"),
     [
-        (lambda: FilterUse(keep=0.0), r"use.keep must be in \(0, 1\], not 0.0"),
-        (lambda: FilterUse(keep=1.5), "use.keep"),
-        (lambda: FilterUse(floor=-0.1), "use.floor"),
-        (lambda: ImitationUse(keep=-0.1), r"use.keep must be in \[0, 1\], not -0.1"),
-        (lambda: ImitationUse(keep=2.0), "use.keep"),
-        (lambda: ImitationUse(form="gail"), "use.form must be logit or softplus, not 'gail'"),  # type: ignore[arg-type]
-        (lambda: ImitationUse(strength=0.0), "both 0, so nothing would pay the learner"),
-        (lambda: ImitationUse(strength=-1.0).over(Ratio(), Gate()), "use.strength must not be negative"),
-        (lambda: WeightUse(low=2.0, high=1.0), "use.low must be above 0 and below use.high"),
-        (lambda: PotentialUse(strength=-1.0).over(None, None), "use.strength must not be negative"),
-        (lambda: PotentialUse(fade=1.5).over(None, None), r"use.fade must be in \[0, 1\], not 1.5"),
-        (lambda: PotentialUse(fade=-0.5).over(None, None), "use.fade"),
-        (lambda: RobustUse(teach=1.0), "use.teach must be between 0 and 1, not 1.0"),
-        (lambda: RobustUse(newest=0.0), r"use.newest must be in \(0, 1\], not 0.0"),
-        (lambda: BlendUse(strength=1.5), r"use.strength of a blend must be in \[0, 1\], not 1.5"),
-        (lambda: BlendUse(strength=-0.1), "use.strength of a blend"),
-        (lambda: BlendUse(by="size"), "use.by must be fixed, similarity, variance or both"),  # type: ignore[arg-type]
-        (lambda: RobustUse(low=0.0), "use.low must be above 0 and below use.high"),
-        (lambda: RobustUse(strength=-1.0), "use.strength must not be negative"),
+        (lambda: Filter(keep=0.0), r"use.keep must be in \(0, 1\], not 0.0"),
+        (lambda: Filter(keep=1.5), "use.keep"),
+        (lambda: Filter(floor=-0.1), "use.floor"),
+        (lambda: Imitation(keep=-0.1), r"use.keep must be in \[0, 1\], not -0.1"),
+        (lambda: Imitation(keep=2.0), "use.keep"),
+        (lambda: Imitation(form="gail"), "use.form must be logit or softplus, not 'gail'"),  # type: ignore[arg-type]
+        (lambda: Imitation(strength=0.0), "both 0, so nothing would pay the learner"),
+        (lambda: Imitation(strength=-1.0), "use.strength must not be negative"),
+        (lambda: Weight(low=2.0, high=1.0), "use.low must be above 0 and below use.high"),
+        (lambda: Potential(strength=-1.0), "use.strength must not be negative"),
+        (lambda: Potential(fade=1.5), r"use.fade must be in \[0, 1\], not 1.5"),
+        (lambda: Potential(fade=-0.5), "use.fade"),
+        (lambda: Robust(teach=1.0), "use.teach must be between 0 and 1, not 1.0"),
+        (lambda: Robust(newest=0.0), r"use.newest must be in \(0, 1\], not 0.0"),
+        (lambda: Blend(strength=1.5), r"use.strength of a blend must be in \[0, 1\], not 1.5"),
+        (lambda: Blend(strength=-0.1), "use.strength of a blend"),
+        (lambda: Blend(by="size"), "use.by must be fixed, similarity, variance or both"),  # type: ignore[arg-type]
+        (lambda: Robust(low=0.0), "use.low must be above 0 and below use.high"),
+        (lambda: Robust(strength=-1.0), "use.strength must not be negative"),
         (lambda: replace(METHODS["darail"], gap=FirstObs()), "'robust' needs a gap whose score is log p_T - log p_S"),
     ],
 )
@@ -171,7 +179,7 @@ def test_bad_settings(use, match):
 class Ratio(FirstObs):
     """The same, said to be a log-ratio."""
 
-    offers: ClassVar[tuple[str, ...]] = ("score", "log_ratio")
+    offers = ("score", "log_ratio")
 
 
 SCORES = np.array([-20.0, -1.0, 0.0, 2.0, 30.0])  # of target steps; below 0 is like the source
@@ -181,7 +189,7 @@ SCORES = np.array([-20.0, -1.0, 0.0, 2.0, 30.0])  # of target steps; below 0 is 
     ("form", "paid"), [("logit", -SCORES), ("softplus", np.logaddexp(0, -SCORES))], ids=["logit", "softplus"]
 )
 def test_imitation_pays_target_steps_for_being_like_the_sources(form, paid):
-    found = adjust(Imitation(Ratio(), form), steps([5.0, 6.0]), steps(SCORES))
+    found = adjust(bare(Ratio(), Imitation(keep=1.0, form=form)), steps([5.0, 6.0]), steps(SCORES))
     np.testing.assert_allclose(found.target.reward, 1 + paid, rtol=1e-6)
     assert np.array_equal(found.source.reward, np.ones(2)) and np.array_equal(found.source.weight, np.ones(2))
     assert np.array_equal(found.target.weight, np.ones(5))
@@ -189,8 +197,8 @@ def test_imitation_pays_target_steps_for_being_like_the_sources(form, paid):
 
 def test_the_robust_reward_by_hand():
     """w r + (1 - w) g, from the two networks' scores, in NumPy."""
-    use = RobustUse(strength=0.7, low=0.5, high=2.0)
-    compensation = use.over(Ratio(), None)
+    use = Robust(strength=0.7, low=0.5, high=2.0)
+    compensation = over(Ratio(), use)
     key = jax.random.key(0)
     source, target = steps([-3.0, -0.2, 0.1, 2.0]), steps([0.5] * 4)
     source = source._replace(reward=jnp.asarray([1.0, -2.0, 3.0, 0.5]))
@@ -201,7 +209,7 @@ def test_the_robust_reward_by_hand():
     adjusted = compensation.adjust(state, Pair(source, target))
     w = np.clip(np.exp([-3.0, -0.2, 0.1, 2.0]), 0.5, 2.0)
     w /= w.mean()
-    g = 0.7 * np.logaddexp(0.0, np.asarray(State(inputs="state_next").score(state.discriminator, source)))
+    g = 0.7 * np.logaddexp(0.0, np.asarray(State(inputs="state_next").score(state.use.discriminator, source)))
     np.testing.assert_allclose(adjusted.source.reward, w * np.asarray(source.reward) + (1 - w) * g, rtol=1e-5)
     np.testing.assert_array_equal(adjusted.source.weight, np.ones(4))
     np.testing.assert_array_equal(adjusted.target.reward, target.reward)
@@ -218,14 +226,18 @@ def test_the_discriminator_sees_the_sources_steps_by_weight():
             seen.append(np.asarray(batches.source.obs[:, 0]))
             return state, {"gap_loss": 0.0}
 
-    compensation = Robust(Ratio(), Spy(), low=1e-3, high=1.0, strength=1.0)
+    @dataclass(frozen=True)
+    class Shown(Robust):
+        discriminator = Spy()
+
+    compensation = over(Ratio(), Shown(low=1e-3, high=1.0))
     own, key = steps([-9.0] * 32 + [0.0] * 32), jax.random.key(0)
     compensation.update(compensation.init(key, SPACES), Pair(own, own), key, demonstrations=own)
     assert seen[0].shape == (64,) and (seen[0] == 0.0).mean() > 0.9
 
 
 def test_the_robust_reward_likes_what_looks_like_a_demonstration():
-    compensation = RobustUse(low=0.999, high=1.001).over(Ratio(), None)
+    compensation = over(Ratio(), Robust(low=0.999, high=1.001))
     key = jax.random.key(1)
     own, shown = steps(np.linspace(-2, 0, 64)), steps(np.linspace(0, 2, 64))
 
@@ -235,7 +247,7 @@ def test_the_robust_reward_likes_what_looks_like_a_demonstration():
         return jax.lax.scan(update, compensation.init(key, SPACES), keys)[0]
 
     state = trained(jax.random.split(key, 200))
-    score = compensation.discriminator.score(state.discriminator, steps([-1.5, 1.5]))
+    score = Robust.discriminator.score(state.use.discriminator, steps([-1.5, 1.5]))
     assert score[1] > 1.0 > -1.0 > score[0]
     found = compensation.evaluate(state, Pair(own, own), demonstrations=shown)
     assert found["demonstration_accuracy"] > 0.9
@@ -244,7 +256,7 @@ def test_the_robust_reward_likes_what_looks_like_a_demonstration():
 def imitate(use, target, scale=False, updates=3):
     """What the target's steps are paid once a whole chain has seen them."""
     source = steps(np.zeros(4))._replace(reward=jnp.asarray([0.0, 2.0, 4.0, 6.0]))
-    chain, batches = use.over(Ratio(), Gate(clip=10.0, ramp=0.0, scale=scale)), Pair(source, target)
+    chain, batches = over(Ratio(), use, Gate(clip=10.0, ramp=0.0, scale=scale)), Pair(source, target)
     state = chain.init(jax.random.key(0), SPACES)
     for _ in range(updates):
         state, _ = chain.update(state, batches, jax.random.key(0))
@@ -260,13 +272,13 @@ def test_imitation_is_clipped_and_centred_and_may_be_as_wide_as_the_sources_rewa
     bounded = np.clip(-SCORES, -10, 10)
     width = np.std([0.0, 2.0, 4.0, 6.0]) / bounded.std() if scale else 1.0
     expected = 1.5 * (bounded - bounded.mean()) * width
-    found = imitate(ImitationUse(strength=1.5, keep=keep), target, scale)
+    found = imitate(Imitation(strength=1.5, keep=keep), target, scale)
     np.testing.assert_allclose(found, keep * np.asarray(target.reward) + expected, rtol=1e-5, atol=1e-5)
 
 
 def test_pure_imitation_never_looks_at_the_targets_reward():
     known, unknown = steps(SCORES), steps(SCORES)._replace(reward=jnp.full(5, jnp.nan))
-    assert np.array_equal(imitate(ImitationUse(), known), imitate(ImitationUse(), unknown))
+    assert np.array_equal(imitate(Imitation(), known), imitate(Imitation(), unknown))
     assert not METHODS["gaifo"].needs_target_reward
 
 
@@ -274,9 +286,8 @@ def test_a_step_like_the_demonstrations_earns_more():
     random = np.random.default_rng(0)
     state = jnp.asarray(random.standard_normal(128), jnp.float32)
     source, target = steps(state, state + 1), steps(state, state - 1)  # the source moves up, the target down
-    chain = ImitationUse().over(
-        State(inputs="state_next", hidden=(8,), learning_rate=1e-2, batch=128), replace(NATS, ramp=0.0)
-    )
+    gap = State(inputs="state_next", hidden=(8,), learning_rate=1e-2, batch=128)
+    chain = over(gap, Imitation(), replace(NATS, ramp=0.0))
 
     @jax.jit
     def trained(key):
@@ -307,12 +318,12 @@ class Other(FirstObs):
 def test_a_blend_moves_the_targets_reward_towards_the_sources():
     source, target = steps([5.0, 5.0]), steps([2.0, -4.0], next_obs=[0.0, 1.0])
     for by, paid in (("fixed", [1 + 0.25 * 2, 1 - 0.25 * 4]), ("similarity", [1 + 0.25 * 2, 1 - 0.25 * 0.5 * 4])):
-        compensation = BlendUse(strength=0.25, by=by).over(Other(), None)
+        compensation = over(Other(), Blend(strength=0.25, by=by))
         found = adjust(compensation, source, target)
         np.testing.assert_allclose(found.target.reward, paid)
         np.testing.assert_array_equal(found.source.reward, source.reward)
-        assert compensation.side == BlendUse.side == "target"
-    nothing = adjust(BlendUse(strength=0.0).over(Other(), None), source, target)
+        assert compensation.side == Blend.side == "target"
+    nothing = adjust(over(Other(), Blend(strength=0.0)), source, target)
     assert np.array_equal(nothing.target.reward, target.reward)
 
 
@@ -332,7 +343,7 @@ def test_a_blend_at_full_strength_loses_the_targets_task(seed):
     def blended(strength):
         gap = Other()
         flat = steps((theirs - own).ravel())._replace(reward=jnp.asarray(own.ravel(), jnp.float32))
-        found = adjust(BlendUse(strength=strength).over(gap, None), flat, flat).target.reward
+        found = adjust(over(gap, Blend(strength=strength)), flat, flat).target.reward
         return np.asarray(found).reshape(own.shape)
 
     def worth(policy):
@@ -353,12 +364,13 @@ def test_a_blend_at_full_strength_loses_the_targets_task(seed):
 
 
 def test_a_gap_gets_what_it_asks_for_and_nothing_else():
-    wanting, plain = Penalty(Valued()), Penalty(FirstObs())
+    wanting, plain = bare(Valued(), Penalty()), bare(FirstObs(), Penalty())
     found = adjust(wanting, steps([0.0], next_obs=[3.0]))
     assert float(found.source.reward[0]) == 1.0 + 30.0
     batches = Pair(steps([1.0]), steps([2.0]))
-    assert wanting.update((), batches, None, **EXTRA)[1]["gap_loss"] == 20.0
-    assert wanting.evaluate((), batches, **EXTRA)["gap_held_out_loss"] == 20.0
+    state = wanting.init(None, SPACES)
+    assert wanting.update(state, batches, None, **EXTRA)[1]["gap_loss"] == 20.0
+    assert wanting.evaluate(state, batches, **EXTRA)["gap_held_out_loss"] == 20.0
     assert float(adjust(plain, steps([4.0])).source.reward[0]) == 5.0
 
 
@@ -367,24 +379,24 @@ def test_a_gap_gets_what_it_asks_for_and_nothing_else():
 
 def test_a_potential_shapes_both_sides_and_ends_at_zero():
     source = steps([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], terminated=[0, 1, 0], truncated=[0, 0, 1])
-    found = adjust(Potential(), source, steps([3.0, 0.0, 0.0]))
+    found = adjust(over(None, Potential()), source, steps([3.0, 0.0, 0.0]))
     np.testing.assert_allclose(found.source.reward, [1 + GAMMA * 4 - 1, 1 - 1, 1 + GAMMA * 4 - 1], atol=1e-5)
     np.testing.assert_allclose(found.target.reward, [1 + GAMMA * 9 - 9, 1, 1], atol=1e-5)
 
 
 def test_ramp_and_strength_act_on_both_sides_of_a_potential():
     source = steps([1.0], [2.0])
-    found = adjust(Times(Ramp(Potential(), 0.4), 0.5), source, source, **EXTRA, done=jnp.float32(0.2))
+    found = adjust(bare(None, Potential(), Ramp(0.4), Strength(0.5)), source, source, **EXTRA, done=jnp.float32(0.2))
     expected = 1 + 0.5 * 0.5 * (GAMMA * 4 - 1)
     assert found.source.reward[0] == found.target.reward[0] == pytest.approx(expected)
-    nothing = adjust(Times(Potential(), 0.0), source)
+    nothing = adjust(bare(None, Potential(), Strength(0.0)), source)
     assert np.array_equal(nothing.source.reward, source.reward) and np.array_equal(nothing.target.reward, source.reward)
 
 
 @pytest.mark.parametrize(("done", "left"), [(0.0, 1.0), (0.1, 0.75), (0.4, 0.0), (0.9, 0.0)])
 def test_a_potential_falls_to_nothing_over_its_share_of_the_transfer(done, left):
     source = steps([1.0, 3.0], [2.0, 0.5], terminated=[0, 1])
-    found = adjust(PotentialUse(strength=0.5, fade=0.4).over(None, None), source, **EXTRA, done=jnp.float32(done))
+    found = adjust(over(None, Potential(strength=0.5, fade=0.4)), source, **EXTRA, done=jnp.float32(done))
     expected = 1 + 0.5 * left * np.array([GAMMA * 4 - 1, -9])
     np.testing.assert_allclose(found.source.reward, expected, rtol=1e-5)
     np.testing.assert_array_equal(found.source.reward, found.target.reward)
@@ -422,7 +434,9 @@ def shaped(reward, ends, phi):
         jnp.zeros(reward.size),
     )
     value = lambda obs: jnp.asarray(phi, jnp.float32)[obs[:, 0].astype(int)]  # noqa: E731
-    return np.asarray(adjust(Potential(), flat, source_value=value, discount=GAMMA).source.reward).reshape(reward.shape)
+    return np.asarray(adjust(over(None, Potential()), flat, source_value=value, discount=GAMMA).source.reward).reshape(
+        reward.shape
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -453,7 +467,7 @@ def test_a_constant_penalty_changes_no_optimal_policy_of_a_fixed_horizon(seed):
     p, reward, _ = random_mdp(seed)
     never = np.zeros(len(p), bool)
     flat = steps(np.full(reward.size, -3.0))._replace(reward=jnp.asarray(reward.ravel(), jnp.float32))
-    penalised = np.asarray(adjust(Penalty(FirstObs()), flat).source.reward).reshape(reward.shape)
+    penalised = np.asarray(adjust(bare(FirstObs(), Penalty()), flat).source.reward).reshape(reward.shape)
     assert np.allclose(penalised, reward - 3.0, atol=1e-5)
     assert np.array_equal(best_actions(p, penalised, never, horizon=12), best_actions(p, reward, never, horizon=12))
 

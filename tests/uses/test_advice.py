@@ -8,17 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_uses import GAMMA, SPACES, Other, Valued, best_actions, random_mdp, steps
+from test_uses import GAMMA, SPACES, Other, Valued, best_actions, over, random_mdp, steps
 
 from transreward import replay as rp
-from transreward.compensations.learned import Learned
-from transreward.compensations.uses import Advice, Blend, Unchanged, untouched
-from transreward.compensations.wrappers import Wrapped
-from transreward.gaps.potential import ActionValue
 from transreward.gaps.reward import Reward
-from transreward.learners.sac import SAC, Batch, Shaping
-from transreward.methods import METHODS, AdviceUse, BlendUse, DpbaUse, KickstartUse, RelabelUse, method
-from transreward.types import Pair, RequestError, Transition
+from transreward.learners.sac import SAC, Batch
+from transreward.methods import METHODS, method
+from transreward.types import Adjusted, Pair, RequestError, Shaping, Transition
+from transreward.uses.advice import Advice
+from transreward.uses.blend import Blend
+from transreward.uses.compensation import Compensation
+from transreward.uses.dpba import Dpba, learned_shaping
+from transreward.uses.kickstart import Kickstart
+from transreward.uses.relabel import Relabel
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -50,15 +52,17 @@ def values(p, reward, ends, actions):
 # -- advice of the source policy -----------------------------------------------------------------------------------
 
 
+def told(use, **extra):
+    """All that reaches a learner beside rewards."""
+    compensation = over(None, use)
+    return compensation.shape(compensation.init(jax.random.key(0), SPACES), **extra)
+
+
 def advice(actions, strength, width=0.5, fade=0.0, done=0.0):
     """Phi of every state and action of a table, [s, a], for a source policy."""
-    use = AdviceUse(strength, width, fade).over(None, None)
-    state = use.init(jax.random.key(0), SPACES)
     s, a = (x.ravel() for x in np.indices((STATES, ACTIONS)))
-    found = use.advise(
-        state, jnp.asarray(s[:, None]), jnp.asarray(PLACES[a][:, None]), source_act=policy(actions),
-        done=jnp.float32(done),
-    )  # fmt: skip
+    advise = told(Advice(strength, width, fade), source_act=policy(actions), done=jnp.float32(done)).advise
+    found = advise(jnp.asarray(s[:, None]), jnp.asarray(PLACES[a][:, None]))
     return np.asarray(found).reshape(STATES, ACTIONS)
 
 
@@ -108,13 +112,12 @@ def bandit(reward, **options):
     data = jnp.concatenate([obs, obs, action, reward(action), flags, 0 * flags], axis=-1)
     replay = rp.Replay(data[0], jnp.asarray(0), jnp.asarray(200))
 
-    def train(updates, advise=None, state=None, **hooks):
-        run = jax.jit(
-            lambda s: BANDIT.improve(
-                s, Pair(None, replay), lambda b: b.map(untouched), key, updates=updates, target_share=1.0,
-                spaces=SPACES, **({} if advise is None else {"advise": advise}), **hooks,
-            )
-        )  # fmt: skip
+    def raw(t):
+        return Adjusted(t.reward, jnp.ones_like(t.reward))
+
+    def train(updates, shaping=Shaping(), state=None):  # noqa: B008
+        sample = rp.windows(Pair(None, replay), 1.0, SPACES)
+        run = jax.jit(lambda s: BANDIT.improve(s, sample, lambda b: b.map(raw), shaping, key, updates=updates))
         state = run(BANDIT.init(key, SPACES) if state is None else state)[0]
         return state, float(BANDIT.act(state, jnp.zeros((1, 1)), None)[0, 0])
 
@@ -122,48 +125,42 @@ def bandit(reward, **options):
 
 
 def test_a_learner_follows_advice_until_steps_overrule_it():
-    use = AdviceUse(strength=4.0, width=0.5, fade=0.0).over(None, None)
-    width = use.init(jax.random.key(0), SPACES)
-    advise = lambda obs, action: use.advise(  # noqa: E731
-        width, obs, action, source_act=lambda obs: jnp.full((len(obs), 1), -0.5), done=jnp.float32(0)
-    )
+    use = Advice(strength=4.0, width=0.5, fade=0.0)
+    shaping = told(use, source_act=lambda obs: jnp.full((len(obs), 1), -0.5), done=jnp.float32(0))
     train = bandit(lambda a: -4 * (a - 0.5) ** 2)
-    early, late, alone = train(25, advise)[1], train(1500, advise), train(25)[1]
+    early, late, alone = train(25, shaping)[1], train(1500, shaping), train(25)[1]
     assert early < alone - 0.02
     assert late[1] > 0.2  # the best is 0.5, the advice -0.5
     action = jnp.linspace(-0.9, 0.9, 19)[:, None]
     obs = jnp.zeros_like(action)
-    whole = BANDIT._q(late[0].critics, obs, action).mean(axis=0) + advise(obs, action)
+    whole = BANDIT._q(late[0].critics, obs, action).mean(axis=0) + shaping.advise(obs, action)
     np.testing.assert_allclose(whole, -4 * (action[:, 0] - 0.5) ** 2, atol=0.6)
 
 
 def test_a_kickstart_draws_the_actor_and_leaves_the_critics_alone():
-    use = KickstartUse(strength=3.0, fade=0.5).over(None, None)
-    state = use.init(jax.random.key(0), SPACES)
+    use = Kickstart(strength=3.0, fade=0.5)
     obs, action = jnp.zeros((3, 1)), jnp.asarray([[-1.0], [0.0], [1.0]])
     for done, left in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0)):
         source = {"source_act": lambda obs: jnp.full((len(obs), 1), -0.5), "done": jnp.float32(done)}
-        cost = use.teach(state, obs, action, **source)
+        cost = told(use, **source).draw(obs, action)
         np.testing.assert_allclose(cost, 3 * left * np.array([0.25, 0.25, 2.25]), rtol=1e-6)
-    teach = lambda obs, action: use.teach(  # noqa: E731
-        state, obs, action, source_act=lambda obs: jnp.full((len(obs), 1), -0.5), done=jnp.float32(0)
-    )
+    shaping = told(use, source_act=lambda obs: jnp.full((len(obs), 1), -0.5), done=jnp.float32(0))
     train = bandit(lambda a: -4 * (a - 0.5) ** 2)
-    (drawn, there), (plain, alone) = train(60, teach=teach), train(60)
+    (drawn, there), (plain, alone) = train(60, shaping), train(60)
     assert there < -0.1 < alone
     for mine, its in zip(jax.tree.leaves(drawn.critics), jax.tree.leaves(plain.critics), strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)  # every step ended: nothing follows the actor
 
 
-def test_a_learner_follows_a_rival_where_it_promises_more():
+def test_a_learner_follows_a_floor_where_it_promises_more():
     """The actor alone: every step ended, so no target of the critics asks what follows."""
     train = bandit(lambda a: -4 * (a - 0.5) ** 2)
     (plain, alone), (high, there), (low, here) = (
-        train(60, **hooks)
-        for hooks in (
-            {},
-            {"rival": lambda obs, action: 50.0 - 4 * (action[..., 0] + 0.5) ** 2},
-            {"rival": lambda obs, action: jnp.full(obs.shape[:-1], -50.0)},
+        train(60, Shaping(floor=floor))
+        for floor in (
+            None,
+            lambda obs, action: 50.0 - 4 * (action[..., 0] + 0.5) ** 2,
+            lambda obs, action: jnp.full(obs.shape[:-1], -50.0),
         )
     )
     assert there < -0.1 < alone and abs(here - alone) < 1e-3
@@ -173,14 +170,14 @@ def test_a_learner_follows_a_rival_where_it_promises_more():
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
 
 
-def test_a_rival_stands_in_the_critics_targets():
+def test_a_floor_stands_in_the_critics_targets():
     """A value of 7 to follow from everywhere, with discount 0.5, beside critics that know nothing."""
     batch = Batch(*(jnp.zeros((8, n)) for n in (1, 1)), jnp.ones(8), jnp.zeros((8, 1)), jnp.full(8, 0.5), jnp.ones(8),
                   (jnp.zeros((8, 1)), jnp.zeros((8, 1))))  # fmt: skip
     state = BANDIT.init(jax.random.key(1), SPACES)
     losses = [
-        float(BANDIT._update(state, batch, jax.random.key(2), Shaping(rival=rival))[1]["critic_loss"])
-        for rival in (None, lambda obs, action: jnp.full(obs.shape[:-1], -100.0), lambda obs, action: 7.0)
+        float(BANDIT._update(state, batch, jax.random.key(2), Shaping(floor=floor))[1]["critic_loss"])
+        for floor in (None, lambda obs, action: jnp.full(obs.shape[:-1], -100.0), lambda obs, action: 7.0)
     ]
     assert losses[0] == losses[1] and losses[2] > 2 * losses[0]
 
@@ -195,21 +192,13 @@ def test_advice_that_is_the_same_everywhere_is_a_shift_of_the_critics():
 
     lower = start._replace(critics=shifted(start.critics, -c), slow_critics=shifted(start.slow_critics, -c))
     plain, _ = train(20, state=start)
-    found, _ = train(20, lambda obs, action: jnp.full(obs.shape[:-1], c), state=lower)
+    found, _ = train(20, Shaping(advise=lambda obs, action: jnp.full(obs.shape[:-1], c)), state=lower)
     for mine, its in zip(jax.tree.leaves(found.actor), jax.tree.leaves(plain.actor), strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(shifted(found.critics, c)[-1]["b"], plain.critics[-1]["b"], atol=1e-3)
 
 
 # -- any compensation as a learned potential -----------------------------------------------------------------------
-
-
-class Table:
-    """A potential that is a table, [s, a], as its state."""
-
-    def phi(self, state, obs, action):
-        index = jnp.round((action[:, 0] + 1) * (ACTIONS - 1) / 2).astype(int)
-        return state[obs[:, 0].astype(int), index]
 
 
 def conflicting(seed):
@@ -225,10 +214,14 @@ def learned_potential(p, added, ends, actions):
 
 def paid(phi, own, ends, actions):
     """r + F of every step of a table, by the code, for a policy that acts so."""
-    compensation, batch = Learned(Unchanged(), Table()), every_step(own, ends)
-    state = Wrapped((), jnp.asarray(phi, jnp.float32))
-    found = compensation.adjust(state, Pair(batch, batch), act=policy(actions), discount=GAMMA)
-    return np.asarray(found.source.reward).reshape(own.shape)
+
+    def table(obs, action):
+        index = jnp.round((action[:, 0] + 1) * (ACTIONS - 1) / 2).astype(int)
+        return jnp.asarray(phi, jnp.float32)[obs[:, 0].astype(int), index]
+
+    batch = every_step(own, ends)
+    found = batch.reward + learned_shaping(table, batch, {"act": policy(actions), "discount": GAMMA})
+    return np.asarray(found).reshape(own.shape)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -271,7 +264,8 @@ def test_the_two_optima_differ_mostly():
 
 def test_a_potential_is_learned_from_steps():
     """The network: F comes to be what is added, and nothing at first."""
-    compensation = Learned(Blend(Other(), 1.0, "fixed"), ActionValue((32,), 3e-3))
+    use = Dpba(hidden=(32,), learning_rate=3e-3)
+    compensation = Compensation(Other(), use)
     obs = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, 512), jnp.float32)
     t = steps(obs, obs * 0.5)
     batches, key, extra = Pair(t, t), jax.random.key(0), {"act": lambda obs: 0 * obs, "discount": GAMMA}
@@ -294,13 +288,13 @@ def test_a_potential_is_learned_from_steps():
     ended = t._replace(terminated=jnp.ones(512))
     paid_at_the_end = compensation.adjust(state, Pair(t, ended), **extra).target.reward - 1
     np.testing.assert_allclose(
-        paid_at_the_end, -compensation.potential.phi(state.own, obs[:, None], 0 * obs[:, None]), atol=1e-5
+        paid_at_the_end, -use.potential.phi(state.use.potential, obs[:, None], 0 * obs[:, None]), atol=1e-5
     )
 
 
 def test_dpba_without_strength_is_raw_to_the_bit():
     t = steps([0.3, -0.7])
-    chain = DpbaUse(strength=0.0).over(Reward(members=2, hidden=(4,)), None)
+    chain = over(Reward(members=2, hidden=(4,)), Dpba(strength=0.0))
     state = chain.init(jax.random.key(0), SPACES)
     found = chain.adjust(state, Pair(t, t), act=lambda obs: obs, discount=GAMMA, done=jnp.float32(0))
     np.testing.assert_array_equal(found.target.reward, t.reward)
@@ -312,20 +306,20 @@ def test_dpba_without_strength_is_raw_to_the_bit():
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda: AdviceUse(strength=-1.0), "use.strength must not be negative"),
-        (lambda: AdviceUse(width=0.0), "use.width must be above 0"),
-        (lambda: AdviceUse(fade=2.0), r"use.fade must be in \[0, 1\]"),
-        (lambda: KickstartUse(strength=-1.0), "use.strength must not be negative"),
-        (lambda: KickstartUse(fade=1.5), r"use.fade must be in \[0, 1\]"),
+        (lambda: Advice(strength=-1.0), "use.strength must not be negative"),
+        (lambda: Advice(width=0.0), "use.width must be above 0"),
+        (lambda: Advice(fade=2.0), r"use.fade must be in \[0, 1\]"),
+        (lambda: Kickstart(strength=-1.0), "use.strength must not be negative"),
+        (lambda: Kickstart(fade=1.5), r"use.fade must be in \[0, 1\]"),
         (lambda: method("kickstart(classifier)"), "write kickstart\\(policy\\)"),
-        (lambda: DpbaUse(strength=1.5), r"use.strength of dpba must be in \[0, 1\], not 1.5"),
-        (lambda: DpbaUse(fade=-0.1), r"use.fade must be in \[0, 1\]"),
-        (lambda: DpbaUse(hidden=()).over(Reward(), None), "use.hidden must name the layers' widths"),
-        (lambda: DpbaUse(learning_rate=0.0).over(Reward(), None), "use.learning_rate must be above 0"),
-        (lambda: DpbaUse(by="size").over(Reward(), None), "use.by must be fixed"),  # type: ignore[arg-type]
+        (lambda: Dpba(strength=1.5), r"use.strength of dpba must be in \[0, 1\], not 1.5"),
+        (lambda: Dpba(fade=-0.1), r"use.fade must be in \[0, 1\]"),
+        (lambda: Dpba(hidden=()), "use.hidden must name the layers' widths"),
+        (lambda: Dpba(learning_rate=0.0), "use.learning_rate must be above 0"),
+        (lambda: Dpba(by="size"), "use.by must be fixed"),  # type: ignore[arg-type]
         (lambda: replace(METHODS["dpba"], gap=Valued()), "needs a gap that says what the source would have paid"),
-        (lambda: DpbaUse(by="both").over(method("gaifo").gap, None), "use.by is of a blend"),  # type: ignore[arg-type]
-        (lambda: RelabelUse(pessimism=-1.0), "use.pessimism must not be negative"),
+        (lambda: Dpba(by="both").require(method("gaifo").gap), "use.by is of a blend"),  # type: ignore[arg-type]
+        (lambda: Relabel(pessimism=-1.0), "use.pessimism must not be negative"),
         (lambda: replace(METHODS["relabel"], gap=Reward(of="source")), "needs a gap that says what the target pays"),
         (lambda: method("advice(classifier)"), "write advice\\(policy\\)"),
     ],
@@ -336,6 +330,6 @@ def test_bad_settings(use, message):
 
 
 def test_cells_of_the_new_uses():
-    assert isinstance(method("advice(policy)").compensation(), Advice)
+    assert isinstance(method("advice(policy)").compensation().use, Advice)
     assert method("dpba(reward)").feed == method("dpba").feed
-    assert BlendUse().side == method("dpba(reward)").side == "target"
+    assert Blend().side == method("dpba(reward)").side == "target"

@@ -1,0 +1,81 @@
+"""The contract of a learner: what improves a policy. It knows no replay, no method and no domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Shaping, Spaces, Symmetry, Transition
+
+Adjust = Callable[[Pair[Transition]], Pair[Adjusted]]  # what is paid in place of the raw rewards of steps [n, ...]
+
+
+class Sample(Protocol):
+    """Where a learner has its steps from."""
+
+    def __call__(self, key: Key, n: int, length: int) -> Pair[Transition]:
+        """`n` windows of `length` successive steps, [windows, length, ...] of each domain in the shares of the feed.
+
+        Of an `on_policy` learner, whatever is asked for: the newest rollout, [steps, robots, ...] in the order of time,
+        of the domain that feeds it, and no steps of the other.
+        """
+        ...
+
+
+class Learner:
+    """What every learner has. A learner is a frozen dataclass of settings over this class; its state is a separate
+    pytree of one seed.
+
+    The attributes are declared with their defaults.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    name: str
+    discount: float
+    learning_rate: float
+    robots: int  # side by side in the source, per seed
+    on_policy: bool = False  # learns from each rollout as it comes, and keeps no steps
+    takes_advice: bool = False  # does as `shaping` says; others are given none
+    random_steps: int = 0  # uniform actions at the start of training from nothing
+    warmup_steps: int = 0  # target steps before the first update of an agent that is trained on
+    minibatches: int = 1  # into which a rollout is cut, which is to have as many steps at least
+
+    @property
+    def updates_per_round(self) -> int:
+        """Gradient updates in one round of the loop."""
+        raise NotImplementedError
+
+    def round_steps(self, in_target: bool) -> int:
+        """Steps per seed that pay for a round's updates."""
+        raise NotImplementedError
+
+    def init(self, key: Key, spaces: Spaces) -> Any:
+        """A state that has seen nothing, for one seed."""
+        raise NotImplementedError
+
+    def act(self, state: Any, obs: Array, noise: Array | None) -> Array:
+        """[..., obs] -> [..., action] in the domain's units: without noise the mode, with standard normal noise
+        [..., action] a draw."""
+        raise NotImplementedError
+
+    def see(self, state: Any, obs: Array) -> Any:
+        """The state once newly collected observations [..., obs] are known; a learner may wait until it improves."""
+        return state
+
+    def seen(self, state: Any, through: Symmetry) -> Any:
+        """The same agents, [seeds, ...], acting on what is seen through a symmetry. Raises RequestError where it cannot
+        tell."""
+        raise RequestError(
+            f"an agent of '{self.name}' cannot be taken up in another view of its robot, for it has no `seen`: use "
+            f"`loop.symmetry=none`"
+        )
+
+    def value(self, state: Any, obs: Array) -> Array:
+        """[..., obs] -> [...]: the value of states, in units of the raw reward."""
+        raise NotImplementedError
+
+    def improve(
+        self, state: Any, sample: Sample, adjust: Adjust, shaping: Shaping, key: Key, *, updates: int
+    ) -> tuple[Any, Metrics]:
+        """Learn from steps, each paid as `adjust` says at this moment, for so many updates."""
+        raise NotImplementedError
