@@ -303,5 +303,5 @@ def load_tree(path: Path, like: Any) -> Any:
     names = [jax.tree_util.keystr(k) for k, _ in leaves]
     shapes = [np.shape(leaf) for _, leaf in leaves]
     if set(names) != set(stored) or any(stored[n].shape != s for n, s in zip(names, shapes, strict=True)):
-        raise RequestError(f"{path} was written with another robot, learner or number of seeds")
+        raise RequestError(f"{path} was written with another robot, learner or number of seeds, or by another version")
     return jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(stored[n]) for n in names])
