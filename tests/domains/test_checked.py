@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from gymnasium.spaces import Box
 
 from transreward.domains.checked import CheckedDomain
+from transreward.domains.domain import control_rate, invertible, stored_terms, table_robot
 from transreward.domains.ids import domain
-from transreward.domains.names import Entry
+from transreward.domains.names import Entry, action_names, entry_names
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 
@@ -110,3 +112,47 @@ def test_terms_are_those_that_were_named():
 def test_the_packages_own_are_left_alone():
     hopper = domain("hopper")
     assert domain(hopper) is hopper and isinstance(domain(Lab()), CheckedDomain)
+
+
+class Rail(Lab):
+    """One that can be put where it was seen, pays for stored steps, and draws itself."""
+
+    invertible, control_rate, stored_terms, entries = True, 20.0, ("place",), (Entry("place", "m"),)
+
+    def put(self, obs):
+        self.obs = np.array(obs)
+        return np.ones(len(obs), int)
+
+    def ended(self, obs):
+        self.put(obs)
+        return self.obs[:, 0] > 1
+
+    def pay(self, obs, action, next_obs, stored):
+        return -np.abs(stored[:, 0])
+
+    stored = property(lambda self: self.obs.copy())
+    storing = False
+
+    def drawn(self):
+        return self
+
+    def pictures(self):
+        return [np.zeros((2, 2, 3), np.uint8)] * len(self.obs)
+
+
+def test_what_a_users_domain_may_do_beside_simulating():
+    rail, plain = domain(Rail()), domain(Lab())
+    assert (invertible(rail), control_rate(rail), stored_terms(rail)) == (True, 20.0, ("place",))
+    assert entry_names(rail) == ("place",) and action_names(rail) == ("action[0]",)
+    simulation, seen = rail.simulate(2, 0), np.array([[0.5], [2.0]])
+    assert simulation.put(seen).tolist() == [True, True] and simulation.ended(seen).tolist() == [False, True]
+    simulation.storing = True
+    t = simulation.step(np.zeros((2, 1)))
+    assert np.array_equal(rail.pay(*t[:2], t.next_obs, simulation.stored), t.reward)
+    assert len(rail.drawn().simulate(2, 0).pictures()) == 2
+    assert (invertible(plain), control_rate(plain), stored_terms(plain)) == (False, None, ())
+    assert entry_names(plain) == ("obs[0]",) and table_robot(plain) is table_robot(rail) is None
+    with pytest.raises(RequestError, match="no video: nothing draws 'lab:points'"):
+        plain.drawn()
+    again = pickle.loads(pickle.dumps(domain(Rail(answer=None))))
+    assert again.simulate(2, 0).put(seen).all() and again.name == "lab:points"

@@ -12,6 +12,17 @@ from transreward import replay as rp
 from transreward.collect import Robots
 from transreward.config import resolve
 from transreward.domains.difference import measure
+from transreward.domains.domain import (
+    ActionsDescribed,
+    Described,
+    Drawn,
+    Kept,
+    TableRobot,
+    Timed,
+    Traced,
+    Tried,
+)
+from transreward.domains.ids import domain
 from transreward.domains.symmetries import SYMMETRIES, best_seen, likeness, symmetry
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
@@ -240,3 +251,18 @@ def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
         np.testing.assert_array_equal(x, y)
     with pytest.raises(RequestError, match="was trained in 'ant', not in 'hopper'"):
         SourceAgent.load(tmp_path, tr.domain("hopper"), learner, seeds)
+
+
+def test_a_robot_that_is_seen_does_all_that_the_robot_does():
+    """By name: what is added to a robot and forgotten here is missed, and not taken for the robot's as it is."""
+    plain, seen = domain("halfcheetah"), domain("halfcheetah@mirrored")
+    walks = plain.simulate(1, 0), seen.simulate(1, 0)
+    inside = {"robot", "clock", "steps", "require_rowwise"}  # of a simulation, asked for by nobody
+    for one, other, but in ((plain, seen, set()), (*walks, inside)):
+        own = {name for name in dir(one) if name[0] != "_"} - but
+        assert own <= set(dir(other))
+    for ability in (Described, ActionsDescribed, Timed, Traced, TableRobot):
+        assert isinstance(seen, ability) and isinstance(plain, ability)
+    assert all(
+        isinstance(domain("gym:Pendulum-v1"), ability) for ability in (Described, Timed, Traced, Drawn, Kept, Tried)
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transreward.domains.domain import Domain, TableRobot, table_robot
+from transreward.domains.domain import Domain, Modelled, TableRobot, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import UNKNOWN, action_entries, entries
 from transreward.domains.robots import ROBOTS
@@ -83,7 +83,7 @@ def _other_parts(source: Domain, target: Domain) -> list[str]:
     """Joints or actuators of two models behind numbered columns, where each has some that the other lacks, such as
     `joint 'bthigh' and 'thigh_joint'`. A model that has more than the other, such as a load, may still be its robot."""
     found = []
-    ours, theirs = (getattr(d, "model_names", {}) for d in (source, target))
+    ours, theirs = (d.model_names if isinstance(d, Modelled) else {} for d in (source, target))
     for kind in ours.keys() & theirs.keys():
         pairs = [[name for name in a[kind] if name not in b[kind]] for a, b in ((ours, theirs), (theirs, ours))]
         found += [f"{kind} '{a}' and '{b}'" for a, b in zip(*pairs, strict=False)]

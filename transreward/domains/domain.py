@@ -244,6 +244,14 @@ class Traced(Domain, Protocol):
     def changing(self) -> list[str]: ...  # the wrappers that give observations, actions or rewards other numbers
 
 
+@runtime_checkable
+class Modelled(Domain, Protocol):
+    """Its columns are numbered, and behind them is a model that has names; `difference.require_fit` asks."""
+
+    @property
+    def model_names(self) -> dict[str, tuple[str, ...]]: ...  # "joint" and "actuator" -> their names
+
+
 class BrokenSimulation(BrokenRun):
     """A simulation became NaN, infinite or unstable, at control step `step` (from 0) or in a reset, in row `row`."""
 
