@@ -232,16 +232,16 @@ def sac_update_rate(learner: Any, seconds: float) -> Callable[[], float]:
     from training import pair
 
     from transreward import replay as rp
-    from transreward.collect import Robots
     from transreward.config import PLAIN
-    from transreward.programs import programs
+    from transreward.engine.programs import programs
+    from transreward.streams.walk import Walk
     from transreward.types import Pair
 
     learner, domain, stored = replace(learner, burst=32), pair(ROBOT).source, 10_000
     compiled = programs(learner, PLAIN.compensation(), domain.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray([0]))
     agents, compensation = compiled.init(keys)
-    rows = Robots(domain, [0], 1).collect(None, agents, None, stored)
+    rows = Walk(domain, [0], 1).collect(None, agents, None, stored)
     data = Pair(rp.add(rp.empty(domain.spaces, 1, stored, 1), rows), None)
     agents = compiled.see(agents, rows[..., : domain.spaces.obs])
 
@@ -404,7 +404,7 @@ def replay_memory(bench: Bench) -> None:
     from training import pair
 
     from transreward import replay as rp
-    from transreward.collect import stored_terms
+    from transreward.streams.walk import stored_terms
 
     source, robots, steps = pair(ROBOT).source, 64, 10_000 if bench.smoke else 1_000_000
     spaces, more = source.spaces, len(stored_terms(source))
@@ -434,9 +434,9 @@ def compilations(bench: Bench) -> None:
     from training import pair
 
     from transreward.config import PLAIN
+    from transreward.engine.programs import programs
     from transreward.methods import method
     from transreward.presets import make_learner
-    from transreward.programs import programs
     from transreward.transfer import transfer
 
     source, target = pair(ROBOT)
@@ -503,10 +503,10 @@ def relabelling(bench: Bench) -> None:
     """A million stored half-cheetah steps paid as another task would have paid them."""
     import numpy as np
 
-    from transreward.collect import Robots, relabel
     from transreward.domains.ids import domain
+    from transreward.streams.walk import Walk, relabel
 
-    robots = Robots(domain(ROBOT), [0], 100, store_terms=True)
+    robots = Walk(domain(ROBOT), [0], 100, store_terms=True)
     rows = np.tile(robots.collect(None, None, None, 100), (1, 1 if bench.smoke else 100, 1, 1))
     target = domain(f"{ROBOT}+backward")
 

@@ -140,7 +140,7 @@ class EvaluationClock:
 
     def __init__(self, began: float) -> None:
         self.began, self.evaluating = began, 0.0
-        self._loop: Any = importlib.import_module("transreward.transfer")
+        self._loop: Any = importlib.import_module("transreward.engine.loop")
         self._rows = self._loop.evaluation_rows
 
     def __enter__(self) -> EvaluationClock:
@@ -167,15 +167,17 @@ class Watched:
 
     def __enter__(self) -> Watched:
         self.began, self.spent = time.perf_counter(), 0.0
-        self._run: Any = importlib.import_module("transreward.transfer").Run
-        self._plain = {name: getattr(self._run, name) for name in ("keep", "tell")}
-        for name, work in self._plain.items():
-            setattr(self._run, name, self._timed(work))
+        run: Any = importlib.import_module("transreward.engine.state").Run
+        store: Any = importlib.import_module("transreward.runs.store")
+        self._plain = [(run, "tell"), (store, "append_lines"), (store, "save_tree")]
+        self._plain = [(owner, name, getattr(owner, name)) for owner, name in self._plain]
+        for owner, name, work in self._plain:
+            setattr(owner, name, self._timed(work))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for name, work in self._plain.items():
-            setattr(self._run, name, work)
+        for owner, name, work in self._plain:
+            setattr(owner, name, work)
         self.share = self.spent / (time.perf_counter() - self.began)
 
     def _timed(self, work: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,7 @@ import jax
 import pytest
 from quick import compiler
 
-from transreward.programs import programs
+from transreward.engine.programs import programs
 
 MAPS = Path("/proc/self/maps")
 MOST = 20_000  # of the 65,530 memory maps that Linux gives a process; a compiled program takes about six of them

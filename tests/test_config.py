@@ -18,6 +18,7 @@ from transreward.config import SECTIONS, Loop, apply_settings, read_config, reso
 from transreward.domains.ids import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
+from transreward.engine.programs import programs
 from transreward.evaluation.record import Record
 from transreward.evaluation.repeat import repeat
 from transreward.feed import Feed
@@ -25,7 +26,6 @@ from transreward.gates.chain import Gate
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
-from transreward.programs import programs
 from transreward.types import Spaces
 from transreward.uses.penalty import Penalty
 

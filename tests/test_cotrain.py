@@ -12,10 +12,13 @@ from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGE
 
 import transreward as tr
 from transreward.config import resolve
+from transreward.engine.loop import loop
+from transreward.engine.stages import kept
+from transreward.engine.state import begin
 from transreward.evaluation.repeat import repeat
 from transreward.live import PHASES, View
+from transreward.plan.compile import beside, mirrored
 from transreward.runs import store
-from transreward.transfer import loop, mirrored, start_beside
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -58,9 +61,10 @@ def test_without_strength_each_is_its_plain_learner_bit_for_bit():
         SOURCE, TASK["target"], "target_only", learner=learner, source_steps=SOURCE_STEPS, target_steps=TARGET_STEPS,
         seeds=2, seed=SEEDS[0], settings=SETTINGS, controls=(), source_run=None,
     )  # fmt: skip
-    partner = start_beside(mirrored(config), config.method, None, lambda progress: None, partner=True)
+    config = mirrored(config)
+    partner = begin(config, beside(config, config.method, "partner"), None, None, lambda progress: None, kept(None))
     loop(partner)
-    assert same(both.partner.agents, partner.agents) and not same(both.agents, both.partner.agents)
+    assert same(both.partner.agents, partner.state.agents) and not same(both.agents, both.partner.agents)
 
 
 def test_who_watches_sees_both_budgets(tmp_path):

@@ -22,13 +22,13 @@ from test_transfer import (
 )
 
 import transreward as tr
-from transreward.collect import Robots
 from transreward.domains.difference import relabels
 from transreward.domains.domain import Domain
 from transreward.live import PHASES
 from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
 from transreward.replay import in_order, unpack
+from transreward.streams.walk import Walk
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -174,15 +174,15 @@ def test_a_blend_without_strength_is_fine_tuning_bit_for_bit(agent, tuned):
 
 def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
     seen = []
-    module = sys.modules["transreward.transfer"]
-    make = module.make_replay
+    module = sys.modules["transreward.engine.state"]
+    make = module.buffer
 
-    def spy(config, method, side, n, budget, old):
-        made = make(config, method, side, n, budget, old)
-        seen.extend([(in_order(old), in_order(made))] if method.name == "gaifo" and side == "source" else [])
+    def spy(run, stream, old, lesson):
+        made = make(run, stream, old, lesson)
+        seen.extend([(in_order(old), in_order(made))] if stream.kind == "stored" else [])
         return made
 
-    monkeypatch.setattr(module, "make_replay", spy)
+    monkeypatch.setattr(module, "buffer", spy)
     move("gaifo", {"feed.newest": 0.25}, source_run=agent)
     ((whole, shown),) = seen
     assert shown.shape[1] == whole.shape[1] // 4
@@ -191,23 +191,26 @@ def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
 
 def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets_once(agent, monkeypatch):
     lessons, shown = [], []
-    module = sys.modules["transreward.transfer"]
-    follow = module.follow
+    module = sys.modules["transreward.engine.stages"]
+    begin = module.begin
 
-    def after(run, lesson):
-        follow(run, lesson)
+    def after(*args, lesson=None):
+        run = begin(*args, lesson=lesson)
+        if lesson is None:
+            return run
         lessons.append(lesson)
         shown.append(in_order(run.shown["demonstrations"]))
         assert run.replays.source.size == 0  # the learner's own steps alone are compared with the demonstrations
         taken_up, left = (in_order(replay) for replay in (run.replays.target, lesson.replays.target))
         assert same(taken_up[:, :-1], left[:, :-1])
         assert (unpack(taken_up, TARGET.spaces).truncated[:, -1] == 1).all(), "the next step is of other robots"
+        return run
 
-    monkeypatch.setattr(module, "follow", after)
+    monkeypatch.setattr(module, "begin", after)
     result = move("darail", {"use.teach": 0.25, "use.newest": 0.5}, source_run=agent)
     (lesson,), (demonstrations,) = lessons, shown
     before = json.loads((agent / "source" / "agent.json").read_text())["steps"]
-    taken, robots = lesson.steps.source - before, lesson.robots.source.robots
+    taken, robots = lesson.steps.source - before, lesson.walks.source.robots
     assert taken <= 0.25 * (SOURCE_STEPS - before) and lesson.steps.target <= 0.25 * TARGET_STEPS
     assert 0.9 * SOURCE_STEPS < result.steps.source <= SOURCE_STEPS
     assert 0.9 * TARGET_STEPS < result.steps.target <= TARGET_STEPS
@@ -219,15 +222,15 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
 
 
 def test_a_method_with_a_teacher_that_is_done_stops_there(agent, monkeypatch):
-    module = sys.modules["transreward.transfer"]
-    monkeypatch.setattr(module, "stop_reason", lambda run: "aligned" if run.phase.name == "teacher" else None)
+    module = sys.modules["transreward.engine.loop"]
+    monkeypatch.setattr(module, "stop_reason", lambda run: "aligned" if run.stage.phase == "teacher" else None)
     result = move("darail", source_run=agent)
     assert result.stopped == "aligned" and result.steps.target <= 0.5 * TARGET_STEPS
     assert np.isfinite(result.target_return).all()
 
 
 def test_the_source_policy_leads_in_the_first_steps_of_every_episode():
-    robots = Robots(SOURCE, [4], 3)
+    robots = Walk(SOURCE, [4], 3)
     act = robots.guided(lambda agents, obs, noise: np.full((*obs.shape[:2], 1), agents), -3.0, steps=4)
     rows = unpack(robots.collect(act, 3.0, np.zeros((1, 60, 3, 1)), 60), SOURCE.spaces)
     assert rows.terminated.sum() > 3
@@ -244,7 +247,7 @@ def test_nothing_is_judged_by_episodes_that_the_guide_began():
     def act(agents, obs, noise):
         return np.full((*obs.shape[:2], 1), agents)
 
-    robots = Robots(SOURCE, [4, 5], 3)
+    robots = Walk(SOURCE, [4, 5], 3)
     rows = unpack(robots.collect(robots.guided(act, -3.0, steps=1), 3.0, np.zeros((2, 58, 3, 1)), 58), SOURCE.spaces)
     assert rows.terminated.sum() > 3 and robots.returns == [[], []]
     assert np.isnan(robots.recent_return(1)).all() and not robots.stalled(1)
@@ -269,9 +272,9 @@ def test_a_guide_that_knows_the_target_aligns_nobody():
 
 def test_the_lead_shrinks_to_nothing_over_its_share_of_the_transfer(monkeypatch):
     seen = []
-    guided = Robots.guided
+    guided = Walk.guided
     monkeypatch.setattr(
-        Robots, "guided", lambda self, act, guide, steps: (seen.append(steps), guided(self, act, guide, steps))[1]
+        Walk, "guided", lambda self, act, guide, steps: (seen.append(steps), guided(self, act, guide, steps))[1]
     )
     move("jsrl", {"feed.guide": 0.5}, learner=LEARNERS["sac"])
     assert seen[0] == SOURCE.episode_steps and seen == sorted(seen, reverse=True)

@@ -17,13 +17,15 @@ ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
     {"types", "interruption"},
-    {"networks", "replay", "streams", "feed"},
+    {"networks", "replay", "draws", "feed"},
     {"domains", "gaps", "gates", "learners"},
     {"uses"},
-    {"collect", "methods", "presets", "programs", "twin"},
+    {"streams", "methods", "presets"},
     {"evaluation", "wrapper"},
     {"runs"},
     {"config"},
+    {"plan"},
+    {"engine"},
     {"transfer", "preflight"},
     {"compare"},
     {"live", "doctor"},
@@ -136,7 +138,7 @@ def test_help():
 
 # What python tests/house.py prints; a figure may fall, and is then written here, and never rises. The end of it: no
 # long file, no long function, no circle, no named row, and at most 5 getattr, each with its reason.
-CEILINGS = {"files": 6, "functions": 5, "circles": 0, "rows": 65, "getattr": 3, "except": 3}
+CEILINGS = {"files": 5, "functions": 4, "circles": 0, "rows": 63, "getattr": 3, "except": 3}
 
 
 @pytest.mark.parametrize("name", house.COUNTS)

@@ -81,11 +81,11 @@ def interrupted(directory: Path, place: tuple, arguments: list[str], number: int
 
 MOMENTS = {
     "import": (("jax",), training("sac")),
-    "compilation": (("transreward.transfer:initialise",), training("ppo")),
-    "first round of sac": (("transreward.transfer:improve",), training("sac")),
-    "later round of ppo": (("transreward.transfer:improve", 5), training("ppo")),
-    "evaluation": (("transreward.transfer:refine", 8), training("sac")),
-    "target phase": (("transreward.transfer:run_method",), training("ppo")),
+    "compilation": (("transreward.engine.stages:begin",), training("ppo")),
+    "first round of sac": (("transreward.engine.loop:improve",), training("sac")),
+    "later round of ppo": (("transreward.engine.loop:improve", 5), training("ppo")),
+    "evaluation": (("transreward.engine.loop:refine", 8), training("sac")),
+    "target phase": (("transreward.engine.stages:follow",), training("ppo")),
     "check": (("transreward.preflight.check:_measure",), ["check", *OWN]),
 }
 SLOW = {"compilation", "first round of sac", "evaluation", "target phase", "check"}

@@ -10,8 +10,8 @@ from test_grid import LEARNERS, move
 from test_transfer import same
 
 import transreward as tr
+from transreward.engine.programs import Programs
 from transreward.methods import METHODS
-from transreward.programs import Programs
 from transreward.types import RequestError
 from transreward.uses.use import Use
 

@@ -11,11 +11,11 @@ from test_grid import LEARNERS, move
 from test_transfer import SEEDS, same
 
 import transreward as tr
-from transreward.collect import Robots, relabel
 from transreward.domains.difference import relabels
 from transreward.replay import features, in_order
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
+from transreward.streams.walk import Walk, relabel
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -40,7 +40,7 @@ PAIRS = [
 
 def rows(id, steps=40):
     """Packed steps of random actions, the same for every task of a robot."""
-    return Robots(tr.domain(id), [3, 4], 2, 1, store_terms=True).collect(None, None, None, steps)
+    return Walk(tr.domain(id), [3, 4], 2, 1, store_terms=True).collect(None, None, None, steps)
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
@@ -88,15 +88,15 @@ def run(tmp_path_factory):
     """A run that relabels exactly, its directory and the replay it learned from."""
     seen, directory = [], tmp_path_factory.mktemp("relabel") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        module = sys.modules["transreward.transfer"]
-        initialise = module.initialise
+        module = sys.modules["transreward.engine.stages"]
+        begin = module.begin
 
         def spy(*args, **named):
-            made = initialise(*args, **named)
+            made = begin(*args, **named)
             seen.append(made)
             return made
 
-        patch.setattr(module, "initialise", spy)
+        patch.setattr(module, "begin", spy)
         result = move("relabel", learner=LEARNERS["sac"], source=SOURCE, target=TARGET, out=directory)
     return result, directory, seen[-1]
 
@@ -128,13 +128,13 @@ def test_steps_that_were_stored_without_terms_are_not_guessed(run, tmp_path):
 
 
 def test_fresh_source_steps_are_paid_as_well(monkeypatch):
-    module, seen = sys.modules["transreward.transfer"], []
+    module, seen = sys.modules["transreward.engine.stages"], []
     loop = module.loop
     monkeypatch.setattr(module, "loop", lambda made: (loop(made), seen.append(made))[0])
     move("relabel", {"feed.source": "online"}, learner=LEARNERS["sac"], source=SOURCE, target=TARGET)
     data = np.asarray(in_order(seen[-1].replays.source))
     size = features(tr.domain(SOURCE).spaces)
-    assert seen[-1].robots.source.steps > 0
+    assert seen[-1].walks.source.steps > 0
     np.testing.assert_allclose(data[..., size - 3], data[..., size + 1] + data[..., size + 2], rtol=1e-6)
 
 

@@ -10,11 +10,12 @@ import pytest
 from test_config import ask, measured_once  # noqa: F401
 
 from transreward import replay as rp
+from transreward.engine.state import buffer
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
+from transreward.plan.compile import compile
 from transreward.presets import LEGGED
-from transreward.transfer import Rounds, make_replay, method_phase, teacher_phase
 from transreward.types import RequestError
 
 HOPPER = {"source_steps": 600_000, "target_steps": 10_000}
@@ -25,16 +26,8 @@ def plans(name, learner, settings=None, **budgets):
     """Config and rounds of each part of a method's transfer, after a source agent that left it its share."""
     other = {"target": "inverted_pendulum+terms(survive=2)"} if METHODS[name].relabels else {}
     config = ask(name, learner=learner, settings=settings or {}, **{**HOPPER, **budgets}, **other)
-    row, config = config.method, config.of(config.method)
-    agent = SimpleNamespace(steps=config.pretrain_steps(row))
-    phase = method_phase(config, row, agent)
-    phases = [phase]
-    if row.teacher:
-        first = teacher_phase(row, phase)
-        lesson = SimpleNamespace(phase=first, steps=SimpleNamespace(target=first.budget.target))
-        agent.steps += first.budget.source
-        phases = [first, method_phase(config, row, agent, lesson)]
-    return config, [Rounds.of(config, row, one) for one in phases]
+    (track,) = compile(config, config.pretrain_steps(config.method)).tracks
+    return config.of(config.method), [stage.schedule for stage in track.stages]
 
 
 def updates(name, learner, settings=None, **budgets):
@@ -110,7 +103,8 @@ def test_the_source_agents_last_step_is_followed_by_no_other_robots_step():
     config, _ = plans("darc", SAC(robots=4), source_steps=4000, target_steps=100)
     spaces = config.domains.source.spaces
     old = rp.add(rp.empty(spaces, 3, 600, 4), np.zeros((3, 600, 4, rp.features(spaces)), np.float32))
-    taken_up = make_replay(config, config.method, "source", 4, 1600, old)
+    stage = compile(config, config.pretrain_steps(config.method)).tracks[0].stages[0]
+    taken_up = buffer(SimpleNamespace(config=config), stage.stream("source"), old, None)
     flags = np.asarray(rp.unpack(rp.in_order(taken_up), spaces).truncated)
     assert (flags[:, -1] == 1).all() and not flags[:, :-1].any()
 

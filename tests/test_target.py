@@ -84,10 +84,10 @@ def count():
 @pytest.fixture
 def untaught(monkeypatch):
     """Steps are counted the same whatever is learned from them, and the compiler has less to do."""
-    module = sys.modules["transreward.transfer"]
-    monkeypatch.setattr(module, "improve", lambda run, plan, fresh: None)
-    monkeypatch.setattr(module, "compensate", lambda run, plan: None)
-    monkeypatch.setattr("transreward.twin.MODEL_UPDATES", 1)
+    module = sys.modules["transreward.engine.loop"]
+    monkeypatch.setattr(module, "improve", lambda run, fresh: None)
+    monkeypatch.setattr(module, "compensate", lambda run: None)
+    monkeypatch.setattr("transreward.streams.twin.MODEL_UPDATES", 1)
     count()
 
 
@@ -129,10 +129,10 @@ def test_all_methods_of_a_run_share_the_robot(untaught, how, seeds, robots):
 
 
 def test_a_robot_is_closed_where_the_run_breaks_and_where_it_is_refused(untaught, monkeypatch):
-    def broken(run, plan, index):
+    def broken(run):
         raise tr.BrokenRun("it broke")
 
-    monkeypatch.setattr(sys.modules["transreward.transfer"], "refine", broken)
+    monkeypatch.setattr(sys.modules["transreward.engine.loop"], "refine", broken)
     with pytest.raises(tr.BrokenRun):
         move("target_only", "training")
     assert count().open == 0
@@ -189,8 +189,8 @@ def told(request, tmp_path_factory):
     """How the target was evaluated, a small comparison's directory, and what was written on the terminal."""
     out, view = tmp_path_factory.mktemp("told") / "run", View({"source": "a", "target": "b"})
     with pytest.MonkeyPatch.context() as patch, view.console.capture() as shown:
-        patch.setattr(sys.modules["transreward.transfer"], "improve", lambda run, plan, fresh: None)
-        patch.setattr(sys.modules["transreward.transfer"], "compensate", lambda run, plan: None)
+        patch.setattr(sys.modules["transreward.engine.loop"], "improve", lambda run, fresh: None)
+        patch.setattr(sys.modules["transreward.engine.loop"], "compensate", lambda run: None)
         settings = {**SETTINGS, "loop.eval_target": request.param}
         comparison = tr.compare(
             "test_target:source", "test_target:target", ["darc", "gaifo"], learner=LEARNERS["sac"], watch=view, out=out,

@@ -15,14 +15,14 @@ from quick import compilations, compiler
 
 import transreward as tr
 from transreward.config import Loop
+from transreward.engine.programs import Programs, programs
+from transreward.engine.stop import aligned_return
 from transreward.evaluation.returns import SEED
 from transreward.gaps.classifier import Classifier
 from transreward.methods import METHODS
-from transreward.programs import Programs, programs
 from transreward.replay import in_order
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
-from transreward.transfer import aligned_return
 from transreward.types import Pair
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -206,7 +206,7 @@ def test_strength_zero_is_the_base_learner_bit_for_bit(run, monkeypatch, hurried
     """Also after the compiler did all it can."""
     learner, _, directory, *_ = run
     monkeypatch.setitem(METHODS, "base", replace(METHODS["darc"], name="base", gap=None, use=None, gate=None))
-    monkeypatch.setattr(sys.modules["transreward.transfer"], "programs", lru_cache(Programs))
+    monkeypatch.setattr(sys.modules["transreward.engine.state"], "programs", lru_cache(Programs))
     with compiler(hurried):
         nothing = move(learner, settings={"use.strength": 0.0}, source_run=directory)
         base = move(learner, "base", source_run=directory)

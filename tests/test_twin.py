@@ -10,11 +10,12 @@ from test_transfer import LEARNERS, SEEDS, SETTINGS, same
 
 import transreward as tr
 from transreward import replay as rp
-from transreward.collect import Robots
 from transreward.domains.domain import invertible
 from transreward.domains.robots import ROBOTS
 from transreward.networks import Normaliser
-from transreward.twin import ModelState, Twin, learn_model, model_loss
+from transreward.plan.ledger import Ledger
+from transreward.streams.twin import ModelState, Twin, learn_model, model_loss
+from transreward.streams.walk import Walk
 from transreward.types import Spaces
 
 INVERTIBLE = [name for name, robot in ROBOTS.items() if robot.invert is not None]
@@ -28,7 +29,7 @@ def walk(id, steps=12, robots=4):
 
 def domain_rows(domain, steps, robots):
     """The same of a domain."""
-    return Robots(domain, SEEDS, robots, threads=1).collect(None, None, None, steps)
+    return Walk(domain, SEEDS, robots, threads=1).collect(None, None, None, steps)
 
 
 def test_which_robots_show_their_whole_state():
@@ -42,7 +43,8 @@ def test_a_step_from_a_rebuilt_state_is_the_step_that_was_taken(name):
     """The observation in float32 is all that is known of the state. Humanoid's contacts make most of the rounding; the
     reward of ant and humanoid is measured on a body whose position lags behind."""
     domain, rows = walk(name)
-    twin = Twin(domain, SEEDS, 1, None)
+    ledger = Ledger({"source": None})
+    twin = Twin(domain, SEEDS, 1, None, ledger.payer("source"))
     taken, again = rp.unpack(rows, domain.spaces), rp.unpack(twin.replay(rows), domain.spaces)
     known = again.truncated == 0
     assert known.all() or ROBOTS[name].clip < np.inf
@@ -51,10 +53,10 @@ def test_a_step_from_a_rebuilt_state_is_the_step_that_was_taken(name):
     np.testing.assert_allclose(taken.next_obs[known], again.next_obs[known], atol=wide)
     np.testing.assert_allclose(taken.reward[known], again.reward[known], atol=loose)
     assert np.array_equal(taken.terminated[known], again.terminated[known])
-    assert twin.steps == rows.shape[1] * rows.shape[2]
+    assert ledger["source"] == rows.shape[1] * rows.shape[2]
     flat = taken.next_obs.reshape(2, -1, domain.spaces.obs)
     assert np.array_equal(twin.ended(flat), taken.terminated.reshape(2, -1))
-    assert twin.steps == rows.shape[1] * rows.shape[2]  # to look costs no step
+    assert ledger["source"] == rows.shape[1] * rows.shape[2]  # to look costs no step
 
 
 def test_a_velocity_at_its_clip_is_not_known():
@@ -90,9 +92,10 @@ def test_branches_start_where_they_are_told_and_are_corrected_step_by_step(lengt
     def correct(t, i):
         return t._replace(next_obs=t.next_obs + lean, reward=t.reward - 0.25)
 
-    twin = Twin(domain, SEEDS, 1, None)
+    ledger = Ledger({"source": None})
+    twin = Twin(domain, SEEDS, 1, None, ledger.payer("source"))
     branches = rp.unpack(twin.branch(starts, act, correct), domain.spaces)
-    assert branches.reward.shape == (2, length, 5) and twin.steps == 5 * length
+    assert branches.reward.shape == (2, length, 5) and ledger["source"] == 5 * length
     assert np.allclose(branches.obs[:, 0], starts[:, 0]) and (branches.reward[:, 0] == 0.75).all()
     assert np.array_equal(branches.terminated == 1, np.abs(branches.next_obs[..., 1]) > 0.2)
     assert (branches.truncated[:, -1] == 1).all() and (branches.truncated[:, :-1] == 0).all()
@@ -120,7 +123,7 @@ def test_a_model_is_taught_changes_and_rewards_far_beyond_the_first():
 
 def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
     """Fitted on random steps of a robot whose state is known after all, so that it can be compared with the truth."""
-    monkeypatch.setattr("transreward.twin.MODEL_UPDATES", 1_500)
+    monkeypatch.setattr("transreward.streams.twin.MODEL_UPDATES", 1_500)
     domain, rows = walk("inverted_pendulum", steps=1500)
     replay = rp.add(rp.empty(domain.spaces, 2, 1500, 4), rows)
     model = learn_model(replay, jax.random.split(jax.random.key(0)), domain.spaces)
@@ -137,7 +140,7 @@ def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
 
 def test_a_source_that_cannot_be_put_anywhere_is_modelled(tmp_path, monkeypatch):
     """Whole runs, the same pair: with the simulator, and with a model of it from the source agent's steps."""
-    monkeypatch.setattr("transreward.twin.MODEL_UPDATES", 50)
+    monkeypatch.setattr("transreward.streams.twin.MODEL_UPDATES", 50)
     request = {
         "source_steps": 512, "target_steps": 60, "seeds": 2, "seed": SEEDS[0], "learner": LEARNERS["sac"],
         "settings": {**SETTINGS, "feed.branches": 2, "gap.hidden": (4,), "gap.batch": 16, "gap.members": 2},

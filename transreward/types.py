@@ -63,6 +63,7 @@ class Pair(NamedTuple, Generic[T]):
         return Pair(f(self.source), f(self.target))
 
 
+SHOWN = ("counterpart", "demonstrations")  # what a gap or use may be shown beside a batch of each domain
 NO_STEPS: Pair[int] = Pair(0, 0)  # in an account
 
 

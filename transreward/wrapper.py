@@ -19,8 +19,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from transreward.domains.layers import changing, require_fixed_units, traits
-from transreward.programs import SHOWN
-from transreward.types import Adjusted, Array, BrokenRun, Pair, RequestError, Transition, nearest
+from transreward.types import SHOWN, Adjusted, Array, BrokenRun, Pair, RequestError, Transition, nearest
 from transreward.uses.compensation import Compensation
 
 STATE_VALUE = "a function [n, obs] -> [n] of JAX arrays"

@@ -335,7 +335,9 @@ def test_actuators_of_one_joint_are_chosen_together_or_one_by_one(made):
     assert gears == {"hip": [3, 3, 1], "hip actuator 1": [1, 3, 1]}
 
 
-def test_changes_of_tendons_sites_servos_and_single_contacts_are_named(made):
+def test_changes_of_tendons_sites_servos_and_single_contacts_are_named(made, monkeypatch):
+    monkeypatch.setattr("transreward.domains.changes.table_robot", lambda domain: domain)
+
     def changed(xml, shifts):
         sides = [
             SimpleNamespace(tasks=(), **dict(zip(("model", "noise", "delay"), made(xml, text), strict=True)))

@@ -9,7 +9,6 @@ import pytest
 
 import transreward as tr
 from transreward import replay as rp
-from transreward.collect import Robots
 from transreward.config import resolve
 from transreward.domains.difference import measure
 from transreward.domains.domain import (
@@ -27,6 +26,7 @@ from transreward.domains.symmetries import SYMMETRIES, best_seen, likeness, symm
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.runs.result import SourceAgent
+from transreward.streams.walk import Walk
 from transreward.types import RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -225,7 +225,7 @@ def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
     plain, seen = tr.domain("ant"), tr.domain("ant@turned90")
     learner, seeds = SAC(hidden=(4,), robots=2), [5, 6]
     keys, agents = jax.vmap(jax.random.key)(np.array(seeds)), stacked(learner, plain, 2)
-    rows = Robots(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
+    rows = Walk(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
     SourceAgent("ant", learner, agents, rp.with_room(rows, 5), keys, 10, seeds, []).save(tmp_path / "source")
     found = SourceAgent.load(tmp_path, seen, learner, seeds)
     assert found.source == seen.name

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.collect import Act
 from transreward.domains.domain import Domain
+from transreward.streams.walk import Act, unpaid
 from transreward.types import BrokenRun, Transition
 
 SEED = 2**20  # evaluation episodes start alike at every evaluation, and unlike any training episode
@@ -21,7 +22,6 @@ class Evaluation(NamedTuple):
     terms: dict[str, np.ndarray]  # reward term -> [seeds], mean per episode
     steps: Transition  # [seeds, steps * episodes, ...], float32: all steps taken
     alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
-    taken: int  # steps of each seed's robots, with those until the last of all seeds' episodes had ended
 
     def first_episodes_first(self) -> Transition:
         """The steps with those of first episodes in front, and these again behind them in place of all others."""
@@ -33,8 +33,17 @@ class Evaluation(NamedTuple):
         return Transition(*(np.stack([x[i][o] for i, o in enumerate(orders)]) for x in self.steps))
 
 
-def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: int, threads: int = 0) -> Evaluation:
-    """`episodes` whole episodes of each seed's policy, side by side, without exploration."""
+def evaluate(
+    domain: Domain,
+    act: Act,
+    agents: Any,
+    seeds: list[int],
+    episodes: int,
+    threads: int = 0,
+    pay: Callable[[int], None] = unpaid,
+) -> Evaluation:
+    """`episodes` whole episodes of each seed's policy, side by side, without exploration. `pay` is asked for steps per
+    seed before they are taken, and raises where they are not granted."""
     shape, rows = (len(seeds), episodes), len(seeds) * episodes
     simulation = domain.simulate(rows, [SEED + seed for seed in seeds], threads)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
@@ -43,6 +52,7 @@ def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: 
     while going.any():
         obs = simulation.obs.astype(np.float32)
         action = np.asarray(act(agents, obs.reshape(*shape, -1), None)).reshape(rows, -1)
+        pay(episodes)
         try:
             step = simulation.step(action)
         except BrokenRun as error:
@@ -69,5 +79,4 @@ def evaluate(domain: Domain, act: Act, agents: Any, seeds: list[int], episodes: 
         terms={term: value.reshape(shape).mean(axis=1) for term, value in terms.items()},
         steps=Transition(*(by_seed(list(column)) for column in zip(*taken, strict=True))),
         alive=by_seed(alive),
-        taken=len(taken) * episodes,
     )

@@ -14,10 +14,9 @@ from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.evaluation import video
 from transreward.evaluation.video import SMALL, Film
-from transreward.programs import SHOWN
 from transreward.runs import store
 from transreward.runs.result import Result, load, policy_of
-from transreward.types import Array, Pair, RequestError, Transition
+from transreward.types import SHOWN, Array, Pair, RequestError, Transition
 
 
 def play(

@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import Domain, stored_terms
+from transreward.draws import word
 from transreward.replay import features, unpack
-from transreward.streams import word
 from transreward.types import Array, BrokenRun
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
 Act = Callable[[Any, Array, Array | None], Array]
 
 
-class Robots:
+def unpaid(steps: int) -> None:
+    """Nobody counts these steps."""
+
+
+class Walk:
     """`robots` robots for each seed in one simulation; what they do is packed for the replay."""
 
     def __init__(
@@ -28,9 +32,11 @@ class Robots:
         *,
         store_terms: bool = False,
         whose: str = "source",
+        pay: Callable[[int], None] = unpaid,
     ) -> None:
-        """`whose` random streams these are: source, target or partner."""
-        self.domain, self.seeds, self.robots = domain, seeds, robots
+        """`whose` random streams these are: source, target or partner. `pay` is asked for steps per seed before they
+        are taken, and raises where they are not granted."""
+        self.domain, self.seeds, self.robots, self.pay = domain, seeds, robots, pay
         self.simulation: Any = domain.simulate(len(seeds) * robots, seeds, threads)
         self._stored = len(stored_terms(domain)) if store_terms else 0
         if self._stored:
@@ -48,6 +54,7 @@ class Robots:
 
         `noise` [seeds, steps or more, robots, action]: what the policy's draws are made of. Without `act`, uniform.
         """
+        self.pay(steps * self.robots)
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
         rows = np.empty((shape[0], steps, shape[1], features(spaces) + self._stored), np.float32)
         for i in range(steps):

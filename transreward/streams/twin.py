@@ -21,17 +21,20 @@ from transreward import replay as rp
 from transreward.domains.domain import Domain
 from transreward.networks import Normaliser, mlp, mlp_init
 from transreward.replay import Replay
+from transreward.streams.walk import unpaid
 from transreward.types import Array, Key, Spaces, Transition
 
 MODEL_HIDDEN, MODEL_UPDATES, MODEL_BATCH, MODEL_RATE = (128, 128), 5_000, 256, 1e-3
 
 
 class Twin:
-    """The source, for each seed, in states of the target's. Its steps are source steps, and are counted."""
+    """The source, for each seed, in states of the target's. Its steps are source steps: `pay` is asked for them before
+    they are taken, per seed, and raises where they are not granted."""
 
-    def __init__(self, domain: Domain, seeds: list[int], threads: int, model: Model | None) -> None:
-        self.domain, self.seeds, self.threads, self.model = domain, seeds, threads, model
-        self.steps = 0  # per seed
+    def __init__(
+        self, domain: Domain, seeds: list[int], threads: int, model: Model | None, pay: Callable[[int], None] = unpaid
+    ) -> None:
+        self.domain, self.seeds, self.threads, self.model, self.pay = domain, seeds, threads, model, pay
         self._simulations: dict[int, Any] = {}  # rows -> simulation
 
     @property
@@ -47,7 +50,7 @@ class Twin:
 
     def step(self, obs: Array, action: Array) -> Transition:
         """One step from the states that `obs` [seeds, n, obs] show. Truncated marks a state that they show in part."""
-        self.steps += obs.shape[1]
+        self.pay(obs.shape[1])
         if self.model is not None:
             change, terminated = self.model.answer(obs, action)
             successor, reward, unknown = obs + change[..., :-1], change[..., -1], np.zeros_like(terminated)

@@ -11,17 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
+from transreward.draws import stream
 from transreward.learners.learner import Learner
 from transreward.replay import Replay
-from transreward.streams import stream
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
+from transreward.types import SHOWN, Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
 from transreward.uses.compensation import Compensation
 
 # A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
-SHOWN = ("counterpart", "demonstrations")  # what a gap or use may be shown beside a batch of each domain
 
 
 class Asked(NamedTuple):

@@ -1,0 +1,133 @@
+"""What a run writes of itself: evaluations on raw reward, and apart from them what the compensation did."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from transreward.config import PLAIN, Config
+from transreward.engine.programs import programs
+from transreward.engine.state import Run
+from transreward.evaluation.diagnostics import felt
+from transreward.evaluation.returns import Evaluation, evaluate
+from transreward.plan.ledger import EVALUATION, Ledger
+from transreward.types import Adjusted, Pair
+
+
+def evaluation_rows(run: Run) -> list[dict[str, Any]]:
+    """One row of metrics.jsonl per seed: raw returns in both domains, and apart from them what the compensation did."""
+    episodes = run.config.loop.eval_episodes
+    seen = evaluate_both(run.config, run.state.agents, episodes, run.ledger)
+    returns = raw_returns(run, seen, episodes)
+    figures = compensation_figures(run, seen)
+    moved = policy_change(run, seen.target or seen.source)
+    acted_on, evaluation, rows = getattr(returns, run.stage.method.side), run.evaluation, []
+    for i, seed in enumerate(run.config.seed_list):
+        paid = figures[i].pop("gap_per_episode", None)
+        rows.append(
+            {
+                "method": run.name,
+                "phase": run.stage.phase,
+                "step": sum(run.steps),
+                "source_steps": run.steps.source,
+                "target_steps": run.steps.target,
+                "source_evaluation_steps": evaluation.source,
+                "target_evaluation_steps": evaluation.target,
+                "seed": seed,
+                "round": run.state.rounds,
+                "updates": run.state.updates,
+                **({} if moved is None else {"policy_change": float(moved[i])}),
+                "source_return": mean_or_none(returns.source[i]),
+                "target_return": mean_or_none(returns.target[i]),
+                "compensated_return": None
+                if paid is None
+                else run.stage.method.kept * float(acted_on[i].mean()) + paid,
+                **figures[i],
+                "source_terms": terms_of(seen.source, i),
+                "target_terms": terms_of(seen.target, i),
+                **{name: float(value[i]) for name, value in run.state.metrics.items()},
+                **({"twin": run.twin.kind} if run.twin else {}),
+                **(
+                    {"relabelled": "exactly" if run.stage.method.gap is None else "by a model"}
+                    if run.stage.method.relabels
+                    else {}
+                ),
+                "seconds": time.perf_counter() - run.began,
+            }
+        )
+    return rows
+
+
+def mean_or_none(returns: np.ndarray) -> float | None:
+    """Of one seed's episodes; None of no episodes."""
+    return float(returns.mean()) if returns.size else None
+
+
+def terms_of(seen: Evaluation | None, i: int) -> dict[str, float]:
+    """Reward terms of one seed's evaluation; none without one."""
+    return {} if seen is None else {name: float(value[i]) for name, value in seen.terms.items()}
+
+
+def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:
+    """How far the policy's actions are from those at the evaluation before, in the states of this one (the target's
+    where it is evaluated there): root of the mean square in halves of the action box, [seeds]. None at the first."""
+    before, run.state.judged = run.state.judged, run.state.agents
+    if before is None or seen is None:
+        return None
+    obs = seen.first_episodes_first().obs
+    now, then = (np.asarray(run.programs.act(agents, obs, None)) for agents in (run.state.agents, before))
+    apart = (now - then) / run.config.domains.source.spaces.half_width
+    return np.sqrt(np.mean(apart**2, axis=tuple(range(1, apart.ndim))))
+
+
+def compensation_figures(run: Run, seen: Pair[Evaluation | None]) -> list[dict[str, Any]]:
+    """What the compensation did to the steps of an evaluation on its side, for each seed; nothing where there was none
+    on that side."""
+    side, kept, seeds = run.stage.method.side, run.stage.method.kept, range(run.config.seeds)
+    shown: Evaluation | None = getattr(seen, side)
+    if shown is None:
+        return [{} for _ in seeds]
+    if run.stage.method.use is None:
+        return [felt(shown, None, i) for i in seeds]
+    packed = seen.map(lambda e: (e or shown).first_episodes_first())
+    reward, weight = getattr(
+        run.programs.look(run.state.compensation, packed, run.state.agents, run.asked, run.done), side
+    )
+    return [felt(shown, Adjusted(reward[i], weight[i]), i, kept) for i in seeds]
+
+
+def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) -> Pair[Evaluation | None]:
+    """Whole episodes in both domains, or in the source alone. Nothing is chosen by those in the target, whose steps
+    have an account of their own; the source's say what counts as aligned."""
+    act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
+    simulated = Pair(True, config.simulates_target)
+    return Pair(
+        *(
+            evaluate(domain, act, agents, config.seed_list, episodes, config.loop.threads, ledger.payer(account))
+            if there
+            else None
+            for domain, account, there in zip(config.domains, EVALUATION, simulated, strict=True)
+        )
+    )
+
+
+def raw_returns(run: Run, seen: Pair[Evaluation | None], episodes: int) -> Pair[np.ndarray]:
+    """Raw returns [seeds, episodes] in both domains; in the target those of its last finished training episodes where
+    these stand for an evaluation. No episodes: nobody knows."""
+    source, target = (none_of(run.config) if e is None else e.returns for e in seen)
+    if run.config.loop.eval_target == "training" and run.walks.target is not None:
+        target = run.walks.target.latest(episodes)
+    return Pair(source, target)
+
+
+def none_of(config: Config) -> np.ndarray:
+    """Returns of no episodes, [seeds, 0]."""
+    return np.zeros((config.seeds, 0))
+
+
+def final_returns(run: Run) -> Pair[np.ndarray]:
+    """Raw returns [seeds, episodes] that go into the result."""
+    episodes = run.config.loop.final_episodes
+    return raw_returns(run, evaluate_both(run.config, run.state.agents, episodes, run.ledger), episodes)

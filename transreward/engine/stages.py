@@ -1,0 +1,155 @@
+"""Executes a plan: stages of source agents, then each method's, and what each leaves on disk."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.config import Config
+from transreward.engine.loop import loop
+from transreward.engine.record import evaluate_both, final_returns, none_of
+from transreward.engine.state import Keep, Run, Watch, begin
+from transreward.engine.stop import aligned_return
+from transreward.plan.compile import mirrored
+from transreward.plan.ledger import EVALUATION, Ledger
+from transreward.plan.plan import Plan, Stage, Track
+from transreward.runs import store
+from transreward.runs.result import Result, SourceAgent
+from transreward.types import Pair
+
+
+def execute(config: Config, plan: Plan, agents: dict[str, SourceAgent], directory: Path | None, watch: Watch) -> Result:
+    """All stages of a plan, in order: the method's result, with those of its controls.
+
+    `agents` are the source agents that there are already, by the stage at whose end they stood; those that are trained
+    are added.
+    """
+    began, results = time.perf_counter(), {}
+    for track in plan.tracks:
+        own = track.method is config.method
+        place = directory if directory is None or own else directory / "controls" / track.method.name
+        for stage in before(track, plan, agents):
+            agents[stage.name] = source_agent(config, stage, agents, directory if own else None, watch)
+        agent = None if track.agent is None else agents[track.agent]
+        results[track.method.name] = follow(config.of(track.method), track, agent, place, watch)
+        if own:  # with the source agent's training, if there was one
+            results[track.method.name].wall_seconds = time.perf_counter() - began
+    result = results.pop(config.method.name)
+    result.controls = results
+    return result
+
+
+def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
+    """The stages of source agents that a track waits for, first to last."""
+    wanted: list[Stage] = []
+    name = track.agent
+    while name is not None and name not in agents:
+        wanted.append(plan.agents[name])
+        name = plan.agents[name].after
+    return wanted[::-1]
+
+
+def source_agent(
+    config: Config, stage: Stage, agents: dict[str, SourceAgent], directory: Path | None, watch: Watch
+) -> SourceAgent:
+    """The plain agent that methods start from: the five steps without a target."""
+    earlier = None if stage.after is None else agents[stage.after]
+    run = begin(config, stage, earlier, None, watch, kept(directory))
+    run.tell(0.0, [])
+    loop(run)
+    state = run.state
+    agent = SourceAgent(
+        config.domains.source.name, config.learner, state.agents, state.buffers.get("source"), state.keys,
+        run.steps.source, config.seed_list, state.log, run.evaluation,
+    )  # fmt: skip
+    if directory is not None:
+        agent.save(directory / "source")
+    return agent
+
+
+def follow(config: Config, track: Track, agent: SourceAgent | None, place: Path | None, watch: Watch) -> Result:
+    """The stages of one method, from the source agent on or from nothing, within its budgets."""
+    began = time.perf_counter()
+    zero_shot = None if agent is None else agent_returns(config, agent)
+    reference = None if zero_shot is None else float(zero_shot.source.mean())
+    run: Run | None = None
+    for stage in track.stages:
+        first = run is None
+        run = begin(config, stage, agent, reference, watch, kept(place), lesson=run)
+        if first and agent is not None:
+            for account, steps in zip(EVALUATION, agent.returns_took, strict=True):
+                run.ledger.spend(account, steps)
+        runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
+        if sum(stage.budget) and not run.state.stopped:
+            run.tell(0.0, [])
+            loop(*runs)
+    assert run is not None
+    runs = (run,) if run.partner is None else (run, run.partner)
+    returns = [final_returns(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
+    seconds = time.perf_counter() - began
+    partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, returns, strict=True)]
+    return replace(partners[0], partner=partners[1] if run.partner is not None else None)
+
+
+def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[Run, Run]:
+    """Two runs side by side: the source's, whose target is the source, and the target's."""
+    other = begin(mirrored(config), stage, None, None, lambda progress: None, kept(place and place / "partner"))
+    run.partner, other.partner = other, run
+    return other, run
+
+
+def finish(
+    run: Run,
+    returns: Pair[np.ndarray] | None,
+    zero_shot: Pair[np.ndarray] | None,
+    agent: SourceAgent | None,
+    seconds: float,
+) -> Result:
+    """What a run leaves, with the raw `returns` of its final policies."""
+    method, state = run.stage.method, run.state
+    assert returns is not None
+    return Result(
+        config=run.config.as_json(method),
+        learner=run.config.learner,
+        agents=state.agents,
+        compensation_state=state.compensation,
+        source_agents=state.guide if method.asks_source else None,
+        returns=returns,
+        zero_shot=None if zero_shot is None else zero_shot.target,
+        steps=run.steps,
+        evaluation_steps=run.evaluation,
+        stopped=state.stopped or "budget",
+        rounds=state.rounds,
+        updates=state.updates,
+        aligned_return=aligned_return(run.config, run.reference),
+        wall_seconds=seconds,
+        log=[*(agent.log if agent is not None and method is run.config.method else []), *state.log],
+    )
+
+
+def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
+    """Final returns of a source agent in both domains, evaluated once for all methods that start from it."""
+    if agent.returns is None:
+        ledger = Ledger({EVALUATION.source: None, EVALUATION.target: None if config.simulates_target else 0})
+        trained = replace(config, learner=agent.learner)
+        seen = evaluate_both(trained, agent.agents, config.loop.final_episodes, ledger)
+        agent.returns = seen.map(lambda e: none_of(config) if e is None else e.returns)
+        agent.returns_took = ledger.evaluation
+    return agent.returns
+
+
+def kept(directory: Path | None) -> Keep:
+    """What writes rows of metrics and the policy down at once, so that they are there if the run breaks later."""
+
+    def keep(run: Run, rows: list[dict[str, Any]]) -> None:
+        run.state.log += rows
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+            store.append_lines(directory / "metrics.jsonl", rows)
+            store.save_tree(directory / "policy.safetensors", run.state.agents)
+
+    return keep

@@ -1,0 +1,264 @@
+"""Compile a request to a plan: the one place where a row of the table is asked what kind of run it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from transreward.config import PLAIN, Config, rounds_of_parts
+from transreward.domains.domain import stored_terms
+from transreward.learners.learner import Learner
+from transreward.methods import Method
+from transreward.methods import method as named
+from transreward.plan.plan import Plan, Schedule, Stage, Stream, Track
+from transreward.types import Pair
+
+REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
+GAP_STEPS = 100_000  # the same where only a gap reads the replay
+BRANCHED_STEPS = 10_000  # the same for branches, which are corrected by what was known when they were taken
+GAP_STEPS_PER_UPDATE = 16  # of what feeds an on-policy learner; an off-policy one's own updates set its gap's pace
+EARLIER = "source_run"  # the name of a stage that another run went through
+
+
+def compile(config: Config, taken: int | None = None) -> Plan:
+    """All stages of a request, in the order in which they run: those that need the least training in the source first,
+    since the agent of the others is trained on from theirs.
+
+    `taken`: source steps per seed of the agent of `config.source_run`, where one is taken up.
+    """
+    agents: dict[str, Stage] = {}
+    tracks, agent, steps = [], None if taken is None else EARLIER, taken or 0
+    for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
+        if row.needs_source_agent:
+            stage = source_stage(config, row, agent, steps)
+            if stage is not None:
+                steps += walked(stage).source
+                agent = stage.name
+                agents[agent] = stage
+        own = config.of(row)
+        if row is config.method and config.cotrain:
+            tracks.append(cotrained(own, row))
+        else:
+            tracks.append(track(own, row, *((agent, steps) if row.needs_source_agent else (None, 0))))
+    return Plan(agents, tuple(tracks))
+
+
+def walked(stage: Stage) -> Pair[int]:
+    """Steps per seed that the robots of a stage walk when nothing stops it."""
+    robots = stage.walks.map(lambda stream: stream.robots if stream else 0)
+    return Pair(*(controls * n for controls, n in zip(stage.schedule.controls, robots, strict=True)))
+
+
+def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> Stage | None:
+    """The training of the plain agent that a method starts from, or None where an earlier one has had enough.
+
+    It is shared. A method that goes on in the source starts when a part of the source budget is spent; the others get
+    an agent that had all of it, so that every method of a table may take the same source steps.
+    """
+    left = config.pretrain_steps(row) - steps
+    taken_up = config.source_run is not None and row.uses_source  # it goes on from where that run stopped
+    if agent is not None and (left < config.least_steps.source or taken_up):
+        return None
+    fresh = agent is None
+    budget = Pair(left, 0)
+    schedule = scheduled(config, PLAIN, budget, 0.0, fresh)
+    name = f"source-{steps + schedule.controls.source * config.learner.robots}"
+    streams = (walk(config, PLAIN, "source", left, "source"),)
+    return Stage(
+        name, "source", PLAIN, agent, streams, budget, schedule, 0.0, fresh, config.loop.source_evaluations
+    )  # fmt: skip
+
+
+def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
+    """The stages of one method after its source agent, which has taken so many steps; or from nothing."""
+    if row.start == "oracle":  # trains in the target as if it were the source, on the source's budget
+        return Track(row, (oracle(config, row),))
+    if row.target_share is None:
+        return Track(row, (unchanged(config, row, agent),), agent=agent)
+    fresh, rounds, evaluations = row.start != "source", config.rounds(row), config.loop.evaluations
+    source = row.replayed * config.target_steps
+    budget = Pair(config.source_steps - taken if row.walks else source, config.target_steps)
+    if not row.teacher:
+        stage = transfer(config, row, row.name, agent, budget, fresh, evaluations, rounds)
+        return Track(row, (stage,), agent=agent)
+    teach = row.parts[0]
+    first = transfer(
+        config, replace(named(row.teacher), name=row.name), f"{row.name}-teacher", agent,
+        budget.map(lambda steps: int(teach * steps)), fresh, max(round(teach * evaluations), 1),
+        rounds and rounds_of_parts(row, rounds)[0], phase="teacher",
+    )  # fmt: skip
+    spent = walked(first)
+    left = Pair(budget.source - spent.source, budget.target - spent.target)
+    evaluations = max(round(evaluations * left.target / config.target_steps), 1)
+    rounds = rounds and max(rounds - rounds_of_parts(row, rounds)[0], 1)
+    return Track(
+        row, (first, transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)), agent=agent
+    )
+
+
+def transfer(
+    config: Config,
+    row: Method,
+    name: str,
+    after: str | None,
+    budget: Pair[int],
+    fresh: bool,
+    evaluations: int,
+    rounds: int | None,
+    phase: Any = "transfer",
+) -> Stage:
+    """A stage that takes target steps."""
+    share = row.target_share
+    assert share is not None
+    steps = budget._replace(source=budget.source - row.replayed * budget.target)  # what robots walk
+    schedule = scheduled(config, row, steps, share, fresh, rounds)
+    streams = [source_stream(config, row, budget, steps, schedule)]
+    if budget.target:
+        streams.append(walk(config, row, "target", budget.target, "target"))
+    target = streams[-1]
+    if row.replayed and target is not None and target.room:
+        streams.append(
+            Stream("counterpart", "counterpart", "source", "source", target.robots, target.room)  # row by row
+        )
+    if row.teacher:
+        streams.append(Stream("demonstrations", "lesson", "source", "free", config.learner.robots))
+    return Stage(
+        name, phase, row, after, tuple(s for s in streams if s is not None), budget, schedule, share, fresh,
+        evaluations, guided=row.guided,
+    )  # fmt: skip
+
+
+def unchanged(config: Config, row: Method, agent: str | None) -> Stage:
+    """A stage without a step: the policy stays what it is."""
+    none = Pair(0, 0)
+    schedule = Schedule(0, 0, none, none, 0, 0)
+    return Stage(row.name, "transfer", row, agent, (), none, schedule, 0.0, False, config.loop.evaluations)
+
+
+def oracle(config: Config, row: Method) -> Stage:
+    """Training in the target on the source's budget."""
+    budget = Pair(0, config.source_steps)
+    schedule = scheduled(config, row, Pair(config.source_steps, 0), 0.0, True)
+    stream = walk(config, row, "source", config.source_steps, "target")
+    return Stage(row.name, "oracle", row, None, (stream,), budget, schedule, 0.0, True, config.loop.evaluations)
+
+
+def cotrained(config: Config, row: Method) -> Track:
+    """Two stages side by side: each is a transfer whose source is the other as it learns."""
+    return Track(row, (beside(config, row, ""),), beside(mirrored(config), row, "partner"))
+
+
+def beside(config: Config, row: Method, draws: str) -> Stage:
+    """A stage in the target of `config` alone, from nothing."""
+    budget = Pair(0, config.target_steps)
+    schedule = scheduled(config, row, budget, 1.0, True, config.rounds(row))
+    stream = walk(config, row, "target", config.target_steps, "target")
+    name = draws or row.name
+    return Stage(
+        name, "cotrain", row, None, (stream,), budget, schedule, 1.0, True, config.loop.evaluations, draws=draws
+    )
+
+
+def mirrored(config: Config) -> Config:
+    """The same request from the other side: its target is the source, with the source's budget, robots and pace."""
+    learner: Any = config.learner  # one that keeps its steps
+    learner = replace(learner, target_updates_per_step=1.0 / learner.steps_per_update)
+    return replace(
+        config,
+        domains=Pair(config.domains.target, config.domains.source),
+        source_steps=config.target_steps,
+        target_steps=config.source_steps,
+        learner=learner,
+        loop=replace(config.loop, target_robots=config.learner.robots),
+        controls=(),
+    )
+
+
+# -- streams -------------------------------------------------------------------------------------------------------
+
+
+def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> Stream:
+    """Robots that walk, one side's of a method; `budget` steps per seed.
+
+    The source's room is that of the whole budget from the start: another shape would be compiled anew.
+    """
+    robots = config.learner.robots if side == "source" else config.loop.target_robots
+    room, on_policy = 0, config.learner.on_policy
+    if budget and not (on_policy and row.gap is None):
+        whole = config.source_steps if side == "source" else config.target_steps
+        room = -(-min(whole, GAP_STEPS if on_policy else REPLAY_STEPS) // robots)
+    trained_in = config.domains.target if domain == "target" and side == "source" else config.domains.source
+    rewards = "target" if side == "source" and repaid(row) else "own"
+    return Stream(
+        side, "walk", domain, domain, robots, room, rewards=rewards, lead=row.feed.guide if row.feed else 0.0,
+        terms=len(stored_terms(trained_in)) if row.stores_terms(side) else 0,
+    )  # fmt: skip
+
+
+def source_stream(config: Config, row: Method, budget: Pair[int], steps: Pair[int], schedule: Schedule) -> Any:
+    """Whose steps stand for the source in a transfer: stored ones, branches from the target's states, or robots'."""
+    if row.uses_replay:
+        assert row.feed is not None
+        rewards = "target" if repaid(row) else "own"
+        return Stream(
+            "source", "stored", "source", "free", config.learner.robots, 1, rewards=rewards, newest=row.feed.newest
+        )
+    if row.branched:
+        assert row.feed is not None
+        length = row.feed.branch_length
+        each = -(-schedule.controls.target // schedule.total) * config.loop.target_robots
+        n = max(row.feed.branches * each // length, 1)
+        return Stream(
+            "source",
+            "branch",
+            "source",
+            "source",
+            n,
+            -(-BRANCHED_STEPS // n),
+            per_step=row.feed.branches,
+            length=length,
+        )
+    return walk(config, row, "source", budget.source, "source") if steps.source else None
+
+
+def repaid(row: Method) -> bool:
+    """Whether the source's steps are paid the target's reward, computed exactly; by a model, the gap does it."""
+    return row.relabels and row.gap is None
+
+
+# -- rounds --------------------------------------------------------------------------------------------------------
+
+
+def scheduled(
+    config: Config, row: Method, steps: Pair[int], target_share: float, fresh: bool, rounds: int | None = None
+) -> Schedule:
+    """The rounds of a stage in which robots walk `steps` per seed: the steps that feed the learner set the pace, unless
+    `rounds` says how many there are."""
+    learner, loop = config.learner, config.loop
+    robots = Pair(learner.robots, loop.target_robots)
+    controls = Pair(*(b // n for b, n in zip(steps, robots, strict=True)))
+    target_leads = steps.source == 0
+    lead, width = (controls.target, robots.target) if target_leads else (controls.source, robots.source)
+    chunk = max(min(learner.round_steps(target_leads) // width, lead), 1)
+    pace = loop.gap_updates * (row.gap.pace if row.gap is not None else 1.0)
+    if learner.on_policy:
+        count = rounds or max(lead // chunk, 1)
+        chunk = lead // count if rounds else chunk
+        rollout = Pair(0, chunk) if target_leads else Pair(chunk, 0)
+        gap_updates = pace * lead * width / count / GAP_STEPS_PER_UPDATE
+        return Schedule(count, 0, controls, rollout, learner.updates_per_round, max(round(gap_updates), 1))
+    share = warm_share(learner, row, steps, fresh)
+    count = rounds or max(-(-round((1 - share) * lead) // chunk), 1)
+    warm = round(share / (1 - share) * count)
+    gap_updates = max(round(pace * learner.updates_per_round), 1)
+    return Schedule(warm + count, warm, controls, Pair(0, 0), learner.updates_per_round, gap_updates)
+
+
+def warm_share(learner: Learner, row: Method, steps: Pair[int], fresh: bool) -> float:
+    """Share of a stage's steps that are stored before an off-policy learner learns from them, at most a tenth: uniform
+    actions from nothing, but where the source policy leads, which explores better than chance."""
+    at_random = fresh and not (row.feed and row.feed.guide)
+    if not at_random and not steps.target:
+        return 0.0
+    wanted, taken = (learner.random_steps, sum(steps)) if at_random else (learner.warmup_steps, steps.target)
+    return min(wanted / max(taken, 1), 0.1)

@@ -1,0 +1,108 @@
+"""The words of a plan: streams of steps, stages, and how a stage is cut into rounds. All of it is data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from transreward.methods import Method
+from transreward.types import Pair
+
+Kind = Literal["walk", "stored", "branch", "counterpart", "lesson"]
+
+
+class Schedule(NamedTuple):
+    """How a stage is cut into rounds, so that all of its budget is spent."""
+
+    total: int
+    warm: int  # the first, which only gather steps
+    controls: Pair[int]  # control steps of the whole stage
+    rollout: Pair[int]  # an on-policy learner's, in every round but a longer last one; 0 = spread evenly
+    updates: int  # of the learner per round after the warm ones
+    gap_updates: int  # the same of the gap
+
+    def steps(self, index: int) -> Pair[int]:
+        """Control steps of a round. Rounds beyond `total` go on at the same pace."""
+        return Pair(*(self._before(index + 1, *side) - self._before(index, *side) for side in self._sides))
+
+    def extended(self, target: int) -> int:
+        """Rounds after which `target` control steps of the target are taken, where that is more than `controls`."""
+        total = self.total
+        while self.controls.target and self._before(total, self.controls.target, self.rollout.target) < target:
+            total += 1
+        return total
+
+    @property
+    def _sides(self) -> Iterable[tuple[int, int]]:
+        return zip(self.controls, self.rollout, strict=True)
+
+    def _before(self, index: int, controls: int, rollout: int) -> int:
+        """Control steps of a domain before a round; where they are spread, the first round has one in any case."""
+        if not rollout:
+            return -(-controls * index // self.total)
+        beyond = max(index - self.total, 0) * rollout
+        return (controls if index >= self.total else index * rollout) + beyond
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where steps come from, whose they are, and who pays for them."""
+
+    name: Literal["source", "target", "counterpart", "demonstrations"]  # of its buffer
+    kind: Kind
+    domain: Literal["source", "target"]  # which one of the request's
+    account: Literal["source", "target", "free"]
+    robots: int  # side by side, of each seed
+    room: int = 0  # control steps that its buffer holds of each robot; 0: nobody reads them
+    terms: int = 0  # reward terms stored behind each step
+    rewards: Literal["own", "target"] = "own"  # target: repaid as the target's task would pay
+    lead: float = 0.0  # until this share of the stage the source policy begins its episodes, ever fewer steps
+    newest: float = 1.0  # share of what is stored that is taken up
+    per_step: int = 0  # branch: source steps for each target step
+    length: int = 0  # branch: control steps of each rollout
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of a run in which a learner is trained on the same streams. It begins where `after` ended."""
+
+    name: str  # of no other stage in the plan; a path below the run's directory
+    phase: Literal["source", "teacher", "transfer", "oracle", "cotrain"]
+    method: Method
+    after: str | None  # the stage whose state is taken up; None: from nothing
+    streams: tuple[Stream, ...]
+    budget: Pair[int]  # steps per seed to take in each account, at most
+    schedule: Schedule
+    target_share: float  # of the target's steps in what trains the learner
+    from_nothing: bool  # the policy is fresh: it acts at random first
+    evaluations: int
+    guided: bool = False  # the source agent is asked: to act, or for its value
+    draws: str = ""  # a word of `draws.PURPOSES`, where not the seeds' own random streams are used
+
+    def stream(self, name: str) -> Stream | None:
+        """The stream of that name, if the stage has one."""
+        return next((stream for stream in self.streams if stream.name == name), None)
+
+    @property
+    def walks(self) -> Pair[Stream | None]:
+        """The streams of robots that walk in episodes of their own."""
+        walked = [s if s is not None and s.kind == "walk" else None for s in map(self.stream, Pair._fields)]
+        return Pair(*walked)
+
+
+@dataclass(frozen=True)
+class Track:
+    """The stages of one method, in order; the last one's policy is the method's."""
+
+    method: Method
+    stages: tuple[Stage, ...]
+    partner: Stage | None = None  # the stage of the source's agent that learns beside the last one
+    agent: str | None = None  # the stage whose end is the source agent, evaluated as zero-shot
+
+
+class Plan(NamedTuple):
+    """All that a request will do: stages of source agents, and tracks of methods, in the order in which they run."""
+
+    agents: dict[str, Stage]
+    tracks: tuple[Track, ...]

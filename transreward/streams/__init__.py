@@ -1,0 +1,1 @@
+"""Where steps come from: robots that walk, and the source put where the target was."""
