@@ -7,6 +7,7 @@ import importlib
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,14 @@ def preset_ppo(robot: str) -> Any:
 
 
 def train(
-    robot: str, learner: Any, budget: int, seeds: int, seed: int = 0, watch: Watch | None = None, **loop: Any
+    robot: str,
+    learner: Any,
+    budget: int,
+    seeds: int,
+    seed: int = 0,
+    watch: Watch | None = None,
+    out: Path | None = None,
+    **loop: Any,
 ) -> Result:
     """Train a plain agent on `robot` for `budget` steps per seed; its returns are those of a zero-shot transfer."""
     source, target = pair(robot)
@@ -66,6 +74,7 @@ def train(
         seed=seed,
         settings=settings,
         watch=watch,
+        out=out,
     )
 
 
