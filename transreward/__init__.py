@@ -32,6 +32,7 @@ _PUBLIC = {
     "measure": "transreward.domains.difference",
     "method": "transreward.methods",
     "methods": "transreward.methods",
+    "resume": "transreward.transfer",
     "transfer": "transreward.transfer",
 }
 

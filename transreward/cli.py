@@ -61,6 +61,11 @@ rewards differ; then a verdict and the command to run next:
   shape on the target side  the target can do what the source cannot: train on target steps, guided by the source
   do not expect help        the source says little about the target: train from scratch there
 """
+RESUME = """\
+Go on with a run from its last checkpoint, as if it had never been interrupted: to the same bits where the state of its
+domains can be put back (robots of the table), elsewhere with new episodes, which is said. A run writes a checkpoint
+once a minute and at the end of each part; they are removed when the run is finished.
+"""
 REPORT = """\
 One page about a run, a comparison or several runs of one pair: a verdict in a sentence, curves against target steps,
 the compensation, reward terms, warnings, videos where there are some, the measured shift, and the command to repeat it.
@@ -201,6 +206,11 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--target-steps", type=_whole, metavar="N", help="to take at most (default and most: 2000)")
     check.add_argument("--seed", type=_whole, metavar="S", help="of states, actions and the classifier (default: 0)")
 
+    resume = commands.add_parser(
+        "resume", help="go on with a run that was interrupted", description=RESUME, formatter_class=raw
+    )
+    resume.set_defaults(run=_resume)
+    resume.add_argument("directory", metavar="DIR", help="its run directory")
     report = commands.add_parser(
         "report", help="a page about a run or several", description=REPORT, formatter_class=raw
     )
@@ -329,6 +339,20 @@ def _transfer(args: argparse.Namespace) -> None:
     _show(_run_in_its_directory(request, request.get("method", "darc"), run), args.video)
 
 
+def _resume(args: argparse.Namespace) -> None:
+    quiet_compilation_cache()
+    from transreward.live import View
+    from transreward.runs import store
+    from transreward.transfer import resume
+
+    out = args.directory
+    request = store.read_json(Path(out) / "config.json")
+    with undone(lambda: _kept(Path(out))), View(request) as view:
+        result = resume(out, watch=view)
+    view.conclude(result, out)
+    _show(out, False)
+
+
 def _compare(args: argparse.Namespace) -> None:
     request = _comparison_request(args)
     quiet_compilation_cache()
@@ -347,6 +371,8 @@ def _kept(directory: Path) -> str:
     """What an interrupted run leaves."""
     if (directory / "result.json").exists():
         return f"the run is finished and saved: 'transreward report {directory}' writes its page"
+    if (directory / "state" / "request.json").exists():
+        return f"'transreward resume {directory}' goes on from the last checkpoint"
     if next(directory.rglob("metrics.jsonl"), None):
         return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
     return "nothing was evaluated yet, so nothing is kept"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,18 @@ import numpy as np
 
 from transreward.config import Config, resolve
 from transreward.domains.domain import Domain, Kept
+from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.engine.stages import execute
 from transreward.engine.state import Progress, Watch
 from transreward.interruption import undone
 from transreward.plan.compile import EARLIER, compile, repaid
+from transreward.presets import restore_learner
 from transreward.runs import store
-from transreward.runs.result import Result, SourceAgent
+from transreward.runs.result import Result, SourceAgent, load
 from transreward.runs.sinks import Log
 from transreward.types import RequestError
 
-__all__ = ["Progress", "Watch", "transfer"]
+__all__ = ["Progress", "Watch", "resume", "transfer"]
 
 
 def transfer(
@@ -58,8 +62,60 @@ def transfer(
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
         imports=imports,
     )  # fmt: skip
+    request = requested(config, learner, settings or {}, log)
     with one_target(config):
-        return all_methods(config, source_run, out, log, watch or (lambda progress: None))
+        return all_methods(config, source_run, out, log, watch or (lambda progress: None), request)
+
+
+def requested(config: Config, learner: Any, settings: dict[str, Any], log: Sequence[str]) -> dict[str, Any]:
+    """The arguments of `transfer` as JSON keeps them, to ask for the same again."""
+    if learner is not None and not isinstance(learner, str):
+        learner = {"name": learner.name, **asdict(learner)}
+    return {
+        "source": config.domains.source.name,
+        "target": config.domains.target.name,
+        "method": config.method.name,
+        "learner": learner,
+        "source_steps": config.source_steps,
+        "target_steps": config.target_steps,
+        "seeds": config.seeds,
+        "seed": config.seed,
+        "settings": settings,
+        "controls": [row.name for row in config.controls],
+        "source_run": None if config.source_run is None else str(config.source_run),
+        "cotrain": config.cotrain,
+        "imports": list(config.imports),
+        "log": list(log),
+    }
+
+
+def resume(directory: str | Path, *, watch: Watch | None = None) -> Result:
+    """Go on with a run that was interrupted, from its last checkpoint: to the same bits as the run never interrupted,
+    where the domains' state can be put back. Elsewhere new episodes begin, and those that were cut stay counted.
+
+    A run that is finished is loaded. Raises RequestError for a directory without a checkpoint, and for a run that goes
+    on in another process.
+    """
+    directory = Path(directory)
+    if (directory / "result.json").exists():
+        return load(directory)
+    file = directory / PLACE / REQUEST
+    if not file.exists():
+        store.read_json(directory / "config.json")
+        raise RequestError(
+            f"the run in {directory} was cut short before its first checkpoint: remove it, and run it anew"
+        )
+    request = store.read_json(file)
+    learner, log = request.pop("learner"), request.pop("log")
+    learner = restore_learner(learner) if isinstance(learner, dict) else learner
+    names = [request.pop(name) for name in ("source", "target", "method")]
+    controls, settings = tuple(request.pop("controls")), request.pop("settings")
+    config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
+    told = requested(config, learner, settings, log)
+    with one_target(config):
+        return all_methods(
+            config, config.source_run, directory, log, watch or (lambda progress: None), told, again=True
+        )
 
 
 @contextmanager
@@ -76,9 +132,16 @@ def one_target(config: Config) -> Iterator[None]:
 
 
 def all_methods(
-    config: Config, source_run: str | Path | None, out: str | Path | None, log: Sequence[str], watch: Watch
+    config: Config,
+    source_run: str | Path | None,
+    out: str | Path | None,
+    log: Sequence[str],
+    watch: Watch,
+    request: dict[str, Any],
+    again: bool = False,
 ) -> Result:
-    """The method and its controls, from one source agent. See `transfer`."""
+    """The method and its controls, from one source agent; `again`: in a directory that it was begun in. See `transfer`
+    and `resume`."""
     directory, provenance = Path(out) if out is not None else None, store.provenance()
     sinks, agents = Log(log, directory), {}
     if source_run is not None and config.needs_source_agent:
@@ -87,14 +150,16 @@ def all_methods(
         require_stored_terms(config, agent)
         agents[EARLIER] = agent
     plan = compile(config, agents[EARLIER].steps if agents else None)
-    with nullcontext() if directory is None else store.claimed(directory), sinks.closing():
-        if directory is not None:
+    place = nullcontext() if directory is None else store.locked(directory) if again else store.claimed(directory)
+    with place, sinks.closing():
+        if directory is not None and not again:
             store.write_json(directory / "config.json", config.of(config.method).as_json(config.method))
             store.write_json(directory / "provenance.json", provenance)
-        result = execute(config, plan, agents, directory, sinks.beside(watch))
+        result = execute(config, plan, agents, directory, sinks.beside(watch), request)
         result.provenance = provenance
         if directory is not None:
             result.write(directory)
+            shutil.rmtree(directory / PLACE, ignore_errors=True)  # there is nothing to go on with
     return result
 
 

@@ -51,10 +51,8 @@ def cases() -> dict[str, dict[str, Any]]:
     return found | {"cotrain-sac": {"method": "reward_gap", "learner": "sac", "cotrain": True}}
 
 
-def bits(request: dict[str, Any]) -> dict[str, Any]:
-    """Run a case and hash what it leaves."""
-    import numpy as np
-
+def run(request: dict[str, Any], **more: Any) -> Any:
+    """The result of a case; `more` are arguments of `transfer` that change no bit."""
     import transreward as tr
 
     request = dict(request)
@@ -63,10 +61,16 @@ def bits(request: dict[str, Any]) -> dict[str, Any]:
     gap = None if row.name == "relabel" else row.gap  # which needs none where the target's reward can be computed
     settings |= {f"gap.{k}": v for k, v in GAP.items() if k in getattr(gap, "__dataclass_fields__", {})}
     settings |= {"feed.branches": 1} if row.feed is not None and row.feed.source == "branched" else {}
-    result = tr.transfer(
+    return tr.transfer(
         SOURCE, OTHER_TASK if row.name == "relabel" else TARGET, row.name,
-        learner=tr.learner(learner, **LEARNERS[learner]), settings=settings, **REQUEST, **request,
+        learner=tr.learner(learner, **LEARNERS[learner]), settings=settings, **REQUEST, **request, **more,
     )  # fmt: skip
+
+
+def hashed(result: Any) -> dict[str, Any]:
+    """What a result is, as hashes."""
+    import numpy as np
+
     parts = {"": result, **{f"{name}.": control for name, control in result.controls.items()}}
     if result.partner is not None:
         parts["partner."] = result.partner
@@ -125,7 +129,7 @@ def measure(names: list[str]) -> None:
     print(json.dumps({"probe": probe()}), flush=True)
     for name, request in cases().items():
         if not names or name in names:
-            print(json.dumps({name: bits(request)}), flush=True)
+            print(json.dumps({name: hashed(run(request))}), flush=True)
 
 
 def elsewhere(package: Path, names: list[str], isa: str) -> Iterator[dict[str, Any]]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.draws import stream as draw
+from transreward.engine.checkpoint import Checkpoints
 from transreward.engine.record import evaluation_rows
-from transreward.engine.state import Run
+from transreward.engine.state import Run, State
 from transreward.engine.stop import stop_reason
 from transreward.interruption import undone
 from transreward.plan.plan import Stream
@@ -20,11 +21,11 @@ from transreward.streams.walk import relabel
 from transreward.types import Array, BrokenRun, Pair, Transition
 
 
-def loop(*runs: Run) -> None:
+def loop(*runs: Run, saved: Checkpoints) -> None:
     """Rounds of one stage, or of stages side by side, until each is aligned, has converged or its budget is spent.
 
     Side by side the one moves that has used the smaller share of its rounds; both have each other's first steps before
-    either learns.
+    either learns. The state is `saved` once in a while, and at the end.
     """
     try:
         with undone(runs[-1].taken_in_the_target):
@@ -33,10 +34,13 @@ def loop(*runs: Run) -> None:
             while behind := [run for run in runs if not ended(run)]:
                 run = min(behind, key=lambda run: run.state.index / run.stage.schedule.total)
                 learn(run, gather(run))
+                if saved.due():
+                    saved.save(*runs)
     except BrokenRun:
         for run in runs:
             run.keep(run, [])  # what was learned up to here
         raise
+    saved.save(*runs)
 
 
 def ended(run: Run) -> bool:
@@ -81,7 +85,7 @@ def collect(run: Run) -> Pair[np.ndarray | None]:
         if stream.rewards == "target":
             rows = relabel(run.config.domains.target, rows)
         if stream.room:
-            run.state.buffers[side] = rp.add(run.state.buffers[side], rows)
+            keep(run.state, side, rows)
         run.state.agents = run.programs.see(run.state.agents, rows[..., : walk.domain.spaces.obs])
         fresh = fresh._replace(**{side: rows})
     if run.twin is not None and fresh.target is not None:
@@ -92,7 +96,7 @@ def collect(run: Run) -> Pair[np.ndarray | None]:
 def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
     """The target's fresh steps as the source takes them; and where branches feed the learner, a round of these."""
     state, buffers, branch = run.state, run.state.buffers, run.stage.stream("source")
-    buffers["counterpart"] = rp.add(buffers["counterpart"], twin.replay(rows))
+    keep(state, "counterpart", twin.replay(rows))
     if branch is None or branch.kind != "branch":
         return
     shape = branch.length, branch.robots
@@ -110,7 +114,13 @@ def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
         return run.programs.correct(state.compensation, steps, jax.vmap(partial(jax.random.fold_in, data=i))(drawn))
 
     starts = run.programs.visited(buffers["target"], draw(keys, "branch starts"), shape)
-    buffers["source"] = rp.add(buffers["source"], twin.branch(starts, act, correct))
+    keep(state, "source", twin.branch(starts, act, correct))
+
+
+def keep(state: State, name: str, rows: np.ndarray) -> None:
+    """Store control steps in a stream's buffer, which takes no more than it has room for."""
+    state.stored[name] += min(rows.shape[1], state.buffers[name].data.shape[1])
+    state.buffers[name] = rp.add(state.buffers[name], rows)
 
 
 def leading_steps(run: Run, stream: Stream) -> float:

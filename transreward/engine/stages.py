@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transreward.config import Config
+from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.loop import loop
 from transreward.engine.record import evaluate_both, final_returns, none_of
 from transreward.engine.state import Keep, Run, Watch, begin
@@ -22,20 +24,31 @@ from transreward.runs.result import Result, SourceAgent
 from transreward.types import Pair
 
 
-def execute(config: Config, plan: Plan, agents: dict[str, SourceAgent], directory: Path | None, watch: Watch) -> Result:
+def execute(
+    config: Config,
+    plan: Plan,
+    agents: dict[str, SourceAgent],
+    directory: Path | None,
+    watch: Watch,
+    request: dict[str, Any],
+) -> Result:
     """All stages of a plan, in order: the method's result, with those of its controls.
 
     `agents` are the source agents that there are already, by the stage at whose end they stood; those that are trained
-    are added.
+    are added. Where the directory holds checkpoints of a stage, it is taken up there; `request` is kept beside them.
     """
+
+    def saved(stage: Stage) -> Checkpoints:
+        return Checkpoints(directory and directory / PLACE / stage.name, request)
+
     began, results = time.perf_counter(), {}
     for track in plan.tracks:
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
         for stage in before(track, plan, agents):
-            agents[stage.name] = source_agent(config, stage, agents, directory if own else None, watch)
+            agents[stage.name] = source_agent(config, stage, agents, directory if own else None, watch, saved(stage))
         agent = None if track.agent is None else agents[track.agent]
-        results[track.method.name] = follow(config.of(track.method), track, agent, place, watch)
+        results[track.method.name] = follow(config.of(track.method), track, agent, place, watch, saved)
         if own:  # with the source agent's training, if there was one
             results[track.method.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
@@ -54,13 +67,20 @@ def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Sta
 
 
 def source_agent(
-    config: Config, stage: Stage, agents: dict[str, SourceAgent], directory: Path | None, watch: Watch
+    config: Config,
+    stage: Stage,
+    agents: dict[str, SourceAgent],
+    directory: Path | None,
+    watch: Watch,
+    saved: Checkpoints,
 ) -> SourceAgent:
     """The plain agent that methods start from: the five steps without a target."""
     earlier = None if stage.after is None else agents[stage.after]
     run = begin(config, stage, earlier, None, watch, kept(directory))
-    run.tell(0.0, [])
-    loop(run)
+    if saved.restore(run):
+        rewrite(directory, run.state.log)
+    run.tell(run.done, [])
+    loop(run, saved=saved)
     state = run.state
     agent = SourceAgent(
         config.domains.source.name, config.learner, state.agents, state.buffers.get("source"), state.keys,
@@ -71,7 +91,14 @@ def source_agent(
     return agent
 
 
-def follow(config: Config, track: Track, agent: SourceAgent | None, place: Path | None, watch: Watch) -> Result:
+def follow(
+    config: Config,
+    track: Track,
+    agent: SourceAgent | None,
+    place: Path | None,
+    watch: Watch,
+    saved: Callable[[Stage], Checkpoints],
+) -> Result:
     """The stages of one method, from the source agent on or from nothing, within its budgets."""
     began = time.perf_counter()
     zero_shot = None if agent is None else agent_returns(config, agent)
@@ -85,8 +112,11 @@ def follow(config: Config, track: Track, agent: SourceAgent | None, place: Path 
                 run.ledger.spend(account, steps)
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
         if sum(stage.budget) and not run.state.stopped:
-            run.tell(0.0, [])
-            loop(*runs)
+            checkpoints = saved(stage)
+            if checkpoints.restore(*runs):
+                rewrite(place, [*before_method(config, track, agent), *run.state.log])
+            run.tell(run.done, [])
+            loop(*runs, saved=checkpoints)
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)
     returns = [final_returns(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
@@ -127,8 +157,19 @@ def finish(
         updates=state.updates,
         aligned_return=aligned_return(run.config, run.reference),
         wall_seconds=seconds,
-        log=[*(agent.log if agent is not None and method is run.config.method else []), *state.log],
+        log=[*before_method(run.config, run.stage, agent), *state.log],
     )
+
+
+def before_method(config: Config, of: Track | Stage, agent: SourceAgent | None) -> list[dict[str, Any]]:
+    """The rows of metrics that stand before a method's own: its source agent's, where it is the run's own method."""
+    return agent.log if agent is not None and of.method is config.method else []
+
+
+def rewrite(directory: Path | None, log: list[dict[str, Any]]) -> None:
+    """Make the metrics those of the checkpoint that is taken up: rows behind it are written again."""
+    if directory is not None and directory.exists():
+        store.write_text(directory / "metrics.jsonl", store.lines(log))
 
 
 def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:

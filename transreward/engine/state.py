@@ -52,6 +52,7 @@ class State:
     keys: Any  # [seeds]
     spent: dict[str, int]  # the ledger's accounts
     buffers: dict[str, Replay]  # of the streams, by name
+    stored: dict[str, int] = field(default_factory=dict)  # control steps that those that grow were given in all
     guide: Any = None  # the source agents' state, where they are asked: to act, or for their value
     judged: Any = None  # the learner's state at the evaluation before, [seeds]
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
@@ -181,6 +182,9 @@ def begin(
     for stream in stage.streams:
         if stream.room or stream.kind == "lesson":
             state.buffers[stream.name] = buffer(run, stream, old, lesson)
+        if stream.room and stream.kind != "stored":
+            taken_up = before.stored[stream.name] if stream.name == "target" and before is not None else None
+            state.stored[stream.name] = int(state.buffers[stream.name].size) if taken_up is None else taken_up
     stored = stage.stream("source")
     if stored is not None and stored.kind == "stored" and stage.from_nothing:
         # a fresh learner has not seen what it will learn from

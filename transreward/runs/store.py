@@ -5,6 +5,7 @@ Everything is safetensors or JSON; nothing is pickled. Whole files are written b
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -136,13 +137,26 @@ def claimed(directory: Path) -> Iterator[None]:
         for place in new:
             place.rmdir()  # fails where another run is below it
 
-    with undone(leave):
+    with undone(leave), locked(directory):
         try:
             yield
         except BaseException:
             with suppress(OSError):
                 leave()
             raise
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Inside, the run of a directory is this process's. Raises RequestError where it is another's."""
+    place = os.open(directory, os.O_RDONLY)  # the lock ends with the process, however that ends
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RequestError(f"the run in {directory} goes on in another process: wait for it, or end it") from None
+    finally:
+        os.close(place)
 
 
 def vacant(directory: Path) -> None:

@@ -18,7 +18,7 @@ import optax
 from jax.nn import silu, softplus
 
 from transreward import replay as rp
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, table_robot
 from transreward.networks import Normaliser, mlp, mlp_init
 from transreward.replay import Replay
 from transreward.streams.walk import unpaid
@@ -87,6 +87,19 @@ class Twin:
             rows.append(rp.pack(t._replace(terminated=terminated, truncated=np.full(terminated.shape, last))))
             obs = next_obs if last else np.where(terminated[..., None], starts[:, i + 1], next_obs)
         return np.stack([np.asarray(row) for row in rows], axis=1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What its next answers depend on beside where it is put: its simulations' own, by their rows."""
+        if table_robot(self.domain) is None:
+            return {}
+        found = {n: simulation.get_state() for n, simulation in self._simulations.items()}
+        return {f"{n} {name}": x for n, state in found.items() for name, x in state.items()}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from a `state`."""
+        for n in sorted({int(name.partition(" ")[0]) for name in arrays}):
+            state = {k.partition(" ")[2]: x for k, x in arrays.items() if k.startswith(f"{n} ")}
+            self._simulation(np.empty((1, n, 0))).set_state(state)
 
     def _simulation(self, obs: Array) -> Any:
         n = obs.shape[0] * obs.shape[1]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain, stored_terms
+from transreward.domains.domain import Domain, stored_terms, table_robot
 from transreward.draws import word
 from transreward.replay import features, unpack
 from transreward.types import Array, BrokenRun
@@ -91,6 +92,31 @@ class Walk:
             if not self._led[seed, robot]:  # what another policy began says nothing about this one
                 self.returns[seed].append(float(self.episode_return[seed, robot]))
             self.episode_return[seed, robot], self._led[seed, robot] = 0.0, False
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All that its next steps depend on, as arrays and as what JSON keeps to the bit."""
+        arrays = {"episode_return": self.episode_return, "clock": self.clock, "led": self._led}
+        if table_robot(self.domain) is not None:
+            arrays |= {f"simulation {name}": x for name, x in self.simulation.get_state().items()}
+        uniform = [random.bit_generator.state for random in self._uniform]
+        return arrays, {"steps": self.steps, "returns": self.returns, "uniform": uniform}
+
+    def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
+        """Go on from a `state`. Where the domain's cannot be put back, new episodes begin: those that were cut stay
+        counted, and nothing is judged by them."""
+        self.steps, self.returns = numbers["steps"], numbers["returns"]
+        for random, state in zip(self._uniform, numbers["uniform"], strict=True):
+            random.bit_generator.state = state
+        if table_robot(self.domain) is None:
+            warnings.warn(
+                f"the state of '{self.domain.name}' cannot be put back: its robots begin new episodes", stacklevel=2
+            )
+            return
+        simulation = {name.removeprefix("simulation "): x for name, x in arrays.items() if name.startswith("sim")}
+        self.simulation.set_state(simulation)
+        self.episode_return, self.clock, self._led = (
+            np.array(arrays[name]) for name in ("episode_return", "clock", "led")
+        )
 
     def guided(self, act: Act, guide: Any, steps: float) -> Act:
         """The same, but in the first `steps` steps of an episode the agents `guide` act, without noise. An episode in

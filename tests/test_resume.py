@@ -1,0 +1,165 @@
+"""A run that is killed goes on from its last checkpoint to the same bits as the run that never was."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+import bits  # noqa: E402
+
+import transreward as tr  # noqa: E402
+from transreward.engine import checkpoint  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("hurry")
+
+# a process of its own, that is killed once it was told of so many rounds (0: never); then what it left is hashed
+PROGRAM = f"""
+import json, os, signal, sys
+sys.path.insert(0, {str(GOLDEN)!r})
+import bits, jax
+import transreward as tr
+from transreward.engine import checkpoint
+jax.config.update("jax_disable_most_optimizations", True)
+checkpoint.EVERY = 0.0
+name, out, last = sys.argv[1], sys.argv[2], int(sys.argv[3])
+told = []
+def watch(progress):
+    told.append(progress)
+    if len(told) == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+result = tr.resume(out, watch=watch) if os.path.exists(out) else bits.run(bits.cases()[name], out=out, watch=watch)
+print(json.dumps(dict(bits=bits.hashed(result), rounds=len(told))))
+"""
+
+
+def go(name, out, last=0):
+    command = [sys.executable, "-c", PROGRAM, name, str(out), str(last)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if last else 0), done.stderr[-3000:]
+    return None if last else json.loads(done.stdout)
+
+
+def interrupted(name, tmp_path, seed=0):
+    """Killed at a random moment and taken up, beside the run that went through."""
+    whole = go(name, tmp_path / "whole")
+    go(name, tmp_path / "run", random.Random(f"{name} {seed}").randrange(3, whole["rounds"]))
+    found = go(name, tmp_path / "run")
+    assert found["bits"] == whole["bits"] and found["rounds"] < whole["rounds"]
+    rows = [(tmp_path / kind / "metrics.jsonl").read_text().splitlines() for kind in ("whole", "run")]
+    assert len(rows[0]) == len(rows[1]) and not (tmp_path / "run" / "state").exists()
+
+
+@pytest.mark.parametrize("name", ["darc-ppo", "mix-sac", "paired_branched-sac"])
+def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
+    interrupted(name, tmp_path)
+
+
+OTHERS = [
+    "darail-sac", "cotrain-sac", "controls-ppo", "gaifo-sac", "jsrl-sac", "relabel-sac", "rlpd-sac", "oracle-ppo",
+    "dpba-sac", "successor-sac", "fine_tune-ppo",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", OTHERS)
+def test_runs_of_other_kinds_go_on_to_the_same_bits(name, seed, tmp_path):
+    interrupted(name, tmp_path, seed)
+
+
+class Killed(Exception):
+    pass
+
+
+def killing(told, last):
+    def watch(progress):
+        told.append(progress)
+        if len(told) == last:
+            raise Killed
+
+    return watch
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory):
+    """The directory of a run that broke off in its first stage, with a checkpoint of each round."""
+    out = tmp_path_factory.mktemp("cut") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "EVERY", 0.0)
+        with pytest.raises(Killed):
+            bits.run(bits.cases()["fine_tune-sac"], out=out, watch=killing([], 6))
+    return out
+
+
+@pytest.fixture
+def copied(cut, tmp_path):
+    """A copy of it, and the place of its stage's checkpoints."""
+    out = Path(shutil.copytree(cut, tmp_path / "run"))
+    (place,) = (p for p in (out / "state").iterdir() if p.is_dir())
+    return out, place
+
+
+def begins_at(out):
+    told = []
+    with pytest.raises(Killed):
+        tr.resume(out, watch=killing(told, 1))
+    return told[0].steps.source
+
+
+def test_two_checkpoints_are_kept(copied):
+    _, place = copied
+    assert {p.suffix for p in place.iterdir()} == {".json", ".safetensors", ".rows"}
+    assert len(list(place.glob("*.json"))) == len(list(place.glob("*.safetensors"))) == 2
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "json"])
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(copied, kind, how):
+    out, place = copied
+    sound = begins_at(out)
+    newest = max(place.glob(f"*.{kind}"), key=lambda p: int(p.stem))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content if how == "flipped" else content[: len(content) // 2])
+    with pytest.warns(UserWarning, match="going on from the checkpoint before"):
+        assert 0 < begins_at(out) < sound
+
+
+def test_rows_behind_a_checkpoint_are_cut_off(copied):
+    """They were written before the process ended and belong to no checkpoint."""
+    out, place = copied
+    sound = begins_at(out)
+    (rows,) = place.glob("*.rows")
+    size = rows.stat().st_size
+    with rows.open("ab") as file:
+        file.write(b"\0" * 1000)
+    assert begins_at(out) == sound and rows.stat().st_size == size
+
+
+def test_what_cannot_be_taken_up_is_said(copied, tmp_path):
+    with pytest.raises(tr.RequestError, match="is not a run directory"):
+        tr.resume(tmp_path)
+    out, _ = copied
+    (out / "state" / "request.json").unlink()
+    with pytest.raises(tr.RequestError, match="cut short before its first checkpoint"):
+        tr.resume(out)
+
+
+def test_two_processes_do_not_go_on_with_one_run(copied):
+    out, _ = copied
+    place = os.open(out, os.O_RDONLY)
+    fcntl.flock(place, fcntl.LOCK_EX)
+    with pytest.raises(tr.RequestError, match="goes on in another process"):
+        tr.resume(out)
+    os.close(place)

@@ -1,0 +1,246 @@
+"""The state of a stage on disk: written at the end of a round, and taken up there, to the same bits.
+
+`DIR/state/STAGE/` holds `NUMBER.json`, `NUMBER.safetensors` and, for each buffer, a file of rows that is appended to
+and never rewritten. Rows are flushed first and the JSON last, so a checkpoint whose JSON is there is whole; the last
+two are kept. Hashes are checked when one is read, and a damaged one gives way to the one before. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transreward.engine.state import Run
+from transreward.interruption import whole
+from transreward.replay import Replay
+from transreward.runs import store
+from transreward.types import RequestError
+
+SCHEMA = 1
+EVERY = 60.0  # seconds from one checkpoint to the next
+KEPT = 2
+PLACE, REQUEST = "state", "request.json"  # of a run directory, and in it
+COUNTERS = ("index", "rounds", "updates", "refitted", "unspent", "stopped", "spent", "stored", "log")
+TREES = ("agents", "compensation", "judged")
+
+
+class Damaged(RequestError):
+    """A checkpoint that cannot be read whole."""
+
+
+class Checkpoints:
+    """Those of one stage, or of two side by side, which are written as one. Without a directory there are none."""
+
+    def __init__(self, directory: Path | None, request: dict[str, Any] | None = None) -> None:
+        self.directory, self.request, self.latest, self.number = directory, request, time.monotonic(), 0
+        self.rows: dict[str, Rows] = {}
+
+    def due(self) -> bool:
+        """Whether the latest is old enough."""
+        return self.directory is not None and time.monotonic() - self.latest >= EVERY
+
+    def save(self, *runs: Run) -> None:
+        """Write the state at the end of a round."""
+        if self.directory is None:
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self.request is not None:
+            store.write_json(self.directory.parent / REQUEST, self.request)
+            self.request = None
+        trees, states = {}, []
+        for i, run in enumerate(runs):
+            tree, state = taken(run)
+            state["rows"] = {name: self._append(run, i, name) for name in run.state.stored}
+            trees[str(i)] = tree
+            states.append(state)
+        self.number += 1
+        place = self.directory / f"{self.number}.safetensors"
+        store.save_tree(place, trees)
+        flush(place)
+        about = json.dumps({"versions": store.versions(), "arrays": digest(place), "runs": states})
+        hashed = {"schema": SCHEMA, "sha256": hashlib.sha256(about.encode()).hexdigest(), "about": about}
+        with whole(place.with_suffix(".json")) as partial:
+            partial.write_text(json.dumps(hashed))
+            flush(partial)
+        self._tidy()
+        self.latest = time.monotonic()
+
+    def restore(self, *runs: Run) -> bool:
+        """Put runs, as they begin, into the newest state that can be read whole. False: there is none."""
+        if self.directory is None:
+            return False
+        numbers = sorted((int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit()), reverse=True)
+        for number in numbers:
+            try:
+                about, arrays = self._read(number)
+                parts = enumerate(zip(runs, about["runs"], strict=True))
+                buffers = [self._buffers(i, run, state) for i, (run, state) in parts]
+            except Damaged as error:
+                warnings.warn(f"{error}: going on from the checkpoint before", stacklevel=2)
+                continue
+            for i, (run, state, found) in enumerate(zip(runs, about["runs"], buffers, strict=True)):
+                run.state.buffers |= found
+                put(run, f"['{i}']", arrays, state)
+            self.number = numbers[0]
+            return True
+        return False
+
+    def _append(self, run: Run, i: int, name: str) -> dict[str, Any]:
+        assert self.directory is not None
+        rows = self.rows.setdefault(f"{i}-{name}", Rows(self.directory, f"{i}-{name}"))
+        return rows.append(run.state.buffers[name], run.state.stored[name])
+
+    def _read(self, number: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        assert self.directory is not None
+        place = self.directory / f"{number}.safetensors"
+        try:
+            hashed = json.loads(place.with_suffix(".json").read_text())
+            if hashed["schema"] != SCHEMA:
+                raise ValueError(f"it has schema {hashed['schema']}, and this version reads {SCHEMA}")
+            about = json.loads(str(hashed["about"]))
+            found = hashlib.sha256(str(hashed["about"]).encode()).hexdigest(), digest(place)
+            if found != (hashed["sha256"], about["arrays"]):
+                raise ValueError("its hash is another")
+            return about, store.load_arrays(place)
+        except (OSError, ValueError, KeyError, TypeError) as error:  # RequestError is a ValueError
+            raise Damaged(f"{place} is damaged ({error})") from None
+
+    def _buffers(self, i: int, run: Run, state: dict[str, Any]) -> dict[str, Replay]:
+        assert self.directory is not None
+        found = {}
+        for name, about in state["rows"].items():
+            rows = self.rows[f"{i}-{name}"] = Rows(self.directory, f"{i}-{name}")
+            found[name] = rows.read(about, run.state.buffers[name], state["stored"][name])
+        return found
+
+    def _tidy(self) -> None:
+        """Remove all but the newest, and the rows that none of these names."""
+        assert self.directory is not None
+        numbers = sorted(int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit())
+        for number in numbers[:-KEPT]:
+            for kind in ("json", "safetensors"):  # the JSON first: without it the arrays are nothing
+                (self.directory / f"{number}.{kind}").unlink(missing_ok=True)
+
+
+class Rows:
+    """The control steps of one buffer, oldest first, in a file that is appended to."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.directory, self.name = directory, name
+        self.generation, self.first, self.end = 0, 0, 0  # control steps from the buffer's start
+        self.hash: Any = None
+
+    @property
+    def path(self) -> Path:
+        """Of the present generation: a new one is begun where steps were overwritten before they were appended."""
+        return self.directory / f"{self.name}-{self.generation}.rows"
+
+    def append(self, buffer: Replay, stored: int) -> dict[str, Any]:
+        """Write the control steps that are not there yet, of `stored` that the buffer was given in all."""
+        capacity = buffer.data.shape[1]
+        oldest = max(stored - capacity, 0)
+        if self.hash is None or self.end < oldest:
+            self.generation, self.first, self.end, self.hash = self.generation + 1, oldest, oldest, hashlib.sha256()
+            self.path.unlink(missing_ok=True)
+        places = np.arange(self.end, stored) % capacity
+        rows = np.ascontiguousarray(np.asarray(buffer.data)[:, places].swapaxes(0, 1))
+        with self.path.open("ab") as file:
+            file.write(rows.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        self.hash.update(rows.tobytes())
+        self.end = stored
+        return {"generation": self.generation, "first": self.first, "sha256": self.hash.hexdigest()}
+
+    def read(self, about: dict[str, Any], like: Replay, stored: int) -> Replay:
+        """The buffer of that shape as it was, and the file cut to what belongs to it. Raises Damaged."""
+        self.generation, self.first, self.end = about["generation"], about["first"], stored
+        seeds, capacity, *shape = like.data.shape
+        size = 4 * seeds * int(np.prod(shape))
+        try:
+            with self.path.open("r+b") as file:
+                content = file.read(size * (stored - self.first))
+                self.hash = hashlib.sha256(content)
+                if self.hash.hexdigest() != about["sha256"]:
+                    raise ValueError("its hash is another")
+                file.truncate(len(content))
+        except (OSError, ValueError) as error:
+            raise Damaged(f"{self.path} is damaged ({error})") from None
+        rows = np.frombuffer(content, np.float32).reshape(-1, seeds, *shape)
+        kept = np.arange(max(stored - capacity, 0), stored)
+        data = np.zeros(like.data.shape, np.float32)
+        data[:, kept % capacity] = rows[kept - self.first].swapaxes(0, 1)
+        count = [jnp.asarray(n, jnp.int32) for n in (stored % capacity, len(kept))]
+        return Replay(jnp.asarray(data), *count)
+
+
+def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run depends on: arrays, and what JSON says to the bit."""
+    state = run.state
+    walks = {side: walk.state() for side, walk in run.walks._asdict().items() if walk is not None}
+    tree = {name: getattr(state, name) for name in TREES} | {
+        "keys": jax.random.key_data(state.keys),
+        "metrics": dict(state.metrics),
+        "walks": {side: arrays for side, (arrays, _) in walks.items()},
+        "twin": {} if run.twin is None else run.twin.state(),
+    }
+    numbers = {name: getattr(state, name) for name in COUNTERS} | {
+        "metrics": list(state.metrics),
+        "walks": {side: told for side, (_, told) in walks.items()},
+        "seconds": time.perf_counter() - run.began,
+    }
+    return tree, numbers
+
+
+def put(run: Run, at: str, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
+    """Put a run into a state; `at` is where its arrays stand among `arrays`."""
+    state = run.state
+    for name in COUNTERS:
+        setattr(state, name, numbers[name])
+    run.ledger.spent = state.spent
+    for name in TREES:
+        like = state.agents if name == "judged" else getattr(state, name)
+        setattr(state, name, tree_of(arrays, f"{at}['{name}']", like))
+    state.keys = jax.random.wrap_key_data(jnp.asarray(arrays[f"{at}['keys']"]))
+    state.metrics = {name: jnp.asarray(arrays[f"{at}['metrics']['{name}']"]) for name in numbers["metrics"]}
+    for side, walk in run.walks._asdict().items():
+        if walk is not None:
+            walk.restore(below(arrays, f"{at}['walks']['{side}']"), numbers["walks"][side])
+    if run.twin is not None:
+        run.twin.restore(below(arrays, f"{at}['twin']"))
+    run.began = time.perf_counter() - numbers["seconds"]
+
+
+def tree_of(arrays: dict[str, np.ndarray], at: str, like: Any) -> Any:
+    """A pytree of the structure of `like`; None where nothing is stored of one that has leaves."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    names = [at + jax.tree_util.keystr(path) for path, _ in leaves]
+    if names and not any(name in arrays for name in names):
+        return None
+    return jax.tree_util.tree_unflatten(structure, [jnp.asarray(arrays[name]) for name in names])
+
+
+def below(arrays: dict[str, np.ndarray], at: str) -> dict[str, np.ndarray]:
+    """The arrays of a flat mapping, by name."""
+    return {name[len(at) + 2 : -2]: x for name, x in arrays.items() if name.startswith(f"{at}['")}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Until the disk has it."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
