@@ -12,7 +12,7 @@ def evaluation(rewards, alive):
     rewards, alive = np.array([rewards], float), np.array([alive], bool)
     blank = np.zeros((1, rewards.shape[1], 1))
     steps = Transition(blank + np.arange(rewards.shape[1])[:, None], blank, rewards, blank, rewards * 0, rewards * 0)
-    return Evaluation(np.array([[1.0, 2.0]]), np.array([[2, 2]]), {}, steps, alive, alive.size)
+    return Evaluation(np.array([[1.0, 2.0]]), np.array([[2, 2]]), {}, steps, alive)
 
 
 def test_figures_are_of_the_steps_that_count():
@@ -63,7 +63,7 @@ def test_when_and_where_it_acts():
     action = np.tile([1.0, -1.0], 20)[None, :, None]
     blank = np.zeros((1, 40))
     steps = Transition(obs, action, blank, obs, blank, blank)
-    seen = Evaluation(np.zeros((1, 2)), np.array([[20, 4]]), {}, steps, alive, alive.size)
+    seen = Evaluation(np.zeros((1, 2)), np.array([[20, 4]]), {}, steps, alive)
     delta = 3.0 * time[alive[0]]
     found = felt(seen, Adjusted(np.resize(delta, 40), np.ones(40)), 0)
     assert found["gap_by_time"] == [3 * (2 * i + 0.5) for i in range(10)]
