@@ -69,7 +69,12 @@ def move(name, settings=(), source=SOURCE, target=TARGET, **request):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*(n for n in METHODS if n != "darc"), *CELLS])
+# The golden bits run every row, too; these are the kinds of stage that a plan may have.
+KINDS = ("mix", "paired_branched", "gaifo", "darail", "relabel", "rlpd", "zero_shot", "oracle")
+ALL = [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in METHODS if name != "darc"]
+
+
+@pytest.mark.parametrize("name", [*ALL, *CELLS])
 def test_every_row_and_cell_runs_within_its_budget(agent, name):
     other = {"target": "inverted_pendulum+terms(survive=2):gravity=2"} if method(name).relabels else {}
     result = move(name, source_run=agent if method(name).needs_source_agent else None, **other,

@@ -130,7 +130,7 @@ def test_steps_that_were_stored_without_terms_are_not_guessed(run, tmp_path):
 def test_fresh_source_steps_are_paid_as_well(monkeypatch):
     module, seen = sys.modules["transreward.engine.stages"], []
     loop = module.loop
-    monkeypatch.setattr(module, "loop", lambda made: (loop(made), seen.append(made))[0])
+    monkeypatch.setattr(module, "loop", lambda made, **saved: (loop(made, **saved), seen.append(made))[0])
     move("relabel", {"feed.source": "online"}, learner=LEARNERS["sac"], source=SOURCE, target=TARGET)
     data = np.asarray(in_order(seen[-1].replays.source))
     size = features(tr.domain(SOURCE).spaces)

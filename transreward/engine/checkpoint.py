@@ -131,6 +131,9 @@ class Checkpoints:
                 (self.directory / f"{number}.{kind}").unlink(missing_ok=True)
 
 
+NOWHERE = Checkpoints(None)
+
+
 class Rows:
     """The control steps of one buffer, oldest first, in a file that is appended to."""
 

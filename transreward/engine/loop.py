@@ -10,7 +10,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.draws import stream as draw
-from transreward.engine.checkpoint import Checkpoints
+from transreward.engine.checkpoint import NOWHERE, Checkpoints
 from transreward.engine.record import evaluation_rows
 from transreward.engine.state import Run, State
 from transreward.engine.stop import stop_reason
@@ -21,7 +21,7 @@ from transreward.streams.walk import relabel
 from transreward.types import Array, BrokenRun, Pair, Transition
 
 
-def loop(*runs: Run, saved: Checkpoints) -> None:
+def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
     """Rounds of one stage, or of stages side by side, until each is aligned, has converged or its budget is spent.
 
     Side by side the one moves that has used the smaller share of its rounds; both have each other's first steps before
