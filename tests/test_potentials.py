@@ -66,6 +66,7 @@ def test_a_value_potential_pays_ever_less(agent):
     assert len(rows) == 4 and np.isfinite(worth).all() and rows[0]["gap_std"] > 0
 
 
+@pytest.mark.slow
 def test_successor_knows_the_task_of_the_target_from_the_sources_terms():
     """Its terms and squares: backward is a sum of them. It learns while the first target steps are still random."""
     tasks = {"source": "halfcheetah", "target": "halfcheetah+backward", "target_steps": 400}
@@ -83,6 +84,7 @@ def test_successor_needs_tasks_of_one_robot():
 BACKWARD = {"source": "halfcheetah", "target": "halfcheetah+backward", "target_steps": 400}
 
 
+@pytest.mark.slow
 def test_a_run_with_a_source_that_is_seen(tmp_path):
     """It is the source of the whole run, and a compensation of its rewards is for nobody else's steps."""
     result = move("darc", out=tmp_path / "run", learner=LEARNERS["sac"], **BACKWARD)

@@ -371,10 +371,9 @@ def _kept(directory: Path) -> str:
     """What an interrupted run leaves."""
     if (directory / "result.json").exists():
         return f"the run is finished and saved: 'transreward report {directory}' writes its page"
-    if (directory / "state" / "request.json").exists():
-        return f"'transreward resume {directory}' goes on from the last checkpoint"
     if next(directory.rglob("metrics.jsonl"), None):
-        return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
+        further = "resume" if (directory / "state" / "request.json").exists() else "report"
+        return f"the policy and metrics of the last evaluation are in {directory} ('transreward {further} {directory}')"
     return "nothing was evaluated yet, so nothing is kept"
 
 

@@ -35,10 +35,6 @@ def test_every_row_has_written_bits():
         )
 
 
-def test_a_few_rows_have_the_written_bits():
-    check(["fine_tune-ppo", "darc-sac"], "AVX2")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_all_rows_have_the_written_bits(shard):
