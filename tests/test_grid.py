@@ -102,6 +102,7 @@ def test_every_row_and_cell_runs_within_its_budget(agent, name):
             assert row["effective_sample_size"] < 1
 
 
+@pytest.mark.slow
 def test_a_share_of_zero_is_the_base_learner_bit_for_bit(agent):
     mixed = move("mix", {"feed.target_share": 0.0}, source_run=agent)
     base = move("darc", {"use.strength": 0.0}, source_run=agent)
@@ -110,6 +111,7 @@ def test_a_share_of_zero_is_the_base_learner_bit_for_bit(agent):
     assert not same(mixed.agents, other.agents)
 
 
+@pytest.mark.slow
 def test_a_pairing_with_the_source_agents_old_steps_is_paid_for(agent):
     """It walks nowhere, and yet takes a source step for each target step."""
     result = move("paired", {"feed.source": "replay"}, source_run=agent)
@@ -118,6 +120,7 @@ def test_a_pairing_with_the_source_agents_old_steps_is_paid_for(agent):
     assert [row["target_steps"] for row in result.log if row["method"] == "paired"][-1] == TARGET_STEPS
 
 
+@pytest.mark.slow
 def test_rlpd_has_its_own_learner_but_for_what_the_user_says(agent):
     result = move("rlpd", {"learner.critics": 3}, learner=LEARNERS["sac"])
     assert (result.learner.critics, result.learner.subset, result.learner.layer_norm) == (3, 2, True)
@@ -194,6 +197,7 @@ def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
     assert same(shown, whole[:, -shown.shape[1] :])
 
 
+@pytest.mark.slow
 def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets_once(agent, monkeypatch):
     lessons, shown = [], []
     module = sys.modules["transreward.engine.stages"]

@@ -327,7 +327,8 @@ def test_there_is_one_policy_a_seed(run, seed):
         ("budget", {}),
     ],
 )
-def test_why_a_run_stopped_is_recorded(run, tmp_path, stopped, settings):
+def test_why_a_run_stopped_is_recorded(run, tmp_path, stopped, settings, monkeypatch):
+    monkeypatch.setattr("transreward.engine.stop.LEARNED", -1e9)  # after 640 steps nobody has learned much
     learner, _, directory, *_ = run
     budget = 2000
     found = move(

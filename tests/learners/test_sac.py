@@ -202,6 +202,7 @@ def test_the_share_of_target_steps_in_a_batch(random_data, share, reward):
     assert batch.obs.shape == (64, 2)
 
 
+@pytest.mark.slow
 def test_seeds_under_vmap_are_the_seeds_alone(random_data):
     sac = SAC(hidden=(16, 16), batch=32)
     keys = jax.random.split(jax.random.key(3), 2)

@@ -29,7 +29,7 @@ SCHEMA = 1
 EVERY = 60.0  # seconds from one checkpoint to the next
 KEPT = 2
 PLACE, REQUEST = "state", "request.json"  # of a run directory, and in it
-COUNTERS = ("index", "rounds", "updates", "refitted", "unspent", "stopped", "spent", "stored", "log")
+COUNTERS = ("index", "rounds", "updates", "refitted", "unspent", "stopped", "learned", "spent", "stored", "log")
 TREES = ("agents", "compensation", "judged")
 
 

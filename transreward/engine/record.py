@@ -49,6 +49,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "target_terms": terms_of(seen.target, i),
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **({"twin": run.twin.kind} if run.twin else {}),
+                **({"source_agent": "untrained"} if run.state.learned is False else {}),
                 **(
                     {"relabelled": "exactly" if run.stage.method.gap is None else "by a model"}
                     if run.stage.method.relabels

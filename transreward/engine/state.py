@@ -61,6 +61,7 @@ class State:
     updates: int = 0  # of the learner
     refitted: int = 0  # the round in which the gap was last trained; 0 = never
     unspent: int = 0  # source steps that the target's have paid for, but no branch has taken
+    learned: bool | None = None  # whether the source agent is more than an untrained one; asked where it matters
     stopped: str | None = None  # why, where it was before the budget was spent
     log: list[dict[str, Any]] = field(default_factory=list)
 

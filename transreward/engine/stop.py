@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
+
 from transreward.config import Config
 from transreward.domains.difference import same_task
 from transreward.engine.state import Run
+from transreward.evaluation.returns import evaluate
+from transreward.plan.ledger import EVALUATION
+from transreward.presets import PRESETS
 
+LEARNED = 0.1  # of the way from an untrained agent's return to its preset's
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is compared with the source's return
 
 
@@ -17,10 +24,33 @@ def stop_reason(run: Run) -> str | None:
     recent = walk.recent_return(ALIGNED_EPISODES)
     wanted = aligned_return(run.config, run.reference)
     if wanted is not None and recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
-        return "aligned"
+        if run.state.learned is None:
+            run.state.learned = learned(run)
+        if run.state.learned:
+            return "aligned"
     if loop.converged and walk.stalled(loop.converged):
         return "converged"
     return None
+
+
+def learned(run: Run) -> bool:
+    """Whether the source agent is more than the untrained one that it began as: nothing is aligned with chance.
+
+    Both returns are the source's. Where the robot's preset is known to reach a return, a tenth of the way there is
+    asked for; elsewhere any way at all. The untrained agent's episodes are counted as the source's evaluation.
+    """
+    config, reference, source = run.config, run.reference, run.config.domains.source
+    if reference is None or config.loop.target_returns:  # the user has said what is much
+        return True
+    keys = jax.vmap(jax.random.key)(jnp.asarray(config.seed_list))
+    agents, _ = run.programs.init(keys)
+    episodes, pay = config.loop.final_episodes, run.ledger.payer(EVALUATION.source)
+    seen = evaluate(source, run.programs.act, agents, config.seed_list, episodes, config.loop.threads, pay)
+    untrained, chosen = float(seen.returns.mean()), PRESETS.get(source.name)
+    tuned = chosen.of(config.learner.name) if chosen is not None else None
+    if tuned is None or tuned.reached is None:
+        return reference > untrained
+    return reference - untrained > LEARNED * (tuned.reached - untrained)
 
 
 def aligned_return(config: Config, reference: float | None) -> float | None:

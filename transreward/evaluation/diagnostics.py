@@ -103,6 +103,10 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "the difference between the domains is hardly learned: on pairs kept from training it explains little, so "
             "the method is close to fine-tuning; more target steps or another gap may help"
         )
+    if row.get("source_agent") == "untrained":
+        found.append(
+            "the source agent hardly learned its task, so nothing counts as aligned with it: raise source_steps"
+        )
     if row.get("twin") == "model":
         found.append(
             "the source cannot be put into the states that the target was seen in, so a learned model of it, fitted to "
