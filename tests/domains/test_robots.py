@@ -65,3 +65,10 @@ def test_actions_are_clipped_and_reported_as_commanded():
     assert np.array_equal(one.next_obs, two.next_obs)
     assert np.array_equal(one.reward, two.reward)
     assert np.array_equal(one.action, far)
+
+
+def test_what_a_row_of_ones_own_is_made_of_stands_beside_the_table():
+    """Users' modules import it from there."""
+    from transreward.domains.robots import ROBOTS, Robot, View, control, survive  # noqa: F401
+
+    assert isinstance(ROBOTS["hopper"], Robot)

@@ -1,10 +1,28 @@
-"""The robots: a file each, `NAME.py`, whose `ROBOT` is its row of the table."""
+"""The robots: a file each, `NAME.py`, whose `ROBOT` is its row of the table. What a row of your own is
+made of stands beside the table."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-from transreward.domains.robot import Robot
+from transreward.domains.robot import (
+    Robot,
+    Rows,
+    View,
+    contact,
+    control,
+    distance,
+    forward,
+    in_order,
+    of_state,
+    sideways,
+    survive,
+)
+
+__all__ = [
+    "NAMES", "OWN", "ROBOTS", "Robot", "Rows", "View", "contact", "control", "distance", "forward", "in_order",
+    "of_state", "sideways", "survive",
+]  # fmt: skip
 
 NAMES = (
     "inverted_pendulum",
