@@ -18,6 +18,9 @@ from quick import compiler
 
 import transreward as tr
 from transreward import cli, config
+from transreward.cli import compare as compare_command
+from transreward.cli import directory, options
+from transreward.cli import transfer as transfer_command
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.domains.tasks import TASKS
@@ -48,7 +51,7 @@ def hurry():
 def empty_directory(tmp_path, monkeypatch):
     """Each test works in a directory of its own, and what is compiled is kept nowhere else."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "quiet_compilation_cache", lambda: None)
+    monkeypatch.setenv("TRANSREWARD_CACHE", "")
 
 
 def left() -> list[str]:
@@ -133,17 +136,17 @@ def test_a_directory_that_was_taken_meanwhile_gives_way_to_the_next():
             store.claim(Path(out))  # another run, which was a moment faster
         store.claim(Path(out))
 
-    assert cli._run_in_its_directory({**started}, "darc", run) == "runs/hopper-gravity-2-darc-2"
+    assert directory.run_in_its_directory({**started}, "darc", run) == "runs/hopper-gravity-2-darc-2"
     assert places == ["runs/hopper-gravity-2-darc-1", "runs/hopper-gravity-2-darc-2"]
     with pytest.raises(store.Taken, match="already holds a run"):  # what was asked for by name stays
-        cli._run_in_its_directory({**started, "out": places[0]}, "darc", run)
+        directory.run_in_its_directory({**started, "out": places[0]}, "darc", run)
     assert Path(places[0], "config.json").read_text() == "" and len(left()) == 5
 
 
 @pytest.mark.parametrize("part", ["damping(hip_1)=2,", "\N{GREEK SMALL LETTER OMEGA}", "lab.", "\N{SNOWMAN}"])
 def test_long_names_are_shortened_and_stay_apart(part):
     targets = [part * 100 + end for end in ("a", "b")]
-    names = [next(cli._new_directories(target, "darc")) for target in targets]
+    names = [next(directory.new_directories(target, "darc")) for target in targets]
     assert len(set(names)) == 2
     for name in names:
         store.claim(Path(name))
@@ -202,12 +205,14 @@ def test_an_error_names_options_as_they_are_typed():
     """A library error names fields of a request in Python's words, which stay as they are where they are none."""
     said = 'raise `source_steps`, use `learner="sac"`, `cotrain=True`, `methods=["darc", "mix"]` or `controls=[]`'
     assert (
-        cli.as_options(said)
+        options.as_options(said)
         == "raise --source-steps, use --learner sac, --cotrain, --methods darc,mix or --controls none"
     )
-    assert cli.as_options("`out=/tmp/a b` with `loop.symmetry=none`") == "--out /tmp/a b with --set loop.symmetry=none"
     assert (
-        cli.as_options("its learner has no `seen`, see `pip install x`")
+        options.as_options("`out=/tmp/a b` with `loop.symmetry=none`") == "--out /tmp/a b with --set loop.symmetry=none"
+    )
+    assert (
+        options.as_options("its learner has no `seen`, see `pip install x`")
         == "its learner has no `seen`, see `pip install x`"
     )
 
@@ -350,7 +355,7 @@ def test_options_win_over_the_config_and_that_over_the_defaults():
     )
 
     def request(*arguments):
-        return cli._request(cli.parser().parse_args(["transfer", *arguments]))
+        return transfer_command.request_of(cli.parser().parse_args(["transfer", *arguments]))
 
     plain = request()
     assert (plain["source"], plain["target"]) == ("halfcheetah", "halfcheetah:broken=bthigh")
@@ -378,7 +383,7 @@ def test_options_win_over_the_config_and_that_over_the_defaults():
 
 
 def comparison_request(*arguments):
-    return cli._comparison_request(cli.parser().parse_args(["compare", *PAIR, *arguments]))
+    return compare_command.request_of(cli.parser().parse_args(["compare", *PAIR, *arguments]))
 
 
 def test_a_comparison_takes_the_methods_of_the_options_or_else_of_the_config():
@@ -399,12 +404,12 @@ def test_transfer_and_compare_share_their_options():
     commands = next(action.choices for action in cli.parser()._actions if action.choices)
     known = {name: set(commands[name]._option_string_actions) for name in ("transfer", "compare")}
     assert known["transfer"] - {"--method", "--controls", "--cotrain"} == known["compare"] - {"--methods"}
-    assert all(name in cli.COMPARE for name in CONTROLS)
+    assert all(name in compare_command.ABOUT for name in CONTROLS)
 
 
 def test_a_new_directory_is_named_after_the_run():
     def place():
-        return next(cli._new_directories(PAIR[1], "darc"))
+        return next(directory.new_directories(PAIR[1], "darc"))
 
     assert place() == "runs/inverted-pendulum-gravity-2-darc-1"
     os.makedirs(place())
@@ -420,7 +425,7 @@ def finished(tmp_path_factory):
     place = tmp_path_factory.mktemp("cli")
     with pytest.MonkeyPatch.context() as patch, open(place / "printed", "w") as printed:
         patch.chdir(place)
-        patch.setattr(cli, "quiet_compilation_cache", lambda: None)
+        patch.setenv("TRANSREWARD_CACHE", "")
         patch.setattr(sys, "stdout", printed)
         cli.main(
             ["transfer", *PAIR, "--learner", "ppo", "--source-steps", "512", "--target-steps", "64", "--seeds", "2",
@@ -492,7 +497,7 @@ def test_its_own_config_and_source_agent_are_taken_up(finished, capsys):
     own = str(first / "config.json")
     check_refused(capsys, ["transfer", "--config", own, "--out", str(first)], "already holds a run")
     check_refused(capsys, ["transfer", "--config", own, "--source-run", str(first), "--seeds", "3"], "seeds [0, 1]")
-    request = cli._request(cli.parser().parse_args(["transfer", "--config", own, "--out", "again"]))
+    request = transfer_command.request_of(cli.parser().parse_args(["transfer", "--config", own, "--out", "again"]))
     assert request["controls"] == ["zero_shot", "oracle"]
     again = tr.transfer(**{**request, "controls": []})
     one, two = (

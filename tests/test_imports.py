@@ -15,6 +15,7 @@ import pytest
 
 import transreward as tr
 from transreward import cli, config
+from transreward.cli import transfer as transfer_command
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.repeat import repeat
 from transreward.methods import METHODS, method
@@ -87,7 +88,7 @@ def saved(source, target, method, learner, **request):
 
 def asked_again(command):
     """The request that a command line makes."""
-    return cli._request(cli.parser().parse_args(command[1:]))
+    return transfer_command.request_of(cli.parser().parse_args(command[1:]))
 
 
 def test_a_run_of_a_factory_goes_by_the_factorys_id():

@@ -24,6 +24,7 @@ from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, 
 
 import transreward as tr
 from transreward import cli
+from transreward.cli import transfer as transfer_command
 from transreward.config import resolve
 from transreward.domains.names import entry_names
 from transreward.evaluation.figures import Chart, Line, ticks
@@ -292,7 +293,7 @@ def test_the_command_repeats_the_run(compared):
     text = (compared / "report.html").read_text()
     command = shlex.split(unescape(re.findall(r"<pre>(.*?)</pre>", text, re.S)[0]))
     assert command[0] == "transreward"
-    request = cli._request(cli.parser().parse_args(command[1:]))
+    request = transfer_command.request_of(cli.parser().parse_args(command[1:]))
     request = {"learner": None, "source_run": None, "method_name": request.pop("method"), **request}
     config = resolve(
         request.pop("source"), request.pop("target"), **{**request, "controls": tuple(request["controls"])}

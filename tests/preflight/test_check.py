@@ -11,6 +11,7 @@ import pytest
 
 import transreward as tr
 from transreward import cli
+from transreward.cli import transfer as transfer_command
 from transreward.domains.gym import GymDomain
 from transreward.domains.names import entry_names
 from transreward.preflight import detect, rewards, steps, support
@@ -429,7 +430,7 @@ def test_the_next_command_is_one_that_transfer_takes(found, name):
 
     words = shlex.split(found(name).command)
     assert words[0] == "transreward"
-    request = cli._request(cli.parser().parse_args(words[1:]))
+    request = transfer_command.request_of(cli.parser().parse_args(words[1:]))
     known = ("source", "target", "learner", "seeds", "seed", "settings", "source_steps", "target_steps", "source_run")
     resolve(
         method_name=request["method"], controls=tuple(request["controls"]),
@@ -438,7 +439,7 @@ def test_the_next_command_is_one_that_transfer_takes(found, name):
 
 
 def test_json_is_one_object(capsys, monkeypatch):
-    monkeypatch.setattr(cli, "quiet_compilation_cache", lambda: None)
+    monkeypatch.setenv("TRANSREWARD_CACHE", "")
     cli.main(["check", "reacher", "reacher:gear=0.5", "--json", "--target-steps", "300", "--seed", "3"])
     out = capsys.readouterr().out
     one = json.loads(out)
@@ -450,7 +451,7 @@ def test_json_is_one_object(capsys, monkeypatch):
 
 def test_people_can_read_it(capsys, monkeypatch):
     """At 80 columns, plain, the verdict last but for its limits and the command."""
-    monkeypatch.setattr(cli, "quiet_compilation_cache", lambda: None)
+    monkeypatch.setenv("TRANSREWARD_CACHE", "")
     cli.main(["check", "hopper", "hopper:broken=leg_joint", "--target-steps", "400"])
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 80 for line in lines if not line.startswith("next"))

@@ -1,0 +1,47 @@
+"""transreward check"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from transreward.cli.directory import quiet_compilation_cache
+from transreward.cli.options import IDS, whole
+
+HELP = "before you spend: spaces, shift, support, rewards, verdict"
+ABOUT = """\
+Look at a pair before a step is spent on training, with at most 2,000 target steps: the spaces entry by entry, what the
+shift changes and moves, whether each can do what the other does, how well a classifier tells them apart, how the
+rewards differ; then a verdict and the command to run next:
+
+  same                      source and target do not differ
+  transfer the policy       use the source policy unchanged
+  compensate                the source can do what the target does: pay it for that
+  shape on the target side  the target can do what the source cannot: train on target steps, guided by the source
+  do not expect help        the source says little about the target: train from scratch there
+"""
+EPILOG = IDS
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", help="domain where steps are cheap")
+    command.add_argument("target", help="domain where steps are dear")
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/command.md)")
+    command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
+    command.add_argument("--target-steps", type=whole, metavar="N", help="to take at most (default and most: 2000)")
+    command.add_argument("--seed", type=whole, metavar="S", help="of states, actions and the classifier (default: 0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    quiet_compilation_cache()
+    from transreward.preflight.check import check
+
+    names = ("source_run", "target_steps", "seed", "imports")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    found = check(args.source, args.target, **given)
+    if args.json:
+        print(json.dumps(found.as_json(), allow_nan=False))
+        return
+    from transreward.preflight.show import show
+
+    show(found)

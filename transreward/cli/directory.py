@@ -1,0 +1,84 @@
+"""Where a command runs, what it leaves there when it is interrupted, and what it shows when it has ended."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from transreward.cli.options import as_options
+from transreward.interruption import undone
+from transreward.types import RequestError
+
+LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
+
+
+def run_in_its_directory(request: dict[str, Any], what: str, run: Callable[[str], None]) -> str:
+    """Run in the directory that is asked for, which is taken out of the request; or else in the first new one that
+    nobody has taken since it was named."""
+    from transreward.runs.store import Taken
+
+    asked = request.pop("out", None)
+    for out in new_directories(request["target"], what) if asked is None else (asked,):
+        try:
+            run(out)
+            return out
+        except Taken:
+            if asked is not None:
+                raise
+    raise AssertionError("numbers do not end")
+
+
+def new_directories(target: str, what: str) -> Iterator[str]:
+    """Each unused runs/<target>-<what>-<number> in turn."""
+    full = f"{target}-{what}"
+    name = "".join(c if c.isalnum() else "-" for c in full).strip("-")
+    if len(name.encode()) > LONGEST:  # cut, and still another than what else begins so
+        mark = hashlib.sha256(full.encode(errors="replace")).hexdigest()[:8]
+        name = f"{name.encode()[: LONGEST - len(mark) - 1].decode(errors='ignore')}-{mark}"
+    return (place for n in itertools.count(1) if not Path(place := f"runs/{name}-{n}").exists())
+
+
+def kept(directory: Path) -> str:
+    """What an interrupted run leaves."""
+    if (directory / "result.json").exists():
+        return f"the run is finished and saved: 'transreward report {directory}' writes its page"
+    if next(directory.rglob("metrics.jsonl"), None):
+        further = "resume" if (directory / "state" / "request.json").exists() else "report"
+        return f"the policy and metrics of the last evaluation are in {directory} ('transreward {further} {directory}')"
+    return "nothing was evaluated yet, so nothing is kept"
+
+
+def show(directory: str, videos: bool) -> None:
+    """What a finished run leaves to look at: its videos, where they can be made, and its report."""
+    if videos:
+        from transreward.runs.videos import before_and_after
+
+        try:
+            with undone(lambda: kept(Path(directory))):
+                print("videos:", *before_and_after(directory))
+        except RequestError as error:  # the run is done and saved all the same
+            print(as_options(str(error)))
+    with undone(lambda: kept(Path(directory))):
+        write_page([directory])
+
+
+def write_page(directories: Sequence[str], out: str | None = None) -> None:
+    from transreward.runs.records import write_report
+
+    print(f"report: {write_report(directories, out)}")
+
+
+def quiet_compilation_cache() -> None:
+    """Keep compiled programs between runs, so that a second run starts at once; none where TRANSREWARD_CACHE is ''."""
+    import jax
+
+    usual = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "transreward")
+    place = os.environ.get("TRANSREWARD_CACHE", usual)
+    if not place:
+        return
+    jax.config.update("jax_compilation_cache_dir", place)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -1,0 +1,104 @@
+"""transreward list"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import textwrap
+from typing import Any
+
+HELP = "domains, tasks, methods, learners or shifts, a line each"
+ABOUT = "What a request can be made of. See docs/domains.md for domains, tasks and shifts."
+EPILOG = ""
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("what", choices=("domains", "tasks", "methods", "learners", "shifts"))
+
+
+def run(args: argparse.Namespace) -> None:
+    tables = {
+        "domains": _domains, "tasks": _tasks, "methods": _methods, "learners": _learners, "shifts": _shifts
+    }  # fmt: skip
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # a pipe gets a line each
+    print("\n".join(_laid_out(tables[args.what](), width)))
+
+
+def _laid_out(rows: list[tuple[str, str]], width: int | None) -> list[str]:
+    """Names and texts in two columns, or a text below its name where that is narrow; a text may have two parts."""
+    names = max(len(name) for name, _ in rows)
+    if width is None:
+        return [f"{name:{names}}  {text}".replace("\n", "  ") for name, text in rows]
+    below = names + 2 > width / 3
+    lines = []
+    for name, text in rows:
+        indent = " " * (4 if below else names + 2)
+        parts = (textwrap.wrap(p, width, initial_indent=indent, subsequent_indent=indent) for p in text.split("\n"))
+        first, *others = [line for part in parts for line in part]
+        lines += [name, first, *others] if below else [f"{name:{names}}{first[names:]}", *others]
+    return lines
+
+
+def _domains() -> list[tuple[str, str]]:
+    from transreward.domains.robots import ROBOTS
+    from transreward.domains.symmetries import SYMMETRIES
+
+    def seen(name: str) -> str:
+        return f"; seen also as @{', @'.join(SYMMETRIES[name])}" if name in SYMMETRIES else ""
+
+    others = [
+        ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),
+        ("package.module:factory", "your own: a function that makes a Domain or a Gymnasium environment"),
+    ]
+    rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}{seen(n)}") for n, r in ROBOTS.items()]
+    return rows + others
+
+
+def _methods() -> list[tuple[str, str]]:
+    from transreward.methods import METHODS, Method, cells
+
+    def choices(m: Method) -> tuple[str, ...]:
+        gap, use = (part.name if part else "-" for part in (m.gap, m.use))
+        learner = "off-policy" if m.off_policy else "any" if m.feed or m.start == "oracle" else "-"
+        return gap, use, str(m.feed or "-"), learner, "yes" if m.needs_target_reward else "no"
+
+    head = ("gap", "use", "feed", "learner", "target reward")
+    rows = [head, *(choices(m) for m in METHODS.values())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    about = ["what it does; paper", *(f"{m.summary}; {m.paper}" for m in METHODS.values())]
+    named = zip(("method", *METHODS), lines, about, strict=True)
+    uses: dict[str, list[str]] = {}  # by the gaps that go with them
+    for use, gaps in cells().items():
+        uses.setdefault(", ".join(gaps), []).append(use)
+    text = "; ".join(f"{', '.join(names)} of {gaps}" for gaps, names in uses.items())
+    return [*((name, f"{line.rstrip()}\n{text}") for name, line, text in named), ("use(gap)", f"any cell: {text}")]
+
+
+def _learners() -> list[tuple[str, str]]:
+    from transreward.presets import LEARNERS, PRESETS
+
+    def suits(name: str) -> str:
+        robots = [robot for robot, row in PRESETS.items() if row.chosen == name]
+        return f" Default of {', '.join(robots)}." if robots else ""
+
+    return [(name, f"{(kind.__doc__ or '').splitlines()[0]}{suits(name)}") for name, kind in LEARNERS.items()]
+
+
+def _tasks() -> list[tuple[str, str]]:
+    from transreward.domains.robots import ROBOTS
+    from transreward.domains.tasks import TASKS
+
+    def able(kind: Any) -> str:
+        robots = [robot.name for robot in ROBOTS.values() if kind.suits(robot)]
+        return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots)
+
+    rows = [(kind.usage, f"{kind.doc}; {able(kind)}") for kind in TASKS.values()]
+    return [*rows, ("package.module:function", "your own reward, a function of (obs, action, next_obs); all robots")]
+
+
+def _shifts() -> list[tuple[str, str]]:
+    from transreward.domains.shifts import SHIFTS
+
+    return [(kind.usage, kind.doc) for kind in SHIFTS.values()]

@@ -1,0 +1,79 @@
+"""What is typed: the table of commands, their options, and how each ends."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from transreward import __version__
+from transreward.cli.options import as_options
+from transreward.cli.prose import Paragraphs, Parser
+from transreward.domains.users import import_modules
+from transreward.interruption import ends_at_once
+from transreward.types import BrokenRun, RequestError
+
+# In the order of --help. Each is a file beside this one, of the same name: HELP, a line; ABOUT and EPILOG, which --help
+# prints before and after the options; arguments(command), which adds these; run(args).
+COMMANDS = ("transfer", "compare", "check", "resume", "report", "list", "play", "export", "doctor")
+DESCRIPTION = """\
+Move a skill from one robot to another by compensating rewards.
+
+  transreward transfer                                     the main job, in about three minutes
+  transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
+  transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
+  transreward check walker2d walker2d:friction=0.3         before you spend: a verdict on the pair
+  transreward report runs/a runs/b --out report.html       runs side by side, on one page
+  transreward play runs/x                                  video of both robots
+  transreward export runs/x                                the policy as ONNX, with its contract
+  transreward list methods                                 what there is
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. Exits with 0 when done, 2 for a wrong request, 1 for a failure, 130 when interrupted."""
+    args = parser().parse_args(arguments)
+    warnings.formatwarning = lambda message, *_, **__: f"transreward: {message}\n"
+    try:
+        with ends_at_once():
+            import_modules(args.imports)
+            args.run(args)
+    except RequestError as error:
+        sys.exit(_complain(as_options(str(error)), 2))
+    except BrokenRun as error:
+        sys.exit(_complain(as_options(str(error)), 1))
+    except KeyboardInterrupt:  # not by a signal: a user's environment may raise it
+        sys.exit(_complain("interrupted", 130))
+    except BrokenPipeError:  # `transreward list ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = Parser("transreward", description=DESCRIPTION, formatter_class=Paragraphs)
+    top.add_argument("--version", action="version", version=f"transreward {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    for name in COMMANDS:
+        module = import_module(f"transreward.cli.{name}")
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.ABOUT, epilog=module.EPILOG, formatter_class=Paragraphs
+        )
+        module.arguments(command)
+        command.set_defaults(run=module.run)
+        command.add_argument(
+            "--import",
+            dest="imports",
+            action="append",
+            default=[],
+            metavar="MODULE",
+            help="import your module first, for its robots, gaps, methods or learners (repeatable)",
+        )
+    return top
+
+
+def _complain(message: object, code: int) -> int:
+    print(f"transreward: {' '.join(str(message).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,104 @@
+"""What several commands can be told, read into a request; and the fields of a request as they are typed."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+from transreward.types import RequestError, whole_number
+
+IDS = """\
+domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
+             halfcheetah+backward   walker2d+walk(speed=1):friction=0.3   ('transreward list tasks')
+             ant@turned90+direction(degrees=45)   seen turned, or in a mirror ('transreward list domains')
+             gym:Pendulum-v1   package.module:factory
+"""
+SETTINGS = """\
+settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
+"""
+FIELDS = {  # of a request in Python that are options here
+    "method", "methods", "controls", "learner", "source_steps", "target_steps", "seeds", "seed", "source_run", "out",
+    "log", "cotrain", "live", "size",
+}  # fmt: skip
+
+
+def whole(text: str) -> int:
+    """Of an option's argument."""
+    try:
+        return whole_number(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number, such as 10000, 10_000, 10,000 or 1e4") from None
+
+
+def training_options(command: argparse.ArgumentParser) -> None:
+    """What every command that trains can be told."""
+    option = command.add_argument
+    option("--learner", help="sac or ppo (default: the robot's preset; sac where a method needs its stored steps)")
+    option("--source-steps", type=whole, metavar="N", help="budget per seed (default: the robot's preset)")
+    option("--target-steps", type=whole, metavar="N", help="budget per seed (default: 10000)")
+    option("--seeds", type=whole, metavar="K", help="seeds trained together (default: 3)")
+    option("--seed", type=whole, metavar="S", help="the first of them (default: 0)")
+    option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
+    option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")
+    option("--no-video", dest="video", action="store_false", help="no videos beside the report (they take seconds)")
+    option("--log", metavar="SINK,SINK", help="evaluations also to: tensorboard, wandb, trackio")
+    option("--config", metavar="FILE", help="YAML or JSON, as config.json of a run; options here win")
+    option("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
+
+
+def options(args: argparse.Namespace) -> dict[str, Any]:
+    """--config < options, as keyword arguments."""
+    request: dict[str, Any] = {"settings": {}}
+    if args.config:
+        from transreward.config import read_config
+
+        request |= read_config(Path(args.config))
+    of_config = request.pop("imports", [])
+    apart = ("run", "config", "set", "methods", "video", "imports")
+    request |= {name: value for name, value in vars(args).items() if value is not None and name not in apart}
+    if imports := [*names(of_config), *args.imports]:
+        request["imports"] = imports
+    if "log" in request:
+        request["log"] = names(request["log"])
+    for item in args.set or ():
+        path, equals, value = item.partition("=")
+        if not equals:
+            raise RequestError(f"--set {item}: write PATH=VALUE, such as use.strength=0.5")
+        request["settings"] = {**request["settings"], path: value}
+    return request
+
+
+def names(text: str | list[str]) -> list[str]:
+    """M,M as a list; a list as it is."""
+    if not isinstance(text, str):
+        return text
+    return [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
+
+
+def as_options(message: str) -> str:
+    """An error with the fields of the request that it names as they are typed here: `source_steps` as --source-steps,
+    `learner="sac"` as --learner sac, `loop.symmetry=none` as --set loop.symmetry=none."""
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if "." in name:
+            return f"--set {name}={value}"
+        if name == "imports":
+            return "--import"
+        return f"--{name.replace('_', '-')}{_typed(value)}" if name in FIELDS else found[0]
+
+    return re.sub(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`", option, message)
+
+
+def _typed(value: str | None) -> str:
+    """What follows an option: nothing for a switch, M,M for a list."""
+    try:
+        read = ast.literal_eval(value or "True")
+    except (SyntaxError, ValueError):
+        read = value
+    if isinstance(read, list):
+        read = ",".join(map(str, read)) or "none"
+    return "" if read is True else f" {read}"

@@ -1,0 +1,64 @@
+"""transreward play"""
+
+from __future__ import annotations
+
+import argparse
+
+from transreward.cli.options import whole
+from transreward.types import RequestError
+
+HELP = "video of both robots"
+ABOUT = """\
+Write a video of a run's policy in the source (left) and in the target (right), without exploration. It shows the
+first evaluation episodes of one seed and the return so far; the curve under each robot is the compensation where the
+run directory holds it, else the raw reward. --live opens MuJoCo's viewer instead, where there is a display.
+
+  transreward play runs/x                                  runs/x/videos/play.mp4, ten seconds
+  transreward play runs/x --before-after                   runs/x/videos/before.mp4 (zero-shot) and after.mp4
+  transreward play runs/x/controls/fine_tune --out fine.mp4
+"""
+EPILOG = ""
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("directory", metavar="DIR", help="run directory")
+    command.add_argument("--out", metavar="FILE", help="the video, an .mp4 file (default: DIR/videos/command.mp4)")
+    command.add_argument("--seed", type=whole, default=0, metavar="S", help="which seed's policy, counted from 0")
+    command.add_argument("--seconds", type=float, metavar="T", help="longest part of an episode to show (default: 10)")
+    command.add_argument("--episodes", type=whole, metavar="N", help="how many, one after the other (default: 1)")
+    command.add_argument("--size", metavar="WxH", help="pixels of each robot's picture (default: 320x240)")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--before-after", action="store_true", help="write the two small videos of a report instead")
+    instead.add_argument(
+        "--live",
+        nargs="?",
+        const="target",
+        choices=("source", "target"),
+        metavar="SIDE",
+        help="open a window instead, on the target (default) or the source",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from transreward.runs import videos
+
+    given = {name: value for name in ("seconds", "episodes") if (value := getattr(args, name)) is not None}
+    if args.size is not None:
+        given |= _size(args.size)
+    if args.before_after:
+        if given or args.out:
+            raise RequestError("--before-after has its own sizes and places: leave --out, --size and times away")
+        written = videos.before_and_after(args.directory, args.seed)
+    elif args.live:
+        return videos.live(args.directory, args.live, args.seed, given)
+    else:
+        written = [videos.play(args.directory, args.out, args.seed, given)]
+    for path in written:
+        print(f"video  {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def _size(text: str) -> dict[str, int]:
+    width, times, height = text.lower().partition("x")
+    if not (times and width.isdigit() and height.isdigit()):
+        raise RequestError(f"--size {text}: write WIDTHxHEIGHT in pixels, such as 320x240")
+    return {"width": int(width), "height": int(height)}

@@ -1,0 +1,38 @@
+"""How --help is laid out, and how a wrong line is answered."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import textwrap
+from typing import NoReturn
+
+
+class Paragraphs(argparse.HelpFormatter):
+    """Prose is filled to the terminal's width; a line that is set in columns stays one, and goes on below the 2nd."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = ([block] if _prose(block) else block.splitlines() for block in text.strip().split("\n\n"))
+        return "\n\n".join("\n".join(_filled(line, width) for line in block) for block in blocks)
+
+
+def _prose(block: str) -> bool:
+    return not any(re.search(r"^ |  ", line) for line in block.splitlines())
+
+
+def _filled(text: str, width: int) -> str:
+    column = re.search(r"\S\s{2,}", text)
+    indent = 6 if text.startswith(" ") else 0
+    if column and column.end() <= width / 2:
+        indent = column.end()
+    return textwrap.fill(
+        text.replace("\n", " "), width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line that says what is wrong and where to look; exit code 2."""
+        self.exit(2, f"{self.prog}: {message} (see '{self.prog} --help')\n")

@@ -1,0 +1,28 @@
+"""transreward report"""
+
+from __future__ import annotations
+
+import argparse
+
+from transreward.cli.directory import write_page
+
+HELP = "a page about a run or several"
+ABOUT = """\
+One page about a run, a comparison or several runs of one pair: a verdict in a sentence, curves against target steps,
+the compensation, reward terms, warnings, videos where there are some, the measured shift, and the command to repeat it.
+One HTML file that opens from disk without a network. 'transfer' and 'compare' write it themselves when they end; a run
+that was cut short is shown as far as it came.
+
+  transreward report runs/first                           writes runs/first/report.html
+  transreward report runs/first runs/second --out both.html
+"""
+EPILOG = ""
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("directories", nargs="+", metavar="DIR", help="run directories of one pair")
+    command.add_argument("--out", metavar="FILE", help="the page (default: command.html in the one directory)")
+
+
+def run(args: argparse.Namespace) -> None:
+    write_page(args.directories, args.out)

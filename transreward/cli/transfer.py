@@ -1,0 +1,58 @@
+"""transreward transfer"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from transreward.cli.directory import kept, quiet_compilation_cache, run_in_its_directory, show
+from transreward.cli.options import IDS, SETTINGS, names, options, training_options
+from transreward.interruption import undone
+from transreward.types import CONTROLS, RequestError
+
+HELP = "move a skill"
+ABOUT = """\
+Train a source agent (or take one up with --source-run), then move it to the target with a method, within budgets of
+steps per seed that are never exceeded. Controls run beside the method from the same source agent.
+"""
+EPILOG = IDS + SETTINGS
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", nargs="?", help="domain where steps are cheap (default: halfcheetah)")
+    command.add_argument("target", nargs="?", help="domain where steps are dear (default: halfcheetah:broken=bthigh)")
+    command.add_argument("--method", help="a row of 'transreward list methods' (default: darc)")
+    command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
+    training_options(command)
+    command.add_argument(
+        "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from nothing"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    request = request_of(args)
+    quiet_compilation_cache()
+    from transreward.live import View
+    from transreward.transfer import transfer
+
+    def run(out: str) -> None:
+        with undone(lambda: kept(Path(out))), View(request) as view:
+            result = transfer(**request, out=out, watch=view)
+        view.conclude(result, out)
+
+    show(run_in_its_directory(request, request.get("method", "darc"), run), args.video)
+
+
+def request_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Defaults < --config < options, as keyword arguments of `transfer`."""
+    if args.source and not args.target and not args.config:
+        raise RequestError(f"name a target too, such as '{args.source}:gravity=0.5' (transreward list shifts)")
+    request: dict[str, Any] = {
+        "source": "halfcheetah",
+        "target": "halfcheetah:broken=bthigh",
+        "controls": list(CONTROLS),
+        **options(args),
+    }
+    request["controls"] = names(request["controls"])
+    return request
