@@ -232,8 +232,8 @@ def sac_update_rate(learner: Any, seconds: float) -> Callable[[], float]:
     from training import pair
 
     from transreward import replay as rp
-    from transreward.config import PLAIN
     from transreward.engine.programs import programs
+    from transreward.request.config import PLAIN
     from transreward.streams.walk import Walk
     from transreward.types import Pair
 
@@ -433,10 +433,10 @@ def compilations(bench: Bench) -> None:
     """How often each program of the loop is traced: once, and never after the first round of a phase."""
     from training import pair
 
-    from transreward.config import PLAIN
     from transreward.engine.programs import programs
     from transreward.methods import method
     from transreward.presets import make_learner
+    from transreward.request.config import PLAIN
     from transreward.transfer import transfer
 
     source, target = pair(ROBOT)

@@ -17,7 +17,7 @@ import pytest
 from quick import compiler
 
 import transreward as tr
-from transreward import cli, config
+from transreward import cli
 from transreward.cli import compare as compare_command
 from transreward.cli import directory, options
 from transreward.cli import transfer as transfer_command
@@ -27,6 +27,7 @@ from transreward.domains.tasks import TASKS
 from transreward.evaluation import video
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
+from transreward.request import resolve as resolving
 from transreward.runs import store
 from transreward.types import CONTROLS, BrokenRun
 
@@ -42,8 +43,8 @@ SMALL = [
 def hurry():
     """The compiler is told not to try hard, and a domain is made once, so that what was compiled serves twice."""
     with compiler(hurried=True), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "domain", lru_cache(config.domain))
-        patch.setattr(config, "require_difference", lru_cache(config.require_difference))
+        patch.setattr(resolving, "domain", lru_cache(resolving.domain))
+        patch.setattr(resolving, "require_difference", lru_cache(resolving.require_difference))
         yield
 
 

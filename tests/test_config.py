@@ -13,8 +13,6 @@ import yaml
 
 import transreward as tr
 from transreward import cli, presets
-from transreward import config as config_module
-from transreward.config import SECTIONS, Loop, apply_settings, read_config, resolve
 from transreward.domains.ids import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
@@ -26,6 +24,14 @@ from transreward.gates.chain import Gate
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
+from transreward.request import resolve as resolving
+from transreward.request.budgets import require_steps_left
+from transreward.request.fields import SECTIONS
+from transreward.request.files import read_config
+from transreward.request.learner import for_method
+from transreward.request.loop import Loop
+from transreward.request.resolve import resolve
+from transreward.request.settings import apply_settings
 from transreward.types import Spaces
 from transreward.uses.penalty import Penalty
 
@@ -36,8 +42,8 @@ PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 def measured_once():
     """The measurement of a pair takes longer than all the rest of a request."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config_module, "domain", lru_cache(domain))
-        patch.setattr(config_module, "require_difference", lru_cache(config_module.require_difference))
+        patch.setattr(resolving, "domain", lru_cache(domain))
+        patch.setattr(resolving, "require_difference", lru_cache(resolving.require_difference))
         yield
 
 
@@ -262,8 +268,8 @@ def test_a_wrong_request_says_why(request_, why):
 def test_a_source_run_that_leaves_too_short_rollouts_is_refused_before_the_run(taken, left):
     config = ask(learner=PPO(robots=1, rollout_steps=16, minibatches=8), source_steps=1000, target_steps=1000)
     with pytest.raises(tr.RequestError, match=f"^1000 source steps leave {left}, which cut into 25 rollouts.*paced`$"):
-        config.require_steps_left(taken)
-    config.require_steps_left(700)
+        require_steps_left(config, taken)
+    require_steps_left(config, 700)
 
 
 def test_each_part_of_a_transfer_has_rollouts_of_enough_steps():
@@ -409,9 +415,9 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
         method, learner=learner, **task, source_steps=90_000, target_steps=3000, seeds=2, seed=7,
         controls=("zero_shot",), settings={"loop.aligned": 0.5, "loop.converged": 3, **gap},
     )  # fmt: skip
-    own = first.of(first.method).as_json(first.method)  # with what the method changes in the learner
+    own = for_method(first, first.method).as_json(first.method)  # with what the method changes in the learner
     again = ask(**read_config(written(tmp_path, json.dumps(own), "config.json")))
-    assert again.of(again.method).as_json(again.method) == own
+    assert for_method(again, again.method).as_json(again.method) == own
     assert (again.method, again.learner, again.loop) == (first.method, first.learner, first.loop)
 
 
@@ -421,7 +427,7 @@ def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
 def test_a_command_that_repeats_a_run_leaves_a_methods_own_settings_to_it(name, learner, own):
     """They would be the source agent's and the controls', too."""
     first = ask(name, learner=learner, settings={"learner.hidden": "8,8"})
-    config = json.loads(json.dumps(first.of(first.method).as_json(first.method)))
+    config = json.loads(json.dumps(for_method(first, first.method).as_json(first.method)))
     command = repeat(Record(config, [], None), [])
     assert "learner.hidden=8,8" in command and f"learner.{own}" not in command
 

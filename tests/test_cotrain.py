@@ -11,13 +11,13 @@ from test_grid import move
 from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET_STEPS, same
 
 import transreward as tr
-from transreward.config import resolve
 from transreward.engine.loop import loop
 from transreward.engine.stages import kept
 from transreward.engine.state import begin
 from transreward.evaluation.repeat import repeat
 from transreward.live import PHASES, View
 from transreward.plan.compile import beside, mirrored
+from transreward.request.resolve import resolve
 from transreward.runs import store
 
 pytestmark = pytest.mark.usefixtures("hurry")

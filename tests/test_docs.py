@@ -13,11 +13,11 @@ import pytest
 
 import transreward
 from transreward import cli, presets
-from transreward.config import Loop
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import GAPS, METHODS, USES, Feed, Gate
+from transreward.request.loop import Loop
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

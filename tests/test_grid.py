@@ -352,7 +352,7 @@ def test_what_does_not_go_together_is_refused(name, settings, learner, message):
 
 def test_a_method_that_mixes_brings_its_learner():
     assert PRESETS["hopper"].chosen == "ppo"
-    from transreward.config import resolve
+    from transreward.request.resolve import resolve
 
     usual = {"source_steps": None, "target_steps": None, "seeds": 1, "seed": 0, "settings": {}, "controls": ()}
     for name, expected in (("mix", "sac"), ("darc", "ppo")):

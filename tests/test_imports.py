@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward import cli, config
+from transreward import cli
 from transreward.cli import transfer as transfer_command
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.repeat import repeat
 from transreward.methods import METHODS, method
 from transreward.presets import LEARNERS, make_learner
+from transreward.request.files import read_config
+from transreward.request.resolve import resolve
 from transreward.runs.records import read, write_report
 from transreward.runs.result import Result
 from transreward.runs.videos import _domains
@@ -68,7 +70,7 @@ def lab(tmp_path, monkeypatch) -> Iterator[Path]:
 
 def saved(source, target, method, learner, **request):
     """The directory of a run that was asked for so; nothing is learned. Then all is forgotten."""
-    asked = config.resolve(
+    asked = resolve(
         source, target, method, learner=learner, source_steps=600, target_steps=120, seeds=1, seed=0, controls=(),
         settings={"learner.hidden": (4,)}, source_run=None, **request,
     )  # fmt: skip
@@ -211,7 +213,7 @@ def test_a_source_run_brings_the_modules_that_it_needed():
     Path("run/source/agent.json").write_text(json.dumps(agent))
 
     def again():
-        return config.resolve(
+        return resolve(
             "slider", "slider:mass=2", "my_way", learner=None, source_steps=600, target_steps=120, seeds=1, seed=0,
             controls=(), settings={}, source_run="run",
         )  # fmt: skip
@@ -232,4 +234,4 @@ def test_a_source_run_brings_the_modules_that_it_needed():
 def test_a_config_that_lists_no_modules_is_refused(imports):
     Path("config.json").write_text(json.dumps({"source": "slider", "target": "slider:mass=3", "imports": imports}))
     with pytest.raises(RequestError, match="'imports' must be a list of modules"):
-        config.read_config(Path("config.json"))
+        read_config(Path("config.json"))

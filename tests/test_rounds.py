@@ -16,6 +16,8 @@ from transreward.learners.sac import SAC
 from transreward.methods import METHODS
 from transreward.plan.compile import compile
 from transreward.presets import LEGGED
+from transreward.request.budgets import pretrain_steps
+from transreward.request.learner import for_method
 from transreward.types import RequestError
 
 HOPPER = {"source_steps": 600_000, "target_steps": 10_000}
@@ -26,8 +28,8 @@ def plans(name, learner, settings=None, **budgets):
     """Config and rounds of each part of a method's transfer, after a source agent that left it its share."""
     other = {"target": "inverted_pendulum+terms(survive=2)"} if METHODS[name].relabels else {}
     config = ask(name, learner=learner, settings=settings or {}, **{**HOPPER, **budgets}, **other)
-    (track,) = compile(config, config.pretrain_steps(config.method)).tracks
-    return config.of(config.method), [stage.schedule for stage in track.stages]
+    (track,) = compile(config, pretrain_steps(config, config.method)).tracks
+    return for_method(config, config.method), [stage.schedule for stage in track.stages]
 
 
 def updates(name, learner, settings=None, **budgets):
@@ -103,7 +105,7 @@ def test_the_source_agents_last_step_is_followed_by_no_other_robots_step():
     config, _ = plans("darc", SAC(robots=4), source_steps=4000, target_steps=100)
     spaces = config.domains.source.spaces
     old = rp.add(rp.empty(spaces, 3, 600, 4), np.zeros((3, 600, 4, rp.features(spaces)), np.float32))
-    stage = compile(config, config.pretrain_steps(config.method)).tracks[0].stages[0]
+    stage = compile(config, pretrain_steps(config, config.method)).tracks[0].stages[0]
     taken_up = buffer(SimpleNamespace(config=config), stage.stream("source"), old, None)
     flags = np.asarray(rp.unpack(rp.in_order(taken_up), spaces).truncated)
     assert (flags[:, -1] == 1).all() and not flags[:, :-1].any()

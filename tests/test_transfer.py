@@ -14,13 +14,13 @@ import pytest
 from quick import compilations, compiler
 
 import transreward as tr
-from transreward.config import Loop
 from transreward.engine.programs import Programs, programs
 from transreward.engine.stop import aligned_return
 from transreward.evaluation.returns import SEED
 from transreward.gaps.classifier import Classifier
 from transreward.methods import METHODS
 from transreward.replay import in_order
+from transreward.request.loop import Loop
 from transreward.runs import store
 from transreward.runs.result import SourceAgent
 from transreward.types import Pair

@@ -19,13 +19,13 @@ from test_transfer import GAP, LEARNERS, SETTINGS, SOURCE, TARGET, same
 
 import transreward as tr
 from tests.domains.made import pendulum, weak_pendulum
-from transreward.config import resolve
 from transreward.domains.gym import GymDomain
 from transreward.gaps.gap import Gap
 from transreward.gaps.reward import Reward
 from transreward.gates.chain import Chain, Gate
 from transreward.gates.transforms import Clip, Keep, Strength
 from transreward.methods import METHODS
+from transreward.request.resolve import resolve
 from transreward.types import Pair, RequestError, Spaces, Transition
 from transreward.uses import USES
 from transreward.uses.blend import Blend

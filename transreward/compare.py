@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from transreward.config import SECTIONS
 from transreward.domains.domain import Domain
 from transreward.methods import Method, method
+from transreward.request.fields import SECTIONS
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
 from transreward.runs.result import import_all

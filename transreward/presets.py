@@ -91,7 +91,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "humanoid": Preset(
         Tuned(PPO(), 1_000_000, UNTRIED, 1595.3),
-        Tuned(LEGGED, 400_000, UNTRIED),
+        Tuned(LEGGED, 400_000, UNTRIED, 2944.5),
     ),
     "humanoid_standup": Preset(
         Tuned(PPO(), 1_000_000, UNTRIED, 138_269.3),

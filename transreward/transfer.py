@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from transreward.config import Config, resolve
 from transreward.domains.domain import Domain, Kept
 from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.engine.stages import execute
@@ -19,6 +18,10 @@ from transreward.engine.state import Progress, Watch
 from transreward.interruption import undone
 from transreward.plan.compile import EARLIER, compile, repaid
 from transreward.presets import restore_learner
+from transreward.request.budgets import require_steps_left
+from transreward.request.config import Config
+from transreward.request.learner import for_method
+from transreward.request.resolve import resolve
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent, load
 from transreward.runs.sinks import Log
@@ -146,14 +149,14 @@ def all_methods(
     sinks, agents = Log(log, directory), {}
     if source_run is not None and config.needs_source_agent:
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
-        config.require_steps_left(agent.steps)
+        require_steps_left(config, agent.steps)
         require_stored_terms(config, agent)
         agents[EARLIER] = agent
     plan = compile(config, agents[EARLIER].steps if agents else None)
     place = nullcontext() if directory is None else store.locked(directory) if again else store.claimed(directory)
     with place, sinks.closing():
         if directory is not None and not again:
-            store.write_json(directory / "config.json", config.of(config.method).as_json(config.method))
+            store.write_json(directory / "config.json", for_method(config, config.method).as_json(config.method))
             store.write_json(directory / "provenance.json", provenance)
         result = execute(config, plan, agents, directory, sinks.beside(watch), request)
         result.provenance = provenance

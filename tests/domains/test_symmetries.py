@@ -9,7 +9,6 @@ import pytest
 
 import transreward as tr
 from transreward import replay as rp
-from transreward.config import resolve
 from transreward.domains.difference import measure
 from transreward.domains.domain import (
     ActionsDescribed,
@@ -25,6 +24,7 @@ from transreward.domains.ids import domain
 from transreward.domains.symmetries import SYMMETRIES, best_seen, likeness, symmetry
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
+from transreward.request.resolve import resolve
 from transreward.runs.result import SourceAgent
 from transreward.streams.walk import Walk
 from transreward.types import RequestError

@@ -25,13 +25,14 @@ from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, 
 import transreward as tr
 from transreward import cli
 from transreward.cli import transfer as transfer_command
-from transreward.config import resolve
 from transreward.domains.names import entry_names
 from transreward.evaluation.figures import Chart, Line, ticks
 from transreward.evaluation.record import Record
 from transreward.evaluation.report import page, steps_to, wanted
 from transreward.evaluation.verdict import verdict
 from transreward.evaluation.video import _ffmpeg
+from transreward.request.learner import for_method
+from transreward.request.resolve import resolve
 from transreward.runs import store
 from transreward.runs.records import read, write_report
 
@@ -300,7 +301,7 @@ def test_the_command_repeats_the_run(compared):
     )
     for record in read(compared):
         row = next(r for r in (config.method, *config.controls) if r.name == record.name)
-        assert json.loads(json.dumps(config.of(row).as_json(row))) == record.config
+        assert json.loads(json.dumps(for_method(config, row).as_json(row))) == record.config
 
 
 # -- what may be wrong with it -------------------------------------------------------------------------------------

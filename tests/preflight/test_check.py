@@ -426,7 +426,7 @@ def test_it_tells_how_the_source_would_be_seen(found):
     "name", ["broken target", "reward only", "opposite direction", "broken source", "delay", "tiny shift"]
 )
 def test_the_next_command_is_one_that_transfer_takes(found, name):
-    from transreward.config import resolve
+    from transreward.request.resolve import resolve
 
     words = shlex.split(found(name).command)
     assert words[0] == "transreward"

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from transreward.request.fields import FIELDS
 from transreward.types import RequestError, whole_number
 
 IDS = """\
@@ -19,10 +20,8 @@ domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5 
 SETTINGS = """\
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
-FIELDS = {  # of a request in Python that are options here
-    "method", "methods", "controls", "learner", "source_steps", "target_steps", "seeds", "seed", "source_run", "out",
-    "log", "cotrain", "live", "size",
-}  # fmt: skip
+# Fields of a request, and of a command in Python, that are options here.
+OPTIONS = {*FIELDS, "methods", "out", "live", "size"} - {"source", "target", "imports"}
 
 
 def whole(text: str) -> int:
@@ -53,7 +52,7 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
     """--config < options, as keyword arguments."""
     request: dict[str, Any] = {"settings": {}}
     if args.config:
-        from transreward.config import read_config
+        from transreward.request.files import read_config
 
         request |= read_config(Path(args.config))
     of_config = request.pop("imports", [])
@@ -88,7 +87,7 @@ def as_options(message: str) -> str:
             return f"--set {name}={value}"
         if name == "imports":
             return "--import"
-        return f"--{name.replace('_', '-')}{_typed(value)}" if name in FIELDS else found[0]
+        return f"--{name.replace('_', '-')}{_typed(value)}" if name in OPTIONS else found[0]
 
     return re.sub(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`", option, message)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from transreward.config import PLAIN, Config
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.plan.ledger import EVALUATION, Ledger
+from transreward.request.config import PLAIN, Config
 from transreward.types import Adjusted, Pair
 
 

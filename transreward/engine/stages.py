@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from transreward.config import Config
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.loop import loop
 from transreward.engine.record import evaluate_both, final_returns, none_of
@@ -19,6 +18,8 @@ from transreward.engine.stop import aligned_return
 from transreward.plan.compile import mirrored
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Plan, Stage, Track
+from transreward.request.config import Config
+from transreward.request.learner import for_method
 from transreward.runs import store
 from transreward.runs.result import Result, SourceAgent
 from transreward.types import Pair
@@ -48,7 +49,7 @@ def execute(
         for stage in before(track, plan, agents):
             agents[stage.name] = source_agent(config, stage, agents, directory if own else None, watch, saved(stage))
         agent = None if track.agent is None else agents[track.agent]
-        results[track.method.name] = follow(config.of(track.method), track, agent, place, watch, saved)
+        results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)
         if own:  # with the source agent's training, if there was one
             results[track.method.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from transreward import replay as rp
-from transreward.config import Config
 from transreward.domains.domain import Domain, invertible
 from transreward.draws import stream as draw
 from transreward.engine.programs import Asked, Programs, programs
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Stage, Stream
 from transreward.replay import Replay
+from transreward.request.config import Config
 from transreward.runs.result import SourceAgent
 from transreward.streams.twin import Twin, learn_model
 from transreward.streams.walk import Walk, relabel

@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from transreward.config import Config
 from transreward.domains.difference import same_task
 from transreward.engine.state import Run
 from transreward.evaluation.returns import evaluate
 from transreward.plan.ledger import EVALUATION
 from transreward.presets import PRESETS
+from transreward.request.config import Config
 
 LEARNED = 0.1  # of the way from an untrained agent's return to its preset's
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is compared with the source's return

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from transreward.config import PLAIN, Config, rounds_of_parts
 from transreward.domains.domain import stored_terms
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
 from transreward.plan.plan import Plan, Schedule, Stage, Stream, Track
+from transreward.request import budgets
+from transreward.request.config import PLAIN, Config
+from transreward.request.learner import for_method
 from transreward.types import Pair
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
@@ -28,14 +31,14 @@ def compile(config: Config, taken: int | None = None) -> Plan:
     """
     agents: dict[str, Stage] = {}
     tracks, agent, steps = [], None if taken is None else EARLIER, taken or 0
-    for row in sorted((config.method, *config.controls), key=config.pretrain_steps):
+    for row in sorted((config.method, *config.controls), key=partial(budgets.pretrain_steps, config)):
         if row.needs_source_agent:
             stage = source_stage(config, row, agent, steps)
             if stage is not None:
                 steps += walked(stage).source
                 agent = stage.name
                 agents[agent] = stage
-        own = config.of(row)
+        own = for_method(config, row)
         if row is config.method and config.cotrain:
             tracks.append(cotrained(own, row))
         else:
@@ -55,9 +58,9 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
     It is shared. A method that goes on in the source starts when a part of the source budget is spent; the others get
     an agent that had all of it, so that every method of a table may take the same source steps.
     """
-    left = config.pretrain_steps(row) - steps
+    left = budgets.pretrain_steps(config, row) - steps
     taken_up = config.source_run is not None and row.uses_source  # it goes on from where that run stopped
-    if agent is not None and (left < config.least_steps.source or taken_up):
+    if agent is not None and (left < budgets.least_steps(config).source or taken_up):
         return None
     fresh = agent is None
     budget = Pair(left, 0)
@@ -75,7 +78,7 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
         return Track(row, (oracle(config, row),))
     if row.target_share is None:
         return Track(row, (unchanged(config, row, agent),), agent=agent)
-    fresh, rounds, evaluations = row.start != "source", config.rounds(row), config.loop.evaluations
+    fresh, rounds, evaluations = row.start != "source", budgets.rounds(config, row), config.loop.evaluations
     source = row.replayed * config.target_steps
     budget = Pair(config.source_steps - taken if row.walks else source, config.target_steps)
     if not row.teacher:
@@ -85,12 +88,12 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     first = transfer(
         config, replace(named(row.teacher), name=row.name), f"{row.name}-teacher", agent,
         budget.map(lambda steps: int(teach * steps)), fresh, max(round(teach * evaluations), 1),
-        rounds and rounds_of_parts(row, rounds)[0], phase="teacher",
+        rounds and budgets.rounds_of_parts(row, rounds)[0], phase="teacher",
     )  # fmt: skip
     spent = walked(first)
     left = Pair(budget.source - spent.source, budget.target - spent.target)
     evaluations = max(round(evaluations * left.target / config.target_steps), 1)
-    rounds = rounds and max(rounds - rounds_of_parts(row, rounds)[0], 1)
+    rounds = rounds and max(rounds - budgets.rounds_of_parts(row, rounds)[0], 1)
     return Track(
         row, (first, transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)), agent=agent
     )
@@ -151,7 +154,7 @@ def cotrained(config: Config, row: Method) -> Track:
 def beside(config: Config, row: Method, draws: str) -> Stage:
     """A stage in the target of `config` alone, from nothing."""
     budget = Pair(0, config.target_steps)
-    schedule = scheduled(config, row, budget, 1.0, True, config.rounds(row))
+    schedule = scheduled(config, row, budget, 1.0, True, budgets.rounds(config, row))
     stream = walk(config, row, "target", config.target_steps, "target")
     name = draws or row.name
     return Stage(

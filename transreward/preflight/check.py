@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.config import require_learner, seen_alike
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, Tried, invertible
@@ -36,6 +35,8 @@ from transreward.preflight.verdict import (
     decide,
 )
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
+from transreward.request.resolve import seen_alike
+from transreward.request.rules import require_learner
 from transreward.runs import store
 from transreward.runs.result import SourceAgent, import_all, policy_of
 from transreward.types import Pair, RequestError

@@ -1,0 +1,138 @@
+"""What budgets pay for: steps of the source agent and of each method, and the rounds that they are cut into."""
+
+from __future__ import annotations
+
+from transreward.learners.learner import Learner
+from transreward.methods import Method
+from transreward.request.config import Config
+from transreward.types import Pair, RequestError
+
+
+def pretrain_steps(config: Config, row: Method) -> int:
+    """Steps per seed that train the source agent which a method starts from."""
+    if row.walks:
+        return round(config.source_steps * config.loop.pretrain)
+    return config.source_steps - row.replayed * config.target_steps
+
+
+def walked_steps(config: Config, row: Method, taken: int) -> int:
+    """Source steps per seed that a method has to walk when its source agent took `taken`; the others of its budget
+    start where the target was."""
+    return config.source_steps - taken - row.replayed * config.target_steps
+
+
+def rounds(config: Config, row: Method) -> int | None:
+    """Rounds of updates in a method's transfer, the same for all that share the learner's settings: as many as the
+    domain asks for that asks for more of them. None: as the steps ask for that feed the method."""
+    if row.start == "oracle" or config.loop.updates == "paced":
+        return None
+    walked = config.source_steps - round(config.source_steps * config.loop.pretrain)
+    return max(rounds_for(config.learner, walked, False), rounds_for(config.learner, config.target_steps, True))
+
+
+def least_steps(config: Config) -> Pair[int]:
+    """Steps per seed below which a budget pays for nothing: a rollout, or a step of every robot."""
+    if config.learner.on_policy:
+        return Pair(config.learner.round_steps(False), config.learner.round_steps(True))
+    return Pair(config.learner.robots, config.loop.target_robots)
+
+
+def rounds_of_parts(row: Method, rounds: int) -> tuple[int, ...]:
+    """Rounds of each of a method's `parts`, at least one."""
+    first = max(int(row.parts[0] * rounds), 1)
+    return (first, max(rounds - first, 1)) if row.teacher else (rounds,)
+
+
+def rounds_for(learner: Learner, steps: int, in_target: bool) -> int:
+    """Rounds of updates that so many steps of one domain ask for: whole rollouts, or with a short last one."""
+    whole, rest = divmod(steps, learner.round_steps(in_target))
+    return max(whole if learner.on_policy else whole + (rest > 0), 1)
+
+
+def rollout(config: Config, row: Method, taken: int | None = None) -> int:
+    """Steps per seed of each rollout that trains an on-policy learner with a method; of its parts the least."""
+    in_target = row.target_share == 1
+    width = config.loop.target_robots if in_target else config.learner.robots
+    taken = pretrain_steps(config, row) if taken is None else taken
+    steps = config.target_steps if in_target else walked_steps(config, row, taken)
+    parts = zip(row.parts, rounds_of_parts(row, rounds(config, row) or 1), strict=True)
+    each = min(int(share * steps) // width // rounds for share, rounds in parts)
+    return min(config.learner.round_steps(in_target) // width, each) * width
+
+
+def require_rounds(config: Config) -> None:
+    """Raise RequestError where a budget is smaller than one round of what has to be paid from it."""
+    for side, steps, needed in paid(config):
+        if steps < needed:
+            budget, width = config.source_steps, "learner.robots"
+            if side == "target":
+                budget = config.target_steps
+                width = "learner.target_rollout" if config.learner.on_policy else "loop.target_robots"
+            left = "are" if steps == budget else f"leave {steps} for a part of the run (loop.pretrain), which is"
+            cure = f"raise `{side}_steps`" + (f" to {needed} or more" if steps == budget else "")
+            raise RequestError(
+                f"{budget} {side} steps {left} less than one round of '{config.learner.name}', {needed}: {cure}, or "
+                f"lower {width}"
+            )
+    if config.learner.on_policy:
+        for row in (config.method, *config.controls):
+            require_minibatches(config, row)
+
+
+def paid(config: Config) -> list[tuple[str, int, int]]:
+    """What is paid from the budgets: the domain, the steps per seed, and the least of them that make a round.
+
+    Raises RequestError for a method whose source steps go by its target steps, and are more than there are.
+    """
+    rows, least = (config.method, *config.controls), least_steps(config)
+    oracle = any(row.start == "oracle" for row in rows)
+    found = [("source", config.source_steps, least.source)] if config.needs_source_agent or oracle else []
+    for row in rows:
+        if row.replayed * config.target_steps >= config.source_steps:
+            raise RequestError(
+                f"'{row.name}' takes {row.replayed} source steps for each target step, {row.replayed} x "
+                f"{config.target_steps} of a source budget of {config.source_steps}: raise `source_steps`, or lower "
+                f"`target_steps`{' or feed.branches' if row.branched else ''}"
+            )
+        if row.uses_source:
+            before = pretrain_steps(config, row)
+            walked, part = walked_steps(config, row, before), min(row.parts)
+            found += [("source", before, least.source)]
+            found += [("source", int(part * walked), least.source)] if row.walks else []
+            found += [("target", int(part * config.target_steps), config.loop.target_robots)] if row.teacher else []
+    if any(row.target_share == 1 for row in rows):
+        found += [("target", config.target_steps, least.target)]
+    elif any(row.gap is not None or row.off_policy for row in rows):
+        found += [("target", config.target_steps, config.loop.target_robots)]
+    return found
+
+
+def require_minibatches(config: Config, row: Method, taken: int | None = None) -> None:
+    """Raise RequestError where a rollout that trains an on-policy learner has fewer steps than there are
+    minibatches. `taken`: source steps of its source agent, where they are not `pretrain_steps`."""
+    if row.feed is None:
+        return
+    steps_each, minibatches = rollout(config, row, taken), config.learner.minibatches
+    if steps_each < minibatches:
+        side, steps = "target", f"{config.target_steps} target steps"
+        if row.target_share != 1:
+            left = walked_steps(config, row, pretrain_steps(config, row) if taken is None else taken)
+            side, steps = "source", f"{config.source_steps} source steps leave {left}, which"
+        raise RequestError(
+            f"{steps} cut into {rounds(config, row) or 1} rollouts, as many as every method of the request gets, give "
+            f"{steps_each} steps to each, too few for {minibatches} minibatches: raise `{side}_steps`, lower "
+            f"learner.minibatches, or use `loop.updates=paced`"
+        )
+
+
+def require_steps_left(config: Config, taken: int) -> None:
+    """Raise RequestError where the source budget is spent before the method's own source steps."""
+    for row in (config.method, *config.controls):
+        spends = row.walks or row.replayed
+        if spends and walked_steps(config, row, taken) < int(row.walks):
+            raise RequestError(
+                f"the source run took {taken} steps of a source budget of {config.source_steps}, so nothing is left "
+                f"for '{row.name}' to train on: raise `source_steps` (it counts both)"
+            )
+        if row.walks and config.learner.on_policy:
+            require_minibatches(config, row, taken)

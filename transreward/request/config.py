@@ -1,0 +1,108 @@
+"""A checked request, and how config.json keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from transreward.domains.difference import ShiftMeasure
+from transreward.domains.domain import Domain, Traced
+from transreward.domains.names import action_entries, entries
+from transreward.feed import Feed
+from transreward.learners.learner import Learner
+from transreward.methods import Method
+from transreward.request.fields import SECTIONS
+from transreward.request.loop import Loop
+from transreward.request.settings import plain_settings
+from transreward.runs import store
+from transreward.types import Pair
+
+PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", feed=Feed(0.0))
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked request: all that a run depends on."""
+
+    domains: Pair[Domain]
+    method: Method
+    controls: tuple[Method, ...]
+    learner: Learner
+    loop: Loop
+    source_steps: int
+    target_steps: int
+    seeds: int
+    seed: int
+    source_run: Path | None = None
+    cotrain: bool = False  # the source's agent learns beside the target's
+    imports: tuple[str, ...] = ()  # a user's modules that the rows of this request come from
+    chosen: frozenset[str] = frozenset()  # the settings that the user named
+    shift: ShiftMeasure | None = None  # measured before the run; the report reads it
+    replaced: tuple[tuple[str, Any], ...] = ()  # settings that were asked of the learner, where `of` has others
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, one after the other."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def simulates_target(self) -> bool:
+        """Whether the target may take steps that teach nothing: evaluations, and the measure of the shift."""
+        return self.loop.eval_target == "simulated"
+
+    @property
+    def needs_source_agent(self) -> bool:
+        """Whether any method starts from a source agent."""
+        return any(row.needs_source_agent for row in (self.method, *self.controls))
+
+    def as_json(self, row: Method) -> dict[str, Any]:
+        """config.json of one method of the run: everything needed to repeat it."""
+        spaces = self.domains.source.spaces
+        parts = {name: plain_settings(getattr(row, name)) for name in SECTIONS if getattr(row, name) is not None}
+        return {
+            "schema": store.SCHEMA,
+            "versions": store.versions(),
+            "source": self.domains.source.name,
+            "target": self.domains.target.name,
+            "method": row.name,
+            "controls": [control.name for control in self.controls if row is self.method],
+            "source_steps": self.source_steps,
+            "target_steps": self.target_steps,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "source_run": str(self.source_run) if self.source_run else None,
+            **({"cotrain": True} if self.cotrain and row.name == self.method.name else {}),
+            **({"imports": list(self.imports)} if self.imports else {}),
+            "learner": {"name": self.learner.name, **plain_settings(self.learner)},
+            **({"replaced": dict(self.replaced)} if self.replaced else {}),
+            "loop": plain_settings(self.loop),
+            **parts,
+            "shift": self.shift and asdict(self.shift) | {"entries": [list(entry) for entry in self.shift.entries]},
+            "spaces": {
+                "obs": spaces.obs,
+                "action": spaces.action,
+                "low": spaces.low.tolist(),
+                "high": spaces.high.tolist(),
+                **columns(self.domains),
+            },
+        }
+
+
+def columns(pair: Pair[Domain]) -> dict[str, Any]:
+    """What the columns are called and how far they go (null: without end, or not known), the layers that change what is
+    in them, and what tells the one's environment from the other's."""
+    seen = entries(pair.source)
+    hard = [[x if isfinite(x) and not entry.soft else None for x in (entry.low, entry.high)] for entry in seen]
+    told = pair.map(lambda domain: domain if isinstance(domain, Traced) else None)
+    ours, theirs = (domain.traits if domain else {} for domain in told)
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return {
+        "obs_names": [entry.name for entry in seen],
+        "action_names": [entry.name for entry in action_entries(pair.source)],
+        "obs_low": [low for low, _ in hard],
+        "obs_high": [high for _, high in hard],
+        "changing": {side: domain.changing if domain else [] for side, domain in told._asdict().items()},
+        "apart": {key: [ours.get(key), theirs.get(key)] for key in sorted(keys)},
+    }

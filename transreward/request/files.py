@@ -1,0 +1,79 @@
+"""A request in a file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from transreward.presets import restore_learner
+from transreward.request.fields import COUNTS, FIELDS, SECTIONS
+from transreward.runs import store
+from transreward.types import RequestError, nearest, whole_number
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The request in a config file (JSON as config.json, or YAML), as keyword arguments of `transfer`."""
+    text = _read(path)
+    if not isinstance(text, dict):
+        raise RequestError(f"{path} must hold a mapping such as {{method: darc}}")
+    text = {str(key): value for key, value in text.items()}
+    store.require_schema(path, text)
+    plain = set(FIELDS) - {"learner"}  # which may be a mapping
+    request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
+    for key in set(COUNTS) & set(request):
+        with suppress(ValueError):  # what is no number is refused with the whole request
+            request[key] = whole_number(request[key]) if isinstance(request[key], str) else request[key]
+    for name, what in (("controls", "methods"), ("imports", "modules")):
+        if not isinstance(request.get(name, ""), (str, list)):
+            raise RequestError(f"{path}: '{name}' must be a list of {what}")
+    if not isinstance(request.get("source_run") or "", str):
+        raise RequestError(f"{path}: 'source_run' must be a directory")
+    learner, settings = _settings(path, text)
+    if "schema" in text and "loop.symmetry" not in settings:  # of a run before there were symmetries
+        settings["loop.symmetry"] = "none"
+    for ignored in ("schema", "versions", "spaces", "shift"):
+        text.pop(ignored, None)
+    replaced = text.pop("replaced", {})
+    if not isinstance(replaced, dict):
+        raise RequestError(f"{path}: 'replaced' must be a mapping of settings")
+    if replaced:  # of a run: these are all methods' settings, but that method's, which brings its own
+        own = {name.partition(".")[2]: v for name, v in settings.items() if name.startswith("learner.")}
+        learner = {"learner": restore_learner({**own, **replaced, "name": learner.get("learner")})}
+        settings = {name: v for name, v in settings.items() if name not in {f"learner.{x}" for x in replaced}}
+    if text:
+        raise nearest(next(iter(text)), [*plain, "learner", "loop", *SECTIONS, "settings"], "key")
+    return {**request, **learner, "settings": settings}
+
+
+def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Take out of a file's mapping the learner's name, if it says one, and all settings, by path."""
+    learner, settings = {}, {}
+    for section in ("settings", "learner", "loop", *SECTIONS):
+        value = text.pop(section, {})
+        if isinstance(value, str) and section == "learner":
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise RequestError(f"{path}: '{section}' must be a mapping of settings")
+        if section == "learner" and "name" in value:
+            learner = {"learner": value.pop("name")}
+        settings |= {name if section == "settings" else f"{section}.{name}": v for name, v in value.items()}
+    return learner, settings
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"cannot read {path}: it is not text") from None
+    try:
+        if path.suffix == ".json":
+            return json.loads(text)
+        import yaml
+
+        return yaml.safe_load(text)
+    except Exception as error:
+        raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None

@@ -1,0 +1,56 @@
+"""The learner of a request, and of each of its methods."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transreward.domains.domain import Domain
+from transreward.learners.learner import Learner
+from transreward.methods import Method
+from transreward.presets import make_learner, restore_learner
+from transreward.request.budgets import rollout
+from transreward.request.config import Config
+from transreward.runs.result import SourceAgent
+from transreward.types import CONTROLS, RequestError
+
+
+def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Learner:
+    """The learner asked for; of the source run; or of the robot's preset."""
+    if source_run is None:
+        return learner if isinstance(learner, Learner) else make_learner(learner, source)
+    stored = SourceAgent.about(Path(source_run))
+    restored = restore_learner(stored["learner"])
+    if learner is None or learner in (restored, restored.name):
+        return restored
+    cure = "leave `learner` out, or " if may_leave_out else ""  # without it another learner is needed
+    name = learner.name if isinstance(learner, Learner) else learner
+    other = name if name != restored.name else f"{name} with other settings"
+    raise RequestError(
+        f"the source run {source_run} was trained with {restored.name}, not with {other}: {cure}leave `source_run` out "
+        f"to train a source agent with {other}"
+    )
+
+
+def need_replay(rows: list[Method]) -> bool:
+    """Whether a learner that keeps no steps cannot serve one of the rows; or would learn nothing, where all that were
+    chosen, and are no mere controls of others, have to learn from nothing on scarce target steps."""
+    chosen = [row for row in rows if row.name not in CONTROLS] or rows
+    return any(row.off_policy for row in rows) or all(row.start == "nothing" for row in chosen)
+
+
+def for_method(config: Config, row: Method) -> Config:
+    """This request with the learner's settings that belong to a method, but for those that the user named.
+
+    An on-policy agent that is trained on in the target gets shorter rollouts there, cut into as many minibatches,
+    which are smaller and noisier. At the full rate it unlearns what it came with, so the rate goes with the root of
+    their size (Malladi et al. 2022, the square root scaling rule for Adam).
+    """
+    own = dict(row.learner)
+    if config.learner.on_policy and row.start == "source" and row.target_share == 1:
+        share = rollout(config, row) / config.learner.round_steps(False)
+        own["learning_rate"] = config.learner.learning_rate * min(share, 1.0) ** 0.5
+    own = {name: value for name, value in own.items() if f"learner.{name}" not in config.chosen}
+    asked = tuple((name, getattr(config.learner, name)) for name in own)
+    return replace(config, learner=replace(config.learner, **own), replaced=asked) if own else config

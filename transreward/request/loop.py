@@ -1,0 +1,72 @@
+"""The settings of the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from transreward.types import RequestError
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How the five steps are run."""
+
+    pretrain: float = (
+        0.6  # share of the source budget that trains the source agent, where a method goes on in the source
+    )
+    target_robots: int = 1  # robots per seed that collect in the target at a time
+    updates: Literal["equal", "paced"] = "equal"  # of the learner in a transfer: as many for every method of a request,
+    # as the domain asks for that asks for more; or as the steps ask for that feed the method
+    gap_updates: float = 1.0  # updates of the gap, times its `pace`, per update of the learner; with PPO per 16 steps
+    evaluations: int = 10  # in the transfer phase
+    source_evaluations: int = 5  # in the source phase
+    eval_episodes: int = 5  # per seed and domain, at each of these
+    final_episodes: int = 10  # per seed and domain, for the result
+    gap_every: int = 1  # rounds of the loop from one refit of the gap to the next, which makes up for those between
+    aligned: float = 0.95  # stop once the target return reaches this share of the source's; 0 = never
+    source_returns: tuple[float, ...] = ()  # of a random and a trained policy there; () = only the agent's own is known
+    target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
+    converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
+    threads: int = 0  # of the simulation; 0 = all cores
+    eval_target: Literal["simulated", "training", "none"] = "simulated"  # what a return in the target is that of
+    symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pretrain <= 1:
+            raise RequestError(f"loop.pretrain must be in (0, 1], not {self.pretrain}")
+        for name in (
+            "target_robots",
+            "evaluations",
+            "source_evaluations",
+            "eval_episodes",
+            "final_episodes",
+            "gap_every",
+        ):
+            if getattr(self, name) < 1:
+                raise RequestError(f"loop.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("source_returns", "target_returns"):
+            known = getattr(self, name)
+            if known and not (len(known) == 2 and known[0] < known[1]):
+                raise RequestError(
+                    f"loop.{name} must be two returns, a random policy's and a trained one's that is above it, such as "
+                    f"-280,4500, not {','.join(map(str, known))}"
+                )
+        if self.source_returns and not self.target_returns:
+            raise RequestError("loop.source_returns is a scale to compare loop.target_returns with: give both")
+        if self.updates not in ("equal", "paced"):
+            raise RequestError(f"loop.updates must be equal or paced, not {self.updates!r}")
+        if self.eval_target not in ("simulated", "training", "none"):
+            raise RequestError(
+                f"loop.eval_target must be simulated (evaluation episodes), training (finished training episodes) or "
+                f"none, not {self.eval_target!r}"
+            )
+        if self.eval_target == "none" and self.converged:
+            raise RequestError("loop.converged judges by target returns, which loop.eval_target=none leaves out")
+        if self.symmetry not in ("auto", "none"):
+            raise RequestError(
+                f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
+                f"id, such as halfcheetah@mirrored"
+            )
+        if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
+            raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")

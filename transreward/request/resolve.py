@@ -1,0 +1,153 @@
+"""From a request to a run's full settings, with every check that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from transreward.domains.difference import relabels, require_difference, require_fit, same_task
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
+from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
+from transreward.learners.learner import Learner
+from transreward.methods import Method, method
+from transreward.presets import DEFAULT_STEPS, source_budget
+from transreward.request.budgets import require_rounds
+from transreward.request.config import Config
+from transreward.request.fields import SECTIONS
+from transreward.request.learner import learner_of, need_replay
+from transreward.request.loop import Loop
+from transreward.request.rules import (
+    require_cotrain,
+    require_effect,
+    require_learner,
+    require_rewards,
+    require_simulated,
+    together,
+    with_terms,
+    without_a_model,
+)
+from transreward.request.settings import apply_settings, settings_of, with_settings
+from transreward.runs.result import import_all
+from transreward.types import Pair, RequestError
+
+MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
+
+
+def resolve(
+    source: Domain | str,
+    target: Domain | str,
+    method_name: str,
+    *,
+    learner: Any,
+    source_steps: int | None,
+    target_steps: int | None,
+    seeds: int,
+    seed: int,
+    settings: dict[str, Any],
+    controls: tuple[str, ...],
+    source_run: str | Path | None,
+    cotrain: bool = False,
+    imports: Sequence[str] | str = (),
+) -> Config:
+    """Check the whole request. Raises RequestError with one line that says what is wrong."""
+    imports = import_all(imports, source_run)
+    row = method(str(method_name))
+    rows = [row, *(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)]
+    pair, shift = pair_of(source, target, settings)
+    rows = [without_a_model(r, pair) for r in rows]
+    if cotrain:
+        rows[0] = together(rows[0], pair, source_run)
+    if learner is None and source_run is None and need_replay(rows):
+        learner = "sac"  # the preset may be PPO
+    learner = learner_of(learner, pair.source, source_run, may_leave_out=not any(r.off_policy for r in rows))
+    (row, *control_rows), learner, loop = with_all_settings(rows, learner, settings)
+    config = Config(
+        domains=pair,
+        method=with_terms(row, pair),
+        controls=tuple(with_terms(r, pair) for r in control_rows),
+        learner=learner,
+        loop=loop,
+        source_steps=count("source steps", source_steps, source_budget(learner, pair.source)),
+        target_steps=count("target steps", target_steps, DEFAULT_STEPS.target),
+        seeds=count("seeds", seeds, seeds),
+        seed=count("seed", seed, seed, least=0),
+        source_run=Path(source_run) if source_run else None,
+        cotrain=cotrain,
+        imports=imports,
+        chosen=frozenset(settings),
+        shift=shift,
+    )
+    require_all(config)
+    return config
+
+
+def pair_of(source: Domain | str, target: Domain | str, settings: dict[str, Any]) -> tuple[Pair[Domain], Any]:
+    """The domains that are asked for, the source seen like the target where that helps; and the measure of the shift,
+    where steps may be taken that teach nothing."""
+    pair: Pair[Domain] = Pair(domain(source), domain(target))
+    require_fit(pair.source, pair.target)
+    shift = None
+    if settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+        shift = require_difference(pair.source, pair.target)
+    elif pair.source.name == pair.target.name:
+        raise RequestError(f"source and target are the same: '{pair.source.name}'")
+    return seen_alike(pair, settings.get("loop.symmetry", Loop.symmetry)), shift
+
+
+def with_all_settings(
+    rows: list[Method], learner: Learner, settings: dict[str, Any]
+) -> tuple[list[Method], Learner, Loop]:
+    """Methods, learner and loop with their settings: those without a method's name are the first one's."""
+    first, named = rows[0], {r.name: settings_of(r, settings) for r in rows}
+    shared = {path: value for path, value in settings.items() if not path.startswith(tuple(f"{n}." for n in named))}
+    sections = {"learner": learner, "loop": Loop(), **{name: getattr(first, name) for name in SECTIONS}}
+    sections = apply_settings(sections, shared, first)
+    first = replace(first, **{name: sections[name] for name in SECTIONS})
+    return [with_settings(r, named[r.name]) for r in (first, *rows[1:])], sections["learner"], sections["loop"]
+
+
+def require_all(config: Config) -> None:
+    """Raise RequestError for the first rule that the request breaks."""
+    if config.cotrain:
+        require_cotrain(config)
+    require_simulated(config)
+    for row in (config.method, *config.controls):
+        row.compensation()  # its settings check themselves
+        require_effect(row)
+        require_rewards(row, config.domains.target)
+        require_learner(row, config.learner, config.domains.source, config.source_run)
+    require_rounds(config)
+
+
+def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
+    """The pair; of another task of one robot, with the source seen so that it is paid most like the target.
+
+    A source that the user wrote with a symmetry stays as it is written, and one with a shift of single parts as it is:
+    turned, it would be shifted in others. `how` is `Loop.symmetry`.
+    """
+    source: Any = pair.source
+    if how == "none" or plain(source) is not source or not relabels(source, pair.target):
+        return pair
+    if same_task(source, pair.target) or source.robot.name not in SYMMETRIES or source.noise.any():
+        return pair
+    if any(shift.pattern or shift.name == "broken" for shift in source.shifts):
+        return pair
+    try:
+        name, _ = best_seen(source, pair.target)  # type: ignore[arg-type]
+    except RequestError:  # a reward of the user's that has no answer to what is seen
+        return pair
+    return pair if name is None else pair._replace(source=SeenDomain(source, name))
+
+
+def count(what: str, value: Any, default: int, least: int = 1) -> int:
+    value = default if value is None else value
+    whole = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+    if whole is None or whole < least:
+        raise RequestError(f"{what} must be a whole number of at least {least}, not {value!r}")
+    if whole > MOST:
+        raise RequestError(f"{what} must be at most {MOST:,}, not {whole:,}")
+    return whole

@@ -1,0 +1,143 @@
+"""What fits what: each rule refuses a method on a pair or a learner, or says what the pair makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from transreward.domains.difference import relabels, require_other_pay
+from transreward.domains.domain import Domain, invertible, stored_terms
+from transreward.domains.symmetries import plain
+from transreward.feed import Feed
+from transreward.learners.learner import Learner
+from transreward.methods import METHODS, Method
+from transreward.request.config import Config
+from transreward.types import Pair, RequestError
+
+USE_SAC = 'use `learner="sac"`'
+
+
+def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
+    """The row; of one that relabels, without its gap where the target's reward can be computed.
+
+    Raises RequestError where that is the source's own.
+    """
+    if not row.relabels or not relabels(pair.source, pair.target):
+        return row
+    if plain(pair.source) is pair.source:  # seen through a symmetry it may be paid alike, and is another source
+        require_other_pay(pair.source, pair.target)
+    return replace(row, gap=None)
+
+
+def with_terms(row: Method, pair: Pair[Domain]) -> Method:
+    """The row; where its gap looks at the reward's terms, told how many there are.
+
+    Raises RequestError where the two domains' steps do not store the same ones.
+    """
+    if not row.needs("terms") or not pair.target.reward_terms:  # without rewards it is refused for that
+        return row
+    source, target = (stored_terms(d) for d in pair)
+    if not source or source != target:
+        raise RequestError(
+            f"'{row.name}' needs two tasks of one robot of the table, whose steps store the same reward terms, which "
+            f"{pair.source.name} and {pair.target.name} are not: use value_potential or jsrl"
+        )
+    gap: Any = row.gap
+    if gap.terms not in (0, len(source)):
+        raise RequestError(f"gap.terms is the number of terms that {pair.source.name} stores, {len(source)}: leave it")
+    return replace(row, gap=replace(gap, terms=len(source)))
+
+
+def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> Method:
+    """The row as one of two that are trained together: from nothing, beside the other's steps as they come.
+
+    Raises RequestError for a method of which that makes no sense.
+    """
+    if not (row.uses_replay and row.target_share == 1 and row.use is not None and row.use.cotrains):
+        raise RequestError(
+            f"'{row.name}' cannot be trained from both sides: with `cotrain` each learner's own rewards are adjusted "
+            f"by the other's steps, as reward_gap, mean_gap and dpba do"
+        )
+    if source_run is not None:
+        raise RequestError("with `cotrain` the source's agent learns from scratch too: leave `source_run` out")
+    if not pair.source.reward_terms:
+        raise RequestError(f"with `cotrain` an agent learns in {pair.source.name}, which has no rewards")
+    return replace(row, start="nothing", feed=Feed(1.0))
+
+
+def require_cotrain(config: Config) -> None:
+    """Raise RequestError for what two agents that are trained together cannot be told."""
+    if config.method.feed != Feed(1.0):
+        raise RequestError("with `cotrain` each learner is fed by its own steps as they come: leave feed.* out")
+    if config.learner.on_policy:
+        raise RequestError(
+            f"`cotrain` needs a learner that keeps its steps, which {config.learner.name} does not: {USE_SAC}"
+        )
+
+
+def require_simulated(config: Config) -> None:
+    """Raise RequestError for what only a simulated target can pay."""
+    how = f"only a simulated target has, and loop.eval_target={config.loop.eval_target} says that it is none"
+    if config.simulates_target:
+        return
+    if any(row.start == "oracle" for row in (config.method, *config.controls)):
+        raise RequestError(f"'oracle' takes the source's budget in the target, steps that {how}: leave it out")
+    if config.cotrain:
+        raise RequestError(f"with `cotrain` both agents are evaluated in both domains, in episodes that {how}")
+
+
+def require_effect(row: Method) -> None:
+    """Raise RequestError for a feed with which a part of the method would change nothing."""
+    if row.feed is None:
+        return
+    use = row.use
+    if use is not None and use.relabels and row.feed.target_share == 1:
+        raise RequestError(f"'{use.name}' pays the source's steps, so feed.target_share must be below 1")
+    if use is not None and use.side == "target" and not row.feed.target_share:
+        raise RequestError(f"'{use.name}' pays the target's steps, so feed.target_share must be above 0")
+    if row.uses_replay and row.feed.target_share == 1 and row.gap is None:
+        raise RequestError(
+            f"with feed.target_share=1 and no gap '{row.name}' looks at no source step, so feed.source=replay would "
+            f"change nothing"
+        )
+
+
+def require_rewards(row: Method, target: Domain) -> None:
+    """Raise RequestError for a method that learns from the target's rewards where the target has none."""
+    if row.needs_target_reward and not target.reward_terms:
+        able = ", ".join(name for name, other in METHODS.items() if not other.needs_target_reward)
+        raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
+
+
+def require_learner(row: Method, learner: Learner, source: Domain, source_run: str | Path | None = None) -> None:
+    """Raise RequestError for a method that the learner cannot serve on that source."""
+    cure = USE_SAC
+    if source_run is not None:  # the learner is that run's
+        cure = f"leave `source_run` out ({source_run} was trained with {learner.name}), or name one trained with sac"
+    if learner.on_policy and row.uses_replay:
+        raise RequestError(
+            f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
+            f"{cure}"
+        )
+    if row.use is not None and row.use.shapes and not learner.takes_advice:
+        raise RequestError(f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {cure}")
+    if learner.on_policy and row.off_policy:
+        raise RequestError(
+            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {cure}"
+        )
+    if row.branched and not (row.use is not None and row.use.corrects):
+        raise RequestError(
+            f"'{row.name}' with feed.source=branched would have nothing to correct its branches by: "
+            f"use paired_branched, or trust(paired)"
+        )
+    if row.replayed and learner.on_policy and not invertible(source):
+        raise RequestError(
+            f"'{row.name}' has to put {source.name} into the states that the target was seen in, which its observation "
+            f"does not tell in full; a model of it needs stored source steps, which {learner.name} has not: "
+            f"{cure}"
+        )
+    known = {f.name for f in fields(learner)}
+    for name, _ in row.learner:
+        if name not in known:
+            raise RequestError(f"'{row.name}' needs a learner with '{name}', which {learner.name} has not")

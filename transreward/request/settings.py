@@ -1,0 +1,82 @@
+"""Settings by path: `section.field=value`, read as the field's type."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from math import isfinite
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from transreward.methods import Method
+from transreward.request.fields import SECTIONS
+from transreward.types import RequestError, nearest, whole_number
+
+WORDS = {  # what other libraries call a setting
+    "gamma": "discount", "tau": "polyak", "temperature": "alpha_start", "ent_coef": "entropy_weight",
+    "vf_coef": "value_weight", "n_envs": "robots", "num_envs": "robots", "n_steps": "rollout_steps",
+    "lambda": "strength", "weight": "strength", "coef": "strength",
+}  # fmt: skip
+
+
+def settings_of(row: Method, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that name a method, as `darc.use.strength` does, without its name."""
+    own = {path[len(row.name) + 1 :]: value for path, value in settings.items() if path.startswith(f"{row.name}.")}
+    for path in own:
+        if path.partition(".")[0] in ("learner", "loop"):
+            raise RequestError(f"all methods of a run share learner and loop: write {path}, not {row.name}.{path}")
+    return own
+
+
+def with_settings(row: Method, settings: dict[str, Any]) -> Method:
+    """The row with settings of its gap, use, gate or feed."""
+    return replace(row, **apply_settings({name: getattr(row, name) for name in SECTIONS}, settings, row))
+
+
+def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
+    """Set `section.field` to each value, a string or of the field's type."""
+    changes: dict[str, dict[str, Any]] = {}  # all of a section at once: one may only make sense beside another
+    for path, value in settings.items():
+        section, _, name = path.partition(".")
+        known = [f"{s}.{f.name}" for s, part in sections.items() if part is not None for f in fields(part)]
+        if path not in known:
+            if section in sections and sections[section] is None:
+                raise RequestError(f"method '{row.name}' has no {section}, so '{path}' would change nothing")
+            raise nearest(path, known, "setting", WORDS)
+        part = sections[section]
+        changes.setdefault(section, {})[name] = typed(path, value, get_type_hints(type(part))[name])
+    return {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
+
+
+def typed(path: str, value: Any, kind: Any) -> Any:
+    """`value` as the field's type; strings are read as the command line gives them."""
+    kind = str if get_origin(kind) is Literal else kind  # the settings check which words they know
+    try:
+        if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
+            items = value.strip("()[] ").split(",") if isinstance(value, str) else value
+            return tuple(_finite(get_args(kind)[0](str(item))) for item in items if str(item).strip())
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
+        if kind is int and isinstance(value, str):
+            return whole_number(value)
+        if kind is float and not isinstance(value, bool) and isfinite(float(value)):
+            return float(value)
+        if kind is not float and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+            return value
+    except (ValueError, KeyError, TypeError):
+        pass
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}.get(
+        kind, "numbers such as 64,64"
+    )
+    raise RequestError(f"{path} must be {wanted}, not {value!r}")
+
+
+def _finite(x: float) -> float:
+    """The number. Raises ValueError for what is none."""
+    if not isfinite(x):
+        raise ValueError
+    return x
+
+
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """Settings as JSON gives them back."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
