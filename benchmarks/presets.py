@@ -23,7 +23,7 @@ import numpy as np
 import record
 import training
 
-from transreward.domains.domain import domain
+from transreward.domains.ids import domain
 from transreward.evaluation.returns import evaluate
 from transreward.evaluation.statistics import interval
 from transreward.presets import LEARNERS, PRESETS

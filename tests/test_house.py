@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -73,6 +74,18 @@ def test_the_leaves_need_only_the_words(own):
         name.split(".")[1] for path in FILES if part(path) == own for name in imported(path) if "transreward." in name
     }
     assert used <= {own, "types"}
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_what_others_take_from_the_package_is_there(folder):
+    """Benchmarks and examples are run by hand, so a name that moved would not show."""
+    for path in sorted((ROOT.parent / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "transreward":
+                module = importlib.import_module(node.module)
+                for name in (alias.name for alias in node.names):
+                    if not hasattr(module, name):
+                        importlib.import_module(f"{node.module}.{name}")
 
 
 def test_only_the_command_line_parses_arguments():
