@@ -14,7 +14,7 @@ import transreward as tr
 from transreward.domains.difference import relabels
 from transreward.replay import features, in_order
 from transreward.runs import store
-from transreward.runs.result import SourceAgent
+from transreward.runs.source_agent import SourceAgent
 from transreward.streams.walk import Walk, relabel
 
 pytestmark = pytest.mark.usefixtures("hurry")

@@ -22,7 +22,7 @@ from transreward.methods import METHODS
 from transreward.replay import in_order
 from transreward.request.loop import Loop
 from transreward.runs import store
-from transreward.runs.result import SourceAgent
+from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair
 
 pytestmark = pytest.mark.usefixtures("hurry")

@@ -12,7 +12,7 @@ from transreward.methods import Method, method
 from transreward.request.fields import SECTIONS
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
-from transreward.runs.result import import_all
+from transreward.runs.source_agent import import_all
 from transreward.transfer import Watch, transfer
 from transreward.types import CONTROLS, RequestError
 

@@ -23,8 +23,9 @@ from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.runs import store
-from transreward.runs.result import Result, SourceAgent, load
+from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
+from transreward.runs.source_agent import SourceAgent
 from transreward.types import RequestError
 
 __all__ = ["Progress", "Watch", "resume", "transfer"]

@@ -25,7 +25,7 @@ from transreward.domains.symmetries import SYMMETRIES, best_seen, likeness, symm
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.request.resolve import resolve
-from transreward.runs.result import SourceAgent
+from transreward.runs.source_agent import SourceAgent
 from transreward.streams.walk import Walk
 from transreward.types import RequestError
 

@@ -21,7 +21,8 @@ from transreward.plan.plan import Plan, Stage, Track
 from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.runs import store
-from transreward.runs.result import Result, SourceAgent
+from transreward.runs.result import Result
+from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair
 
 

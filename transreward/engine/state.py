@@ -18,7 +18,7 @@ from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Stage, Stream
 from transreward.replay import Replay
 from transreward.request.config import Config
-from transreward.runs.result import SourceAgent
+from transreward.runs.source_agent import SourceAgent
 from transreward.streams.twin import Twin, learn_model
 from transreward.streams.walk import Walk, relabel
 from transreward.types import NO_STEPS, Metrics, Pair

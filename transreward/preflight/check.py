@@ -38,7 +38,8 @@ from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, so
 from transreward.request.resolve import seen_alike
 from transreward.request.rules import require_learner
 from transreward.runs import store
-from transreward.runs.result import SourceAgent, import_all, policy_of
+from transreward.runs.result import policy_of
+from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import Pair, RequestError
 
 SCHEMA = 1

@@ -12,7 +12,7 @@ from transreward.methods import Method
 from transreward.presets import make_learner, restore_learner
 from transreward.request.budgets import rollout
 from transreward.request.config import Config
-from transreward.runs.result import SourceAgent
+from transreward.runs.source_agent import SourceAgent
 from transreward.types import CONTROLS, RequestError
 
 

@@ -31,7 +31,7 @@ from transreward.request.rules import (
     without_a_model,
 )
 from transreward.request.settings import apply_settings, settings_of, with_settings
-from transreward.runs.result import import_all
+from transreward.runs.source_agent import import_all
 from transreward.types import Pair, RequestError
 
 MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from transreward.interruption import undone, whole
-from transreward.types import RequestError
+from transreward.types import RequestError, Spaces
 
 SCHEMA = 1
 NUMBER = float | int
@@ -319,3 +319,8 @@ def load_tree(path: Path, like: Any) -> Any:
     if set(names) != set(stored) or any(stored[n].shape != s for n, s in zip(names, shapes, strict=True)):
         raise RequestError(f"{path} was written with another robot, learner or number of seeds, or by another version")
     return jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(stored[n]) for n in names])
+
+
+def shapes_of(part: Any, spaces: Spaces, keys: Any) -> Any:
+    """Shapes and dtypes of the state of a learner or a compensation, [seeds, ...]; nothing is computed."""
+    return jax.eval_shape(lambda k: jax.vmap(lambda one: part.init(one, spaces))(k), keys)

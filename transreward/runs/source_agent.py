@@ -1,0 +1,119 @@
+"""The source agent of a run: what later transfers start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transreward import replay as rp
+from transreward.domains.domain import Domain, stored_terms
+from transreward.domains.ids import domain
+from transreward.domains.symmetries import SeenDomain, as_it_is
+from transreward.domains.users import import_modules
+from transreward.learners.learner import Learner
+from transreward.runs import store
+from transreward.types import NO_STEPS, Pair, RequestError, Spaces, Symmetry
+
+
+@dataclass
+class SourceAgent:
+    """A plain agent trained in the source: policy, critics, normaliser and replay of all seeds."""
+
+    source: str  # id of the domain that it was trained in
+    learner: Learner
+    agents: Any
+    replay: Any | None  # None for an on-policy learner
+    keys: Any
+    steps: int  # per seed
+    seeds: list[int]
+    log: list[dict[str, Any]]
+    evaluated: Pair[int] = NO_STEPS  # steps per seed that the evaluations of its training took
+    returns: Pair[np.ndarray] | None = None  # [seeds, episodes] in both domains, once they were evaluated
+    returns_took: Pair[int] = NO_STEPS  # steps per seed that these took
+
+    def save(self, directory: Path) -> None:
+        """Write source/ of a run directory."""
+        directory.mkdir(parents=True, exist_ok=True)
+        store.save_tree(
+            directory / "agent.safetensors", {"agents": self.agents, "keys": jax.random.key_data(self.keys)}
+        )
+        if self.replay is not None:
+            store.save_tree(directory / "replay.safetensors", {"data": rp.in_order(self.replay)})
+        learner = {"name": self.learner.name, **asdict(self.learner)}
+        about = {"source": self.source, "learner": learner, "seeds": self.seeds, "steps": self.steps}
+        about["evaluation_steps"] = self.evaluated
+        store.write_json(directory / "agent.json", {"schema": store.SCHEMA, "versions": store.versions(), **about})
+
+    def seen(self, source: Domain) -> SourceAgent:
+        """The agent, and all that it stored, as `source` is seen, which is its robot through another symmetry."""
+        trained, agent = domain(self.source), self
+        if isinstance(trained, SeenDomain):
+            agent = agent._through(trained.back, trained.spaces)
+        if isinstance(source, SeenDomain):
+            agent = agent._through(source.symmetry, source.spaces)
+        return replace(agent, source=source.name)
+
+    def _through(self, symmetry: Symmetry, spaces: Spaces) -> SourceAgent:
+        replay = self.replay
+        if replay is not None:
+            replay = replay._replace(data=rp.seen(replay.data, spaces, symmetry))
+        return replace(self, agents=self.learner.seen(self.agents, symmetry), replay=replay)
+
+    @staticmethod
+    def about(run: Path) -> dict[str, Any]:
+        """agent.json of an earlier run. Raises RequestError where it left no source agent."""
+        if not (run / "source" / "agent.json").exists():
+            raise RequestError(f"{run} is not a run directory with a source agent: it has no source/agent.json")
+        return store.read_json(run / "source" / "agent.json")
+
+    @staticmethod
+    def load(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> SourceAgent:
+        """The source agent of an earlier run, as `source` is seen. Raises RequestError where it is another robot's or
+        has other seeds."""
+        about = SourceAgent.about(run)
+        if about["source"] != source.name and as_it_is(about["source"]) == as_it_is(source.name):
+            return SourceAgent.load(run, domain(about["source"]), learner, seeds).seen(source)
+        if about["source"] != source.name:
+            raise RequestError(f"`source_run` {run} was trained in '{about['source']}', not in '{source.name}'")
+        if about["seeds"] != seeds:
+            raise RequestError(f"`source_run` {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
+        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+        like = {"agents": store.shapes_of(learner, source.spaces, keys), "keys": jax.random.key_data(keys)}
+        stored = store.load_tree(run / "source" / "agent.safetensors", like)
+        replay_file, replay = run / "source" / "replay.safetensors", None
+        if replay_file.exists():
+            data = store.load_arrays(replay_file).get("['data']")
+            if data is None or data.ndim != 4:
+                raise RequestError(f"{replay_file} is damaged: it holds no steps")
+            wanted = rp.features(source.spaces) + len(stored_terms(source))
+            if data.shape[-1] < wanted:  # of a version that stored no terms: nobody knows them
+                data = np.pad(data, (*[(0, 0)] * 3, (0, wanted - data.shape[-1])), constant_values=np.nan)
+            replay = rp.with_room(data, data.shape[1])
+        keys = jax.random.wrap_key_data(stored["keys"])
+        evaluated = Pair(*about.get("evaluation_steps", NO_STEPS))  # earlier versions counted none
+        return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [], evaluated)
+
+
+def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> tuple[str, ...]:
+    """Import the modules that a request names, and before them those that its source run's config.json names.
+
+    Returns all of their names. Raises RequestError where one cannot be imported.
+    """
+    own = (imports,) if isinstance(imports, str) else tuple(imports)
+    run = None if source_run is None else Path(source_run)
+    if run is None or not all((run / name).exists() for name in ("config.json", "source/agent.json")):
+        return import_modules(own)
+    theirs = store.read_json(run / "config.json").get("imports", ())
+    try:
+        return import_modules(tuple(dict.fromkeys((*theirs, *own))))
+    except RequestError as error:
+        named = [name for name in theirs if name not in own]
+        raise RequestError(
+            f"{error} (the source run {source_run} needs {', '.join(named)})" if named else str(error)
+        ) from None
