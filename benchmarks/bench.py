@@ -469,7 +469,7 @@ def look(bench: Bench) -> None:
     from training import Watched
 
     from transreward.live import View
-    from transreward.runs.videos import before_and_after
+    from transreward.reports.films.play import before_and_after
     from transreward.transfer import transfer
 
     pair = ROBOT, f"{ROBOT}:broken=bthigh"

@@ -23,7 +23,7 @@ FOREIGN = {
     "domains/layers.py": "Gymnasium's wrappers",
     "domains/gym.py": "Gymnasium's environments",
     "domains/tasks.py": "a module of the user's",
-    "runs/export.py": "JAX's programs",
+    "reports/export.py": "JAX's programs",
 }
 TABLE = "methods.py"
 

@@ -24,9 +24,9 @@ from transreward.cli import transfer as transfer_command
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.domains.tasks import TASKS
-from transreward.evaluation import video
 from transreward.methods import METHODS
 from transreward.presets import LEARNERS
+from transreward.reports.films import painter
 from transreward.request import resolve as resolving
 from transreward.runs import store
 from transreward.types import CONTROLS, BrokenRun
@@ -307,8 +307,8 @@ def test_doctor_says_what_there_is_to_do_without(capsys, monkeypatch):
     """No renderer and no ONNX: videos and exports are not to be had, and all else is well."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setenv("MUJOCO_GL", "")
-    monkeypatch.setattr(video, "_works", lambda name: False)
-    video.backend.cache_clear()
+    monkeypatch.setattr(painter, "_works", lambda name: False)
+    painter.backend.cache_clear()
     cli.main(["doctor"])
     out = capsys.readouterr().out
     assert "without: MuJoCo draws, for videos: no video: neither EGL nor OSMesa nor a display works" in out

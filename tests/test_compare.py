@@ -13,8 +13,8 @@ from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, 
 
 import transreward as tr
 from transreward.compare import chosen, leader
-from transreward.live import comparison_table
 from transreward.methods import METHODS
+from transreward.reports.terminal import comparison_table
 from transreward.request.resolve import resolve
 from transreward.runs import store
 from transreward.runs.comparison import Comparison

@@ -17,13 +17,12 @@ from transreward.domains.ids import domain
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.engine.programs import programs
-from transreward.evaluation.record import Record
-from transreward.evaluation.repeat import repeat
 from transreward.feed import Feed
 from transreward.gates.chain import Gate
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
+from transreward.reports.repeat import repeat
 from transreward.request import resolve as resolving
 from transreward.request.budgets import require_steps_left
 from transreward.request.fields import SECTIONS
@@ -32,6 +31,7 @@ from transreward.request.learner import for_method
 from transreward.request.loop import Loop
 from transreward.request.resolve import resolve
 from transreward.request.settings import apply_settings
+from transreward.runs.record import Record
 from transreward.types import Spaces
 from transreward.uses.penalty import Penalty
 

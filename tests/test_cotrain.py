@@ -14,9 +14,9 @@ import transreward as tr
 from transreward.engine.loop import loop
 from transreward.engine.stages import kept
 from transreward.engine.state import begin
-from transreward.evaluation.repeat import repeat
 from transreward.live import PHASES, View
 from transreward.plan.compile import beside, mirrored
+from transreward.reports.repeat import repeat
 from transreward.request.resolve import resolve
 from transreward.runs import store
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"streams", "methods", "presets"},
     {"evaluation", "wrapper"},
     {"runs"},
-    {"request"},
+    {"request", "reports"},
     {"plan"},
     {"engine"},
     {"transfer", "preflight"},
@@ -33,6 +33,8 @@ LAYERS = [
     {"cli"},
     {"__main__"},
 ]
+# A result writes its own page: `result.report(path)`. Nothing else may look up, and this only where it is called.
+UPWARDS = {"runs/result.py": "reports", "runs/comparison.py": "reports"}
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
@@ -63,6 +65,7 @@ def test_who_may_import_whom(path):
     own = part(path)
     assert own in HEIGHT, f"say in LAYERS and in CONTRIBUTING.md where '{own}' stands"
     others = {name.split(".")[1] for name in imported(path) if name.startswith("transreward.")} & set(HEIGHT) - {own}
+    others -= {UPWARDS.get(str(path.relative_to(ROOT)))}
     wrong = sorted(other for other in others if HEIGHT[other] >= HEIGHT[own])
     assert not wrong, f"{own} must not import {', '.join(wrong)}"
 
@@ -151,7 +154,7 @@ def test_help():
 
 # What python tests/house.py prints; a figure may fall, and is then written here, and never rises. The end of it: no
 # long file, no long function, no circle, no named row, and at most 5 getattr, each with its reason.
-CEILINGS = {"files": 3, "functions": 1, "circles": 0, "rows": 63, "getattr": 3, "except": 3}
+CEILINGS = {"files": 0, "functions": 1, "circles": 0, "rows": 63, "getattr": 3, "except": 3}
 
 
 @pytest.mark.parametrize("name", house.COUNTS)

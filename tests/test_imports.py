@@ -17,14 +17,15 @@ import transreward as tr
 from transreward import cli
 from transreward.cli import transfer as transfer_command
 from transreward.domains.robots import ROBOTS
-from transreward.evaluation.repeat import repeat
 from transreward.methods import METHODS, method
 from transreward.presets import LEARNERS, make_learner
+from transreward.reports.films.play import _domains
+from transreward.reports.page import write_report
+from transreward.reports.repeat import repeat
 from transreward.request.files import read_config
 from transreward.request.resolve import resolve
-from transreward.runs.records import read, write_report
+from transreward.runs.record import read
 from transreward.runs.result import Result
-from transreward.runs.videos import _domains
 from transreward.types import Pair, RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")

@@ -113,7 +113,7 @@ def test_a_write_is_undone(tmp_path):
 def hopper(tmp_path_factory):
     """A finished run of PPO with hopper."""
     place = tmp_path_factory.mktemp("hopper")
-    interrupted(place, ("transreward.runs.records:write_report",), training("ppo", ["hopper", "hopper:gravity=0.5"]))
+    interrupted(place, ("transreward.reports.page:write_report",), training("ppo", ["hopper", "hopper:gravity=0.5"]))
     return place
 
 
@@ -121,10 +121,10 @@ def hopper(tmp_path_factory):
 @pytest.mark.parametrize(
     ("place", "arguments"),
     [
-        (("transreward.evaluation.video:_ffmpeg",), ["play", "run", "--seconds", "1", "--out", "film.mp4"]),
-        (("transreward.evaluation.video:Panel.column", 9), ["play", "run", "--seconds", "1", "--out", "film.mp4"]),
-        (("transreward.runs.records:page",), ["report", "run", "--out", "page.html"]),
-        (("transreward.runs.export:_write",), ["export", "run", "--out", "policy.onnx"]),
+        (("transreward.reports.films.video:_ffmpeg",), ["play", "run", "--seconds", "1", "--out", "film.mp4"]),
+        (("transreward.reports.films.panel:Panel.column", 9), ["play", "run", "--seconds", "1", "--out", "film.mp4"]),
+        (("transreward.reports.page:page",), ["report", "run", "--out", "page.html"]),
+        (("transreward.reports.export:_write",), ["export", "run", "--out", "policy.onnx"]),
         (("os:replace", 2), ["export", "run", "--out", "export/policy.onnx"]),
     ],
     ids=lambda value: value[0],

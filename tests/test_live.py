@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 from test_transfer import SOURCE, TARGET
 
-from transreward.live import PHASES, View, closing_table
+from transreward.live import PHASES, View
+from transreward.reports.terminal import closing_table
 from transreward.runs.result import Result
 from transreward.transfer import Progress
 from transreward.types import Pair

@@ -14,11 +14,11 @@ from test_transfer import SETTINGS, SOURCE_STEPS, TARGET_STEPS
 
 import transreward as tr
 from transreward import interruption
-from transreward.evaluation.record import account_of_all
 from transreward.live import View
 from transreward.methods import METHODS, method
-from transreward.runs import videos
-from transreward.runs.records import write_report
+from transreward.reports.films import play
+from transreward.reports.page import write_report
+from transreward.runs.account import account_of_all
 
 pytestmark = pytest.mark.usefixtures("hurry")
 BOX = gymnasium.spaces.Box(-1.0, 1.0, (3,)), gymnasium.spaces.Box(-1.0, 1.0, (1,))
@@ -258,7 +258,7 @@ def test_no_film_is_made_of_a_robot(told):
     how, out, _ = told
     if how != "simulated":
         with pytest.raises(tr.RequestError, match=f"no video: .*loop.eval_target={how}"):
-            videos.before_and_after(out)
+            play.before_and_after(out)
 
 
 def test_an_interrupted_run_lets_go_of_its_robot_and_says_what_it_took(untaught):

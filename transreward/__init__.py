@@ -25,7 +25,7 @@ _PUBLIC = {
     "check": "transreward.preflight.check",
     "compare": "transreward.compare",
     "domain": "transreward.domains.ids",
-    "export": "transreward.runs.export",
+    "export": "transreward.reports.export",
     "gap": "transreward.methods",
     "learner": "transreward.presets",
     "load": "transreward.runs.result",

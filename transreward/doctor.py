@@ -70,7 +70,8 @@ def _draws() -> str:
     import numpy as np
 
     from transreward.domains.ids import domain
-    from transreward.evaluation.video import SMALL, Painter, backend
+    from transreward.reports.films.painter import Painter, backend
+    from transreward.reports.films.take import SMALL
 
     hopper: Any = domain("hopper")
     painter = Painter(hopper, SMALL)
@@ -85,7 +86,7 @@ def _draws() -> str:
 def _films() -> str:
     import subprocess
 
-    from transreward.evaluation.video import require_ffmpeg
+    from transreward.reports.films.video import require_ffmpeg
 
     said = subprocess.run(
         [require_ffmpeg(), "-hide_banner", "-encoders"], capture_output=True, text=True, close_fds=False, check=True
@@ -98,7 +99,7 @@ def _exports() -> str:
     import jax.numpy as jnp
     import numpy as np
 
-    from transreward.runs.export import difference, require_packages, to_onnx
+    from transreward.reports.export import difference, require_packages, to_onnx
     from transreward.types import Spaces
 
     require_packages()

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward.runs import records, store
-from transreward.runs.records import write_report
+from transreward.reports.page import write_report
+from transreward.runs import record, store
 from transreward.runs.result import Result
 from transreward.types import Pair, RequestError, Spaces
 
@@ -137,7 +137,7 @@ def test_what_was_evaluated_before_the_last_line_was_cut_is_read(run, copy):
 def test_a_control_that_is_lost_is_named(copy):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "controls": ["zero_shot", "oracle"]}))
-    for read in (tr.load, records.read):
+    for read in (tr.load, record.read):
         with pytest.warns(UserWarning, match="holds no controls/zero_shot: it is read without zero_shot, oracle"):
             read(copy)
 

@@ -55,7 +55,7 @@ def kept(directory: Path) -> str:
 def show(directory: str, videos: bool) -> None:
     """What a finished run leaves to look at: its videos, where they can be made, and its report."""
     if videos:
-        from transreward.runs.videos import before_and_after
+        from transreward.reports.films.play import before_and_after
 
         try:
             with undone(lambda: kept(Path(directory))):
@@ -67,7 +67,7 @@ def show(directory: str, videos: bool) -> None:
 
 
 def write_page(directories: Sequence[str], out: str | None = None) -> None:
-    from transreward.runs.records import write_report
+    from transreward.reports.page import write_report
 
     print(f"report: {write_report(directories, out)}")
 

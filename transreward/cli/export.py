@@ -25,7 +25,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from transreward.runs.export import LIMIT, STATES, export
+    from transreward.reports.export import LIMIT, STATES, export
 
     done = export(args.directory, args.out, args.seed)
     print(f"policy    {done.onnx}: differs by {done.max_error:.1e} on {STATES:,} states of real episodes (< {LIMIT:g})")

@@ -40,7 +40,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from transreward.runs import videos
+    from transreward.reports.films import play
 
     given = {name: value for name in ("seconds", "episodes") if (value := getattr(args, name)) is not None}
     if args.size is not None:
@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> None:
     if args.before_after:
         if given or args.out:
             raise RequestError("--before-after has its own sizes and places: leave --out, --size and times away")
-        written = videos.before_and_after(args.directory, args.seed)
+        written = play.before_and_after(args.directory, args.seed)
     elif args.live:
-        return videos.live(args.directory, args.live, args.seed, given)
+        return play.live(args.directory, args.live, args.seed, given)
     else:
-        written = [videos.play(args.directory, args.out, args.seed, given)]
+        written = [play.play(args.directory, args.out, args.seed, given)]
     for path in written:
         print(f"video  {path} ({path.stat().st_size / 1e6:.1f} MB)")
 

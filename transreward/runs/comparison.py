@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
-from transreward.evaluation.report import page
 from transreward.evaluation.statistics import Improvement, RobustSummary, Summary, improvement, robust_summary
 from transreward.runs import store
 from transreward.runs.result import Result
@@ -60,6 +59,8 @@ class Comparison:
 
     def report(self, path: str | Path) -> None:
         """Write the page about these methods: one HTML file that needs no network. See docs/report.md."""
+        from transreward.reports.page import page
+
         first = next(one for one in self.results.values() if one.controls)
         records = {record.name: record for record in first.records()}
         store.write_text(Path(path), page([records[name] for name in self.results], comparison=True))

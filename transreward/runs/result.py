@@ -16,13 +16,13 @@ import numpy as np
 from transreward.domains.symmetries import as_it_is
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
-from transreward.evaluation.record import Record, account
-from transreward.evaluation.report import page
 from transreward.evaluation.statistics import known
 from transreward.learners.learner import Learner
 from transreward.methods import Method, method
 from transreward.presets import restore_learner
 from transreward.runs import store
+from transreward.runs.account import account
+from transreward.runs.record import Record
 from transreward.types import Pair, RequestError, Spaces
 from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
@@ -215,6 +215,8 @@ class Result:
 
     def report(self, path: str | Path) -> None:
         """Write the page about this run: one HTML file that needs no network. See docs/report.md."""
+        from transreward.reports.page import page
+
         store.write_text(Path(path), page(self.records()))
 
     def save(self, directory: str | Path) -> None:

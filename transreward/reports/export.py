@@ -23,7 +23,8 @@ from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.evaluation.returns import SEED
 from transreward.interruption import undone, whole
-from transreward.runs import card, store
+from transreward.reports import card
+from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.types import Array, BrokenRun, Pair, RequestError, Spaces
 

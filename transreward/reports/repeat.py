@@ -9,9 +9,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from transreward.domains.robots import ROBOTS
-from transreward.evaluation.record import Record
 from transreward.methods import method
 from transreward.presets import make_learner
+from transreward.runs.record import Record
 
 
 def repeat(first: Record, records: Sequence[Record]) -> str:

@@ -26,15 +26,15 @@ import transreward as tr
 from transreward import cli
 from transreward.cli import transfer as transfer_command
 from transreward.domains.names import entry_names
-from transreward.evaluation.figures import Chart, Line, ticks
-from transreward.evaluation.record import Record
-from transreward.evaluation.report import page, steps_to, wanted
 from transreward.evaluation.verdict import verdict
-from transreward.evaluation.video import _ffmpeg
+from transreward.reports.figures import Chart, Line, ticks
+from transreward.reports.films.video import _ffmpeg
+from transreward.reports.page import page, write_report
+from transreward.reports.sections.table import steps_to, wanted
 from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.runs import store
-from transreward.runs.records import read, write_report
+from transreward.runs.record import Record, read
 
 SECTIONS = ["verdict", "curves", "compensation", "rounds", "terms", "diagnostics", "videos", "shift", "provenance"]
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -457,7 +457,7 @@ def test_videos_are_part_of_the_page(run, monkeypatch):
     (run / "videos" / "target_after.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     (video,) = Page(text_of(run)).all("video")
     assert video["src"] == "data:video/mp4;base64,AAAAGGZ0eXBtcDQy" and video["aria-label"] == "Video of target after"
-    monkeypatch.setattr("transreward.evaluation.report.VIDEO_BYTES", 3)
+    monkeypatch.setattr("transreward.reports.sections.films.MOST_BYTES", 3)
     found = Page(text_of(run))
     assert not found.all("video") and "The videos stay in videos/" in found.text
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
-from transreward.evaluation import video
-from transreward.evaluation.video import SMALL, Film
+from transreward.reports.films import video
+from transreward.reports.films.take import SMALL, Film
+from transreward.reports.films.window import watch_live
 from transreward.runs import store
 from transreward.runs.result import Result, load, policy_of
 from transreward.types import SHOWN, Array, Pair, RequestError, Transition
@@ -61,7 +62,7 @@ def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] |
     """The policy in the source or the target, in a window; see `watch_live`. It shows whole episodes."""
     run, settings = load(directory), Film(**film or {})
     of = domain(run.config["source"]) if side == "source" else _domains(run).target
-    video.watch_live(of, run.policy(seed), run.config["seed"] + seed, settings)
+    watch_live(of, run.policy(seed), run.config["seed"] + seed, settings)
 
 
 def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:

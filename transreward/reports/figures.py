@@ -1,20 +1,30 @@
-"""Line charts as SVG for a page: titled, described, drawn in the page's own colours, and told apart without colour."""
+"""Figures of a page: line charts as SVG, titled, described, drawn in the page's own colours and told apart without
+colour, each with its numbers as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
 from math import ceil, floor, log10
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from transreward.evaluation.statistics import interval
+from transreward.evaluation.verdict import number
 
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "4 4 1 4")
 MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "bar", "ring")
 TOP, BOTTOM, LEFT, RIGHT = 12, 44, 72, 20  # margins
 LETTER = 7.5  # width of a label's letter, about; labels stand to the right of the lines
 LINE = 15  # height of a line of text
+WIDE = (860, 400)  # of the figure that comes first, where there is room
+STEPS = "target steps a seed"  # the axis of everything that is shown over a run
 _numbers = count()  # ids of a page's titles; a page may hold several
 
 
@@ -49,15 +59,15 @@ class Chart:
         """The chart; `named`: each line's label stands at its end too."""
         longest = max((len(line.label) for line in (*self.lines, *self.levels)), default=0)
         box = _Box.around(self, width, height, round(18 + LETTER * longest) if named else RIGHT)
-        number = next(_numbers)
+        own = next(_numbers)
         parts = [
-            f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t{number} d{number}" '
-            f'xmlns="http://www.w3.org/2000/svg"><title id="t{number}">{escape(self.title)}</title>'
-            f'<desc id="d{number}">{escape(self.description)}</desc>'
-            f'<clipPath id="c{number}"><rect x="{box.left - 5}" y="{TOP - 4}" width="{box.right - box.left + 10}" '
+            f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t{own} d{own}" '
+            f'xmlns="http://www.w3.org/2000/svg"><title id="t{own}">{escape(self.title)}</title>'
+            f'<desc id="d{own}">{escape(self.description)}</desc>'
+            f'<clipPath id="c{own}"><rect x="{box.left - 5}" y="{TOP - 4}" width="{box.right - box.left + 10}" '
             f'height="{box.bottom - TOP + 8}"/></clipPath>',
             *box.axes(self),
-            f'<g clip-path="url(#c{number})">',
+            f'<g clip-path="url(#c{own})">',
             *(_band(line, box) for line in self.lines if line.low is not None and len(line.x) > 1),
             *(_path(line, single, box, "thin") for line in self.lines for single in line.singles),
             *(_level(line, box) for line in self.levels),
@@ -75,12 +85,54 @@ def _look(style: int) -> tuple[str, str, str]:
     return f"s{style % 8}", DASHES[other], MARKERS[other]
 
 
+class Figure(NamedTuple):
+    """A chart as the page shows it, and the numbers behind it."""
+
+    title: str
+    text: str
+    svg: str
+    wide: str  # the same where there is room, or empty
+    csv: str  # as a link
+    file: str
+
+
+def figure(chart: Chart, file: str, csv: str, wide: bool = False, named: bool = False) -> Figure:
+    """`wide`: also as large as the page; `named`: lines that the page's legend does not explain."""
+    apart = not any(line.steps for line in chart.lines)  # staircases all end at the same place
+    large = chart.svg(*WIDE, named=apart) if wide else ""
+    return Figure(chart.title, chart.description, chart.svg(named=named), large, link(csv), f"{file}.csv")
+
+
+def line(label: str, style: int, x: list[float], y: np.ndarray, singles: bool = False) -> Line:
+    """Mean over seeds with its t interval; y [n, seeds]."""
+    bounds = [interval(row) for row in y]
+    whole = len(y) > 0 and all(bounds)
+    low, high = ([b[i] for b in bounds if b] for i in (0, 1)) if whole else (None, None)
+    each = y.T.tolist() if singles and len(y) else ()
+    return Line(label, style, x, y.mean(axis=1).tolist() if len(y) else [], low, high, each)
+
+
+def ends(lines: Iterable[Line]) -> str:
+    """A chart in words: where each line begins and ends."""
+    said = []
+    for one in lines:
+        if not len(one.x):
+            said += [f"{one.label} stays at {number(one.y[0])}"] if len(one.y) else []
+            continue
+        wide = ""
+        if one.low is not None and one.high is not None:
+            wide = f" (95% interval {number(one.low[-1])} to {number(one.high[-1])})"
+        start = f"goes from {number(one.y[0])} to " if len(one.y) > 1 else "is "
+        said.append(f"{one.label} {start}{number(one.y[-1])}{wide}")
+    return "; ".join(said) + "." if said else "Nothing was evaluated."
+
+
 def swatch(style: int, label: str) -> str:
     """A line of that style, for a legend."""
-    number, (colour, dash, _) = next(_numbers), _look(style)
+    own, (colour, dash, _) = next(_numbers), _look(style)
     return (
-        f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{number}" '
-        f'xmlns="http://www.w3.org/2000/svg"><title id="t{number}">{escape(label)}</title>'
+        f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{own}" '
+        f'xmlns="http://www.w3.org/2000/svg"><title id="t{own}">{escape(label)}</title>'
         f'<path class="line {colour}" d="M1 6H33" stroke-dasharray="{dash}"/>{_marker(style, 17, 6)}'
         f"</svg>"
     )
@@ -93,6 +145,16 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         [columns, *([repr(x) if isinstance(x, float) else x for x in row] for row in rows)]
     )
     return text.getvalue()
+
+
+def link(text: str) -> str:
+    """CSV as the address of a link."""
+    return "data:text/csv;charset=utf-8," + quote(text)
+
+
+def known(x: Any) -> Any:
+    """A cell of a CSV: empty where nobody knows."""
+    return "" if x is None else x
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

@@ -16,11 +16,12 @@ import pytest
 
 import transreward as tr
 from transreward import cli
-from transreward.evaluation import video
 from transreward.evaluation.returns import SEED, evaluate
-from transreward.evaluation.video import Film, act
 from transreward.methods import METHODS
-from transreward.runs import videos
+from transreward.reports.films import painter as drawing
+from transreward.reports.films import panel as panels
+from transreward.reports.films import play, video
+from transreward.reports.films.take import Film, act, drawable
 from transreward.runs.result import Result
 from transreward.types import Pair, RequestError
 
@@ -122,8 +123,8 @@ def test_the_file(tmp_path):
     pictures, about = decoded(tmp_path / "new" / "a.mp4")
     assert "h264" in about and "yuv420p" in about and "20.83 fps" in about
     assert count == len(pictures) == -(-75 // 6)
-    top = video.TITLE + 2 * video.LINE  # the target's name goes on in two lines
-    assert pictures[0].shape == (top + 64 + video.STRIP, 2 * 96, 3)
+    top = panels.TITLE + 2 * panels.LINE  # the target's name goes on in two lines
+    assert pictures[0].shape == (top + 64 + panels.STRIP, 2 * 96, 3)
     robots = [p[top : top + 64].astype(int) for p in pictures]
     assert np.abs(robots[-1] - robots[0])[:, :96].max() > 60  # it falls
     assert np.abs(robots[-1][:, :96] - robots[-1][:, 96:]).max() > 40  # less far where gravity is less
@@ -142,12 +143,12 @@ def test_the_file(tmp_path):
 @pytest.mark.parametrize("width", [64, 256, 320])
 def test_a_long_name_is_shown_whole(name, width):
     """In lines that are no wider than the picture; one that fits has one line, which leaves room for the return."""
-    panel = video.Panel(f"target: {name}", video.COLOURS.target, Film(width, 64), None, "")
+    panel = panels.Panel(f"target: {name}", video.COLOURS.target, Film(width, 64), None, "")
     side, shown = panel.lines[0], "".join(panel.lines[1:])
     assert ": ".join(filter(None, (side, shown))) == f"target: {name}"
     assert max(map(panel.small.getlength, panel.lines[1:])) <= width - 16
-    assert panel.top == video.TITLE + (len(panel.lines) - 1) * video.LINE
-    assert video.Panel("target: hopper", video.COLOURS.target, Film(256, 64), None, "").lines == ["target: hopper"]
+    assert panel.top == panels.TITLE + (len(panel.lines) - 1) * panels.LINE
+    assert panels.Panel("target: hopper", video.COLOURS.target, Film(256, 64), None, "").lines == ["target: hopper"]
 
 
 @draws
@@ -159,7 +160,7 @@ def test_another_trace(tmp_path, monkeypatch):
         seen.append(steps.map(lambda t: len(t.reward)))
         return steps.map(lambda t: factor * t.obs[:, 1])
 
-    make = video.Panel
+    make = panels.Panel
     monkeypatch.setattr(video, "Panel", lambda *given: labels.append(given[-1]) or make(*given))
     pair = Pair(tr.domain("inverted_pendulum"), tr.domain("inverted_pendulum:gravity=2"))
     for factor in (1.0, 0.0):
@@ -179,7 +180,7 @@ def test_play(run, capsys):
 
 @draws
 def test_before_and_after(run):
-    written = videos.before_and_after(run, film=TINY)
+    written = play.before_and_after(run, film=TINY)
     assert written == [run / "videos" / "before.mp4", run / "videos" / "after.mp4"]
     before, after = ([p.astype(int) for p in decoded(path)[0]] for path in written)
     assert len(before) == len(after) == 7
@@ -190,11 +191,11 @@ def test_before_and_after(run):
 def test_the_source_policy(run, tmp_path):
     """Of the control where there is one, else of the agent that was kept, else there is none."""
     whole, obs = tr.load(run), np.ones((1, 4))
-    policy = videos.source_policy(whole, run, 1)
+    policy = play.source_policy(whole, run, 1)
     assert policy is not None and np.array_equal(policy(obs), whole.controls["zero_shot"].policy(1)(obs))
     assert not np.array_equal(policy(obs), whole.policy(1)(obs))
     whole.controls = {}
-    assert videos.source_policy(whole, run, 1) is None
+    assert play.source_policy(whole, run, 1) is None
 
 
 def test_the_compensation_is_traced(run, monkeypatch):
@@ -212,7 +213,7 @@ def test_the_compensation_is_traced(run, monkeypatch):
     )
     monkeypatch.setattr(Result, "compensation", lambda self, seed: (compensation, state), raising=False)
     monkeypatch.setattr(Result, "extras", lambda self, seed: {"discount": 0.99}, raising=False)
-    trace, label = videos.compensation_trace(tr.load(run), 0)
+    trace, label = play.compensation_trace(tr.load(run), 0)
     assert trace is not None and label == "compensation a step"
     pair = Pair(tr.domain("inverted_pendulum"), tr.domain("inverted_pendulum:gravity=2"))
     steps = pair.map(lambda domain: act(domain, upright, 0, TINY)[0].steps)
@@ -224,7 +225,7 @@ def test_the_compensation_is_traced(run, monkeypatch):
 
 
 def test_without_a_compensation_the_reward_is_traced(run):
-    assert videos.compensation_trace(tr.load(run).controls["zero_shot"], 0) == (None, video.RAW)
+    assert play.compensation_trace(tr.load(run).controls["zero_shot"], 0) == (None, video.RAW)
 
 
 @draws
@@ -233,7 +234,7 @@ def test_a_gymnasium_environment_draws_itself(tmp_path):
     pendulum = tr.domain("gym:InvertedPendulum-v5")
     count = video.write_video(Pair(pendulum, pendulum), upright, tmp_path / "a.mp4", 0, TINY)
     pictures, _ = decoded(tmp_path / "a.mp4")
-    assert count == len(pictures) == 7 and np.ptp(pictures[0][video.TITLE : video.TITLE + 64]) > 100
+    assert count == len(pictures) == 7 and np.ptp(pictures[0][panels.TITLE : panels.TITLE + 64]) > 100
 
 
 # -- one line ------------------------------------------------------------------------------------------------------
@@ -276,8 +277,8 @@ def test_not_a_run(command, capsys, tmp_path):
 
 def test_nothing_draws(run, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("MUJOCO_GL", "")
-    monkeypatch.setattr(video, "_works", lambda name: False)
-    video.backend.cache_clear()
+    monkeypatch.setattr(drawing, "_works", lambda name: False)
+    drawing.backend.cache_clear()
     why = "no video: neither EGL nor OSMesa nor a display works here"
     assert one_line(["play", str(run), "--out", str(tmp_path / "a" / "b.mp4")], capsys, why) == 2
     monkeypatch.setenv("MUJOCO_GL", "egl")
@@ -287,18 +288,18 @@ def test_nothing_draws(run, capsys, monkeypatch, tmp_path):
 
 def test_a_backend_that_does_not_work_is_passed_over(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "")
-    monkeypatch.setattr(video, "_works", lambda name: name == "osmesa")
-    video.backend.cache_clear()
-    assert video.backend() == "osmesa"
-    video.backend.cache_clear()
+    monkeypatch.setattr(drawing, "_works", lambda name: name == "osmesa")
+    drawing.backend.cache_clear()
+    assert drawing.backend() == "osmesa"
+    drawing.backend.cache_clear()
 
 
 def test_the_probe_asks_a_process_of_its_own(monkeypatch):
     """A driver that kills the process that asks it costs that process alone."""
-    monkeypatch.setattr(video, "PROBE", "import os; os.abort()")
-    assert not video._works("egl")
-    monkeypatch.setattr(video, "PROBE", "import os; assert os.environ['MUJOCO_GL'] == 'osmesa'")
-    assert video._works("osmesa") and not video._works("egl")
+    monkeypatch.setattr(drawing, "PROBE", "import os; os.abort()")
+    assert not drawing._works("egl")
+    monkeypatch.setattr(drawing, "PROBE", "import os; assert os.environ['MUJOCO_GL'] == 'osmesa'")
+    assert drawing._works("osmesa") and not drawing._works("egl")
 
 
 def test_no_ffmpeg(run, capsys, monkeypatch):
@@ -318,7 +319,7 @@ def test_what_cannot_be_drawn():
         name = "lab:robot"
 
     with pytest.raises(RequestError, match="no video: nothing draws 'lab:robot'"):
-        video.drawable(Mute())  # type: ignore[arg-type]
+        drawable(Mute())  # type: ignore[arg-type]
 
 
 @draws
@@ -326,7 +327,7 @@ def test_what_cannot_be_drawn():
 def test_the_floor_goes_along(robot):
     """It is drawn 40 m to each side at most, and robots run farther than that."""
     domain = tr.domain(robot)
-    painter, here = video.Painter(domain, Film(128, 96)), domain.simulate(1, 0).qpos[0].copy()
+    painter, here = drawing.Painter(domain, Film(128, 96)), domain.simulate(1, 0).qpos[0].copy()
     far = here.copy()
     far[0] += 150 * painter.squares[0, 0]
     near, away = (painter.paint(qpos).astype(int) for qpos in (here, far))
@@ -340,7 +341,7 @@ def test_the_floor_goes_along(robot):
 def test_nothing_but_the_robot_throws_a_shadow():
     """In the light's eyes the floor is as near as itself, and would be striped, here or there by where the robot is."""
     domain = tr.domain("halfcheetah")
-    painter, simulation = video.Painter(domain, Film(256, 192)), domain.simulate(1, 0)
+    painter, simulation = drawing.Painter(domain, Film(256, 192)), domain.simulate(1, 0)
     rng = np.random.default_rng(0)
     for x in np.linspace(0, 30, 60):
         qpos = simulation.qpos[0].copy()

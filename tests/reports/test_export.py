@@ -20,7 +20,7 @@ import transreward as tr
 from transreward import cli
 from transreward.domains.names import action_entries, entries
 from transreward.networks import Normaliser
-from transreward.runs import export as ex
+from transreward.reports import export as ex
 from transreward.runs import store
 from transreward.runs.result import Result
 from transreward.types import BrokenRun, Pair, RequestError, Spaces

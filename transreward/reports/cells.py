@@ -1,0 +1,41 @@
+"""Cells of a page's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from transreward.evaluation.statistics import bootstrap_interval, interval, probability_of_improvement
+from transreward.evaluation.verdict import Outcome, number
+
+
+class Cell(NamedTuple):
+    """What is shown, and what it is sorted by."""
+
+    text: str
+    value: float | str = ""
+    note: str = ""
+    tone: str = ""
+
+
+def counted(n: int | None) -> str:
+    """`-` where nobody counted."""
+    return "-" if n is None else f"{n:,}"
+
+
+def mean(per_seed: Sequence[float] | np.ndarray) -> str:
+    """Mean and half-width of its 95% interval."""
+    if not len(per_seed):
+        return "not evaluated"
+    bounds, middle = interval(np.array(per_seed)), float(np.mean(per_seed))
+    return number(middle) + (f" ± {number(bounds[1] - middle)}" if bounds else "")
+
+
+def chance(one: Outcome, other: Outcome) -> tuple[str, str]:
+    """P(one > other), and its bootstrap interval in brackets."""
+    samples = one.per_seed, other.per_seed
+    bounds = bootstrap_interval(probability_of_improvement, *samples)
+    text = f" ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
+    return f"{float(probability_of_improvement(*samples)):.2f}", text

@@ -1,0 +1,143 @@
+"""Video of a policy in both domains side by side, H.264, with what it earns and a moving trace under each robot."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from transreward.domains.domain import Domain, table_robot
+from transreward.interruption import undone, whole
+from transreward.reports.films.painter import Painter, backend
+from transreward.reports.films.panel import Panel
+from transreward.reports.films.take import Film, Policy, Take, act, drawable
+from transreward.types import Array, Pair, RequestError, Transition
+
+Trace = Callable[[Pair[Transition]], Pair[Array]]  # steps [n, ...] of each domain -> a number for each, [n]
+RAW = "raw reward a step"
+COLOURS = Pair((92, 170, 245), (247, 160, 82))  # blue and orange: told apart by most who do not see all colours
+
+
+def require_tools() -> None:
+    """Raise RequestError, `no video: ...`, unless there is something that draws and something that writes."""
+    require_ffmpeg()
+    backend()
+
+
+def write_video(
+    domains: Pair[Domain],
+    policy: Policy,
+    path: Path,
+    seed: int,
+    film: Film | None = None,
+    trace: Trace | None = None,
+    label: str = RAW,
+) -> int:
+    """Write an mp4 of `policy` in both domains, source left and target right; answers with its number of pictures.
+
+    `trace` makes of all steps that were taken the curve under each robot, and `label` names it; without it, and where
+    it is zero everywhere, that is the raw reward. The file appears when it is whole.
+
+    Raises:
+        RequestError: `no video: ...`, where nothing draws here or a domain cannot be drawn; `path` cannot be written.
+    """
+    film = film or Film()
+    require_tools()
+    domains = domains.map(drawable)
+    takes = [Pair(*pair) for pair in zip(*(act(d, policy, seed, film) for d in domains), strict=True)]
+    curves = [trace(take.map(lambda t: t.steps)) for take in takes] if trace else []
+    if not any(np.any(x) for pair in curves for x in pair):
+        curves, label = [take.map(lambda t: t.steps.reward) for take in takes], RAW
+    rate = takes[0].source.rate / takes[0].source.every
+    painters = domains.map(lambda d: Painter(d, film) if table_robot(d) else None)
+    titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
+    panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
+    for panel in panels:  # pictures side by side
+        panel.top = max(p.top for p in panels)
+    try:
+        return _encode(path, _frames(panels, takes, curves), rate)
+    finally:
+        for painter in painters:
+            if painter is not None:
+                painter.close()
+
+
+def _frames(panels: Pair[Panel], takes: list[Pair[Take]], curves: list[Pair[Array]]) -> Iterator[np.ndarray]:
+    """All pictures of the video, one episode after the other; the robot that ends first waits for the other."""
+    values = np.concatenate([np.asarray(x) for pair in curves for x in pair])
+    low, high = float(values.min()), float(values.max())
+    room = max(0.05 * (high - low), 1e-6)
+    for take, curve in zip(takes, curves, strict=True):
+        count = max(len(t.pictures) for t in take)
+        for frame in range(count):
+            columns = [
+                panel.column(t, frame, np.asarray(c), (low - room, high + room), count)
+                for panel, t, c in zip(panels, take, curve, strict=True)
+            ]
+            yield np.concatenate(columns, axis=1)
+
+
+def _encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
+    """Write H.264 that browsers play, and start to play before they have all of it."""
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first = next(frames)
+        with whole(path) as partial:
+            process = _ffmpeg(partial, first.shape, rate)
+            with process, undone(lambda: _kill(process)):
+                assert process.stdin is not None and process.stderr is not None
+                for frame in itertools.chain((first,), frames):
+                    process.stdin.write(np.ascontiguousarray(frame).data)
+                    count += 1
+                process.stdin.close()
+                said = process.stderr.read().decode(errors="replace")
+            if process.returncode:
+                raise RequestError(f"{path} cannot be written: ffmpeg: {' '.join(said.split())}")
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror or error}") from None
+    return count
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """At once, and until it is gone: it would write its file once more when its input ends."""
+    process.kill()
+    os.waitpid(process.pid, 0)
+
+
+def _ffmpeg(path: Path, shape: tuple[int, ...], rate: float) -> subprocess.Popen[bytes]:
+    """Takes raw pictures of `shape` [height, width, 3] on its standard input."""
+    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", f"{rate:g}", "-i", "-"]
+    made = [
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv420p",
+        "-crf",
+        "27",
+        "-preset",
+        "veryfast",
+        "-movflags",
+        "+faststart",
+        "-f",
+        "mp4",
+    ]
+    return subprocess.Popen(
+        [require_ffmpeg(), "-y", "-v", "error", *given, *made, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, close_fds=False,  # as above
+    )  # fmt: skip
+
+
+def require_ffmpeg() -> str:
+    """The program. Raises RequestError where the package that brings it is missing, or brings none."""
+    try:
+        return import_module("imageio_ffmpeg").get_ffmpeg_exe()
+    except ImportError:
+        raise RequestError("no video: the package imageio-ffmpeg is missing: pip install imageio-ffmpeg") from None
+    except RuntimeError as error:
+        raise RequestError(f"no video: {' '.join(str(error).split())}") from None

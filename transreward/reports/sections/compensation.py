@@ -1,0 +1,57 @@
+"""What was paid on top of the raw reward, in units of reward; and how many steps the weights let count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transreward.reports.figures import STEPS, Chart, Figure, Line, csv_text, ends, figure, known, line
+from transreward.reports.subject import Subject
+from transreward.runs.record import Record
+
+KEYS = ("gap_mean", "gap_std", "gap_q05", "gap_q50", "gap_q95", "reward_std", "effective_sample_size")
+QUANTILES = {"gap_q95": ("95%", 4), "gap_q50": ("median", 0), "gap_q05": ("5%", 5)}  # key -> label, style
+HTML = """\
+<h2>The compensation</h2>
+{% if figures %}
+<p class="quiet">What the learner was paid on top of the raw reward, in units of reward, after all wrappers; over the \
+steps of the evaluation's episodes, on the side that the method changes. The effective sample size is the share of \
+steps that the weights let count; 1 = all alike.</p>
+{{ grid(figures) }}
+{% else %}
+<p>No method here changed a reward or a weight.</p>
+{% endif %}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any]:
+    records, styles = subject.records, subject.styles
+    acting = [r for r in records if any(row.get("gap_std") or row.get("gap_mean") for row in r.own)]
+    weighted = [r for r in records if any(row.get("effective_sample_size", 1) < 1 for row in r.own)]
+    columns = ("method", "phase", "seed", "target_steps", *KEYS)
+    csv = csv_text(
+        columns, [[r.name, *(known(row.get(c)) for c in columns[1:])] for r in (acting or weighted) for row in r.own]
+    )
+    figures = []
+    if acting:
+        lines = [line(r.name, styles[r.name], *r.curve(lambda row: row.get("gap_mean"))) for r in acting]
+        figures.append(_size("Compensation a step, mean", lines, "compensation", csv))
+    figures += [_quantiles(r, csv) for r in acting]
+    if weighted:
+        lines = [line(r.name, styles[r.name], *r.curve(lambda row: row.get("effective_sample_size"))) for r in weighted]
+        chart = Chart("Effective sample size", ends(lines), STEPS, "share of the steps", lines, origin=True)
+        figures.append(figure(chart, "weights", csv, named=True))
+    return {"figures": figures}
+
+
+def _quantiles(r: Record, csv: str) -> Figure:
+    lines = []
+    for key, (label, style) in QUANTILES.items():
+        x, y = r.curve(lambda row, key=key: row[key] * row["reward_std"] if {key, "reward_std"} <= {*row} else None)
+        lines.append(Line(label, style, x, y.mean(axis=1).tolist() if len(y) else []))
+    return _size(f"{r.name}: quantiles over the steps of an episode", lines, "quantiles", csv)
+
+
+def _size(title: str, lines: Sequence[Line], file: str, csv: str) -> Figure:
+    chart = Chart(title, ends(lines), STEPS, "reward a step", lines, zero=True, origin=True)
+    return figure(chart, file, csv, named=True)

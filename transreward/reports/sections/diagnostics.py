@@ -1,0 +1,36 @@
+"""What a person should know about the gap of each method, a sentence each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transreward.evaluation import diagnostics
+from transreward.reports.subject import Subject
+from transreward.runs.record import Record
+
+CUT_SHORT = "the run was cut short: returns are those of its latest evaluation, and there is no verdict"
+HTML = """\
+<h2>Diagnostics</h2>
+{% if warnings %}
+<ul>
+{% for name, said in warnings %}{% for text in said %}<li><strong>{{ name }}:</strong> {{ text }}.</li>{% endfor %}\
+{% endfor %}
+</ul>
+{% else %}
+<p>No warnings: where a gap was learned, it was neither saturated nor memorised nor null, and the weights let enough \
+steps count.</p>
+{% endif %}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any]:
+    found = [(r.name, _warnings(r)) for r in subject.records]
+    return {"warnings": [(name, said) for name, said in found if said]}
+
+
+def _warnings(r: Record) -> list[str]:
+    """Of a run that was cut short, by its latest rows."""
+    latest = {row["seed"]: row for row in r.own}.values()
+    said = [text for row in latest for text in diagnostics.warnings(row)]
+    said += [CUT_SHORT] if r.result is None else []
+    return list(dict.fromkeys(said))

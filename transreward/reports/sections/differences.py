@@ -1,0 +1,42 @@
+"""A run against each of its controls: by how much, how sure, how often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transreward.evaluation.verdict import number, percent, verdict
+from transreward.reports.cells import chance
+from transreward.reports.subject import Subject
+
+HTML = """\
+<h3>Compared with the controls</h3>
+{% call scroll("Differences to the controls") %}
+<table>
+  <thead><tr><th scope="col">control</th><th scope="col">{{ subject.focus.name }} returned more by</th>\
+<th scope="col">interval</th><th scope="col">of differences</th>\
+<th scope="col">P({{ subject.focus.name }} beats it), bootstrap</th></tr></thead>
+  <tbody>
+  {% for row in rows %}<tr>{% for x in row %}{% if loop.first %}<th scope="row">{{ x }}</th>{% else %}<td>{{ x }}</td>\
+{% endif %}{% endfor %}</tr>{% endfor %}
+  </tbody>
+</table>
+{% endcall %}
+<p class="quiet">Intervals of differences are Student's t, seed by seed where both start from one source agent, else \
+Welch's, at the level at which the verdict may claim them all together (in brackets). P: share of all pairs of seeds; \
+below five seeds its bootstrap interval is too narrow.</p>
+"""
+
+
+def content(subject: Subject) -> dict[str, Any] | None:
+    if subject.comparison:
+        return None
+    focus, controls, rows = subject.focus, subject.controls_of(subject.focus), []
+    for name, d in verdict(focus.outcome, controls).differences.items():
+        other = next(c for c in controls if c.name == name)
+        share, bounds = chance(focus.outcome, other)
+        ends, how = d["interval"], "seed by seed" if d["paired"] else "Welch"
+        bound = (
+            f"{number(ends[0], True)} to {number(ends[1], True)} ({percent(d['level'])})" if ends else "one seed: none"
+        )
+        rows.append([name, number(d["mean"], True), bound, how, share + bounds])
+    return {"rows": rows} if rows else None

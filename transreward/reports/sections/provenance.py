@@ -1,0 +1,45 @@
+"""How each run was made, and the command that makes it again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from transreward.reports.repeat import repeat
+from transreward.reports.subject import Subject
+from transreward.runs.record import Record
+
+HTML = """\
+<h2>Provenance</h2>
+{% for run in runs %}
+{% call scroll("Provenance") %}
+<table class="words"><tbody>{% for name, value in run.facts %}<tr><th scope="row">{{ name }}</th>\
+<td>{{ value }}</td></tr>{% endfor %}</tbody></table>
+{% endcall %}
+<h3>To repeat it</h3>
+<pre>{{ run.repeat }}</pre>
+<details><summary>config.json</summary><pre>{{ run.config }}</pre></details>
+{% endfor %}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any]:
+    """Of each directory that a command made."""
+    made = [r for r in subject.records if r.provenance is not None]
+    return {"runs": [_run(r, [x for x in subject.records if x.run == r.run]) for r in made]}
+
+
+def _run(r: Record, own: list[Record]) -> dict[str, Any]:
+    origin = r.provenance or {}
+    seconds = (r.result or {}).get("wall_seconds")
+    machine = origin.get("machine", {})
+    facts = [
+        ("directory", r.place or "in memory"),
+        ("command", origin.get("command", "not recorded")),
+        ("started", origin.get("started", "not recorded")),
+        ("wall time", "cut short" if seconds is None else f"{seconds:,.0f} s with the source agent's training"),
+        ("machine", ", ".join(f"{k} {v}" for k, v in machine.items()) or "not recorded"),
+        ("seeds", ", ".join(map(str, r.seeds))),
+        ("versions", ", ".join(f"{k} {v}" for k, v in r.config["versions"].items())),
+    ]
+    return {"facts": facts, "repeat": repeat(r, own), "config": json.dumps(r.config, indent=2)}

@@ -1,0 +1,33 @@
+"""What was asked for, in a line of facts below the title."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transreward.reports.subject import Subject
+from transreward.runs.account import account_of_all
+
+HTML = """\
+<dl class="facts">
+{% for name, value in facts %}
+  <div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>
+{% endfor %}
+</dl>
+"""
+
+
+def content(subject: Subject) -> dict[str, Any]:
+    records, focus, c = subject.records, subject.focus, subject.focus.config
+    seeds = sorted({seed for r in records for seed in r.seeds})
+    spent = [(len(r.seeds), r.outcome.target_steps, r.evaluation_steps) for r in records]
+    who = ("methods", ", ".join(r.name for r in records)) if subject.comparison else ("method", focus.name)
+    facts = [
+        who,
+        ("learner", c["learner"]["name"]),
+        ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
+        ("target budget", f"{c['target_steps']:,} steps a seed"),
+        ("source budget", f"{c['source_steps']:,} steps a seed"),
+        *((f"target steps of {r.name}", r.account) for r in records),
+        ("target steps in all", account_of_all(spent, focus.eval_target)),
+    ]
+    return {"facts": facts}

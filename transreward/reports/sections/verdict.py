@@ -1,0 +1,46 @@
+"""Whether the transfer helped: a sentence for the run, or for each method of a comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transreward.evaluation.verdict import best, verdict
+from transreward.reports.subject import Subject
+
+WORDS = {
+    "helped": "It helped.",
+    "partly": "In part.",
+    "hurt": "It hurt.",
+    "beaten": "It did not pay.",
+    "same": "No difference.",
+    "unknown": "Not certain.",
+    "too_few": "Too few seeds.",
+    "no_controls": "No controls.",
+    "unfinished": "Cut short.",
+    "ceiling": "A ceiling.",
+}
+HTML = """\
+{% if headline %}
+<div class="verdict lead"><p>{{ headline }}</p></div>
+{% endif %}
+{% for v in verdicts %}
+<div class="verdict {{ v.kind }}{% if headline %} minor{% endif %}"><p><span class="tag">{{ words[v.kind] }}</span> \
+{{ v.sentence }}</p></div>
+{% endfor %}
+{% if unfinished %}
+<p class="note"><strong>Cut short:</strong> {{ unfinished|join(", ") }} left no result. What follows is as far as it \
+came; returns are those of the latest evaluation.</p>
+{% endif %}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any]:
+    """Of a comparison all methods that are no controls are judged together."""
+    records = subject.records
+    judged = [r for r in records if not r.control] if subject.comparison else [subject.focus]
+    return {
+        "headline": best([r.outcome for r in records]) if subject.comparison else "",
+        "verdicts": [verdict(r.outcome, subject.controls_of(r), len(judged)) for r in judged],
+        "words": WORDS,
+        "unfinished": [r.name for r in records if r.result is None],
+    }

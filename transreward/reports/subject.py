@@ -1,0 +1,84 @@
+"""What a page is about, as each of its sections reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+
+from transreward.evaluation.verdict import Outcome
+from transreward.methods import method
+from transreward.reports.figures import swatch
+from transreward.runs.record import Record
+from transreward.types import CONTROLS, RequestError
+
+STYLES = {"fine_tune": 1, "target_only": 2, "zero_shot": 3, "oracle": 7}  # the others take what is left
+FREE = (0, 4, 5, 6)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One run with its controls, or several methods side by side."""
+
+    records: Sequence[Record]  # in the order of the page
+    focus: Record  # the run; of a comparison its first method that is no control and was evaluated
+    comparison: bool
+
+    @staticmethod
+    def of(records: Sequence[Record], comparison: bool) -> Subject:
+        """The first of `records` is the run that the page is about; a comparison is about all of them alike."""
+        if comparison:
+            focus = next((r for r in records if not r.control and r.own), records[0])
+            return Subject(records, focus, True)
+        records = sorted(records, key=_rank)
+        return Subject(records, records[0], False)
+
+    @property
+    def title(self) -> str:
+        """The pair."""
+        return f"{self.focus.config['source']} → {self.focus.config['target']}"
+
+    @cached_property
+    def styles(self) -> dict[str, int]:
+        """Method -> style of its lines: a control's own where it is free, else the next."""
+        found: dict[str, int] = {}
+        others = (8 * turn + style for turn in count() for style in FREE)
+        for r in self.records:
+            own = STYLES.get(r.config["method"])
+            found[r.name] = next(others) if own is None or own in found.values() else own
+        return found
+
+    def legend(self) -> list[tuple[str, str, str]]:
+        """(sample of the line as SVG, method, its summary) of each; drawn anew each time, since ids are unique."""
+        return [(swatch(self.styles[r.name], r.name), r.name, _about(r)) for r in self.records]
+
+    def controls_of(self, one: Record) -> list[Outcome]:
+        """What a run is compared with: of each control that of its own run, if there are several; where zero_shot was
+        not run, its own source agent's return."""
+        found, start = [], (one.result or {}).get("zero_shot_target_return")
+        for name in CONTROLS:
+            of_all = [r for r in self.records if r.config["method"] == name and r is not one]
+            own = [r for r in of_all if r.run == one.run] or of_all
+            if own and one.config["method"] != name:
+                found.append(replace(own[0].outcome, name=name))
+            elif name == "zero_shot" and start and one.config["method"] not in CONTROLS:
+                found.append(Outcome(name, np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
+        return found
+
+
+def _rank(record: Record) -> int:
+    """The method first, then the controls as they are always named, then the others."""
+    name = record.config["method"]
+    if record.provenance is not None:
+        return -1
+    return CONTROLS.index(name) if name in CONTROLS else len(CONTROLS)
+
+
+def _about(record: Record) -> str:
+    try:
+        return method(record.config["method"]).summary
+    except RequestError:
+        return ""

@@ -1,0 +1,163 @@
+"""The closing tables of a run and of a comparison, for a terminal or plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from transreward.evaluation.statistics import RobustSummary, known
+from transreward.evaluation.verdict import ENOUGH
+from transreward.runs.comparison import Comparison, Row
+from transreward.runs.result import Result
+from transreward.types import CONTROLS
+
+GAP = 2  # columns between two of a table's
+# columns of a closing table that are left out where it is narrow, first what stands below it or is missed least
+GIVES_WAY = ("target\nevaluation", "source\nreturn", "per seed", "stopped", "source\nsteps")
+
+
+def closing_table(title: str, result: Result, width: int = 160) -> Group:
+    """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
+    seeds, episodes = result.target_return.shape
+    rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
+    return Group(
+        Text(title, style="bold"),
+        Text(f"{_heading(result.eval_target, seeds, episodes).capitalize()}\n"),
+        _columns(_fitting(rows, width), bold=result.method),
+    )
+
+
+def _heading(eval_target: str, seeds: int, episodes: int) -> str:
+    """What the returns in the target are those of."""
+    many = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    if eval_target == "training":
+        return f"raw return, {many}; in the target that of the last training episodes"
+    return f"raw return, {many} x {episodes} episodes" if episodes else f"{many}; not evaluated in the target"
+
+
+def _cells(name: str, one: Result) -> dict[str, str]:
+    """A row of the closing table."""
+    s, evaluated = known(one.target_return), one.evaluation_steps
+    bounds = s and s["ci95"]
+    return {
+        "method": name,
+        "target\nreturn": f"{s['mean']:,.0f}" if s else "-",
+        "95% interval": f"{bounds[0]:,.0f} to {bounds[1]:,.0f}" if bounds else "-",
+        "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]) if s else "not evaluated",
+        "source\nreturn": f"{one.source_return.mean():,.0f}",
+        "updates": _count(one.updates),
+        "target\nsteps": f"{one.steps.target:,}",
+        "target\nevaluation": _count(evaluated and evaluated.target),
+        "source\nsteps": f"{one.steps.source:,}",
+        "stopped": _stopped(name, one.stopped),
+    }
+
+
+def _fitting(rows: list[dict[str, str]], width: int) -> list[dict[str, str]]:
+    """The rows without the columns for which there is no room."""
+
+    def needed() -> int:
+        texts = ([column, *(row[column] for row in rows)] for column in rows[0])
+        return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
+
+    for column in GIVES_WAY:
+        if needed() > width:
+            rows = [{name: cell for name, cell in row.items() if name != column} for row in rows]
+    return rows
+
+
+def _count(n: int | None) -> str:
+    """`-` where a run of an earlier version did not count."""
+    return "-" if n is None else f"{n:,}"
+
+
+def _stopped(name: str, why: str) -> str:
+    """Zero-shot trains no further, so nothing stopped it."""
+    return "-" if name == "zero_shot" else why
+
+
+# -- a comparison --------------------------------------------------------------------------------------------------
+
+
+def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Group:
+    """Returns and costs of every method, how probable its lead over each control is, and how far to trust that."""
+    rows = comparison.rows
+    results = comparison.results.values()
+    one = next(iter(results))
+    seeds, episodes = one.config["seeds"], max(r.target_return.shape[1] for r in results)
+    large = max((abs(r["target_return"]["mean"]) for r in rows.values() if r["target_return"]), default=0) >= 100
+    number = (lambda x: f"{x:,.0f}") if large else (lambda x: f"{x:,.2f}")
+    returns = [_return_cells(name, row, number) for name, row in rows.items()]
+    odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
+    caution = _caution(seeds)
+    return Group(
+        Text(title, style="bold"),
+        Text(f"{_heading(one.eval_target, seeds, episodes).capitalize()}\n"),
+        _columns(_fitting(returns, width)),
+        Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
+        _columns(odds),
+        *([Text(f"\n{caution}")] if caution else []),
+    )
+
+
+def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[str, str]:
+    return {
+        "method": name,
+        **_target_cells(row["target_return"], number),
+        "source\nreturn": number(row["source_return"]["mean"]),
+        "updates": _count(row["updates"]),
+        "target\nsteps": f"{row['target_steps']:,}",
+        "target\nevaluation": _count(row["target_evaluation_steps"]),
+        "source\nsteps": f"{row['source_steps']:,}",
+        "stopped": _stopped(name, row["stopped"]),
+    }
+
+
+def _target_cells(s: RobustSummary | None, number: Callable[[float], str]) -> dict[str, str]:
+    if s is None:
+        return {"mean ± 95% t": "-", "IQM": "-", "95% bootstrap": "-", "per seed": "not evaluated"}
+    bounds, bootstrap = s["ci95"], s["iqm_ci95"]
+    return {
+        "mean ± 95% t": number(s["mean"]) + (f" ± {number(bounds[1] - s['mean'])}" if bounds else ""),
+        "IQM": number(s["iqm"]),
+        "95% bootstrap": f"{number(bootstrap[0])} to {number(bootstrap[1])}" if bootstrap else "-",
+        "per seed": " ".join(number(r) for r in s["per_seed"]),
+    }
+
+
+def _odds(row: Row, control: str) -> str:
+    if control not in row["improvement"]:
+        return "-"
+    found = row["improvement"][control]
+    bounds = found["ci95"]
+    return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f}-{bounds[1]:.2f})" if bounds else "")
+
+
+def _columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
+    """Plain columns without a frame, one method or all but the controls in bold; where it is narrow, names and lists
+    give way, never a number."""
+    table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
+    for column in rows[0]:
+        gives_way = column in ("method", "per seed")
+        side = "left" if column in ("method", "stopped") else "right"
+        table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
+    for row in rows:
+        shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold
+        table.add_row(*row.values(), style="bold" if shown else None)
+    return table
+
+
+def _caution(seeds: int) -> str:
+    """What few seeds are not worth."""
+    if seeds >= ENOUGH:
+        return ""
+    if seeds == 1:
+        return f"One seed: no interval, and no sign which method is better. Run {ENOUGH} seeds or more."
+    text = (
+        f"{seeds} seeds: the bootstrap draws only from what these returned, so its intervals are too narrow, and "
+        f"0.00-0.00 or 1.00-1.00 is no certainty. Go by Student's t, and run {ENOUGH} seeds or more."
+    )
+    return text + (" Of fewer than four seeds the IQM is the plain mean." if seeds < 4 else "")

@@ -1,0 +1,30 @@
+"""Target steps in words, account by account."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+
+def account(learning: int, evaluation: int | None, how: str) -> str:
+    """Target steps per seed, account by account; `how` is `Loop.eval_target`."""
+    said = "evaluation not counted" if evaluation is None else f"{evaluation:,} evaluation"
+    kind = {"simulated": "simulated", "training": "returns are those of training episodes", "none": "no returns"}[how]
+    return f"{learning:,} learning, {said} ({kind})"
+
+
+def account_of_all(spent: Sequence[tuple[int, int, int | None]], how: str) -> str:
+    """The `account` of several methods over all their seeds: of each its seeds, and learning and evaluation steps per
+    seed."""
+    groups = Counter((seeds, learning) for seeds, learning, _ in spent if learning)
+    terms = [f"{_many(n, 'method')} x {_many(seeds, 'seed')} x {steps:,}" for (seeds, steps), n in groups.items()]
+    learning, evaluation = sum(seeds * steps for seeds, steps, _ in spent), None
+    if None not in (counted := [one[2] for one in spent]):
+        evaluation = sum(one[0] * steps for one, steps in zip(spent, counted, strict=True) if steps)
+    # the methods share a source agent, whose evaluations stand in the account of each
+    shared = "; the source agent's evaluations are counted for each method" if evaluation and len(spent) > 1 else ""
+    return f"{' + '.join(terms)}{' = ' if terms else ''}{account(learning, evaluation, how)}{shared}"
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

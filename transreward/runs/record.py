@@ -1,0 +1,209 @@
+"""What the run of one method left, as reports read it, and how run directories become that: whole runs, comparisons,
+and runs that were cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.users import import_modules
+from transreward.evaluation.verdict import Outcome
+from transreward.methods import method
+from transreward.runs import store
+from transreward.runs.account import account
+from transreward.types import CONTROLS, RequestError
+
+PAIR = ("source", "target")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one method's run left: the contents of its directory."""
+
+    config: dict[str, Any]  # config.json
+    rows: list[dict[str, Any]]  # metrics.jsonl
+    result: dict[str, Any] | None  # result.json; None = the run was cut short
+    place: str = ""  # its directory
+    run: str = ""  # the directory of the run that it belongs to
+    agent: str | None = None  # which source agent it shares with others; None = it starts from nothing
+    provenance: dict[str, Any] | None = None  # provenance.json
+    videos: tuple[Path, ...] = ()
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """How it is called on the page."""
+        return self.label or self.config["method"]
+
+    @property
+    def control(self) -> bool:
+        """Whether it is there for others to be compared with."""
+        return self.config["method"] in (*CONTROLS, "oracle")
+
+    @cached_property
+    def own(self) -> list[dict[str, Any]]:
+        """The rows after the source agent."""
+        return [row for row in self.rows if row["method"] == self.config["method"]]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Which."""
+        return tuple(self.config["seed"] + i for i in range(self.config["seeds"]))
+
+    @property
+    def eval_target(self) -> str:
+        """`Loop.eval_target`; runs of before there was one simulated their targets."""
+        return self.config["loop"].get("eval_target", "simulated")
+
+    @property
+    def evaluation_steps(self) -> int | None:
+        """Steps per seed that evaluations took in the target; None where nobody counted."""
+        if self.result is not None:
+            return self.result.get("target_evaluation_steps")
+        return self.rows[-1].get("target_evaluation_steps") if self.rows else 0
+
+    @property
+    def account(self) -> str:
+        """Its target steps per seed in words."""
+        return account(self.outcome.target_steps, self.evaluation_steps, self.eval_target)
+
+    @property
+    def source_steps(self) -> int:
+        """Taken to learn, per seed."""
+        if self.result is not None:
+            return self.result["source_steps"]
+        return max((row["source_steps"] for row in self.rows), default=0)
+
+    @property
+    def updates(self) -> int | None:
+        """Of the learner after the source agent; None: a run of before they were counted."""
+        if self.result is not None:
+            return self.result.get("updates")
+        return max((row.get("updates", 0) for row in self.own), default=0)
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """Its returns and what they cost; of a run that was cut short those of the latest evaluation."""
+        config, oracle = self.config, self.config["method"] == "oracle"
+        common: dict[str, Any] = {"agent": self.agent, "breaks_budget": oracle}
+        common |= {"name": self.name, "seeds": self.seeds, "budget": config["target_steps"]}
+        common |= {"evaluation_steps": self.evaluation_steps, "eval_target": self.eval_target}
+        if self.result is not None:
+            r = self.result
+            returns = np.array(r["target_return"]["per_seed"] if r["target_return"] else [])
+            return Outcome(per_seed=returns, target_steps=r["target_steps"], stopped=r["stopped"], **common)
+        latest = {row["seed"]: row for row in self.own}
+        found = [latest[s]["target_return"] for s in self.seeds if s in latest]
+        returns = np.array([r for r in found if r is not None])
+        steps = max((row["target_steps"] for row in latest.values()), default=0)
+        return Outcome(per_seed=returns, target_steps=steps, finished=False, **common)
+
+    def curve(self, key: Callable[[dict[str, Any]], float | None]) -> tuple[list[float], np.ndarray]:
+        """Target steps [n] at which a figure of all seeds was known, and that of each, [n, seeds]."""
+        at: dict[int, dict[int, float]] = {}
+        for row in self.own:
+            if (value := key(row)) is not None:
+                at.setdefault(row["target_steps"], {})[row["seed"]] = value
+        whole = {steps: row for steps, row in sorted(at.items()) if len(row) == len(self.seeds)}
+        return [float(s) for s in whole], np.array([list(row.values()) for row in whole.values()])
+
+    @property
+    def _trained_on(self) -> bool:
+        """Whether it began as the source agent; a method of the user's may be in no table by now, and then it is so."""
+        try:
+            return method(self.config["method"]).start == "source"
+        except RequestError:
+            return True
+
+    def returns(self, key: str) -> tuple[list[float], np.ndarray]:
+        """The curve of a return; that in the target begins with the source agent's, where it starts from one."""
+        x, y = self.curve(lambda row: row.get(key))
+        start = (self.result or {}).get("zero_shot_target_return") if self._trained_on else None
+        if key == "target_return" and start and x and x[0] > 0:
+            return [0.0, *x], np.vstack([start["per_seed"], y])
+        return x, y
+
+
+# -- of directories ------------------------------------------------------------------------------------------------
+
+
+def read(place: Path) -> list[Record]:
+    """The run of a directory and then its controls. Raises RequestError where it holds no run."""
+    if not place.is_dir():
+        raise RequestError(f"{place} is not a run directory: there is no such directory")
+    config = store.read_json(place / "config.json")
+    import_modules(config.get("imports", ()))
+    agent = str(Path(config["source_run"] or place).resolve())
+    first = _record(place, place, config, agent)
+    found = store.read_json(place / "provenance.json") if (place / "provenance.json").exists() else {}
+    first = replace(first, provenance=found, videos=tuple(sorted((place / "videos").glob("*.mp4"))))
+    folders = store.controls(place, config, ("metrics.jsonl", "result.json"))
+    return [first, *(_record(p, place, _config(p, config), agent) for p in folders)]
+
+
+def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Record:
+    done = place / "result.json"
+    result = store.read_json(done) if done.exists() else None
+    shares = result is not None and result.get("source_agent", result["zero_shot_target_return"] is not None)
+    rows = store.read_rows(place)
+    return Record(config, rows, result, str(place), str(run), agent=agent if shares else None)
+
+
+def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:
+    """Of a control, which has none of its own until the run ends."""
+    own = place / "config.json"
+    return store.read_json(own) if own.exists() else {**parent, "method": place.name, "controls": []}
+
+
+def require_one_pair(runs: Sequence[Sequence[Record]]) -> None:
+    """Raise RequestError where runs are of different pairs."""
+    first = runs[0][0]
+    for other, *_ in runs[1:]:
+        if any(other.config[side] != first.config[side] for side in PAIR):
+            pairs = [f"{r.place} is {r.config['source']} -> {r.config['target']}" for r in (first, other)]
+            raise RequestError(f"one report is about one pair, but {' and '.join(pairs)}")
+
+
+def in_order(run: list[Record], place: Path) -> list[Record]:
+    """As comparison.json has the methods, where there is one."""
+    table = place / "comparison.json"
+    names = list(store.read_json(table)["methods"]) if table.exists() else []
+    return sorted(run, key=lambda r: names.index(r.config["method"]) if r.config["method"] in names else len(names))
+
+
+def merge(runs: Sequence[Sequence[Record]]) -> list[Record]:
+    """The methods of several runs side by side, the methods before the controls.
+
+    A method that several runs hold with the same settings, seeds and returns is shown once; otherwise it goes by its
+    directory too.
+    """
+    kept: list[Record] = []
+    for record in (r for run in runs for r in run):
+        if not any(_same(record, other) for other in kept):
+            kept.append(record)
+    names = [r.config["method"] for r in kept]
+    labelled = [
+        replace(r, label=f"{r.config['method']} ({_own_run(r, runs)})") if names.count(r.config["method"]) > 1 else r
+        for r in kept
+    ]
+    return sorted(labelled, key=lambda r: r.control)
+
+
+def _own_run(record: Record, runs: Sequence[Sequence[Record]]) -> str:
+    """The name of the directory that was asked for."""
+    place = next(run[0].place for run in runs if record in run)
+    places = [Path(run[0].place) for run in runs]
+    return place if [p.name for p in places].count(Path(place).name) > 1 else Path(place).name
+
+
+def _same(a: Record, b: Record) -> bool:
+    """Whether two directories hold one and the same run of a method."""
+    apart = ("versions", "source_run", "controls", "shift")
+    configs = [{k: v for k, v in r.config.items() if k not in apart} for r in (a, b)]
+    both = a.result is not None and b.result is not None
+    return configs[0] == configs[1] and both and a.result["target_return"] == b.result["target_return"]  # type: ignore[index]
