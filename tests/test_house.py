@@ -30,6 +30,7 @@ LAYERS = [
     {"transfer", "preflight"},
     {"compare"},
     {"live", "doctor"},
+    {"study"},
     {"cli"},
     {"__main__"},
 ]

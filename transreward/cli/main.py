@@ -18,7 +18,7 @@ from transreward.types import BrokenRun, RequestError
 
 # In the order of --help. Each is a file beside this one, of the same name: HELP, a line; ABOUT and EPILOG, which --help
 # prints before and after the options; arguments(command), which adds these; run(args).
-COMMANDS = ("transfer", "compare", "check", "resume", "report", "list", "play", "export", "doctor")
+COMMANDS = ("transfer", "compare", "check", "resume", "study", "report", "list", "play", "export", "doctor")
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
 
@@ -26,6 +26,7 @@ Move a skill from one robot to another by compensating rewards.
   transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
   transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
   transreward check walker2d walker2d:friction=0.3         before you spend: a verdict on the pair
+  transreward study plan.yaml --jobs 2                     many pairs and methods, one table
   transreward report runs/a runs/b --out report.html       runs side by side, on one page
   transreward play runs/x                                  video of both robots
   transreward export runs/x                                the policy as ONNX, with its contract

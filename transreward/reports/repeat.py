@@ -34,7 +34,7 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
     for r in records:
         prefix = "" if r is first else f"{r.config['method']}."
         settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}
-    return shlex.join([*words, "--set", *(f"{path}={_word(v)}" for path, v in settings.items())])
+    return shlex.join([*words, "--set", *(f"{path}={typed(v)}" for path, v in settings.items())])
 
 
 def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _word(value: Any) -> str:
+def typed(value: Any) -> str:
+    """The value of a setting as it is typed."""
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

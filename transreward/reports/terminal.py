@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Group
 from rich.table import Table
@@ -26,7 +26,7 @@ def closing_table(title: str, result: Result, width: int = 160) -> Group:
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(result.eval_target, seeds, episodes).capitalize()}\n"),
-        _columns(_fitting(rows, width), bold=result.method),
+        columns(fitting(rows, width), bold=result.method),
     )
 
 
@@ -56,14 +56,14 @@ def _cells(name: str, one: Result) -> dict[str, str]:
     }
 
 
-def _fitting(rows: list[dict[str, str]], width: int) -> list[dict[str, str]]:
+def fitting(rows: list[dict[str, str]], width: int, gives_way: Sequence[str] = GIVES_WAY) -> list[dict[str, str]]:
     """The rows without the columns for which there is no room."""
 
     def needed() -> int:
         texts = ([column, *(row[column] for row in rows)] for column in rows[0])
         return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
 
-    for column in GIVES_WAY:
+    for column in gives_way:
         if needed() > width:
             rows = [{name: cell for name, cell in row.items() if name != column} for row in rows]
     return rows
@@ -96,9 +96,9 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(one.eval_target, seeds, episodes).capitalize()}\n"),
-        _columns(_fitting(returns, width)),
+        columns(fitting(returns, width)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
-        _columns(odds),
+        columns(odds),
         *([Text(f"\n{caution}")] if caution else []),
     )
 
@@ -136,13 +136,13 @@ def _odds(row: Row, control: str) -> str:
     return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f}-{bounds[1]:.2f})" if bounds else "")
 
 
-def _columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
+def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
     """Plain columns without a frame, one method or all but the controls in bold; where it is narrow, names and lists
     give way, never a number."""
     table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
     for column in rows[0]:
         gives_way = column in ("method", "per seed")
-        side = "left" if column in ("method", "stopped") else "right"
+        side = "left" if column in ("method", "stopped", "state") else "right"
         table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
     for row in rows:
         shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold

@@ -15,10 +15,7 @@ from transreward.types import RequestError, nearest, whole_number
 
 def read_config(path: Path) -> dict[str, Any]:
     """The request in a config file (JSON as config.json, or YAML), as keyword arguments of `transfer`."""
-    text = _read(path)
-    if not isinstance(text, dict):
-        raise RequestError(f"{path} must hold a mapping such as {{method: darc}}")
-    text = {str(key): value for key, value in text.items()}
+    text = read_mapping(path, "{method: darc}")
     store.require_schema(path, text)
     plain = set(FIELDS) - {"learner"}  # which may be a mapping
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
@@ -45,6 +42,14 @@ def read_config(path: Path) -> dict[str, Any]:
     if text:
         raise nearest(next(iter(text)), [*plain, "learner", "loop", *SECTIONS, "settings"], "key")
     return {**request, **learner, "settings": settings}
+
+
+def read_mapping(path: Path, example: str) -> dict[str, Any]:
+    """The mapping in a JSON or YAML file. Raises RequestError where there is none, with the example of one."""
+    text = _read(path)
+    if not isinstance(text, dict):
+        raise RequestError(f"{path} must hold a mapping such as {example}")
+    return {str(key): value for key, value in text.items()}
 
 
 def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

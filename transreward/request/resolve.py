@@ -8,7 +8,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from transreward.domains.difference import relabels, require_difference, require_fit, same_task
+from transreward.domains.difference import ShiftMeasure, relabels, require_difference, require_fit, same_task
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
@@ -55,9 +55,34 @@ def resolve(
 ) -> Config:
     """Check the whole request. Raises RequestError with one line that says what is wrong."""
     imports = import_all(imports, source_run)
+    for name in (method_name, *controls):  # a wrong one is said before domains are made
+        method(str(name))
+    return resolved(
+        *pair_of(source, target, settings), method_name, learner=learner, source_steps=source_steps,
+        target_steps=target_steps, seeds=seeds, seed=seed, settings=settings, controls=controls, source_run=source_run,
+        cotrain=cotrain, imports=imports,
+    )  # fmt: skip
+
+
+def resolved(
+    pair: Pair[Domain],
+    shift: ShiftMeasure | None,
+    method_name: str,
+    *,
+    learner: Any,
+    source_steps: int | None,
+    target_steps: int | None,
+    seeds: int,
+    seed: int,
+    settings: dict[str, Any],
+    controls: tuple[str, ...] = (),
+    source_run: str | Path | None = None,
+    cotrain: bool = False,
+    imports: tuple[str, ...] = (),
+) -> Config:
+    """The same of a pair that was made and measured before, for one request or many."""
     row = method(str(method_name))
     rows = [row, *(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)]
-    pair, shift = pair_of(source, target, settings)
     rows = [without_a_model(r, pair) for r in rows]
     if cotrain:
         rows[0] = together(rows[0], pair, source_run)
@@ -85,7 +110,9 @@ def resolve(
     return config
 
 
-def pair_of(source: Domain | str, target: Domain | str, settings: dict[str, Any]) -> tuple[Pair[Domain], Any]:
+def pair_of(
+    source: Domain | str, target: Domain | str, settings: dict[str, Any]
+) -> tuple[Pair[Domain], ShiftMeasure | None]:
     """The domains that are asked for, the source seen like the target where that helps; and the measure of the shift,
     where steps may be taken that teach nothing."""
     pair: Pair[Domain] = Pair(domain(source), domain(target))

@@ -1,0 +1,131 @@
+"""transreward study"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transreward.cli.options import names, whole
+from transreward.types import RequestError, nearest
+
+if TYPE_CHECKING:
+    from transreward.study.jobs import Job
+
+HELP = "many pairs and methods from one plan, one table"
+ABOUT = """\
+Run every method of a plan on every pair, each as a command of its own, and make one table of them. A job is done where
+its run directory holds a result; run the same plan again and what is missing is run, what was stopped goes on from its
+checkpoint, and what is done stays. A source agent is a job, too: it is trained once and taken up by all that start from
+it. A job that fails does not stop the others.
+
+  transreward study plan.yaml --dry-run                    the jobs, as commands; nothing is run
+  transreward study plan.yaml --jobs 4                     four at a time, each with its share of the cores
+  transreward study plan.yaml --pairs light --methods darc only these
+  transreward study report runs/plan                       the table and runs/plan/report.html, also half-way
+
+A plan is a YAML file:
+
+  pairs:                             [source, target], or a mapping with what is asked of this pair
+    - [hopper, hopper:gravity=0.5]
+    - {name: light, source: hopper, target: 'hopper:mass=0.7', source_steps: 400_000}
+  methods:                           rows of 'transreward list methods', or mappings
+    - mix
+    - {name: strong, method: darc, settings: {use.strength: 4}, pairs: [light]}
+  seeds: 5                           from `seed` (default: 3 from 0)
+  target_steps: 20_000
+  settings: {loop.aligned: 0}
+
+learner, source_steps, target_steps, seeds, seed, source_run, cotrain and settings may stand in the plan, in a pair and
+in a method; a method's count more than a pair's, and these more than the plan's. See docs/studies.md.
+"""
+EPILOG = ""
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("plan", metavar="FILE", help="the plan; or the word report, followed by a study's directory")
+    command.add_argument("directory", nargs="?", metavar="DIR", help=argparse.SUPPRESS)
+    command.add_argument("--out", metavar="DIR", help="the study's directory (default: runs/ and the plan's name)")
+    command.add_argument("--jobs", type=whole, default=1, metavar="N", help="to run side by side (default: 1)")
+    command.add_argument("--pairs", metavar="P,P", help="only these, by name")
+    command.add_argument("--methods", metavar="M,M", help="only these, by name")
+    command.add_argument("--dry-run", action="store_true", help="print the jobs, run none")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.plan == "report":
+        if args.directory is None:
+            raise RequestError("name the study's directory: transreward study report DIR")
+        return report(Path(args.directory))
+    if args.directory is not None:
+        raise RequestError(f"one plan at a time: leave {args.directory} out")
+    if args.jobs < 1:
+        raise RequestError(f"--jobs {args.jobs}: at least one job runs at a time")
+    from transreward.study.jobs import jobs_of
+    from transreward.study.plan import read_plan
+
+    plan = read_plan(Path(args.plan), args.imports)
+    out = Path(args.out or os.path.join("runs", Path(args.plan).stem))
+    jobs = jobs_of(plan, out)
+    chosen = only(jobs, args.pairs, args.methods)
+    if args.dry_run:
+        return print("\n".join(listed(chosen)))
+    failed = run_all(out, Path(args.plan), jobs, chosen, args.jobs)
+    report(out)
+    if failed:
+        sys.exit(f"transreward: {len(failed)} of {len(chosen)} jobs failed\n" + "\n".join(failed))
+
+
+def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Job]:
+    """The jobs of these pairs and methods, and the source agents that they take up."""
+    wanted = [job for job in jobs if job.method]
+    for key, text in (("pair", pairs), ("method", methods)):
+        if text is not None:
+            known = list(dict.fromkeys(getattr(job, key) for job in jobs if job.method))
+            for name in names(text):
+                if name not in known:
+                    raise nearest(name, known, f"{key} of the plan")
+            wanted = [job for job in wanted if getattr(job, key) in names(text)]
+    places = {job.place for job in wanted} | {job.agent.place for job in wanted if job.agent is not None}
+    return [job for job in jobs if job.place in places]
+
+
+def listed(jobs: Sequence[Job]) -> list[str]:
+    """A line a job: the command that runs it, and how far it is."""
+    lines = []
+    for job in jobs:
+        words = ["resume", str(job.place)] if job.resumes and not job.done else job.command()
+        lines.append(f"{shlex.join(['transreward', *words])}{'  # done' if job.done else ''}")
+    done = sum(job.done for job in jobs)
+    return [*lines, f"# {len(jobs)} jobs: {done} done, {len(jobs) - done} to run"]
+
+
+def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], at_once: int) -> list[str]:
+    """Run what is chosen; a line for each job that failed."""
+    from transreward.study import folder
+    from transreward.study.run import Interrupted, run
+    from transreward.study.show import View
+
+    with folder.taken(out):
+        folder.begin(out, plan, jobs)
+        try:
+            with View(chosen, at_once) as view:
+                failed = run(chosen, at_once, view, lambda running: folder.write(out, jobs, running))
+        except Interrupted as interrupted:
+            ended = f"{interrupted.jobs} jobs were ended and go on from their checkpoints" if interrupted.jobs else ""
+            said = "; ".join(filter(None, ("interrupted", ended, "the same command goes on with the study")))
+            print(f"transreward: {said}", file=sys.stderr)
+            sys.exit(128 + interrupted.number)
+    return [f"  {job.name}: {failed[job.place]} ({job.log})" for job in chosen if job.place in failed]
+
+
+def report(out: Path) -> None:
+    """The table, and the page."""
+    from transreward.study.report import write_report
+
+    text, page = write_report(out)
+    print(f"{text}\nreport: {page}")

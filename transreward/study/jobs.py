@@ -1,0 +1,208 @@
+"""The jobs of a study: what each is asked for, where it leaves its run, and how far it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from transreward.domains.users import import_modules
+from transreward.engine.checkpoint import PLACE, REQUEST
+from transreward.methods import method as named
+from transreward.presets import preset
+from transreward.reports.repeat import typed
+from transreward.request.budgets import pretrain_steps, require_steps_left
+from transreward.request.config import Config
+from transreward.request.fields import SECTIONS
+from transreward.request.learner import need_replay
+from transreward.request.resolve import pair_of, resolved
+from transreward.study.plan import Plan, Row
+from transreward.types import CONTROLS, RequestError
+
+UNCHANGED = CONTROLS[0]  # the control that trains a source agent, and nothing else
+AGENTS, RUNS, LOGS = "agents", "runs", "logs"  # below a study's directory
+OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads")  # beside learner.*
+EXIT = "exit "
+LONGEST = 80  # characters of a directory's name before its hash
+OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command, and the run directory that it fills."""
+
+    pair: str  # its name in the plan
+    method: str  # its name in the plan; of a source agent: empty
+    request: dict[str, Any] = field(hash=False)  # arguments of `transfer`; `source_run` and `out` are apart
+    place: Path  # its run directory
+    agent: Job | None = None  # whose source agent it takes up
+
+    @property
+    def name(self) -> str:
+        """How it is shown."""
+        return f"{self.pair}, {self.method}" if self.method else f"source agent {self.place.name}"
+
+    @property
+    def done(self) -> bool:
+        """Whether its run is finished."""
+        return (self.place / "result.json").exists()
+
+    @property
+    def resumes(self) -> bool:
+        """Whether its run was stopped and has a checkpoint."""
+        return (self.place / PLACE / REQUEST).exists()
+
+    @property
+    def log(self) -> Path:
+        """What its latest command said; the last line of one that failed is `exit` and its code."""
+        return self.place.parent.parent / LOGS / f"{self.place.name}.txt"
+
+    @property
+    def failure(self) -> str:
+        """The last line of what its latest command said, if it failed; else empty."""
+        said = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        failed = not self.done and said and said[-1].startswith(EXIT)
+        return next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
+
+    def command(self) -> list[str]:
+        """The words after `transreward` that run it from its beginning."""
+        r, run = self.request, self.request.get("source_run")
+        words = ["transfer", r["source"], r["target"], "--method", r["method"], "--controls", "none"]
+        for option in OPTIONS:
+            words += [f"--{option.replace('_', '-')}", str(r[option])] if r.get(option) is not None else []
+        words += ["--source-run", str(self.agent.place if self.agent else run)] if self.agent or run else []
+        words += ["--cotrain"] if r.get("cotrain") else []
+        words += [word for name in r.get("imports", ()) for word in ("--import", name)]
+        words += ["--out", str(self.place), "--no-video"]
+        settings = [f"{path}={typed(value)}" for path, value in r["settings"].items()]
+        return [*words, "--set", *settings] if settings else words
+
+
+def jobs_of(plan: Plan, out: Path) -> list[Job]:
+    """All jobs of a plan, a source agent before the first that takes it up. The whole plan is checked.
+
+    Raises RequestError for the first cell that is wrong.
+    """
+    import_modules(plan.imports)
+    agents: dict[Path, Job] = {}
+    found: list[Job] = []
+    for pair in plan.pairs:
+        for row in plan.methods_on(pair):
+            try:
+                job, agent = cell(plan, pair, row, out)
+            except RequestError as error:
+                raise RequestError(f"{pair.name}, {row.name}: {in_words(error)}") from None
+            if agent is not None and agent.place not in agents:
+                agents[agent.place] = agent
+                found.append(agent)
+            found.append(replace(job, agent=agent and agents[agent.place]))
+    require_apart(found)
+    return found
+
+
+def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
+    """The job of one method on one pair, and that of its source agent where it starts from one."""
+    asked, method = plan.asked_of(pair, row), named(row.what["method"])
+    own, settings = dict(asked.get("agent", {})), dict(asked["settings"])
+    taken = own.get("source_steps")
+    if method.feed is None:  # it trains as a source agent does, or not at all
+        settings |= own.get("settings", {})
+    for path in settings:
+        if path.startswith(f"{method.name}."):
+            raise RequestError(f"write {path[len(method.name) + 1 :]} below the settings of that method, not {path}")
+    request: dict[str, Any] = {**pair.what, "method": method.name, "learner": asked.get("learner")}
+    request |= {key: asked.get(key) for key in ("source_steps", "target_steps")}
+    request |= {"seeds": asked.get("seeds", 3), "seed": asked.get("seed", 0), "settings": settings}
+    request |= {key: asked[key] for key in ("cotrain", "source_run") if asked.get(key)}
+    if request["learner"] is None and "source_run" not in request:
+        request["learner"] = learner_for(plan, pair)
+    if taken is not None and not method.uses_source:
+        request["source_steps"] = taken
+    request, config = checked(request, plan.imports)
+    job = Job(pair.name, row.name, request, out / RUNS / directory(request))
+    if not config.needs_source_agent or config.source_run is not None:
+        return job, None
+    steps = pretrain_steps(config, config.method) if taken is None else taken
+    first = agent_of(config, request, steps, own)
+    require_steps_left(config, steps)
+    about = {key: value for key, value in first.items() if key not in ("target", "method")}  # any target serves
+    place = out / AGENTS / directory({**about, "target": first["source"], "method": "agent"})
+    job = replace(job, place=out / RUNS / directory({**request, "agent": about}))
+    return job, Job(pair.name, "", first, place)
+
+
+def learner_for(plan: Plan, pair: Row) -> str | None:
+    """Where the plan names none, the same learner for all methods of a pair, as `compare` chooses it."""
+    if need_replay([named(row.what["method"]) for row in plan.methods_on(pair)]):
+        return "sac"
+    found = preset(pair.what["source"])
+    return found.chosen if found else None
+
+
+def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the source agent of a request is asked for: what of its settings a source agent's training reads, and the
+    source as it is, from which a transfer sees it as it has to."""
+    settings = {path: v for path, v in request["settings"].items() if path.startswith("learner.") or path in OF_AGENTS}
+    settings |= {**own.get("settings", {}), "loop.symmetry": "none"}
+    kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed")}
+    first = {**kept, "method": UNCHANGED, "source_steps": steps, "target_steps": None, "settings": settings}
+    return checked(first, config.imports)[0] | {"target_steps": None}
+
+
+def checked(request: dict[str, Any], imports: tuple[str, ...]) -> tuple[dict[str, Any], Config]:
+    """The request with its defaults filled in and its settings of their fields' types, and the config that it makes."""
+    asked = {key: value for key, value in request.items() if key not in ("source", "target", "method")}
+    loop = {path: value for path, value in asked["settings"].items() if path in ("loop.eval_target", "loop.symmetry")}
+    pair, shift = measured(request["source"], request["target"], *sorted(loop.items()))
+    config = resolved(pair, shift, request["method"], **asked, imports=imports)
+    sections: dict[str, Any] = {"learner": config.learner, "loop": config.loop}
+    sections |= {name: getattr(config.method, name) for name in SECTIONS}
+    found = {path: plain(sections, path) for path in sorted(asked["settings"])}
+    filled = {key: getattr(config, key) for key in ("source_steps", "target_steps", "seeds", "seed")}
+    told = {"imports": list(imports)} if imports else {}
+    return {**request, **filled, "learner": config.learner.name, "settings": found, **told}, config
+
+
+@lru_cache
+def measured(source: str, target: str, *settings: tuple[str, Any]) -> Any:
+    """`pair_of`, once for all methods of a pair."""
+    return pair_of(source, target, dict(settings))
+
+
+def plain(sections: dict[str, Any], path: str) -> Any:
+    """The value of a setting as JSON gives it back."""
+    section, _, name = path.partition(".")
+    value = getattr(sections[section], name)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def directory(request: Mapping[str, Any]) -> str:
+    """A name that is a function of the request, whatever the order of its keys: what it is, and a hash of all of it."""
+    text = json.dumps({key: value for key, value in request.items() if value is not None}, sort_keys=True)
+    name = "".join(c if c.isalnum() else "-" for c in f"{request['target']}-{request['method']}")
+    return f"{name[:LONGEST].strip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def require_apart(jobs: Iterable[Job]) -> None:
+    """Raise RequestError where two cells of one name would be shown as one: seeds that are the same are no others."""
+    seen: dict[tuple[str, str], set[int]] = {}
+    for job in jobs:
+        if not job.method:
+            continue
+        seeds = set(range(job.request["seed"], job.request["seed"] + job.request["seeds"]))
+        known = seen.setdefault((job.pair, job.method), set())
+        if known & seeds:
+            raise RequestError(
+                f"{job.name} is asked for twice with seed {min(known & seeds)}: give one of the two a 'name' (of one "
+                f"name only runs of other seeds are taken together)"
+            )
+        known |= seeds
+
+
+def in_words(error: RequestError) -> str:
+    """An error's text; in a plan fields are keys and have no form as options."""
+    return str(error).replace("`", "")

@@ -1,0 +1,221 @@
+"""A study's plan: which pairs and methods, and what all or some of them are asked for, read from YAML and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from transreward.request.fields import COUNTS
+from transreward.request.files import read_mapping
+from transreward.types import RequestError, nearest, whole_number
+
+ANYWHERE = ("learner", *COUNTS, "source_run", "cotrain", "settings", "agent")  # of the plan, a pair and a method
+PLAN = ("pairs", "methods", "imports", *ANYWHERE)
+PAIR = ("source", "target", "name", *ANYWHERE)
+METHOD = ("method", "name", "pairs", *ANYWHERE)
+AGENT = ("source_steps", "settings")
+LEAST = dict.fromkeys(COUNTS, 1) | {"seed": 0}
+MOST = 10_000  # cells of a plan, and values of a setting
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pair, or a method, and what the plan says of it alone."""
+
+    name: str
+    what: dict[str, str]  # `source` and `target`, or `method`
+    asked: dict[str, Any] = field(default_factory=dict)  # by ANYWHERE
+    pairs: tuple[str, ...] = ("*",)  # names or patterns of those that a method is run on
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study runs: every method on every pair, or on the pairs that it names."""
+
+    pairs: tuple[Row, ...]
+    methods: tuple[Row, ...]
+    asked: dict[str, Any]  # of all of them, by ANYWHERE
+    imports: tuple[str, ...]
+
+    def methods_on(self, pair: Row) -> list[Row]:
+        """The methods that are run on a pair, in the plan's order."""
+        return [row for row in self.methods if any(fnmatchcase(pair.name, pattern) for pattern in row.pairs)]
+
+    def asked_of(self, pair: Row, row: Row) -> dict[str, Any]:
+        """What one cell is asked for: a method's word counts more than a pair's, and a pair's more than the plan's."""
+        return merged(self.asked, pair.asked, row.asked)
+
+
+def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """One mapping, in which a later part's value replaces an earlier one's; mappings within it are merged, too."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            both = isinstance(value, dict) and isinstance(found.get(key), dict)
+            found[key] = merged(found[key], value) if both else value
+    return found
+
+
+def read_plan(path: Path, imports: Sequence[str] = ()) -> Plan:
+    """The plan in a YAML (or JSON) file, with these modules beside its own `imports`.
+
+    Raises RequestError with one line that says where it is wrong.
+    """
+    text = read_mapping(path, "{pairs: [[hopper, 'hopper:gravity=0.5']], methods: [darc, mix]}")
+    try:
+        plan = parsed(text)
+    except RequestError as error:
+        raise RequestError(f"{path}: {error}") from None
+    return replace(plan, imports=tuple(dict.fromkeys((*plan.imports, *imports))))
+
+
+def parsed(text: Mapping[str, Any]) -> Plan:
+    """The plan that a mapping says. Raises RequestError."""
+    known_keys(text, PLAN, "the plan")
+    pairs = tuple(each(text, "pairs", "[[hopper, 'hopper:gravity=0.5']]", pair_of))
+    methods = tuple(each(text, "methods", "[darc, mix]", method_of))
+    names = [pair.name for pair in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(f"two pairs are called '{name}': give one of them a 'name'")
+    if len(pairs) * len(methods) > MOST:
+        raise RequestError(
+            f"{len(pairs)} pairs x {len(methods)} methods are more than {MOST:,} jobs: make several plans"
+        )
+    for row in methods:
+        for pattern in row.pairs:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise nearest(pattern, names, f"pair of method '{row.name}'")
+    return Plan(pairs, methods, asked_in(text, "the plan"), words(text, "imports", "modules"))
+
+
+def each(text: Mapping[str, Any], key: str, example: str, read: Callable[[Any, str], Row]) -> Iterable[Row]:
+    """The rows below a key of the plan."""
+    items = text.get(key)
+    if not isinstance(items, list) or not items:
+        raise RequestError(f"'{key}' must be a list, such as {key}: {example}")
+    if len(items) > MOST:
+        raise RequestError(f"'{key}' has {len(items):,} entries; at most {MOST:,} are taken: make several plans of it")
+    for number, item in enumerate(items, 1):
+        yield read(item, f"entry {number} of '{key}'")
+
+
+def pair_of(item: Any, where: str) -> Row:
+    """[source, target], or the same as a mapping with what is asked of this pair."""
+    if isinstance(item, list):
+        if len(item) != 2:
+            raise RequestError(
+                f"{where} must be [source, target], not {len(item)} values: put an id with a comma in quotes, such as "
+                f"[hopper, 'hopper:gravity=0.5,mass=2']"
+            )
+        item = dict(zip(("source", "target"), item, strict=True))
+    if not isinstance(item, dict):
+        raise RequestError(f"{where} must be [source, target] or a mapping with both, not {shown(item)}")
+    known_keys(item, PAIR, where)
+    what = {side: word(item, side, where) for side in ("source", "target")}
+    return Row(word(item, "name", where, what["target"]), what, asked_in(item, where))
+
+
+def method_of(item: Any, where: str) -> Row:
+    """A method's name, or a mapping with what is asked of this method."""
+    if isinstance(item, str):
+        item = {"method": item}
+    if not isinstance(item, dict):
+        raise RequestError(f"{where} must be a method's name or a mapping with one, not {shown(item)}")
+    known_keys(item, METHOD, where)
+    method = word(item, "method", where)
+    pairs = words(item, "pairs", "names of pairs") if "pairs" in item else ("*",)
+    return Row(word(item, "name", where, method), {"method": method}, asked_in(item, where), pairs)
+
+
+def asked_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What a part of a plan asks for, by ANYWHERE; a learner's settings stand among the others."""
+    found: dict[str, Any] = {"settings": settings_in(text, where)}
+    for key in COUNTS:
+        if key in text:
+            found[key] = count(text[key], f"'{key}' of {where}", LEAST[key])
+    learner = text.get("learner")
+    if isinstance(learner, dict):
+        own = settings_in({"settings": learner}, f"'learner' of {where}")
+        learner = own.pop("name", None)
+        found["settings"] = {**{f"learner.{name}": value for name, value in own.items()}, **found["settings"]}
+    if learner is not None:
+        found["learner"] = word({"learner": learner}, "learner", where)
+    if text.get("source_run") is not None:
+        found["source_run"] = word(text, "source_run", where)
+    if "cotrain" in text:
+        if not isinstance(text["cotrain"], bool):
+            raise RequestError(f"'cotrain' of {where} must be true or false, not {shown(text['cotrain'])}")
+        found["cotrain"] = text["cotrain"]
+    if "agent" in text:
+        found["agent"] = agent_in(text["agent"], f"'agent' of {where}")
+    return found
+
+
+def agent_in(text: Any, where: str) -> dict[str, Any]:
+    """What the source agents have of their own."""
+    if not isinstance(text, dict):
+        raise RequestError(f"{where} must be a mapping such as {{source_steps: 300000}}, not {shown(text)}")
+    known_keys(text, AGENT, where)
+    found: dict[str, Any] = {"settings": settings_in(text, where)}
+    if "source_steps" in text:
+        found["source_steps"] = count(text["source_steps"], f"'source_steps' of {where}", 1)
+    return found
+
+
+def settings_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Path -> value. Which paths there are depends on the method and is checked with the whole request."""
+    settings = text.get("settings", {})
+    if not isinstance(settings, dict):
+        raise RequestError(
+            f"'settings' of {where} must be a mapping such as {{loop.aligned: 0}}, not {shown(settings)}"
+        )
+    for path, value in settings.items():
+        plain = value if isinstance(value, list) and len(value) <= MOST else [value]
+        if not isinstance(path, str) or not all(isinstance(x, (str, bool, int, float)) for x in plain):
+            raise RequestError(f"'settings' of {where}: {shown(path)} must be a path and have a plain value or a list")
+    return dict(settings)
+
+
+def known_keys(text: Mapping[Any, Any], known: Sequence[str], where: str) -> None:
+    """Raise RequestError for a key that means nothing there."""
+    for key in text:
+        if key not in known:
+            raise nearest(str(key)[:80], known, f"key of {where}")
+
+
+def count(value: Any, what: str, least: int) -> int:
+    """A whole number, also as text such as 1e5."""
+    try:
+        found = whole_number(value) if isinstance(value, str) else value
+    except (ValueError, OverflowError):
+        found = None
+    if not isinstance(found, int) or isinstance(found, bool) or found < least:
+        raise RequestError(f"{what} must be a whole number of at least {least}, not {shown(value)}")
+    return found
+
+
+def word(text: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
+    """A text of one line; required where there is no default."""
+    found = text.get(key, default)
+    if not isinstance(found, str) or not found.strip() or not found.isprintable():
+        raise RequestError(f"{where} must have a '{key}', a text of one line, not {shown(found)}")
+    return found
+
+
+def words(text: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
+    """One text or a list of them."""
+    found = text.get(key, [])
+    found = [found] if isinstance(found, str) else found
+    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        raise RequestError(f"'{key}' must be a list of {what}, not {shown(found)}")
+    return tuple(found)
+
+
+def shown(value: Any) -> str:
+    """A wrong value in an error, cut where it is long."""
+    kind = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value))
+    return kind or repr(value)[:80]

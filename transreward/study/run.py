@@ -1,0 +1,189 @@
+"""Runs a study's jobs, some side by side: each is a process of its own with its share of the cores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from transreward.interruption import SIGNALS
+from transreward.runs import store
+from transreward.study.jobs import EXIT, Job
+from transreward.types import RequestError
+
+PROGRAM = (sys.executable, "-m", "transreward")
+PAUSE = 0.2  # seconds from one look at the processes to the next
+PATIENCE = 10.0  # seconds that a job may take to write its checkpoint when it is ended
+THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # XLA's, and those of BLAS
+
+
+@dataclass(eq=False)
+class Going:
+    """A job that is under way."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    cores: Sequence[int]
+    began: float
+
+
+class Watch(Protocol):
+    """What is told of a study while it runs."""
+
+    def began(self, going: Sequence[Going]) -> None:
+        """The last of these has begun."""
+
+    def ended(self, job: Job, seconds: float, why: str) -> None:
+        """A job is over; `why` it failed, or empty."""
+
+    def look(self, going: Sequence[Going]) -> None:
+        """Nothing has changed."""
+
+
+class Interrupted(Exception):
+    """By a signal, whose number it has; every job was ended."""
+
+    def __init__(self, number: int, jobs: int) -> None:
+        self.number, self.jobs = number, jobs
+
+
+def run(
+    jobs: Sequence[Job], at_once: int, watch: Watch, note: Callable[[list[Job]], None] = lambda running: None
+) -> dict[Path, str]:
+    """Run all jobs that are not done, at most so many side by side; `note` is told which, whenever that changes.
+
+    Returns why jobs failed, by their directories.
+
+    Where a job fails the others go on, but for those that need its source agent. Raises Interrupted.
+    """
+    waiting = [job for job in jobs if not job.done]
+    going: list[Going] = []
+    failed: dict[Path, str] = {}
+    slots = shares(at_once)
+
+    def over(job: Job, seconds: float, why: str) -> None:
+        if why:
+            failed[job.place] = why
+        watch.ended(job, seconds, why)
+
+    with signals() as got:
+        try:
+            while waiting or going:
+                before = list(going)
+                for job in [job for job in waiting if job.agent is not None and job.agent.place in failed]:
+                    waiting.remove(job)
+                    over(job, 0.0, "its source agent failed")
+                while slots and not got and (job := ready(waiting)) is not None:
+                    waiting.remove(job)
+                    try:
+                        going.append(start(job, slots[-1], at_once))
+                    except (OSError, RequestError) as error:
+                        over(job, 0.0, str(error))
+                    else:
+                        slots.pop()
+                        watch.began(going)
+                for one in [one for one in going if one.process.poll() is not None]:
+                    going.remove(one)
+                    slots.append(one.cores)
+                    over(one.job, time.monotonic() - one.began, outcome(one))
+                if got:
+                    raise Interrupted(got[0], len(going))
+                if going != before:
+                    note([one.job for one in going])
+                watch.look(going)
+                time.sleep(PAUSE if going else 0)
+        finally:
+            end(going, got)
+    return failed
+
+
+def ready(waiting: Sequence[Job]) -> Job | None:
+    """The first job whose source agent is there."""
+    return next((job for job in waiting if job.agent is None or job.agent.done), None)
+
+
+def shares(at_once: int) -> list[Sequence[int]]:
+    """The cores of each job; with one job all of them, and where there are too few some in common. Empty: not said."""
+    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+    if at_once == 1 or not cores:
+        return [()] * at_once
+    return [cores[i % len(cores) :: at_once][: max(len(cores) // at_once, 1)] for i in range(at_once)]
+
+
+def start(job: Job, cores: Sequence[int], at_once: int) -> Going:
+    """Begin a job, or go on with it from its checkpoint. A process group of its own keeps the terminal's Ctrl-C away.
+
+    Raises RequestError where its run is another process's.
+    """
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    words = ["resume", str(job.place)] if job.resumes else job.command()
+    if job.place.is_dir():
+        with store.locked(job.place):
+            if not job.resumes and (job.place / "config.json").exists():  # it was stopped before its first checkpoint
+                shutil.rmtree(job.place)
+    with job.log.open("wb") as log:
+        process = subprocess.Popen(
+            [*PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, env=environment(cores, at_once), start_new_session=True,
+        )  # fmt: skip
+    if cores and sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(process.pid, cores)  # its threads, all yet to come, have the same
+    return Going(job, process, cores, time.monotonic())
+
+
+def environment(cores: Sequence[int], at_once: int) -> dict[str, str]:
+    """That of a job: as many threads as it has cores, and a graphics card that several can use."""
+    if at_once == 1:
+        return dict(os.environ)
+    threads = str(max(len(cores), 1))
+    return {**os.environ, **dict.fromkeys(THREADS, threads), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+
+def outcome(one: Going) -> str:
+    """Empty where the job is done; else why not: the last line of what it said, which its log keeps."""
+    code = one.process.returncode
+    if one.job.done:
+        return ""
+    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    with suppress(OSError), one.job.log.open("a") as log:
+        log.write(f"\n{EXIT}{code}\n")
+    said = one.job.failure if code > 0 else ""
+    return said.removeprefix("transreward: ") or how
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """The numbers of SIGINT and SIGTERM that come inside, in place of what they do; outside the main thread none."""
+    got: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    before = {n: h for n in SIGNALS if (h := signal.getsignal(n)) is not signal.SIG_IGN} if main else {}
+    for number in before:
+        signal.signal(number, lambda number, frame: got.append(number))
+    try:
+        yield got
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end(going: Sequence[Going], got: Sequence[int]) -> None:
+    """End all jobs. Each may write its checkpoint; at a second signal, or for too long, nobody waits for that."""
+    for one in going:
+        one.process.terminate()
+    until = time.monotonic() + PATIENCE
+    while any(one.process.poll() is None for one in going) and time.monotonic() < until and len(got) < 2:
+        time.sleep(0.05)
+    for one in going:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()

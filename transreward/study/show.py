@@ -1,0 +1,100 @@
+"""What a person sees while a study runs: a line a job, and on a terminal also what is under way and the time left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from transreward.study.jobs import Job
+from transreward.study.run import Going
+
+TAIL = 65_536  # bytes of metrics.jsonl in which its last line is looked for
+COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
+
+
+class View:
+    """Watches a study: see `study.run.Watch`."""
+
+    def __init__(self, jobs: Sequence[Job], at_once: int) -> None:
+        self.console = Console()
+        self.whole, self.at_once = len(jobs), at_once
+        self.before = self.ready = sum(job.done for job in jobs)  # those that were done already
+        self.failed, self.seconds = 0, 0.0
+        self.live = (
+            Live(console=self.console, refresh_per_second=2, transient=True) if self.console.is_terminal else None
+        )
+
+    def __enter__(self) -> Self:
+        already = f", {self.ready} of them done" if self.ready else ""
+        self.console.print(f"{self.whole} jobs{already}", highlight=False)
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def began(self, going: Sequence[Going]) -> None:
+        """On a terminal it is seen below; elsewhere a line."""
+        if not self.live:
+            self._say("running", going[-1].job, "")
+
+    def ended(self, job: Job, seconds: float, why: str) -> None:
+        """Its line, which stays."""
+        self.failed += bool(why)
+        self.ready += not why
+        self.seconds += 0.0 if why else seconds
+        self._say("failed" if why else "done", job, f": {why}" if why else f", {clock(seconds)}")
+
+    def look(self, going: Sequence[Going]) -> None:
+        """What is under way, and how much is left."""
+        if self.live:
+            now = time.monotonic()
+            lines = [
+                Text.assemble(("running ", COLOURS["running"]), f"{g.job.name}, {clock(now - g.began)}{so_far(g.job)}")
+                for g in going
+            ]
+            self.live.update(Group(*lines, Text(self._count(), style="bold")))
+
+    def _say(self, state: str, job: Job, more: str) -> None:
+        line = Text.assemble((f"{state:8}", COLOURS[state]), job.name, more)
+        if not self.live:
+            line.append(f" ({self._count()})")
+        self.console.print(line, soft_wrap=True)
+
+    def _count(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.ready} of {self.whole} done{failed}{self._left()}"
+
+    def _left(self) -> str:
+        """By the mean time of those that ended."""
+        ended, left = self.ready - self.before, self.whole - self.ready - self.failed
+        return f", about {clock(left * self.seconds / ended / self.at_once)} left" if ended and left else ""
+
+
+def so_far(job: Job) -> str:
+    """Steps that its run has taken, by the latest line of metrics.jsonl; empty before the first."""
+    own = job.place / "metrics.jsonl"
+    try:
+        with own.open("rb") as file:
+            file.seek(max(own.stat().st_size - TAIL, 0))
+            row = json.loads(file.read().rstrip().rpartition(b"\n")[2])
+        side = "target" if row["target_steps"] else "source"
+        budget = job.request.get(f"{side}_steps")
+        return f", {row[f'{side}_steps']:,}{f' of {budget:,}' if budget else ''} {side} steps"
+    except (OSError, ValueError, KeyError, TypeError):  # there is none yet, or it is being written
+        return ""
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:42, 12:05 or 3:04:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
