@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,9 @@ def interrupted(directory: Path, place: tuple, arguments: list[str], number: int
     assert process.stderr is not None
     before = list(iter(process.stderr.readline, "here\n")) if process.poll() is None else []
     process.send_signal(number)
+    sent = time.monotonic()
     _, said = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 5
     assert process.returncode == 128 + number, "".join(before) + said
     assert said.startswith("transreward: interrupted") and len(said.splitlines()) == 1
     assert not list(directory.rglob("*.part"))
@@ -96,11 +99,21 @@ def test_ctrl_c_ends_a_command_at_once(tmp_path, moment):
     place, arguments = MOMENTS[moment]
     said = interrupted(tmp_path, place, arguments)
     rows = list(tmp_path.rglob("metrics.jsonl"))
-    assert ("of the last evaluation are in run" in said) == bool(rows)
-    assert (tmp_path / "run").exists() == bool(rows)
+    resumable = (tmp_path / "run/state/request.json").exists()
+    assert ("of the last evaluation are" in said) == bool(rows)
+    assert ("transreward resume run" in said) == resumable
+    assert (tmp_path / "run").exists() == bool(rows) or resumable
+    if "round" in moment:  # the second half of the n-th has begun, or the n-th after those that only gather steps
+        assert newest_round(tmp_path / "run") == place[1] - 1 if "ppo" in moment else not resumable
     for path in rows:
         assert [json.loads(line)["method"] for line in path.read_text().splitlines()]
         assert (path.parent / "policy.safetensors").exists()
+
+
+def newest_round(run: Path) -> int:
+    """Rounds of the stage that the newest checkpoint is of."""
+    newest = max(run.glob("state/*/*.json"), key=lambda path: int(path.stem))
+    return json.loads(json.loads(newest.read_text())["about"])["runs"][0]["index"]
 
 
 def test_a_write_is_undone(tmp_path):
@@ -137,6 +150,22 @@ def test_what_shows_a_run_leaves_nothing_half_written(hopper, place, arguments):
     ]
 
 
+def test_a_second_signal_waits_for_nothing():
+    code = (
+        "import signal, sys, time\nfrom transreward.interruption import ends_at_once, unbroken\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "with ends_at_once(), unbroken():\n print('here', file=sys.stderr, flush=True)\n time.sleep(50)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None and process.stderr.readline() == "here\n"
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):  # the first waits for what is written
+        process.wait(timeout=1.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=5)
+    assert (process.returncode, said) == (130, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_native_code_does_not_hold_an_interruption_up(number):
     """The main thread does not come back to Python."""
@@ -148,8 +177,7 @@ def test_native_code_does_not_hold_an_interruption_up(number):
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None and process.stderr.readline() == "here\n"
-    for _ in range(2):
-        process.send_signal(number)
+    process.send_signal(number)
     out, said = process.communicate(timeout=20)
     assert (process.returncode, out, said) == (128 + number, "x" * 9, "transreward: interrupted\n")
 

@@ -31,13 +31,18 @@ import bits, jax
 import transreward as tr
 from transreward.engine import checkpoint
 jax.config.update("jax_disable_most_optimizations", True)
-checkpoint.EVERY = 0.0
-name, out, last = sys.argv[1], sys.argv[2], int(sys.argv[3])
+from transreward.interruption import arm
+name, out, last, number = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+if number == signal.SIGKILL:
+    checkpoint.EVERY = 0.0
+else:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    arm()
 told = []
 def watch(progress):
     told.append(progress)
     if len(told) == last:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 result = tr.resume(out, watch=watch) if os.path.exists(out) else bits.run(bits.cases()[name], out=out, watch=watch)
 print(json.dumps(dict(bits=json.loads(json.dumps(bits.hashed(result))), probe=bits.probe())))
 """
@@ -46,17 +51,18 @@ print(json.dumps(dict(bits=json.loads(json.dumps(bits.hashed(result))), probe=bi
 WRITTEN = json.loads((GOLDEN / "AVX2.json").read_text())  # what runs leave that were never killed
 
 
-def go(name, out, last=0):
-    command = [sys.executable, "-c", PROGRAM, name, str(out), str(last)]
+def go(name, out, last=0, number=signal.SIGKILL):
+    command = [sys.executable, "-c", PROGRAM, name, str(out), str(last), str(int(number))]
     environment = {**os.environ, "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == (-signal.SIGKILL if last else 0), done.stderr[-3000:]
+    ends = -number if number == signal.SIGKILL else 128 + number
+    assert done.returncode == (ends if last else 0), done.stderr[-3000:]
     return None if last else json.loads(done.stdout)
 
 
-def interrupted(name, tmp_path, seed=0):
-    """Killed at a random moment and taken up, compared with the golden bits of the run that went through."""
-    go(name, tmp_path / "run", random.Random(f"{name} {seed}").randrange(3, 10))
+def interrupted(name, tmp_path, seed=0, number=signal.SIGKILL):
+    """Ended at a random moment and taken up, compared with the golden bits of the run that went through."""
+    go(name, tmp_path / "run", random.Random(f"{name} {seed}").randrange(3, 10), number)
     assert (tmp_path / "run" / "state" / "request.json").exists()
     found, whole = go(name, tmp_path / "run"), WRITTEN[name]
     if found["probe"] != WRITTEN["probe"]:  # a machine that computes otherwise
@@ -76,6 +82,13 @@ OTHERS = [
     "darail-sac", "cotrain-sac", "controls-ppo", "gaifo-sac", "jsrl-sac", "relabel-sac", "rlpd-sac", "oracle-ppo",
     "dpba-sac", "successor-sac", "fine_tune-ppo",
 ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), [("fine_tune-ppo", signal.SIGTERM), ("reward_gap-sac", signal.SIGINT)])
+def test_a_signal_writes_the_last_round(name, number, tmp_path):
+    """Although a checkpoint was not due."""
+    interrupted(name, tmp_path, 0, number)
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
-"""How a command ends on Ctrl-C or SIGTERM: at once, with nothing half-written.
+"""How a command ends on Ctrl-C or SIGTERM: at once, with nothing half-written and with its state on disk.
 
 Python would raise KeyboardInterrupt wherever it happens to be, in a library's callback too, which may swallow it, and
 would then take the interpreter down while the threads of XLA and MuJoCo compute, which crashes. So a command ends its
 process itself. Everything in a run directory is whole at all times, but for the files that are being written: what
-writes one says here how that is undone.
+writes one says here how that is undone, or lets the interruption wait until it has ended. A second signal waits for
+nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ PATIENCE = 0.5  # seconds that native code may take to come back to Python, wher
 
 _undo: list[Callable[[], str | None]] = []
 _ending = threading.Lock()
+_writing = threading.RLock()
+_inside: list[int] = []  # the thread that is in `unbroken`, once for each level
+_late: list[int] = []  # the signal that came to it there
 
 
 @contextmanager
@@ -49,6 +53,19 @@ def whole(path: Path) -> Iterator[Path]:
             os.replace(partial, path)
         finally:
             remove()
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """An interruption waits for the end of what is inside, which takes a moment."""
+    with _writing:
+        _inside.append(threading.get_ident())
+        try:
+            yield
+        finally:
+            _inside.pop()
+    if _late and not _inside:
+        _end(_late[0])
 
 
 def arm() -> Callable[[], None]:
@@ -89,18 +106,37 @@ def ends_at_once() -> Iterator[None]:
 
 def _wait(receiver: int) -> None:
     """The same from a thread, for the main one may be in a compilation: a signal's number arrives here at once."""
+    ended = False
     with open(receiver, "rb", buffering=0) as numbers:
-        number = numbers.read(1)
-    if number and signal.getsignal(number[0]) is _end:
-        time.sleep(PATIENCE)
-        _end(number[0])
+        while number := numbers.read(1):
+            if signal.getsignal(number[0]) is not _end:
+                continue
+            if ended:  # the second
+                _leave(number[0])
+            ended = True
+            threading.Thread(target=_end_soon, args=(number[0],), daemon=True).start()
 
 
-def _end(number: int, frame: object = None) -> NoReturn:
-    """Undo, say what is kept, and end."""
-    if not _ending.acquire(blocking=False):  # the other thread is at it, or was interrupted in it
-        time.sleep(2 * PATIENCE)
-        os._exit(128 + number)
+def _end_soon(number: int) -> None:
+    """Unless the main thread does it."""
+    time.sleep(PATIENCE)
+    with _writing:
+        if _ending.acquire(blocking=False):
+            _undo_all(number)
+
+
+def _end(number: int, frame: object = None) -> None:
+    """Undo, say what is kept, and end; later, where something is written that must be whole."""
+    if threading.get_ident() in _inside:
+        _late.append(number)
+        return
+    if _ending.acquire(blocking=False):
+        _undo_all(number)
+    while True:  # the other thread is at it, and ends the process
+        time.sleep(1)
+
+
+def _undo_all(number: int) -> NoReturn:
     said = []
     for undo in reversed(_undo):
         with suppress(Exception):
@@ -108,8 +144,14 @@ def _end(number: int, frame: object = None) -> NoReturn:
     flush = threading.Thread(target=sys.stdout.flush, daemon=True)  # a full pipe would hold it for ever
     flush.start()
     flush.join(PATIENCE)
+    message = f"transreward: {'; '.join(['interrupted', *filter(None, said)])}\n"
     with suppress(OSError):
+        os.write(2, message.encode())
+    _leave(number)
+
+
+def _leave(number: int) -> NoReturn:
+    with suppress(OSError, ValueError):
         if sys.stdout.isatty():
             os.write(1, b"\x1b[?25h")  # the cursor, which a live view hides
-        os.write(2, f"\ntransreward: {'; '.join(['interrupted', *filter(None, said)])}\n".lstrip("\n").encode())
     os._exit(128 + number)

@@ -46,10 +46,13 @@ def kept(directory: Path) -> str:
     """What an interrupted run leaves."""
     if (directory / "result.json").exists():
         return f"the run is finished and saved: 'transreward report {directory}' writes its page"
-    if next(directory.rglob("metrics.jsonl"), None):
-        further = "resume" if (directory / "state" / "request.json").exists() else "report"
-        return f"the policy and metrics of the last evaluation are in {directory} ('transreward {further} {directory}')"
-    return "nothing was evaluated yet, so nothing is kept"
+    evaluated = next(directory.rglob("metrics.jsonl"), None)
+    if (directory / "state" / "request.json").exists():
+        more = ", where the policy and metrics of the last evaluation are, too" if evaluated else ""
+        return f"'transreward resume {directory}' goes on from its last round{more}"
+    if evaluated:
+        return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
+    return "no round is over yet, so nothing is kept"
 
 
 def show(directory: str, videos: bool) -> None:

@@ -12,7 +12,7 @@ HELP = "go on with a run that was interrupted"
 ABOUT = """\
 Go on with a run from its last checkpoint, as if it had never been interrupted: to the same bits where the state of its
 domains can be put back (robots of the table), elsewhere with new episodes, which is said. A run writes a checkpoint
-once a minute and at the end of each part; they are removed when the run is finished.
+once a minute, at the end of each part and when Ctrl-C or SIGTERM ends it.
 """
 EPILOG = ""
 

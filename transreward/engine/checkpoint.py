@@ -3,15 +3,19 @@
 `DIR/state/STAGE/` holds `NUMBER.json`, `NUMBER.safetensors` and, for each buffer, a file of rows that is appended to
 and never rewritten. Rows are flushed first and the JSON last, so a checkpoint whose JSON is there is whole; the last
 two are kept. Hashes are checked when one is read, and a damaged one gives way to the one before. Nothing is pickled.
+The state of the latest round is held in memory until it is written, so that an interruption finds it at any moment.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward.engine.state import Run
-from transreward.interruption import whole
+from transreward.interruption import unbroken, whole
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.types import RequestError
@@ -43,36 +47,56 @@ class Checkpoints:
     def __init__(self, directory: Path | None, request: dict[str, Any] | None = None) -> None:
         self.directory, self.request, self.latest, self.number = directory, request, time.monotonic(), 0
         self.rows: dict[str, Rows] = {}
+        self.held: tuple[dict[str, Any], list[dict[str, Any]]] | None = None  # the latest state, until it is written
 
-    def due(self) -> bool:
-        """Whether the latest is old enough."""
-        return self.directory is not None and time.monotonic() - self.latest >= EVERY
-
-    def save(self, *runs: Run) -> None:
-        """Write the state at the end of a round."""
+    def hold(self, *runs: Run) -> None:
+        """Keep the state at the end of a round, which later rounds leave alone; once in a while it is written."""
         if self.directory is None:
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        if self.request is not None:
-            store.write_json(self.directory.parent / REQUEST, self.request)
-            self.request = None
-        trees, states = {}, []
-        for i, run in enumerate(runs):
-            tree, state = taken(run)
-            state["rows"] = {name: self._append(run, i, name) for name in run.state.stored}
-            trees[str(i)] = tree
-            states.append(state)
-        self.number += 1
-        place = self.directory / f"{self.number}.safetensors"
-        store.save_tree(place, trees)
-        flush(place)
-        about = json.dumps({"versions": store.versions(), "arrays": digest(place), "runs": states})
-        hashed = {"schema": SCHEMA, "sha256": hashlib.sha256(about.encode()).hexdigest(), "about": about}
-        with whole(place.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps(hashed))
-            flush(partial)
-        self._tidy()
-        self.latest = time.monotonic()
+        with unbroken():
+            trees, states = {}, []
+            for i, run in enumerate(runs):
+                trees[str(i)], state = taken(run)
+                for name, stored in run.state.stored.items():
+                    self._rows(i, name).hold(run.state.buffers[name], stored)
+                states.append(state)
+            self.held = trees, states
+        if time.monotonic() - self.latest >= EVERY:
+            self.write()
+
+    def write(self) -> None:
+        """Write the state that is held, unless that was done."""
+        if self.directory is None:
+            return
+        with unbroken():
+            if self.held is None:
+                return
+            trees, states = self.held
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self.request is not None:
+                store.write_json(self.directory.parent / REQUEST, self.request)
+                self.request = None
+            for i, state in enumerate(states):
+                state["rows"] = {name: self._rows(i, name).append() for name in state["stored"]}
+            self.number += 1
+            place = self.directory / f"{self.number}.safetensors"
+            store.save_tree(place, trees)
+            flush(place)
+            about = json.dumps({"versions": store.versions(), "arrays": digest(place), "runs": states})
+            hashed = {"schema": SCHEMA, "sha256": hashlib.sha256(about.encode()).hexdigest(), "about": about}
+            with whole(place.with_suffix(".json")) as partial:
+                partial.write_text(json.dumps(hashed))
+                flush(partial)
+            self._tidy()
+            self.latest, self.held = time.monotonic(), None
+
+    def last_words(self) -> str | None:
+        """`write` as an interruption ends the process; where that fails, what is said of it."""
+        try:
+            self.write()
+        except OSError as error:
+            return f"no checkpoint could be written ({error.strerror})"
+        return None
 
     def restore(self, *runs: Run) -> bool:
         """Put runs, as they begin, into the newest state that can be read whole. False: there is none."""
@@ -86,6 +110,7 @@ class Checkpoints:
                 buffers = [self._buffers(i, run, state) for i, (run, state) in parts]
             except Damaged as error:
                 warnings.warn(f"{error}: going on from the checkpoint before", stacklevel=2)
+                self.rows.clear()
                 continue
             for i, (run, state, found) in enumerate(zip(runs, about["runs"], buffers, strict=True)):
                 run.state.buffers |= found
@@ -94,10 +119,9 @@ class Checkpoints:
             return True
         return False
 
-    def _append(self, run: Run, i: int, name: str) -> dict[str, Any]:
+    def _rows(self, i: int, name: str) -> Rows:
         assert self.directory is not None
-        rows = self.rows.setdefault(f"{i}-{name}", Rows(self.directory, f"{i}-{name}"))
-        return rows.append(run.state.buffers[name], run.state.stored[name])
+        return self.rows.setdefault(f"{i}-{name}", Rows(self.directory, f"{i}-{name}"))
 
     def _read(self, number: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         assert self.directory is not None
@@ -129,55 +153,77 @@ class Checkpoints:
         for number in numbers[:-KEPT]:
             for kind in ("json", "safetensors"):  # the JSON first: without it the arrays are nothing
                 (self.directory / f"{number}.{kind}").unlink(missing_ok=True)
+        files = set(self.directory.glob("*.rows"))
+        if len(files) > len(self.rows):
+            files -= {rows.file(of[name]["generation"]) for rows, of, name in self._named(numbers[-KEPT:])}
+            for file in files:
+                file.unlink()
+
+    def _named(self, numbers: list[int]) -> Iterator[tuple[Rows, dict[str, Any], str]]:
+        """The rows that checkpoints name."""
+        for number in numbers:
+            with suppress(Damaged):
+                for i, state in enumerate(self._read(number)[0]["runs"]):
+                    yield from ((self._rows(i, name), state["rows"], name) for name in state["rows"])
 
 
 NOWHERE = Checkpoints(None)
 
 
 class Rows:
-    """The control steps of one buffer, oldest first, in a file that is appended to."""
+    """The control steps of one buffer, oldest first, in a file that is appended to. Where it holds far more than the
+    buffer, or less, another generation of the file is begun."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory, self.name = directory, name
         self.generation, self.first, self.end = 0, 0, 0  # control steps from the buffer's start
         self.hash: Any = None
+        self.pending: list[np.ndarray] = []  # held, and not yet in the file
+        self.begun = False  # the file of this generation
 
-    @property
-    def path(self) -> Path:
-        """Of the present generation: a new one is begun where steps were overwritten before they were appended."""
-        return self.directory / f"{self.name}-{self.generation}.rows"
+    def file(self, generation: int) -> Path:
+        """Its place."""
+        return self.directory / f"{self.name}-{generation}.rows"
 
-    def append(self, buffer: Replay, stored: int) -> dict[str, Any]:
-        """Write the control steps that are not there yet, of `stored` that the buffer was given in all."""
+    def hold(self, buffer: Replay, stored: int) -> None:
+        """Keep the control steps that are not kept yet, of `stored` that the buffer was given in all."""
         capacity = buffer.data.shape[1]
         oldest = max(stored - capacity, 0)
-        if self.hash is None or self.end < oldest:
-            self.generation, self.first, self.end, self.hash = self.generation + 1, oldest, oldest, hashlib.sha256()
-            self.path.unlink(missing_ok=True)
-        places = np.arange(self.end, stored) % capacity
-        rows = np.ascontiguousarray(np.asarray(buffer.data)[:, places].swapaxes(0, 1))
-        with self.path.open("ab") as file:
-            file.write(rows.tobytes())
+        if self.hash is None or self.end < oldest or oldest - self.first > capacity:
+            self.generation, self.first, self.end = self.generation + 1, oldest, oldest
+            self.hash, self.pending, self.begun = hashlib.sha256(), [], False
+            places = np.arange(oldest, stored) % capacity
+            self.pending = [np.ascontiguousarray(np.asarray(buffer.data)[:, places].swapaxes(0, 1))]
+        elif self.end < stored:
+            self.pending.append(np.asarray(_rows_at(buffer.data, np.arange(self.end, stored) % capacity)))
+        self.end = stored
+
+    def append(self) -> dict[str, Any]:
+        """Write what is held, and tell what the file is now."""
+        with self.file(self.generation).open("ab" if self.begun else "wb") as file:
+            for rows in self.pending:
+                file.write(rows.tobytes())
+                self.hash.update(rows.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        self.hash.update(rows.tobytes())
-        self.end = stored
+        self.pending, self.begun = [], True
         return {"generation": self.generation, "first": self.first, "sha256": self.hash.hexdigest()}
 
     def read(self, about: dict[str, Any], like: Replay, stored: int) -> Replay:
         """The buffer of that shape as it was, and the file cut to what belongs to it. Raises Damaged."""
         self.generation, self.first, self.end = about["generation"], about["first"], stored
+        self.pending, self.begun, path = [], True, self.file(about["generation"])
         seeds, capacity, *shape = like.data.shape
         size = 4 * seeds * int(np.prod(shape))
         try:
-            with self.path.open("r+b") as file:
+            with path.open("r+b") as file:
                 content = file.read(size * (stored - self.first))
                 self.hash = hashlib.sha256(content)
                 if self.hash.hexdigest() != about["sha256"]:
                     raise ValueError("its hash is another")
                 file.truncate(len(content))
         except (OSError, ValueError) as error:
-            raise Damaged(f"{self.path} is damaged ({error})") from None
+            raise Damaged(f"{path} is damaged ({error})") from None
         rows = np.frombuffer(content, np.float32).reshape(-1, seeds, *shape)
         kept = np.arange(max(stored - capacity, 0), stored)
         data = np.zeros(like.data.shape, np.float32)
@@ -186,17 +232,29 @@ class Rows:
         return Replay(jnp.asarray(data), *count)
 
 
+@jax.jit
+def _rows_at(data: Any, places: Any) -> Any:
+    """Control steps of a buffer, [places, seeds, robots, features]."""
+    return data[:, places].swapaxes(0, 1)
+
+
+@jax.jit
+def _copied(tree: Any) -> Any:
+    return jax.tree.map(jnp.copy, tree)
+
+
 def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a run depends on: arrays, and what JSON says to the bit."""
+    """What a run depends on: arrays, and what JSON says to the bit. The run goes on without changing them."""
     state = run.state
     walks = {side: walk.state() for side, walk in run.walks._asdict().items() if walk is not None}
     tree = {name: getattr(state, name) for name in TREES} | {
+        "compensation": _copied(state.compensation),  # its arrays are used up by its next update
         "keys": jax.random.key_data(state.keys),
         "metrics": dict(state.metrics),
         "walks": {side: arrays for side, (arrays, _) in walks.items()},
         "twin": {} if run.twin is None else run.twin.state(),
     }
-    numbers = {name: getattr(state, name) for name in COUNTERS} | {
+    numbers = {name: copy.copy(getattr(state, name)) for name in COUNTERS} | {
         "metrics": list(state.metrics),
         "walks": {side: told for side, (_, told) in walks.items()},
         "seconds": time.perf_counter() - run.began,

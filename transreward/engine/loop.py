@@ -25,22 +25,23 @@ def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
     """Rounds of one stage, or of stages side by side, until each is aligned, has converged or its budget is spent.
 
     Side by side the one moves that has used the smaller share of its rounds; both have each other's first steps before
-    either learns. The state is `saved` once in a while, and at the end.
+    either learns. The state is `saved` once in a while, when it is interrupted, and at the end.
     """
     try:
-        with undone(runs[-1].taken_in_the_target):
+        with undone(runs[-1].taken_in_the_target), undone(saved.last_words):
             for run, fresh in [(run, gather(run)) for run in runs if not (run.state.index or ended(run))]:
                 learn(run, fresh)
+            saved.hold(*runs)
             while behind := [run for run in runs if not ended(run)]:
                 run = min(behind, key=lambda run: run.state.index / run.stage.schedule.total)
                 learn(run, gather(run))
-                if saved.due():
-                    saved.save(*runs)
+                saved.hold(*runs)
     except BrokenRun:
         for run in runs:
             run.keep(run, [])  # what was learned up to here
         raise
-    saved.save(*runs)
+    finally:
+        saved.write()
 
 
 def ended(run: Run) -> bool:

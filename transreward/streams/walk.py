@@ -95,11 +95,12 @@ class Walk:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """All that its next steps depend on, as arrays and as what JSON keeps to the bit."""
-        arrays = {"episode_return": self.episode_return, "clock": self.clock, "led": self._led}
+        arrays = {"episode_return": self.episode_return.copy(), "clock": self.clock, "led": self._led.copy()}
         if table_robot(self.domain) is not None:
             arrays |= {f"simulation {name}": x for name, x in self.simulation.get_state().items()}
         uniform = [random.bit_generator.state for random in self._uniform]
-        return arrays, {"steps": self.steps, "returns": self.returns, "uniform": uniform}
+        returns = [list(of_seed) for of_seed in self.returns]
+        return arrays, {"steps": self.steps, "returns": returns, "uniform": uniform}
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
         """Go on from a `state`. Where the domain's cannot be put back, new episodes begin: those that were cut stay
