@@ -44,7 +44,7 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
     ),
     "a gain beside one control, not beside another": (
         judged(900 + WIDE / 10, 500 + OTHER, 890 + WIDE[::-1] / 10),
-        "partly", ["helped beside zero_shot, but not surely beside fine_tune", "fine_tune (by +10.0"], ["hurt"],
+        "partly", ["helped compared with zero_shot, but not surely with fine_tune", "fine_tune (by +10.0"], ["hurt"],
     ),
     "no difference": (
         judged(1000 + NEAR, 1000 + OTHER, 1001 + OTHER[::-1]),
@@ -83,7 +83,7 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
         judged(900 + NEAR, [100.0]), "too_few", ["One seed cannot tell"], ["confidence"],
     ),
     "no controls": (
-        judged(900 + NEAR), "no_controls", ["No verdict", "no control was run beside it", "900 in the target"],
+        judged(900 + NEAR), "no_controls", ["No verdict", "no control was run: ", "900 in the target"],
         ["helped", "confidence"],
     ),
     "stopped early": (

@@ -1,4 +1,4 @@
-"""What a compensation did, in figures and in plain words."""
+"""What a compensation did: how large it was, when and where it acted, and warnings in words."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from transreward.types import Adjusted
 
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
-
-
 PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
 
 
 def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1.0) -> dict[str, Any]:
-    """Figures of one seed's steps on the side that was compensated. `adjusted`: of `first_episodes_first`, [n]; None =
-    nothing was changed. `kept`: share of the raw reward that is still paid; the rest of what is paid is the
-    compensation's.
+    """Diagnostics of the compensation for one seed, over the evaluation steps of the side that it changes.
 
-    `gap_mean` and `gap_std` are in units of reward, the quantiles in units of the reward's spread; the effective sample
-    size is a share of the steps, 1 where all count alike (Kish 1965). Where there was a compensation, `acts` adds when
-    and where it acted.
+    `adjusted`: rewards and weights of `first_episodes_first`, [n]; None: nothing was changed. `kept`: factor of the raw
+    reward in what is paid; the remainder counts as compensation.
+
+    `gap_mean` and `gap_std` are in units of reward, the quantiles in standard deviations of the raw reward. The
+    effective sample size is a share of the steps, 1 where all have the same weight (Kish 1965). Where there was a
+    compensation, `acts` is added.
     """
     alive = seen.alive[seed]
     reward, steps = seen.steps.reward[seed][alive], int(alive.sum())
@@ -46,9 +45,9 @@ def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1
 
 
 def acts(seen: Evaluation, delta: np.ndarray, seed: int) -> dict[str, list[float | None]]:
-    """When in an episode, in which states and at which actions a compensation [n] of first episodes' steps is paid.
+    """When in an episode, and at which states and actions, a compensation acts. `delta`: of first episodes' steps, [n].
 
-    `gap_by_time`: its mean in each tenth of the longest episode, in units of reward, None where no episode came so far.
+    `gap_by_time`: its mean in each tenth of the longest episode, in units of reward, None where no episode got so far.
     `gap_by_obs`, `gap_by_action`: its correlation with each entry of the observation and of the action, 0 where either
     does not vary.
     """
@@ -63,7 +62,7 @@ def acts(seen: Evaluation, delta: np.ndarray, seed: int) -> dict[str, list[float
 
 
 def _correlations(entries: np.ndarray, delta: np.ndarray) -> list[float | None]:
-    """Pearson's, of each column of [n, entries] with [n], to three digits."""
+    """Pearson correlation of each column of [n, entries] with [n], to three digits."""
     x, y = entries - entries.mean(axis=0, dtype=float), delta - delta.mean()
     spreads = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
     found = np.divide(y @ x, spreads, out=np.zeros(x.shape[1]), where=spreads > 1e-12)
@@ -86,22 +85,22 @@ def warnings(row: dict[str, Any]) -> list[str]:
         and held_out > max(train + 0.3, CANNOT_TELL + 0.05)
     ):
         found.append(
-            "the gap has memorised its few target steps: it does worse than guessing on those kept from it; raise "
-            "gap.noise or gap.weight_decay, or collect more"
+            "the gap has memorised its few target steps: on held-out ones it does worse than guessing; raise gap.noise "
+            "or gap.weight_decay, or collect more"
         )
     if accuracy is not None and abs(accuracy - 0.5) < 0.02 and held_out is not None and held_out > CANNOT_TELL - 0.01:
-        found.append("the gap is null: it sees no difference between the domains where this policy goes")
+        found.append("the gap is null: it sees no difference between the domains in the states that this policy visits")
     nothing = row.get("gap_std") == row.get("gap_mean") == 0 and row.get("effective_sample_size") == 1
     unpaid = nothing and "gap_trust" not in row
     if train is not None and unpaid and row.get("reward_std") == 0:
         found.append(
-            "the compensation pays nothing: it is scaled to the spread of the source's rewards, which are all the "
-            "same; set gate.scale=false"
+            "the compensation pays nothing: it is scaled to the standard deviation of the source's rewards, which is "
+            "0; set gate.scale=false"
         )
     if row.get("gap_trust", 1.0) < 0.2:
         found.append(
-            "the difference between the domains is hardly learned: on pairs kept from training it explains little, so "
-            "the method is close to fine-tuning; more target steps or another gap may help"
+            "the difference between the domains is hardly learned: it explains little of held-out pairs, so the method "
+            "is close to fine-tuning; more target steps or another gap may help"
         )
     if row.get("source_agent") == "untrained":
         found.append(
@@ -109,14 +108,16 @@ def warnings(row: dict[str, Any]) -> list[str]:
         )
     if row.get("twin") == "model":
         found.append(
-            "the source cannot be put into the states that the target was seen in, so a learned model of it, fitted to "
-            "the source agent's steps, served in its place"
+            "the source cannot be reset to observed states of the target, so a model of it, learned from the source "
+            "agent's steps, was used instead"
         )
     if row.get("relabelled") == "by a model":
         found.append(
-            "what the target pays for a source step cannot be computed here, so a model of it paid them, learned from "
-            f"the target's steps; it explains {row.get('gap_explained', 0.0):.0%} of the target's rewards"
+            "the target's reward for a source step cannot be computed here, so a model of it was used, learned from "
+            f"target steps; it explains {row.get('gap_explained', 0.0):.0%} of the target's rewards"
         )
     if row.get("effective_sample_size", 1.0) < 0.1:
-        found.append("the weights let fewer than a tenth of the source's steps count: lower use.high or raise use.low")
+        found.append(
+            "the effective sample size is below a tenth of the source's steps: lower use.high or raise use.low"
+        )
     return found

@@ -1,4 +1,4 @@
-"""Raw returns of a deterministic policy: what every table of results is made of."""
+"""Raw returns of a deterministic policy, on which every table of results rests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transreward.domains.domain import Domain
 from transreward.streams.walk import Act, unpaid
 from transreward.types import BrokenRun, Transition
 
-SEED = 2**20  # evaluation episodes start alike at every evaluation, and unlike any training episode
+SEED = 2**20  # added to a seed: all evaluations share their initial states, and no training episode has them
 
 
 class Evaluation(NamedTuple):
@@ -24,7 +24,8 @@ class Evaluation(NamedTuple):
     alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
 
     def first_episodes_first(self) -> Transition:
-        """The steps with those of first episodes in front, and these again behind them in place of all others."""
+        """The steps reordered: those of first episodes, then the same again in place of all others, so that the shape
+        stays."""
 
         def order(alive: np.ndarray) -> np.ndarray:
             return np.resize(np.flatnonzero(alive), len(alive))
@@ -42,8 +43,10 @@ def evaluate(
     threads: int = 0,
     pay: Callable[[int], None] = unpaid,
 ) -> Evaluation:
-    """`episodes` whole episodes of each seed's policy, side by side, without exploration. `pay` is asked for steps per
-    seed before they are taken, and raises where they are not granted."""
+    """Run `episodes` whole episodes of each seed's policy, side by side, without exploration.
+
+    `pay` is called with the steps per seed before they are taken, and raises where they are not granted.
+    """
     shape, rows = (len(seeds), episodes), len(seeds) * episodes
     simulation = domain.simulate(rows, [SEED + seed for seed in seeds], threads)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
@@ -68,7 +71,7 @@ def evaluate(
         going &= ~(step.terminated | step.truncated)
 
     def by_seed(frames: list[np.ndarray]) -> np.ndarray:
-        """Seeds first; always `episode_steps` long, so that what looks at the steps is compiled once."""
+        """[seeds, steps * episodes, ...], always `episode_steps` long, so that what reads it is compiled once."""
         x = np.zeros((domain.episode_steps, *shape, *frames[0].shape[1:]), frames[0].dtype)
         x[: len(frames)] = np.reshape(frames, (len(frames), *x.shape[1:]))
         return np.moveaxis(x, 0, 1).reshape(shape[0], -1, *frames[0].shape[1:])

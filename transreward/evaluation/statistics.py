@@ -1,4 +1,4 @@
-"""How sure a return over seeds is, and how sure it is that one method is better than another."""
+"""Confidence in a return over seeds, and in one method being better than another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RobustSummary(Summary):
 
 
 class Difference(TypedDict):
-    """By how much one method returns more than another."""
+    """Mean return of one method minus that of another, with its interval."""
 
     mean: float
     interval: list[float] | None  # [low, high], or None where a method has one seed
@@ -35,7 +35,7 @@ class Difference(TypedDict):
 
 
 class Improvement(TypedDict):
-    """How probable it is that one method is better than another."""
+    """Probability of improvement of one method over another."""
 
     probability: float
     ci95: list[float] | None  # of the bootstrap
@@ -54,7 +54,7 @@ def summary(returns: np.ndarray) -> Summary:
 
 
 def known(returns: np.ndarray) -> Summary | None:
-    """`summary`; None of no episodes."""
+    """`summary`, or None if nothing was evaluated."""
     return summary(returns) if returns.size else None
 
 
@@ -77,7 +77,7 @@ def robust_summary(returns: np.ndarray) -> RobustSummary:
 
 
 def improvement(returns: np.ndarray, over: np.ndarray) -> Improvement:
-    """How probable it is that a seed of the one returns more than a seed of the other; both [seeds, episodes]."""
+    """Probability that a seed of `returns` beats a seed of `over`; both [seeds, episodes]."""
     samples = returns.mean(axis=1), over.mean(axis=1)
     found = float(probability_of_improvement(*samples))
     return Improvement(probability=found, ci95=bootstrap_interval(probability_of_improvement, *samples))
@@ -86,8 +86,8 @@ def improvement(returns: np.ndarray, over: np.ndarray) -> Improvement:
 def difference(per_seed: np.ndarray, over: np.ndarray, paired: bool = False, level: float = 0.95) -> Difference:
     """Mean of [n] less mean of [m], with Student's t interval of it.
 
-    `paired`: entry i of both comes from one source agent, so it is the interval of their n = m differences. Otherwise
-    Welch's, which takes neither equal spreads nor equal numbers for granted (Welch 1947). `level` is the interval's
+    `paired`: entries i of both share a source agent, so the interval is that of their n = m differences. Otherwise it
+    is Welch's, which assumes neither equal variances nor equal numbers (Welch 1947). `level` is the interval's
     confidence; see `joint`.
     """
     x, y = np.asarray(per_seed, float), np.asarray(over, float)
@@ -100,21 +100,21 @@ def difference(per_seed: np.ndarray, over: np.ndarray, paired: bool = False, lev
     else:
         parts = np.array([x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)])
         error = np.sqrt(parts.sum())
-        shares = parts / parts.sum() if error else np.array([1.0, 0.0])  # without any spread the width is 0 anyway
+        shares = parts / parts.sum() if error else np.array([1.0, 0.0])  # without variance the width is 0 anyway
         freedom = 1 / (shares**2 / (np.array([len(x), len(y)]) - 1)).sum()
     half = float(stats.t.ppf(0.5 + level / 2, freedom) * error)
     return Difference(mean=mean, interval=[mean - half, mean + half], level=level, paired=paired)
 
 
 def joint(n: int) -> float:
-    """The level at which n intervals are to be taken so that all of them hold together with 95% (Bonferroni)."""
+    """The confidence level of each of n intervals at which all hold jointly with 95% (Bonferroni)."""
     return 1 - 0.05 / max(n, 1)
 
 
 def iqm(per_seed: np.ndarray, axis: int = -1) -> np.ndarray:
     """Interquartile mean: without the lowest and the highest quarter, rounded down to whole seeds.
 
-    From four seeds on it is not moved by one seed that failed or was lucky; of fewer it is the plain mean.
+    From four seeds on, a single outlier does not move it; with fewer it is the plain mean.
     """
     return np.asarray(stats.trim_mean(per_seed, 0.25, axis))
 
@@ -131,8 +131,8 @@ def probability_of_improvement(x: np.ndarray, y: np.ndarray, axis: int = -1) -> 
 def bootstrap_interval(statistic: Callable[..., np.ndarray], *samples: np.ndarray) -> list[float] | None:
     """Percentile bootstrap 95% interval of a statistic of samples [seeds]; None where one has a single seed.
 
-    Each method's seeds are drawn anew apart from the others' (stratified). The draws are the same in every call, so
-    that the same returns have the same interval. With few seeds it is too narrow: it never leaves what was seen.
+    Each method's seeds are resampled separately (stratified). The draws are the same in every call, so that the same
+    returns have the same interval. With few seeds it is too narrow, since it never leaves the observed range.
     """
     if min(len(sample) for sample in samples) < 2:
         return None

@@ -14,15 +14,15 @@ import numpy as np
 from transreward.evaluation.statistics import Difference, difference, joint
 from transreward.types import CONTROLS
 
-LEAST = 3  # seeds below which nothing is claimed: an interval of two stands on a spread with one degree of freedom
+LEAST = 3  # seeds below which nothing is claimed: with two the variance has one degree of freedom
 ENOUGH = 5  # seeds below which the sentence says how few they are
-ALIKE = 0.05  # of a control's return: a difference that is surely smaller makes no difference
+ALIKE = 0.05  # of a control's return: a difference that is certainly smaller does not matter
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method came to in the target. Returns are raw. Steps are per seed: those that it learned from, and those
-    of its evaluations, which no budget pays."""
+    """What a method reached in the target, in raw returns, and what it cost: per seed, the steps that it learned from
+    and those of its evaluations, which no budget pays."""
 
     name: str
     per_seed: np.ndarray  # [seeds], of the final policies; [0]: not evaluated
@@ -30,7 +30,7 @@ class Outcome:
     target_steps: int
     budget: int  # of target steps
     stopped: str = "budget"
-    agent: str | None = None  # which source agent it starts from; None = from nothing
+    agent: str | None = None  # which source agent it starts from; None = trained from scratch
     breaks_budget: bool = False
     finished: bool = True
     evaluation_steps: int | None = 0  # in the target; None: nobody counted
@@ -38,19 +38,19 @@ class Outcome:
 
     @property
     def mean(self) -> float:
-        """Over seeds; NaN where nothing was evaluated yet."""
+        """Mean over seeds; NaN before the first evaluation."""
         return float(np.mean(self.per_seed)) if len(self.per_seed) else float("nan")
 
     def over(self, other: Outcome, level: float = 0.95) -> Difference:
-        """By how much it returns more: seed by seed where the seeds share a source agent, else Welch's."""
+        """Its return minus the other's: seed by seed where the seeds share a source agent, else Welch's."""
         paired = self.agent is not None and self.agent == other.agent and self.seeds == other.seeds
         return difference(self.per_seed, other.per_seed, paired, level)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind`: helped (surely more than every control), partly (than some), beaten (one returns surely more), hurt
-    (zero_shot does), same, unknown, too_few, no_controls, unfinished, not_evaluated, ceiling."""
+    """`kind`: helped (certainly more than every control), partly (than some), beaten (a control returns certainly
+    more), hurt (zero_shot does), same, unknown, too_few, no_controls, unfinished, not_evaluated, ceiling."""
 
     kind: str
     sentence: str
@@ -58,9 +58,9 @@ class Verdict:
 
 
 def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Verdict:
-    """What a run says about its method, compared with the `controls` that were run beside it.
+    """Whether a method helped, compared with the `controls` of its run.
 
-    `together`: how many methods are judged side by side; their sentences then hold all together.
+    `together`: how many methods are judged side by side; their sentences then hold jointly.
     """
     if one.breaks_budget:
         return Verdict("ceiling", f"{one.name} is a ceiling and no transfer: it breaks the target budget.")
@@ -76,16 +76,15 @@ def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Ver
     if not others:
         return Verdict(
             "no_controls",
-            f"No verdict, since no control was {'evaluated' if run else 'run'} beside it: {got}; without "
-            f"{','.join(CONTROLS)} nobody "
-            f"can say what of it is the transfer's.",
+            f"No verdict, since no control was {'evaluated' if run else 'run'}: {got}; without {','.join(CONTROLS)} "
+            f"nobody can say how much of it is due to the transfer.",
         )
     found = _tested(one, others, together)
     seeds = min(len(x.per_seed) for x in (one, *others))
     if seeds < LEAST:
-        beside = _list([f"{c.name} {number(c.mean)}" for c in others])
+        compared = _list([f"{c.name} {number(c.mean)}" for c in others])
         few = "One seed cannot" if seeds == 1 else f"{seeds} seeds cannot"
-        text = f"{few} tell whether the transfer helped: {got}, beside {beside}; run {ENOUGH} seeds or more."
+        text = f"{few} tell whether the transfer helped: {got}, compared with {compared}; run {ENOUGH} seeds or more."
         return Verdict("too_few", text, found)
     sure = "95% confidence" + (f" for all {together} methods together" if together > 1 else "")
     if not any(map(certain, found.values())):
@@ -123,14 +122,14 @@ def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]
         return kind, f"At {sure} the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
     if not open_:
         return "helped", f"At {sure} the transfer helped: {got}, more than {_amounts(found, more)}"
-    head = f"At {sure} the transfer helped beside {_list(more)}, but not surely beside {_list(open_)}"
+    head = f"At {sure} the transfer helped compared with {_list(more)}, but not surely with {_list(open_)}"
     return "partly", f"{head}: {got}, more than {_amounts(found, more)}{_rest(found, more=[], open_=open_)}"
 
 
 def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
     head = "The transfer made no difference that matters"
     if "zero_shot" in found:
-        head += " beside the unchanged source policy, which costs no target steps"
+        head += " compared with the unchanged source policy, which costs no target steps"
     amounts = _list([f"{name} ({_interval(d)})" for name, d in found.items()])
     return f"{head}: {got}, at {sure} within {ALIKE:.0%} of {amounts}"
 
@@ -138,7 +137,7 @@ def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
 def _unknown(got: str, found: dict[str, Difference], seeds: int) -> str:
     if "zero_shot" in found and found["zero_shot"]["mean"] <= 0:
         head = "The unchanged source policy returned no less, and costs no target steps"
-        return f"{head}; {seeds} seeds do not tell them apart: {got}, beside {_amounts(found, list(found))}"
+        return f"{head}; {seeds} seeds do not tell them apart: {got}, compared with {_amounts(found, list(found))}"
     head = f"{seeds} seeds do not tell whether the transfer helped"
     return f"{head}: {got}, and none of its differences is certain: {_amounts(found, list(found))}"
 
@@ -152,7 +151,7 @@ def _unfinished(one: Outcome) -> Verdict:
 def best(outcomes: Sequence[Outcome]) -> str:
     """Which of several methods returned most within the budget, and over which of the others that is certain.
 
-    Any of them may come to lead, so its leads have the intervals of `pairwise`, which hold for all pairs together.
+    Which one leads is known only afterwards, so its leads have the intervals of `pairwise`, which hold jointly.
     """
     fair = [x for x in outcomes if not x.breaks_budget and x.finished and len(x.per_seed)]
     if len(fair) < 2:
@@ -176,7 +175,7 @@ def best(outcomes: Sequence[Outcome]) -> str:
 
 
 def pairwise(outcomes: Sequence[Outcome]) -> tuple[int, float]:
-    """How many pairs the methods with returns make, and the level at which all their intervals hold together."""
+    """Number of pairs of methods that were evaluated, and the level at which all their intervals hold jointly."""
     pairs = math.comb(sum(len(x.per_seed) > 0 for x in outcomes), 2)
     return pairs, joint(pairs)
 
@@ -189,7 +188,7 @@ def certain(d: Difference) -> int:
 
 
 def bound(d: Difference) -> float:
-    """The largest difference, of either sign, that the interval leaves open."""
+    """Largest absolute difference inside the interval."""
     return max(map(abs, d["interval"])) if d["interval"] else float("inf")
 
 
@@ -223,7 +222,7 @@ def percent(level: float) -> str:
 
 
 def _returned(one: Outcome) -> str:
-    """What, where and for how many steps."""
+    """Return, where it was evaluated, and its cost in steps."""
     where = "in its last training episodes in the target" if one.eval_target == "training" else "in the target"
     return f"{number(one.mean)} {where} after {_cost(one)}"
 

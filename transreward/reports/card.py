@@ -1,4 +1,4 @@
-"""The model card of an exported policy: README.md as model hubs read it, with what is known and what is not."""
+"""The model card of an exported policy: README.md in the format of model hubs, with results and limits."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def _pair(about: dict[str, Any]) -> str:
 
 def _introduction(run: Result, about: dict[str, Any]) -> str:
     return (
-        f"A deterministic policy that TransReward moved from {_pair(about)} with `{run.method}` and "
+        f"A deterministic policy that TransReward transferred from {_pair(about)} with `{run.method}` and "
         f"`{run.learner.name}`, from {run.steps.source:,} source steps and, in the target, {run.account}. It is the "
         f"policy of seed {about['run']['seed']}; the results are those of all {run.config['seeds']} seeds, since "
-        f"whoever picks a seed by its returns has spent target steps. Reward: {' + '.join(about['reward_terms'])}."
+        f"picking a seed by its returns would spend target steps. Reward: {' + '.join(about['reward_terms'])}."
     )
 
 
@@ -95,7 +95,9 @@ def _results(run: Result, about: dict[str, Any]) -> str:
     own = int(about["run"]["seed"]) - run.config["seed"]
     source = summary(run.source_return)
     returned = run.target_return[own]
-    alone = f"{returned.mean():,.1f} in the target" if returned.size else "nothing that was seen in the target"
+    alone = (
+        f"{returned.mean():,.1f} in the target" if returned.size else "nothing yet: it was not evaluated in the target"
+    )
     said = f"In `{about['source']['id']}` all seeds returned {source['mean']:,.1f} ({_interval(source)})."
     lines.append(f"This file's own seed returned {alone}. {said}")
     return "\n\n".join(lines)
@@ -112,17 +114,17 @@ def _interval(of: Summary) -> str:
 
 
 def _limits(run: Result, about: dict[str, Any]) -> str:
-    """What the figures do not show."""
+    """Limits of the results, in sentences."""
     seeds, limits = run.config["seeds"], []
     if seeds == 1:
         limits.append("One seed: there is no interval, and another seed may do far better or worse.")
     elif seeds < ENOUGH:
-        limits.append(f"{seeds} seeds: the interval is wide, and another seed may lie outside what was seen.")
+        limits.append(f"{seeds} seeds: the interval is wide, and another seed may lie outside it.")
     if run.eval_target == "simulated":
-        limits.append("It was trained and evaluated in simulation alone. Nothing here was tried on hardware.")
+        limits.append("It was trained and evaluated in simulation only, never on hardware.")
     limits += [
-        "Outside the observations that it has seen (`seen` in the contract) its actions mean nothing.",
-        "It has no safety limits of its own: actions stay in their box, and that is all.",
+        "Outside the range of observations in its rollouts (`seen` in the contract) its actions are arbitrary.",
+        "It has no safety limits but the box of its actions.",
         *(f"The run warns: {warning}" for warning in run.warnings),
     ]
     if run.method == "oracle":

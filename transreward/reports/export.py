@@ -1,9 +1,8 @@
-"""A policy on its own: ONNX with normaliser and action scaling inside, a contract beside it, and a model card.
+"""A policy without TransReward: ONNX with normaliser and action scaling inside, a contract beside it, and a model card.
 
-The graph is made of the learner's own `act`, as JAX traces it: what does not depend on the observation is computed
-here, and what is left are products, sums and the like, which ONNX has too. So there is no second description of any
-learner. Whether the graph is the policy is then asked of onnxruntime, on states of real rollouts, before a file is
-written.
+The graph is translated from the learner's own `act`, as JAX traces it: what does not depend on the observation is
+computed here, and what is left are products, sums and the like, which ONNX has too. So no learner is described twice.
+Before a file is written, onnxruntime must give the same actions as the policy on states of real rollouts.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from transreward.types import Array, BrokenRun, Pair, RequestError, Spaces
 STATES = 1_000  # on which the graph is compared with the policy
 LIMIT = 1e-5  # of the largest difference of an action, in its own unit or, in a box wider than that, in half widths
 OPSET, IR_VERSION = 17, 9  # old enough for runtimes on robots
-OBSERVATION, ACTION = "observation", "action"  # what the graph takes and gives
+OBSERVATION, ACTION = "observation", "action"  # input and output of the graph
 PLAIN = {  # JAX's primitives that are one ONNX operator
     "add": "Add", "add_any": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min", "neg": "Neg",
     "abs": "Abs", "sign": "Sign", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "logistic": "Sigmoid",
@@ -40,7 +39,7 @@ PLAIN = {  # JAX's primitives that are one ONNX operator
 
 
 class Exported(NamedTuple):
-    """What was written, and how well it is the policy."""
+    """The files that were written, and how far the graph is from the policy."""
 
     onnx: Path
     contract: Path
@@ -54,7 +53,7 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
 
     Raises:
         RequestError: no finished run, no such seed, a missing package, or a file that is there already.
-        BrokenRun: the graph is not the policy; nothing is written then.
+        BrokenRun: the graph differs from the policy by more than LIMIT; nothing is written then.
     """
     require_packages()
     run = load(directory)
@@ -69,7 +68,7 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
         states = visited(simulated, run.policy(seed), run.config["seed"] + seed)
         error = difference(graph, run.policy(seed), states, domains.target.spaces.half_width)
     if not error < LIMIT:
-        raise BrokenRun(f"the exported graph is not the policy: it differs by {error:.1e}, and nothing was written")
+        raise BrokenRun(f"the exported graph differs from the policy by {error:.1e}: nothing was written")
     about = contract(run, domains, seed, path.name, graph, states, error)
     about["run"]["policy_sha256"] = _sha256((Path(directory) / "policy.safetensors").read_bytes())
     _write(files, graph, about, card.text(run, about))
@@ -99,8 +98,7 @@ def visited(domains: Sequence[Domain], policy: Callable[[Array], Array], seed: i
 
 
 def difference(graph: bytes, policy: Callable[[Array], Array], states: np.ndarray, half_width: np.ndarray) -> float:
-    """The largest difference between what onnxruntime makes of the graph and the policy, see LIMIT; inf where one of
-    them gives no number."""
+    """Largest difference of an action between onnxruntime and the policy, see LIMIT; inf if one is not finite."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -114,8 +112,8 @@ def difference(graph: bytes, policy: Callable[[Array], Array], states: np.ndarra
 def to_onnx(act: Callable[[Array], Array], spaces: Spaces) -> bytes:
     """The ONNX model of a function [obs] -> [action]; it takes and gives float32 batches, [n, obs] -> [n, action].
 
-    Its actions are clipped to the box: a runtime's tanh may be the last bit above 1.
-    Raises RequestError for a function that does something to its observation which is not in PLAIN or below.
+    Its actions are clipped to the box: a runtime's tanh may exceed 1 in the last bit.
+    Raises RequestError for a function with a primitive that is neither in PLAIN nor below.
     """
     import onnx
 
@@ -241,7 +239,7 @@ class _Builder:
 
 
 def _needed(nodes: list[Any]) -> list[Any]:
-    """The nodes that lead to the action: a stochastic policy's spread is traced, too, and is for nothing here."""
+    """The nodes that the action depends on; a stochastic policy's standard deviation is traced, too, but unused."""
     wanted, kept = {ACTION}, []
     for node in reversed(nodes):
         if wanted & set(node.output):
@@ -256,7 +254,7 @@ def _needed(nodes: list[Any]) -> list[Any]:
 def contract(
     run: Result, domains: Pair[Domain], seed: int, file: str, graph: bytes, states: np.ndarray, error: float
 ) -> dict[str, Any]:
-    """policy_contract.json: what whoever runs the file on a robot has to know."""
+    """Contents of policy_contract.json: what is needed to run the file on a robot."""
     about, target = run.as_json(), domains.target
     normaliser = getattr(_agent(run, seed), "normaliser", None)
     return {
@@ -289,7 +287,7 @@ def contract(
 
 
 def describe(of: Domain) -> dict[str, Any]:
-    """Which robot at which task with which shifts; a domain that is not of the table has its id alone."""
+    """Robot, task and shifts of a domain; one that is not in the table has its id alone."""
     robot = table_robot(of)
     return {
         "id": of.name,
@@ -307,7 +305,7 @@ def _entry(index: int, entry: Entry) -> dict[str, Any]:
 
 
 def _normaliser(normaliser: Any) -> dict[str, Any]:
-    """What the graph does to an observation before anything else."""
+    """Mean and scale by which the graph first normalises an observation."""
     scale = np.sqrt(np.asarray(normaliser.var, float) + 1e-8)
     mean = np.asarray(normaliser.mean, float)
     return {"inside": True, "mean": mean.tolist(), "std": scale.tolist(), "clip": 10.0}

@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn, and what it says to whoever does not see it."""
+    """What is drawn, and its description for screen readers."""
 
     title: str
     description: str
@@ -128,7 +128,7 @@ def ends(lines: Iterable[Line]) -> str:
 
 
 def swatch(style: int, label: str) -> str:
-    """A line of that style, for a legend."""
+    """A sample of that line style, as SVG, for a legend."""
     own, (colour, dash, _) = next(_numbers), _look(style)
     return (
         f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{own}" '
@@ -139,7 +139,7 @@ def swatch(style: int, label: str) -> str:
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table as CSV; numbers as JSON writes them, so that they read back to the same bits."""
+    """A table as CSV; numbers as JSON writes them, so that they read back exactly."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
         [columns, *([repr(x) if isinstance(x, float) else x for x in row] for row in rows)]
@@ -166,14 +166,14 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def short(x: float) -> str:
-    """A tick's number."""
+    """A number as the label of a tick: 250, 20k, 1.5M."""
     text = f"{x / 1e6:g}M" if abs(x) >= 1e6 else f"{x / 1e3:g}k" if abs(x) >= 1e4 else f"{round(x, 10):g}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)
 class _Box:
-    """The area in which lines are drawn, and what its sides stand for."""
+    """The plot area in pixels, and the range of its axes."""
 
     left: float
     right: float
@@ -183,7 +183,7 @@ class _Box:
 
     @staticmethod
     def around(chart: Chart, width: int, height: int, right: int) -> _Box:
-        """So that every mean and every seed is inside; an interval may be wider than what was seen by a half."""
+        """Axes that hold every mean and every seed; an interval may extend their range by half."""
         xs = [x for line in chart.lines for x in line.x] or [0.0, 1.0]
         xs += [0.0] if chart.origin else []
         ys = [y for line in (*chart.lines, *chart.levels) for y in (*line.y, *(y for one in line.singles for y in one))]
@@ -198,7 +198,7 @@ class _Box:
         return _Box(LEFT, width - right, height - BOTTOM, (start, end), (low - pad, high + pad))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Of the drawing."""
+        """Pixel coordinates of a point."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
         return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - TOP)
@@ -226,7 +226,7 @@ class _Box:
         return parts
 
     def names(self, lines: Sequence[Line]) -> list[str]:
-        """Each line's label at its right end, moved apart where they would lie on one another."""
+        """Each line's label at its right end, moved apart where they would overlap."""
         wanted = sorted((self.at(0, line.y[-1])[1], line.label, line.style) for line in lines if len(line.y))
         places: list[float] = []
         for place, *_ in wanted:

@@ -1,4 +1,4 @@
-"""The command that makes a run again, from what the run wrote down."""
+"""The command that repeats a run, from what the run wrote down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transreward.runs.record import Record
 
 
 def repeat(first: Record, records: Sequence[Record]) -> str:
-    """The command that makes a run again: every setting that is not the default, and the loop's."""
+    """The command that repeats a run: the loop's settings, and every other that is not the default."""
     c = first.config
     others = c.get("controls", [])
     words = ["transreward", "transfer", c["source"], c["target"], "--method", c["method"]]
@@ -38,7 +38,7 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
 
 
 def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """What differs from the row of the table."""
+    """Settings that differ from the row of the table."""
     row, found = method(config["method"]), {}
     for section in ("feed", "gap", "use", "gate"):
         part = getattr(row, section)

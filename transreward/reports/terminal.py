@@ -15,7 +15,7 @@ from transreward.runs.result import Result
 from transreward.types import CONTROLS
 
 GAP = 2  # columns between two of a table's
-# columns of a closing table that are left out where it is narrow, first what stands below it or is missed least
+# columns that a narrow table leaves out, in this order: repeated below the table, or least important
 GIVES_WAY = ("target\nevaluation", "source\nreturn", "per seed", "stopped", "source\nsteps")
 
 
@@ -31,7 +31,7 @@ def closing_table(title: str, result: Result, width: int = 160) -> Group:
 
 
 def _heading(eval_target: str, seeds: int, episodes: int) -> str:
-    """What the returns in the target are those of."""
+    """Headline: seeds, episodes, and where returns in the target come from."""
     many = f"{seeds} seed{'s' if seeds > 1 else ''}"
     if eval_target == "training":
         return f"raw return, {many}; in the target that of the last training episodes"
@@ -151,13 +151,13 @@ def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
 
 
 def _caution(seeds: int) -> str:
-    """What few seeds are not worth."""
+    """A warning where there are few seeds."""
     if seeds >= ENOUGH:
         return ""
     if seeds == 1:
         return f"One seed: no interval, and no sign which method is better. Run {ENOUGH} seeds or more."
     text = (
-        f"{seeds} seeds: the bootstrap draws only from what these returned, so its intervals are too narrow, and "
+        f"{seeds} seeds: the bootstrap resamples only these returns, so its intervals are too narrow, and "
         f"0.00-0.00 or 1.00-1.00 is no certainty. Go by Student's t, and run {ENOUGH} seeds or more."
     )
     return text + (" Of fewer than four seeds the IQM is the plain mean." if seeds < 4 else "")

@@ -37,7 +37,7 @@ class Comparison:
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        """The table, method by method."""
+        """Method -> its row, in the table's order."""
         return {name: self._row(name, one) for name, one in self.results.items()}
 
     def _row(self, name: str, one: Result) -> Row:
@@ -66,7 +66,7 @@ class Comparison:
         store.write_text(Path(path), page([records[name] for name in self.results], comparison=True))
 
     def as_json(self) -> dict[str, Any]:
-        """comparison.json."""
+        """Contents of comparison.json."""
         one = next(iter(self.results.values()))
         whole, config = one.as_json(), one.config
         return {

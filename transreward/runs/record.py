@@ -30,65 +30,65 @@ class Record:
     result: dict[str, Any] | None  # result.json; None = the run was cut short
     place: str = ""  # its directory
     run: str = ""  # the directory of the run that it belongs to
-    agent: str | None = None  # which source agent it shares with others; None = it starts from nothing
+    agent: str | None = None  # which source agent it shares with others; None = trained from scratch
     provenance: dict[str, Any] | None = None  # provenance.json
     videos: tuple[Path, ...] = ()
     label: str = ""
 
     @property
     def name(self) -> str:
-        """How it is called on the page."""
+        """Its label on the page."""
         return self.label or self.config["method"]
 
     @property
     def control(self) -> bool:
-        """Whether it is there for others to be compared with."""
+        """True for a control and for the oracle, with which the others are compared."""
         return self.config["method"] in (*CONTROLS, "oracle")
 
     @cached_property
     def own(self) -> list[dict[str, Any]]:
-        """The rows after the source agent."""
+        """Its rows of metrics.jsonl without those of the source agent's training."""
         return [row for row in self.rows if row["method"] == self.config["method"]]
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Which."""
+        """The run's seeds."""
         return tuple(self.config["seed"] + i for i in range(self.config["seeds"]))
 
     @property
     def eval_target(self) -> str:
-        """`Loop.eval_target`; runs of before there was one simulated their targets."""
+        """`Loop.eval_target`; 'simulated' for a run of before this setting."""
         return self.config["loop"].get("eval_target", "simulated")
 
     @property
     def evaluation_steps(self) -> int | None:
-        """Steps per seed that evaluations took in the target; None where nobody counted."""
+        """Target steps per seed that evaluations took; None: not counted by the version that made the run."""
         if self.result is not None:
             return self.result.get("target_evaluation_steps")
         return self.rows[-1].get("target_evaluation_steps") if self.rows else 0
 
     @property
     def account(self) -> str:
-        """Its target steps per seed in words."""
+        """Its target steps per seed in words; see `account`."""
         return account(self.outcome.target_steps, self.evaluation_steps, self.eval_target)
 
     @property
     def source_steps(self) -> int:
-        """Taken to learn, per seed."""
+        """Source steps per seed that it learned from."""
         if self.result is not None:
             return self.result["source_steps"]
         return max((row["source_steps"] for row in self.rows), default=0)
 
     @property
     def updates(self) -> int | None:
-        """Of the learner after the source agent; None: a run of before they were counted."""
+        """Updates of the learner after the source agent; None: not counted by the version that made the run."""
         if self.result is not None:
             return self.result.get("updates")
         return max((row.get("updates", 0) for row in self.own), default=0)
 
     @cached_property
     def outcome(self) -> Outcome:
-        """Its returns and what they cost; of a run that was cut short those of the latest evaluation."""
+        """Final returns and what they cost; for a run that was cut short, at its latest evaluation."""
         config, oracle = self.config, self.config["method"] == "oracle"
         common: dict[str, Any] = {"agent": self.agent, "breaks_budget": oracle}
         common |= {"name": self.name, "seeds": self.seeds, "budget": config["target_steps"]}
@@ -104,7 +104,7 @@ class Record:
         return Outcome(per_seed=returns, target_steps=steps, finished=False, **common)
 
     def curve(self, key: Callable[[dict[str, Any]], float | None]) -> tuple[list[float], np.ndarray]:
-        """Target steps [n] at which a figure of all seeds was known, and that of each, [n, seeds]."""
+        """Target steps [n] at which all seeds have a value, and the values [n, seeds]; `key` reads it from a row."""
         at: dict[int, dict[int, float]] = {}
         for row in self.own:
             if (value := key(row)) is not None:
@@ -114,14 +114,14 @@ class Record:
 
     @property
     def _trained_on(self) -> bool:
-        """Whether it began as the source agent; a method of the user's may be in no table by now, and then it is so."""
+        """True if it started from the source agent. Assumed for a user's method that is not in the table now."""
         try:
             return method(self.config["method"]).start == "source"
         except RequestError:
             return True
 
     def returns(self, key: str) -> tuple[list[float], np.ndarray]:
-        """The curve of a return; that in the target begins with the source agent's, where it starts from one."""
+        """The curve of a return; in the target it begins with the source agent's, if the method starts from one."""
         x, y = self.curve(lambda row: row.get(key))
         start = (self.result or {}).get("zero_shot_target_return") if self._trained_on else None
         if key == "target_return" and start and x and x[0] > 0:
@@ -155,7 +155,7 @@ def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Recor
 
 
 def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:
-    """Of a control, which has none of its own until the run ends."""
+    """config.json of a control; until the run ends it has none, and the run's own is used."""
     own = place / "config.json"
     return store.read_json(own) if own.exists() else {**parent, "method": place.name, "controls": []}
 
@@ -170,7 +170,7 @@ def require_one_pair(runs: Sequence[Sequence[Record]]) -> None:
 
 
 def in_order(run: list[Record], place: Path) -> list[Record]:
-    """As comparison.json has the methods, where there is one."""
+    """Records in the order of comparison.json, if there is one."""
     table = place / "comparison.json"
     names = list(store.read_json(table)["methods"]) if table.exists() else []
     return sorted(run, key=lambda r: names.index(r.config["method"]) if r.config["method"] in names else len(names))
@@ -195,14 +195,14 @@ def merge(runs: Sequence[Sequence[Record]]) -> list[Record]:
 
 
 def _own_run(record: Record, runs: Sequence[Sequence[Record]]) -> str:
-    """The name of the directory that was asked for."""
+    """Name of the run directory that a record came from, as a label."""
     place = next(run[0].place for run in runs if record in run)
     places = [Path(run[0].place) for run in runs]
     return place if [p.name for p in places].count(Path(place).name) > 1 else Path(place).name
 
 
 def _same(a: Record, b: Record) -> bool:
-    """Whether two directories hold one and the same run of a method."""
+    """True if two directories hold the same run of a method."""
     apart = ("versions", "source_run", "controls", "shift")
     configs = [{k: v for k, v in r.config.items() if k not in apart} for r in (a, b)]
     both = a.result is not None and b.result is not None

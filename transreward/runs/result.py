@@ -28,12 +28,12 @@ from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
 
 COMPENSATION = "compensation.safetensors"
-UNFINISHED = "unfinished"  # what `stopped` says of a run that was cut short, or goes on
+UNFINISHED = "unfinished"  # `stopped` of a run that was cut short or is still running
 
 
 @dataclass(repr=False)
 class Result:
-    """A finished transfer, or what there is of one that was cut short. Returns are raw."""
+    """A finished transfer, or the latest evaluation of one that was cut short. Returns are raw."""
 
     config: dict[str, Any]  # as config.json
     learner: Learner
@@ -41,22 +41,22 @@ class Result:
     returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies; no episodes: not evaluated
     zero_shot: np.ndarray | None  # [seeds, episodes] of the source policy in the target, where there is one
     steps: Pair[int]  # taken to learn, per seed: what the budgets pay
-    stopped: str  # aligned, converged or budget; unfinished: a run's directory has no result yet
+    stopped: str  # aligned, converged or budget; unfinished: there is no result.json yet
     wall_seconds: float
     rounds: int = 0  # of the loop
     updates: int | None = None  # of the learner, per seed, after the source agent; None: not counted yet
-    aligned_return: float | None = None  # raw target return that would have counted as aligned; None: not judged
+    aligned_return: float | None = None  # raw target return at which it counts as aligned; None: not judged
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
-    evaluation_steps: Pair[int] | None = None  # taken by evaluations, per seed, in no budget; None: nobody counted
+    evaluation_steps: Pair[int] | None = None  # of evaluations, per seed, in no budget; None: not counted
     controls: dict[str, Result] = field(default_factory=dict)
     partner: Result | None = None  # of co-training, the agent that learned in the source
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
-    compensation_state: Any = ()  # what the compensation learned, [seeds]; no leaves: nothing to learn
+    compensation_state: Any = ()  # of the compensation, [seeds]; no leaves: it learns nothing
     source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for them
     saved: Path | None = None  # the run directory that it was written to or read from
 
     def __repr__(self) -> str:
-        """Three lines: who, how well, at what cost."""
+        """Three lines: method and pair, returns, costs."""
         own, zero_shot, seeds = known(self.returns.target), self.zero_shot, len(self.returns.target)
         bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
         returned = f"{own['mean']:.4g}{bounds}" if own else "not evaluated"
@@ -71,17 +71,17 @@ class Result:
 
     @property
     def method(self) -> str:
-        """Its name."""
+        """Name of the method."""
         return self.config["method"]
 
     @property
     def eval_target(self) -> str:
-        """`loop.eval_target`: what the returns in the target are those of."""
+        """`loop.eval_target`: where returns in the target come from."""
         return self.config.get("loop", {}).get("eval_target", "simulated")
 
     @property
     def account(self) -> str:
-        """Its target steps per seed, account by account."""
+        """Its target steps per seed in words, account by account."""
         evaluation = self.evaluation_steps
         return account(self.steps.target, evaluation and evaluation.target, self.eval_target)
 
@@ -130,25 +130,27 @@ class Result:
             )
         if row.needs("source_model") and any(line.get("twin") == "model" for line in self.log):
             raise RequestError(
-                f"'{self.method}' learned what the target does beyond a model of the source, which the run does not "
-                f"keep: its compensation cannot be asked about other steps"
+                f"'{self.method}' learned the target's difference to a model of the source, which the run does not "
+                f"keep: its compensation cannot be computed for other steps"
             )
         if self.stopped == UNFINISHED:
             raise RequestError(
                 f"this run of '{self.method}' was cut short, and its compensation is not kept before the end"
             )
         if self.compensation_state is None:
-            raise RequestError(f"this run of '{self.method}' holds no compensation of this version's: run it again")
-        if row.gate is not None:  # after the transfer what was ramped counts fully
+            raise RequestError(
+                f"this run of '{self.method}' holds no compensation that this version can read: run it again"
+            )
+        if row.gate is not None:  # the ramp is over once the transfer is
             row = replace(row, gate=replace(row.gate, ramp=0.0))
         state = self._of(seed, self.compensation_state)
         found = row.compensation()
         return LearnedOn(found.gap, found.use, found.gate, self.config), state
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
-        """What a compensation may ask for beyond steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,
-        action], of this seed's final agent; its `discount`; `done`, 0: what fades counts in full; and, where the method
-        uses the source agent, `source_value` and `source_act`."""
+        """What a compensation may need beside steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,
+        action], of this seed's final agent; its `discount`; `done`, 0: annealed parts count in full; and, where the
+        method uses the source agent, `source_value` and `source_act`."""
         agent = self._of(seed, self.agents)
         found = {"discount": self.learner.discount, "done": jnp.zeros(()), **self._asked("", agent)}
         if self.source_agents is not None:
@@ -156,7 +158,7 @@ class Result:
         return found
 
     def _asked(self, whose: str, agent: Any) -> dict[str, Any]:
-        """What an agent can be asked for."""
+        """Value and policy of an agent, as extras of a compensation."""
         return {
             f"{whose}value": partial(self.learner.value, agent),
             f"{whose}act": lambda obs: self.learner.act(agent, obs, None),
@@ -172,7 +174,7 @@ class Result:
             raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
 
     def as_json(self) -> dict[str, Any]:
-        """result.json."""
+        """Contents of result.json."""
         seeds = self.config["seeds"]
         return {
             "schema": store.SCHEMA,
@@ -245,7 +247,7 @@ class Result:
 
 
 def load(directory: str | Path) -> Result:
-    """A saved run; of one that was cut short, or goes on, what was evaluated last.
+    """A saved run. For one that was cut short, or is still running, its latest evaluation.
 
     Raises RequestError if the directory holds no run that this version can read, and where a file is damaged.
     """
@@ -291,7 +293,7 @@ def load(directory: str | Path) -> Result:
 
 
 def _finished(directory: Path, seeds: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """result.json, and the returns [seeds, episodes] by whose they are."""
+    """Contents of result.json, and the returns [seeds, episodes] by side."""
     path = directory / "returns.safetensors"
     returns = {name.strip("[]'"): x for name, x in store.load_arrays(path).items()}
     for side in {*Pair._fields, *returns}:
@@ -302,7 +304,7 @@ def _finished(directory: Path, seeds: int) -> tuple[dict[str, Any], dict[str, np
 
 
 def _unfinished(config: dict[str, Any], log: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The same of a run without a result, by its latest evaluation: the mean return of each seed's, [seeds, 1]."""
+    """The same for a run without a result, from its latest evaluation: mean return of each seed, [seeds, 1]."""
     latest = {row["seed"]: row for row in log}
     rows = [latest[seed] for seed in range(config["seed"], config["seed"] + config["seeds"]) if seed in latest]
     if len(rows) < config["seeds"]:
@@ -333,7 +335,7 @@ def policy_of(learner: Learner, agents: Any, seed: int, size: int) -> Callable[[
     act = jax.jit(lambda obs: learner.act(agent, obs, None))
 
     def policy(obs: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # what float32 does not hold is no finite number
+        with np.errstate(over="ignore"):  # out of range for float32 becomes inf, which is refused below
             try:
                 obs = np.asarray(obs, np.float32)
             except (TypeError, ValueError) as error:
@@ -351,12 +353,12 @@ def policy_of(learner: Learner, agents: Any, seed: int, size: int) -> Callable[[
 
 
 def restore_method(config: dict[str, Any]) -> Method:
-    """The row, with its settings, of a run's config.json. Raises RequestError where the table has it no more."""
+    """The method of a run's config.json with its settings. Raises RequestError if this version does not have it."""
     row = method(config["method"])
     for section in ("feed", "gap", "use", "gate"):
         try:
             settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.get(section, {}).items()}
-            part = replace(getattr(row, section), **settings) if section in config else None  # none: it did without
+            part = replace(getattr(row, section), **settings) if section in config else None
         except (AttributeError, TypeError) as error:
             raise RequestError(f"the run's {section} is not what '{row.name}' has in this version: {error}") from None
         row = replace(row, **{section: part})
@@ -364,10 +366,10 @@ def restore_method(config: dict[str, Any]) -> Method:
 
 
 def _kept(directory: Path, config: dict[str, Any], spaces: Spaces, agents: Any, keys: Any) -> tuple[Any, Any]:
-    """State of the compensation and of the source agents that it asks, as a run saved them; None where there is none.
+    """State of the compensation and of the source agents that it uses, as a run saved them; None if there is none.
 
-    A run may be loaded for its returns where its method is not to be had any more: who asks for the compensation is
-    told.
+    A run whose method this version does not have can still be loaded for its returns; asking for its compensation is
+    then an error.
     """
     if not (directory / COMPENSATION).exists():
         return None, None

@@ -1,8 +1,8 @@
-"""Where evaluations go beside metrics.jsonl: TensorBoard, Weights & Biases, Trackio. A row of SINKS each.
+"""Loggers beside metrics.jsonl: TensorBoard, Weights & Biases, Trackio. A row of SINKS each.
 
 A sink takes `write(run, step, metrics)`: `run` is `<method>/seed<seed>`, `step` that seed's steps in both domains, and
-`metrics` the numbers of its row of metrics.jsonl under the same names. It is called where a row is written and nowhere
-else, so that logging costs nothing between evaluations.
+`metrics` the numbers of its row of metrics.jsonl under the same names. It is called once per row, so that logging costs
+nothing between evaluations.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from transreward.types import RequestError, nearest
 
 
 class Sink(Protocol):
-    """Takes the numbers of evaluations."""
+    """A logger of evaluations."""
 
     def write(self, run: str, step: int, metrics: dict[str, float]) -> None:
-        """One row."""
+        """Log the numbers of one row."""
         ...
 
     def close(self, failed: bool) -> None:
-        """Nothing more is written: the run has finished, or it failed or was interrupted."""
+        """End the log. `failed`: the run raised an error or was interrupted."""
         ...
 
 
@@ -54,7 +54,6 @@ class TensorBoard:
         self.writers[run].flush()
 
     def close(self, failed: bool) -> None:
-        """Close the files."""
         for writer in self.writers.values():
             writer.close()
 
@@ -62,24 +61,22 @@ class TensorBoard:
 class Tracked:
     """A run of a package that is used as `wandb` is: `init(...)`, `run.log({...})`, `run.finish()`.
 
-    All methods and seeds are one run, under `<method>/seed<seed>/<name>`, since such packages want one run in a process
-    and steps that never fall; the steps of each seed are `<method>/seed<seed>/step`.
+    All methods and seeds are one run, under `<method>/seed<seed>/<name>`, since such packages expect one run per
+    process and steps that never decrease; the steps of each seed are `<method>/seed<seed>/step`.
     """
 
     def __init__(self, run: Any) -> None:
         self.run = run
 
     def write(self, run: str, step: int, metrics: dict[str, float]) -> None:
-        """One row."""
         self.run.log({f"{run}/{name}": value for name, value in {**metrics, "step": step}.items()})
 
     def close(self, failed: bool) -> None:
-        """Tell the package that the run has ended."""
         self.run.finish()
 
 
 class Wandb(Tracked):
-    """Weights & Biases; its files lie in wandb/ of the run directory. WANDB_MODE=offline keeps it from the network."""
+    """Weights & Biases, with its files in wandb/ of the run directory. WANDB_MODE=offline uses no network."""
 
     def __init__(self, directory: Path) -> None:
         import wandb  # type: ignore[reportMissingImports]
@@ -88,19 +85,18 @@ class Wandb(Tracked):
         self.axes: set[str] = set()
 
     def write(self, run: str, step: int, metrics: dict[str, float]) -> None:
-        """One row, drawn against its own steps."""
+        """Log one row, with its own steps as the x axis."""
         if run not in self.axes:
             self.axes.add(run)
             self.run.define_metric(f"{run}/*", step_metric=f"{run}/step")
         super().write(run, step, metrics)
 
     def close(self, failed: bool) -> None:
-        """Tell it how the run has ended, too."""
         self.run.finish(exit_code=int(failed))
 
 
 class Trackio(Tracked):
-    """Trackio, on this machine, in its own place (TRACKIO_DIR)."""
+    """Trackio, on this machine, in its own folder (TRACKIO_DIR)."""
 
     def __init__(self, directory: Path) -> None:
         import trackio  # type: ignore[reportMissingImports]
@@ -109,13 +105,13 @@ class Trackio(Tracked):
 
 
 class Row(NamedTuple):
-    """A sink that can be named."""
+    """A sink that can be asked for by name."""
 
     open: Callable[[Path], Sink]  # in a run directory
     package: str  # the module it imports; the extra of the same name as the sink installs it
 
 
-PATIENCE = 5.0  # seconds that the sinks of an interrupted run have to send what they hold
+PATIENCE = 5.0  # seconds that the sinks of an interrupted run get to flush
 
 SINKS: dict[str, Row] = {
     "tensorboard": Row(TensorBoard, "tensorboardX"),
@@ -125,7 +121,7 @@ SINKS: dict[str, Row] = {
 
 
 class Log:
-    """The sinks of one run. They are opened with the first row."""
+    """The sinks of one run, opened at the first row."""
 
     def __init__(self, names: Sequence[str], directory: str | Path | None) -> None:
         """Raises RequestError for an unknown sink, a missing package or no directory, before anything is written."""
@@ -143,7 +139,7 @@ class Log:
         self.sinks: list[Sink] | None = None
 
     def beside(self, watch: Callable[[Any], None]) -> Callable[[Any], None]:
-        """The same watch, with the rows that it is shown written down before."""
+        """A watch that first logs the rows, then calls `watch`."""
 
         def both(progress: Any) -> None:
             self.write(progress.rows)
@@ -152,7 +148,7 @@ class Log:
         return both if self.names else watch
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        """Rows as in metrics.jsonl."""
+        """Log rows of metrics.jsonl."""
         if not rows:
             return
         if self.sinks is None:
@@ -163,8 +159,7 @@ class Log:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """The sinks are closed at its end, also by an error or an interruption, which are told to those that can mark
-        their run so."""
+        """Close the sinks at the end of the block, also after an error or an interruption, which they are told."""
         with undone(self._interrupted):
             try:
                 yield
@@ -175,25 +170,24 @@ class Log:
             self.close()
 
     def close(self, failed: bool = False) -> None:
-        """Close each once."""
         while self.sinks:
             self.sinks.pop().close(failed)
 
     def _interrupted(self) -> None:
-        """From a thread, since the main one may have been interrupted inside of a sink, and no longer than a moment."""
+        """In a thread and for at most PATIENCE, since the main one may have been interrupted inside a sink."""
         closing = Thread(target=self.close, args=(True,), daemon=True)
         closing.start()
         closing.join(PATIENCE)
 
 
 def installed(package: str) -> bool:
-    """Whether it can be imported; a mere directory of that name, as wandb leaves one, is no package."""
+    """True if a package can be imported; a directory of that name, as wandb leaves one, does not count."""
     spec = find_spec(package)
     return spec is not None and spec.origin is not None
 
 
 def numbers(row: dict[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of a row of metrics.jsonl, those of a mapping as `<key>/<name>`; not what says whose row it is."""
+    """The numbers of a row of metrics.jsonl but step and seed, those of a mapping as `<key>/<name>`."""
     for name, value in row.items():
         if isinstance(value, dict):
             yield from numbers(value, f"{name}/")

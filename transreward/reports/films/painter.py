@@ -35,7 +35,7 @@ SKY = (38, 43, 52)  # where a model has none
 
 @cache
 def backend() -> str:
-    """The way in which MuJoCo draws on this machine, and from now on in this process: $MUJOCO_GL, or what works first.
+    """How MuJoCo draws on this machine, and from now on in this process: $MUJOCO_GL, or the first that works.
 
     Raises RequestError, `no video: ...`, where nothing does.
     """
@@ -60,13 +60,13 @@ def _works(name: str) -> bool:
 
 
 class Painter:
-    """Draws the states of a domain's robot: its model with soft shadows, seen from where its row says."""
+    """Draws states of a domain's robot: its model with soft shadows, by the camera of its row in the table."""
 
     def __init__(self, domain: Any, film: Film) -> None:
         import mujoco
 
         self.mujoco, self.view = mujoco, domain.robot.view
-        self.model = model = copy.deepcopy(domain.model)  # what is changed here is looks alone
+        self.model = model = copy.deepcopy(domain.model)  # only its looks are changed here
         model.vis.global_.offwidth, model.vis.global_.offheight = film.width, film.height
         model.vis.quality.shadowsize = 1024  # a quarter of the default in each direction: a third of the time
         model.vis.map.shadowclip = 0.4  # near the robot alone: farther out the map's edge would show on the floor
@@ -118,7 +118,7 @@ class Painter:
         return picture[::-1]
 
     def close(self) -> None:
-        """Give back what the driver holds."""
+        """Free the memory of the graphics driver."""
         self.gl.make_current()
         self.context.free()
         self.gl.free()

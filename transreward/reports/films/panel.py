@@ -33,7 +33,7 @@ class Panel:
         self.top = TITLE + LINE * (len(self.lines) - 1)  # the picture begins here
 
     def picture(self, take: Take, frame: int) -> Any:
-        """The robot; where its episode is over, as it was last seen."""
+        """The robot in this frame, or in its last one if its episode has ended."""
         from PIL import Image
 
         state = take.pictures[min(frame, len(take.pictures) - 1)]
@@ -44,7 +44,7 @@ class Panel:
         return drawn
 
     def column(self, take: Take, frame: int, trace: np.ndarray, bounds: tuple[float, float], frames: int) -> np.ndarray:
-        """The whole column at one time, uint8 [top + height + STRIP, width, 3].
+        """The whole column in one frame, uint8 [top + height + STRIP, width, 3].
 
         `trace` [steps] is drawn up to now between `bounds`, over the `frames` that the video has.
         """
@@ -98,7 +98,7 @@ def _wrapped(name: str, font: Any, room: float) -> list[str]:
 
 
 def _badge(draw: Any, middle: tuple[int, int], text: str, font: Any) -> None:
-    """A text over the picture that is read on any ground."""
+    """A text on a dark plate over the picture."""
     left, top, right, bottom = draw.textbbox(middle, text, font, "mm")
     draw.rounded_rectangle((left - 6, top - 4, right + 6, bottom + 4), 4, BACKGROUND)
     draw.text(middle, text, INK, font, "mm")

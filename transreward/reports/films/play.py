@@ -66,7 +66,7 @@ def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] |
 
 
 def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The policy that a run started from; None where it started from nothing, or that agent is in another directory."""
+    """The policy that a run started from; None if it was trained from scratch or its agent is in another directory."""
     if run.method == "zero_shot":
         return run.policy(seed)
     if "zero_shot" in run.controls:
@@ -80,8 +80,8 @@ def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarr
 
 
 def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]:
-    """What the run's compensation adds to each step of a film, and what that is called; without one, None: the film
-    then shows the raw reward."""
+    """The function that computes what the run's compensation adds to each step of a film, and its label; None without
+    one: the film then shows the raw reward."""
     try:
         compensation, state = run.compensation(seed)
     except RequestError:  # the method has none, or the run does not hold it

@@ -1,4 +1,4 @@
-"""One robot in the episodes of a film: how a film is made, and what is kept of the robot for it.
+"""The settings of a film, and what is recorded of one robot for it.
 
 The episodes are simulated first and drawn afterwards, so that the trace under a robot may be anything that is computed
 from their steps.
@@ -22,7 +22,7 @@ UNKNOWN_RATE = 30.0  # Hz, of an environment that does not say how many control 
 
 @dataclass(frozen=True)
 class Film:
-    """How a video is made."""
+    """Settings of a video."""
 
     width: int = 320  # pixels of each robot's picture
     height: int = 240
@@ -52,7 +52,7 @@ class Take(NamedTuple):
     steps: Transition  # [n, ...]
     every: int  # control steps between two pictures
     rate: float  # control steps a second
-    end: str  # "" where the film is over first
+    end: str  # why the episode ended; "" if the film ends before it
 
 
 def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
@@ -84,7 +84,7 @@ def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
 
 
 def _look(domain: Domain, simulation: Any) -> Callable[[], Sequence[np.ndarray]]:
-    """What is kept of the robots for a picture: the physics where MuJoCo draws it later, else the picture itself."""
+    """What is recorded for a picture: the physics state if MuJoCo draws it later, else the picture itself."""
     if table_robot(domain):
         return lambda: simulation.qpos
     return simulation.pictures

@@ -38,10 +38,10 @@ def write_video(
     trace: Trace | None = None,
     label: str = RAW,
 ) -> int:
-    """Write an mp4 of `policy` in both domains, source left and target right; answers with its number of pictures.
+    """Write an mp4 of `policy` in both domains, source left and target right. Returns its number of pictures.
 
-    `trace` makes of all steps that were taken the curve under each robot, and `label` names it; without it, and where
-    it is zero everywhere, that is the raw reward. The file appears when it is whole.
+    `trace` computes the curve under each robot from all steps, and `label` names it; without it, and where it is zero
+    everywhere, the curve is the raw reward. The file appears when it is complete.
 
     Raises:
         RequestError: `no video: ...`, where nothing draws here or a domain cannot be drawn; `path` cannot be written.
@@ -68,7 +68,7 @@ def write_video(
 
 
 def _frames(panels: Pair[Panel], takes: list[Pair[Take]], curves: list[Pair[Array]]) -> Iterator[np.ndarray]:
-    """All pictures of the video, one episode after the other; the robot that ends first waits for the other."""
+    """All pictures of the video, one episode after the other; the robot that ends first stands still."""
     values = np.concatenate([np.asarray(x) for pair in curves for x in pair])
     low, high = float(values.min()), float(values.max())
     room = max(0.05 * (high - low), 1e-6)
@@ -83,7 +83,7 @@ def _frames(panels: Pair[Panel], takes: list[Pair[Take]], curves: list[Pair[Arra
 
 
 def _encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
-    """Write H.264 that browsers play, and start to play before they have all of it."""
+    """Write H.264 that browsers can play, and start playing before it is loaded."""
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,13 +105,13 @@ def _encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """At once, and until it is gone: it would write its file once more when its input ends."""
+    """Kill it and wait until it is gone: at the end of its input it would write the file once more."""
     process.kill()
     os.waitpid(process.pid, 0)
 
 
 def _ffmpeg(path: Path, shape: tuple[int, ...], rate: float) -> subprocess.Popen[bytes]:
-    """Takes raw pictures of `shape` [height, width, 3] on its standard input."""
+    """A process that encodes raw pictures of `shape` [height, width, 3] from its standard input."""
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", f"{rate:g}", "-i", "-"]
     made = [
         "-c:v",
@@ -134,7 +134,7 @@ def _ffmpeg(path: Path, shape: tuple[int, ...], rate: float) -> subprocess.Popen
 
 
 def require_ffmpeg() -> str:
-    """The program. Raises RequestError where the package that brings it is missing, or brings none."""
+    """Path of the program. Raises RequestError if imageio-ffmpeg is missing or brings none."""
     try:
         return import_module("imageio_ffmpeg").get_ffmpeg_exe()
     except ImportError:
