@@ -71,28 +71,10 @@ def _correlations(entries: np.ndarray, delta: np.ndarray) -> list[float | None]:
 
 def warnings(row: dict[str, Any]) -> list[str]:
     """What a person should know about the gap behind one row of metrics.jsonl, a sentence each."""
-    found = []
-    accuracy, held_out, train = (row.get(k) for k in ("gap_accuracy", "gap_held_out_loss", "gap_loss"))
-    if accuracy is not None and accuracy > 0.99:
-        found.append(
-            "the gap is saturated: it tells the domains apart at every step, so its score says that there is a shift, "
-            "not how large; more gap.noise smooths it"
-        )
-    if (
-        accuracy is not None
-        and held_out is not None
-        and train is not None
-        and held_out > max(train + 0.3, CANNOT_TELL + 0.05)
-    ):
-        found.append(
-            "the gap has memorised its few target steps: on held-out ones it does worse than guessing; raise gap.noise "
-            "or gap.weight_decay, or collect more"
-        )
-    if accuracy is not None and abs(accuracy - 0.5) < 0.02 and held_out is not None and held_out > CANNOT_TELL - 0.01:
-        found.append("the gap is null: it sees no difference between the domains in the states that this policy visits")
+    found = _of_classifier(row)
     nothing = row.get("gap_std") == row.get("gap_mean") == 0 and row.get("effective_sample_size") == 1
     unpaid = nothing and "gap_trust" not in row
-    if train is not None and unpaid and row.get("reward_std") == 0:
+    if row.get("gap_loss") is not None and unpaid and row.get("reward_std") == 0:
         found.append(
             "the compensation pays nothing: it is scaled to the standard deviation of the source's rewards, which is "
             "0; set gate.scale=false"
@@ -120,4 +102,28 @@ def warnings(row: dict[str, Any]) -> list[str]:
         found.append(
             "the effective sample size is below a tenth of the source's steps: lower use.high or raise use.low"
         )
+    return found
+
+
+def _of_classifier(row: dict[str, Any]) -> list[str]:
+    """Of a gap that tells the domains apart: saturated, memorised, null."""
+    found = []
+    accuracy, held_out, train = (row.get(k) for k in ("gap_accuracy", "gap_held_out_loss", "gap_loss"))
+    if accuracy is not None and accuracy > 0.99:
+        found.append(
+            "the gap is saturated: it tells the domains apart at every step, so its score says that there is a shift, "
+            "not how large; more gap.noise smooths it"
+        )
+    if (
+        accuracy is not None
+        and held_out is not None
+        and train is not None
+        and held_out > max(train + 0.3, CANNOT_TELL + 0.05)
+    ):
+        found.append(
+            "the gap has memorised its few target steps: on held-out ones it does worse than guessing; raise gap.noise "
+            "or gap.weight_decay, or collect more"
+        )
+    if accuracy is not None and abs(accuracy - 0.5) < 0.02 and held_out is not None and held_out > CANNOT_TELL - 0.01:
+        found.append("the gap is null: it sees no difference between the domains in the states that this policy visits")
     return found
