@@ -241,9 +241,9 @@ def sac_update_rate(learner: Any, seconds: float) -> Callable[[], float]:
     compiled = programs(learner, PLAIN.compensation(), domain.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray([0]))
     agents, compensation = compiled.init(keys)
-    rows = Walk(domain, [0], 1).collect(None, agents, None, stored)
-    data = Pair(rp.add(rp.empty(domain.spaces, 1, stored, 1), rows), None)
-    agents = compiled.see(agents, rows[..., : domain.spaces.obs])
+    steps = Walk(domain, [0], 1).collect(None, agents, None, stored)
+    data = Pair(rp.of(steps, domain.spaces), None)
+    agents = compiled.see(agents, steps.transition.obs)
 
     def burst() -> int:
         nonlocal agents, keys
@@ -408,17 +408,17 @@ def replay_memory(bench: Bench) -> None:
 
     source, robots, steps = pair(ROBOT).source, 64, 10_000 if bench.smoke else 1_000_000
     spaces, more = source.spaces, len(stored_terms(source))
-    rows = np.zeros((1, 125, robots, rp.features(spaces) + more), np.float32)
-    rp.add(rp.empty(spaces, 1, 250, robots, more), rows + 1.0)  # what JAX itself takes at first is no replay's
+    taken = rp.no_steps(spaces, 1, 125, robots)._replace(terms=np.ones((1, 125, robots, more), np.float32))
+    rp.add(rp.empty(spaces, 1, 250, robots, more), taken)  # what JAX itself takes at first is no replay's
     before = resident()
     replay = rp.empty(spaces, 1, steps // robots, robots, more)
-    for _ in range(steps // robots // rows.shape[1]):
-        replay = rp.add(replay, rows + 1.0)
+    for _ in range(steps // robots // 125):
+        replay = rp.add(replay, taken)
     jax.block_until_ready(replay.data)
     raw = 4.0 * steps * (2 * spaces.obs + spaces.action + 1) + 2.0 * steps  # the flags as bytes
-    taken = resident() - before
-    bench.figure("replay of a million steps, resident memory", "MB", [taken / 1e6])
-    bench.require("replay, resident memory / raw float32 size", [taken / raw], "<=", 1.15)
+    grown = resident() - before
+    bench.figure("replay of a million steps, resident memory", "MB", [grown / 1e6])
+    bench.require("replay, resident memory / raw float32 size", [grown / raw], "<=", 1.15)
 
 
 def resident() -> float:
@@ -501,21 +501,23 @@ def look(bench: Bench) -> None:
 
 def relabelling(bench: Bench) -> None:
     """A million stored half-cheetah steps paid as another task would have paid them."""
+    import jax
     import numpy as np
 
     from transreward.domains.ids import domain
     from transreward.streams.walk import Walk, relabel
 
     robots = Walk(domain(ROBOT), [0], 100, store_terms=True)
-    rows = np.tile(robots.collect(None, None, None, 100), (1, 1 if bench.smoke else 100, 1, 1))
+    taken = robots.collect(None, None, None, 100)
+    steps = jax.tree.map(lambda x: np.concatenate([x] * (1 if bench.smoke else 100), axis=1), taken)
     target = domain(f"{ROBOT}+backward")
 
     def seconds() -> float:
         began = time.perf_counter()
-        relabel(target, rows)
+        relabel(target, steps)
         return time.perf_counter() - began
 
-    bench.require(f"relabelling {rows.shape[1] * rows.shape[2]:,} stored steps, s", bench.repeat(seconds)[0], "<=", 1)
+    bench.require(f"relabelling {steps.domain.size:,} stored steps, s", bench.repeat(seconds)[0], "<=", 1)
 
 
 def reward_cost(bench: Bench) -> None:

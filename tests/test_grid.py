@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from test_transfer import LEARNERS as THEIRS
@@ -27,7 +28,7 @@ from transreward.domains.domain import Domain
 from transreward.live import PHASES
 from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
-from transreward.replay import in_order, unpack
+from transreward.replay import in_order
 from transreward.streams.walk import Walk
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -193,8 +194,14 @@ def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
     monkeypatch.setattr(module, "buffer", spy)
     move("gaifo", {"feed.newest": 0.25}, source_run=agent)
     ((whole, shown),) = seen
-    assert shown.shape[1] == whole.shape[1] // 4
-    assert same(shown, whole[:, -shown.shape[1] :])
+    n = shown.domain.shape[1]
+    assert n == whole.domain.shape[1] // 4
+    assert same(shown, newest(whole, n))
+
+
+def newest(steps, n):
+    """The last n control steps."""
+    return jax.tree.map(lambda x: x[:, -n:], steps)
 
 
 @pytest.mark.slow
@@ -211,8 +218,8 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
         shown.append(in_order(run.shown["demonstrations"]))
         assert run.replays.source.size == 0  # the learner's own steps alone are compared with the demonstrations
         taken_up, left = (in_order(replay) for replay in (run.replays.target, lesson.replays.target))
-        assert same(taken_up[:, :-1], left[:, :-1])
-        assert (unpack(taken_up, TARGET.spaces).truncated[:, -1] == 1).all(), "the next step is of other robots"
+        assert same(*(jax.tree.map(lambda x: x[:, :-1], steps) for steps in (taken_up, left)))
+        assert (taken_up.transition.truncated[:, -1] == 1).all(), "the next step is of other robots"
         return run
 
     monkeypatch.setattr(module, "begin", after)
@@ -223,8 +230,9 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
     assert taken <= 0.25 * (SOURCE_STEPS - before) and lesson.steps.target <= 0.25 * TARGET_STEPS
     assert 0.9 * SOURCE_STEPS < result.steps.source <= SOURCE_STEPS
     assert 0.9 * TARGET_STEPS < result.steps.target <= TARGET_STEPS
-    assert demonstrations.shape[1] == round(0.5 * taken / robots)
-    assert same(demonstrations, in_order(lesson.replays.source)[:, -demonstrations.shape[1] :])
+    n = demonstrations.domain.shape[1]
+    assert n == round(0.5 * taken / robots)
+    assert same(demonstrations, newest(in_order(lesson.replays.source), n))
     phases = [row["phase"] for row in result.log if row["method"] == "darail"]
     assert set(phases) == {"teacher", "transfer"} <= set(PHASES) and phases == sorted(phases)
     assert [row["step"] for row in result.log] == sorted(row["step"] for row in result.log)
@@ -241,7 +249,7 @@ def test_a_method_with_a_teacher_that_is_done_stops_there(agent, monkeypatch):
 def test_the_source_policy_leads_in_the_first_steps_of_every_episode():
     robots = Walk(SOURCE, [4], 3)
     act = robots.guided(lambda agents, obs, noise: np.full((*obs.shape[:2], 1), agents), -3.0, steps=4)
-    rows = unpack(robots.collect(act, 3.0, np.zeros((1, 60, 3, 1)), 60), SOURCE.spaces)
+    rows = robots.collect(act, 3.0, np.zeros((1, 60, 3, 1)), 60).transition
     assert rows.terminated.sum() > 3
     for robot in range(3):
         clock = 0
@@ -257,10 +265,10 @@ def test_nothing_is_judged_by_episodes_that_the_guide_began():
         return np.full((*obs.shape[:2], 1), agents)
 
     robots = Walk(SOURCE, [4, 5], 3)
-    rows = unpack(robots.collect(robots.guided(act, -3.0, steps=1), 3.0, np.zeros((2, 58, 3, 1)), 58), SOURCE.spaces)
+    rows = robots.collect(robots.guided(act, -3.0, steps=1), 3.0, np.zeros((2, 58, 3, 1)), 58).transition
     assert rows.terminated.sum() > 3 and robots.returns == [[], []]
     assert np.isnan(robots.recent_return(1)).all() and not robots.stalled(1)
-    rows = unpack(robots.collect(act, 3.0, np.zeros((2, 60, 3, 1)), 60), SOURCE.spaces)
+    rows = robots.collect(act, 3.0, np.zeros((2, 60, 3, 1)), 60).transition
     begun = rows.terminated.sum(axis=(1, 2)) - 3  # the episodes that were under way had been led
     assert [len(returns) for returns in robots.returns] == begun.tolist()
     for seed, returns in enumerate(robots.returns):  # each is what its own episode paid, and nothing from before

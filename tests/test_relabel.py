@@ -12,7 +12,7 @@ from test_transfer import SEEDS, same
 
 import transreward as tr
 from transreward.domains.difference import relabels
-from transreward.replay import features, in_order
+from transreward.replay import in_order
 from transreward.runs import store
 from transreward.runs.source_agent import SourceAgent
 from transreward.streams.walk import Walk, relabel
@@ -38,30 +38,28 @@ PAIRS = [
 ]
 
 
-def rows(id, steps=40):
-    """Packed steps of random actions, the same for every task of a robot."""
+def taken(id, steps=40):
+    """Random steps, the same for every task of a robot."""
     return Walk(tr.domain(id), [3, 4], 2, 1, store_terms=True).collect(None, None, None, steps)
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_relabelling_equals_running_the_task(source, target):
-    known, wanted = rows(source), rows(target)
-    found = relabel(tr.domain(target), known)
-    reward = features(tr.domain(source).spaces) - 3
-    np.testing.assert_allclose(found[..., reward], wanted[..., reward], rtol=2e-6, atol=2e-6)
-    assert (known[..., reward] != wanted[..., reward]).any()
-    found[..., reward] = wanted[..., reward] = 0
+    known, wanted = taken(source), taken(target)
+    found, reward = relabel(tr.domain(target), known), wanted.transition.reward
+    np.testing.assert_allclose(found.transition.reward, reward, rtol=2e-6, atol=2e-6)
+    assert (known.transition.reward != reward).any()
+    found = found._replace(transition=found.transition._replace(reward=reward))
     assert same(found, wanted)  # the steps, what ended them and what was stored
 
 
 def test_a_step_that_ended_an_episode_is_paid_for_what_it_did():
     """Not for the state after the reset."""
-    known = rows("hopper", 200)
-    assert known[..., features(tr.domain("hopper").spaces) - 2].sum() > 2
-    wanted = rows("hopper+run(speed=2)", 200)
-    reward = features(tr.domain("hopper").spaces) - 3
-    found = relabel(tr.domain("hopper+run(speed=2)"), known)
-    np.testing.assert_allclose(found[..., reward], wanted[..., reward], rtol=2e-6, atol=2e-6)
+    known = taken("hopper", 200)
+    assert known.transition.terminated.sum() > 2
+    wanted = taken("hopper+run(speed=2)", 200).transition.reward
+    found = relabel(tr.domain("hopper+run(speed=2)"), known).transition.reward
+    np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -104,12 +102,9 @@ def run(tmp_path_factory):
 def test_a_run_learns_from_the_old_steps_as_the_target_pays_them(run):
     result, directory, made = run
     agent = SourceAgent.load(directory, tr.domain(SOURCE), result.learner, SEEDS)
-    old = np.asarray(in_order(agent.replay))
-    size = features(tr.domain(SOURCE).spaces)
-    paid = np.asarray(in_order(made.replays.source))
-    assert (np.asarray(old)[..., size - 3] > 5).any()  # the source pays 10 for living, the target nothing
-    stored = old[..., size:]
-    np.testing.assert_allclose(paid[..., size - 3], stored[..., 1] + stored[..., 2], rtol=1e-6)
+    old, paid = in_order(agent.replay), in_order(made.replays.source)
+    assert (old.transition.reward > 5).any()  # the source pays 10 for living, the target nothing
+    np.testing.assert_allclose(paid.transition.reward, old.terms[..., 1] + old.terms[..., 2], rtol=1e-6)
     assert {row["relabelled"] for row in result.log if row["method"] == "relabel"} == {"exactly"}
     assert result.warnings == [] or all("model" not in text for text in result.warnings)
 
@@ -117,11 +112,11 @@ def test_a_run_learns_from_the_old_steps_as_the_target_pays_them(run):
 def test_steps_that_were_stored_without_terms_are_not_guessed(run, tmp_path):
     _, directory, _ = run
     old = store.load_file(directory / "source" / "replay.safetensors")["['data']"]
-    size = features(tr.domain(SOURCE).spaces)
+    terms = len(tr.domain(SOURCE).stored_terms)
     (tmp_path / "source").mkdir()
     for name in ("agent.json", "agent.safetensors"):
         (tmp_path / "source" / name).write_bytes((directory / "source" / name).read_bytes())
-    store.save_tree(tmp_path / "source" / "replay.safetensors", {"data": jnp.asarray(old)[..., :size]})
+    store.save_tree(tmp_path / "source" / "replay.safetensors", {"data": jnp.asarray(old)[..., :-terms]})
     with pytest.raises(tr.RequestError, match="were stored without their reward terms") as caught:
         move("relabel", source_run=tmp_path, source=SOURCE, target=TARGET, out=tmp_path / "out")
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
@@ -132,10 +127,9 @@ def test_fresh_source_steps_are_paid_as_well(monkeypatch):
     loop = module.loop
     monkeypatch.setattr(module, "loop", lambda made, **saved: (loop(made, **saved), seen.append(made))[0])
     move("relabel", {"feed.source": "online"}, learner=LEARNERS["sac"], source=SOURCE, target=TARGET)
-    data = np.asarray(in_order(seen[-1].replays.source))
-    size = features(tr.domain(SOURCE).spaces)
+    steps = in_order(seen[-1].replays.source)
     assert seen[-1].walks.source.steps > 0
-    np.testing.assert_allclose(data[..., size - 3], data[..., size + 1] + data[..., size + 2], rtol=1e-6)
+    np.testing.assert_allclose(steps.transition.reward, steps.terms[..., 1] + steps.terms[..., 2], rtol=1e-6)
 
 
 def test_a_model_pays_where_nothing_can_be_computed():

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from test_config import ask, measured_once  # noqa: F401
 
@@ -104,10 +103,10 @@ def test_the_source_agents_last_step_is_followed_by_no_other_robots_step():
     """What its robots did last is cut off from what new ones do first."""
     config, _ = plans("darc", SAC(robots=4), source_steps=4000, target_steps=100)
     spaces = config.domains.source.spaces
-    old = rp.add(rp.empty(spaces, 3, 600, 4), np.zeros((3, 600, 4, rp.features(spaces)), np.float32))
+    old = rp.add(rp.empty(spaces, 3, 600, 4), rp.no_steps(spaces, 3, 600, 4))
     stage = compile(config, pretrain_steps(config, config.method)).tracks[0].stages[0]
     taken_up = buffer(SimpleNamespace(config=config), stage.stream("source"), old, None)
-    flags = np.asarray(rp.unpack(rp.in_order(taken_up), spaces).truncated)
+    flags = rp.in_order(taken_up).transition.truncated
     assert (flags[:, -1] == 1).all() and not flags[:, :-1].any()
 
 

@@ -245,7 +245,7 @@ def test_a_source_agent_comes_back_as_it_was_saved(run, tmp_path):
     assert (agent.replay is None) == (learner == "ppo")
     if learner == "sac":
         assert same(in_order(agent.replay), in_order(again.replay))
-        assert in_order(agent.replay).shape[:3] == (2, agent.steps // ROBOTS, ROBOTS)
+        assert in_order(agent.replay).domain.shape == (2, agent.steps // ROBOTS, ROBOTS)
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,12 @@ INVERTIBLE = [name for name, robot in ROBOTS.items() if robot.invert is not None
 
 
 def walk(id, steps=12, robots=4):
-    """Random steps of two seeds' robots, packed [2, steps, robots, features]."""
+    """Random steps of two seeds' robots, [2, steps, robots]."""
     domain = tr.domain(id)
-    return domain, domain_rows(domain, steps, robots)
+    return domain, walked(domain, steps, robots)
 
 
-def domain_rows(domain, steps, robots):
+def walked(domain, steps, robots):
     """The same of a domain."""
     return Walk(domain, SEEDS, robots, threads=1).collect(None, None, None, steps)
 
@@ -42,10 +42,10 @@ def test_which_robots_show_their_whole_state():
 def test_a_step_from_a_rebuilt_state_is_the_step_that_was_taken(name):
     """The observation in float32 is all that is known of the state. Humanoid's contacts make most of the rounding; the
     reward of ant and humanoid is measured on a body whose position lags behind."""
-    domain, rows = walk(name)
+    domain, steps = walk(name)
     ledger = Ledger({"source": None})
     twin = Twin(domain, SEEDS, 1, None, ledger.payer("source"))
-    taken, again = rp.unpack(rows, domain.spaces), rp.unpack(twin.replay(rows), domain.spaces)
+    taken, again = steps.transition, twin.replay(steps).transition
     known = again.truncated == 0
     assert known.all() or ROBOTS[name].clip < np.inf
     assert np.array_equal(taken.obs, again.obs) and np.array_equal(taken.action, again.action)
@@ -53,36 +53,36 @@ def test_a_step_from_a_rebuilt_state_is_the_step_that_was_taken(name):
     np.testing.assert_allclose(taken.next_obs[known], again.next_obs[known], atol=wide)
     np.testing.assert_allclose(taken.reward[known], again.reward[known], atol=loose)
     assert np.array_equal(taken.terminated[known], again.terminated[known])
-    assert ledger["source"] == rows.shape[1] * rows.shape[2]
+    assert ledger["source"] == taken.reward[0].size
     flat = taken.next_obs.reshape(2, -1, domain.spaces.obs)
     assert np.array_equal(twin.ended(flat), taken.terminated.reshape(2, -1))
-    assert ledger["source"] == rows.shape[1] * rows.shape[2]  # to look costs no step
+    assert ledger["source"] == taken.reward[0].size  # to look costs no step
 
 
 def test_a_velocity_at_its_clip_is_not_known():
-    domain, rows = walk("walker2d", steps=40)
-    replayed = rp.unpack(Twin(domain, SEEDS, 1, None).replay(rows), domain.spaces)
-    at_clip = (np.abs(rp.unpack(rows, domain.spaces).obs[..., 8:]) >= 10).any(axis=-1)
+    domain, steps = walk("walker2d", steps=40)
+    replayed = Twin(domain, SEEDS, 1, None).replay(steps).transition
+    at_clip = (np.abs(steps.transition.obs[..., 8:]) >= 10).any(axis=-1)
     assert at_clip.any() and not at_clip.all()
     assert np.array_equal(replayed.truncated == 1, at_clip)
 
 
 def test_a_shift_shows_in_the_pairs_and_nowhere_else():
     """Only gravity differs, so what differs after a step is what gravity does: the velocities' own share first."""
-    rows = domain_rows(tr.domain("hopper:gravity=0.5"), 12, 4)
+    steps = walked(tr.domain("hopper:gravity=0.5"), 12, 4)
     source = tr.domain("hopper")
-    taken, again = (rp.unpack(x, source.spaces) for x in (rows, Twin(source, SEEDS, 1, None).replay(rows)))
+    taken, again = (x.transition for x in (steps, Twin(source, SEEDS, 1, None).replay(steps)))
     heights = (taken.next_obs - again.next_obs)[..., 6]  # the vertical velocity
     assert np.abs(heights).mean() > 1e-3
-    same_domain = domain_rows(source, 12, 4)
-    again = rp.unpack(Twin(source, SEEDS, 1, None).replay(same_domain), source.spaces)
-    assert np.abs(rp.unpack(same_domain, source.spaces).next_obs - again.next_obs).max() < 1e-4
+    same_domain = walked(source, 12, 4)
+    again = Twin(source, SEEDS, 1, None).replay(same_domain).transition
+    assert np.abs(same_domain.transition.next_obs - again.next_obs).max() < 1e-4
 
 
 @pytest.mark.parametrize("length", [1, 3])
 def test_branches_start_where_they_are_told_and_are_corrected_step_by_step(length):
-    domain, rows = walk("inverted_pendulum", steps=60)
-    visited = rp.unpack(rows, domain.spaces).obs.reshape(2, -1, 4)
+    domain, steps = walk("inverted_pendulum", steps=60)
+    visited = steps.transition.obs.reshape(2, -1, 4)
     starts = visited[:, : length * 5].reshape(2, length, 5, 4)
     lean = np.array([0, 0.15, 0, 0])  # what the target adds to the angle at each step
 
@@ -94,7 +94,7 @@ def test_branches_start_where_they_are_told_and_are_corrected_step_by_step(lengt
 
     ledger = Ledger({"source": None})
     twin = Twin(domain, SEEDS, 1, None, ledger.payer("source"))
-    branches = rp.unpack(twin.branch(starts, act, correct), domain.spaces)
+    branches = twin.branch(starts, act, correct).transition
     assert branches.reward.shape == (2, length, 5) and ledger["source"] == 5 * length
     assert np.allclose(branches.obs[:, 0], starts[:, 0]) and (branches.reward[:, 0] == 0.75).all()
     assert np.array_equal(branches.terminated == 1, np.abs(branches.next_obs[..., 1]) > 0.2)
@@ -112,10 +112,9 @@ def test_branches_start_where_they_are_told_and_are_corrected_step_by_step(lengt
 
 def test_a_model_is_taught_changes_and_rewards_far_beyond_the_first():
     """A net that says nothing errs by the whole of both, in their own units."""
-    width = 2 * 2 + 1
     start, unit = Normaliser.start(3), Normaliser(np.zeros(3), np.full(3, 0.25), np.float32(1e9))
     net = {name: [{"w": np.zeros((n, out)), "b": np.zeros(out)}] for name, n, out in (("step", 3, 3), ("ended", 2, 1))}
-    t = rp.unpack(np.zeros((4, width + 3), np.float32), Spaces(2, 1, -np.ones(1), np.ones(1)))
+    t = rp.no_steps(Spaces(2, 1, -np.ones(1), np.ones(1)), 4).transition
     t = t._replace(next_obs=t.next_obs + np.array([20.0, 0.0], np.float32), reward=t.reward + 50.0)
     expected = ((20 / 0.5) ** 2 + (50 / 0.5) ** 2) / 3 + np.log(2)
     assert model_loss(net, ModelState(net, start, unit), t) == pytest.approx(expected, rel=1e-5)
@@ -124,11 +123,11 @@ def test_a_model_is_taught_changes_and_rewards_far_beyond_the_first():
 def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
     """Fitted on random steps of a robot whose state is known after all, so that it can be compared with the truth."""
     monkeypatch.setattr("transreward.streams.twin.MODEL_UPDATES", 1_500)
-    domain, rows = walk("inverted_pendulum", steps=1500)
-    replay = rp.add(rp.empty(domain.spaces, 2, 1500, 4), rows)
+    domain, steps = walk("inverted_pendulum", steps=1500)
+    replay = rp.of(steps, domain.spaces)
     model = learn_model(replay, jax.random.split(jax.random.key(0)), domain.spaces)
-    fresh = domain_rows(domain, 100, 3)
-    answers = [rp.unpack(Twin(domain, SEEDS, 1, m).replay(fresh), domain.spaces) for m in (None, model)]
+    fresh = walked(domain, 100, 3)
+    answers = [Twin(domain, SEEDS, 1, m).replay(fresh).transition for m in (None, model)]
     change = answers[0].next_obs - answers[0].obs
     error = answers[1].next_obs - answers[0].next_obs
     assert ((error**2).mean(axis=(0, 1, 2)) < 0.02 * (change**2).mean(axis=(0, 1, 2))).all()

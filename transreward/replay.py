@@ -1,19 +1,20 @@
-"""The replay: every step of one domain on the device, packed into one array so that sampling is a single gather.
+"""The replay: the steps of one domain on the device, packed into one array so that sampling is a single gather.
 
-Seeds lie along the first axis. The write position is shared by all seeds, since they step together.
+It takes `Steps` and gives `Steps`; which column holds what is known here alone. Seeds lie along the first axis. The
+write position is shared by all seeds, since they step together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transreward.types import Array, Key, Pair, Spaces, Symmetry, Transition
+from transreward.types import Array, Key, Pair, Spaces, Steps, Transition
 
 # Of every 50 places of the ring the 6th to 10th are kept from a gap's training: neighbours in time, so that few of them
 # border on what is trained on; early in the block, so that six control steps have both parts; and of fixed places, so
@@ -21,67 +22,90 @@ from transreward.types import Array, Key, Pair, Spaces, Symmetry, Transition
 HELD_OUT_BLOCK, HELD_OUT_FIRST, HELD_OUT_STEPS = 50, 5, 5
 
 
-class Replay(NamedTuple):
+@partial(jax.tree_util.register_dataclass, data_fields=("data", "position", "size"), meta_fields=("spaces", "terms"))
+@dataclass(frozen=True, eq=False)
+class Replay:
     """A ring of control steps."""
 
-    data: Array  # float32 [seeds, capacity, robots, features]; inside vmap [capacity, robots, features]
+    data: Array  # float32 [seeds, capacity, robots, columns]; inside vmap [capacity, robots, columns]
     position: Array  # int32 []: where the next control step is written
     size: Array  # int32 []: how many control steps are stored
+    spaces: Spaces  # of the steps
+    terms: int  # that are stored beside each step
+
+    @property
+    def axes(self) -> Replay:
+        """How vmap takes it apart, seed by seed."""
+        return replace(self, data=0, position=None, size=None)
+
+    @property
+    def capacity(self) -> int:
+        """The most control steps that it holds."""
+        return self.data.shape[-3]
 
 
-SEED_AXES = Replay(0, None, None)  # type: ignore[arg-type]  # how vmap takes a Replay apart
+def _columns(spaces: Spaces, terms: int) -> int:
+    """Floats of a step: [obs, next_obs, action, reward, terminated, truncated, terms, domain]."""
+    return 2 * spaces.obs + spaces.action + 4 + terms
 
 
-def features(spaces: Spaces) -> int:
-    """Floats per transition."""
-    return 2 * spaces.obs + spaces.action + 3
+def _pack(steps: Steps) -> np.ndarray:
+    """[..., columns] float32, in NumPy."""
+    t = steps.transition
+    single = [np.asarray(x)[..., None] for x in (t.reward, t.terminated, t.truncated)]
+    columns = [t.obs, t.next_obs, t.action, *single, steps.terms, np.asarray(steps.domain)[..., None]]
+    return np.concatenate([np.asarray(x, np.float32) for x in columns], axis=-1)
 
 
-def pack(t: Transition) -> Array:
-    """[..., features] float32."""
-    flags = jnp.stack([t.reward, t.terminated, t.truncated], axis=-1)
-    return jnp.concatenate([t.obs, t.next_obs, t.action, flags], axis=-1).astype(jnp.float32)
-
-
-def unpack(rows: Array, spaces: Spaces) -> Transition:
-    """The inverse of `pack`, the flags as float32 0 or 1."""
-    o, a = spaces.obs, spaces.action
-    return Transition(
+def _unpack(rows: Array, spaces: Spaces) -> Steps:
+    """The inverse of `_pack`, the flags as float32 0 or 1."""
+    o, flags = spaces.obs, 2 * spaces.obs + spaces.action
+    transition = Transition(
         obs=rows[..., :o],
         next_obs=rows[..., o : 2 * o],
-        action=rows[..., 2 * o : 2 * o + a],
-        reward=rows[..., 2 * o + a],
-        terminated=rows[..., 2 * o + a + 1],
-        truncated=rows[..., 2 * o + a + 2],
+        action=rows[..., 2 * o : flags],
+        reward=rows[..., flags],
+        terminated=rows[..., flags + 1],
+        truncated=rows[..., flags + 2],
     )
+    return Steps(transition, rows[..., flags + 3 : -1], rows[..., -1].astype(np.int32))
 
 
-def empty(spaces: Spaces, seeds: int, capacity: int, robots: int, more: int = 0) -> Replay:
-    """Room for `capacity` control steps of `robots` robots for each seed, and behind each step for `more` floats, which
-    `unpack` leaves alone."""
-    data = jnp.zeros((seeds, capacity, robots, features(spaces) + more), jnp.float32)
-    return Replay(data, jnp.asarray(0, jnp.int32), jnp.asarray(0, jnp.int32))
+def no_steps(spaces: Spaces, *shape: int) -> Steps:
+    """Steps [*shape] of which there are none."""
+    return _unpack(jnp.zeros((*shape, _columns(spaces, 0))), spaces)
+
+
+def empty(spaces: Spaces, seeds: int, capacity: int, robots: int, terms: int = 0) -> Replay:
+    """Room for `capacity` control steps of `robots` robots for each seed, and beside each step for so many terms."""
+    data = jnp.zeros((seeds, capacity, robots, _columns(spaces, terms)), jnp.float32)
+    return Replay(data, jnp.asarray(0, jnp.int32), jnp.asarray(0, jnp.int32), spaces, terms)
+
+
+def of(steps: Steps, spaces: Spaces) -> Replay:
+    """A replay of steps [seeds, control steps, robots], and without room for more."""
+    return _full(_pack(steps), spaces)
 
 
 @partial(jax.jit, donate_argnums=0)
 def _write(replay: Replay, rows: Array) -> Replay:
-    capacity, steps = replay.data.shape[1], rows.shape[1]
+    capacity, steps = replay.capacity, rows.shape[1]
     data = jax.lax.dynamic_update_slice(replay.data, rows, (0, replay.position, 0, 0))
-    return Replay(data, (replay.position + steps) % capacity, jnp.minimum(replay.size + steps, capacity))
+    size = jnp.minimum(replay.size + steps, capacity)
+    return replace(replay, data=data, position=(replay.position + steps) % capacity, size=size)
 
 
-def add(replay: Replay, rows: Array) -> Replay:
-    """Write packed rows [seeds, steps, robots, features] in place, the oldest steps giving way. `replay` is used up."""
-    capacity = replay.data.shape[1]
-    rows = rows[:, -capacity:]
-    room = capacity - int(replay.position)
+def add(replay: Replay, steps: Steps) -> Replay:
+    """Write steps [seeds, control steps, robots] in place, the oldest giving way. `replay` is used up."""
+    rows = _pack(steps)[:, -replay.capacity :]
+    room = replay.capacity - int(replay.position)
     if rows.shape[1] > room:  # the ring closes: dynamic_update_slice would clamp instead of wrapping
         return _write(_write(replay, rows[:, :room]), rows[:, room:])
     return _write(replay, rows)
 
 
-def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Array:
-    """n packed transitions [n, features] of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK).
+def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Steps:
+    """n steps of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK).
 
     Every stored step is in one of the two parts. Below six control steps all are in train, and held_out draws from them
     too.
@@ -104,10 +128,10 @@ def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Array:
         apart = block * HELD_OUT_BLOCK + HELD_OUT_FIRST + place
         step = jnp.where(kept > 0, apart, below(draws[0], size))
     robot = below(draws[1], replay.data.shape[1])
-    return replay.data[step, robot]
+    return _unpack(replay.data[step, robot], replay.spaces)
 
 
-def sample_windows(replay: Replay, key: Key, n: int, length: int, spaces: Spaces) -> Transition:
+def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
     """n runs of `length` consecutive control steps of one robot, [n, length, ...], of one seed.
 
     The newest step counts as truncated: what a run holds behind it, where fewer are stored, is no later step.
@@ -118,45 +142,50 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int, spaces: Spaces
     start = jax.random.randint(step_key, (n, 1), 0, jnp.maximum(replay.size - length + 1, 1))
     place = start + jnp.arange(length)
     robot = jax.random.randint(robot_key, (n, 1), 0, robots)
-    windows = unpack(replay.data[(oldest + place) % capacity, robot], spaces)
+    windows = _unpack(replay.data[(oldest + place) % capacity, robot], replay.spaces).transition
     return windows._replace(truncated=jnp.where(place == replay.size - 1, 1.0, windows.truncated))
 
 
-def cut(replay: Replay, spaces: Spaces) -> Replay:
+def cut(replay: Replay) -> Replay:
     """The replay with its newest control step marked as truncated, before other robots' steps follow: a run of
     consecutive steps ends there."""
-    newest = (replay.position - 1) % replay.data.shape[1]
-    return replay._replace(data=replay.data.at[:, newest, :, features(spaces) - 1].set(1.0))
+    newest = (replay.position - 1) % replay.capacity
+    truncated = 2 * replay.spaces.obs + replay.spaces.action + 2
+    return replace(replay, data=replay.data.at[:, newest, :, truncated].set(1.0))
 
 
-def in_order(replay: Replay) -> Array:
-    """The stored control steps, oldest first, [seeds, size, robots, features]."""
-    capacity, size = replay.data.shape[1], int(replay.size)
+def in_order(replay: Replay) -> Steps:
+    """The stored steps, oldest first, [seeds, size, robots], in NumPy."""
+    return _unpack(np.asarray(_in_order(replay)), replay.spaces)
+
+
+def _in_order(replay: Replay) -> Array:
+    capacity, size = replay.capacity, int(replay.size)
     first = (int(replay.position) - size) % capacity
     return jnp.roll(replay.data, -first, axis=1)[:, :size] if first else replay.data[:, :size]
 
 
-def seen(rows: Array, spaces: Spaces, through: Symmetry) -> Array:
-    """Packed rows [..., features + stored terms] as they are seen through a symmetry; rewards are what they were."""
-    rows, size = np.array(rows), features(spaces)
-    change = through.obs.beside(through.obs).beside(through.action)
-    rows[..., : size - 3] = change(rows[..., : size - 3])
-    if rows.shape[-1] > size:
-        rows[..., size:] = through.stored(rows[..., size:])
-    return jnp.asarray(rows)  # not NumPy's: each call of a program would copy it
+def changed(replay: Replay, change: Callable[[Steps], Steps]) -> Replay:
+    """The same with all stored steps [seeds, size, robots] as `change` makes them, which asks for no order."""
+    data = np.array(replay.data)
+    stored = data[:, : int(replay.size)]  # a ring that has not closed is filled from its start
+    stored[...] = _pack(change(_unpack(stored, replay.spaces)))
+    return replace(replay, data=jnp.asarray(data))  # not NumPy's: each call of a program would copy it
 
 
 def newest(replay: Replay, share: float) -> Replay:
     """The last `share` of the stored control steps, at least one, without room for more."""
-    size = max(round(share * int(replay.size)), 1)
-    return with_room(in_order(replay)[:, -size:], size)
+    return with_room(replay, max(round(share * int(replay.size)), 1))
 
 
-def with_room(data: Array, capacity: int) -> Replay:
-    """A replay for `capacity` control steps that already holds `data` [seeds, size <= capacity, robots, features]."""
+def with_room(replay: Replay, capacity: int) -> Replay:
+    """A replay for `capacity` control steps that already holds the newest of another."""
+    data = _in_order(replay)[:, -capacity:]
     size = data.shape[1]
     data = jnp.pad(data, ((0, 0), (0, capacity - size), (0, 0), (0, 0)))
-    return Replay(data, jnp.asarray(size % capacity, jnp.int32), jnp.asarray(size, jnp.int32))
+    return replace(
+        replay, data=data, position=jnp.asarray(size % capacity, jnp.int32), size=jnp.asarray(size, jnp.int32)
+    )
 
 
 def windows(replays: Pair[Replay | None], target_share: float, spaces: Spaces) -> Callable[..., Pair[Transition]]:
@@ -168,18 +197,29 @@ def windows(replays: Pair[Replay | None], target_share: float, spaces: Spaces) -
 
         def draw(replay: Replay | None, key: Key, n: int) -> Transition:
             if n == 0 or replay is None:
-                return unpack(jnp.zeros((0, length, features(spaces))), spaces)
-            return sample_windows(replay, key, n, length, spaces)
+                return no_steps(spaces, 0, length).transition
+            return sample_windows(replay, key, n, length)
 
         return Pair(*(draw(r, k, n) for r, k, n in zip(replays, keys, sizes, strict=True)))
 
     return sample
 
 
-def rollout(rows: Pair[Array | None], spaces: Spaces) -> Callable[..., Pair[Transition]]:
-    """The same of an on-policy learner: packed rows [steps, robots, features] of the domain that feeds it."""
+# -- on disk -------------------------------------------------------------------------------------------------------
 
-    def sample(key: Key, n: int, length: int) -> Pair[Transition]:
-        return rows.map(lambda x: unpack(jnp.zeros((0, 0, features(spaces))) if x is None else x, spaces))
 
-    return sample
+def rows_to_save(replay: Replay) -> Array:
+    """What a file keeps of a replay whose steps are all of the source: rows [seeds, size, robots, floats]."""
+    return _in_order(replay)[..., :-1]
+
+
+def saved_rows(rows: np.ndarray, spaces: Spaces, terms: int) -> Replay:
+    """The replay of such rows. Terms that earlier versions did not keep are NaN: nobody knows them."""
+    wanted = _columns(spaces, terms) - 1
+    rows = np.pad(rows, (*[(0, 0)] * 3, (0, max(wanted - rows.shape[-1], 0))), constant_values=np.nan)
+    return _full(np.pad(rows, (*[(0, 0)] * 3, (0, 1))), spaces)
+
+
+def _full(rows: np.ndarray, spaces: Spaces) -> Replay:
+    size, terms = rows.shape[1], rows.shape[-1] - _columns(spaces, 0)
+    return Replay(jnp.asarray(rows), jnp.asarray(0, jnp.int32), jnp.asarray(size, jnp.int32), spaces, terms)

@@ -18,6 +18,7 @@ from transreward.engine.state import Progress, Watch
 from transreward.interruption import undone
 from transreward.plan.compile import EARLIER, compile, repaid
 from transreward.presets import restore_learner
+from transreward.replay import in_order
 from transreward.request.budgets import require_steps_left
 from transreward.request.config import Config
 from transreward.request.learner import for_method
@@ -171,7 +172,7 @@ def require_stored_terms(config: Config, agent: SourceAgent) -> None:
     """Raise RequestError where the terms of an earlier run's steps are needed, which stored none."""
     rows = (config.method, *config.controls)
     wanting = [row.name for row in rows if repaid(row) or row.needs("terms")]
-    if wanting and agent.replay is not None and np.isnan(np.asarray(agent.replay.data[..., -1])).any():
+    if wanting and agent.replay is not None and np.isnan(in_order(agent.replay).terms).any():
         raise RequestError(
             f"the steps of the source run {config.source_run} were stored without their reward terms, which "
             f"'{wanting[0]}' needs: leave `source_run` out"

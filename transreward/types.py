@@ -52,6 +52,15 @@ class Transition(NamedTuple):
     truncated: Array  # [...], bool: only the clock ended, so the value of next_obs still counts
 
 
+class Steps(NamedTuple):
+    """Steps with all that is known of them: what streams hand over, and what a replay gives back. float32, but the
+    domain; the flags are 0 or 1."""
+
+    transition: Transition  # [...]
+    terms: Array  # [..., terms], what a domain tells of each beside its transition: `stored_terms`; mostly none
+    domain: Array  # int32 [...], in which domain of the request they were taken: its place in the pair
+
+
 class Pair(NamedTuple, Generic[T]):
     """Whatever comes in twos."""
 

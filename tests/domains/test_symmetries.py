@@ -225,17 +225,17 @@ def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
     plain, seen = tr.domain("ant"), tr.domain("ant@turned90")
     learner, seeds = SAC(hidden=(4,), robots=2), [5, 6]
     keys, agents = jax.vmap(jax.random.key)(np.array(seeds)), stacked(learner, plain, 2)
-    rows = Walk(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
-    SourceAgent("ant", learner, agents, rp.with_room(rows, 5), keys, 10, seeds, []).save(tmp_path / "source")
+    steps = Walk(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
+    SourceAgent("ant", learner, agents, rp.of(steps, plain.spaces), keys, 10, seeds, []).save(tmp_path / "source")
     found = SourceAgent.load(tmp_path, seen, learner, seeds)
     assert found.source == seen.name
-    t, u = (rp.unpack(np.asarray(x), plain.spaces) for x in (rows, found.replay.data))
+    looked = rp.in_order(found.replay)
+    t, u = steps.transition, looked.transition
     for before, after, through in zip(
         t, u, (seen.symmetry.obs, seen.symmetry.action, None, seen.symmetry.obs, None, None), strict=True
     ):
         np.testing.assert_allclose(after, before if through is None else through(before))
-    size = rp.features(plain.spaces)
-    np.testing.assert_allclose(found.replay.data[..., size:], seen.symmetry.stored(rows[..., size:]))
+    np.testing.assert_allclose(looked.terms, seen.symmetry.stored(steps.terms))
     act, obs = jax.vmap(learner.act), np.asarray(t.obs[:, 0])
     np.testing.assert_allclose(
         act(found.agents, seen.symmetry.obs(obs), None), seen.symmetry.action(act(agents, obs, None)), atol=1e-6
@@ -246,7 +246,8 @@ def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
         half.replay.data[..., : plain.spaces.obs], tr.domain("ant@turned180").symmetry.obs(t.obs)
     )
     again = SourceAgent.load(tmp_path / "again", plain, learner, seeds)
-    np.testing.assert_allclose(again.replay.data, rows)
+    np.testing.assert_allclose(rp.in_order(again.replay).transition.obs, t.obs)
+    np.testing.assert_allclose(rp.in_order(again.replay).terms, steps.terms)
     for x, y in zip(jax.tree.leaves(again.agents), jax.tree.leaves(agents), strict=True):
         np.testing.assert_array_equal(x, y)
     with pytest.raises(RequestError, match="was trained in 'ant', not in 'hopper'"):

@@ -9,7 +9,7 @@ import pytest
 
 from transreward import replay as rp
 from transreward.learners.sac import SAC, Batch
-from transreward.types import Adjusted, Pair, RequestError, Shaping, Spaces, Transition
+from transreward.types import Adjusted, Pair, RequestError, Shaping, Spaces, Steps, Transition
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -140,32 +140,35 @@ def test_an_update_bootstraps_from_the_slow_critics_and_moves_them_by_polyak(sma
 
 
 def point_mass(policy, steps, robots, seed=0):
-    """x' = x + 0.1 a, reward -x^2: [1, steps, robots, features], episodes of 20 steps that are truncated."""
+    """x' = x + 0.1 a, reward -x^2: steps [1, steps, robots], episodes of 20 steps that are truncated."""
     rng = np.random.default_rng(seed)
-    x, rows = rng.uniform(-1, 1, (robots, 1)), []
+    x, taken = rng.uniform(-1, 1, (robots, 1)), []
     for i in range(steps):
         obs = np.concatenate([x, x * 0], axis=1).astype(np.float32)
         action = np.asarray(policy(obs, i))
         y = x + 0.1 * np.clip(action, -2, 2)
         ended = np.full(robots, i % 20 == 19)
         after = np.concatenate([y, y * 0], axis=1)
-        t = Transition(obs, action, -(y[:, 0] ** 2), after, np.zeros(robots), ended)
-        rows.append(rp.pack(Transition(*map(jnp.asarray, t))))
+        taken.append(Transition(obs, action, -(y[:, 0] ** 2), after, np.zeros(robots), ended))
         x = rng.uniform(-1, 1, (robots, 1)) if ended[0] else y
-    return jnp.stack(rows)[None]
+    t = Transition(*(np.stack(column)[None] for column in zip(*taken, strict=True)))
+    return Steps(t, np.empty((*t.reward.shape, 0)), np.zeros(t.reward.shape, int))
 
 
 @pytest.fixture(scope="module")
 def random_data():
     rng = np.random.default_rng(1)
-    rows = point_mass(lambda obs, i: rng.uniform(-2, 2, (len(obs), 1)), 100, 16)
-    return rp.add(rp.empty(SPACES, 1, 100, 16), rows)
+    return rp.of(point_mass(lambda obs, i: rng.uniform(-2, 2, (len(obs), 1)), 100, 16), SPACES)
+
+
+def one_seed(replay):
+    return replace(replay, data=replay.data[0])
 
 
 def improve(sac, data, adjust=plain, updates=600, share=0.0, seed=0):
     state = sac.init(jax.random.key(seed), SPACES)
-    one = jax.tree.map(lambda x: x, data.map(lambda r: None if r is None else r._replace(data=r.data[0])))
-    state = sac.see(state, one.source.data[..., :2])
+    one = data.map(lambda r: None if r is None else one_seed(r))
+    state = sac.see(state, rp.in_order(data.source).transition.obs[0])
     run = jax.jit(lambda s, d, k: sac.improve(s, rp.windows(d, share, SPACES), adjust, Shaping(), k, updates=updates))
     return run(state, one, jax.random.key(seed + 1))
 
@@ -193,9 +196,15 @@ def test_rows_of_weight_zero_do_not_train_the_critic(random_data):
 
 @pytest.mark.parametrize(("share", "reward"), [(0.0, 1.0), (0.5, 2.0), (1.0, 3.0)])
 def test_the_share_of_target_steps_in_a_batch(random_data, share, reward):
-    ones, threes = (random_data._replace(data=random_data.data.at[..., -3].set(r)) for r in (1.0, 3.0))
+
+    def paid(reward):
+        def pay(steps):
+            return steps._replace(transition=steps.transition._replace(reward=np.full_like(steps.domain, reward)))
+
+        return one_seed(rp.changed(random_data, pay))
+
     sac = SAC(batch=64)
-    data = Pair(ones, threes).map(lambda r: r._replace(data=r.data[0]))
+    data = Pair(paid(1.0), paid(3.0))
     state = sac.init(jax.random.key(0), SPACES)
     batch = sac._batch(state, rp.windows(data, share, SPACES), plain, jax.random.key(1))
     assert float(batch.target_reward.mean()) == reward
@@ -208,7 +217,7 @@ def test_seeds_under_vmap_are_the_seeds_alone(random_data):
     keys = jax.random.split(jax.random.key(3), 2)
 
     def run(key):
-        data = Pair(random_data._replace(data=random_data.data[0]), None)
+        data = Pair(one_seed(random_data), None)
         state = sac.init(key, SPACES)
         return sac.improve(state, rp.windows(data, 0.0, SPACES), plain, Shaping(), key, updates=5)[0].actor
 

@@ -14,7 +14,7 @@ from transreward import replay as rp
 from transreward.gaps.reward import Reward
 from transreward.learners.sac import SAC, Batch
 from transreward.methods import METHODS, method
-from transreward.types import Adjusted, Pair, RequestError, Shaping, Transition
+from transreward.types import Adjusted, Pair, RequestError, Shaping, Steps, Transition
 from transreward.uses.advice import Advice
 from transreward.uses.blend import Blend
 from transreward.uses.compensation import Compensation
@@ -108,9 +108,10 @@ def bandit(reward, **options):
     """SAC with steps of random actions, each of which ends its episode; its state and its mode."""
     key = jax.random.key(1)
     action = jax.random.uniform(key, (1, 200, 4, 1), minval=-1, maxval=1)
-    obs, flags = jnp.zeros((1, 200, 4, 1)), jnp.ones((1, 200, 4, 1))
-    data = jnp.concatenate([obs, obs, action, reward(action), flags, 0 * flags], axis=-1)
-    replay = rp.Replay(data[0], jnp.asarray(0), jnp.asarray(200))
+    obs, flags = jnp.zeros((1, 200, 4, 1)), jnp.ones((1, 200, 4))
+    t = Transition(obs, action, reward(action)[..., 0], obs, flags, 0 * flags)
+    replay = rp.of(Steps(t, jnp.zeros((1, 200, 4, 0)), 0 * flags), SPACES)
+    replay = replace(replay, data=replay.data[0])
 
     def raw(t):
         return Adjusted(t.reward, jnp.ones_like(t.reward))

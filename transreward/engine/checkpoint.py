@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ class Rows:
         data = np.zeros(like.data.shape, np.float32)
         data[:, kept % capacity] = rows[kept - self.first].swapaxes(0, 1)
         count = [jnp.asarray(n, jnp.int32) for n in (stored % capacity, len(kept))]
-        return Replay(jnp.asarray(data), *count)
+        return replace(like, data=jnp.asarray(data), position=count[0], size=count[1])
 
 
 @jax.jit

@@ -18,7 +18,7 @@ from transreward.interruption import undone
 from transreward.plan.plan import Stream
 from transreward.streams.twin import Twin
 from transreward.streams.walk import relabel
-from transreward.types import Array, BrokenRun, Pair, Transition
+from transreward.types import Array, BrokenRun, Pair, Steps, Transition
 
 
 def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
@@ -49,13 +49,13 @@ def ended(run: Run) -> bool:
     return run.state.stopped is not None or run.state.index >= run.stage.schedule.total
 
 
-def gather(run: Run) -> Pair[np.ndarray | None]:
+def gather(run: Run) -> Pair[Steps | None]:
     """The first half of a round: steps."""
     run.state.rounds += 1
     return collect(run)
 
 
-def learn(run: Run, fresh: Pair[np.ndarray | None]) -> None:
+def learn(run: Run, fresh: Pair[Steps | None]) -> None:
     """The second half: learn from them, unless they are the first, which warm up."""
     warm = run.state.index < run.stage.schedule.warm
     gap = run.stage.method.gap
@@ -70,10 +70,10 @@ def learn(run: Run, fresh: Pair[np.ndarray | None]) -> None:
 # -- collect -------------------------------------------------------------------------------------------------------
 
 
-def collect(run: Run) -> Pair[np.ndarray | None]:
+def collect(run: Run) -> Pair[Steps | None]:
     """A round of steps of each stream with the present policy; granted, stored, and shown to the normaliser."""
     keys, stage = run.next_keys(), run.stage
-    fresh: Pair[np.ndarray | None] = Pair(None, None)
+    fresh: Pair[Steps | None] = Pair(None, None)
     for side, walk, steps in zip(Pair._fields, run.walks, stage.schedule.steps(run.state.index), strict=True):
         stream = stage.stream(side)
         if walk is None or stream is None or not steps:
@@ -82,26 +82,26 @@ def collect(run: Run) -> Pair[np.ndarray | None]:
         random = stage.from_nothing and run.state.index < stage.schedule.warm and not lead
         act = walk.guided(run.programs.act, run.state.guide, lead) if lead else run.programs.act
         noise = None if random else run.programs.noise(draw(keys, f"noise {side}"), steps, walk.robots)
-        rows = walk.collect(None if random else act, run.state.agents, noise, steps)
+        taken = walk.collect(None if random else act, run.state.agents, noise, steps)
         if stream.rewards == "target":
-            rows = relabel(run.config.domains.target, rows)
+            taken = relabel(run.config.domains.target, taken)
         if stream.room:
-            keep(run.state, side, rows)
-        run.state.agents = run.programs.see(run.state.agents, rows[..., : walk.domain.spaces.obs])
-        fresh = fresh._replace(**{side: rows})
+            keep(run.state, side, taken)
+        run.state.agents = run.programs.see(run.state.agents, taken.transition.obs)
+        fresh = fresh._replace(**{side: taken})
     if run.twin is not None and fresh.target is not None:
         collect_twin(run, run.twin, fresh.target, keys)
     return fresh
 
 
-def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
+def collect_twin(run: Run, twin: Twin, fresh: Steps, keys: Any) -> None:
     """The target's fresh steps as the source takes them; and where branches feed the learner, a round of these."""
     state, buffers, branch = run.state, run.state.buffers, run.stage.stream("source")
-    keep(state, "counterpart", twin.replay(rows))
+    keep(state, "counterpart", twin.replay(fresh))
     if branch is None or branch.kind != "branch":
         return
     shape = branch.length, branch.robots
-    state.unspent += branch.per_step * rows.shape[1] * rows.shape[2]
+    state.unspent += branch.per_step * fresh.domain[0].size
     if shape[0] * shape[1] > state.unspent:  # a round with fewer steps than others pays for the next one's
         return
     state.unspent -= shape[0] * shape[1]
@@ -118,10 +118,10 @@ def collect_twin(run: Run, twin: Twin, rows: np.ndarray, keys: Any) -> None:
     keep(state, "source", twin.branch(starts, act, correct))
 
 
-def keep(state: State, name: str, rows: np.ndarray) -> None:
+def keep(state: State, name: str, steps: Steps) -> None:
     """Store control steps in a stream's buffer, which takes no more than it has room for."""
-    state.stored[name] += min(rows.shape[1], state.buffers[name].data.shape[1])
-    state.buffers[name] = rp.add(state.buffers[name], rows)
+    state.stored[name] += min(steps.domain.shape[1], state.buffers[name].capacity)
+    state.buffers[name] = rp.add(state.buffers[name], steps)
 
 
 def leading_steps(run: Run, stream: Stream) -> float:
@@ -148,12 +148,14 @@ def compensate(run: Run) -> None:
     state.metrics |= metrics
 
 
-def improve(run: Run, fresh: Pair[np.ndarray | None]) -> None:
+def improve(run: Run, fresh: Pair[Steps | None]) -> None:
     """Improve the policy on the compensated reward; stop where a loss is no longer finite."""
     state, share, updates = run.state, run.stage.target_share, run.stage.schedule.updates
     data: Any = run.replays
     if run.config.learner.on_policy:  # the rollout of the side that feeds it
-        data = Pair(None, fresh.target) if share == 1 else Pair(fresh.source, None)
+        data = (Pair(None, fresh.target) if share == 1 else Pair(fresh.source, None)).map(
+            lambda steps: None if steps is None else steps.transition
+        )
     agents, metrics = run.programs.improve(
         state.agents, state.compensation, data, run.next_keys(), run.asked, run.done, updates=updates,
         target_share=share,

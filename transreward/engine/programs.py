@@ -12,15 +12,13 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.draws import stream
-from transreward.learners.learner import Learner
+from transreward.learners.learner import Learner, Sample
 from transreward.replay import Replay
-from transreward.types import SHOWN, Adjusted, Array, Key, Metrics, Pair, Spaces, Transition
+from transreward.types import SHOWN, Adjusted, Array, Key, Metrics, Pair, Spaces, Steps, Transition
 from transreward.uses.compensation import Compensation
 
 # A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-REPLAY_AXES = Pair(rp.SEED_AXES, rp.SEED_AXES)
 
 
 class Asked(NamedTuple):
@@ -117,13 +115,16 @@ class Programs:
             extra = self._extra(agent, asked, done)
             adjust = partial(self.compensation.adjust, state, **extra)
             shaping = self.compensation.shape(state, **extra)
-            on_policy = self.learner.on_policy
-            sample = rp.rollout(data, self.spaces) if on_policy else rp.windows(data, target_share, self.spaces)
+            sample = self._newest(data) if self.learner.on_policy else rp.windows(data, target_share, self.spaces)
             return self.learner.improve(agent, sample, adjust, shaping, key, updates=updates)
 
-        per_domain = 0 if self.learner.on_policy else rp.SEED_AXES  # a rollout's rows, or a replay
-        axes = data.map(lambda d: None if d is None else per_domain)
+        axes = data.map(lambda d: 0 if self.learner.on_policy or d is None else d.axes)
         return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, asked)
+
+    def _newest(self, rollouts: Pair[Transition | None]) -> Sample:
+        """What an on-policy learner samples: see `Sample`."""
+        none = rp.no_steps(self.spaces, 0, 0).transition
+        return lambda key, n, length: rollouts.map(lambda steps: none if steps is None else steps)
 
     def _extra(self, agent: Any, asked: Asked, done: Array) -> dict[str, Any]:
         """What a compensation may ask for beyond a batch: see `wanted` in gaps/gap.py."""
@@ -179,14 +180,13 @@ class Programs:
             def draw(key: Key, part: str) -> tuple[Pair[Any], dict[str, Any]]:
                 source_key, target_key, demonstration_key = jax.random.split(key, 3)
 
-                def rows(replay: Replay, key: Key) -> Array:
+                def steps(replay: Replay, key: Key) -> Steps:
                     return rp.sample(replay, key, batch, part)
 
                 keys = {"counterpart": target_key, "demonstrations": demonstration_key}
-                both = Pair(rows(replays.source, source_key), rows(replays.target, target_key))
-                terms = both.map(lambda x: x[:, rp.features(self.spaces) :])
-                more = {name: rp.unpack(rows(replay, keys[name]), self.spaces) for name, replay in shown.items()}
-                return both.map(lambda x: rp.unpack(x, self.spaces)), {**extra, "terms": terms, **more}
+                both = Pair(steps(replays.source, source_key), steps(replays.target, target_key))
+                more = {name: steps(replay, keys[name]).transition for name, replay in shown.items()}
+                return both.map(lambda x: x.transition), {**extra, "terms": both.map(lambda x: x.terms), **more}
 
             def step(state: Any, key: Key) -> tuple[Any, Metrics]:
                 sample_key, update_key = jax.random.split(key)
@@ -200,7 +200,7 @@ class Programs:
             state = self.compensation.judge(state, held_out)
             return state, {**jax.tree.map(jnp.mean, metrics), **held_out}
 
-        axes = (0, REPLAY_AXES, 0, 0, 0, dict.fromkeys(shown, rp.SEED_AXES))
+        axes = (0, replays.map(lambda r: r.axes), 0, 0, 0, {name: replay.axes for name, replay in shown.items()})
         return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, asked, shown)
 
     def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
@@ -217,8 +217,8 @@ class Programs:
 
     def _visited_(self, replay: Replay, keys: Key, shape: tuple[int, ...]) -> Array:
         draw = partial(rp.sample, n=prod(shape))
-        rows = jax.vmap(draw, in_axes=(rp.SEED_AXES, 0))(replay, keys)
-        return rows.reshape(-1, *shape, rows.shape[-1])[..., : self.spaces.obs]
+        obs = jax.vmap(draw, in_axes=(replay.axes, 0))(replay, keys).transition.obs
+        return obs.reshape(-1, *shape, obs.shape[-1])
 
     # -- looking -------------------------------------------------------------------------------------------------
 

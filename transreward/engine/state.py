@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -189,8 +190,7 @@ def begin(
     stored = stage.stream("source")
     if stored is not None and stored.kind == "stored" and stage.from_nothing:
         # a fresh learner has not seen what it will learn from
-        rows = rp.in_order(state.buffers["source"])[..., : config.domains.source.spaces.obs]
-        state.agents = compiled.see(state.agents, rows)
+        state.agents = compiled.see(state.agents, rp.in_order(state.buffers["source"]).transition.obs)
     if before is not None:
         state.log, state.stopped = before.log, before.stopped
         state.rounds, state.updates, state.judged = before.rounds, before.updates, before.judged
@@ -229,6 +229,7 @@ def walkers(run: Run, going_on: Walk | None) -> Pair[Walk | None]:
                     stream.robots,
                     run.config.loop.threads,
                     store_terms=stream.terms > 0,
+                    place=Pair._fields.index(stream.domain),
                     whose=run.stage.draws or side,
                     pay=run.ledger.payer(stream.account),
                 )
@@ -254,14 +255,12 @@ def buffer(run: Run, stream: Stream, old: Replay | None, lesson: Run | None) -> 
         own = lesson.walks.source.steps // lesson.walks.source.robots  # the rest is the source agent's
         return rp.newest(stored, min(own / int(stored.size), 1.0) * (run.stage.method.use or UNCHANGED).newest)
     if stream.name == "target" and lesson is not None:
-        return rp.cut(lesson.state.buffers["target"], target.spaces)
+        return rp.cut(lesson.state.buffers["target"])
     if stream.kind == "stored":
         assert old is not None
         old = old if stream.newest == 1 and stream.rewards == "own" else rp.newest(old, stream.newest)
-        return old if stream.rewards == "own" else old._replace(data=jnp.asarray(relabel(target, old.data)))
+        return old if stream.rewards == "own" else rp.changed(old, partial(relabel, target))
     if old is None or stream.name != "source" or stream.kind != "walk":
         return rp.empty(spaces, seeds, stream.room, stream.robots, stream.terms)
-    data = rp.in_order(old)[:, -stream.room :]
-    if stream.rewards == "target":
-        data = jnp.asarray(relabel(target, data))
-    return rp.cut(rp.with_room(data, stream.room), spaces)
+    old = rp.with_room(old, stream.room)
+    return rp.cut(old if stream.rewards == "own" else rp.changed(old, partial(relabel, target)))

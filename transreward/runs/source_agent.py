@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from transreward.domains.symmetries import SeenDomain, as_it_is
 from transreward.domains.users import import_modules
 from transreward.learners.learner import Learner
 from transreward.runs import store
-from transreward.types import NO_STEPS, Pair, RequestError, Spaces, Symmetry
+from transreward.types import NO_STEPS, Pair, RequestError, Steps, Symmetry
 
 
 @dataclass
@@ -44,7 +45,7 @@ class SourceAgent:
             directory / "agent.safetensors", {"agents": self.agents, "keys": jax.random.key_data(self.keys)}
         )
         if self.replay is not None:
-            store.save_tree(directory / "replay.safetensors", {"data": rp.in_order(self.replay)})
+            store.save_tree(directory / "replay.safetensors", {"data": rp.rows_to_save(self.replay)})
         learner = {"name": self.learner.name, **asdict(self.learner)}
         about = {"source": self.source, "learner": learner, "seeds": self.seeds, "steps": self.steps}
         about["evaluation_steps"] = self.evaluated
@@ -54,15 +55,15 @@ class SourceAgent:
         """The agent, and all that it stored, as `source` is seen, which is its robot through another symmetry."""
         trained, agent = domain(self.source), self
         if isinstance(trained, SeenDomain):
-            agent = agent._through(trained.back, trained.spaces)
+            agent = agent._through(trained.back)
         if isinstance(source, SeenDomain):
-            agent = agent._through(source.symmetry, source.spaces)
+            agent = agent._through(source.symmetry)
         return replace(agent, source=source.name)
 
-    def _through(self, symmetry: Symmetry, spaces: Spaces) -> SourceAgent:
+    def _through(self, symmetry: Symmetry) -> SourceAgent:
         replay = self.replay
         if replay is not None:
-            replay = replay._replace(data=rp.seen(replay.data, spaces, symmetry))
+            replay = rp.changed(replay, partial(seen, symmetry))
         return replace(self, agents=self.learner.seen(self.agents, symmetry), replay=replay)
 
     @staticmethod
@@ -91,13 +92,17 @@ class SourceAgent:
             data = store.load_arrays(replay_file).get("['data']")
             if data is None or data.ndim != 4:
                 raise RequestError(f"{replay_file} is damaged: it holds no steps")
-            wanted = rp.features(source.spaces) + len(stored_terms(source))
-            if data.shape[-1] < wanted:  # of a version that stored no terms: nobody knows them
-                data = np.pad(data, (*[(0, 0)] * 3, (0, wanted - data.shape[-1])), constant_values=np.nan)
-            replay = rp.with_room(data, data.shape[1])
+            replay = rp.saved_rows(data, source.spaces, len(stored_terms(source)))
         keys = jax.random.wrap_key_data(stored["keys"])
         evaluated = Pair(*about.get("evaluation_steps", NO_STEPS))  # earlier versions counted none
         return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [], evaluated)
+
+
+def seen(through: Symmetry, steps: Steps) -> Steps:
+    """Steps as they are seen through a symmetry; rewards are what they were."""
+    t, terms = steps.transition, steps.terms
+    t = t._replace(obs=through.obs(t.obs), action=through.action(t.action), next_obs=through.obs(t.next_obs))
+    return steps._replace(transition=t, terms=through.stored(terms) if terms.shape[-1] else terms)
 
 
 def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> tuple[str, ...]:

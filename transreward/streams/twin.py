@@ -22,7 +22,7 @@ from transreward.domains.domain import Domain, table_robot
 from transreward.networks import Normaliser, mlp, mlp_init
 from transreward.replay import Replay
 from transreward.streams.walk import unpaid
-from transreward.types import Array, Key, Spaces, Transition
+from transreward.types import Array, Key, Spaces, Steps, Transition
 
 MODEL_HIDDEN, MODEL_UPDATES, MODEL_BATCH, MODEL_RATE = (128, 128), 5_000, 256, 1e-3
 
@@ -42,11 +42,13 @@ class Twin:
         """What answers: simulator or model."""
         return "model" if self.model else "simulator"
 
-    def replay(self, rows: np.ndarray) -> np.ndarray:
-        """Target steps [seeds, steps, robots, features] as the source takes them: the same states and actions, another
-        reward and successor. Truncated marks a state that could not be rebuilt in full."""
-        flat = rp.unpack(rows.reshape(rows.shape[0], -1, rows.shape[-1]), self.domain.spaces)
-        return np.asarray(rp.pack(self.step(flat.obs, flat.action))).reshape(rows.shape)
+    def replay(self, steps: Steps) -> Steps:
+        """Target steps [seeds, steps, robots] as the source takes them: the same states and actions, another reward and
+        successor. Truncated marks a state that could not be rebuilt in full."""
+        t, shape = steps.transition, steps.domain.shape
+        obs, action = (x.reshape(shape[0], -1, x.shape[-1]) for x in (t.obs, t.action))
+        taken = self.step(obs, action)
+        return of_source(Transition(*(np.reshape(x, (*shape, *x.shape[2:])) for x in taken)))
 
     def step(self, obs: Array, action: Array) -> Transition:
         """One step from the states that `obs` [seeds, n, obs] show. Truncated marks a state that they show in part."""
@@ -72,21 +74,21 @@ class Twin:
         starts: np.ndarray,
         act: Callable[[Array, int], Array],
         correct: Callable[[Transition, int], Transition],
-    ) -> np.ndarray:
-        """Short rollouts from `starts` [seeds, length, n, obs], packed [seeds, length, n, features].
+    ) -> Steps:
+        """Short rollouts from `starts` [seeds, length, n, obs], [seeds, length, n].
 
         `act` (obs, i) chooses the actions of control step i, `correct` (steps, i) makes the target's steps of the
         source's. A rollout that ends goes on from the next of the starts; the last step is truncated.
         """
-        obs, rows = starts[:, 0], []
+        obs, taken = starts[:, 0], []
         for i in range(starts.shape[1]):
             action = np.asarray(act(obs, i))
             t = correct(self.step(obs, action), i)
             next_obs = np.asarray(t.next_obs)
             terminated, last = self.ended(next_obs), i + 1 == starts.shape[1]
-            rows.append(rp.pack(t._replace(terminated=terminated, truncated=np.full(terminated.shape, last))))
+            taken.append(t._replace(terminated=terminated, truncated=np.full(terminated.shape, last)))
             obs = next_obs if last else np.where(terminated[..., None], starts[:, i + 1], next_obs)
-        return np.stack([np.asarray(row) for row in rows], axis=1)
+        return of_source(Transition(*(np.stack(column, axis=1) for column in zip(*taken, strict=True))))
 
     def state(self) -> dict[str, np.ndarray]:
         """What its next answers depend on beside where it is put: its simulations' own, by their rows."""
@@ -106,6 +108,12 @@ class Twin:
         if n not in self._simulations:
             self._simulations[n] = self.domain.simulate(n, self.seeds, self.threads)
         return self._simulations[n]
+
+
+def of_source(t: Transition) -> Steps:
+    """Steps [...] of the source, of which no terms are known."""
+    t = Transition(*(np.asarray(x, np.float32) for x in t))
+    return Steps(t, np.empty((*t.reward.shape, 0), np.float32), np.zeros(t.reward.shape, np.int32))
 
 
 class ModelState(NamedTuple):
@@ -182,20 +190,20 @@ def _fit(replay: Replay, keys: Key, spaces: Spaces, updates: int) -> ModelState:
         step_key, ended_key = jax.random.split(init_key)
         sizes = (spaces.obs + spaces.action, *MODEL_HIDDEN, spaces.obs + 1)
         nets = {"step": mlp_init(step_key, sizes), "ended": mlp_init(ended_key, (spaces.obs, *MODEL_HIDDEN, 1), 0.0)}
-        seen, change = _rows(rp.unpack(rp.sample(replay, scale_key, 10_000), spaces))
+        seen, change = _rows(rp.sample(replay, scale_key, 10_000).transition)
         starts = (Normaliser.start(x.shape[-1]).see(x) for x in (seen, change))
         state = ModelState(nets, *starts)
 
         def update(carry: Any, key: Key) -> tuple[Any, None]:
             nets, moments = carry
-            grads = jax.grad(model_loss)(nets, state, rp.unpack(rp.sample(replay, key, MODEL_BATCH), spaces))
+            grads = jax.grad(model_loss)(nets, state, rp.sample(replay, key, MODEL_BATCH).transition)
             step, moments = optimiser.update(grads, moments)
             return (optax.apply_updates(nets, step), moments), None
 
         (nets, _), _ = jax.lax.scan(update, (nets, optimiser.init(nets)), jax.random.split(key, updates))
         return state._replace(nets=nets)
 
-    return jax.vmap(one, in_axes=(rp.SEED_AXES, 0))(replay, keys)
+    return jax.vmap(one, in_axes=(replay.axes, 0))(replay, keys)
 
 
 def _rows(t: Transition) -> tuple[Array, Array]:

@@ -10,8 +10,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain, stored_terms, table_robot
 from transreward.draws import word
-from transreward.replay import features, unpack
-from transreward.types import Array, BrokenRun
+from transreward.types import Array, BrokenRun, Steps, Transition
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
 Act = Callable[[Any, Array, Array | None], Array]
@@ -22,7 +21,7 @@ def unpaid(steps: int) -> None:
 
 
 class Walk:
-    """`robots` robots for each seed in one simulation; what they do is packed for the replay."""
+    """`robots` robots for each seed in one simulation."""
 
     def __init__(
         self,
@@ -32,12 +31,13 @@ class Walk:
         threads: int = 0,
         *,
         store_terms: bool = False,
+        place: int = 0,
         whose: str = "source",
         pay: Callable[[int], None] = unpaid,
     ) -> None:
-        """`whose` random streams these are: source, target or partner. `pay` is asked for steps per seed before they
-        are taken, and raises where they are not granted."""
-        self.domain, self.seeds, self.robots, self.pay = domain, seeds, robots, pay
+        """`place` of the domain in the request, `whose` random streams these are: source, target or partner. `pay` is
+        asked for steps per seed before they are taken, and raises where they are not granted."""
+        self.domain, self.seeds, self.robots, self.place, self.pay = domain, seeds, robots, place, pay
         self.simulation: Any = domain.simulate(len(seeds) * robots, seeds, threads)
         self._stored = len(stored_terms(domain)) if store_terms else 0
         if self._stored:
@@ -49,15 +49,14 @@ class Walk:
         self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
         self._uniform = [np.random.default_rng([seed, word(f"uniform {whose}")]) for seed in seeds]
 
-    def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> np.ndarray:
-        """`steps` control steps of every robot, packed [seeds, steps, robots, features], and behind each step its
-        terms, where they are to be stored.
+    def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> Steps:
+        """`steps` control steps of every robot, [seeds, steps, robots, ...], with their terms where they are stored.
 
         `noise` [seeds, steps or more, robots, action]: what the policy's draws are made of. Without `act`, uniform.
         """
         self.pay(steps * self.robots)
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
-        rows = np.empty((shape[0], steps, shape[1], features(spaces) + self._stored), np.float32)
+        taken = self._room(steps)
         for i in range(steps):
             if act is None:
                 size = (shape[1], spaces.action)
@@ -65,26 +64,33 @@ class Walk:
             else:
                 obs = self.simulation.obs.astype(np.float32).reshape(*shape, -1)
                 action = np.asarray(act(agents, obs, None if noise is None else noise[:, i]))
-            self._step(action, rows[:, i])
+            self._step(action, taken, i)
         self.steps += steps * self.robots
-        return rows
+        return taken
 
-    def _step(self, action: np.ndarray, out: np.ndarray) -> None:
-        """One control step, written to `out` [seeds, robots, features] in the order of replay.pack."""
+    def _room(self, steps: int) -> Steps:
+        """Steps that are yet to be taken."""
+        shape, spaces = (len(self.seeds), steps, self.robots), self.domain.spaces
+        sizes = {"obs": (spaces.obs,), "next_obs": (spaces.obs,), "action": (spaces.action,)}
+        columns = (np.empty((*shape, *sizes.get(name, ())), np.float32) for name in Transition._fields)
+        terms = np.empty((*shape, self._stored), np.float32)
+        return Steps(Transition(*columns), terms, np.full(shape, self.place, np.int32))
+
+    def _step(self, action: np.ndarray, out: Steps, i: int) -> None:
+        """One control step, the i-th of `out`."""
         try:
             t = self.simulation.step(action.reshape(-1, self.domain.spaces.action))
         except BrokenRun as error:
             row = error.row
             seed = "" if row is None else f", seed {self.seeds[row // self.robots]}"
             raise BrokenRun(f"{error}{seed}, after {self.steps} steps") from error
-        shape, o, size = out.shape[:2], self.domain.spaces.obs, features(self.domain.spaces)
-        out[..., :o] = t.obs.reshape(*shape, o)
-        out[..., o : 2 * o] = t.next_obs.reshape(*shape, o)
-        out[..., 2 * o : size - 3] = action
-        reward, terminated, truncated = (x.reshape(shape) for x in (t.reward, t.terminated, t.truncated))
-        out[..., size - 3], out[..., size - 2], out[..., size - 1] = reward, terminated, truncated
+        shape = len(self.seeds), self.robots
+        t = Transition(*(x.reshape(*shape, *x.shape[1:]) for x in t))._replace(action=action)
+        for column, x in zip(out.transition, t, strict=True):
+            column[:, i] = x
         if self._stored:
-            out[..., size:] = self.simulation.stored.reshape(*shape, -1)
+            out.terms[:, i] = self.simulation.stored.reshape(*shape, -1)
+        reward, terminated, truncated = t.reward, t.terminated, t.truncated
         self.episode_return += reward
         ended = np.logical_or(terminated, truncated)
         self.clock = np.where(ended, 0, self.clock + 1)
@@ -147,13 +153,11 @@ class Walk:
         return bool(late <= np.mean([r[-2 * window : -window] for r in self.returns]))
 
 
-def relabel(target: Any, rows: Array) -> np.ndarray:
-    """Packed source steps [..., features + stored terms] with what the target pays for them as their reward.
-
-    `target` is of the robot that took the steps. The rest of each row stays as it is.
-    """
-    rows = np.array(rows)
-    flat, spaces = rows.reshape(-1, rows.shape[-1]), target.spaces
-    t, size = unpack(flat, spaces), features(spaces)
-    flat[:, size - 3] = target.pay(t.obs, t.action, t.next_obs, flat[:, size:].astype(float))
-    return rows
+def relabel(target: Any, steps: Steps) -> Steps:
+    """Source steps with what the target pays for them as their reward. `target` is of the robot that took the steps."""
+    t = steps.transition
+    obs, action, next_obs, terms = (
+        np.asarray(x).reshape(-1, x.shape[-1]) for x in (t.obs, t.action, t.next_obs, steps.terms)
+    )
+    paid = target.pay(obs, action, next_obs, terms.astype(float)).reshape(t.reward.shape)
+    return steps._replace(transition=t._replace(reward=paid.astype(np.float32)))
