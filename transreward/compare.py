@@ -14,7 +14,7 @@ from transreward.runs import store
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
 from transreward.transfer import Watch, transfer
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError
 
 
 def compare(
@@ -59,7 +59,8 @@ def chosen(names: Sequence[str]) -> list[Method]:
     """The rows of the methods named, in that order, then those of the controls that were not."""
     if isinstance(names, str) or not names:
         raise RequestError(
-            'name the methods to compare, as in `methods=["darc", "fine_tune"]` (transreward list methods)'
+            f'name the methods to compare, as in `methods=["{DEFAULT_METHOD}", "{FINE_TUNE}"]` '
+            f"(transreward list methods)"
         )
     rows = {}
     for name in names:

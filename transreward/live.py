@@ -21,10 +21,11 @@ from transreward.runs.account import account, account_of_all
 from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result
 from transreward.transfer import Progress
-from transreward.types import Pair
+from transreward.types import CEILING, Pair
 
 LOUD = (
-    "oracle trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, not a method"
+    f"{CEILING} trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, "
+    f"not a method"
 )
 BESIDE = 9  # columns that the time of an evaluation takes
 PHASES = {  # name -> how it is shown
@@ -32,7 +33,7 @@ PHASES = {  # name -> how it is shown
     "teacher": "transfer, its teacher first",
     "transfer": "transfer",
     "cotrain": "both agents at once",
-    "oracle": "oracle",
+    CEILING: CEILING,
 }
 
 
@@ -74,7 +75,7 @@ class View:
                 self.live.start()
         if (progress.method, progress.phase) != self.phase:
             self.phase, self.phase_began = (progress.method, progress.phase), time.perf_counter()
-            if progress.phase == "oracle":
+            if progress.phase == CEILING:
                 self._say(Text(LOUD, style="bold red"))
         self.latest = progress
         if progress.rows:
@@ -96,7 +97,7 @@ class View:
     def _close(self, table: RenderableType, results: Mapping[str, Result], out: str) -> None:
         """The table, and what goes with it."""
         self.console.print(table)
-        if "oracle" in results:
+        if CEILING in results:
             self.console.print(Text(LOUD, style="bold red"))
         for name, result in results.items():
             self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from transreward.gaps.reward import MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.successor import Successor
 from transreward.gates.chain import NATS, Chain, Gate
-from transreward.types import OWN_MODULE, RequestError, make, nearest
+from transreward.types import CEILING, FINE_TUNE, OWN_MODULE, TARGET_ONLY, ZERO_SHOT, RequestError, make, nearest
 from transreward.uses import USES
 from transreward.uses.advice import Advice
 from transreward.uses.bellman import Bellman
@@ -44,7 +45,7 @@ class Method:
     name: str
     summary: str
     paper: str
-    start: Literal["source", "nothing", "oracle"]  # a source agent, nothing, or the target on the source's budget
+    start: Literal["source", "nothing", "ceiling"]  # a source agent; nothing; nothing, on the source's budget
     feed: Feed | None  # None = no training in the second phase
     gap: Gap | None = None
     use: Use | None = None
@@ -61,6 +62,11 @@ class Method:
                 )
         if self.use is not None:
             self.use.require(self.gap)
+
+    @property
+    def ceiling(self) -> bool:
+        """Whether it trains in the target as if it were the source, and so breaks the target's budget."""
+        return self.start == "ceiling"
 
     @property
     def target_share(self) -> float | None:
@@ -108,7 +114,7 @@ class Method:
     @property
     def needs_target_reward(self) -> bool:
         """Whether the learner sees the target's rewards."""
-        return self.start == "oracle" or (self.feed is not None and self.feed.target_share > 0 and self.kept > 0)
+        return self.ceiling or (self.feed is not None and self.feed.target_share > 0 and self.kept > 0)
 
     @property
     def kept(self) -> float:
@@ -344,20 +350,34 @@ METHODS: dict[str, Method] = {
             feed=Feed(1.0),
             use=Kickstart(),
         ),
-        Method("zero_shot", "the source policy, unchanged", "control", start="source", feed=None),
+        Method(ZERO_SHOT, "the source policy, unchanged", "control", start="source", feed=None),
+        Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
+        Method(TARGET_ONLY, "from nothing, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
         Method(
-            "fine_tune", "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)
-        ),
-        Method("target_only", "from nothing, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
-        Method(
-            "oracle",
+            CEILING,
             "trained on the target with the source's budget: BREAKS the target budget, a ceiling and not a method",
             "control",
-            start="oracle",
+            start="ceiling",
             feed=None,
         ),
     )
 }
+
+
+# What answers to a verdict on a pair, and may be a cell: the first of them that the pair can have (preflight/check.py)
+ANSWERS = {
+    "transfer": (ZERO_SHOT,),
+    "relabel": ("relabel",),
+    "known": (FINE_TUNE,),  # the source agent knows the target's task already
+    "compensate": ("paired_branched", "paired", "darc"),
+    "shape": ("value_potential", "potential(value)"),
+    "no help": (TARGET_ONLY,),
+}
+
+
+def names(suits: Callable[[Method], bool]) -> str:
+    """The rows that suit, as an error lists them."""
+    return ", ".join(row.name for row in METHODS.values() if suits(row))
 
 
 def method(name: str) -> Method:

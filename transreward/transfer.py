@@ -27,7 +27,7 @@ from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
-from transreward.types import RequestError
+from transreward.types import DEFAULT_METHOD, RequestError
 
 __all__ = ["Progress", "Watch", "resume", "transfer"]
 
@@ -35,7 +35,7 @@ __all__ = ["Progress", "Watch", "resume", "transfer"]
 def transfer(
     source: Domain | str,
     target: Domain | str,
-    method: str = "darc",
+    method: str = DEFAULT_METHOD,
     *,
     learner: Any = None,
     source_steps: int | None = None,

@@ -15,7 +15,11 @@ Key = Any  # a JAX random key
 State = Any  # a pytree of arrays
 Metrics = dict[str, Array]  # name -> scalar
 
-CONTROLS = ("zero_shot", "fine_tune", "target_only")  # the methods that every other is compared with
+# The rows of the table that others have to know of: the methods that every other is compared with, the one that breaks
+# the target's budget, and the one that people get who name none.
+CONTROLS = ZERO_SHOT, FINE_TUNE, TARGET_ONLY = "zero_shot", "fine_tune", "target_only"
+CEILING = "oracle"
+DEFAULT_METHOD = "darc"
 
 MANY = 40  # names that an error does not list
 OWN_MODULE = "; those of a module of your own are known once `imports` names it"  # of a name that is in no table

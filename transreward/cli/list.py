@@ -60,7 +60,7 @@ def _methods() -> list[tuple[str, str]]:
 
     def choices(m: Method) -> tuple[str, ...]:
         gap, use = (part.name if part else "-" for part in (m.gap, m.use))
-        learner = "off-policy" if m.off_policy else "any" if m.feed or m.start == "oracle" else "-"
+        learner = "off-policy" if m.off_policy else "any" if m.feed or m.ceiling else "-"
         return gap, use, str(m.feed or "-"), learner, "yes" if m.needs_target_reward else "no"
 
     head = ("gap", "use", "feed", "learner", "target reward")

@@ -9,7 +9,7 @@ from typing import Any
 from transreward.cli.directory import kept, quiet_compilation_cache, run_in_its_directory, show
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
 from transreward.interruption import undone
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CONTROLS, DEFAULT_METHOD, RequestError
 
 HELP = "move a skill"
 ABOUT = """\
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
             result = transfer(**request, out=out, watch=view)
         view.conclude(result, out)
 
-    show(run_in_its_directory(request, request.get("method", "darc"), run), args.video)
+    show(run_in_its_directory(request, request.get("method", DEFAULT_METHOD), run), args.video)
 
 
 def request_of(args: argparse.Namespace) -> dict[str, Any]:

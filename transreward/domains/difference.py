@@ -192,7 +192,7 @@ def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
             return
     raise RequestError(
         f"'{source.name}' and '{target.name}' pay alike for the same step, so relabelling would change nothing: use "
-        f"rlpd or fine_tune, or a method for other physics such as darc"
+        f"a method that does not relabel (transreward list methods)"
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from transreward.evaluation.statistics import Difference, difference, joint
-from transreward.types import CONTROLS
+from transreward.types import CONTROLS, ZERO_SHOT
 
 LEAST = 3  # seeds below which nothing is claimed: with two the variance has one degree of freedom
 ENOUGH = 5  # seeds below which the sentence says how few they are
@@ -116,8 +116,8 @@ def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]
     less = [name for name, d in found.items() if certain(d) < 0]
     open_ = [name for name in found if name not in (*more, *less)]
     if less:
-        head = "hurt, since the source policy does better unchanged" if "zero_shot" in less else "did not pay"
-        kind = "hurt" if "zero_shot" in less else "beaten"
+        head = "hurt, since the source policy does better unchanged" if ZERO_SHOT in less else "did not pay"
+        kind = "hurt" if ZERO_SHOT in less else "beaten"
         rest = _rest(found, more=more, open_=open_)
         return kind, f"At {sure} the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
     if not open_:
@@ -128,14 +128,14 @@ def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]
 
 def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
     head = "The transfer made no difference that matters"
-    if "zero_shot" in found:
+    if ZERO_SHOT in found:
         head += " compared with the unchanged source policy, which costs no target steps"
     amounts = _list([f"{name} ({_interval(d)})" for name, d in found.items()])
     return f"{head}: {got}, at {sure} within {ALIKE:.0%} of {amounts}"
 
 
 def _unknown(got: str, found: dict[str, Difference], seeds: int) -> str:
-    if "zero_shot" in found and found["zero_shot"]["mean"] <= 0:
+    if ZERO_SHOT in found and found[ZERO_SHOT]["mean"] <= 0:
         head = "The unchanged source policy returned no less, and costs no target steps"
         return f"{head}; {seeds} seeds do not tell them apart: {got}, compared with {_amounts(found, list(found))}"
     head = f"{seeds} seeds do not tell whether the transfer helped"

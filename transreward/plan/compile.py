@@ -14,7 +14,7 @@ from transreward.plan.plan import Plan, Schedule, Stage, Stream, Track
 from transreward.request import budgets
 from transreward.request.config import PLAIN, Config
 from transreward.request.learner import for_method
-from transreward.types import Pair
+from transreward.types import CEILING, Pair
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -74,7 +74,7 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
 
 def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     """The stages of one method after its source agent, which has taken so many steps; or from nothing."""
-    if row.start == "oracle":  # trains in the target as if it were the source, on the source's budget
+    if row.ceiling:  # trains in the target as if it were the source, on the source's budget
         return Track(row, (oracle(config, row),))
     if row.target_share is None:
         return Track(row, (unchanged(config, row, agent),), agent=agent)
@@ -143,7 +143,7 @@ def oracle(config: Config, row: Method) -> Stage:
     budget = Pair(0, config.source_steps)
     schedule = scheduled(config, row, Pair(config.source_steps, 0), 0.0, True)
     stream = walk(config, row, "source", config.source_steps, "target")
-    return Stage(row.name, "oracle", row, None, (stream,), budget, schedule, 0.0, True, config.loop.evaluations)
+    return Stage(row.name, CEILING, row, None, (stream,), budget, schedule, 0.0, True, config.loop.evaluations)
 
 
 def cotrained(config: Config, row: Method) -> Track:

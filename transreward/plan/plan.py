@@ -68,7 +68,7 @@ class Stage:
     """A stretch of a run in which a learner is trained on the same streams. It begins where `after` ended."""
 
     name: str  # of no other stage in the plan; a path below the run's directory
-    phase: Literal["source", "teacher", "transfer", "oracle", "cotrain"]
+    phase: str  # source, teacher, transfer or cotrain; of what breaks the budget `types.CEILING`
     method: Method
     after: str | None  # the stage whose state is taken up; None: from nothing
     streams: tuple[Stream, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from transreward.domains.domain import Domain, Tried, invertible
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.symmetries import plain
-from transreward.methods import METHODS, Method, method
+from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.rewards import TermChange
@@ -48,15 +48,8 @@ MEASURED_SHARE = 8  # an eighth of the budget, at most MEASURED steps, goes to `
 MEASURED = 256
 DEFAULT_SEEDS = 3  # of transfer
 OWN_STEPS = 100_000  # source steps that a method gets beside those of a source run
-# verdict -> methods that answer to it, the first of them that this version has and the pair can have
-ANSWERS = {
-    TRANSFER: ("zero_shot",),
-    "relabel": ("relabel",),
-    "seen": ("fine_tune",),  # the source agent knows the target's task already
-    COMPENSATE: ("paired_branched", "paired", "darc"),
-    SHAPE: ("value_potential", "potential(value)"),
-    NO_HELP: ("target_only",),
-}
+# verdict -> what answers to it, see methods.ANSWERS
+ANSWERED = {TRANSFER: "transfer", COMPENSATE: "compensate", SHAPE: "shape", NO_HELP: "no help"}
 
 
 class Moved(NamedTuple):
@@ -182,22 +175,11 @@ def check(
     taken where source and target are one. `imports`: see `transfer`.
     Raises RequestError for a wrong request, and where the spaces differ or the budget is too small.
     """
-    if not isinstance(target_steps, int) or not 1 <= target_steps <= MOST_TARGET_STEPS:
-        raise RequestError(
-            f"target steps of a check must be a whole number from 1 to {MOST_TARGET_STEPS:,}, not {target_steps}"
-        )
-    if not isinstance(seed, int) or seed < 0:
-        raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
-    imports = import_all(imports, source_run)
-    pair: Pair[Domain] = Pair(domain(source), domain(target))
-    require_fit(pair.source, pair.target)
-    asked, pair = pair, pair.map(plain)  # what differs is physics and pay, however they are looked at
-    if asked.target is not pair.target:
-        raise RequestError(f"a check looks at the target as it is: leave the symmetry out of '{asked.target.name}'")
+    require_counts(target_steps, seed)
+    imports, (asked, pair) = import_all(imports, source_run), asked_pair(source, target)
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
     budget, body = Budget(target_steps), one_body(pair.source, pair.target)
     same = source is target or (isinstance(source, str) and source == target)
-    pair = pair.map(lambda d: d.untried() if isinstance(d, Tried) else d)
     shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
     measured = 0 if same else budget.taken
     starts_differ = not same and not same_starts(pair.source, pair.target, seed=seed)
@@ -205,10 +187,9 @@ def check(
     probes = probe(pair.source, pair.source if same else pair.target, budget, act, seed)
     detection = detect(probes.steps, probes.group, pair.source.spaces, seed)
     terms = rewards.changed_terms(probes)
-    figures = figures_of(pair, probes, shift, detection, terms, starts_differ)
-    figures, taken = replace(figures, null=figures.null or same), measured if same else budget.taken
-    verdict, seen = decide(figures), seen_alike(asked, "auto").source.name
-    seen = seen if seen != asked.source.name else None
+    figures = figures_of(pair, probes, shift, detection, terms, starts_differ, same)
+    taken = measured if same else budget.taken
+    verdict, seen = decide(figures), seen_as(asked)
     return Check(
         domains=asked,
         seed=seed,
@@ -228,6 +209,32 @@ def check(
         seen=seen,
         command=next_command(asked, verdict, None if source_run is None else Path(source_run), seen, imports),
     )
+
+
+def require_counts(target_steps: Any, seed: Any) -> None:
+    """Raise RequestError for a budget or a seed that cannot be."""
+    if not isinstance(target_steps, int) or not 1 <= target_steps <= MOST_TARGET_STEPS:
+        raise RequestError(
+            f"target steps of a check must be a whole number from 1 to {MOST_TARGET_STEPS:,}, not {target_steps}"
+        )
+    if not isinstance(seed, int) or seed < 0:
+        raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
+
+
+def asked_pair(source: Domain | str, target: Domain | str) -> tuple[Pair[Domain], Pair[Domain]]:
+    """The domains as they are asked for, and as they are, however they are looked at: physics and pay differ there."""
+    asked: Pair[Domain] = Pair(domain(source), domain(target))
+    require_fit(asked.source, asked.target)
+    pair = asked.map(plain)
+    if asked.target is not pair.target:
+        raise RequestError(f"a check looks at the target as it is: leave the symmetry out of '{asked.target.name}'")
+    return asked, pair.map(lambda d: d.untried() if isinstance(d, Tried) else d)
+
+
+def seen_as(asked: Pair[Domain]) -> str | None:
+    """How a transfer would see the source, where that is not how it was asked for."""
+    name = seen_alike(asked, "auto").source.name
+    return None if name == asked.source.name else name
 
 
 def source_policy(run: Path, source: Domain) -> Act:
@@ -269,15 +276,16 @@ def figures_of(
     detection: Detection,
     terms: list[TermChange],
     starts_differ: bool,
+    same: bool,
 ) -> Figures:
-    """All that the verdict depends on, from what was measured."""
+    """All that the verdict depends on, from what was measured; of domains that are known to be the `same`, too."""
     spaces, found = pair.source.spaces, reach(probes, pair.source.spaces)
     slopes = answers(probes, spaces)
     by_policy = probes.by_policy
     known = one_body(pair.source, pair.target)
     distance = rewards.distance(probes) if probes.reward_apart > THRESHOLDS.apart else 0.0
     return Figures(
-        null=shift.null and not starts_differ and not (known and terms) and _nothing(probes, known),
+        null=same or (shift.null and not starts_differ and not (known and terms) and _nothing(probes, known)),
         random=_coverage(probes, found, ~by_policy, slice(None)),
         policy=_coverage(probes, found, by_policy, slice(0, 1)) if by_policy.any() else None,
         noise=_noise(probes),
@@ -377,9 +385,9 @@ def next_command(
     """The command that the verdict asks for, with the source run where the method can start from it."""
     if verdict.verdict == SAME:
         return "transreward list shifts"
-    asked = "relabel" if verdict.relabel else verdict.verdict
-    if seen and asked in ("relabel", SHAPE):
-        asked = "seen"
+    asked = "relabel" if verdict.relabel else ANSWERED[verdict.verdict]
+    if seen and asked in ("relabel", "shape"):
+        asked = "known"
     able = [name for name in ANSWERS[asked] if "(" in name or name in METHODS]
     agent = None if source_run is None else SourceAgent.about(source_run)
     tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]

@@ -24,7 +24,7 @@ def walked_steps(config: Config, row: Method, taken: int) -> int:
 def rounds(config: Config, row: Method) -> int | None:
     """Rounds of updates in a method's transfer, the same for all that share the learner's settings: as many as the
     domain asks for that asks for more of them. None: as the steps ask for that feed the method."""
-    if row.start == "oracle" or config.loop.updates == "paced":
+    if row.ceiling or config.loop.updates == "paced":
         return None
     walked = config.source_steps - round(config.source_steps * config.loop.pretrain)
     return max(rounds_for(config.learner, walked, False), rounds_for(config.learner, config.target_steps, True))
@@ -85,7 +85,7 @@ def paid(config: Config) -> list[tuple[str, int, int]]:
     Raises RequestError for a method whose source steps go by its target steps, and are more than there are.
     """
     rows, least = (config.method, *config.controls), least_steps(config)
-    oracle = any(row.start == "oracle" for row in rows)
+    oracle = any(row.ceiling for row in rows)
     found = [("source", config.source_steps, least.source)] if config.needs_source_agent or oracle else []
     for row in rows:
         if row.replayed * config.target_steps >= config.source_steps:

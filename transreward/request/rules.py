@@ -11,9 +11,9 @@ from transreward.domains.domain import Domain, invertible, stored_terms
 from transreward.domains.symmetries import plain
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
-from transreward.methods import METHODS, Method
+from transreward.methods import Method, names
 from transreward.request.config import Config
-from transreward.types import Pair, RequestError
+from transreward.types import CEILING, Pair, RequestError
 
 USE_SAC = 'use `learner="sac"`'
 
@@ -39,9 +39,13 @@ def with_terms(row: Method, pair: Pair[Domain]) -> Method:
         return row
     source, target = (stored_terms(d) for d in pair)
     if not source or source != target:
+
+        def other(r: Method) -> bool:
+            return r.guided and not r.needs("terms")
+
         raise RequestError(
             f"'{row.name}' needs two tasks of one robot of the table, whose steps store the same reward terms, which "
-            f"{pair.source.name} and {pair.target.name} are not: use value_potential or jsrl"
+            f"{pair.source.name} and {pair.target.name} are not: use {names(other)}"
         )
     gap: Any = row.gap
     if gap.terms not in (0, len(source)):
@@ -54,10 +58,14 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
 
     Raises RequestError for a method of which that makes no sense.
     """
-    if not (row.uses_replay and row.target_share == 1 and row.use is not None and row.use.cotrains):
+
+    def able(r: Method) -> bool:
+        return r.uses_replay and r.target_share == 1 and r.use is not None and r.use.cotrains
+
+    if not able(row):
         raise RequestError(
             f"'{row.name}' cannot be trained from both sides: with `cotrain` each learner's own rewards are adjusted "
-            f"by the other's steps, as reward_gap, mean_gap and dpba do"
+            f"by the other's steps, as by {names(able)}"
         )
     if source_run is not None:
         raise RequestError("with `cotrain` the source's agent learns from scratch too: leave `source_run` out")
@@ -81,8 +89,8 @@ def require_simulated(config: Config) -> None:
     how = f"only a simulated target has, and loop.eval_target={config.loop.eval_target} says that it is none"
     if config.simulates_target:
         return
-    if any(row.start == "oracle" for row in (config.method, *config.controls)):
-        raise RequestError(f"'oracle' takes the source's budget in the target, steps that {how}: leave it out")
+    if any(row.ceiling for row in (config.method, *config.controls)):
+        raise RequestError(f"'{CEILING}' takes the source's budget in the target, steps that {how}: leave it out")
     if config.cotrain:
         raise RequestError(f"with `cotrain` both agents are evaluated in both domains, in episodes that {how}")
 
@@ -106,7 +114,7 @@ def require_effect(row: Method) -> None:
 def require_rewards(row: Method, target: Domain) -> None:
     """Raise RequestError for a method that learns from the target's rewards where the target has none."""
     if row.needs_target_reward and not target.reward_terms:
-        able = ", ".join(name for name, other in METHODS.items() if not other.needs_target_reward)
+        able = names(lambda r: not r.needs_target_reward)
         raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
 
 
@@ -129,7 +137,7 @@ def require_learner(row: Method, learner: Learner, source: Domain, source_run: s
     if row.branched and not (row.use is not None and row.use.corrects):
         raise RequestError(
             f"'{row.name}' with feed.source=branched would have nothing to correct its branches by: "
-            f"use paired_branched, or trust(paired)"
+            f"use {names(lambda r: r.branched)}, or a use that corrects, such as trust(paired)"
         )
     if row.replayed and learner.on_policy and not invertible(source):
         raise RequestError(

@@ -46,7 +46,7 @@ class Use:
     corrects: bool = False  # judges source steps that its gap has corrected, so that branches may feed the learner
     relative: str = ""  # why a step alone has no compensation of its own; "" = it has
     # what a cell use(gap) chooses where nobody says otherwise
-    start: Literal["source", "nothing", "oracle"] = "source"  # see Method.start
+    start: Literal["source", "nothing", "ceiling"] = "source"  # see Method.start
     feed: Feed = Feed(0.0)
     teacher: str | None = None  # the method that takes the first part of the transfer, and is then imitated
     # of a teacher
