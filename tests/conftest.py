@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import jax
@@ -23,6 +24,17 @@ def room_for_programs():
         programs.cache_clear()
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+    """What one worker compiled, or let go of, is there for all: most programs are wanted by several files of tests."""
+    place = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRANSREWARD_CACHE", str(place / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(place / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        yield
 
 
 @pytest.fixture(scope="module")
