@@ -29,7 +29,9 @@ def room_for_programs():
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory):
     """What one worker compiled, or let go of, is there for all: most programs are wanted by several files of tests."""
-    place = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    place = (
+        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRANSREWARD_CACHE", str(place / "compiled"))
         jax.config.update("jax_compilation_cache_dir", str(place / "compiled"))

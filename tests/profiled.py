@@ -62,7 +62,15 @@ def profile(learner: str = "sac", round: int = 1) -> Profile:
     loop.gather, loop.learn = first_gather, first_learn
     try:
         budgets = {"source_steps": 20_000, "target_steps": 1_000}
-        tr.transfer("hopper", "hopper:gravity=0.5", "darc", learner=learner, seeds=1, settings={"loop.evaluations": 1}, **budgets)
+        tr.transfer(
+            "hopper",
+            "hopper:gravity=0.5",
+            "darc",
+            learner=learner,
+            seeds=1,
+            settings={"loop.evaluations": 1},
+            **budgets,
+        )
     finally:
         loop.gather, loop.learn = gather, learn
     return Profile(files, changes)

@@ -9,6 +9,7 @@ import numpy as np
 from transreward.evaluation.statistics import Summary, known, summary
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.result import Result
+from transreward.types import CEILING, ZERO_SHOT
 
 LOAD = """\
 import numpy as np
@@ -81,8 +82,8 @@ def _results(run: Result, about: dict[str, Any]) -> str:
     """A table of every method of the run; returns are raw."""
     rows = [(f"**{run.method}**", run.target_return, run.account)]
     rows += [(name, control.target_return, control.account) for name, control in run.controls.items()]
-    if run.zero_shot is not None and "zero_shot" not in run.controls:
-        rows.append(("zero_shot", run.zero_shot, "0 learning"))
+    if run.zero_shot is not None and ZERO_SHOT not in run.controls:
+        rows.append((ZERO_SHOT, run.zero_shot, "0 learning"))
     of = {"simulated": f"{run.target_return.shape[1]} episodes", "training": "their last training episodes"}
     lines = [
         "## Results",
@@ -127,7 +128,7 @@ def _limits(run: Result, about: dict[str, Any]) -> str:
         "It has no safety limits but the box of its actions.",
         *(f"The run warns: {warning}" for warning in run.warnings),
     ]
-    if run.method == "oracle":
+    if run.method == CEILING:
         limits.append("It was trained in the target with the source's budget: a ceiling, not a transfer.")
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 

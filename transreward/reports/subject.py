@@ -13,9 +13,9 @@ from transreward.evaluation.verdict import Outcome
 from transreward.methods import method
 from transreward.reports.figures import swatch
 from transreward.runs.record import Record
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CEILING, CONTROLS, FINE_TUNE, TARGET_ONLY, ZERO_SHOT, RequestError
 
-STYLES = {"fine_tune": 1, "target_only": 2, "zero_shot": 3, "oracle": 7}  # the others take what is left
+STYLES = {FINE_TUNE: 1, TARGET_ONLY: 2, ZERO_SHOT: 3, CEILING: 7}  # the others take what is left
 FREE = (0, 4, 5, 6)
 
 
@@ -64,7 +64,7 @@ class Subject:
             own = [r for r in of_all if r.run == one.run] or of_all
             if own and one.config["method"] != name:
                 found.append(replace(own[0].outcome, name=name))
-            elif name == "zero_shot" and start and one.config["method"] not in CONTROLS:
+            elif name == ZERO_SHOT and start and one.config["method"] not in CONTROLS:
                 found.append(Outcome(name, np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
         return found
 

@@ -12,7 +12,7 @@ from transreward.evaluation.statistics import RobustSummary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
-from transreward.types import CONTROLS
+from transreward.types import CONTROLS, ZERO_SHOT
 
 GAP = 2  # columns between two of a table's
 # columns that a narrow table leaves out, in this order: repeated below the table, or least important
@@ -76,7 +76,7 @@ def _count(n: int | None) -> str:
 
 def _stopped(name: str, why: str) -> str:
     """Zero-shot trains no further, so nothing stopped it."""
-    return "-" if name == "zero_shot" else why
+    return "-" if name == ZERO_SHOT else why
 
 
 # -- a comparison --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from transreward.evaluation.verdict import Outcome
 from transreward.methods import method
 from transreward.runs import store
 from transreward.runs.account import account
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CEILING, CONTROLS, RequestError
 
 PAIR = ("source", "target")
 
@@ -43,7 +43,7 @@ class Record:
     @property
     def control(self) -> bool:
         """True for a control and for the oracle, with which the others are compared."""
-        return self.config["method"] in (*CONTROLS, "oracle")
+        return self.config["method"] in (*CONTROLS, CEILING)
 
     @cached_property
     def own(self) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ class Record:
     @cached_property
     def outcome(self) -> Outcome:
         """Final returns and what they cost; for a run that was cut short, at its latest evaluation."""
-        config, oracle = self.config, self.config["method"] == "oracle"
+        config, oracle = self.config, self.config["method"] == CEILING
         common: dict[str, Any] = {"agent": self.agent, "breaks_budget": oracle}
         common |= {"name": self.name, "seeds": self.seeds, "budget": config["target_steps"]}
         common |= {"evaluation_steps": self.evaluation_steps, "eval_target": self.eval_target}

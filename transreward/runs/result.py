@@ -23,7 +23,7 @@ from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
 from transreward.runs.record import Record
-from transreward.types import Pair, RequestError, Spaces
+from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Spaces
 from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
 
@@ -195,7 +195,7 @@ class Result:
             "aligned_return": self.aligned_return,
             "warnings": self.warnings,
             "source_agent": self.zero_shot is not None,
-            "breaks_budget": self.config["method"] == "oracle",
+            "breaks_budget": self.config["method"] == CEILING,
             "wall_seconds": self.wall_seconds,
             "steps_per_second": seeds * sum(self.steps) / max(self.wall_seconds, 1e-9),
             "controls": {name: known(control.returns.target) for name, control in self.controls.items()},
@@ -234,7 +234,7 @@ class Result:
         store.save_tree(directory / "policy.safetensors", self.agents)
         if jax.tree.leaves(kept := (self.compensation_state, self.source_agents)):
             store.save_tree(directory / COMPENSATION, kept)
-        returns = {"source": self.returns.source, "target": self.returns.target, "zero_shot": self.zero_shot}
+        returns = {"source": self.returns.source, "target": self.returns.target, ZERO_SHOT: self.zero_shot}
         store.save_tree(directory / "returns.safetensors", {k: v for k, v in returns.items() if v is not None})
         for name, control in self.controls.items():
             (directory / "controls" / name).mkdir(parents=True, exist_ok=True)
@@ -275,7 +275,7 @@ def load(directory: str | Path) -> Result:
         learner=learner,
         agents=store.load_tree(directory / "policy.safetensors", like),
         returns=Pair(returns["source"], returns["target"]),
-        zero_shot=returns.get("zero_shot"),
+        zero_shot=returns.get(ZERO_SHOT),
         steps=Pair(result["source_steps"], result["target_steps"]),
         evaluation_steps=_evaluation_steps(result),
         stopped=result["stopped"],

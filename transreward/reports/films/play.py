@@ -17,7 +17,7 @@ from transreward.reports.films.take import SMALL, Film
 from transreward.reports.films.window import watch_live
 from transreward.runs import store
 from transreward.runs.result import Result, load, policy_of
-from transreward.types import SHOWN, Array, Pair, RequestError, Transition
+from transreward.types import SHOWN, ZERO_SHOT, Array, Pair, RequestError, Transition
 
 
 def play(
@@ -67,10 +67,10 @@ def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] |
 
 def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:
     """The policy that a run started from; None if it was trained from scratch or its agent is in another directory."""
-    if run.method == "zero_shot":
+    if run.method == ZERO_SHOT:
         return run.policy(seed)
-    if "zero_shot" in run.controls:
-        return run.controls["zero_shot"].policy(seed)
+    if ZERO_SHOT in run.controls:
+        return run.controls[ZERO_SHOT].policy(seed)
     file = directory / "source" / "agent.safetensors"
     if not file.exists():
         return None

@@ -8,6 +8,7 @@ from transreward.evaluation.verdict import number
 from transreward.reports.cells import counted, mean
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
+from transreward.types import ZERO_SHOT
 
 COLUMNS = [
     "method", "target return, mean ± 95% t", "each seed", "source return", "updates", "target steps, learning",
@@ -43,4 +44,4 @@ def _row(r: Record) -> list[str]:
 def _stopped(record: Record) -> str:
     if record.result is None:
         return "cut short"
-    return "-" if record.config["method"] == "zero_shot" else record.result["stopped"]
+    return "-" if record.config["method"] == ZERO_SHOT else record.result["stopped"]

@@ -10,7 +10,7 @@ from transreward.evaluation.verdict import number
 from transreward.reports.cells import Cell, chance, counted, mean
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
-from transreward.types import CONTROLS
+from transreward.types import CEILING, CONTROLS, ZERO_SHOT
 
 SHARES = (0.5, 0.8, 0.95)  # of the oracle's return, to which target steps are counted
 HTML = """\
@@ -41,12 +41,12 @@ def content(subject: Subject) -> dict[str, Any] | None:
     if not subject.comparison:
         return None
     records = subject.records
-    oracle = next((r for r in records if r.config["method"] == "oracle" and r.result), None)
+    oracle = next((r for r in records if r.config["method"] == CEILING and r.result), None)
     columns = ["method", "IQM", "mean ± 95% t"]
     columns += [f"P over {r.name}" for r in _controls(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
     columns += ["updates", "target steps, learning", "evaluation", "source steps", "wall time"]
-    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
+    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "ceiling": oracle}
 
 
 def _controls(records: Sequence[Record]) -> list[Record]:
@@ -100,7 +100,7 @@ def wanted(oracle: Record, share: float) -> float:
 
 def steps_to(record: Record, level: float) -> float | None:
     """Target steps after which the mean over seeds first reached a return; None where it never did."""
-    if record.config["method"] == "zero_shot":
+    if record.config["method"] == ZERO_SHOT:
         return 0.0 if record.outcome.mean >= level else None
     x, y = record.returns("target_return")
     return next((steps for steps, row in zip(x, y, strict=True) if row.mean() >= level), None)
