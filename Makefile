@@ -37,7 +37,7 @@ bench: $(VENV)/ready-dev
 	$(IN)/python benchmarks/bench.py
 
 study: $(VENV)/ready-dev
-	$(IN)/python benchmarks/study.py
+	$(IN)/transreward study benchmarks/plans/ppo.yaml
 
 # Where Python comes without ensurepip, the environment gets no pip of its own; $(INSTALL) does not need it.
 $(IN)/python:

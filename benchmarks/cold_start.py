@@ -1,71 +1,49 @@
 """Does fine-tuning with SAC collapse because it starts to update on few stored steps?
 
-    python benchmarks/presets.py run --robots walker2d --learners sac --keep DIR
-    python benchmarks/cold_start.py run --source-run DIR/walker2d-sac [--target walker2d:friction=0.3]
-    python benchmarks/cold_start.py table [--markdown]
-
-`fine_tune` from one source agent, 10,000 target steps, equal updates; all that differs is `learner.warmup_steps`, the
-target steps that are stored before the first update. Rows go below benchmarks/results/cold_start/ as they end.
+transreward study benchmarks/plans/cold_start.yaml
+python benchmarks/cold_start.py keep [--runs runs/cold_start]     # what is done, into benchmarks/results/cold_start
+python benchmarks/cold_start.py [--markdown]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import record
+import tables
 
-import transreward as tr
+from transreward.study.jobs import jobs_of
+from transreward.study.plan import read_plan
 
 RESULTS = record.RESULTS / "cold_start"
-WARMUPS = (0, 256, 1_000)  # the most that is granted is a tenth of the target's budget
-SOURCE, TARGET_STEPS = "walker2d", 10_000
 
 
 def main() -> None:
-    """Run what is missing, or print what there is."""
+    """Keep what is done, or print what there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "table"), nargs="?", default="run")
-    parser.add_argument("--source-run", type=Path)
-    parser.add_argument("--target", default="walker2d:friction=0.3")
+    parser.add_argument("what", choices=("keep", "table"), nargs="?", default="table")
+    parser.add_argument("--runs", type=Path, default=Path("runs/cold_start"))
     parser.add_argument("--markdown", action="store_true", help="the table as the documents have it")
     args = parser.parse_args()
-    if args.what == "run":
-        if args.source_run is None:
-            parser.error("run needs --source-run")
-        for warmup in WARMUPS:
-            row(args.source_run, args.target, warmup)
+    if args.what == "keep":
+        keep(args.runs)
     print(table(args.markdown))
 
 
-def row(source_run: Path, target: str, warmup: int) -> None:
-    """One setting of the warm-up, unless it is there."""
-    file = RESULTS / f"{target.replace(':', '-').replace('=', '')}-{warmup}.json"
-    if record.read(file) is not None:
-        return
-    print(target, warmup, flush=True)
-    stored = json.loads((source_run / "config.json").read_text())
-    learner = tr.learner(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored["learner"].items()})
-    head = record.provenance()
-    result = tr.transfer(
-        SOURCE, target, "fine_tune", learner=learner, source_steps=stored["source_steps"], target_steps=TARGET_STEPS,
-        seeds=stored["seeds"], seed=stored["seed"], source_run=source_run,
-        settings={"learner.warmup_steps": warmup, "loop.evaluations": 20, "loop.aligned": 0, "loop.final_episodes": 10},
-    )  # fmt: skip
-    curve = record.curve(result.log, "fine_tune", ("target_return", "q"))
-    assert result.zero_shot is not None
-    found = {
-        "target": target,
-        "warmup_steps": warmup,
-        "updates": result.updates,
-        "zero_shot": result.zero_shot.mean(axis=1).tolist(),
-        "final": result.returns.target.mean(axis=1).tolist(),
-        "curve": curve,
-    }
-    record.write(file, head | found)
+def keep(runs: Path) -> None:
+    """Write what is done of the study, a file for each warm-up."""
+    for job in jobs_of(read_plan(tables.PLANS / "cold_start.yaml"), runs):
+        if job.method and job.done:
+            found = tables.cell(job, ("target_return", "q"))
+            result, target = found["result"], found["target"]
+            head = {key: found[key] for key in ("machine", "versions", "date", "target", "curve")}
+            head |= {"warmup_steps": found["settings"]["learner"]["warmup_steps"], "updates": result["updates"]}
+            ends = {"zero_shot": result["zero_shot_target_return"], "final": result["target_return"]}
+            name = f"{target.replace(':', '-').replace('=', '')}-{job.method}.json"
+            record.write(RESULTS / name, {**head, **{key: value["per_seed"] for key, value in ends.items()}})
 
 
 def table(markdown: bool) -> str:

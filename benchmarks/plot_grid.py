@@ -1,4 +1,4 @@
-"""The pairs of a plan side by side: raw target return against target steps, each method's mean, the first one's seeds.
+"""The pairs of a study side by side: raw target return against target steps, each method's mean, the first one's seeds.
 
 python benchmarks/plot_grid.py grid docs/images/paired-branched.png
 python benchmarks/plot_grid.py three docs/images/three-pairs.png
@@ -11,11 +11,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import grid
 import matplotlib
 import numpy as np
-import tasks
-from cells import Plan, at
+from tables import Study, at
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -27,14 +25,14 @@ COLOURS = {"fine_tune": "#0072B2", "target_only": "#009E73", "zero_shot": "#5555
 class Picture(NamedTuple):
     """What is drawn."""
 
-    plan: Plan
+    study: str  # a name of tables.TABLES
     methods: dict[str, str]  # -> colour; a pair is drawn that has the first two
     columns: int
-    pairs: tuple[str, ...] = ()  # () = all of the plan's
+    pairs: tuple[str, ...] = ()  # () = all of the study's
 
 
 GRID = Picture(
-    grid.PLAN,
+    "grid",
     {"paired_branched": "#D55E00", "fine_tune": COLOURS["fine_tune"], "mix": "#009E73", "darc": "#CC79A7"},
     3,
 )
@@ -42,7 +40,7 @@ PICTURES = {
     "grid": GRID,
     "three": GRID._replace(pairs=("halfcheetah-hip", "halfcheetah-friction", "hopper-gravity")),
     "tasks": Picture(
-        tasks.PLAN,
+        "tasks",
         {
             "target_only": COLOURS["target_only"],
             "fine_tune": COLOURS["fine_tune"],
@@ -59,13 +57,13 @@ PICTURES = {
 
 def main(picture: Picture, out: Path) -> None:
     """Draw every pair that has the first two methods."""
-    plan, (first, second, *_) = picture.plan, picture.methods
-    names = picture.pairs or plan.pairs
-    names = [n for n in names if series(plan, n, first) is not None and series(plan, n, second) is not None]
+    study, (first, second, *_) = Study(picture.study), picture.methods
+    names = picture.pairs or [pair.name for pair in study.plan.pairs]
+    names = [n for n in names if series(study, n, first) is not None and series(study, n, second) is not None]
     shape = -(-len(names) // picture.columns), picture.columns
     figure, places = plt.subplots(*shape, figsize=(9, (8.1 / picture.columns) * shape[0]), dpi=160, squeeze=False)
     for axes, name in zip(places.flat, names, strict=False):
-        draw(picture, axes, name)
+        draw(picture, study, axes, name)
     for axes in places.flat[len(names) :]:
         axes.axis("off")
     handles, labels = places.flat[0].get_legend_handles_labels()
@@ -77,11 +75,11 @@ def main(picture: Picture, out: Path) -> None:
     figure.savefig(out)
 
 
-def draw(picture: Picture, axes: plt.Axes, name: str) -> None:
+def draw(picture: Picture, study: Study, axes: plt.Axes, name: str) -> None:
     """One pair."""
-    plan, first = picture.plan, next(iter(picture.methods))
+    first, budget = next(iter(picture.methods)), study.how.read[-1]
     for method, colour in picture.methods.items():
-        found = series(plan, name, method)
+        found = series(study, name, method)
         if found is None:
             continue
         x, returns = found
@@ -89,26 +87,27 @@ def draw(picture: Picture, axes: plt.Axes, name: str) -> None:
         axes.plot(x, returns.mean(axis=1), color=colour, lw=2.2 if method == first else 1.5, label=label, zorder=3)
         if method == first:
             axes.plot(x, returns, color=colour, lw=0.6, alpha=0.5)
-    zero = plan.found(name, "zero_shot")
+    zero = study.found(name, "zero_shot")
     if zero is not None:
         mean = np.mean(zero["result"]["target_return"]["per_seed"])
         axes.axhline(mean, color=COLOURS["zero_shot"], ls="--", lw=1.2, label="zero_shot", zorder=1)
-    source, target = plan.pairs[name]
+    (pair,) = (pair.what for pair in study.plan.pairs if pair.name == name)
+    source, target = pair["source"], pair["target"]
     axes.set_title(target if "+" not in target else f"{source} \N{RIGHTWARDS ARROW} {target}", loc="left", fontsize=9)
-    ticks = [plan.target_steps * i // 2 for i in range(3)]
+    ticks = [budget * i // 2 for i in range(3)]
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
-    axes.set_xlim(0, 1.02 * plan.target_steps)
+    axes.set_xlim(0, 1.02 * budget)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
 
 
-def series(plan: Plan, name: str, method: str) -> tuple[np.ndarray, np.ndarray] | None:
+def series(study: Study, name: str, method: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Target steps [points] and raw returns [points, seeds], the last of them the final policy's."""
-    found = plan.found(name, method)
+    found = study.found(name, method)
     if found is None:
         return None
-    points = [(p["target_steps"], at(found, p["target_steps"], method)) for p in found["curve"]]
+    points = [(p["target_steps"], at(found, p["target_steps"])) for p in found["curve"]]
     return np.array([n for n, _ in points]), np.array([r for _, r in points])
 
 

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
-from transreward.study.jobs import jobs_of
+from transreward.methods import METHODS
+from transreward.study.jobs import directory, jobs_of
 from transreward.study.plan import ANYWHERE, Plan, parsed, read_plan
 
+PLANS = Path(__file__).parents[2] / "benchmarks" / "plans"
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
 SMALL = {"name": "sac", "hidden": [4], "robots": 4, "batch": 16, "random_steps": 0, "steps_per_update": 4}
 LOOP = {"loop.eval_episodes": 1, "loop.final_episodes": 1, "loop.evaluations": 2, "loop.source_evaluations": 1}
@@ -163,6 +165,28 @@ def test_nor_on_names_on_how_numbers_are_written_or_on_other_methods():
     changed = by_name(jobs(pairs=[named], seeds="2", settings=written, methods=["darc", "mix", "zero_shot"]))
     for method in ("darc", "zero_shot"):
         assert changed[f"heavier, {method}"].place == first[f"{PAIR[1]}, {method}"].place
+
+
+def test_directories_keep_their_names():
+    """From version to version, or a study would begin anew: what this job is asked for is written out here."""
+    request = {"source": "a", "target": "b:c=2", "method": "mix", "source_steps": 5, "settings": {"x.y": 1.0, "z": [2]}}
+    assert directory({**request, "cotrain": None}) == directory(request) == "b-c-2-mix-fede1022"
+
+
+@pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_plans_of_the_benchmarks_are_read(path):
+    plan = read_plan(path)
+    assert plan.pairs and plan.methods
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_plans_of_the_benchmarks_can_be_run(path, monkeypatch):
+    monkeypatch.chdir(PLANS.parents[1])
+    rows = dict(METHODS)
+    assert jobs_of(read_plan(path), Path("out"))
+    for name in set(METHODS) - set(rows):  # which a plan's module has added
+        del METHODS[name]
 
 
 @pytest.mark.parametrize(

@@ -372,7 +372,7 @@ def test_a_cell_that_was_killed_and_resumed_equals_the_uninterrupted_one(tmp_pat
     first = study()
     assert "2 of 2 done" in first.communicate()[0] and first.returncode == 0
     _, job = jobs_in(file, "out")
-    whole = shutil.move(job.place, "whole")
+    whole = Path(shutil.move(job.place, "whole"))
     second = study()
     while len(list(job.place.glob("state/fine_tune/*.json"))) < 2 and second.poll() is None:
         time.sleep(0.005)
