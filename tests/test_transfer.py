@@ -499,14 +499,22 @@ def lab(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
 
-def test_a_sensor_that_fails_in_the_target_stops_the_run(lab, tmp_path):
-    with pytest.raises(tr.BrokenRun, match=r"drifting_lab:brittle, control step 299, row 0: an observation.*, seed 0"):
-        tr.transfer(
+def test_a_sensor_that_fails_in_the_target_ends_an_episode_or_the_run(lab, tmp_path):
+    def brittle(share):
+        return tr.transfer(
             "drifting_lab:still", "drifting_lab:brittle", "target_only", learner=LEARNERS["ppo"], source_steps=64,
-            target_steps=400, seeds=1, settings=SETTINGS, out=tmp_path / "run",
+            target_steps=400, seeds=1, settings=SETTINGS | {"loop.diverged": share}, out=tmp_path / f"{share}",
         )  # fmt: skip
-    assert (tmp_path / "run" / "policy.safetensors").exists()
-    assert store.read_json(tmp_path / "run" / "config.json")["target"] == "drifting_lab:brittle"
+
+    why = r"drifting_lab:brittle, control step 299, row 0: an observation.*"
+    with pytest.raises(tr.BrokenRun, match=f"{why}, seed 0"):
+        brittle(0)
+    assert (tmp_path / "0" / "policy.safetensors").exists()
+    assert store.read_json(tmp_path / "0" / "config.json")["target"] == "drifting_lab:brittle"
+    with pytest.warns(UserWarning, match=f"{why}: its episode ends there, and the run goes on"):
+        found = brittle(0.1)
+    assert found.steps.target == 400 and np.isfinite(found.target_return).all()
+    assert "1 episodes in the target ended because a robot diverged" in found.warnings
 
 
 def test_gymnasium_environments_and_factories_work_alike(lab, tmp_path):

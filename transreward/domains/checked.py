@@ -21,6 +21,7 @@ from transreward.domains.domain import (
     require_box,
     require_finite,
     stored_terms,
+    without,
 )
 from transreward.domains.names import action_entries, action_names, entries
 from transreward.domains.users import in_one_line, numbers, truths, unpacked, whole
@@ -106,6 +107,7 @@ class CheckedSimulation:
 
     def __init__(self, domain: Domain, n: int, seed: int | Sequence[int], threads: int) -> None:
         self.domain, self._n, self._taken = domain, n, 0
+        self.sparing, self.diverged = False, {}  # see `SparingSimulation`
         try:
             self.plain: Any = domain.simulate(n, seed, threads)
             obs = self.obs
@@ -124,7 +126,10 @@ class CheckedSimulation:
         found, names = self.plain.terms, self.domain.reward_terms
         if set(found) != set(names):
             raise RequestError(f"simulation.terms must have {', '.join(names) or 'no terms'}, not {', '.join(found)}")
-        return {name: numbers(f"the term '{name}'", found[name], (self._n,)) for name in names}
+        terms = {name: numbers(f"the term '{name}'", found[name], (self._n,)) for name in names}
+        for paid in terms.values():
+            paid[list(self.diverged)] = 0
+        return terms
 
     @property
     def storing(self) -> bool:
@@ -138,7 +143,9 @@ class CheckedSimulation:
     @property
     def stored(self) -> np.ndarray:
         """See `RepayableSimulation`."""
-        return numbers("simulation.stored", self.plain.stored, (self._n, len(stored_terms(self.domain))))
+        found = numbers("simulation.stored", self.plain.stored, (self._n, len(stored_terms(self.domain))))
+        found[list(self.diverged)] = 0
+        return found
 
     def put(self, obs: np.ndarray) -> np.ndarray:
         """See `RebuildableSimulation`."""
@@ -164,6 +171,7 @@ class CheckedSimulation:
         """One control step of all rows; see `Simulation`."""
         obs, action, name = self.obs, np.asarray(action), self.domain.name
         require_action(name, self._taken, action, (self._n, self.domain.spaces.action))
+        self.diverged = {}
         try:
             found = Transition(*unpacked("step(action)", self.plain.step(action.copy()), Transition._fields))
             numbers("obs of step(action)", found.obs, obs.shape)
@@ -174,17 +182,19 @@ class CheckedSimulation:
             after, terms = self.obs, self.terms
         except (Exception, SystemExit) as error:
             raise self._wrong("step(action)", error) from error
-        require_finite(name, self._taken, "an observation", "next_obs", next_obs)
-        require_finite(name, self._taken, "a reward", "the reward", reward)
+        spared = self.diverged if self.sparing else None
+        require_finite(name, self._taken, "an observation", "next_obs", next_obs, spared)
+        require_finite(name, self._taken, "a reward", "the reward", reward, spared)
         for term, paid in terms.items():
-            require_finite(name, self._taken, "a reward", f"the term '{term}'", paid)
-        if terms and not np.allclose(sum(terms.values()), reward, rtol=1e-4, atol=1e-6):
+            require_finite(name, self._taken, "a reward", f"the term '{term}'", paid, spared)
+        told = np.delete(np.array([sum(terms.values()), reward]) if terms else np.zeros((2, 0)), list(self.diverged), 1)
+        if not np.allclose(*told, rtol=1e-4, atol=1e-6):
             raise self._wrong(
                 "step(action)", RequestError("simulation.terms must add up to the reward of step(action)")
             )
         require_finite(name, f"reset after control step {self._taken}", "an observation", "obs", after)
         self._taken += 1
-        return Transition(obs, action, reward, next_obs, terminated, truncated)
+        return without(Transition(obs, action, reward, next_obs, terminated, truncated), self.diverged)
 
     def _wrong(self, method: str, error: BaseException) -> Exception:
         if isinstance(error, BrokenRun):

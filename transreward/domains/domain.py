@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -121,6 +121,14 @@ class Rebuildable(Domain, Protocol):
 def invertible(domain: Domain) -> bool:
     """Whether an observation shows the domain's whole state, and its simulations can be put there."""
     return isinstance(domain, Rebuildable) and domain.invertible
+
+
+class SparingSimulation(Simulation, Protocol):
+    """One in which a robot that diverges need not end the others: every one of the package, and a user's as `checked`
+    hands it out."""
+
+    sparing: bool  # whether such a robot begins a new episode; if not, `step` raises
+    diverged: dict[int, BrokenSimulation]  # of the latest step: row -> why
 
 
 class RepayableSimulation(Simulation, Protocol):
@@ -268,15 +276,38 @@ LARGEST = float(np.finfo(np.float32).max)
 UNBOUNDED = 1e9  # a bound of an action from here on stands for none, whatever it is written as
 
 
-def require_finite(domain: str, step: int | str, what: str, entry: str, x: np.ndarray) -> None:
-    """Raise BrokenSimulation where a row of `x` [n] or [n, entries] is not finite in float32, which learning is in."""
+def require_finite(
+    domain: str,
+    step: int | str,
+    what: str,
+    entry: str,
+    x: np.ndarray,
+    diverged: dict[int, BrokenSimulation] | None = None,
+) -> None:
+    """Raise BrokenSimulation where a row of `x` [n] or [n, entries] is not finite in float32, which learning is in; or
+    write it into `diverged`, where the robots are spared."""
     good = np.abs(x) <= LARGEST  # NaN is not
     if good.all():
         return
-    row, *at = np.argwhere(~good)[0].tolist()
-    value, entry = x[row, *at], f"{entry}[{at[0]}]" if at else entry
-    finite = "finite in float32" if np.isfinite(value) else "finite"
-    raise BrokenSimulation(domain, step, row, f"{what} is not {finite}: {entry} is {value:g}")
+    for row, *at in np.argwhere(~good).tolist():
+        value, name = x[row, *at], f"{entry}[{at[0]}]" if at else entry
+        finite = "finite in float32" if np.isfinite(value) else "finite"
+        error = BrokenSimulation(domain, step, row, f"{what} is not {finite}: {name} is {value:g}")
+        if diverged is None:
+            raise error
+        diverged.setdefault(row, error)
+
+
+def without(t: Transition, diverged: Iterable[int]) -> Transition:
+    """The steps, where these rows diverged as steps that led nowhere and after which the clock ended: the observation
+    stays, nothing is paid. So nobody learns that to diverge pays, or costs."""
+    rows = list(diverged)
+    if not rows:
+        return t
+    found = Transition(*(np.array(x) for x in t))
+    found.next_obs[rows] = found.obs[rows]
+    found.reward[rows], found.terminated[rows], found.truncated[rows] = 0, False, True
+    return found
 
 
 def require_action(domain: str, step: int, action: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -14,7 +14,15 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from transreward.domains.domain import BrokenSimulation, altered, require_action, require_box, require_finite, row_seeds
+from transreward.domains.domain import (
+    BrokenSimulation,
+    altered,
+    require_action,
+    require_box,
+    require_finite,
+    row_seeds,
+    without,
+)
 from transreward.domains.layers import changing, layers, model_names, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, named, numbers, truths, unpacked
@@ -242,6 +250,7 @@ class GymSimulation:
         self.clock, self.steps = np.zeros(len(seeds), np.int64), 0
         self._obs, self._ended = np.zeros((len(seeds), domain.spaces.obs)), np.zeros(len(seeds), bool)
         self.terms = {"reward": np.zeros(len(seeds))}
+        self.sparing, self.diverged = False, {}  # see `SparingSimulation`
         for i, seed in enumerate(seeds):
             self._reset(i, int(np.random.SeedSequence(seed).generate_state(1)[0]))
         require_finite(domain.name, "reset", "an observation", "obs", self.obs)
@@ -257,7 +266,8 @@ class GymSimulation:
 
         Raises:
             RequestError: an environment breaks the interface in its first step.
-            BrokenSimulation: an action, observation or reward is not finite in float32, or an environment fails later.
+            BrokenSimulation: an action is not finite in float32, or an environment fails later; or an observation or
+                reward is not finite, unless robots are spared.
         """
         name, n = self.domain.name, len(self._envs)
         obs, next_obs, reward = self.obs, np.empty_like(self.obs), np.empty(n)
@@ -275,14 +285,17 @@ class GymSimulation:
                 truncated[i] = truths("truncated of step()", cut, ())
             except (Exception, SystemExit) as error:
                 raise self._wrong(i, "step()", error) from error
-        require_finite(name, self.steps, "an observation", "obs", next_obs)
-        require_finite(name, self.steps, "a reward", "the reward", reward)
+        self.diverged = {}
+        spared = self.diverged if self.sparing else None
+        require_finite(name, self.steps, "an observation", "obs", next_obs, spared)
+        require_finite(name, self.steps, "a reward", "the reward", reward, spared)
         self.steps += 1
         self.clock += 1
         truncated |= self.clock >= self.domain.episode_steps
-        self.terms = {"reward": reward.copy()}
-        self._obs, self._ended = next_obs.copy(), terminated | truncated
-        return Transition(obs, action, reward, next_obs, terminated, truncated)
+        t = without(Transition(obs, action, reward, next_obs, terminated, truncated), self.diverged)
+        self.terms = {"reward": t.reward.copy()}
+        self._obs, self._ended = t.next_obs.copy(), np.logical_or(t.terminated, t.truncated)
+        return t
 
     def pictures(self) -> list[np.ndarray]:
         """What each environment draws, uint8 [height, width, 3]; of a domain that is `drawn`.

@@ -21,6 +21,7 @@ from transreward.domains.domain import (
     require_box,
     require_finite,
     row_seeds,
+    without,
 )
 from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
@@ -173,6 +174,7 @@ class MujocoSimulation:
             self._noise_generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
             self._noise = np.zeros((n, NOISE_STEPS, model.nu))
         self.terms = {name: np.zeros(n) for name in self.robot.terms}
+        self.sparing, self.diverged = False, {}  # see `SparingSimulation`
         self.storing = False  # whether each step fills `stored`
         self.stored = np.zeros((n, len(domain.stored_terms)))  # of the latest step; see `MujocoDomain.pay`
         self._ingredients = ingredients(ROBOTS[self.robot.name])
@@ -196,10 +198,11 @@ class MujocoSimulation:
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`.
 
-        Raises:
-            BrokenSimulation: an action, observation or reward is not finite, or MuJoCo gave up on a row.
+        Raises BrokenSimulation for an action that is not finite and, unless robots are spared, for one that diverged.
         """
         s, robot, n = self._rows, self.robot, len(self.clock)
+        told, self.diverged = (self.domain.name, self.steps), {}
+        spared = self.diverged if self.sparing else None
         s.action = read_only(self._act(np.asarray(action, float)))
         self._ctrl[:] = s.action
         self._advance()
@@ -212,7 +215,7 @@ class MujocoSimulation:
         self._before = place
         obs, next_obs = self.obs, self._observed(s, n)
         s.obs, s.next_obs = read_only(obs), read_only(next_obs)
-        require_finite(self.domain.name, self.steps, "an observation", "obs", next_obs)
+        require_finite(*told, "an observation", "obs", next_obs, spared)
         self.terms = {name: self._paid(name, term) for name, term in robot.terms.items()}
         reward = self._told("total(terms)", robot.total, (n,), [read_only(x) for x in self.terms.values()])
         if self.storing:
@@ -220,17 +223,26 @@ class MujocoSimulation:
             columns = [own[t] if t in own else self._paid(name, t) for name, t in self._ingredients.items()]
             self.stored = np.stack(columns, axis=1)
         for name, paid in self.terms.items():
-            require_finite(self.domain.name, self.steps, "a reward", f"the term '{name}'", paid)
-        require_finite(self.domain.name, self.steps, "a reward", "total(terms)", reward)
+            require_finite(*told, "a reward", f"the term '{name}'", paid, spared)
+        require_finite(*told, "a reward", "total(terms)", reward, spared)
         self.steps += 1
         self.clock += 1
-        terminated, truncated = ~healthy, self.clock >= robot.episode_steps
-        ended = terminated | truncated
-        self.obs = next_obs
+        t = Transition(obs, action, reward, next_obs, ~healthy, self.clock >= robot.episode_steps)
+        if self.diverged:
+            t = self._without_diverged(t)
+        ended = np.logical_or(t.terminated, t.truncated)
+        self.obs = t.next_obs
         if ended.any():
-            self.obs = next_obs.copy()
+            self.obs = t.next_obs.copy()
             self._reset(np.flatnonzero(ended))
-        return Transition(obs, action, reward, next_obs, terminated, truncated)
+        return t
+
+    def _without_diverged(self, t: Transition) -> Transition:
+        """See `without`; no term pays anything, either."""
+        rows = list(self.diverged)
+        for told in (*self.terms.values(), self.stored, self._batch.warning):
+            told[rows] = 0
+        return without(t, rows)
 
     def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
         """Put every row into a physics state, [n, nq] and [n, nv], at rest otherwise: clocks at zero, no action on
@@ -301,13 +313,20 @@ class MujocoSimulation:
         try:
             self._batch.step(nstep=self.robot.frame_skip)
         except SimulationError as error:
-            row = int(error.ids[0])
-            raise Unstable(self.domain.name, self.steps, row, self._batch.error(row)) from error
+            self._lose({int(row): self._batch.error(int(row)) for row in error.ids})
         if self._warnings.any():
-            row = int(np.argmax(self._warnings.any(axis=1)))
-            raise Unstable(self.domain.name, self.steps, row, "MuJoCo found the state unstable and reset it")
+            rows = np.flatnonzero(self._warnings.any(axis=1)).tolist()
+            self._lose(dict.fromkeys(rows, "MuJoCo found the state unstable and reset it"))
         if "cfrc_ext" in self.robot.fields:
             self._contact_forces()
+
+    def _lose(self, why: dict[int, str]) -> None:
+        """Rows that MuJoCo gave up on. Raises the first as `Unstable`, unless robots are spared."""
+        errors = {row: Unstable(self.domain.name, self.steps, row, text) for row, text in why.items()}
+        if not self.sparing:
+            raise next(iter(errors.values()))
+        self.diverged |= errors
+        self._batch.state[list(errors)] = self._fresh  # what is observed of them now is nobody's
 
     def _contact_forces(self) -> None:
         """External forces after the step, by `mj_rnePostConstraint` as Gymnasium calls it: the batch itself would run

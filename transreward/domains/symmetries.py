@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transreward.domains.domain import Domain, Entry, TableRobot
+from transreward.domains.domain import BrokenSimulation, Domain, Entry, TableRobot
 from transreward.types import RequestError, Signed, Symmetry, Transition, nearest
 
 if TYPE_CHECKING:
@@ -198,6 +198,20 @@ class SeenSimulation:
     @storing.setter
     def storing(self, on: bool) -> None:
         self.plain.storing = on
+
+    @property
+    def sparing(self) -> bool:
+        """See `SparingSimulation`."""
+        return self.plain.sparing
+
+    @sparing.setter
+    def sparing(self, on: bool) -> None:
+        self.plain.sparing = on
+
+    @property
+    def diverged(self) -> dict[int, BrokenSimulation]:
+        """See `SparingSimulation`."""
+        return self.plain.diverged
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""

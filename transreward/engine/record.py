@@ -49,6 +49,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "target_terms": terms_of(seen.target, i),
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **({"twin": run.twin.kind} if run.twin else {}),
+                **diverged(run),
                 **({"source_agent": "untrained"} if run.state.learned is False else {}),
                 **(
                     {"relabelled": "exactly" if run.stage.method.gap is None else "by a model"}
@@ -59,6 +60,12 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def diverged(run: Run) -> dict[str, int]:
+    """Episodes of this stage that ended because a robot diverged, of all seeds, where there were any."""
+    walks = run.walks._asdict().items()
+    return {f"{side}_diverged": walk.spared.diverged for side, walk in walks if walk and walk.spared.diverged}
 
 
 def mean_or_none(returns: np.ndarray) -> float | None:
@@ -103,10 +110,12 @@ def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) ->
     """Whole episodes in both domains, or in the source alone. Nothing is chosen by those in the target, whose steps
     have an account of their own; the source's say what counts as aligned."""
     act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
-    simulated = Pair(True, config.simulates_target)
+    simulated, loop = Pair(True, config.simulates_target), config.loop
     return Pair(
         *(
-            evaluate(domain, act, agents, config.seed_list, episodes, config.loop.threads, ledger.payer(account))
+            evaluate(
+                domain, act, agents, config.seed_list, episodes, loop.threads, ledger.payer(account), loop.diverged
+            )
             if there
             else None
             for domain, account, there in zip(config.domains, EVALUATION, simulated, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from transreward.evaluation.returns import Evaluation
-from transreward.types import Adjusted
+from transreward.types import Adjusted, Pair
 
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
@@ -70,8 +70,11 @@ def _correlations(entries: np.ndarray, delta: np.ndarray) -> list[float | None]:
 
 
 def warnings(row: dict[str, Any]) -> list[str]:
-    """What a person should know about the gap behind one row of metrics.jsonl, a sentence each."""
+    """What a person should know about the gap and the robots behind one row of metrics.jsonl, a sentence each."""
     found = _of_classifier(row)
+    for side in Pair._fields:
+        if row.get(f"{side}_diverged"):
+            found.append(f"{row[f'{side}_diverged']} episodes in the {side} ended because a robot diverged")
     nothing = row.get("gap_std") == row.get("gap_mean") == 0 and row.get("effective_sample_size") == 1
     unpaid = nothing and "gap_trust" not in row
     if row.get("gap_loss") is not None and unpaid and row.get("reward_std") == 0:

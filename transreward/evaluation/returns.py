@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains.domain import Domain
+from transreward.streams.spared import Spared
 from transreward.streams.walk import Act, unpaid
 from transreward.types import BrokenRun, Transition
 
@@ -42,13 +43,16 @@ def evaluate(
     episodes: int,
     threads: int = 0,
     pay: Callable[[int], None] = unpaid,
+    diverging: float = 0.0,
 ) -> Evaluation:
     """Run `episodes` whole episodes of each seed's policy, side by side, without exploration.
 
-    `pay` is called with the steps per seed before they are taken, and raises where they are not granted.
+    `pay` is called with the steps per seed before they are taken, and raises where they are not granted. `diverging` is
+    `Loop.diverged`; the return of an episode in which the robot diverges is that up to there.
     """
     shape, rows = (len(seeds), episodes), len(seeds) * episodes
     simulation = domain.simulate(rows, [SEED + seed for seed in seeds], threads)
+    spared = Spared(simulation, rows, diverging)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
     terms = {term: np.zeros(rows) for term in domain.reward_terms}
     going, taken, alive = np.ones(rows, bool), [], []
@@ -57,7 +61,7 @@ def evaluate(
         action = np.asarray(act(agents, obs.reshape(*shape, -1), None)).reshape(rows, -1)
         pay(episodes)
         try:
-            step = simulation.step(action)
+            step = spared.step(action)
         except BrokenRun as error:
             row = error.row
             seed = "" if row is None else f", seed {seeds[row // episodes]}"
@@ -70,16 +74,18 @@ def evaluate(
             terms[term] += value * going
         going &= ~(step.terminated | step.truncated)
 
-    def by_seed(frames: list[np.ndarray]) -> np.ndarray:
-        """[seeds, steps * episodes, ...], always `episode_steps` long, so that what reads it is compiled once."""
-        x = np.zeros((domain.episode_steps, *shape, *frames[0].shape[1:]), frames[0].dtype)
-        x[: len(frames)] = np.reshape(frames, (len(frames), *x.shape[1:]))
-        return np.moveaxis(x, 0, 1).reshape(shape[0], -1, *frames[0].shape[1:])
-
+    length = domain.episode_steps
     return Evaluation(
         returns=returns.reshape(shape),
         lengths=lengths.reshape(shape),
         terms={term: value.reshape(shape).mean(axis=1) for term, value in terms.items()},
-        steps=Transition(*(by_seed(list(column)) for column in zip(*taken, strict=True))),
-        alive=by_seed(alive),
+        steps=Transition(*(_by_seed(list(column), length, shape) for column in zip(*taken, strict=True))),
+        alive=_by_seed(alive, length, shape),
     )
+
+
+def _by_seed(frames: list[np.ndarray], length: int, shape: tuple[int, int]) -> np.ndarray:
+    """[seeds, steps * episodes, ...], always `length` steps long, so that what reads it is compiled once."""
+    x = np.zeros((length, *shape, *frames[0].shape[1:]), frames[0].dtype)
+    x[: len(frames)] = np.reshape(frames, (len(frames), *x.shape[1:]))
+    return np.moveaxis(x, 0, 1).reshape(shape[0], -1, *frames[0].shape[1:])

@@ -29,6 +29,7 @@ class Loop:
     target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
+    diverged: float = 0.1  # share of a domain's episodes that may end because a robot diverged; past it the run stops
     eval_target: Literal["simulated", "training", "none"] = "simulated"  # what a return in the target is that of
     symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
 
@@ -68,5 +69,7 @@ class Loop:
                 f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
                 f"id, such as halfcheetah@mirrored"
             )
+        if not 0 <= self.diverged <= 1:
+            raise RequestError(f"loop.diverged is a share of episodes, in [0, 1], not {self.diverged}")
         if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
             raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")

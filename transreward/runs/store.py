@@ -57,6 +57,7 @@ KEYS: dict[str, dict[str, Any]] = {
                 "round?", "updates?", "seconds?", "source_evaluation_steps?", "target_evaluation_steps?", "gap_mean?",
                 "gap_std?", "gap_q05?", "gap_q50?", "gap_q95?", "gap_loss?", "gap_accuracy?", "gap_held_out_loss?",
                 "gap_trust?", "gap_explained?", "reward_std?", "effective_sample_size?", "policy_change?",
+                "source_diverged?", "target_diverged?",
             ),
             NUMBER,
         ),
