@@ -1,4 +1,4 @@
-"""How well the domains are told apart by their steps: the house's classifier, on steps kept from its training."""
+"""How well a classifier tells the domains apart by their steps, on held-out ones."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Detection:
-    """What a classifier sees on steps whose states it never saw."""
+    """Performance of a classifier on steps from held-out states."""
 
     auc: float  # how often a target step scores above a source step: 0.5 = cannot tell, 1 = always
     interval: tuple[float, float]  # 95%, bootstrap over states
-    calibration: float  # expected calibration error of its probabilities once they are calibrated
-    uncalibrated: float  # the same as they come
+    calibration: float  # expected calibration error of its probabilities after calibration
+    uncalibrated: float  # the same before
     held_out: int  # steps
 
 
 def detect(steps: Pair[Transition], group: Pair[np.ndarray], spaces: Spaces, seed: int = 0) -> Detection:
-    """Train on three fifths of the groups, calibrate (Platt 1999) on a fifth, judge on the last.
+    """Train on three fifths of the groups, calibrate (Platt 1999) on the fourth, judge on the fifth.
 
-    The AUC is of the last two, since calibrating does not change the order; the calibration error of the last alone.
+    The AUC is that of the last two, since calibration keeps the order; the calibration error that of the last.
     """
     groups = np.unique(np.concatenate(list(group)))
     rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def _train(batches: Pair[Transition], key: jax.Array, spaces: Spaces) -> Classif
 
 
 def _scored(state, steps, of, group) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Scores and labels (1 = target) of the steps kept from training, their folds and their groups."""
+    """Scores and labels (1 = target) of held-out steps, their folds and their groups."""
     scores, labels, folds, groups = [], [], [], []
     for label, (t, fold, g) in enumerate(zip(steps, of, group, strict=True)):
         rows = fold >= 3
@@ -87,7 +87,7 @@ def auc(score: np.ndarray, label: np.ndarray) -> float:
 
 
 def _resampled(score: np.ndarray, label: np.ndarray, group: np.ndarray, seed: int) -> list[float]:
-    """The AUC with groups drawn anew, since the steps of one state are no independent evidence."""
+    """The AUC with resampled groups, since the steps of one state are not independent."""
     rng, names = np.random.default_rng(seed), np.unique(group)
     members = [np.flatnonzero(group == name) for name in names]
     draws = (rng.integers(len(names), size=len(names)) for _ in range(RESAMPLES))
@@ -110,9 +110,9 @@ def platt(score: np.ndarray, label: np.ndarray) -> tuple[float, float]:
 
 
 def calibration_error(logit: np.ndarray, label: np.ndarray) -> float:
-    """Expected calibration error: how far the mean probability of each tenth of the steps is from the share of target
-    steps in it."""
-    order = np.random.default_rng(0).permutation(len(logit))  # so that ties do not come sorted by label
+    """Expected calibration error: mean distance between the probability and the share of target steps, over tenths of
+    the steps."""
+    order = np.random.default_rng(0).permutation(len(logit))  # or ties would be sorted by label
     p, label = _sigmoid(logit[order]), label[order]
     parts = np.array_split(np.argsort(p, kind="stable"), BINS)
     return float(sum(len(i) * abs(p[i].mean() - label[i].mean()) for i in parts if len(i)) / len(p))

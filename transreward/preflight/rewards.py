@@ -1,8 +1,8 @@
-"""How two reward functions differ, whatever shaping either has, and in which of their terms.
+"""How two reward functions differ up to shaping, and in which of their terms.
 
-The distance is EPIC's (Gleave et al. 2021, arXiv:2006.13900): remove shaping, then Pearson's correlation rho of what is
-left, sqrt((1 - rho) / 2): 0 = the same but for scale, constant and shaping; 0.71 = unrelated; 1 = opposed. But
-EPIC averages over all triples (s, a, s'), most of which no robot can take and no simulator can pay. Here rewards are
+The distance is EPIC's (Gleave et al. 2021, arXiv:2006.13900): remove shaping, then take the Pearson correlation rho of
+the rest, sqrt((1 - rho) / 2): 0 = the same up to scale, constant and shaping; 0.71 = unrelated; 1 = opposed. But EPIC
+averages over all triples (s, a, s'), most of which no robot can take and no simulator can pay. Here rewards are
 compared on steps that the source took, and shaping is removed by least squares, which leaves the member of the class
 with the smallest norm (the minimal canonicalisation of Skalse et al. 2023, arXiv:2309.15257), for potentials that are a
 sum of the observation's entries and their squares.
@@ -18,18 +18,18 @@ from transreward.preflight.steps import Probes
 
 DISCOUNT = 0.99
 WIDEST = 60  # entries that a potential may look at: those that move most
-NOTHING = 1e-10  # of a reward's mean square: what is left of it is rounding
+NOTHING = 1e-10  # of a reward's mean square, below which the rest is rounding
 
 
 class TermChange(NamedTuple):
-    """One reward term that is not paid alike for the same steps."""
+    """A reward term that differs between the tasks for the same steps."""
 
     term: str
-    how: str  # for people
+    how: str  # in words
 
 
 def distance(probes: Probes) -> float:
-    """Between what source and target pay for the source's steps, in [0, 1]."""
+    """Distance in [0, 1] between the rewards of source and target for the source's steps."""
     rewards = [x.ravel() for x in (probes.reward.source, probes.paid)]
     if np.array_equal(rewards[0], rewards[1]):
         return 0.0
@@ -59,13 +59,13 @@ def _shaping(probes: Probes) -> np.ndarray:
 
 
 def _without(design: np.ndarray, reward: np.ndarray) -> np.ndarray:
-    """What of a reward no potential explains; exactly 0 where it is rounding."""
+    """The part of a reward that no potential explains; exactly 0 where it is rounding."""
     left = reward - design @ np.linalg.lstsq(design, reward, rcond=None)[0]
     return left if (left**2).mean() > NOTHING * (reward**2).mean() else np.zeros_like(left)
 
 
 def changed_terms(probes: Probes) -> list[TermChange]:
-    """Terms that only one of the tasks has, or that pay otherwise for the same steps; in the source's order."""
+    """Terms that only one of the tasks has, or whose values differ for the same steps; in the source's order."""
     a, b = probes.terms
     found = [TermChange(name, "only the source pays it") for name in a if name not in b]
     found += [TermChange(name, "only the target pays it") for name in b if name not in a]

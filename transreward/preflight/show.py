@@ -1,4 +1,4 @@
-"""A pre-flight for people: readable at 80 columns, plain where it is piped."""
+"""A pre-flight as text: 80 columns on a terminal, plain in a pipe."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all
 MOST_MOVED = 6
 COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
 TWIN = {  # whether the source is invertible -> what the paired methods do
-    True: "the source's simulator can be put where the target was observed: paired methods replay target steps in it",
-    False: "the source cannot be put into an observed state (a part of it is hidden, or a row of your own has no "
-    "`invert`): paired methods ask a learned model of it instead",
+    True: "the source's simulator can be reset to observed target states: paired methods replay target steps in it",
+    False: "the source cannot be reset to an observed state (part of it is hidden, or a row of your own has no "
+    "`invert`): paired methods use a learned model of it instead",
 }
 
 
 def show(check: Check, console: Console | None = None) -> None:
-    """Print it: spaces, shift, support, detection, rewards, and the verdict last, where the eye is."""
+    """Print a check: spaces, shift, support, detection, rewards, and the verdict last."""
     console = console or Console()
     if not console.is_terminal or console.width > 100:
         console.width = WIDTH
@@ -97,12 +97,12 @@ def _shift(check: Check, console: Console) -> None:
         _say(console, f"noise: a repeated step differs by {f.noise:.2g} spreads")
     _say(console, "1 spread: standard deviation of an entry's one-step change", "dim")
     if check.starts_differ:
-        _say(console, "episodes start elsewhere")
+        _say(console, "initial states differ")
     _say(console, f"twin: {TWIN[invertible(check.domains.source)]}", "dim")
 
 
 def _measured(check: Check) -> str:
-    """`ShiftMeasure` as it prints, with the entries' names for their numbers."""
+    """`ShiftMeasure` as text, with the names of entries in place of their numbers."""
     names = [entry.name for entry in check.space_entries.source["observation"]]
     text = str(check.shift)
     for i, _ in check.shift.entries:
@@ -111,8 +111,8 @@ def _measured(check: Check) -> str:
 
 
 def _support(check: Check, console: Console) -> None:
-    _heading(console, "support: steps of the one that the other can take, too, with its best action")
-    table = _columns("actions", "source's steps in target", "target's steps in source", "apart, spreads")
+    _heading(console, "support: share of steps that the other domain can take with its best action")
+    table = _columns("actions", "source's steps in target", "target's steps in source", "gap, spreads")
 
     def row(name: str, c: Coverage) -> None:
         table.add_row(name, f"{c.target_covers_source:.0%}", f"{c.source_covers_target:.0%}", f"{c.gap:.3f}")
@@ -125,11 +125,11 @@ def _support(check: Check, console: Console) -> None:
 
 def _detection(check: Check, console: Console) -> None:
     d = check.detection
-    _heading(console, "detection: a classifier on steps that it was not trained on")
+    _heading(console, "detection: a classifier on held-out steps")
     _say(
         console,
-        f"AUC {d.auc:.2f} ({d.interval[0]:.2f} to {d.interval[1]:.2f}; 0.5 = cannot tell), its probabilities off by "
-        f"{d.calibration:.2f} once calibrated ({d.uncalibrated:.2f} before)",
+        f"AUC {d.auc:.2f} ({d.interval[0]:.2f} to {d.interval[1]:.2f}; 0.5 = cannot tell), calibration error "
+        f"{d.calibration:.2f} ({d.uncalibrated:.2f} before calibration)",
     )
 
 

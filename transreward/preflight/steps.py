@@ -1,4 +1,4 @@
-"""The steps that a pre-flight looks at: the same states, several actions at each, as both domains take them."""
+"""The steps of a pre-flight: the same states in both domains, with several actions at each."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from transreward.types import Pair, RequestError, Spaces, Transition
 Act = Callable[[np.ndarray], np.ndarray]  # obs [n, obs] -> action [n, action]
 Follow = Callable[[np.ndarray], np.ndarray]  # action [n, action] at each of n states -> change [n, obs]
 
-WALKERS = 8  # robots that reach the states; where there is a policy it steers half of them
-LEAST_ROUNDS = 2  # of states, below which nothing is left to judge a classifier by
-TRIES = 3  # at each state, to do with another action what the other domain did
+WALKERS = 8  # robots that walk to the states; the source policy, if there is one, steers half of them
+LEAST_ROUNDS = 2  # of states, below which no held-out ones are left for the classifier
+TRIES = 3  # of further actions at each state, to match the other domain's step
 STRIDE = 7  # control steps between two states of a walker
-SPARE = 6  # actions at a state beyond those that a linear answer takes
+SPARE = 6  # actions at a state beyond those that a linear fit needs
 LEAST_WALK = 25  # control steps, where models are fitted to what was walked
 MODELLED_STATES = 64  # of each domain's walk
-STRETCH = 20 * WALKERS  # steps of a walk that are kept or shown together
-SOURCE_FACTOR = 2  # source steps per target step, where a model has to answer: the source is cheap
+STRETCH = 20 * WALKERS  # steps of a walk that are held out or trained on together
+SOURCE_FACTOR = 2  # source steps per target step where a model is fitted: the source is cheap
 
 
 class Budget:
-    """Counts the target's steps, and refuses those that it has not."""
+    """Counts the target's steps, and refuses more than `most`."""
 
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
 
     @property
     def left(self) -> int:
-        """Steps that may still be taken."""
+        """Number of steps that may still be taken."""
         return self.most - self.taken
 
     def take(self, steps: int) -> None:
-        """Count `steps` before they are taken."""
+        """Count `steps` before they are taken. Raises RuntimeError where they exceed the budget."""
         if steps > self.left:
             raise RuntimeError(f"a pre-flight of {self.most} target steps wanted {self.taken + steps}")
         self.taken += steps
@@ -47,36 +47,36 @@ class Budget:
 
 @dataclass(frozen=True)
 class Probes:
-    """n states, k actions at each, and what follows in both domains."""
+    """n states, k actions at each, and the steps that follow in both domains."""
 
     obs: np.ndarray  # [n, obs]
     action: np.ndarray  # [n, k, action], within the box
     change: Pair[np.ndarray]  # s' - s, [n, k, obs]
-    follow: Pair[Follow]  # what else each domain does there; a target that is simulated counts these steps, too
+    follow: Pair[Follow]  # takes further actions at these states; a simulated target counts these steps, too
     reward: Pair[np.ndarray]  # of each domain's own step, [n, k]
     ends: Pair[np.ndarray]  # terminated, [n, k] bool
-    paid: np.ndarray  # what the target's task pays for the source's step, [n, k]
-    terms: Pair[dict[str, np.ndarray]]  # what each task pays for the source's step, term by term, [n, k]
-    by_policy: np.ndarray  # the state was reached by the source policy, whose action is the first there, [n] bool
-    again: Pair[np.ndarray]  # the change when the first action is taken a second time, [n, obs]
-    steps: Pair[Transition]  # those really taken, [steps, ...]
-    group: Pair[np.ndarray]  # which of these belong together, [steps]: a state's, or a stretch of a walk
-    error: np.ndarray  # mean square error of a difference in change where models answered, [obs]; 0 = simulated
-    explained: float  # share of the changes that the models explain on steps kept from them; 1 = simulated
+    paid: np.ndarray  # the target task's reward for the source's step, [n, k]
+    terms: Pair[dict[str, np.ndarray]]  # each task's reward terms for the source's step, [n, k]
+    by_policy: np.ndarray  # the source policy walked to this state, and its action is the first, [n] bool
+    again: Pair[np.ndarray]  # the change when the first action is repeated, [n, obs]
+    steps: Pair[Transition]  # all steps taken in the simulators, [steps, ...]
+    group: Pair[np.ndarray]  # group of each of these, [steps]: a state, or a stretch of a walk
+    error: np.ndarray  # mean square error of a difference in change by models, [obs]; 0 = simulated
+    explained: float  # share of the changes that the models explain on held-out steps; 1 = simulated
     reward_explained: float  # the same of the rewards
-    reward_apart: float  # share of them that a model of each domain explains and one model of both does not
+    reward_apart: float  # share of them that separate models explain and a joint one does not
     source_steps: int
 
     @property
     def spread(self) -> np.ndarray:
-        """Standard deviation of the one-step changes, of the domain where it is larger, [obs]; infinite for an entry
-        that never moves."""
+        """Standard deviation of the one-step changes, [obs], in the domain where it is larger; inf for an entry that
+        never moves."""
         spread = np.maximum(*(x.reshape(-1, x.shape[-1]).std(axis=0) for x in self.change))
         return np.where(spread > 1e-6 * (1.0 + spread.max()), spread, np.inf)
 
 
 def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndarray | None) -> np.ndarray:
-    """`count` uniform actions, [count, k, action]; where `first` [count, action] is a number, it is the first."""
+    """Uniform actions [count, k, action]; where `first` [count, action] is finite, it is the first of k."""
     action = rng.uniform(spaces.low, spaces.high, (count, spaces.action + SPARE, spaces.action))
     if first is not None:
         chosen = np.isfinite(first).all(axis=1)
@@ -85,7 +85,7 @@ def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndar
 
 
 def require_enough(source: Domain, target: Domain, budget: Budget) -> None:
-    """Raise RequestError where what is left of the budget is too little for `probe`; touches neither domain."""
+    """Raise RequestError if the rest of the budget is too small for `probe`; takes no step."""
     if one_body(source, target):
         if budget.left // (_cost(source, target) * WALKERS) >= LEAST_ROUNDS:
             return
@@ -104,10 +104,10 @@ def _cost(source: Domain, target: Domain) -> int:
 
 
 def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
-    """Probes within what is left of the budget, which is enough for them: see `require_enough`.
+    """Probes within the rest of the budget, which `require_enough` has checked.
 
-    Two versions of one robot are put into the same physics. Of other domains each walks by itself, and a model fitted
-    to its steps answers in the states that both reached.
+    Two versions of one robot are reset to the same physics states. Other domains walk by themselves, and a model fitted
+    to the steps of each predicts those in the states that both reached.
     """
     both = bodies(source, target)
     if both:
@@ -118,7 +118,7 @@ def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed:
 def _walking(
     spaces: Any, obs: np.ndarray, rng: np.random.Generator, act: Act | None, steered: np.ndarray
 ) -> np.ndarray:
-    """The policy's actions in the rows that it steers, uniform ones elsewhere."""
+    """The policy's actions in the rows that it steers, uniform ones in the others."""
     action, chosen = rng.uniform(spaces.low, spaces.high, (len(obs), spaces.action)), _steer(act, obs, steered)
     return action if chosen is None else np.where(np.isfinite(chosen), chosen, action)
 
@@ -161,7 +161,7 @@ def _simulated(source: TableRobot, target: TableRobot, budget: Budget, act: Act 
 
 
 def _follow(domain: TableRobot, physics: tuple[np.ndarray, ...], late: int, budget: Budget | None, seed: int) -> Follow:
-    """What a domain does from these states; the steps are counted where there is a budget."""
+    """Changes of a domain from these states; the steps are counted if there is a budget."""
     simulation = domain.simulate(len(physics[0]), seed)
 
     def follow(action: np.ndarray) -> np.ndarray:
@@ -179,7 +179,7 @@ def _follow(domain: TableRobot, physics: tuple[np.ndarray, ...], late: int, budg
 def _from_here(
     walk: TableSimulation, simulations: Sequence[TableSimulation], action: np.ndarray, late: int
 ) -> list[tuple[Transition, dict]]:
-    """One step of each simulation from where the walkers are: all their actions, and the first again."""
+    """One step of each simulation from the walkers' states: all their actions, and the first repeated."""
     again = np.concatenate([action, action[:, :1]], axis=1)
     n, k, size = again.shape
     found = []
@@ -270,10 +270,10 @@ def _modelled(source: Domain, target: Domain, budget: Budget, act: Act | None, s
 
 
 def reward_models(walks: Pair[Transition], spaces: Spaces) -> tuple[Pair[Surrogate], float]:
-    """A reward model of each domain, and the share of a domain's rewards, of the one where it is larger, that its own
-    model explains and one model of both does not: on steps kept from all three.
+    """A reward model of each domain, and the share of a domain's rewards that its own model explains and a joint model
+    does not, on steps held out from all three; the larger of both domains'.
 
-    They are of (s, a, s' - s), so that one reward function is one model, however the domains get from s to s'.
+    The inputs are (s, a, s' - s), so that one reward function is one model, whatever the dynamics.
     """
     steps = walks.map(lambda t: np.concatenate([t.obs, _clipped(t, spaces), t.next_obs - t.obs], axis=1))
     rewards = walks.map(lambda t: t.reward[:, None])
@@ -289,7 +289,7 @@ def reward_models(walks: Pair[Transition], spaces: Spaces) -> tuple[Pair[Surroga
 
 
 def _walk(domain: Domain, control_steps: int, act: Act | None, seed: int, draws: int) -> Transition:
-    """Steps of WALKERS robots in episodes of their own, control step by control step."""
+    """Steps of WALKERS robots in their own episodes, ordered by control step."""
     simulation, rng = domain.simulate(WALKERS, seed), np.random.default_rng(draws)
     steered, taken = _steered(WALKERS, act), []
     for _ in range(control_steps):

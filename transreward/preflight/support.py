@@ -1,4 +1,4 @@
-"""Can the one do what the other does? Support in both directions, from probes of the same states."""
+"""Can one domain do what the other does? Support in both directions, from probes of the same states."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ROUNDS = 200  # of projected gradient
 
 
 def answers(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
-    """How each domain's change answers to the action at each state, [n, action, obs] in spreads per half box: the
-    slopes of a least-squares fit to the actions tried there."""
+    """Effect of the action on each domain's change at each state, [n, action, obs] in spreads per half box: the slopes
+    of a least-squares fit to the actions tried there."""
     action = (probes.action - spaces.centre) / spaces.half_width
     centred = action - action.mean(axis=1, keepdims=True)
     solve = np.linalg.pinv(centred)  # [n, action, k]
@@ -20,8 +20,8 @@ def answers(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
 
 
 def reach(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
-    """How near the target comes to what the source does with the first action at each state, by the action that serves
-    it best, and the reverse; [n] in spreads: root mean square over the entries that move."""
+    """How near the target can come, with its best action, to the source's change after the first action at each state,
+    and the reverse; [n] in spreads: root mean square over the entries that move."""
     action, moving = (probes.action - spaces.centre) / spaces.half_width, np.isfinite(probes.spread).sum()
     changes = probes.change.map(lambda change: change / probes.spread)
 
@@ -41,9 +41,9 @@ def reach(probes: Probes, spaces: Spaces) -> Pair[np.ndarray]:
 def _nearest(
     wanted: np.ndarray, action: np.ndarray, change: np.ndarray, slopes: np.ndarray, follow: Follow
 ) -> np.ndarray:
-    """What comes nearest to `wanted`, [n, obs]: of the actions [n, k, action] that led to `change` [n, k, obs], or of
-    some tries. Each goes along the slopes, which are then corrected by what came of it (Broyden 1965): lines alone are
-    too coarse where an action moves a joint into its stop within a step."""
+    """The change nearest to `wanted`, [n, obs]: of the actions [n, k, action] that led to `change` [n, k, obs], or of
+    TRIES more. Each of these follows the slopes, which are then corrected by its outcome (Broyden 1965): a linear model
+    alone is too coarse where an action moves a joint into its stop within a step."""
     rows, first = np.arange(len(wanted)), ((change - wanted[:, None]) ** 2).sum(axis=-1).argmin(axis=1)
     at, got = action[rows, first], change[rows, first]
     for _ in range(TRIES):
