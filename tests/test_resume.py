@@ -68,7 +68,8 @@ def interrupted(name, tmp_path, seed=0, number=signal.SIGKILL):
     if found["probe"] != WRITTEN["probe"]:  # a machine that computes otherwise
         whole = go(name, tmp_path / "whole")["bits"]
     assert found["bits"] == whole
-    assert not (tmp_path / "run" / "state").exists()
+    kept = [p for p in (tmp_path / "run" / "state").glob("*/*.json")]
+    assert len({p.parent for p in kept}) == len(kept), "the last state of each stage"
     log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len({(row["phase"], row["round"], row["seed"]) for row in log}) == len(log), "no row twice"
 
@@ -174,6 +175,36 @@ def test_what_cannot_be_taken_up_is_said(copied, tmp_path):
     (out / "state" / "request.json").unlink()
     with pytest.raises(tr.RequestError, match="cut short before its first checkpoint"):
         tr.resume(out)
+
+
+def at(target_steps, horizon, name, out):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bits, "REQUEST", {**bits.REQUEST, "target_steps": target_steps})
+        patch.setattr(bits, "LOOP", {**bits.LOOP, "horizon": horizon})
+        return bits.run(bits.cases()[name], out=out)
+
+
+# one that walks in the source, one on stored steps; then branches, a teacher before it, and controls
+EXTENDED = ["darc-ppo", "rlpd-sac", "paired_branched-sac", "darail-sac", "controls-sac", "target_only-ppo"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if i > 1 else ()) for i, n in enumerate(EXTENDED)]
+)
+def test_an_extended_run_is_that_of_the_longer_budget(name, tmp_path):
+    short = at(96, 0, name, tmp_path / "run")
+    longer = tr.resume(tmp_path / "run", target_steps=160)
+    assert short.steps.target <= 96 and 128 < longer.steps.target <= 160
+    assert bits.hashed(longer) == bits.hashed(at(160, 96, name, tmp_path / "other"))
+    assert tr.load(tmp_path / "run").config["loop"]["horizon"] == 96
+    with pytest.raises(tr.RequestError, match="is of 160 target steps"):
+        tr.resume(tmp_path / "run", target_steps=160)
+
+
+@pytest.mark.parametrize(("name", "match"), [("zero_shot-ppo", "takes no target steps"), ("cotrain-sac", "each agent")])
+def test_what_cannot_be_extended_is_said(name, match):
+    with pytest.raises(tr.RequestError, match=match):
+        at(160, 96, name, None)
 
 
 def test_two_processes_do_not_go_on_with_one_run(copied):

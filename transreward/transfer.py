@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import Domain, Kept
-from transreward.engine.checkpoint import PLACE, REQUEST
+from transreward.engine.checkpoint import PLACE, REQUEST, settle
 from transreward.engine.stages import execute
 from transreward.engine.state import Progress, Watch
 from transreward.interruption import undone
@@ -24,6 +24,7 @@ from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.runs import store
+from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
@@ -94,33 +95,73 @@ def requested(config: Config, learner: Any, settings: dict[str, Any], log: Seque
     }
 
 
-def resume(directory: str | Path, *, watch: Watch | None = None) -> Result:
+def resume(directory: str | Path, *, target_steps: int | None = None, watch: Watch | None = None) -> Result:
     """Go on with a run that was interrupted, from its last checkpoint: to the same bits as the run never interrupted,
     where the domains' state can be put back. Elsewhere new episodes begin, and those that were cut stay counted.
 
-    A run that is finished is loaded. Raises RequestError for a directory without a checkpoint, and for a run that goes
-    on in another process.
+    A run that is finished is loaded; with more `target_steps` per seed than it was asked for it goes on with them, as a
+    run of so many whose `loop.horizon` is the first budget. Source steps go on at the pace that they had.
+    Raises RequestError for a directory without a checkpoint, for a run that goes on in another process, and for one
+    that cannot go on.
     """
     directory = Path(directory)
-    if (directory / "result.json").exists():
+    finished, file = (directory / "result.json").exists(), directory / PLACE / REQUEST
+    if finished and target_steps is None:
         return load(directory)
-    file = directory / PLACE / REQUEST
+    told = store.read_json(directory / "config.json")
     if not file.exists():
-        store.read_json(directory / "config.json")
         raise RequestError(
-            f"the run in {directory} was cut short before its first checkpoint: remove it, and run it anew"
+            f"the run in {directory} kept no state to go on from (loop.keep_state): run it anew with more steps"
+            if finished
+            else f"the run in {directory} was cut short before its first checkpoint: remove it, and run it anew"
         )
     request = store.read_json(file)
+    if target_steps is not None:
+        request = with_more(directory, told, request, target_steps)
     learner, log = request.pop("learner"), request.pop("log")
     learner = restore_learner(learner) if isinstance(learner, dict) else learner
     names = [request.pop(name) for name in ("source", "target", "method")]
     controls, settings = tuple(request.pop("controls")), request.pop("settings")
     config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
-    told = requested(config, learner, settings, log)
+    request = requested(config, learner, settings, log)
+    table = directory / "comparison.json"
+    compared = store.read_json(table)["methods"] if table.exists() else ()
     with one_target(config):
-        return all_methods(
-            config, config.source_run, directory, log, watch or (lambda progress: None), told, again=True
+        result = all_methods(
+            config, config.source_run, directory, log, watch or (lambda progress: None), request, again=True
         )
+    if compared:
+        results = {result.method: result, **result.controls}
+        store.write_json(table, Comparison({name: results[name] for name in compared}).as_json())
+    return result
+
+
+def with_more(directory: Path, told: dict[str, Any], request: dict[str, Any], target_steps: int) -> dict[str, Any]:
+    """The request of a run with more target steps, beyond its first budget. Raises RequestError where it stopped
+    before that was spent, or where they are not more."""
+    if isinstance(target_steps, bool) or not isinstance(target_steps, int) or target_steps <= told["target_steps"]:
+        raise RequestError(
+            f"the run in {directory} is of {told['target_steps']:,} target steps: `target_steps` must be more, not "
+            f"{target_steps}"
+        )
+    if (directory / "result.json").exists():
+        stopped = store.read_json(directory / "result.json")["stopped"]
+        if stopped != "budget":
+            raise RequestError(
+                f"the run in {directory} stopped because it was {stopped}, not for want of steps: run it anew with "
+                f"loop.aligned=0 and loop.converged=0 to go on beyond that"
+            )
+    horizon = told["loop"].get("horizon") or told["target_steps"]
+    settings = {**request["settings"], "loop.horizon": horizon}
+    return {**request, "target_steps": target_steps, "settings": settings}
+
+
+def reopen(directory: Path, request: dict[str, Any]) -> None:
+    """Make a directory that of a run which is not over, from here on to be gone on with as `request` says."""
+    for name in ("result.json", "comparison.json"):
+        for path in (directory / name, *directory.rglob(name)):
+            path.unlink(missing_ok=True)
+    store.write_json(directory / PLACE / REQUEST, request)
 
 
 @contextmanager
@@ -151,20 +192,26 @@ def all_methods(
     sinks, agents = Log(log, directory), {}
     if source_run is not None and config.needs_source_agent:
         agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
-        require_steps_left(config, agent.steps)
+        require_steps_left(config.at_horizon, agent.steps)
         require_stored_terms(config, agent)
         agents[EARLIER] = agent
     plan = compile(config, agents[EARLIER].steps if agents else None)
     place = nullcontext() if directory is None else store.locked(directory) if again else store.claimed(directory)
     with place, sinks.closing():
-        if directory is not None and not again:
+        if directory is not None:
+            if again:
+                reopen(directory, request)
+            else:
+                store.write_json(directory / "provenance.json", provenance)
             store.write_json(directory / "config.json", for_method(config, config.method).as_json(config.method))
-            store.write_json(directory / "provenance.json", provenance)
         result = execute(config, plan, agents, directory, sinks.beside(watch), request)
         result.provenance = provenance
         if directory is not None:
             result.write(directory)
-            shutil.rmtree(directory / PLACE, ignore_errors=True)  # there is nothing to go on with
+            if config.loop.keep_state and (directory / PLACE).exists():
+                settle(directory)
+            else:
+                shutil.rmtree(directory / PLACE, ignore_errors=True)
     return result
 
 

@@ -6,19 +6,27 @@ import argparse
 from pathlib import Path
 
 from transreward.cli.directory import kept, quiet_compilation_cache, show
+from transreward.cli.options import whole
 from transreward.interruption import undone
 
-HELP = "go on with a run that was interrupted"
+HELP = "go on with a run that was interrupted, or with more target steps"
 ABOUT = """\
 Go on with a run from its last checkpoint, as if it had never been interrupted: to the same bits where the state of its
 domains can be put back (robots of the table), elsewhere with new episodes, which is said. A run writes a checkpoint
 once a minute, at the end of each part and when Ctrl-C or SIGTERM ends it.
+
+A finished run goes on with --target-steps, more than it was asked for. What is annealed stays as it was at the end of
+the first budget (loop.horizon), and source steps go on at their pace: the result is that of a run of N steps with this
+horizon, bit for bit.
 """
 EPILOG = ""
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("directory", metavar="DIR", help="its run directory")
+    command.add_argument(
+        "--target-steps", type=whole, metavar="N", help="go on to so many per seed in all, more than it was asked for"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -30,6 +38,6 @@ def run(args: argparse.Namespace) -> None:
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
     with undone(lambda: kept(Path(out))), View(request) as view:
-        result = resume(out, watch=view)
+        result = resume(out, target_steps=args.target_steps, watch=view)
     view.conclude(result, out)
     show(out, False)

@@ -88,7 +88,7 @@ class Checkpoints:
             with whole(place.with_suffix(".json")) as partial:
                 partial.write_text(json.dumps(hashed))
                 flush(partial)
-            self._tidy()
+            self.tidy()
             self.latest, self.held = time.monotonic(), None
 
     def last_words(self) -> str | None:
@@ -147,16 +147,16 @@ class Checkpoints:
             found[name] = rows.read(about, run.state.buffers[name], state["stored"][name])
         return found
 
-    def _tidy(self) -> None:
+    def tidy(self, kept: int = KEPT) -> None:
         """Remove all but the newest, and the rows that none of these names."""
         assert self.directory is not None
         numbers = sorted(int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit())
-        for number in numbers[:-KEPT]:
+        for number in numbers[:-kept]:
             for kind in ("json", "safetensors"):  # the JSON first: without it the arrays are nothing
                 (self.directory / f"{number}.{kind}").unlink(missing_ok=True)
         files = set(self.directory.glob("*.rows"))
         if len(files) > len(self.rows):
-            files -= {rows.file(of[name]["generation"]) for rows, of, name in self._named(numbers[-KEPT:])}
+            files -= {rows.file(of[name]["generation"]) for rows, of, name in self._named(numbers[-kept:])}
             for file in files:
                 file.unlink()
 
@@ -169,6 +169,13 @@ class Checkpoints:
 
 
 NOWHERE = Checkpoints(None)
+
+
+def settle(directory: Path) -> None:
+    """Of a finished run keep the last state of each stage, to go on from with more target steps."""
+    for place in (directory / PLACE).iterdir():
+        if place.is_dir():
+            Checkpoints(place).tidy(kept=1)
 
 
 class Rows:

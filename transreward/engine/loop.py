@@ -29,9 +29,10 @@ def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
     """
     try:
         with undone(runs[-1].taken_in_the_target), undone(saved.last_words):
-            for run, fresh in [(run, gather(run)) for run in runs if not (run.state.index or ended(run))]:
-                learn(run, fresh)
-            saved.hold(*runs)
+            if begins := [run for run in runs if not (run.state.index or ended(run))]:
+                for run, fresh in [(run, gather(run)) for run in begins]:
+                    learn(run, fresh)
+                saved.hold(*runs)
             while behind := [run for run in runs if not ended(run)]:
                 run = min(behind, key=lambda run: run.state.index / run.stage.schedule.total)
                 learn(run, gather(run))
@@ -46,7 +47,7 @@ def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
 
 def ended(run: Run) -> bool:
     """Whether a stage has no round left, or needs none."""
-    return run.state.stopped is not None or run.state.index >= run.stage.schedule.total
+    return run.state.stopped is not None or run.state.index >= run.stage.schedule.rounds
 
 
 def gather(run: Run) -> Pair[Steps | None]:
@@ -187,4 +188,4 @@ def refine(run: Run) -> None:
     if int(share * wanted) > int(index / total * wanted) or run.state.stopped:
         rows = evaluation_rows(run)
         run.keep(run, rows)
-    run.tell(share, rows)
+    run.tell(index + 1, rows)

@@ -81,7 +81,7 @@ def source_agent(
     run = begin(config, stage, earlier, None, watch, kept(directory))
     if saved.restore(run):
         rewrite(directory, run.state.log)
-    run.tell(run.done, [])
+    run.tell(run.state.index, [])
     loop(run, saved=saved)
     state = run.state
     agent = SourceAgent(
@@ -117,7 +117,7 @@ def follow(
             checkpoints = saved(stage)
             if checkpoints.restore(*runs):
                 rewrite(place, [*before_method(config, track, agent), *run.state.log])
-            run.tell(run.done, [])
+            run.tell(run.state.index, [])
             loop(*runs, saved=checkpoints)
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)

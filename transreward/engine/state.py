@@ -124,7 +124,7 @@ class Run:
 
     @property
     def done(self) -> float:
-        """Share of this stage's rounds before the present one; what is annealed goes by it."""
+        """Share of this stage's rounds up to the horizon before the present one; what is annealed goes by it."""
         return min(self.state.index / self.stage.schedule.total, 1.0)
 
     def next_keys(self) -> Any:
@@ -132,8 +132,9 @@ class Run:
         self.state.keys, fresh = self.programs.next_keys(self.state.keys)
         return fresh
 
-    def tell(self, done: float, rows: list[dict[str, Any]]) -> None:
-        """Report to whoever watches."""
+    def tell(self, rounds: int, rows: list[dict[str, Any]]) -> None:
+        """Report to whoever watches after so many rounds of the stage."""
+        done = min(rounds / self.stage.schedule.rounds, 1.0)
         budget = Pair(*(self.ledger.granted.get(side) or 0 for side in Pair._fields))
         if self.partner is not None:
             budget = Pair(self.partner.ledger.granted["target"] or 0, budget.target)

@@ -14,7 +14,7 @@ from transreward.plan.plan import Plan, Schedule, Stage, Stream, Track
 from transreward.request import budgets
 from transreward.request.config import PLAIN, Config
 from transreward.request.learner import for_method
-from transreward.types import CEILING, Pair
+from transreward.types import CEILING, Pair, RequestError
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -27,8 +27,11 @@ def compile(config: Config, taken: int | None = None) -> Plan:
     """All stages of a request, in the order in which they run: those that need the least training in the source first,
     since the agent of the others is trained on from theirs.
 
-    `taken`: source steps per seed of the agent of `config.source_run`, where one is taken up.
+    `taken`: source steps per seed of the agent of `config.source_run`, where one is taken up. Where target steps are
+    asked for behind `loop.horizon`, the last stage of each method goes on with them at its pace; raises RequestError
+    for a method that cannot.
     """
+    asked, config = config, config.at_horizon
     agents: dict[str, Stage] = {}
     tracks, agent, steps = [], None if taken is None else EARLIER, taken or 0
     for row in sorted((config.method, *config.controls), key=partial(budgets.pretrain_steps, config)):
@@ -43,7 +46,39 @@ def compile(config: Config, taken: int | None = None) -> Plan:
             tracks.append(cotrained(own, row))
         else:
             tracks.append(track(own, row, *((agent, steps) if row.needs_source_agent else (None, 0))))
+    if asked.target_steps > config.target_steps:
+        tracks = [longer(asked, track, asked.target_steps - config.target_steps) for track in tracks]
     return Plan(agents, tuple(tracks))
+
+
+def longer(config: Config, track: Track, steps: int) -> Track:
+    """A track with so many target steps more; a control that takes none, or less than a round, stays as it is."""
+    *before, stage = track.stages
+    target, source, schedule = stage.stream("target"), stage.walks.source, stage.schedule
+    if track.partner is not None:
+        raise RequestError("`cotrain=True` cannot go on behind its horizon: each agent has a budget of its own")
+    if target is None:
+        return unable(config, track, "takes no target steps to learn from")
+    schedule = schedule.extended(schedule.controls.target + steps // target.robots)
+    if not schedule.beyond:
+        needed = schedule.steps(schedule.total).target * target.robots
+        return unable(config, track, f"takes {needed} target steps a round, more than the {steps} asked for")
+    taken, known = schedule.before(schedule.rounds), schedule.controls
+    walked = (taken.source - known.source) * source.robots if source is not None else 0
+    more = walked + track.method.replayed * (taken.target - known.target) * target.robots
+    whole = Pair(config.source_steps + walked, config.target_steps)
+    rooms = {s.name: room(config.learner, whole._asdict()[s.name], s.robots) for s in (source, target) if s and s.room}
+    rooms["counterpart"] = rooms.get("target", 0)  # row by row
+    streams = tuple(replace(s, room=rooms.get(s.name, s.room)) if s.kind != "branch" else s for s in stage.streams)
+    budget = Pair(stage.budget.source + more, stage.budget.target + steps)
+    return replace(track, stages=(*before, replace(stage, streams=streams, budget=budget, schedule=schedule)))
+
+
+def unable(config: Config, track: Track, why: str) -> Track:
+    """A track that has nothing to go on with. Raises RequestError where it is the request's method."""
+    if track.method is config.method:
+        raise RequestError(f"'{track.method.name}' cannot go on behind its horizon: it {why}")
+    return track
 
 
 def walked(stage: Stage) -> Pair[int]:
@@ -186,16 +221,20 @@ def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> St
     The source's room is that of the whole budget from the start: another shape would be compiled anew.
     """
     robots = config.learner.robots if side == "source" else config.loop.target_robots
-    room, on_policy = 0, config.learner.on_policy
-    if budget and not (on_policy and row.gap is None):
-        whole = config.source_steps if side == "source" else config.target_steps
-        room = -(-min(whole, GAP_STEPS if on_policy else REPLAY_STEPS) // robots)
+    whole, kept = config.source_steps if side == "source" else config.target_steps, 0
+    if budget and not (config.learner.on_policy and row.gap is None):
+        kept = room(config.learner, whole, robots)
     trained_in = config.domains.target if domain == "target" and side == "source" else config.domains.source
     rewards = "target" if side == "source" and repaid(row) else "own"
     return Stream(
-        side, "walk", domain, domain, robots, room, rewards=rewards, lead=row.feed.guide if row.feed else 0.0,
+        side, "walk", domain, domain, robots, kept, rewards=rewards, lead=row.feed.guide if row.feed else 0.0,
         terms=len(stored_terms(trained_in)) if row.stores_terms(side) else 0,
     )  # fmt: skip
+
+
+def room(learner: Learner, steps: int, robots: int) -> int:
+    """Control steps that a buffer holds of each robot, of so many steps in all."""
+    return -(-min(steps, GAP_STEPS if learner.on_policy else REPLAY_STEPS) // robots)
 
 
 def source_stream(config: Config, row: Method, budget: Pair[int], steps: Pair[int], schedule: Schedule) -> Any:

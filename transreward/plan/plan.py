@@ -15,23 +15,34 @@ Kind = Literal["walk", "stored", "branch", "counterpart", "lesson"]
 class Schedule(NamedTuple):
     """How a stage is cut into rounds, so that all of its budget is spent."""
 
-    total: int
+    total: int  # up to the horizon, which what is annealed refers to
     warm: int  # the first, which only gather steps
     controls: Pair[int]  # control steps of the whole stage
     rollout: Pair[int]  # an on-policy learner's, in every round but a longer last one; 0 = spread evenly
     updates: int  # of the learner per round after the warm ones
     gap_updates: int  # the same of the gap
+    beyond: int = 0  # rounds after `total`, of a run that goes on behind its horizon
+
+    @property
+    def rounds(self) -> int:
+        """Of the stage in all."""
+        return self.total + self.beyond
 
     def steps(self, index: int) -> Pair[int]:
         """Control steps of a round. Rounds beyond `total` go on at the same pace."""
-        return Pair(*(self._before(index + 1, *side) - self._before(index, *side) for side in self._sides))
+        after, before = self.before(index + 1), self.before(index)
+        return Pair(after.source - before.source, after.target - before.target)
 
-    def extended(self, target: int) -> int:
-        """Rounds after which `target` control steps of the target are taken, where that is more than `controls`."""
-        total = self.total
-        while self.controls.target and self._before(total, self.controls.target, self.rollout.target) < target:
-            total += 1
-        return total
+    def extended(self, target: int) -> Schedule:
+        """The schedule with as many rounds more as `target` control steps of the target in all suffice for."""
+        beyond = 0
+        while self.controls.target and self.before(self.total + beyond + 1).target <= target:
+            beyond += 1
+        return self._replace(beyond=beyond)
+
+    def before(self, index: int) -> Pair[int]:
+        """Control steps of each domain before a round."""
+        return Pair(*(self._before(index, *side) for side in self._sides))
 
     @property
     def _sides(self) -> Iterable[tuple[int, int]]:

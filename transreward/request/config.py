@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,11 @@ class Config:
     def simulates_target(self) -> bool:
         """Whether the target may take steps that teach nothing: evaluations, and the measure of the shift."""
         return self.loop.eval_target == "simulated"
+
+    @property
+    def at_horizon(self) -> Config:
+        """The same request with the target budget that its schedules refer to."""
+        return replace(self, target_steps=self.loop.horizon or self.target_steps)
 
     @property
     def needs_source_agent(self) -> bool:

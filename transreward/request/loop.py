@@ -31,6 +31,9 @@ class Loop:
     threads: int = 0  # of the simulation; 0 = all cores
     diverged: float = 0.1  # share of a domain's episodes that may end because a robot diverged; past it the run stops
     eval_target: Literal["simulated", "training", "none"] = "simulated"  # what a return in the target is that of
+    horizon: int = 0  # target steps that source_steps and all that is annealed or spread refer to; 0 = target_steps.
+    # Behind it a run goes on at its pace.
+    keep_state: bool = True  # of a finished run, for `transreward resume DIR --target-steps N`
     symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
 
     def __post_init__(self) -> None:
@@ -73,3 +76,5 @@ class Loop:
             raise RequestError(f"loop.diverged is a share of episodes, in [0, 1], not {self.diverged}")
         if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:
             raise RequestError("loop.aligned must be in [0, 1]; converged and threads at least 0; gap_updates above 0")
+        if self.horizon < 0:
+            raise RequestError(f"loop.horizon must be target steps, or 0 for all of them, not {self.horizon}")

@@ -147,7 +147,12 @@ def require_all(config: Config) -> None:
         require_effect(row)
         require_rewards(row, config.domains.target)
         require_learner(row, config.learner, config.domains.source, config.source_run)
-    require_rounds(config)
+    if config.loop.horizon > config.target_steps:
+        raise RequestError(
+            f"loop.horizon={config.loop.horizon} is more than {config.target_steps} target steps: lower it, or raise "
+            f"`target_steps`"
+        )
+    require_rounds(config.at_horizon)
 
 
 def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
