@@ -279,7 +279,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "relabel",
-            "from nothing, on target steps and as many of the source agent's old ones, paid as the target would",
+            "from scratch, on target steps and as many of the source agent's old ones, paid as the target would",
             "Yu et al. 2021, arXiv:2109.08128; see docs/methods/relabel.md",
             start="nothing",
             feed=Feed(0.5, "replay"),
@@ -297,7 +297,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "value_potential",
-            "from nothing, on target steps that are shaped by the source agent's value, annealed",
+            "from scratch, on target steps that are shaped by the source agent's value, annealed",
             "Ng et al. 1999; Devlin and Kudenko 2012; see docs/methods/value_potential.md",
             start="nothing",
             feed=Feed(1.0),
@@ -305,7 +305,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "policy_advice",
-            "from nothing, on target steps, advised by a potential of the source policy's actions, annealed",
+            "from scratch, on target steps, advised by a potential of the source policy's actions, annealed",
             "Wiewiora et al. 2003; Brys et al. 2015; see docs/methods/policy_advice.md",
             start="nothing",
             feed=Feed(1.0),
@@ -313,7 +313,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "successor",
-            "from nothing, on target steps; an action is worth at least what the source policy would earn after it",
+            "from scratch, on target steps; an action is worth at least what the source policy would earn after it",
             "Barreto et al. 2017, arXiv:1606.05312; see docs/methods/successor.md",
             start="nothing",
             feed=LOOKED_AT,
@@ -329,7 +329,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "rlpd",
-            "from nothing, on target steps and as many of the source agent's old ones, with many careful updates",
+            "from scratch, on target steps and as many of the source agent's old ones, with many careful updates",
             "Ball et al. 2023, arXiv:2302.02948",
             start="nothing",
             feed=Feed(0.5, "replay"),
@@ -337,14 +337,14 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "jsrl",
-            "from nothing, on target episodes that the source policy begins, ever shorter",
+            "from scratch, on target episodes that the source policy begins, ever shorter",
             "Uchendu et al. 2023, arXiv:2204.02372",
             start="nothing",
             feed=Feed(1.0, guide=0.5),
         ),
         Method(
             "kickstart",
-            "from nothing, on target steps, with an actor that is drawn to the source policy, annealed",
+            "from scratch, on target steps, with an actor that is drawn to the source policy, annealed",
             "Schmitt et al. 2018, arXiv:1803.03835",
             start="nothing",
             feed=Feed(1.0),
@@ -352,7 +352,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(ZERO_SHOT, "the source policy, unchanged", "control", start="source", feed=None),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
-        Method(TARGET_ONLY, "from nothing, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
+        Method(TARGET_ONLY, "from scratch, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
         Method(
             CEILING,
             "trained on the target with the source's budget: BREAKS the target budget, a ceiling and not a method",

@@ -26,7 +26,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     training_options(command)
     command.add_argument(
-        "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from nothing"
+        "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from scratch"
     )
 
 

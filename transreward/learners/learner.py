@@ -36,7 +36,7 @@ class Learner:
     robots: int  # side by side in the source, per seed
     on_policy: bool = False  # learns from each rollout as it comes, and keeps no steps
     takes_advice: bool = False  # does as `shaping` says; others are given none
-    random_steps: int = 0  # uniform actions at the start of training from nothing
+    random_steps: int = 0  # uniform actions at the start of training from scratch
     warmup_steps: int = 0  # target steps before the first update of an agent that is trained on
     minibatches: int = 1  # into which a rollout is cut, which is to have as many steps at least
 

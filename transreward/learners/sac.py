@@ -67,7 +67,7 @@ class SAC(Learner):
     steps_per_update: float = 16.0  # source steps per gradient update
     target_updates_per_step: float = 1.0  # gradient updates per target step where the target's steps feed the learner
     burst: int = 32  # gradient updates in one dispatch
-    random_steps: int = 5_000  # uniform actions at the start of training from nothing; at most a tenth of the budget
+    random_steps: int = 5_000  # uniform actions at the start of training from scratch; at most a tenth of the budget
     warmup_steps: int = 256  # target steps before the first update of an agent that is trained on; the same holds
 
     name = "sac"

@@ -35,7 +35,7 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_
 
 def need_replay(rows: list[Method]) -> bool:
     """Whether a learner that keeps no steps cannot serve one of the rows; or would learn nothing, where all that were
-    chosen, and are no mere controls of others, have to learn from nothing on scarce target steps."""
+    chosen, and are no mere controls of others, have to learn from scratch on scarce target steps."""
     chosen = [row for row in rows if row.name not in CONTROLS] or rows
     return any(row.off_policy for row in rows) or all(row.start == "nothing" for row in chosen)
 

@@ -54,7 +54,7 @@ def with_terms(row: Method, pair: Pair[Domain]) -> Method:
 
 
 def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> Method:
-    """The row as one of two that are trained together: from nothing, beside the other's steps as they come.
+    """The row as one of two that are trained together: from scratch, beside the other's steps as they come.
 
     Raises RequestError for a method of which that makes no sense.
     """
