@@ -112,7 +112,7 @@ def _wait(receiver: int) -> None:
             if signal.getsignal(number[0]) is not _end:
                 continue
             if ended:  # the second
-                _leave(number[0])
+                _leave(128 + number[0])
             ended = True
             threading.Thread(target=_end_soon, args=(number[0],), daemon=True).start()
 
@@ -120,9 +120,15 @@ def _wait(receiver: int) -> None:
 def _end_soon(number: int) -> None:
     """Unless the main thread does it."""
     time.sleep(PATIENCE)
+    end("interrupted", 128 + number)
+
+
+def end(why: str, code: int) -> None:
+    """End the process from another thread than the one that hangs: undo, say why and what is kept. It returns where the
+    process is ending already."""
     with _writing:
         if _ending.acquire(blocking=False):
-            _undo_all(number)
+            _undo_all(why, code)
 
 
 def _end(number: int, frame: object = None) -> None:
@@ -131,12 +137,12 @@ def _end(number: int, frame: object = None) -> None:
         _late.append(number)
         return
     if _ending.acquire(blocking=False):
-        _undo_all(number)
+        _undo_all("interrupted", 128 + number)
     while True:  # the other thread is at it, and ends the process
         time.sleep(1)
 
 
-def _undo_all(number: int) -> NoReturn:
+def _undo_all(why: str, code: int) -> NoReturn:
     said = []
     for undo in reversed(_undo):
         with suppress(Exception):
@@ -144,14 +150,14 @@ def _undo_all(number: int) -> NoReturn:
     flush = threading.Thread(target=sys.stdout.flush, daemon=True)  # a full pipe would hold it for ever
     flush.start()
     flush.join(PATIENCE)
-    message = f"transreward: {'; '.join(['interrupted', *filter(None, said)])}\n"
+    message = f"transreward: {'; '.join([why, *filter(None, said)])}\n"
     with suppress(OSError):
         os.write(2, message.encode())
-    _leave(number)
+    _leave(code)
 
 
-def _leave(number: int) -> NoReturn:
+def _leave(code: int) -> NoReturn:
     with suppress(OSError, ValueError):
         if sys.stdout.isatty():
             os.write(1, b"\x1b[?25h")  # the cursor, which a live view hides
-    os._exit(128 + number)
+    os._exit(code)

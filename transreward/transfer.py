@@ -28,7 +28,7 @@ from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
-from transreward.types import DEFAULT_METHOD, RequestError
+from transreward.types import DEFAULT_METHOD, BrokenRun, RequestError
 
 __all__ = ["Progress", "Watch", "resume", "transfer"]
 
@@ -197,7 +197,7 @@ def all_methods(
         agents[EARLIER] = agent
     plan = compile(config, agents[EARLIER].steps if agents else None)
     place = nullcontext() if directory is None else store.locked(directory) if again else store.claimed(directory)
-    with place, sinks.closing():
+    with place, going_on(directory), sinks.closing():
         if directory is not None:
             if again:
                 reopen(directory, request)
@@ -213,6 +213,30 @@ def all_methods(
             else:
                 shutil.rmtree(directory / PLACE, ignore_errors=True)
     return result
+
+
+@contextmanager
+def going_on(directory: Path | None) -> Iterator[None]:
+    """Within it a run that breaks, also because its directory cannot be written to, says whether `resume` goes on.
+
+    Raises BrokenRun where the disk gives out, RequestError where nothing may be written.
+    """
+
+    def said(error: Exception) -> Exception:
+        if directory is not None and (directory / PLACE / REQUEST).exists():
+            error.add_note(f"'transreward resume {directory}' goes on from its last round")
+        return error
+
+    try:
+        yield
+    except BrokenRun as error:
+        said(error)
+        raise
+    except OSError as error:
+        found = store.unwritten(directory or Path(), error)
+        for note in vars(error).get("__notes__", ()):
+            found.add_note(note)
+        raise said(found) from error
 
 
 def require_stored_terms(config: Config, agent: SourceAgent) -> None:

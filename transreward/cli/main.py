@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             import_modules(args.imports)
             args.run(args)
     except RequestError as error:
-        sys.exit(_complain(as_options(str(error)), 2))
+        sys.exit(_complain(told(error), 2))
     except BrokenRun as error:
-        sys.exit(_complain(as_options(str(error)), 1))
+        sys.exit(_complain(told(error), 1))
     except KeyboardInterrupt:  # not by a signal: a user's environment may raise it
         sys.exit(_complain("interrupted", 130))
     except BrokenPipeError:  # `transreward list ... | head`
@@ -73,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
             help="import your module first, for its robots, gaps, methods or learners (repeatable)",
         )
     return top
+
+
+def told(error: Exception) -> str:
+    """What an error says, and what was noted of it on its way, in the command line's words."""
+    return "; ".join([as_options(str(error)), *vars(error).get("__notes__", ())])
 
 
 def _complain(message: object, code: int) -> int:

@@ -28,7 +28,7 @@ from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay
 from transreward.runs import store
-from transreward.types import RequestError
+from transreward.types import BrokenRun, RequestError
 
 SCHEMA = 1
 EVERY = 60.0  # seconds from one checkpoint to the next
@@ -62,7 +62,7 @@ class Checkpoints:
                     self._rows(i, name).hold(run.state.buffers[name], stored)
                 states.append(state)
             self.held = trees, states
-        if time.monotonic() - self.latest >= EVERY:
+        if not 0 <= time.monotonic() - self.latest < EVERY:  # a clock may be set back
             self.write()
 
     def write(self) -> None:
@@ -95,8 +95,8 @@ class Checkpoints:
         """`write` as an interruption ends the process; where that fails, what is said of it."""
         try:
             self.write()
-        except OSError as error:
-            return f"no checkpoint could be written ({error.strerror})"
+        except (OSError, BrokenRun, RequestError) as error:
+            return f"no checkpoint could be written ({error})"
         return None
 
     def restore(self, *runs: Run) -> bool:
@@ -207,13 +207,18 @@ class Rows:
         self.end = stored
 
     def append(self) -> dict[str, Any]:
-        """Write what is held, and tell what the file is now."""
-        with self.file(self.generation).open("ab" if self.begun else "wb") as file:
-            for rows in self.pending:
-                file.write(rows.tobytes())
-                self.hash.update(rows.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        """Write what is held, and tell what the file is now. Where that fails, the file is what it was."""
+        content = b"".join(rows.tobytes() for rows in self.pending)
+        with self.file(self.generation).open("r+b" if self.begun else "wb", buffering=0) as file:
+            end, left = file.seek(0, os.SEEK_END), memoryview(content)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+        self.hash.update(content)
         self.pending, self.begun = [], True
         return {"generation": self.generation, "first": self.first, "sha256": self.hash.hexdigest()}
 

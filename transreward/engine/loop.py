@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -37,12 +39,21 @@ def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
                 run = min(behind, key=lambda run: run.state.index / run.stage.schedule.total)
                 learn(run, gather(run))
                 saved.hold(*runs)
-    except BrokenRun:
-        for run in runs:
-            run.keep(run, [])  # what was learned up to here
+    except BaseException as error:
+        keep_what_there_is(error, runs, saved)
         raise
-    finally:
-        saved.write()
+    saved.write()
+
+
+def keep_what_there_is(error: BaseException, runs: Sequence[Run], saved: Checkpoints) -> None:
+    """Of runs that an error ends: the state of the last round and, where a number broke, what was learned up to there.
+    The error notes what was taken in the target."""
+    with suppress(OSError):  # which may be the error
+        for run in runs if isinstance(error, BrokenRun) else ():
+            run.keep(run, [])
+    for said in (runs[-1].taken_in_the_target(), saved.last_words()):
+        if said:
+            error.add_note(said)
 
 
 def ended(run: Run) -> bool:

@@ -65,7 +65,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
 def diverged(run: Run) -> dict[str, int]:
     """Episodes of this stage that ended because a robot diverged, of all seeds, where there were any."""
     walks = run.walks._asdict().items()
-    return {f"{side}_diverged": walk.spared.diverged for side, walk in walks if walk and walk.spared.diverged}
+    return {f"{side}_diverged": walk.guarded.diverged for side, walk in walks if walk and walk.guarded.diverged}
 
 
 def mean_or_none(returns: np.ndarray) -> float | None:
@@ -113,9 +113,7 @@ def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) ->
     simulated, loop = Pair(True, config.simulates_target), config.loop
     return Pair(
         *(
-            evaluate(
-                domain, act, agents, config.seed_list, episodes, loop.threads, ledger.payer(account), loop.diverged
-            )
+            evaluate(domain, act, agents, config.seed_list, episodes, loop.threads, ledger.payer(account), loop.limits)
             if there
             else None
             for domain, account, there in zip(config.domains, EVALUATION, simulated, strict=True)

@@ -233,7 +233,7 @@ def walkers(run: Run, going_on: Walk | None) -> Pair[Walk | None]:
                     place=Pair._fields.index(stream.domain),
                     whose=run.stage.draws or side,
                     pay=run.ledger.payer(stream.account),
-                    diverging=run.config.loop.diverged,
+                    limits=run.config.loop.limits,
                 )
             )
     return Pair(*made)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains.domain import Domain
-from transreward.streams.spared import Spared
+from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.streams.walk import Act, unpaid
 from transreward.types import BrokenRun, Transition
 
@@ -43,25 +43,24 @@ def evaluate(
     episodes: int,
     threads: int = 0,
     pay: Callable[[int], None] = unpaid,
-    diverging: float = 0.0,
+    limits: Limits = NO_LIMITS,
 ) -> Evaluation:
     """Run `episodes` whole episodes of each seed's policy, side by side, without exploration.
 
-    `pay` is called with the steps per seed before they are taken, and raises where they are not granted. `diverging` is
-    `Loop.diverged`; the return of an episode in which the robot diverges is that up to there.
+    `pay` is called with the steps per seed before they are taken, and raises where they are not granted. The return of
+    an episode in which the robot diverges is that up to there.
     """
     shape, rows = (len(seeds), episodes), len(seeds) * episodes
-    simulation = domain.simulate(rows, [SEED + seed for seed in seeds], threads)
-    spared = Spared(simulation, rows, diverging)
+    guarded = Guarded(domain, rows, [SEED + seed for seed in seeds], threads, limits)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
     terms = {term: np.zeros(rows) for term in domain.reward_terms}
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
-        obs = simulation.obs.astype(np.float32)
+        obs = guarded.obs.astype(np.float32)
         action = np.asarray(act(agents, obs.reshape(*shape, -1), None)).reshape(rows, -1)
         pay(episodes)
         try:
-            step = spared.step(action)
+            step = guarded.step(action)
         except BrokenRun as error:
             row = error.row
             seed = "" if row is None else f", seed {seeds[row // episodes]}"
@@ -70,7 +69,7 @@ def evaluate(
         alive.append(going.copy())
         returns += step.reward * going
         lengths += going
-        for term, value in simulation.terms.items():
+        for term, value in guarded.simulation.terms.items():
             terms[term] += value * going
         going &= ~(step.terminated | step.truncated)
 

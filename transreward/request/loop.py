@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from transreward.streams.guarded import Limits
 from transreward.types import RequestError
 
 
@@ -29,12 +30,18 @@ class Loop:
     target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
+    patience: float = 3600.0  # seconds that a domain may take for one call; past it the run ends. 0 = without end
     diverged: float = 0.1  # share of a domain's episodes that may end because a robot diverged; past it the run stops
     eval_target: Literal["simulated", "training", "none"] = "simulated"  # what a return in the target is that of
     horizon: int = 0  # target steps that source_steps and all that is annealed or spread refer to; 0 = target_steps.
     # Behind it a run goes on at its pace.
     keep_state: bool = True  # of a finished run, for `transreward resume DIR --target-steps N`
     symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
+
+    @property
+    def limits(self) -> Limits:
+        """Of the simulations."""
+        return Limits(self.diverged, self.patience)
 
     def __post_init__(self) -> None:
         if not 0 < self.pretrain <= 1:
@@ -72,6 +79,8 @@ class Loop:
                 f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
                 f"id, such as halfcheetah@mirrored"
             )
+        if self.patience < 0:
+            raise RequestError(f"loop.patience is in seconds, at least 0 (without end), not {self.patience}")
         if not 0 <= self.diverged <= 1:
             raise RequestError(f"loop.diverged is a share of episodes, in [0, 1], not {self.diverged}")
         if not 0 <= self.aligned <= 1 or self.converged < 0 or self.threads < 0 or not self.gap_updates > 0:

@@ -5,10 +5,12 @@ Everything is safetensors or JSON; nothing is pickled. Whole files are written b
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -25,10 +27,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from transreward.interruption import undone, whole
-from transreward.types import RequestError, Spaces
+from transreward.types import BrokenRun, RequestError, Spaces
 
 SCHEMA = 1
 NUMBER = float | int
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no fault of the request's
 # What each file must hold to be read; `a.b` in a part that is no null, and `a?` where it holds it at all.
 KEYS: dict[str, dict[str, Any]] = {
     "config.json": {
@@ -181,12 +184,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically. Raises RequestError where the file cannot be written."""
+    """Atomically. Raises RequestError where the file cannot be written, BrokenRun where the disk is full or fails."""
     try:
         with whole(path) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error.strerror}") from None
+        raise unwritten(path, error) from None
+
+
+def unwritten(path: Path, error: OSError) -> RequestError | BrokenRun:
+    """The error for a file that cannot be written: a run that breaks where the disk gives out, else a wrong place."""
+    place = error.filename if isinstance(error.filename, str) else path
+    return (BrokenRun if error.errno in FULL else RequestError)(f"{place} cannot be written: {error.strerror}")
 
 
 def lines(rows: list[dict[str, Any]]) -> str:
@@ -297,7 +306,11 @@ def save_tree(path: Path, tree: Any) -> None:
     with whole(path) as partial:
         partial.touch()
         mode = partial.stat().st_mode  # as the umask says: safetensors lets nobody but the owner read
-        save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
+        try:
+            save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
+        except SafetensorError as error:  # what an OSError says, as a text
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from None
         partial.chmod(mode)
 
 

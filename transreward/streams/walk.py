@@ -10,7 +10,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain, stored_terms, table_robot
 from transreward.draws import word
-from transreward.streams.spared import Spared
+from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.types import Array, BrokenRun, Steps, Transition
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
@@ -35,14 +35,13 @@ class Walk:
         place: int = 0,
         whose: str = "source",
         pay: Callable[[int], None] = unpaid,
-        diverging: float = 0.0,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         """`place` of the domain in the request, `whose` random streams these are: source, target or partner. `pay` is
-        asked for steps per seed before they are taken, and raises where they are not granted. `diverging` is
-        `Loop.diverged`."""
+        asked for steps per seed before they are taken, and raises where they are not granted."""
         self.domain, self.seeds, self.robots, self.place, self.pay = domain, seeds, robots, place, pay
-        self.simulation: Any = domain.simulate(len(seeds) * robots, seeds, threads)
-        self.spared = Spared(self.simulation, len(seeds) * robots, diverging)
+        self.guarded = Guarded(domain, len(seeds) * robots, seeds, threads, limits)
+        self.simulation = self.guarded.simulation
         self._stored = len(stored_terms(domain)) if store_terms else 0
         if self._stored:
             self.simulation.storing = True
@@ -66,7 +65,7 @@ class Walk:
                 size = (shape[1], spaces.action)
                 action = np.stack([random.uniform(spaces.low, spaces.high, size) for random in self._uniform])
             else:
-                obs = self.simulation.obs.astype(np.float32).reshape(*shape, -1)
+                obs = self.guarded.obs.astype(np.float32).reshape(*shape, -1)
                 action = np.asarray(act(agents, obs, None if noise is None else noise[:, i]))
             self._step(action, taken, i)
         self.steps += steps * self.robots
@@ -83,7 +82,7 @@ class Walk:
     def _step(self, action: np.ndarray, out: Steps, i: int) -> None:
         """One control step, the i-th of `out`."""
         try:
-            t = self.spared.step(action.reshape(-1, self.domain.spaces.action))
+            t = self.guarded.step(action.reshape(-1, self.domain.spaces.action))
         except BrokenRun as error:
             row = error.row
             seed = "" if row is None else f", seed {self.seeds[row // self.robots]}"
@@ -109,14 +108,14 @@ class Walk:
         if table_robot(self.domain) is not None:
             arrays |= {f"simulation {name}": x for name, x in self.simulation.get_state().items()}
         uniform = [random.bit_generator.state for random in self._uniform]
-        returns, episodes = [list(of_seed) for of_seed in self.returns], [self.spared.begun, self.spared.diverged]
+        returns, episodes = [list(of_seed) for of_seed in self.returns], [self.guarded.begun, self.guarded.diverged]
         return arrays, {"steps": self.steps, "returns": returns, "uniform": uniform, "episodes": episodes}
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
         """Go on from a `state`. Where the domain's cannot be put back, new episodes begin: those that were cut stay
         counted, and nothing is judged by them."""
         self.steps, self.returns = numbers["steps"], numbers["returns"]
-        self.spared.begun, self.spared.diverged = numbers.get("episodes", (self.spared.begun, 0))
+        self.guarded.begun, self.guarded.diverged = numbers.get("episodes", (self.guarded.begun, 0))
         for random, state in zip(self._uniform, numbers["uniform"], strict=True):
             random.bit_generator.state = state
         if table_robot(self.domain) is None:

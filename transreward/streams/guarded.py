@@ -1,0 +1,65 @@
+"""A simulation whose robots may fail: one of many that diverges ends its episode, one that never answers the run."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transreward.domains.domain import BrokenSimulation, Domain
+from transreward.types import BrokenRun, Transition
+from transreward.watchdog import within
+
+
+class Limits(NamedTuple):
+    """`Loop.diverged` and `Loop.patience`. Without any, no robot may diverge and each may take its time."""
+
+    diverged: float = 0.0
+    patience: float = 0.0
+
+
+NO_LIMITS = Limits()
+
+
+class Guarded:
+    """n robots of a domain, within limits; `simulation` are these robots."""
+
+    def __init__(self, domain: Domain, n: int, seeds: list[int], threads: int, limits: Limits) -> None:
+        self.limits = limits
+        self._late = f"{domain.name} has not answered for {limits.patience:g} s, which is loop.patience"
+        self.begun, self.diverged = n, 0  # episodes
+        with within(self.limits.patience, self._late):
+            self.simulation: Any = domain.simulate(n, seeds, threads)
+        self.simulation.sparing = limits.diverged > 0
+
+    @property
+    def obs(self) -> np.ndarray:
+        """See `Simulation`: where an episode has ended, it may be reset now."""
+        with within(self.limits.patience, self._late):
+            return self.simulation.obs
+
+    def step(self, action: np.ndarray) -> Transition:
+        """One control step of all robots; see `Simulation`.
+
+        Raises BrokenRun where more than the share of the episodes that were begun have diverged.
+        """
+        with within(self.limits.patience, self._late):
+            t = self.simulation.step(action)
+        if self.simulation.diverged:
+            self._count(self.simulation.diverged)
+        self.begun += int(np.count_nonzero(t.terminated | t.truncated))
+        return t
+
+    def _count(self, diverged: dict[int, BrokenSimulation]) -> None:
+        first, before = next(iter(diverged.values())), self.diverged
+        self.diverged += len(diverged)
+        if self.diverged > self.limits.diverged * self.begun:
+            error = BrokenRun(
+                f"{first}; with this {self.diverged} of {self.begun} episodes diverged, and loop.diverged is "
+                f"{self.limits.diverged:g}"
+            )
+            error.row = first.row
+            raise error
+        if not before:
+            warnings.warn(f"{first}: its episode ends there, and the run goes on", stacklevel=4)
