@@ -13,6 +13,7 @@ import pytest
 
 import transreward
 from transreward import cli, presets
+from transreward.bridges import BRIDGES
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
@@ -31,7 +32,7 @@ SECTIONS = {
     "feed": (Feed,),
 }
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
-TABLES = (ROBOTS, SHIFTS, METHODS, GAPS, presets.LEARNERS)
+TABLES = (ROBOTS, SHIFTS, BRIDGES, METHODS, GAPS, presets.LEARNERS)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

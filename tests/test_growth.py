@@ -22,6 +22,12 @@ SMALL = "learner.hidden=16 learner.batch=32"
 # where its name is in config.json.
 KINDS = {
     "robot": ("A robot, from a MuJoCo model", (), "slider slider:mass=3 --method fine_tune --learner sac", "source"),
+    "bridge": (
+        "A bridge",
+        ("A robot, from a MuJoCo model",),
+        "slider@behind slider:mass=3 --method fine_tune --learner sac",
+        "source",
+    ),
     "gap": ("A gap", (), f"{PENDULUM} --method penalty(linear) --learner sac", "method"),
     "use": ("A use", ("A gap",), f"{PENDULUM} --method bonus(linear) --learner sac", "method"),
     "method": ("A method", ("A gap",), f"{PENDULUM} --method linear --learner sac", "method"),

@@ -19,6 +19,7 @@ ROOT = Path(transreward.__file__).parent
 LAYERS = [
     {"types", "interruption"},
     {"networks", "replay", "draws", "feed", "watchdog"},
+    {"bridges"},
     {"domains", "gaps", "gates", "learners"},
     {"uses"},
     {"streams", "methods", "presets"},
@@ -71,13 +72,13 @@ def test_who_may_import_whom(path):
     assert not wrong, f"{own} must not import {', '.join(wrong)}"
 
 
-@pytest.mark.parametrize("own", ["domains", "gates"])
-def test_the_leaves_need_only_the_words(own):
+@pytest.mark.parametrize(("own", "more"), [("domains", {"bridges"}), ("gates", set())])
+def test_the_leaves_need_only_the_words(own, more):
     """A domain knows nothing of learning, a compensation nothing of how a gap is estimated."""
     used = {
         name.split(".")[1] for path in FILES if part(path) == own for name in imported(path) if "transreward." in name
     }
-    assert used <= {own, "types"}
+    assert used <= {own, "types", *more}
 
 
 @pytest.mark.parametrize("folder", ["benchmarks", "examples"])
@@ -111,7 +112,7 @@ def test_only_the_command_line_names_its_options():
 
 
 def test_domains_do_not_need_jax():
-    files = [path for path in FILES if part(path) in ("domains", "types")]
+    files = [path for path in FILES if part(path) in ("domains", "types", "bridges") and path.stem != "take_up"]
     assert not [name for path in files for name in imported(path) if name.split(".")[0] in ("jax", "optax")]
 
 

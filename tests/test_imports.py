@@ -15,6 +15,7 @@ import pytest
 
 import transreward as tr
 from transreward import cli
+from transreward.bridges import BRIDGES
 from transreward.cli import transfer as transfer_command
 from transreward.domains.robots import ROBOTS
 from transreward.methods import METHODS, method
@@ -33,6 +34,8 @@ LAB = """
 from dataclasses import dataclass, replace
 
 import transreward as tr
+from transreward.bridges import BRIDGES
+from transreward.bridges.linear import Symmetry
 from transreward.domains.robots import ROBOTS
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS, method
@@ -45,17 +48,18 @@ class Mine(SAC):
 ROBOTS["slider"] = replace(ROBOTS["inverted_pendulum"], name="slider")
 METHODS["my_way"] = replace(METHODS["fine_tune"], name="my_way", summary="in my own way")
 LEARNERS["mine"] = Mine
+BRIDGES["behind"] = Symmetry("behind", {"slider": lambda name: (name, 1.0 if name == "survive" else -1.0)})
 
 def plain(): return tr.domain("slider")
 def heavy(): return tr.domain("slider:mass=3")
 """
-TABLES = (ROBOTS, METHODS, LEARNERS)
+TABLES = (ROBOTS, METHODS, LEARNERS, BRIDGES)
 
 
 def forget():
     """As a new process is: no module was imported, and no table has its rows."""
     sys.modules.pop("lab", None)
-    for table, row in zip(TABLES, ("slider", "my_way", "mine"), strict=True):
+    for table, row in zip(TABLES, ("slider", "my_way", "mine", "behind"), strict=True):
         table.pop(row, None)
 
 
@@ -106,11 +110,11 @@ def test_a_run_of_a_factory_goes_by_the_factorys_id():
 
 
 def test_a_run_of_rows_of_a_users_module_is_opened_with_it():
-    about = saved("slider", "slider:mass=3", "my_way", "mine", imports=("lab",))
+    about = saved("slider@behind", "slider:mass=3", "my_way", "mine", imports=("lab",))
     assert about["imports"] == ["lab"]
     found = tr.load("run")
     assert make_learner("mine", "hopper") == LEARNERS["mine"]()  # which no preset has
-    assert found.learner.name == "mine" and [d.name for d in _domains(found)] == ["slider", "slider:mass=3"]
+    assert found.learner.name == "mine" and [d.name for d in _domains(found)] == ["slider@behind", "slider:mass=3"]
     forget()
     first, *_ = records = read(Path("run"))
     assert asked_again(shlex.split(repeat(first, records)))["imports"] == ["lab"]

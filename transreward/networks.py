@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from transreward.types import Array, Key, Signed
+from transreward.types import Array, Key
 
 Layers = list[dict[str, Array]]  # [{"w": [in, out], "b": [out]}, ...]
 
@@ -50,15 +50,6 @@ def mlp(
         x = x @ layer["w"] + layer["b"]
         x = activation(jax.nn.standardize(x) if layer_norm else x)
     return x @ last["w"] + last["b"]
-
-
-def reordered(layers: Layers, inputs: Signed, outputs: Signed | None = None) -> Layers:
-    """The same function of reordered columns [..., in], with its own [..., out] reordered, too."""
-    first, *rest = layers
-    layers = [{**first, "w": first["w"][..., inputs.order, :] * inputs.sign[:, None]}, *rest]
-    if outputs is not None:
-        layers[-1] = {name: outputs(x) for name, x in layers[-1].items()}
-    return layers
 
 
 def normal_log_prob(x: Array, mean: Array, log_std: Array) -> Array:
@@ -100,10 +91,6 @@ class Normaliser(NamedTuple):
         delta = (x[0] - self.mean) + mean
         spread = self.var * self.count + var * n + delta**2 * self.count * n / total
         return Normaliser(self.mean + delta * n / total, spread / total, total)
-
-    def seen(self, columns: Signed) -> Normaliser:
-        """Of the same vectors with their columns reordered."""
-        return self._replace(mean=columns(self.mean), var=columns.unsigned(self.var))
 
     def __call__(self, x: Array) -> Array:
         """Standardised, clipped to +-10: for what a network is asked about."""

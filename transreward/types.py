@@ -1,4 +1,4 @@
-"""The words that every part shares: Transition, Pair, Spaces, Adjusted, Symmetry, and the errors a user can meet."""
+"""The words that every part shares: Transition, Pair, Spaces, Adjusted, Entry, and the errors a user can meet."""
 
 from __future__ import annotations
 
@@ -63,6 +63,18 @@ class Steps(NamedTuple):
     transition: Transition  # [...]
     terms: Array  # [..., terms], what a domain tells of each beside its transition: `stored_terms`; mostly none
     domain: Array  # int32 [...], in which domain of the request they were taken: its place in the pair
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of an observation or action."""
+
+    name: str  # no two of a vector alike
+    unit: str
+    part: str = ""  # the joint, body or actuator that it is of; "" = none is known
+    low: float = -np.inf
+    high: float = np.inf
+    soft: bool = False  # the range is a joint's, whose limits give way a little under load
 
 
 class Pair(NamedTuple, Generic[T]):
@@ -153,34 +165,6 @@ class Spaces:
         """Whether a policy of the one can act in the other as it is."""
         same_sizes = (self.obs, self.action) == (other.obs, other.action)
         return same_sizes and np.allclose(self.low, other.low) and np.allclose(self.high, other.high)
-
-
-class Signed(NamedTuple):
-    """Columns in another order, some with the other sign."""
-
-    order: np.ndarray  # [columns] int
-    sign: np.ndarray  # [columns] of +-1
-
-    def __call__(self, x: Array) -> Array:
-        """[..., columns] as it is seen."""
-        return x[..., self.order] * self.sign
-
-    @property
-    def unsigned(self) -> Signed:
-        """The order alone: for what has no sign, as a spread."""
-        return Signed(self.order, np.abs(self.sign))
-
-    def beside(self, other: Signed) -> Signed:
-        """Both, of columns that stand side by side."""
-        return Signed(np.concatenate([self.order, len(self.order) + other.order]), np.append(self.sign, other.sign))
-
-
-class Symmetry(NamedTuple):
-    """What becomes of each part of a step of a robot that is seen in a mirror, or turned."""
-
-    obs: Signed
-    action: Signed
-    stored: Signed  # of the terms that a step stores
 
 
 def nearest(

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from tests.domains import made
 from transreward.domains import shifts, tasks
+from transreward.domains.bridged import plain_id
 from transreward.domains.difference import require_difference
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
-from transreward.domains.symmetries import as_it_is
 from transreward.presets import PRESETS, preset
 from transreward.types import RequestError
 
@@ -71,10 +71,10 @@ WRONG = {
     "gym:gymnasium_robotics:FetchReach-v4": "pip install gymnasium-robotics",
     "gym:Unbounded-v0": "unbounded action box",
     "no_such.module:factory": "there is no module no_such.module",
-    "hopper@mirrored": "hopper' has no symmetry: there are halfcheetah@mirrored, ant@turned90",
-    "ant@mirrored": "unknown symmetry of ant 'mirrored': there are",
+    "hopper@mirrored": "hopper' has no view: there are halfcheetah@mirrored, ant@turned90",
+    "ant@mirrored": "unknown view of ant 'mirrored': there are",
     "halfcheetah@mirrored:noise=0.1": "cannot be seen mirrored",
-    "halfcheetah@": "unknown symmetry of halfcheetah",
+    "halfcheetah@": "unknown view of halfcheetah",
     "tests.domains.made:pendulumm": "did you mean pendulum",
     "tests.domains.made:wrong": "OSError: no such robot at all",
     "tests.domains.made:exits": "'tests.domains.made:exits' failed: SystemExit: no licence",
@@ -227,14 +227,14 @@ def test_listing_and_parsing_import_neither_mujoco_nor_gymnasium():
 
 
 def test_a_factory_of_a_robot_of_the_table_is_treated_as_that_robot():
-    """It has its preset, each of its shifts is tried alone, and it can be seen through its symmetries."""
+    """It has its preset, each of its shifts is tried alone, and it has its views."""
     assert preset(domain("tests.domains.made:light_hopper")) is PRESETS["hopper"]
     plain = domain("inverted_pendulum")
     assert require_difference(plain, domain("tests.domains.made:twice")).share > 0
     with pytest.raises(RequestError, match="the shift 'range=2' of inverted_pendulum changes nothing"):
         require_difference(plain, domain("tests.domains.made:once"))
     seen = domain("tests.domains.made:cheetah@mirrored")
-    assert seen.name == "tests.domains.made:cheetah@mirrored" and as_it_is(seen.name) == "tests.domains.made:cheetah"
+    assert seen.name == "tests.domains.made:cheetah@mirrored" and plain_id(seen.name) == "tests.domains.made:cheetah"
     assert (seen.simulate(1, 0).obs == domain("halfcheetah@mirrored:mass=2").simulate(1, 0).obs).all()
     for id in ("tests.domains.made:pendulum@mirrored", "gym:Pendulum-v1@mirrored"):
         with pytest.raises(RequestError):

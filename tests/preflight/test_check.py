@@ -408,7 +408,7 @@ def test_another_robots_run_is_refused(source_run):
 
 
 def test_a_target_is_looked_at_as_it_is():
-    with pytest.raises(tr.RequestError, match="leave the symmetry out of 'halfcheetah@mirrored'"):
+    with pytest.raises(tr.RequestError, match="leave the view out of 'halfcheetah@mirrored'"):
         check(CHEETAH, f"{CHEETAH}@mirrored")
 
 

@@ -41,11 +41,11 @@ def _laid_out(rows: list[tuple[str, str]], width: int | None) -> list[str]:
 
 
 def _domains() -> list[tuple[str, str]]:
+    from transreward.bridges import views
     from transreward.domains.robots import ROBOTS
-    from transreward.domains.symmetries import SYMMETRIES
 
     def seen(name: str) -> str:
-        return f"; seen also as @{', @'.join(SYMMETRIES[name])}" if name in SYMMETRIES else ""
+        return f"; seen also as @{', @'.join(views(name))}" if views(name) else ""
 
     others = [
         ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from transreward.domains.bridged import plain, view_of
 from transreward.domains.domain import Domain, Modelled, TableRobot, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import UNKNOWN, action_entries, entries
 from transreward.domains.robots import ROBOTS
-from transreward.domains.symmetries import looks, plain
 from transreward.domains.tasks import Task
 from transreward.types import RequestError, Transition
 
@@ -98,7 +98,7 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
     """
     require_fit(source, target)
     measured = measure(source, target, seed=seed)
-    alike = looks(source) == looks(target)
+    alike = view_of(source.name) == view_of(target.name)
     source, target = plain(source), plain(target)
     robot = table_robot(target)
     shifts = robot.shifts if robot else ()
@@ -173,14 +173,15 @@ def relabels(source: Domain, target: Domain) -> bool:
 
 
 def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
-    """Refuse to relabel where source and target pay alike, for domains of which `relabels` is true.
+    """Refuse to relabel where source and target pay alike, for domains of which `relabels` is true. In another view the
+    source is another robot to a policy, and may be paid alike.
 
     Raises:
         RequestError: no step that random actions reach in the source is paid otherwise by the target.
     """
     both = bodies(source, target)
     assert both is not None
-    if goals_apart(source, target):
+    if plain(source) is not source or goals_apart(source, target):
         return
     walk = both[0].simulate(ROWS, seed)
     walk.storing = True

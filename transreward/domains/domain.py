@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from transreward.types import BrokenRun, RequestError, Spaces, Transition
+from transreward.types import BrokenRun, Entry, RequestError, Spaces, Transition
 
 
 class Simulation(Protocol):
@@ -52,18 +51,6 @@ class Domain(Protocol):
         so that a seed's robots do not depend on the seeds beside them; 0 threads = all cores. The same bits at any
         number of threads."""
         ...
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One number of an observation or action."""
-
-    name: str  # no two of a vector alike
-    unit: str
-    part: str = ""  # the joint, body or actuator that it is of; "" = none is known
-    low: float = -np.inf
-    high: float = np.inf
-    soft: bool = False  # the range is a joint's, whose limits give way a little under load
 
 
 # -- what a domain may do beside that, asked for by the function below it or in the one place that uses it ----------

@@ -1,4 +1,4 @@
-"""Ids: how a text becomes a domain, `robot[@symmetry][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`."""
+"""Ids: how a text becomes a domain, `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from typing import Any
 
 from transreward.domains import shifts, tasks
+from transreward.domains.bridged import Bridged
 from transreward.domains.checked import checked
 from transreward.domains.domain import Domain, altered
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS
-from transreward.domains.symmetries import SeenDomain
 from transreward.domains.users import in_one_line, look_beside_user, named
 from transreward.types import OWN_MODULE, RequestError, nearest
 
@@ -23,8 +23,8 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
 def domain(id: str | Domain) -> Domain:
-    """The domain that an id names: `robot[@symmetry][+task][:shift[,shift...]]`, `gym:[module:]Id` or
-    `package.module:factory[@symmetry]`. A Domain of a user's own is taken, too, and what it answers checked.
+    """The domain that an id names: `robot[@view][+task][:shift[,shift...]]`, `gym:[module:]Id` or
+    `package.module:factory[@view]`. A Domain of a user's own is taken, too, and what it answers checked.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. Its domain goes by
     the factory's id, since that makes it again.
@@ -46,13 +46,13 @@ def domain(id: str | Domain) -> Domain:
 
         return gym_domain(tail)
     robot, plus, _ = head.partition("+")
-    robot, at, seen = robot.partition("@")
+    robot, at, view = robot.partition("@")
     if robot not in ROBOTS:
-        factory, at, seen = tail.partition("@")
+        factory, at, view = tail.partition("@")
         if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, factory):
-            return _seen(_from_factory(head, factory), at, seen)
+            return _viewed(_from_factory(head, factory), at, view)
         raise _unknown_robot(robot)
-    texts, rest = tasks.split(id[len(robot + at + seen) :])
+    texts, rest = tasks.split(id[len(robot + at + view) :])
     if rest and (rest[0] != ":" or rest == ":"):
         raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
     row = _row(robot)
@@ -61,7 +61,7 @@ def domain(id: str | Domain) -> Domain:
     from transreward.domains.mujoco import MujocoDomain
     from transreward.domains.trial import tried
 
-    return _seen(tried(MujocoDomain(row, changes, wanted)), at, seen)
+    return _viewed(tried(MujocoDomain(row, changes, wanted)), at, view)
 
 
 def _row(robot: str) -> Robot:
@@ -75,15 +75,15 @@ def _row(robot: str) -> Robot:
     return row
 
 
-def _seen(found: Domain, at: str, symmetry: str) -> Domain:
-    """The domain, through a symmetry where its id has one."""
+def _viewed(found: Domain, at: str, view: str) -> Domain:
+    """The domain, in the view that its id names."""
     if not at:
         return found
     from transreward.domains.mujoco import MujocoDomain
 
     if not isinstance(found, MujocoDomain):
-        raise RequestError(f"'{found.name}' is no robot of the table as it is, so it has no symmetry: leave @ away")
-    return SeenDomain(found, symmetry)
+        raise RequestError(f"'{found.name}' is no robot of the table as it is, so it has no view: leave @ away")
+    return Bridged(found, view)
 
 
 def _unknown_robot(name: str) -> RequestError:

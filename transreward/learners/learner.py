@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Shaping, Spaces, Symmetry, Transition
+from transreward.bridges.take_up import Ends
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, Shaping, Spaces, Transition
 
 Adjust = Callable[[Pair[Transition]], Pair[Adjusted]]  # what is paid in place of the raw rewards of steps [n, ...]
 
@@ -38,6 +39,7 @@ class Learner:
     takes_advice: bool = False  # does as `shaping` says; others are given none
     random_steps: int = 0  # uniform actions at the start of training from scratch
     warmup_steps: int = 0  # target steps before the first update of an agent that is trained on
+    ends: ClassVar[Ends | None] = None  # what a bridge has to know to take its agents up; None: it cannot
     minibatches: int = 1  # into which a rollout is cut, which is to have as many steps at least
 
     @property
@@ -62,13 +64,10 @@ class Learner:
         """The state once newly collected observations [..., obs] are known; a learner may wait until it improves."""
         return state
 
-    def seen(self, state: Any, through: Symmetry) -> Any:
-        """The same agents, [seeds, ...], acting on what is seen through a symmetry. Raises RequestError where it cannot
-        tell."""
-        raise RequestError(
-            f"an agent of '{self.name}' cannot be taken up in another view of its robot, for it has no `seen`: use "
-            f"`loop.symmetry=none`"
-        )
+    def restarted(self, state: Any, spaces: Spaces) -> Any:
+        """The same agents, [seeds, ...], whose networks are of other `spaces` now: optimisers as at the start, and the
+        box of actions. Asked for where there are `ends`."""
+        raise NotImplementedError
 
     def value(self, state: Any, obs: Array) -> Array:
         """[..., obs] -> [...]: the value of states, in units of the raw reward."""

@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from transreward.bridges.take_up import Ends
 from transreward.learners.learner import Adjust, Learner, Sample
-from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob, reordered
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Shaping, Spaces, Symmetry, Transition
+from transreward.networks import Layers, Normaliser, mlp, mlp_init, normal_log_prob
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, RequestError, Shaping, Spaces, Transition
 
 LOG_SQRT_2PI_E = 1.4189385332046727  # entropy of a normal with standard deviation 1
 
@@ -62,6 +63,10 @@ class PPO(Learner):
 
     name = "ppo"
     on_policy = True
+    ends = Ends(
+        {"networks.policy": (("obs",), ("action",)), "networks.critic": (("obs",), ())},
+        spreads=("networks.log_std",),
+    )
 
     robots: int = 32  # side by side, in every rollout of
     rollout_steps: int = 128  # control steps each
@@ -120,16 +125,14 @@ class PPO(Learner):
             jnp.asarray(spaces.half_width),
         )
 
-    def seen(self, state: PPOState, through: Symmetry) -> PPOState:
-        """The same agents, [seeds, ...], acting on what is seen through a symmetry; their optimiser starts anew."""
-        networks = Networks(
-            reordered(state.networks.policy, through.obs, through.action),
-            through.action.unsigned(state.networks.log_std),
-            reordered(state.networks.critic, through.obs),
+    def restarted(self, state: PPOState, spaces: Spaces) -> PPOState:
+        """See `Learner`."""
+        seeds = len(state.networks.log_std)
+        return state._replace(
+            optimiser=jax.jit(jax.vmap(self._optimiser().init))(state.networks),
+            centre=jnp.tile(spaces.centre, (seeds, 1)),
+            half_width=jnp.tile(spaces.half_width, (seeds, 1)),
         )
-        optimiser = jax.vmap(self._optimiser().init)(networks)
-        normaliser = state.normaliser.seen(through.obs)
-        return state._replace(networks=networks, optimiser=optimiser, normaliser=normaliser)
 
     def act(self, state: PPOState, obs: Array, noise: Array | None) -> Array:
         """[..., obs] -> [..., action] in the domain's units: the mean inside the box, or with standard normal

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from transreward.bridges.take_up import Ends
 from transreward.learners.learner import Adjust, Learner, Sample
-from transreward.networks import Layers, Normaliser, mlp, mlp_init, reordered, tanh_normal
-from transreward.types import Array, Key, Metrics, RequestError, Shaping, Spaces, Symmetry, Transition
+from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
+from transreward.types import Array, Key, Metrics, RequestError, Shaping, Spaces, Transition
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
 UNSHAPED = Shaping()
@@ -72,6 +73,13 @@ class SAC(Learner):
 
     name = "sac"
     takes_advice = True
+    ends = Ends(
+        {
+            "actor": (("obs",), ("action", "spread")),
+            "critics": (("obs", "action"), ()),
+            "slow_critics": (("obs", "action"), ()),
+        },
+    )
 
     def __post_init__(self) -> None:
         for field in ("critics", "batch", "n_step", "robots", "burst"):
@@ -115,18 +123,14 @@ class SAC(Learner):
         """Take newly collected observations [..., obs] into the normaliser."""
         return state._replace(normaliser=state.normaliser.see(obs))
 
-    def seen(self, state: SACState, through: Symmetry) -> SACState:
-        """The same agents, [seeds, ...], acting on what is seen through a symmetry; their optimisers start anew."""
-        both = through.obs.beside(through.action)
-        actor = reordered(state.actor, through.obs, through.action.beside(through.action.unsigned))
-        critics, slow = (reordered(c, both) for c in (state.critics, state.slow_critics))
-        fresh = jax.vmap(self._optimiser().init)
+    def restarted(self, state: SACState, spaces: Spaces) -> SACState:
+        """See `Learner`."""
+        fresh, seeds = jax.vmap(self._optimiser().init), len(state.log_alpha)
+        parts = state.actor, state.critics, state.log_alpha
         return state._replace(
-            actor=actor,
-            critics=critics,
-            slow_critics=slow,
-            optimisers=(fresh(actor), fresh(critics), fresh(state.log_alpha)),
-            normaliser=state.normaliser.seen(through.obs),
+            optimisers=jax.jit(lambda parts: tuple(map(fresh, parts)))(parts),
+            centre=jnp.tile(spaces.centre, (seeds, 1)),
+            half_width=jnp.tile(spaces.half_width, (seeds, 1)),
         )
 
     def act(self, state: SACState, obs: Array, noise: Array | None) -> Array:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.bridged import plain
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, Tried, invertible
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
-from transreward.domains.symmetries import plain
+from transreward.domains.views import viewed
 from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
@@ -35,7 +36,6 @@ from transreward.preflight.verdict import (
     decide,
 )
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
-from transreward.request.resolve import seen_alike
 from transreward.request.rules import require_learner
 from transreward.runs import store
 from transreward.runs.result import policy_of
@@ -78,7 +78,7 @@ class Check:
     reward_explained: float  # share of the rewards that models explain; 1 = computed
     figures: Figures
     verdict: Verdict
-    seen: str | None  # id of the source through the symmetry in which it is paid like the target, where there is one
+    seen: str | None  # id of the source in the view in which it is paid like the target, where there is one
     command: str  # to run next
 
     @property
@@ -227,13 +227,13 @@ def asked_pair(source: Domain | str, target: Domain | str) -> tuple[Pair[Domain]
     require_fit(asked.source, asked.target)
     pair = asked.map(plain)
     if asked.target is not pair.target:
-        raise RequestError(f"a check looks at the target as it is: leave the symmetry out of '{asked.target.name}'")
+        raise RequestError(f"a check looks at the target as it is: leave the view out of '{asked.target.name}'")
     return asked, pair.map(lambda d: d.untried() if isinstance(d, Tried) else d)
 
 
 def seen_as(asked: Pair[Domain]) -> str | None:
     """How a transfer would see the source, where that is not how it was asked for."""
-    name = seen_alike(asked, "auto").source.name
+    name = viewed(asked).source.name
     return None if name == asked.source.name else name
 
 

@@ -8,10 +8,10 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from transreward.domains.difference import ShiftMeasure, relabels, require_difference, require_fit, same_task
+from transreward.domains.difference import ShiftMeasure, require_difference, require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
-from transreward.domains.symmetries import SYMMETRIES, SeenDomain, best_seen, plain
+from transreward.domains.views import viewed
 from transreward.learners.learner import Learner
 from transreward.methods import Method, method
 from transreward.presets import DEFAULT_STEPS, source_budget
@@ -113,8 +113,8 @@ def resolved(
 def pair_of(
     source: Domain | str, target: Domain | str, settings: dict[str, Any]
 ) -> tuple[Pair[Domain], ShiftMeasure | None]:
-    """The domains that are asked for, the source seen like the target where that helps; and the measure of the shift,
-    where steps may be taken that teach nothing."""
+    """The domains that are asked for, the source in the view in which it is paid like the target; and the measure of
+    the shift, where steps may be taken that teach nothing."""
     pair: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(pair.source, pair.target)
     shift = None
@@ -122,7 +122,8 @@ def pair_of(
         shift = require_difference(pair.source, pair.target)
     elif pair.source.name == pair.target.name:
         raise RequestError(f"source and target are the same: '{pair.source.name}'")
-    return seen_alike(pair, settings.get("loop.symmetry", Loop.symmetry)), shift
+    as_it_is = settings.get("loop.symmetry", Loop.symmetry) == "none"
+    return pair if as_it_is else viewed(pair), shift
 
 
 def with_all_settings(
@@ -153,26 +154,6 @@ def require_all(config: Config) -> None:
             f"`target_steps`"
         )
     require_rounds(config.at_horizon)
-
-
-def seen_alike(pair: Pair[Domain], how: str) -> Pair[Domain]:
-    """The pair; of another task of one robot, with the source seen so that it is paid most like the target.
-
-    A source that the user wrote with a symmetry stays as it is written, and one with a shift of single parts as it is:
-    turned, it would be shifted in others. `how` is `Loop.symmetry`.
-    """
-    source: Any = pair.source
-    if how == "none" or plain(source) is not source or not relabels(source, pair.target):
-        return pair
-    if same_task(source, pair.target) or source.robot.name not in SYMMETRIES or source.noise.any():
-        return pair
-    if any(shift.pattern or shift.name == "broken" for shift in source.shifts):
-        return pair
-    try:
-        name, _ = best_seen(source, pair.target)  # type: ignore[arg-type]
-    except RequestError:  # a reward of the user's that has no answer to what is seen
-        return pair
-    return pair if name is None else pair._replace(source=SeenDomain(source, name))
 
 
 def count(what: str, value: Any, default: int, least: int = 1) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 from transreward.domains.difference import relabels, require_other_pay
 from transreward.domains.domain import Domain, invertible, stored_terms
-from transreward.domains.symmetries import plain
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method, names
@@ -25,8 +24,7 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
     """
     if not row.relabels or not relabels(pair.source, pair.target):
         return row
-    if plain(pair.source) is pair.source:  # seen through a symmetry it may be paid alike, and is another source
-        require_other_pay(pair.source, pair.target)
+    require_other_pay(pair.source, pair.target)
     return replace(row, gap=None)
 
 

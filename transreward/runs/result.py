@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transreward.domains.symmetries import as_it_is
+from transreward.domains.bridged import view_of
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
 from transreward.evaluation.statistics import known
@@ -118,12 +118,12 @@ class Result:
         """The compensation that the method learned, and its state for one seed (counted from 0).
 
         Raises RequestError for a method that changes nothing in what the learner is paid, and for one that changes the
-        rewards of a source that was seen through a symmetry.
+        rewards of a source in another view of its robot.
         """
         row = restore_method(self.config)
         if row.use is None:
             raise RequestError(f"'{self.method}' has no compensation: it trains on raw rewards")
-        if row.side == "source" and as_it_is(self.config["source"]) != self.config["source"]:
+        if row.side == "source" and view_of(self.config["source"]):
             raise RequestError(
                 f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
                 f"other environment does: run it with `loop.symmetry=none`"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
+from transreward.bridges.take_up import take_up
+from transreward.domains.bridged import crossings, plain_id
 from transreward.domains.domain import Domain, stored_terms
 from transreward.domains.ids import domain
-from transreward.domains.symmetries import SeenDomain, as_it_is
 from transreward.domains.users import import_modules
 from transreward.learners.learner import Learner
 from transreward.runs import store
-from transreward.types import NO_STEPS, Pair, RequestError, Steps, Symmetry
+from transreward.types import NO_STEPS, Pair, RequestError
 
 
 @dataclass
@@ -51,20 +51,14 @@ class SourceAgent:
         about["evaluation_steps"] = self.evaluated
         store.write_json(directory / "agent.json", {"schema": store.SCHEMA, "versions": store.versions(), **about})
 
-    def seen(self, source: Domain) -> SourceAgent:
-        """The agent, and all that it stored, as `source` is seen, which is its robot through another symmetry."""
-        trained, agent = domain(self.source), self
-        if isinstance(trained, SeenDomain):
-            agent = agent._through(trained.back)
-        if isinstance(source, SeenDomain):
-            agent = agent._through(source.symmetry)
-        return replace(agent, source=source.name)
-
-    def _through(self, symmetry: Symmetry) -> SourceAgent:
-        replay = self.replay
-        if replay is not None:
-            replay = rp.changed(replay, partial(seen, symmetry))
-        return replace(self, agents=self.learner.seen(self.agents, symmetry), replay=replay)
+    def taken_up(self, source: Domain) -> SourceAgent:
+        """The agent, and all that it stored, in the columns of `source`: its robot in another view."""
+        agents, replay = self.agents, self.replay
+        for crossing in crossings(domain(self.source), source):
+            agents = take_up(self.learner, agents, crossing)
+            if replay is not None:
+                replay = rp.of(crossing.there.steps(rp.in_order(replay)), crossing.shown.spaces)
+        return replace(self, agents=agents, replay=replay, source=source.name)
 
     @staticmethod
     def about(run: Path) -> dict[str, Any]:
@@ -75,11 +69,11 @@ class SourceAgent:
 
     @staticmethod
     def load(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> SourceAgent:
-        """The source agent of an earlier run, as `source` is seen. Raises RequestError where it is another robot's or
-        has other seeds."""
+        """The source agent of an earlier run, in the view of `source`. Raises RequestError where it is another robot's,
+        or has other seeds."""
         about = SourceAgent.about(run)
-        if about["source"] != source.name and as_it_is(about["source"]) == as_it_is(source.name):
-            return SourceAgent.load(run, domain(about["source"]), learner, seeds).seen(source)
+        if about["source"] != source.name and plain_id(about["source"]) == plain_id(source.name):
+            return SourceAgent.load(run, domain(about["source"]), learner, seeds).taken_up(source)
         if about["source"] != source.name:
             raise RequestError(f"`source_run` {run} was trained in '{about['source']}', not in '{source.name}'")
         if about["seeds"] != seeds:
@@ -96,13 +90,6 @@ class SourceAgent:
         keys = jax.random.wrap_key_data(stored["keys"])
         evaluated = Pair(*about.get("evaluation_steps", NO_STEPS))  # earlier versions counted none
         return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [], evaluated)
-
-
-def seen(through: Symmetry, steps: Steps) -> Steps:
-    """Steps as they are seen through a symmetry; rewards are what they were."""
-    t, terms = steps.transition, steps.terms
-    t = t._replace(obs=through.obs(t.obs), action=through.action(t.action), next_obs=through.obs(t.next_obs))
-    return steps._replace(transition=t, terms=through.stored(terms) if terms.shape[-1] else terms)
 
 
 def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> tuple[str, ...]:

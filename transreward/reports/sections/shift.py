@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from transreward.domains.bridged import plain
 from transreward.domains.changes import Change, changes
 from transreward.domains.ids import domain
 from transreward.domains.names import entry_names, numbered
-from transreward.domains.symmetries import plain
 from transreward.reports.figures import csv_text, link
 from transreward.reports.subject import Subject
 from transreward.types import BrokenRun, RequestError

@@ -1,0 +1,174 @@
+"""What a bridge is: how a robot's steps look in other columns, and what an action there is in the robot's own.
+
+A bridge knows columns; it knows no simulation, no learner and no replay. Its maps are applied at the edges and nowhere
+else: `domains.bridged` simulates a robot in the columns that a bridge shows, and `bridges.take_up` puts an agent that
+knows the ones behind the others. In between, everything has one kind of columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from transreward.types import Array, Entry, RequestError, Spaces, Steps, Transition
+
+ROUNDING = 1e-6  # of columns that go there and back, relative to their size
+
+
+class Side(Protocol):
+    """What a bridge may ask of the domain at either end of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def spaces(self) -> Spaces: ...
+
+    @property
+    def entries(self) -> tuple[Entry, ...]: ...
+
+    @property
+    def action_entries(self) -> tuple[Entry, ...]: ...
+
+    @property
+    def stored_terms(self) -> tuple[str, ...]: ...
+
+    @property
+    def noise(self) -> np.ndarray: ...  # of each action, standard deviation [action]
+
+    @property
+    def robot(self) -> Any: ...  # its row of the table of robots
+
+
+class Columns(NamedTuple):
+    """All columns that a robot's steps have."""
+
+    spaces: Spaces
+    entries: tuple[Entry, ...]
+    action_entries: tuple[Entry, ...]
+    stored_terms: tuple[str, ...]
+
+    @classmethod
+    def of(cls, side: Side) -> Columns:
+        """The domain's own."""
+        return cls(side.spaces, side.entries, side.action_entries, side.stored_terms)
+
+
+class Map(Protocol):
+    """A linear map of columns, x -> matrix x + fill, of NumPy and JAX arrays alike.
+
+    The two sides may have any sizes. A column of the result that nothing shows has a row of zeros, and its `fill`.
+    """
+
+    @property
+    def matrix(self) -> np.ndarray: ...  # [to, from]
+
+    @property
+    def fill(self) -> np.ndarray: ...  # [to]
+
+    def __call__(self, x: Array) -> Array:
+        """[..., from] -> [..., to]."""
+        ...
+
+
+class Maps(NamedTuple):
+    """What becomes of each part of a step."""
+
+    obs: Map
+    action: Map
+    stored: Map  # of the terms that a step stores
+
+    def transition(self, t: Transition) -> Transition:
+        """The transition in the other columns; it is paid, and ends, as it was."""
+        return t._replace(obs=self.obs(t.obs), action=self.action(t.action), next_obs=self.obs(t.next_obs))
+
+    def steps(self, steps: Steps) -> Steps:
+        """The same, with the terms where they are stored."""
+        terms = self.stored(steps.terms) if steps.terms.shape[-1] else steps.terms
+        return steps._replace(transition=self.transition(steps.transition), terms=terms)
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """A bridge over which one robot is looked at."""
+
+    there: Maps  # from the robot's own columns to those that are shown
+    back: Maps  # and the other way
+    own: Columns
+    shown: Columns
+    lost: tuple[str, ...] = ()  # of its own columns, those that do not come back as they were, since nothing shows them
+
+    @property
+    def reversed(self) -> Crossing:
+        """From what is shown to the robot's own columns."""
+        return Crossing(self.back, self.there, self.shown, self.own)
+
+
+class Bridge:
+    """A row of BRIDGES: what makes a crossing for a robot."""
+
+    own_columns: bool = False  # it shows the robot's own columns again, so that a transfer may choose it by itself
+
+    @property
+    def robots(self) -> tuple[str, ...]:
+        """Robots of the table that have it as a view, `robot@name`."""
+        return ()
+
+    def across(self, robot: Side, other: Side | None = None) -> Crossing:
+        """The crossing from the robot's own columns to those of `other`; None: to another view of the robot's own.
+
+        Raises RequestError where the bridge does not lead there.
+        """
+        raise NotImplementedError
+
+
+def require_sound(name: str, crossing: Crossing) -> Crossing:
+    """The crossing, whose maps fit its columns, are finite, give back whatever is not `lost`, and ask of the robot no
+    action outside its box.
+
+    Raises:
+        RequestError: they do not; it names the bridge and the column.
+    """
+    own, shown = crossing.own, crossing.shown
+    for part, mine, theirs in (
+        ("obs", [e.name for e in own.entries], [e.name for e in shown.entries]),
+        ("action", [e.name for e in own.action_entries], [e.name for e in shown.action_entries]),
+        ("stored", own.stored_terms, shown.stored_terms),
+    ):
+        there, back = (getattr(maps, part) for maps in (crossing.there, crossing.back))
+        for way, found, size in (("there", there, (len(theirs), len(mine))), ("back", back, (len(mine), len(theirs)))):
+            _require_map(f"the bridge '{name}': {way}.{part}", found, size)
+        if part != "stored":  # two terms may show one
+            _require_return(f"the bridge '{name}'", there, back, mine, crossing.lost)
+    _require_box(f"the bridge '{name}'", crossing)
+    return crossing
+
+
+def _require_map(what: str, found: Map, size: tuple[int, int]) -> None:
+    shapes = found.matrix.shape, found.fill.shape
+    if shapes != (size, size[:1]):
+        raise RequestError(f"{what} must have a matrix of shape {size} and a fill of {size[:1]}, not {shapes}")
+    if not (np.isfinite(found.matrix).all() and np.isfinite(found.fill).all()):
+        raise RequestError(f"{what} must be finite")
+
+
+def _require_return(what: str, there: Map, back: Map, names: Sequence[str], lost: tuple[str, ...]) -> None:
+    apart = np.abs(back.matrix @ there.matrix - np.eye(len(names))).max(axis=1, initial=0.0)
+    moved = np.abs(back.matrix @ there.fill + back.fill)
+    for name, far in zip(names, np.maximum(apart, moved), strict=True):
+        if far > ROUNDING and name not in lost:
+            raise RequestError(f"{what} does not give '{name}' back as it was: name it in `lost`, or mend the maps")
+
+
+def _require_box(what: str, crossing: Crossing) -> None:
+    own, shown, back = crossing.own.spaces, crossing.shown.spaces, crossing.back.action
+    reach = np.abs(back.matrix) @ shown.half_width
+    middle = back.matrix @ shown.centre + back.fill
+    beyond = np.maximum(middle + reach - own.high, own.low - (middle - reach))
+    worst = int(beyond.argmax())
+    if beyond[worst] > ROUNDING * (1 + own.half_width[worst]):
+        name = crossing.own.action_entries[worst].name
+        raise RequestError(f"{what} asks more of '{name}' than the robot's box allows, by {beyond[worst]:.3g}")

@@ -1,0 +1,122 @@
+"""Linear bridges: maps given by a matrix, and symmetries, which reorder columns and turn the signs of some.
+
+A symmetry is a bridge from a robot to itself: seen in a mirror, or turned, it is the same robot doing something else.
+
+    halfcheetah@mirrored   ant@turned90
+
+An ant that walks ahead is, seen after a quarter turn, an ant that walks to the left. So where the target's task is the
+source's in another direction, a source that is seen so is paid for the same: its agent knows the target's task already,
+and whatever is compared between the domains is compared between situations that are each other's likeness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Maps, Side
+from transreward.types import Array, Entry, RequestError, Spaces
+
+Rename = Callable[[str], tuple[str, float]]  # a column as it is seen -> the robot's that it shows, and its sign
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """x -> matrix x + fill."""
+
+    matrix: np.ndarray  # [to, from]
+    fill: np.ndarray  # [to]
+
+    def __call__(self, x: Array) -> Array:
+        """[..., from] -> [..., to]."""
+        return x @ self.matrix.T + self.fill
+
+
+@dataclass(frozen=True, eq=False)
+class Reordered:
+    """Columns in another order, some with the other sign: the same numbers, to the last bit."""
+
+    order: np.ndarray  # [columns] int
+    sign: np.ndarray  # [columns] of +-1
+
+    def __call__(self, x: Array) -> Array:
+        """[..., columns] -> [..., columns]."""
+        return x[..., self.order] * self.sign
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """See `Map`."""
+        return np.eye(len(self.order))[self.order] * self.sign[:, None]
+
+    @property
+    def fill(self) -> np.ndarray:
+        """See `Map`: every column shows one."""
+        return np.zeros(len(self.order))
+
+    def after(self, first: Reordered) -> Reordered:
+        """This, of what `first` has reordered."""
+        return Reordered(first.order[self.order], first.sign[self.order] * self.sign)
+
+
+@dataclass(frozen=True)
+class Symmetry(Bridge):
+    """A robot as it looks after some turns, each of which exchanges its parts by their names."""
+
+    name: str
+    of: dict[str, Rename]  # robot of the table -> what one turn does
+    times: int = 1  # turns
+    whole: int = 2  # turns after which everything is as it was
+
+    own_columns = True
+
+    @property
+    def robots(self) -> tuple[str, ...]:
+        """See `Bridge`."""
+        return tuple(self.of)
+
+    def across(self, robot: Side, other: Side | None = None) -> Crossing:
+        """See `Bridge`. What is shown has the robot's own names, with unit and range of what each shows."""
+        if robot.noise.any():
+            raise RequestError(
+                f"{robot.name} cannot be seen {self.name}: the noise on its actions is no likeness of itself"
+            )
+        own, rename = Columns.of(robot), self.of[robot.robot.name]
+        there = _turned(own, rename, self.times)
+        back = _turned(own, rename, self.whole - self.times)  # two terms may show one: not to be had by reordering
+        return Crossing(Maps(*there), Maps(*back), own, _shown(own, *there[:2]))
+
+
+def _turned(own: Columns, rename: Rename, times: int) -> tuple[Reordered, Reordered, Reordered]:
+    """Of observations, actions and stored terms."""
+    obs, action = ([e.name for e in entries] for entries in (own.entries, own.action_entries))
+    return (
+        reordering(obs, rename, times),
+        reordering(action, rename, times),
+        reordering(own.stored_terms, rename, times),
+    )
+
+
+def reordering(columns: Sequence[str], rename: Rename, times: int = 1) -> Reordered:
+    """Of columns with these names, so many turns."""
+    shown = [rename(name) for name in columns]
+    order = np.array([columns.index(name) for name, _ in shown], int)
+    once = found = Reordered(order, np.array([sign for _, sign in shown], np.float32))
+    for _ in range(times - 1):
+        found = once.after(found)
+    return found
+
+
+def _shown(own: Columns, obs: Reordered, action: Reordered) -> Columns:
+    bounds = np.sort([action(own.spaces.low), action(own.spaces.high)], axis=0) + 0.0  # no -0
+    spaces = Spaces(own.spaces.obs, own.spaces.action, *bounds)
+    return Columns(spaces, _named(own.entries, obs), _named(own.action_entries, action), own.stored_terms)
+
+
+def _named(entries: tuple[Entry, ...], there: Reordered) -> tuple[Entry, ...]:
+    shown = []
+    for entry, i, sign in zip(entries, there.order, there.sign, strict=True):
+        low, high = sorted((float(sign) * entries[i].low, float(sign) * entries[i].high))
+        shown.append(replace(entries[i], name=entry.name, part=entry.part, low=low, high=high))
+    return tuple(shown)

@@ -1,0 +1,182 @@
+"""A robot of the table as a bridge shows it, `robot@view`: simulated in other columns than its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transreward.bridges import view
+from transreward.bridges.bridge import Crossing
+from transreward.domains.domain import BrokenSimulation, Domain, TableRobot
+from transreward.types import Transition
+
+if TYPE_CHECKING:
+    from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
+
+
+class Bridged:
+    """`plain` is the robot as it is, `crossing` the bridge to the columns that are shown. What has no columns is the
+    plain domain's.
+
+    Raises:
+        RequestError: the robot has no such view.
+    """
+
+    def __init__(self, plain: MujocoDomain, view_name: str) -> None:
+        self.plain, self.view = plain, view_name
+        self.crossing = view(plain, view_name)
+        self.spaces, self.entries, self.action_entries, self.stored_terms = self.crossing.shown
+        self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
+        self.robot, self.tasks, self.shifts, self.model = plain.robot, plain.tasks, plain.shifts, plain.model
+        self.noise, self.delay = plain.noise, plain.delay
+        head = re.split("[+:]", plain.name)[0]
+        end = len(head if head == plain.robot.name else plain.name)  # a factory's name has nothing behind it
+        self.name = f"{plain.name[:end]}@{view_name}{plain.name[end:]}"
+
+    @property
+    def invertible(self) -> bool:
+        """The plain domain's."""
+        return self.plain.invertible
+
+    @property
+    def control_rate(self) -> float:
+        """The plain domain's."""
+        return self.plain.control_rate
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """The plain domain's."""
+        return self.plain.traits
+
+    @property
+    def changing(self) -> list[str]:
+        """The plain domain's."""
+        return self.plain.changing
+
+    def __repr__(self) -> str:
+        return f"domain({self.name!r})"
+
+    def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> BridgedSimulation:
+        """n robots, freshly reset; see `Domain`."""
+        return BridgedSimulation(self.plain.simulate(n, seed, threads), self)
+
+    def paid_as(self, other: TableRobot) -> Bridged:
+        """See `TableRobot`."""
+        return Bridged(self.plain.paid_as(other), self.view)
+
+    def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """See `MujocoDomain.pay`, of steps as they are shown."""
+        back = self.crossing.back
+        return self.plain.pay(back.obs(obs), back.action(action), back.obs(next_obs), back.stored(stored))
+
+
+class BridgedSimulation:
+    """n robots of a `Bridged` domain; their physics are the plain simulation's."""
+
+    def __init__(self, plain: MujocoSimulation, domain: Bridged) -> None:
+        self.plain, self.domain = plain, domain
+        self.there, self.back = domain.crossing.there, domain.crossing.back
+        self._look()
+
+    @property
+    def qpos(self) -> np.ndarray:
+        """The plain simulation's."""
+        return self.plain.qpos
+
+    @property
+    def qvel(self) -> np.ndarray:
+        """The plain simulation's."""
+        return self.plain.qvel
+
+    @property
+    def stored(self) -> np.ndarray:
+        """See `RepayableSimulation`."""
+        return self.there.stored(self.plain.stored)
+
+    @property
+    def storing(self) -> bool:
+        """Whether each step fills `stored`."""
+        return self.plain.storing
+
+    @storing.setter
+    def storing(self, on: bool) -> None:
+        self.plain.storing = on
+
+    @property
+    def sparing(self) -> bool:
+        """See `SparingSimulation`."""
+        return self.plain.sparing
+
+    @sparing.setter
+    def sparing(self, on: bool) -> None:
+        self.plain.sparing = on
+
+    @property
+    def diverged(self) -> dict[int, BrokenSimulation]:
+        """See `SparingSimulation`."""
+        return self.plain.diverged
+
+    def step(self, action: np.ndarray) -> Transition:
+        """One control step of all rows; see `Simulation`."""
+        t = self.plain.step(self.back.action(np.asarray(action)))
+        self._look()
+        return t._replace(obs=self.there.obs(t.obs), action=np.asarray(action), next_obs=self.there.obs(t.next_obs))
+
+    def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """See `MujocoSimulation.set_physics`: of the robot as it is."""
+        self.plain.set_physics(qpos, qvel)
+        self._look()
+
+    def put(self, obs: np.ndarray) -> np.ndarray:
+        """See `MujocoSimulation.put`."""
+        known = self.plain.put(self.back.obs(np.asarray(obs)))
+        self._look()
+        return known
+
+    def ended(self, obs: np.ndarray) -> np.ndarray:
+        """See `MujocoSimulation.ended`."""
+        over = self.plain.ended(self.back.obs(np.asarray(obs)))
+        self._look()
+        return over
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The plain simulation's."""
+        return self.plain.get_state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from `state`."""
+        self.plain.set_state(state)
+        self._look()
+
+    def _look(self) -> None:
+        self.obs, self.terms = self.there.obs(self.plain.obs), self.plain.terms
+
+
+def plain(domain: Domain) -> Domain:
+    """The domain as it is, without the bridge that it is looked at over."""
+    return domain.plain if isinstance(domain, Bridged) else domain
+
+
+def crossing_of(domain: Domain) -> Crossing | None:
+    """The bridge that a domain is looked at over; None: it is as it is."""
+    return domain.crossing if isinstance(domain, Bridged) else None
+
+
+def crossings(one: Domain, other: Domain) -> list[Crossing]:
+    """The bridges from the columns of a robot to those of the same robot in another view, in order."""
+    away, there = crossing_of(one), crossing_of(other)
+    return [*([away.reversed] if away else []), *([there] if there else [])]
+
+
+def view_of(id: str) -> str | None:
+    """The view that an id names; None: the robot as it is."""
+    found = re.match(r"[\w.:]+@(\w+)", id)
+    return found[1] if found else None
+
+
+def plain_id(id: str) -> str:
+    """An id without the view in it."""
+    return re.sub(r"^([\w.:]+)@\w+", r"\1", id)
