@@ -26,11 +26,11 @@ from transreward.domains.domain import (
 from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
-from transreward.domains.robot import Robot, Rows, Term
-from transreward.domains.robots import ROBOTS
+from transreward.domains.robot import Robot, Rows, Term, physics_state, went_wrong
+from transreward.domains.robots import OWN, ROBOTS
 from transreward.domains.shifts import Shift, build
-from transreward.domains.tasks import Task, ingredients, pay, with_tasks
-from transreward.domains.users import in_one_line, numbers, read_only, truths, unpacked
+from transreward.domains.tasks import Task, ingredients, is_own, pay, with_tasks
+from transreward.domains.users import in_one_line, numbers, read_only, truths
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
@@ -52,6 +52,8 @@ class MujocoDomain:
         self, robot: Robot, shifts: Sequence[Shift] = (), tasks: Sequence[Task] = (), columns: int | None = None
     ):
         self.tasks, self.shifts = tuple(tasks), tuple(shifts)
+        # Whether robot and tasks are the package's own, held by its tests; a user's are tried, and watched.
+        self._own = robot is OWN.get(robot.name) and all(map(is_own, tasks))
         self.robot = robot = with_tasks(robot, tasks)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
         self.model, self.noise, self.delay = build(robot, shifts)
@@ -59,10 +61,8 @@ class MujocoDomain:
         self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
         self.episode_steps = int(robot.episode_steps)
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
-        names = [entry.name for entry in self.action_entries]
-        require_box(self.name, names, low, high, "give its actuator a ctrlrange")
-        if columns is None:
-            columns = len(robot.show(self.model)) if robot.show else 0
+        require_box(self.name, [e.name for e in self.action_entries], low, high, "give its actuator a ctrlrange")
+        columns = len(robot.show(self.model)) if columns is None and robot.show else columns or 0
         self.spaces = Spaces(columns, self.model.nu, low, high)
 
     @property
@@ -139,7 +139,7 @@ class MujocoSimulation:
 
     def __init__(self, domain: MujocoDomain, seeds: Sequence[tuple[int, int]], threads: int = 0):
         model, n = domain.model, len(seeds)
-        self.domain, self.robot = domain, domain.robot
+        self.domain, self.robot, self._own = domain, domain.robot, domain._own
         contacts = "cfrc_ext" in self.robot.fields
         self._batch = Batch(model, n, threads, persistent=contacts)
         bind = self._batch.bind
@@ -166,8 +166,9 @@ class MujocoSimulation:
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start
-        self._plane = self.robot.side is not None
-        self._before = np.zeros((n, 1 + self._plane))  # the place from which the next velocity is measured
+        self._before = np.zeros(
+            (n, 1 if self.robot.side is None else 2)
+        )  # the place from which the next velocity is measured
         self._queue = np.zeros((n, domain.delay, model.nu))  # actions on their way, the oldest first
         if self._noisy:
             streams = [np.random.SeedSequence([*seed, 1]) for seed in seeds]  # so that resets stay as without noise
@@ -222,8 +223,9 @@ class MujocoSimulation:
             own = {robot.terms[name]: paid for name, paid in self.terms.items()}  # so that nothing is computed twice
             columns = [own[t] if t in own else self._paid(name, t) for name, t in self._ingredients.items()]
             self.stored = np.stack(columns, axis=1)
-        for name, paid in self.terms.items():
-            require_finite(*told, "a reward", f"the term '{name}'", paid, spared)
+        if not self._own:  # of which a term that is not finite shows in the sum
+            for name, paid in self.terms.items():
+                require_finite(*told, "a reward", f"the term '{name}'", paid, spared)
         require_finite(*told, "a reward", "total(terms)", reward, spared)
         self.steps += 1
         self.clock += 1
@@ -266,8 +268,7 @@ class MujocoSimulation:
     def ended(self, obs: np.ndarray) -> np.ndarray:
         """Whether the task is over in the states that `obs` [n, obs] show, [n] bool. The rows are left there."""
         self.put(obs)
-        healthy = self._told("healthy(s)", self.robot.healthy, self.clock.shape, self._rows, read=truths)
-        return ~healthy
+        return ~self._told("healthy(s)", self.robot.healthy, self.clock.shape, self._rows, read=truths)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything the continuation depends on, as arrays; `terms` of the latest step are not among it."""
@@ -341,12 +342,14 @@ class MujocoSimulation:
     def _place(self, s: Rows) -> np.ndarray:
         """Where the velocities are measured, [n, 1 or 2]."""
         place = [self._told("position(s)", self.robot.position, (len(s.qpos),), s)]
-        if self._plane:
-            assert self.robot.side is not None
+        if self.robot.side is not None:
             place.append(self._told("side(s)", self.robot.side, (len(s.qpos),), s))
         return np.stack(place, axis=1)
 
     def _observed(self, s: Rows, n: int) -> np.ndarray:
+        if self._own:
+            return np.array(self.robot.observe(s), float)
+
         def observe(s: Rows) -> np.ndarray:
             seen = self.robot.observe(s)
             width = self.obs.shape[1] or (np.shape(seen)[1] if np.ndim(seen) == 2 else 1)
@@ -367,17 +370,15 @@ class MujocoSimulation:
         It is given rows of its own, so that an `s.qpos = ...` in it is nobody else's.
         What goes wrong is a wrong request until a first step was right, and a broken run from then.
         """
+        if self._own:
+            return function(*given) if shape is None else np.array(function(*given), bool if read is truths else float)
         try:
             found = function(*(Rows(**vars(x)) if isinstance(x, Rows) else x for x in given))
             return found if shape is None else read(what, found, shape)
         except BrokenRun:
             raise
         except (Exception, SystemExit) as error:
-            why = str(error) if isinstance(error, RequestError) else f"{what} failed: {in_one_line(error)}"
-            if isinstance(error, AttributeError) and isinstance(error.obj, Rows):
-                why = f"{what} reads s.{error.name}, which is not there: `fields` and `bodies` name what is read"
-            elif isinstance(error, ValueError) and "read-only" in why:
-                why = f"{what} writes into what it is given: let it return arrays of its own"
+            why = went_wrong(what, error)
             if self.steps:
                 raise BrokenRun(f"{self.domain.name}, control step {self.steps}: {why}") from error
             raise RequestError(f"'{self.domain.name}': {why}") from error
@@ -421,14 +422,14 @@ class MujocoSimulation:
         """Where a new episode begins: qpos and qvel."""
         model = self.domain.model
         found = self.robot.draw(generator, model.qpos0.copy(), np.zeros(model.nv))
-        return _state("draw(generator, qpos, qvel)", found, (model.nq,), (model.nv,))
+        return physics_state("draw(generator, qpos, qvel)", found, (model.nq,), (model.nv,))
 
     def _inverted(self, obs: np.ndarray) -> np.ndarray:
         """What `invert` finds in observations: qpos and qvel, side by side."""
         assert self.robot.invert is not None
         model, n = self.domain.model, len(obs)
         found = self.robot.invert(np.array(obs, float), model.nq, model.nv)
-        return _state("invert(obs, nq, nv)", found, (n, model.nq), (n, model.nv))
+        return physics_state("invert(obs, nq, nv)", found, (n, model.nq), (n, model.nv))
 
     def _settle(self, rows: np.ndarray) -> None:
         """Make derived fields, observations and clocks those of a robot that was just put where it is."""
@@ -441,9 +442,3 @@ class MujocoSimulation:
             self.obs = np.zeros((len(self.clock), observed.shape[1]))
         self.obs[rows], self._before[rows] = observed, self._place(s)
         self.clock[rows], self._queue[rows] = 0, np.clip(0, self._low, self._high)
-
-
-def _state(what: str, found: Any, qpos: tuple[int, ...], qvel: tuple[int, ...]) -> np.ndarray:
-    """A state that a function of a robot returned: qpos and qvel side by side, of these shapes."""
-    parts = zip(("qpos", "qvel"), unpacked(what, found, ("qpos", "qvel")), (qpos, qvel), strict=True)
-    return np.concatenate([numbers(f"{name} of {what}", part, shape) for name, part, shape in parts], axis=-1)

@@ -19,7 +19,7 @@ import numpy as np
 
 from transreward.domains import names
 from transreward.domains.names import Entry
-from transreward.domains.users import whole
+from transreward.domains.users import in_one_line, numbers, unpacked, whole
 from transreward.types import Array, RequestError
 
 
@@ -44,6 +44,22 @@ class Rows(SimpleNamespace):
         for name in self.STEP:
             vars(self).pop(name, None)
         return self
+
+
+def went_wrong(what: str, error: BaseException) -> str:
+    """What a function of the robot did wrong, and what to do."""
+    why = str(error) if isinstance(error, RequestError) else f"{what} failed: {in_one_line(error)}"
+    if isinstance(error, AttributeError) and isinstance(error.obj, Rows):
+        return f"{what} reads s.{error.name}, which is not there: `fields` and `bodies` name what is read"
+    if isinstance(error, ValueError) and "read-only" in why:
+        return f"{what} writes into what it is given: let it return arrays of its own"
+    return why
+
+
+def physics_state(what: str, found: Any, qpos: tuple[int, ...], qvel: tuple[int, ...]) -> np.ndarray:
+    """A state that a function of a robot returned: qpos and qvel side by side, of these shapes."""
+    parts = zip(("qpos", "qvel"), unpacked(what, found, ("qpos", "qvel")), (qpos, qvel), strict=True)
+    return np.concatenate([numbers(f"{name} of {what}", part, shape) for name, part, shape in parts], axis=-1)
 
 
 Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]

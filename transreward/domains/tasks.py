@@ -190,6 +190,11 @@ TASKS: dict[str, Kind] = {
 OWN = dict(TASKS)  # as the package has them; see `robots.OWN`
 
 
+def is_own(task: Task) -> bool:
+    """Whether it is the package's, and not one that a user wrote or put in the place of one."""
+    return task.name in OWN and TASKS[task.name] is OWN[task.name]
+
+
 # -- ids -----------------------------------------------------------------------------------------------------------
 
 NAME = r"[A-Za-z_]\w*"

@@ -11,7 +11,6 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
-from transreward.domains import robots, tasks
 from transreward.domains.domain import BrokenSimulation
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation, Unstable
 from transreward.types import RequestError
@@ -26,7 +25,7 @@ def tried(domain: MujocoDomain) -> MujocoDomain:
         RequestError: a function does not answer as `Robot` says.
         BrokenSimulation: a robot is reset into a state that is not finite.
     """
-    if _own(domain):
+    if domain._own:
         return domain
     compiled = _saved(domain.model)
     walk = MujocoSimulation(domain, [(0, row) for row in range(ROWS)], threads=1)
@@ -35,13 +34,6 @@ def tried(domain: MujocoDomain) -> MujocoDomain:
     if not np.array_equal(_saved(domain.model), compiled):
         raise RequestError(f"'{domain.name}': a function writes into s.model, which all rows share: let it read alone")
     return domain
-
-
-def _own(domain: MujocoDomain) -> bool:
-    """Whether the robot and all of its tasks are rows that the package's tables came with."""
-    name = domain.robot.name
-    row = name in robots.OWN and robots.ROBOTS[name] is robots.OWN[name]
-    return row and all(t.name in tasks.OWN and tasks.TASKS[t.name] is tasks.OWN[t.name] for t in domain.tasks)
 
 
 def _require_columns(domain: MujocoDomain, found: int) -> None:
