@@ -361,7 +361,7 @@ def test_a_cell_that_was_killed_and_resumed_equals_the_uninterrupted_one(tmp_pat
     """A real study: its run is removed, made again and killed once it has a checkpoint, and the study run again."""
     monkeypatch.chdir(tmp_path)
     root = str(Path(tr.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": root, "TRANSREWARD_CACHE": "", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment = {**os.environ, "PYTHONPATH": root, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     Path("often.py").write_text("from transreward.engine import checkpoint\ncheckpoint.EVERY = 0.0\n")
     file = plan_file(methods=["fine_tune"], imports=["often"])
     command = [sys.executable, "-m", "transreward", "study", file, "--jobs", "2", "--out", "out"]

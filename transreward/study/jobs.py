@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.difference import ShiftMeasure
+from transreward.domains.domain import Domain
 from transreward.domains.users import import_modules
 from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.methods import method as named
@@ -21,12 +23,13 @@ from transreward.request.fields import SECTIONS
 from transreward.request.learner import need_replay
 from transreward.request.resolve import pair_of, resolved
 from transreward.study.plan import Plan, Row
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CONTROLS, Pair, RequestError
 
 UNCHANGED = CONTROLS[0]  # the control that trains a source agent, and nothing else
 AGENTS, RUNS, LOGS = "agents", "runs", "logs"  # below a study's directory
 OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads")  # beside learner.*
 EXIT = "exit "
+OF_PAIRS = ("loop.eval_target", "loop.symmetry")  # what a pair is made and measured by
 LONGEST = 80  # characters of a directory's name before its hash
 OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed")
 
@@ -122,7 +125,8 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
         request["learner"] = learner_for(plan, pair)
     if taken is not None and not method.uses_source:
         request["source_steps"] = taken
-    request, config = checked(request, plan.imports)
+    loop = {path: settings[path] for path in OF_PAIRS if isinstance(settings.get(path), str)}
+    request, config = checked(request, *measured(*pair.what.values(), *sorted(loop.items())), plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
     if not config.needs_source_agent or config.source_run is not None:
         return job, None
@@ -150,15 +154,15 @@ def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[s
     settings |= {**own.get("settings", {}), "loop.symmetry": "none"}
     kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed")}
     first = {**kept, "method": UNCHANGED, "source_steps": steps, "target_steps": None, "settings": settings}
-    return checked(first, config.imports)[0] | {"target_steps": None}
+    return checked(first, config.domains, config.shift, config.imports)[0] | {"target_steps": None}
 
 
-def checked(request: dict[str, Any], imports: tuple[str, ...]) -> tuple[dict[str, Any], Config]:
+def checked(
+    request: dict[str, Any], domains: Pair[Domain], shift: ShiftMeasure | None, imports: tuple[str, ...]
+) -> tuple[dict[str, Any], Config]:
     """The request with its defaults filled in and its settings of their fields' types, and the config that it makes."""
     asked = {key: value for key, value in request.items() if key not in ("source", "target", "method")}
-    loop = {path: value for path, value in asked["settings"].items() if path in ("loop.eval_target", "loop.symmetry")}
-    pair, shift = measured(request["source"], request["target"], *sorted(loop.items()))
-    config = resolved(pair, shift, request["method"], **asked, imports=imports)
+    config = resolved(domains, shift, request["method"], **asked, imports=imports)
     sections: dict[str, Any] = {"learner": config.learner, "loop": config.loop}
     sections |= {name: getattr(config.method, name) for name in SECTIONS}
     found = {path: plain(sections, path) for path in sorted(asked["settings"])}
@@ -168,7 +172,7 @@ def checked(request: dict[str, Any], imports: tuple[str, ...]) -> tuple[dict[str
 
 
 @lru_cache
-def measured(source: str, target: str, *settings: tuple[str, Any]) -> Any:
+def measured(source: str, target: str, *settings: tuple[str, Any]) -> tuple[Pair[Domain], ShiftMeasure | None]:
     """`pair_of`, once for all methods of a pair."""
     return pair_of(source, target, dict(settings))
 

@@ -123,7 +123,7 @@ def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict
     if one is not None and len(one.per_seed):
         over |= {f"over\n{name}": lead(one, other) for name, other in others.items() if len(other.per_seed)}
         if not line.control:
-            said = WORDS.get(verdict(one, list(others.values()), judged).kind, "-")
+            said = WORDS.get(verdict(one, [*others.values(), *unchanged(line, others)], judged).kind, "-")
     seconds = [record.result["wall_seconds"] for record in line.records if record.result is not None]
     return {
         "method": line.method,
@@ -138,6 +138,15 @@ def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict
         "wall time": f"{sum(seconds):,.0f} s" if seconds else "-",
         "state": line.state or "done",
     }
+
+
+def unchanged(line: Line, others: Mapping[str, Outcome]) -> list[Outcome]:
+    """Where the source policy was no method of its own, what each run noted of it: as on a page, it is a control."""
+    noted = [(record.result or {}).get("zero_shot_target_return") for record in line.records]
+    if CONTROLS[0] in others or line.outcome is None or not all(noted):
+        return []
+    per_seed = np.concatenate([one["per_seed"] for one in noted])
+    return [Outcome(CONTROLS[0], per_seed, line.outcome.seeds, 0, 0, agent=line.outcome.agent)]
 
 
 def lead(one: Outcome, other: Outcome) -> str:
