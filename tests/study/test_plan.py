@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
@@ -126,6 +126,9 @@ plans = st.fixed_dictionaries(
 
 
 @given(plans | anything)
+@example({"\n": None})
+@example({"pairs": [["a", "b"]], "methods": [{"method": "c", "pairs": "\n"}]})
+@example({"pairs": [["a", "b"]], "methods": ["c"], "settings": {"\n": {}}})
 @settings(max_examples=100, deadline=None)
 def test_whatever_a_plan_says_is_read_or_refused_in_one_line(tmp_path_factory, value):
     file = tmp_path_factory.getbasetemp() / "some.yaml"

@@ -184,7 +184,7 @@ def known_keys(text: Mapping[Any, Any], known: Sequence[str], where: str) -> Non
     """Raise RequestError for a key that means nothing there."""
     for key in text:
         if key not in known:
-            raise nearest(str(key)[:80], known, f"key of {where}")
+            raise nearest(repr(str(key)[:80])[1:-1], known, f"key of {where}")
 
 
 def count(value: Any, what: str, least: int) -> int:
@@ -210,7 +210,7 @@ def words(text: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
     """One text or a list of them."""
     found = text.get(key, [])
     found = [found] if isinstance(found, str) else found
-    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+    if not isinstance(found, list) or not all(isinstance(name, str) and name and name.isprintable() for name in found):
         raise RequestError(f"'{key}' must be a list of {what}, not {shown(found)}")
     return tuple(found)
 

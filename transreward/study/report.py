@@ -143,9 +143,10 @@ def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict
 def unchanged(line: Line, others: Mapping[str, Outcome]) -> list[Outcome]:
     """Where the source policy was no method of its own, what each run noted of it: as on a page, it is a control."""
     noted = [(record.result or {}).get("zero_shot_target_return") for record in line.records]
-    if CONTROLS[0] in others or line.outcome is None or not all(noted):
+    known = [returns["per_seed"] for returns in noted if returns]
+    if CONTROLS[0] in others or line.outcome is None or len(known) < len(noted):
         return []
-    per_seed = np.concatenate([one["per_seed"] for one in noted])
+    per_seed = np.concatenate(known)
     return [Outcome(CONTROLS[0], per_seed, line.outcome.seeds, 0, 0, agent=line.outcome.agent)]
 
 
