@@ -1,4 +1,4 @@
-"""The pre-flight: spaces, shift, support, detection, rewards and a verdict on a pair, before anything is trained."""
+"""The pre-flight: spaces, shift, support, detection, rewards and a verdict on a pair, before training."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ANSWERED = {TRANSFER: "transfer", COMPENSATE: "compensate", SHAPE: "shape", NO_H
 
 
 class Moved(NamedTuple):
-    """How far a part's or an entry's next state is from the source's after the same action."""
+    """How far the next state of a part or an entry differs from the source's after the same action."""
 
     name: str
     spreads: float  # root mean square over the steps, and over a part's entries
@@ -61,7 +61,7 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True)
 class Check:
-    """A finished pre-flight."""
+    """The result of a pre-flight."""
 
     domains: Pair[Domain]
     seed: int
@@ -69,34 +69,34 @@ class Check:
     target_steps: int  # taken
     source_steps: int
     shift: ShiftMeasure
-    changes: list[Change]  # of the compiled model, where there are two of one robot
+    changes: list[Change]  # in the compiled model, if both are versions of one robot
     entries: list[Moved]  # the largest first
     parts: list[Moved]  # the same by joint, body or actuator
     starts_differ: bool
     detection: Detection
     terms: list[TermChange]
-    reward_explained: float  # share of the rewards that models explain; 1 = computed
+    reward_explained: float  # share of the rewards that models explain; 1 = rewards are computed
     figures: Figures
     verdict: Verdict
-    seen: str | None  # id of the source in the view in which it is paid like the target, where there is one
+    seen: str | None  # id of the source in the view in which its reward agrees with the target's, if there is one
     command: str  # to run next
 
     @property
     def relabelling(self) -> str:
-        """Whether source steps can be paid as the target would, in plain words."""
+        """Whether source steps can be relabelled with the target's reward, in words."""
         if not self.figures.tasks_differ and self.figures.reward_distance:
-            return "nothing to relabel: both pay alike for the steps seen, but for scale and shaping"
+            return "nothing to relabel: both pay alike for the steps seen, up to scale and shaping"
         if not self.figures.tasks_differ:
             return "nothing to relabel: both pay alike for the same step"
         if self.figures.relabels:
-            return "exact: what the target's task pays for a source step is computed from the step's reward terms"
+            return "exact: the target's reward for a source step is computed from the step's reward terms"
         if one_body(self.domains.source, self.domains.target):
-            return "not exact: the target's own reward asks for the action that acted, which late or noisy ones hide"
-        return "not exact: the target's reward of a source step has to be learned from target steps"
+            return "not exact: the target's reward depends on the executed action, which delay or noise hides"
+        return "not exact: the target's reward for a source step has to be learned from target steps"
 
     @property
     def space_entries(self) -> Pair[dict[str, tuple[Entry, ...]]]:
-        """What each domain observes and takes."""
+        """Entries of the observation and the action of each domain."""
         return self.domains.map(lambda d: {"observation": entries(d), "action": action_entries(d)})
 
     def as_json(self) -> dict[str, Any]:
@@ -168,12 +168,14 @@ def check(
     seed: int = 0,
     imports: Sequence[str] = (),
 ) -> Check:
-    """Look at a pair before a step is spent on training, with at most `target_steps` (at most 2,000) target steps.
+    """Judge a pair before training, with at most `target_steps` (at most 2,000) target steps.
 
-    `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) says where
-    to look, too. Identical domains are no error here: their verdict is `same`, and no target step is
-    taken where source and target are one. `imports`: see `transfer`.
-    Raises RequestError for a wrong request, and where the spaces differ or the budget is too small.
+    `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
+    half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
+    source and target are one. `imports`: see `transfer`.
+
+    Raises:
+        RequestError: a wrong request, spaces that differ, or a budget that is too small.
     """
     require_counts(target_steps, seed)
     imports, (asked, pair) = import_all(imports, source_run), asked_pair(source, target)
@@ -212,7 +214,7 @@ def check(
 
 
 def require_counts(target_steps: Any, seed: Any) -> None:
-    """Raise RequestError for a budget or a seed that cannot be."""
+    """Raise RequestError for an invalid budget or seed."""
     if not isinstance(target_steps, int) or not 1 <= target_steps <= MOST_TARGET_STEPS:
         raise RequestError(
             f"target steps of a check must be a whole number from 1 to {MOST_TARGET_STEPS:,}, not {target_steps}"
@@ -222,17 +224,17 @@ def require_counts(target_steps: Any, seed: Any) -> None:
 
 
 def asked_pair(source: Domain | str, target: Domain | str) -> tuple[Pair[Domain], Pair[Domain]]:
-    """The domains as they are asked for, and as they are, however they are looked at: physics and pay differ there."""
+    """The domains as requested, and in their own view, in which physics and rewards are compared."""
     asked: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(asked.source, asked.target)
     pair = asked.map(plain)
     if asked.target is not pair.target:
-        raise RequestError(f"a check looks at the target as it is: leave the view out of '{asked.target.name}'")
+        raise RequestError(f"a check compares the target's own view: leave the view out of '{asked.target.name}'")
     return asked, pair.map(lambda d: d.untried() if isinstance(d, Tried) else d)
 
 
 def seen_as(asked: Pair[Domain]) -> str | None:
-    """How a transfer would see the source, where that is not how it was asked for."""
+    """Id of the source in the view that a transfer would choose; None if that is the requested one."""
     name = viewed(asked).source.name
     return None if name == asked.source.name else name
 
@@ -251,9 +253,9 @@ def source_policy(run: Path, source: Domain) -> Act:
 
 
 def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasure, int]:
-    """`domains.difference.measure` on a part of the budget, and the source steps it took.
+    """`domains.difference.measure` on a part of the budget, and the source steps that it took.
 
-    Raises RequestError, before a step is taken, where the whole budget is too small.
+    Raises RequestError, before a step is taken, if the whole budget is too small.
     """
     late = delay(pair.source, pair.target)
     n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
@@ -278,7 +280,7 @@ def figures_of(
     starts_differ: bool,
     same: bool,
 ) -> Figures:
-    """All that the verdict depends on, from what was measured; of domains that are known to be the `same`, too."""
+    """The verdict's inputs, from the measurements. `same`: the domains are known to be identical."""
     spaces, found = pair.source.spaces, reach(probes, pair.source.spaces)
     slopes = answers(probes, spaces)
     by_policy = probes.by_policy
@@ -300,7 +302,7 @@ def figures_of(
 
 
 def _nothing(probes: Probes, known: bool) -> bool:
-    """Whether the probes, too, find no difference. Where models answer they always do: then the measure decides."""
+    """True if the probes find no difference either. Models always differ: then `measure` alone decides."""
     if not known:
         return True
     same = [np.array_equal(x.source, x.target) for x in (probes.change, probes.reward, probes.ends)]
@@ -308,7 +310,7 @@ def _nothing(probes: Probes, known: bool) -> bool:
 
 
 def _coverage(probes: Probes, found: Pair[np.ndarray], states: np.ndarray, of: slice) -> Coverage:
-    """At some states: how far apart for some of the actions there, and what of the first one is within reach."""
+    """Coverage at the states `states`; its gap is that of the actions `of`."""
     floor = _mean_square(probes.error, probes)
     near = THRESHOLDS.near + np.sqrt(floor) + _noise(probes)
     shares = [float((missed[states] <= near).mean()) for missed in found]
@@ -316,8 +318,8 @@ def _coverage(probes: Probes, found: Pair[np.ndarray], states: np.ndarray, of: s
 
 
 def _apart(probes: Probes, states: np.ndarray, of: slice) -> float:
-    """Mean square difference after the same action, in spreads, without what chance adds: that of two independent
-    trials has the product of their differences as its mean, known to a standard error, which is taken off, too."""
+    """Mean square difference after the same action, in spreads, without the part that noise adds: the product of the
+    differences of two independent trials is free of it on average; its standard error is subtracted, too."""
     source, target = (change[states][:, of] for change in probes.change)
     if _noise(probes) == 0.0:
         return _mean_square((source - target) ** 2, probes)
@@ -328,7 +330,7 @@ def _apart(probes: Probes, states: np.ndarray, of: slice) -> float:
 
 
 def _noise(probes: Probes) -> float:
-    """Root mean square of what differs when a step is taken again, of both domains together."""
+    """Root mean square difference of a repeated step, of both domains together, in spreads."""
     variances = [(change[:, 0] - again) ** 2 / 2 for change, again in zip(probes.change, probes.again, strict=True)]
     return float(np.sqrt(sum(_mean_square(v, probes) for v in variances)))
 
@@ -340,7 +342,7 @@ def _mean_square(squares: np.ndarray, probes: Probes) -> float:
 
 
 def _size(slopes: np.ndarray, probes: Probes) -> float:
-    """Root mean square of the answer to actions of variance 1, in spreads."""
+    """Root mean square effect of actions of variance 1, in spreads."""
     moving = max(int(np.isfinite(probes.spread).sum()), 1)
     return float(np.sqrt((slopes**2).sum() / len(slopes) / moving))
 
@@ -354,7 +356,7 @@ def _agreement(slopes: Pair[np.ndarray]) -> float:
 
 
 def _moved_entries(source: Domain, probes: Probes) -> list[Moved]:
-    """Every entry of the observation that moves otherwise, the one that does most first."""
+    """Entries of the observation whose change differs, the largest difference first."""
     apart = ((probes.change.source - probes.change.target) / probes.spread) ** 2
     sizes = np.sqrt(apart.reshape(-1, apart.shape[-1]).mean(axis=0))
     found = [Moved(entry.name, float(size)) for entry, size in zip(entries(source), sizes, strict=True) if size > 1e-9]
@@ -362,7 +364,7 @@ def _moved_entries(source: Domain, probes: Probes) -> list[Moved]:
 
 
 def _moved_parts(source: Domain, probes: Probes) -> list[Moved]:
-    """The same by the joint, body or actuator that an entry is of."""
+    """The same by joint, body or actuator."""
     sizes = {one.name: one.spreads for one in _moved_entries(source, probes)}
     parts: dict[str, list[float]] = {}
     for entry in entries(source):
@@ -382,7 +384,7 @@ def next_command(
     seen: str | None = None,
     imports: Sequence[str] = (),
 ) -> str:
-    """The command that the verdict asks for, with the source run where the method can start from it."""
+    """The command that the verdict suggests, with the source run if the method can start from it."""
     if verdict.verdict == SAME:
         return "transreward list shifts"
     asked = "relabel" if verdict.relabel else ANSWERED[verdict.verdict]
@@ -404,7 +406,7 @@ def next_command(
 
 
 def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool:
-    """Whether a method can be run on the source: with the agent's learner, and enough source steps for its own."""
+    """True if a method can be run on the source: it takes the agent's learner, and the source budget suffices."""
     learner = restore_learner(agent["learner"]) if agent else make_learner("sac", source)
     try:
         require_learner(row, learner, source)
@@ -414,7 +416,7 @@ def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool
 
 
 def _take_up(row: Method, source_run: Path | None, agent: dict[str, Any]) -> list[str]:
-    """Options that start from an earlier run: its seeds, and a source budget that leaves the method some steps."""
+    """Options that start from an earlier run: its seeds, and a source budget beyond the agent's own steps."""
     words, seeds = ["--source-run", str(source_run)], agent["seeds"]
     if len(seeds) != DEFAULT_SEEDS or seeds[0]:
         words += ["--seeds", str(len(seeds)), "--seed", str(seeds[0])]
