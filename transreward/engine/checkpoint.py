@@ -15,7 +15,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ import numpy as np
 
 from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
-from transreward.replay import Replay
+from transreward.replay import Replay, cut
 from transreward.runs import store
+from transreward.streams.log import LoggedWalk, StepLog
 from transreward.types import BrokenRun, RequestError
 
 SCHEMA = 1
@@ -99,6 +100,26 @@ class Checkpoints:
             return f"no checkpoint could be written ({error})"
         return None
 
+    @contextmanager
+    def logging(self, *runs: Run) -> Iterator[bool]:
+        """`restore` them; inside, each step of a target that is not simulated here is on disk before it is learned
+        from, and the first state, for the log to go on from. Yields whether they were restored."""
+        logs = []
+        for i, run in enumerate(runs):
+            walk = run.walks.target
+            if self.directory is not None and isinstance(walk, LoggedWalk):
+                walk.log = StepLog(self.directory / f"{i}-target.log")
+                logs.append(walk.log)
+        try:
+            restored = self.restore(*runs)
+            if logs and not restored:
+                self.hold(*runs)
+                self.write()
+            yield restored
+        finally:
+            for log in logs:
+                log.close()
+
     def restore(self, *runs: Run) -> bool:
         """Put runs, as they begin, into the newest state that can be read whole. False: there is none."""
         if self.directory is None:
@@ -116,9 +137,17 @@ class Checkpoints:
             for i, (run, state, found) in enumerate(zip(runs, about["runs"], buffers, strict=True)):
                 run.state.buffers |= found
                 put(run, f"['{i}']", arrays, state)
+                self._cut(i, run)
             self.number = numbers[0]
             return True
         return False
+
+    def _cut(self, i: int, run: Run) -> None:
+        """Where new episodes begin, the newest stored step has no successor."""
+        for side, walk in run.walks._asdict().items():
+            if walk is not None and walk.broken and run.state.stored.get(side):
+                run.state.buffers[side] = cut(run.state.buffers[side])
+                self._rows(i, side).hash = None  # another file, with this step as it is now
 
     def _rows(self, i: int, name: str) -> Rows:
         assert self.directory is not None
@@ -176,6 +205,8 @@ def settle(directory: Path) -> None:
     for place in (directory / PLACE).iterdir():
         if place.is_dir():
             Checkpoints(place).tidy(kept=1)
+            for log in place.glob("*.log"):  # all of it is in the state
+                log.unlink()
 
 
 class Rows:

@@ -95,6 +95,8 @@ def collect(run: Run) -> Pair[Steps | None]:
         act = walk.guided(run.programs.act, run.state.guide, lead) if lead else run.programs.act
         noise = None if random else run.programs.noise(draw(keys, f"noise {side}"), steps, walk.robots)
         taken = walk.collect(None if random else act, run.state.agents, noise, steps)
+        if not taken.domain.size:  # one was in flight when a process ended: it is counted, and nobody knows what it was
+            continue
         if stream.rewards == "target":
             taken = relabel(run.config.domains.target, taken)
         if stream.room:

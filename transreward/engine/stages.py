@@ -115,10 +115,11 @@ def follow(
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
         if sum(stage.budget) and not run.state.stopped:
             checkpoints = saved(stage)
-            if checkpoints.restore(*runs):
-                rewrite(place, [*before_method(config, track, agent), *run.state.log])
-            run.tell(run.state.index, [])
-            loop(*runs, saved=checkpoints)
+            with checkpoints.logging(*runs) as restored:
+                if restored:
+                    rewrite(place, [*before_method(config, track, agent), *run.state.log])
+                run.tell(run.state.index, [])
+                loop(*runs, saved=checkpoints)
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)
     returns = [final_returns(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's

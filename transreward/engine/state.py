@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from transreward import replay as rp
-from transreward.domains.domain import Domain, invertible
+from transreward.domains.domain import Domain, invertible, table_robot
 from transreward.draws import stream as draw
 from transreward.engine.programs import Asked, Programs, programs
 from transreward.plan.ledger import EVALUATION, Ledger
@@ -20,6 +20,7 @@ from transreward.plan.plan import Stage, Stream
 from transreward.replay import Replay
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
+from transreward.streams.log import LoggedWalk
 from transreward.streams.twin import Twin, learn_model
 from transreward.streams.walk import Walk, relabel
 from transreward.types import NO_STEPS, Metrics, Pair
@@ -223,8 +224,9 @@ def walkers(run: Run, going_on: Walk | None) -> Pair[Walk | None]:
         elif stream is None or not getattr(run.stage.schedule.controls, side):
             made.append(None)
         else:
+            kind = LoggedWalk if side == "target" and table_robot(domain) is None else Walk
             made.append(
-                Walk(
+                kind(
                     domain,
                     run.config.seed_list,
                     stream.robots,

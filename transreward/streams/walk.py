@@ -50,6 +50,7 @@ class Walk:
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw, of each seed's finished episodes without a guide
         self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
+        self.broken = False  # the next step begins new episodes, for the state could not be put back
         self._uniform = [np.random.default_rng([seed, word(f"uniform {whose}")]) for seed in seeds]
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> Steps:
@@ -58,18 +59,20 @@ class Walk:
         `noise` [seeds, steps or more, robots, action]: what the policy's draws are made of. Without `act`, uniform.
         """
         self.pay(steps * self.robots)
-        spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
         taken = self._room(steps)
         for i in range(steps):
-            if act is None:
-                size = (shape[1], spaces.action)
-                action = np.stack([random.uniform(spaces.low, spaces.high, size) for random in self._uniform])
-            else:
-                obs = self.guarded.obs.astype(np.float32).reshape(*shape, -1)
-                action = np.asarray(act(agents, obs, None if noise is None else noise[:, i]))
-            self._step(action, taken, i)
+            self._step(self._action(act, agents, noise, i, self.guarded.obs), taken, i)
         self.steps += steps * self.robots
         return taken
+
+    def _action(self, act: Act | None, agents: Any, noise: Array | None, i: int, obs: np.ndarray) -> np.ndarray:
+        """Of every robot in the i-th control step, [seeds, robots, action]."""
+        spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
+        if act is None:
+            size = (shape[1], spaces.action)
+            return np.stack([random.uniform(spaces.low, spaces.high, size) for random in self._uniform])
+        obs = obs.astype(np.float32).reshape(*shape, -1)
+        return np.asarray(act(agents, obs, None if noise is None else noise[:, i]))
 
     def _room(self, steps: int) -> Steps:
         """Steps that are yet to be taken."""
@@ -93,9 +96,11 @@ class Walk:
             column[:, i] = x
         if self._stored:
             out.terms[:, i] = self.simulation.stored.reshape(*shape, -1)
-        reward, terminated, truncated = t.reward, t.terminated, t.truncated
+        self._count(t.reward, np.logical_or(t.terminated, t.truncated))
+
+    def _count(self, reward: np.ndarray, ended: np.ndarray) -> None:
+        """What every robot's step, [seeds, robots], is to its episode."""
         self.episode_return += reward
-        ended = np.logical_or(terminated, truncated)
         self.clock = np.where(ended, 0, self.clock + 1)
         for seed, robot in np.argwhere(ended):  # a few, seldom
             if not self._led[seed, robot]:  # what another policy began says nothing about this one
@@ -119,6 +124,7 @@ class Walk:
         for random, state in zip(self._uniform, numbers["uniform"], strict=True):
             random.bit_generator.state = state
         if table_robot(self.domain) is None:
+            self.broken = True
             warnings.warn(
                 f"the state of '{self.domain.name}' cannot be put back: its robots begin new episodes", stacklevel=2
             )

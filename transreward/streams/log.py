@@ -1,0 +1,170 @@
+"""The log of steps that cannot be taken again: each is on disk before it is learned from.
+
+For a target that is not simulated here: a Gymnasium environment, a domain of a user's own. A record is appended for
+each control step as it is taken, which outlives the process, and all of a round reach the disk together at its end.
+After a kill the steps behind the last checkpoint come from the log in place of the robots; the one that was in flight
+is counted, and nobody learns from it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.streams.walk import Act, Walk
+from transreward.types import Array, Steps, Transition
+
+HEAD = struct.Struct("<cQII")  # kind, number of the control step, bytes that follow, checksum
+BEGIN, STEP, LOST, ANEW = b"b", b"s", b"l", b"n"  # up to a number are about to be taken; taken; in flight; new episodes
+
+
+class StepLog:
+    """The control steps of one walk, by their number from its first; each is one step of every robot."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads what is there up to the first record that is not whole, and cuts off the rest."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.steps: dict[int, bytes | None] = {}  # that earlier processes took; None: it was in flight
+        self.anew: set[int] = set()  # where new episodes began, for another process took the robots over
+        self._file = path.open("a+b", buffering=0)
+        self._file.seek(0)
+        self._take_up(self._file.read(), path)
+
+    def _take_up(self, content: bytes, path: Path) -> None:
+        at, number, until = 0, 0, 0  # of the record, of the next step, of the end of its round
+        while at + HEAD.size <= len(content):
+            kind, place, size, checksum = HEAD.unpack_from(content, at)
+            payload = content[at + HEAD.size : at + HEAD.size + size]
+            if checksum != _checksum(kind, place, payload):
+                if len(payload) == size:
+                    warnings.warn(f"{path} is damaged after control step {number}: the rest is lost", stacklevel=2)
+                break
+            at += HEAD.size + size
+            number = place + (kind in (STEP, LOST))
+            if kind == BEGIN:
+                until = int.from_bytes(payload, "little")
+            elif kind == ANEW:
+                self.anew.add(place)
+                until = place  # nothing is about to be taken
+            else:
+                self.steps[place] = payload if kind == STEP else None
+                self.anew |= {place} if kind == LOST else set()
+        self._file.truncate(at)
+        if number < until:
+            self._write(LOST, number)
+            self.anew.add(number)
+            self.steps[number], number = None, number + 1
+        if content:
+            self._write(ANEW, number)
+            self.anew.add(number)
+
+    def behind(self, number: int) -> tuple[int, int]:
+        """How many control steps from this number on are there, and how many were in flight."""
+        found = [step for place, step in self.steps.items() if place >= number]
+        return len(found) - found.count(None), found.count(None)
+
+    def begin(self, number: int, until: int) -> None:
+        """Steps from this number on, up to another, are about to be taken."""
+        self._write(BEGIN, number, until.to_bytes(8, "little"))
+
+    def append(self, number: int, steps: Steps, i: int) -> None:
+        """The i-th of `steps` [seeds, steps, robots] was taken."""
+        self._write(STEP, number, b"".join(column[:, i].tobytes() for column in _columns(steps)))
+
+    def put(self, number: int, steps: Steps, i: int) -> None:
+        """Make the i-th of `steps` the one that was taken."""
+        row = self.steps[number]
+        assert row is not None
+        flat, at = np.frombuffer(row, np.float32), 0
+        for column in _columns(steps):
+            size = column[:, i].size
+            column[:, i] = flat[at : at + size].reshape(column[:, i].shape)
+            at += size
+
+    def commit(self) -> None:
+        """Until the disk has them."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._file.close()
+
+    def _write(self, kind: bytes, number: int, payload: bytes = b"") -> None:
+        self._file.write(HEAD.pack(kind, number, len(payload), _checksum(kind, number, payload)) + payload)
+
+
+def _columns(steps: Steps) -> tuple[np.ndarray, ...]:
+    return *(np.asarray(x) for x in steps.transition), np.asarray(steps.terms)
+
+
+def _checksum(kind: bytes, number: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(kind + number.to_bytes(8, "little")))
+
+
+class LoggedWalk(Walk):
+    """Robots whose steps cannot be taken again, each of which goes to a log."""
+
+    log: StepLog | None = None  # of the run's directory, if it has one
+
+    def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> Steps:
+        """The same. Steps that the log has are those; one that was in flight is counted and left out."""
+        log, first = self.log, self.steps // self.robots
+        if log is None:
+            return super().collect(act, agents, noise, steps)
+        self.pay(steps * self.robots)
+        known = sum(first + i in log.steps for i in range(steps))
+        if known < steps:
+            log.begin(first + known, first + steps)
+        taken, lost = self._room(steps), []
+        for i in range(steps):
+            if first + i in log.anew:
+                self._begin_anew()
+            if i >= known:
+                self._step(self._action(act, agents, noise, i, self.guarded.obs), taken, i)
+                log.append(first + i, taken, i)
+            elif log.steps[first + i] is None:
+                lost.append(i)
+            else:
+                self._take_again(log, first + i, act, agents, noise, taken, i)
+        log.commit()
+        self.steps += steps * self.robots
+        transition = Transition(*(np.delete(x, lost, axis=1) for x in taken.transition))
+        return Steps(transition, *(np.delete(x, lost, axis=1) for x in taken[1:]))
+
+    def _take_again(
+        self, log: StepLog, number: int, act: Act | None, agents: Any, noise: Array | None, out: Steps, i: int
+    ) -> None:
+        log.put(number, out, i)
+        t = out.transition
+        self._action(act, agents, noise, i, np.asarray(t.obs)[:, i])  # it draws, and a guide marks its episodes
+        self._count(t.reward[:, i], np.logical_or(t.terminated[:, i], t.truncated[:, i]))
+        if number + 1 in log.anew:  # no later step follows it
+            t.truncated[:, i] = 1.0
+
+    def _begin_anew(self) -> None:
+        self.episode_return, self.clock = np.zeros_like(self.episode_return), np.zeros_like(self.clock)
+        self._led = np.zeros_like(self._led)
+
+    def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
+        """The same; what the log has behind the state goes on with the episodes that the state was in."""
+        super().restore(arrays, numbers)
+        number = self.steps // self.robots
+        if self.log is None or number not in self.log.steps:
+            return
+        self.broken = number in self.log.anew
+        self.episode_return, self.clock, self._led = (
+            np.array(arrays[name]) for name in ("episode_return", "clock", "led")
+        )
+        found, lost = self.log.behind(number)
+        flight = f"; {lost * self.robots:,} more were in flight: counted, and not learned from" if lost else ""
+        name = self.domain.name
+        warnings.warn(
+            f"{found * self.robots:,} steps a seed of '{name}' behind the last checkpoint come from the log{flight}",
+            stacklevel=2,
+        )
