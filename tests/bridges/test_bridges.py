@@ -13,7 +13,7 @@ import transreward as tr
 from transreward import replay as rp
 from transreward.bridges import BRIDGES, view
 from transreward.bridges.bridge import Bridge, Columns, Crossing, Maps, require_sound
-from transreward.bridges.linear import Linear
+from transreward.bridges.linear import Linear, Symmetry
 from transreward.bridges.take_up import take_up
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
@@ -137,6 +137,28 @@ def test_an_unsound_bridge_is_refused(way, part, changes, said):
     assert require_sound("even", crossing) is crossing
     with pytest.raises(RequestError, match=said):
         require_sound("odd", broken(crossing, way, part, **changes))
+
+
+@pytest.mark.parametrize(
+    ("bridge", "said"),
+    [
+        (
+            Symmetry("odd", {"hopper": lambda name: (name + "s", 1.0)}),
+            "in the place of 'rootz position': 'rootz positions'",
+        ),
+        (
+            Symmetry("odd", {"hopper": lambda name: 1 / 0}),
+            "the bridge 'odd' failed: ZeroDivisionError",
+        ),
+        (Symmetry("odd", {"hopper": lambda name: (name, 2.0)}), "does not give 'rootz position' back as it was"),
+        (Symmetry("odd", {"hopper": None}), "the bridge 'odd' failed: TypeError"),
+    ],
+)
+def test_a_users_bridge_that_fails_says_so_in_one_line(bridge, said, monkeypatch):
+    monkeypatch.setitem(BRIDGES, "odd", bridge)
+    with pytest.raises(RequestError, match=said) as caught:
+        tr.domain("hopper@odd")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_bridge_asks_no_more_of_a_motor_than_it_has():

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transreward.bridges.bridge import Bridge, Columns, Crossing, Maps, Side
-from transreward.types import Array, Entry, RequestError, Spaces
+from transreward.types import Array, Entry, RequestError, Spaces, nearest
 
 Rename = Callable[[str], tuple[str, float]]  # a column as it is seen -> the robot's that it shows, and its sign
 
@@ -101,6 +101,9 @@ def _turned(own: Columns, rename: Rename, times: int) -> tuple[Reordered, Reorde
 def reordering(columns: Sequence[str], rename: Rename, times: int = 1) -> Reordered:
     """Of columns with these names, so many turns."""
     shown = [rename(name) for name in columns]
+    for name, (other, _) in zip(columns, shown, strict=True):
+        if other not in columns:
+            raise nearest(other, columns, f"column, which is to show in the place of '{name}':")
     order = np.array([columns.index(name) for name, _ in shown], int)
     once = found = Reordered(order, np.array([sign for _, sign in shown], np.float32))
     for _ in range(times - 1):

@@ -44,14 +44,14 @@ def _domains() -> list[tuple[str, str]]:
     from transreward.bridges import views
     from transreward.domains.robots import ROBOTS
 
-    def seen(name: str) -> str:
+    def in_views(name: str) -> str:
         return f"; seen also as @{', @'.join(views(name))}" if views(name) else ""
 
     others = [
         ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),
         ("package.module:factory", "your own: a function that makes a Domain or a Gymnasium environment"),
     ]
-    rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}{seen(n)}") for n, r in ROBOTS.items()]
+    rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}{in_views(n)}") for n, r in ROBOTS.items()]
     return rows + others
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from transreward.bridges import view
 from transreward.bridges.bridge import Crossing
 from transreward.domains.domain import BrokenSimulation, Domain, TableRobot
-from transreward.types import Transition
+from transreward.domains.users import in_one_line
+from transreward.types import RequestError, Transition
 
 if TYPE_CHECKING:
     from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
@@ -22,12 +23,17 @@ class Bridged:
     plain domain's.
 
     Raises:
-        RequestError: the robot has no such view.
+        RequestError: the robot has no such view, or the bridge is not sound.
     """
 
     def __init__(self, plain: MujocoDomain, view_name: str) -> None:
         self.plain, self.view = plain, view_name
-        self.crossing = view(plain, view_name)
+        try:
+            self.crossing = view(plain, view_name)
+        except RequestError:
+            raise
+        except Exception as error:  # a row may be a user's, and raise anything
+            raise RequestError(f"the bridge '{view_name}' failed: {in_one_line(error)}") from error
         self.spaces, self.entries, self.action_entries, self.stored_terms = self.crossing.shown
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
         self.robot, self.tasks, self.shifts, self.model = plain.robot, plain.tasks, plain.shifts, plain.model

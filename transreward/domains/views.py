@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transreward.bridges import BRIDGES, view, views
+from transreward.bridges import BRIDGES, views
 from transreward.bridges.bridge import Crossing
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.difference import relabels, same_task
@@ -33,9 +33,9 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     if plain(source) is not source or not relabels(source, pair.target) or same_task(source, pair.target):
         return pair
     robot: MujocoDomain = source  # type: ignore[assignment]  # of the table, and as it is
-    if not own_views(robot) or robot.noise.any():
+    if robot.noise.any() or any(shift.pattern or shift.name == "broken" for shift in robot.shifts):
         return pair
-    if any(shift.pattern or shift.name == "broken" for shift in robot.shifts):
+    if not own_views(robot):
         return pair
     try:
         name, _ = best_view(robot, pair.target)  # type: ignore[arg-type]
@@ -44,9 +44,11 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     return pair if name is None else pair._replace(source=Bridged(robot, name))
 
 
-def own_views(source: MujocoDomain) -> list[str]:
-    """The views that show the robot's own columns again: whatever acts on the robot can act there."""
-    return [name for name in views(source.robot.name) if BRIDGES[name].own_columns]
+def own_views(source: MujocoDomain) -> dict[str, Crossing]:
+    """The views that show the robot's own columns again: whatever acts on the robot can act there. Raises RequestError
+    for one that fails."""
+    names = [name for name in views(source.robot.name) if BRIDGES[name].own_columns]
+    return {name: Bridged(source, name).crossing for name in names}
 
 
 def likeness(source: MujocoDomain, target: MujocoDomain, seed: int = 0) -> dict[str | None, float]:
@@ -69,7 +71,7 @@ def likeness(source: MujocoDomain, target: MujocoDomain, seed: int = 0) -> dict[
         alike = np.corrcoef(paid, reward)[0, 1] if paid.std() > 0 and reward.std() > 0 else 0.0
         return float(alike)
 
-    return {None: fit(None), **{name: fit(view(source, name)) for name in own_views(source)}}
+    return {None: fit(None), **{name: fit(crossing) for name, crossing in own_views(source).items()}}
 
 
 def best_view(source: MujocoDomain, target: MujocoDomain) -> tuple[str | None, dict[str | None, float]]:
