@@ -27,6 +27,7 @@ from transreward import cli
 from transreward.cli import transfer as transfer_command
 from transreward.domains.names import entry_names
 from transreward.evaluation.verdict import verdict
+from transreward.reports import sections
 from transreward.reports.figures import Chart, Line, ticks
 from transreward.reports.films.video import _ffmpeg
 from transreward.reports.page import page, write_report
@@ -115,6 +116,16 @@ def text(request, compared, tmp_path_factory):
     if request.param == "comparison":
         return (compared / "report.html").read_text()
     return page(sorted(read(compared), key=lambda r: r.config["method"] != "darc"))
+
+
+def test_every_file_of_a_section_has_its_place():
+    """So that a section is one file and one line, and none is forgotten."""
+    blocks = [block.__name__ for section in sections.SECTIONS for block in section.blocks]
+    files = [
+        path.stem for path in Path(sections.__file__).parent.glob("*.py") if path.stem not in ("__init__", "summary")
+    ]
+    assert sorted(name.rpartition(".")[2] for name in blocks) == sorted(files)
+    assert [section.id for section in sections.SECTIONS] == SECTIONS
 
 
 # -- what is there -------------------------------------------------------------------------------------------------
