@@ -173,9 +173,7 @@ def check(
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
     half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
     source and target are one. `imports`: see `transfer`.
-
-    Raises:
-        RequestError: a wrong request, spaces that differ, or a budget that is too small.
+    Raises RequestError for a wrong request, for spaces that differ, and for a budget that is too small.
     """
     require_counts(target_steps, seed)
     imports, (asked, pair) = import_all(imports, source_run), asked_pair(source, target)
