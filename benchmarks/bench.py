@@ -234,6 +234,7 @@ def sac_update_rate(learner: Any, seconds: float) -> Callable[[], float]:
     from transreward import replay as rp
     from transreward.engine.programs import programs
     from transreward.request.config import PLAIN
+    from transreward.streams.stream import Stream
     from transreward.streams.walk import Walk
     from transreward.types import Pair
 
@@ -241,7 +242,7 @@ def sac_update_rate(learner: Any, seconds: float) -> Callable[[], float]:
     compiled = programs(learner, PLAIN.compensation(), domain.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray([0]))
     agents, compensation = compiled.init(keys)
-    steps = Walk(domain, [0], 1).collect(None, agents, None, stored)
+    steps = Walk(Stream("source", "walk", "source", "free", 1), domain, [0]).collect(None, agents, None, stored)
     data = Pair(rp.of(steps, domain.spaces), None)
     agents = compiled.see(agents, steps.transition.obs)
 
@@ -404,7 +405,7 @@ def replay_memory(bench: Bench) -> None:
     from training import pair
 
     from transreward import replay as rp
-    from transreward.streams.walk import stored_terms
+    from transreward.domains.domain import stored_terms
 
     source, robots, steps = pair(ROBOT).source, 64, 10_000 if bench.smoke else 1_000_000
     spaces, more = source.spaces, len(stored_terms(source))
@@ -505,9 +506,10 @@ def relabelling(bench: Bench) -> None:
     import numpy as np
 
     from transreward.domains.ids import domain
+    from transreward.streams.stream import Stream
     from transreward.streams.walk import Walk, relabel
 
-    robots = Walk(domain(ROBOT), [0], 100, store_terms=True)
+    robots = Walk(Stream("source", "walk", "source", "free", 100, terms=1), domain(ROBOT), [0])
     taken = robots.collect(None, None, None, 100)
     steps = jax.tree.map(lambda x: np.concatenate([x] * (1 if bench.smoke else 100), axis=1), taken)
     target = domain(f"{ROBOT}+backward")

@@ -16,6 +16,14 @@ def compiler(hurried):
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+def robots(domain, seeds, n, threads=0, *, terms=0, **more):
+    """n robots of each seed that walk in a domain, and store terms if there are to be any."""
+    from transreward.streams.stream import Stream
+    from transreward.streams.walk import Walk
+
+    return Walk(Stream("source", "walk", "source", "free", n, terms=terms), domain, seeds, threads, **more)
+
+
 @contextmanager
 def compilations():
     """A list that grows with each program that is compiled meanwhile."""

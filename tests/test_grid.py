@@ -9,6 +9,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from quick import robots
 from test_transfer import LEARNERS as THEIRS
 from test_transfer import (
     ROBOTS,
@@ -29,6 +30,7 @@ from transreward.live import PHASES
 from transreward.methods import GAPS, METHODS, USES, Feed, method
 from transreward.presets import PRESETS
 from transreward.replay import in_order
+from transreward.streams.stored import Stored
 from transreward.streams.walk import Walk
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -183,15 +185,14 @@ def test_a_blend_without_strength_is_fine_tuning_bit_for_bit(agent, tuned):
 
 def test_the_demonstrations_are_the_newest_source_steps(agent, monkeypatch):
     seen = []
-    module = sys.modules["transreward.engine.state"]
-    make = module.buffer
+    make = Stored.buffer
 
-    def spy(run, stream, old, lesson):
-        made = make(run, stream, old, lesson)
-        seen.extend([(in_order(old), in_order(made))] if stream.kind == "stored" else [])
+    def spy(stored, opening):
+        made = make(stored, opening)
+        seen.append((in_order(opening.stored), in_order(made)))
         return made
 
-    monkeypatch.setattr(module, "buffer", spy)
+    monkeypatch.setattr(Stored, "buffer", spy)
     move("gaifo", {"feed.newest": 0.25}, source_run=agent)
     ((whole, shown),) = seen
     n = shown.domain.shape[1]
@@ -226,12 +227,12 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
     result = move("darail", {"use.teach": 0.25, "use.newest": 0.5}, source_run=agent)
     (lesson,), (demonstrations,) = lessons, shown
     before = json.loads((agent / "source" / "agent.json").read_text())["steps"]
-    taken, robots = lesson.steps.source - before, lesson.walks.source.robots
+    taken, width = lesson.steps.source - before, lesson.takers["source"].stream.robots
     assert taken <= 0.25 * (SOURCE_STEPS - before) and lesson.steps.target <= 0.25 * TARGET_STEPS
     assert 0.9 * SOURCE_STEPS < result.steps.source <= SOURCE_STEPS
     assert 0.9 * TARGET_STEPS < result.steps.target <= TARGET_STEPS
     n = demonstrations.domain.shape[1]
-    assert n == round(0.5 * taken / robots)
+    assert n == round(0.5 * taken / width)
     assert same(demonstrations, newest(in_order(lesson.replays.source), n))
     phases = [row["phase"] for row in result.log if row["method"] == "darail"]
     assert set(phases) == {"teacher", "transfer"} <= set(PHASES) and phases == sorted(phases)
@@ -247,9 +248,9 @@ def test_a_method_with_a_teacher_that_is_done_stops_there(agent, monkeypatch):
 
 
 def test_the_source_policy_leads_in_the_first_steps_of_every_episode():
-    robots = Walk(SOURCE, [4], 3)
-    act = robots.guided(lambda agents, obs, noise: np.full((*obs.shape[:2], 1), agents), -3.0, steps=4)
-    rows = robots.collect(act, 3.0, np.zeros((1, 60, 3, 1)), 60).transition
+    walk = robots(SOURCE, [4], 3)
+    act = walk.guided(lambda agents, obs, noise: np.full((*obs.shape[:2], 1), agents), -3.0, steps=4)
+    rows = walk.collect(act, 3.0, np.zeros((1, 60, 3, 1)), 60).transition
     assert rows.terminated.sum() > 3
     for robot in range(3):
         clock = 0
@@ -264,20 +265,20 @@ def test_nothing_is_judged_by_episodes_that_the_guide_began():
     def act(agents, obs, noise):
         return np.full((*obs.shape[:2], 1), agents)
 
-    robots = Walk(SOURCE, [4, 5], 3)
-    rows = robots.collect(robots.guided(act, -3.0, steps=1), 3.0, np.zeros((2, 58, 3, 1)), 58).transition
-    assert rows.terminated.sum() > 3 and robots.returns == [[], []]
-    assert np.isnan(robots.recent_return(1)).all() and not robots.stalled(1)
-    rows = robots.collect(act, 3.0, np.zeros((2, 60, 3, 1)), 60).transition
+    walk = robots(SOURCE, [4, 5], 3)
+    rows = walk.collect(walk.guided(act, -3.0, steps=1), 3.0, np.zeros((2, 58, 3, 1)), 58).transition
+    assert rows.terminated.sum() > 3 and walk.returns == [[], []]
+    assert np.isnan(walk.recent_return(1)).all() and not walk.stalled(1)
+    rows = walk.collect(act, 3.0, np.zeros((2, 60, 3, 1)), 60).transition
     begun = rows.terminated.sum(axis=(1, 2)) - 3  # the episodes that were under way had been led
-    assert [len(returns) for returns in robots.returns] == begun.tolist()
-    for seed, returns in enumerate(robots.returns):  # each is what its own episode paid, and nothing from before
+    assert [len(returns) for returns in walk.returns] == begun.tolist()
+    for seed, returns in enumerate(walk.returns):  # each is what its own episode paid, and nothing from before
         expected = []
         for paid, ended in zip(rows.reward[seed].T, rows.terminated[seed].T, strict=True):
             starts = np.flatnonzero(ended) + 1
             expected += [part.sum() for part in np.split(paid, starts)[1:-1]]
         assert sorted(returns) == sorted(expected)
-    assert np.isfinite(robots.recent_return(1)).all()
+    assert np.isfinite(walk.recent_return(1)).all()
 
 
 def test_a_guide_that_knows_the_target_aligns_nobody():

@@ -7,6 +7,7 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick import robots
 from test_grid import LEARNERS, move
 from test_transfer import SEEDS, same
 
@@ -15,7 +16,7 @@ from transreward.domains.difference import relabels
 from transreward.replay import in_order
 from transreward.runs import store
 from transreward.runs.source_agent import SourceAgent
-from transreward.streams.walk import Walk, relabel
+from transreward.streams.walk import relabel
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -40,7 +41,7 @@ PAIRS = [
 
 def taken(id, steps=40):
     """Random steps, the same for every task of a robot."""
-    return Walk(tr.domain(id), [3, 4], 2, 1, store_terms=True).collect(None, None, None, steps)
+    return robots(tr.domain(id), [3, 4], 2, 1, terms=1).collect(None, None, None, steps)
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
@@ -128,7 +129,7 @@ def test_fresh_source_steps_are_paid_as_well(monkeypatch):
     monkeypatch.setattr(module, "loop", lambda made, **saved: (loop(made, **saved), seen.append(made))[0])
     move("relabel", {"feed.source": "online"}, learner=LEARNERS["sac"], source=SOURCE, target=TARGET)
     steps = in_order(seen[-1].replays.source)
-    assert seen[-1].walks.source.steps > 0
+    assert seen[-1].takers["source"].steps > 0
     np.testing.assert_allclose(steps.transition.reward, steps.terms[..., 1] + steps.terms[..., 2], rtol=1e-6)
 
 

@@ -3,13 +3,10 @@ as its controls."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from test_config import ask, measured_once  # noqa: F401
 
 from transreward import replay as rp
-from transreward.engine.state import buffer
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
@@ -17,6 +14,8 @@ from transreward.plan.compile import compile
 from transreward.presets import LEGGED
 from transreward.request.budgets import pretrain_steps
 from transreward.request.learner import for_method
+from transreward.streams.stream import Opening, unpaid
+from transreward.streams.walk import Walk
 from transreward.types import RequestError
 
 HOPPER = {"source_steps": 600_000, "target_steps": 10_000}
@@ -105,7 +104,8 @@ def test_the_source_agents_last_step_is_followed_by_no_other_robots_step():
     spaces = config.domains.source.spaces
     old = rp.add(rp.empty(spaces, 3, 600, 4), rp.no_steps(spaces, 3, 600, 4))
     stage = compile(config, pretrain_steps(config, config.method)).tracks[0].stages[0]
-    taken_up = buffer(SimpleNamespace(config=config), stage.stream("source"), old, None)
+    opening = Opening(config.domains, config.seed_list, 1, lambda account: unpaid, stored=old)
+    taken_up = Walk.open(stage.stream("source"), opening).buffer(opening)
     flags = rp.in_order(taken_up).transition.truncated
     assert (flags[:, -1] == 1).all() and not flags[:, :-1].any()
 

@@ -7,11 +7,11 @@ from itertools import combinations
 import jax
 import numpy as np
 import pytest
+from quick import robots
 from test_grid import agent, move  # noqa: F401
 
 from transreward.draws import PURPOSES, stream, word
 from transreward.engine.programs import Programs
-from transreward.streams.walk import Walk
 from transreward.types import Spaces
 from transreward.uses.robust import Robust
 
@@ -66,8 +66,8 @@ def test_uniform_actions_differ_between_the_domains_and_from_the_resets():
 
     Still.spaces = spaces
     for whose in ("source", "target", "partner"):
-        robots = Walk(Still(), [3], 1, whose=whose)
-        made.append(robots._uniform[0].uniform())
+        walk = robots(Still(), [3], 1, whose=whose)
+        made.append(walk._uniform[0].uniform())
     resets = [np.random.Generator(np.random.PCG64(np.random.SeedSequence((3, row)))).uniform() for row in range(64)]
     assert len({*made, *resets}) == 3 + 64
 

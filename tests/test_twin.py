@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from quick import compiler
+from quick import compiler, robots
 from test_transfer import LEARNERS, SEEDS, SETTINGS, same
 
 import transreward as tr
@@ -15,21 +15,20 @@ from transreward.domains.robots import ROBOTS
 from transreward.networks import Normaliser
 from transreward.plan.ledger import Ledger
 from transreward.streams.twin import ModelState, Twin, learn_model, model_loss
-from transreward.streams.walk import Walk
 from transreward.types import Spaces
 
 INVERTIBLE = [name for name, robot in ROBOTS.items() if robot.invert is not None]
 
 
-def walk(id, steps=12, robots=4):
-    """Random steps of two seeds' robots, [2, steps, robots]."""
+def walk(id, steps=12, n=4):
+    """Random steps of two seeds' robots, [2, steps, n]."""
     domain = tr.domain(id)
-    return domain, walked(domain, steps, robots)
+    return domain, walked(domain, steps, n)
 
 
-def walked(domain, steps, robots):
+def walked(domain, steps, n):
     """The same of a domain."""
-    return Walk(domain, SEEDS, robots, threads=1).collect(None, None, None, steps)
+    return robots(domain, SEEDS, n, threads=1).collect(None, None, None, steps)
 
 
 def test_which_robots_show_their_whole_state():

@@ -154,6 +154,13 @@ def cut(replay: Replay) -> Replay:
     return replace(replay, data=replay.data.at[:, newest, :, truncated].set(1.0))
 
 
+def written(replay: Replay) -> int:
+    """How many control steps it was given in all, so that `position` is where the next goes; at least as many as it
+    holds, more are not known."""
+    size = int(replay.size)
+    return size + int(replay.position) if size == replay.capacity else size
+
+
 def in_order(replay: Replay) -> Steps:
     """The stored steps, oldest first, [seeds, size, robots], in NumPy."""
     return _unpack(np.asarray(_in_order(replay)), replay.spaces)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from crossed import agents_of, require_maps, require_plain_steps, require_taken_up
+from quick import robots
 
 import transreward as tr
 from transreward import replay as rp
@@ -18,7 +19,6 @@ from transreward.bridges.take_up import take_up
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.runs.source_agent import SourceAgent
-from transreward.streams.walk import Walk
 from transreward.types import Entry, RequestError, Spaces
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -77,7 +77,7 @@ def test_an_agent_is_taken_up(name, robot, learner, wider):
 
 def test_stored_steps_are_taken_up_with_their_agent(wider):
     plain, learner, seeds = tr.domain("hopper"), LEARNERS[0], [5, 6]
-    steps = Walk(plain, seeds, 3, 1, store_terms=True).collect(None, None, None, 4)
+    steps = robots(plain, seeds, 3, 1, terms=1).collect(None, None, None, 4)
     stored = rp.of(steps, plain.spaces)
     agent = SourceAgent("hopper", learner, agents_of(learner, plain), stored, None, 12, seeds, [])
     found, there = agent.taken_up(tr.domain("hopper@wider")), view(plain, "wider").there

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick import robots
 
 import transreward as tr
 from transreward import replay as rp
@@ -26,7 +27,6 @@ from transreward.domains.views import best_view, likeness
 from transreward.learners.sac import SAC
 from transreward.request.resolve import resolve
 from transreward.runs.source_agent import SourceAgent
-from transreward.streams.walk import Walk
 from transreward.types import RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -198,7 +198,7 @@ def test_an_earlier_agent_is_taken_up_as_its_source_is_seen(tmp_path):
     plain, seen = tr.domain("ant"), tr.domain("ant@turned90")
     there, learner, seeds = seen.crossing.there, SAC(hidden=(4,), robots=2), [5, 6]
     keys, agents = jax.vmap(jax.random.key)(np.array(seeds)), stacked(learner, plain, 2)
-    steps = Walk(plain, seeds, 2, 1, store_terms=True).collect(None, None, None, 5)
+    steps = robots(plain, seeds, 2, 1, terms=1).collect(None, None, None, 5)
     SourceAgent("ant", learner, agents, rp.of(steps, plain.spaces), keys, 10, seeds, []).save(tmp_path / "source")
     found = SourceAgent.load(tmp_path, seen, learner, seeds)
     assert found.source == seen.name

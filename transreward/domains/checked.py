@@ -21,6 +21,7 @@ from transreward.domains.domain import (
     require_box,
     require_finite,
     stored_terms,
+    stream_kind,
     without,
 )
 from transreward.domains.names import action_entries, action_names, entries
@@ -74,7 +75,7 @@ class CheckedDomain:
         self.name, self.spaces, self.reward_terms, self.episode_steps = name, spaces, plain.reward_terms, steps
         self.entries, self.action_entries = entries(plain), action_entries(plain)
         self.control_rate, self.invertible = control_rate(plain), invertible(plain)
-        self.stored_terms = stored_terms(plain)
+        self.stored_terms, self.stream = stored_terms(plain), stream_kind(plain)
         self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
 
     def __repr__(self) -> str:

@@ -85,6 +85,20 @@ def control_rate(domain: Domain) -> float | None:
     return domain.control_rate if isinstance(domain, Timed) else None
 
 
+@runtime_checkable
+class Streamed(Domain, Protocol):
+    """Its steps do not come from robots that walk in a simulation, but by another kind of stream: recorded ones, or a
+    robot that asks what to do."""
+
+    @property
+    def stream(self) -> str: ...  # a name in the table of streams
+
+
+def stream_kind(domain: Domain) -> str:
+    """By which kind of stream a domain's own steps come."""
+    return domain.stream if isinstance(domain, Streamed) else "walk"
+
+
 class RebuildableSimulation(Simulation, Protocol):
     """One whose rows can be put into the states that observations show."""
 

@@ -28,14 +28,13 @@ from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay, cut
 from transreward.runs import store
-from transreward.streams.log import LoggedWalk, StepLog
 from transreward.types import BrokenRun, RequestError
 
-SCHEMA = 1
+SCHEMA = 2
 EVERY = 60.0  # seconds from one checkpoint to the next
 KEPT = 2
 PLACE, REQUEST = "state", "request.json"  # of a run directory, and in it
-COUNTERS = ("index", "rounds", "updates", "refitted", "unspent", "stopped", "learned", "spent", "stored", "log")
+COUNTERS = ("index", "rounds", "updates", "refitted", "stopped", "learned", "spent", "stored", "log")
 TREES = ("agents", "compensation", "judged")
 
 
@@ -105,11 +104,10 @@ class Checkpoints:
         """`restore` them; inside, each step of a target that is not simulated here is on disk before it is learned
         from, and the first state, for the log to go on from. Yields whether they were restored."""
         logs = []
-        for i, run in enumerate(runs):
-            walk = run.walks.target
-            if self.directory is not None and isinstance(walk, LoggedWalk):
-                walk.log = StepLog(self.directory / f"{i}-target.log")
-                logs.append(walk.log)
+        if self.directory is not None:
+            takers = [(f"{i}-{name}", taker) for i, run in enumerate(runs) for name, taker in run.takers.items()]
+            opened = [taker.open_log(self.directory / f"{name}.log") for name, taker in takers]
+            logs = [log for log in opened if log is not None]
         try:
             restored = self.restore(*runs)
             if logs and not restored:
@@ -144,10 +142,10 @@ class Checkpoints:
 
     def _cut(self, i: int, run: Run) -> None:
         """Where new episodes begin, the newest stored step has no successor."""
-        for side, walk in run.walks._asdict().items():
-            if walk is not None and walk.broken and run.state.stored.get(side):
-                run.state.buffers[side] = cut(run.state.buffers[side])
-                self._rows(i, side).hash = None  # another file, with this step as it is now
+        for name, taker in run.takers.items():
+            if taker.broken and run.state.stored.get(name):
+                run.state.buffers[name] = cut(run.state.buffers[name])
+                self._rows(i, name).hash = None  # another file, with this step as it is now
 
     def _rows(self, i: int, name: str) -> Rows:
         assert self.directory is not None
@@ -290,17 +288,16 @@ def _copied(tree: Any) -> Any:
 def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a run depends on: arrays, and what JSON says to the bit. The run goes on without changing them."""
     state = run.state
-    walks = {side: walk.state() for side, walk in run.walks._asdict().items() if walk is not None}
+    streams = {name: taker.state() for name, taker in run.takers.items()}
     tree = {name: getattr(state, name) for name in TREES} | {
         "compensation": _copied(state.compensation),  # its arrays are used up by its next update
         "keys": jax.random.key_data(state.keys),
         "metrics": dict(state.metrics),
-        "walks": {side: arrays for side, (arrays, _) in walks.items()},
-        "twin": {} if run.twin is None else run.twin.state(),
+        "streams": {name: arrays for name, (arrays, _) in streams.items()},
     }
     numbers = {name: copy.copy(getattr(state, name)) for name in COUNTERS} | {
         "metrics": list(state.metrics),
-        "walks": {side: told for side, (_, told) in walks.items()},
+        "streams": {name: told for name, (_, told) in streams.items()},
         "seconds": time.perf_counter() - run.began,
     }
     return tree, numbers
@@ -317,11 +314,8 @@ def put(run: Run, at: str, arrays: dict[str, np.ndarray], numbers: dict[str, Any
         setattr(state, name, tree_of(arrays, f"{at}['{name}']", like))
     state.keys = jax.random.wrap_key_data(jnp.asarray(arrays[f"{at}['keys']"]))
     state.metrics = {name: jnp.asarray(arrays[f"{at}['metrics']['{name}']"]) for name in numbers["metrics"]}
-    for side, walk in run.walks._asdict().items():
-        if walk is not None:
-            walk.restore(below(arrays, f"{at}['walks']['{side}']"), numbers["walks"][side])
-    if run.twin is not None:
-        run.twin.restore(below(arrays, f"{at}['twin']"))
+    for name, taker in run.takers.items():
+        taker.restore(below(arrays, f"{at}['streams']['{name}']"), numbers["streams"][name])
     run.began = time.perf_counter() - numbers["seconds"]
 
 

@@ -7,20 +7,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from transreward import replay as rp
-from transreward.draws import stream as draw
 from transreward.engine.checkpoint import NOWHERE, Checkpoints
 from transreward.engine.record import evaluation_rows
 from transreward.engine.state import Run, State
 from transreward.engine.stop import stop_reason
 from transreward.interruption import undone
-from transreward.plan.plan import Stream
-from transreward.streams.twin import Twin
-from transreward.streams.walk import relabel
-from transreward.types import Array, BrokenRun, Pair, Steps, Transition
+from transreward.streams.stream import Round
+from transreward.types import BrokenRun, Pair, Steps
 
 
 def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
@@ -61,13 +57,13 @@ def ended(run: Run) -> bool:
     return run.state.stopped is not None or run.state.index >= run.stage.schedule.rounds
 
 
-def gather(run: Run) -> Pair[Steps | None]:
+def gather(run: Run) -> dict[str, Steps]:
     """The first half of a round: steps."""
     run.state.rounds += 1
     return collect(run)
 
 
-def learn(run: Run, fresh: Pair[Steps | None]) -> None:
+def learn(run: Run, fresh: dict[str, Steps]) -> None:
     """The second half: learn from them, unless they are the first, which warm up."""
     warm = run.state.index < run.stage.schedule.warm
     gap = run.stage.method.gap
@@ -82,67 +78,44 @@ def learn(run: Run, fresh: Pair[Steps | None]) -> None:
 # -- collect -------------------------------------------------------------------------------------------------------
 
 
-def collect(run: Run) -> Pair[Steps | None]:
-    """A round of steps of each stream with the present policy; granted, stored, and shown to the normaliser."""
-    keys, stage = run.next_keys(), run.stage
-    fresh: Pair[Steps | None] = Pair(None, None)
-    for side, walk, steps in zip(Pair._fields, run.walks, stage.schedule.steps(run.state.index), strict=True):
-        stream = stage.stream(side)
-        if walk is None or stream is None or not steps:
+def collect(run: Run) -> dict[str, Steps]:
+    """A round of steps of each stream, in the plan's order, by name; granted, stored, and shown to the normaliser."""
+    keys, state = run.next_keys(), run.state
+    fresh: dict[str, Steps] = {}
+    for name, taker in run.takers.items():
+        steps = taker.take(turn(run, name, keys, fresh))
+        if steps is None or not steps.domain.size:  # without one: it was in flight when a process ended, and is counted
             continue
-        lead = leading_steps(run, stream)
-        random = stage.from_nothing and run.state.index < stage.schedule.warm and not lead
-        act = walk.guided(run.programs.act, run.state.guide, lead) if lead else run.programs.act
-        noise = None if random else run.programs.noise(draw(keys, f"noise {side}"), steps, walk.robots)
-        taken = walk.collect(None if random else act, run.state.agents, noise, steps)
-        if not taken.domain.size:  # one was in flight when a process ended: it is counted, and nobody knows what it was
-            continue
-        if stream.rewards == "target":
-            taken = relabel(run.config.domains.target, taken)
-        if stream.room:
-            keep(run.state, side, taken)
-        run.state.agents = run.programs.see(run.state.agents, taken.transition.obs)
-        fresh = fresh._replace(**{side: taken})
-    if run.twin is not None and fresh.target is not None:
-        collect_twin(run, run.twin, fresh.target, keys)
+        if name in state.buffers:
+            keep(state, name, steps)
+        if taker.sees:
+            state.agents = run.programs.see(state.agents, steps.transition.obs)
+        fresh[name] = steps
     return fresh
 
 
-def collect_twin(run: Run, twin: Twin, fresh: Steps, keys: Any) -> None:
-    """The target's fresh steps as the source takes them; and where branches feed the learner, a round of these."""
-    state, buffers, branch = run.state, run.state.buffers, run.stage.stream("source")
-    keep(state, "counterpart", twin.replay(fresh))
-    if branch is None or branch.kind != "branch":
-        return
-    shape = branch.length, branch.robots
-    state.unspent += branch.per_step * fresh.domain[0].size
-    if shape[0] * shape[1] > state.unspent:  # a round with fewer steps than others pays for the next one's
-        return
-    state.unspent -= shape[0] * shape[1]
-    noise = run.programs.noise(draw(keys, "noise branch"), *shape)
-    drawn = draw(keys, "branch corrections")
-
-    def act(obs: Array, i: int) -> Array:
-        return run.programs.act(state.agents, obs, noise[:, i])
-
-    def correct(steps: Transition, i: int) -> Transition:
-        return run.programs.correct(state.compensation, steps, jax.vmap(partial(jax.random.fold_in, data=i))(drawn))
-
-    starts = run.programs.visited(buffers["target"], draw(keys, "branch starts"), shape)
-    keep(state, "source", twin.branch(starts, act, correct))
+def turn(run: Run, name: str, keys: Any, fresh: dict[str, Steps]) -> Round:
+    """What a stream may ask when it has its turn."""
+    state, schedule, programs = run.state, run.stage.schedule, run.programs
+    return Round(
+        steps=schedule.steps(state.index)._asdict().get(name, 0),
+        random=run.stage.from_nothing and state.index < schedule.warm,
+        done=run.done,
+        keys=keys,
+        agents=state.agents,
+        guide=state.guide,
+        act=programs.act,
+        noise=programs.noise,
+        fresh=fresh,
+        visited=lambda buffer, keys, shape: programs.visited(state.buffers[buffer], keys, shape),
+        correct=partial(programs.correct, state.compensation),
+    )
 
 
 def keep(state: State, name: str, steps: Steps) -> None:
     """Store control steps in a stream's buffer, which takes no more than it has room for."""
     state.stored[name] += min(steps.domain.shape[1], state.buffers[name].capacity)
     state.buffers[name] = rp.add(state.buffers[name], steps)
-
-
-def leading_steps(run: Run, stream: Stream) -> float:
-    """In how many steps of each episode the source policy acts: ever fewer (JSRL, algorithm 1), here linearly."""
-    if not stream.lead:
-        return 0.0
-    return run.config.domains.target.episode_steps * max(1.0 - run.done / stream.lead, 0.0)
 
 
 # -- compensate, improve, refine -----------------------------------------------------------------------------------
@@ -162,14 +135,13 @@ def compensate(run: Run) -> None:
     state.metrics |= metrics
 
 
-def improve(run: Run, fresh: Pair[Steps | None]) -> None:
+def improve(run: Run, fresh: dict[str, Steps]) -> None:
     """Improve the policy on the compensated reward; stop where a loss is no longer finite."""
     state, share, updates = run.state, run.stage.target_share, run.stage.schedule.updates
     data: Any = run.replays
     if run.config.learner.on_policy:  # the rollout of the side that feeds it
-        data = (Pair(None, fresh.target) if share == 1 else Pair(fresh.source, None)).map(
-            lambda steps: None if steps is None else steps.transition
-        )
+        side = "target" if share == 1 else "source"
+        data = Pair(None, None)._replace(**{side: fresh[side].transition if side in fresh else None})
     agents, metrics = run.programs.improve(
         state.agents, state.compensation, data, run.next_keys(), run.asked, run.done, updates=updates,
         target_share=share,

@@ -48,8 +48,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "source_terms": terms_of(seen.source, i),
                 "target_terms": terms_of(seen.target, i),
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
-                **({"twin": run.twin.kind} if run.twin else {}),
-                **diverged(run),
+                **{name: word for taker in run.takers.values() for name, word in taker.said().items()},
                 **({"source_agent": "untrained"} if run.state.learned is False else {}),
                 **(
                     {"relabelled": "exactly" if run.stage.method.gap is None else "by a model"}
@@ -60,12 +59,6 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def diverged(run: Run) -> dict[str, int]:
-    """Episodes of this stage that ended because a robot diverged, of all seeds, where there were any."""
-    walks = run.walks._asdict().items()
-    return {f"{side}_diverged": walk.guarded.diverged for side, walk in walks if walk and walk.guarded.diverged}
 
 
 def mean_or_none(returns: np.ndarray) -> float | None:
@@ -125,8 +118,8 @@ def raw_returns(run: Run, seen: Pair[Evaluation | None], episodes: int) -> Pair[
     """Raw returns [seeds, episodes] in both domains; in the target those of its last finished training episodes where
     these stand for an evaluation. No episodes: nobody knows."""
     source, target = (none_of(run.config) if e is None else e.returns for e in seen)
-    if run.config.loop.eval_target == "training" and run.walks.target is not None:
-        target = run.walks.target.latest(episodes)
+    if run.config.loop.eval_target == "training" and "target" in run.takers:
+        target = run.takers["target"].latest(episodes)
     return Pair(source, target)
 
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from transreward import replay as rp
-from transreward.domains.domain import Domain, invertible, table_robot
 from transreward.draws import stream as draw
 from transreward.engine.programs import Asked, Programs, programs
 from transreward.plan.ledger import EVALUATION, Ledger
-from transreward.plan.plan import Stage, Stream
+from transreward.plan.plan import Stage
 from transreward.replay import Replay
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
-from transreward.streams.log import LoggedWalk
-from transreward.streams.twin import Twin, learn_model
-from transreward.streams.walk import Walk, relabel
+from transreward.streams import STREAMS
+from transreward.streams.stream import Opening, Taker
 from transreward.types import NO_STEPS, Metrics, Pair
-from transreward.uses.use import UNCHANGED
 
 
 class Progress(NamedTuple):
@@ -62,7 +58,6 @@ class State:
     rounds: int = 0  # of the method, begun
     updates: int = 0  # of the learner
     refitted: int = 0  # the round in which the gap was last trained; 0 = never
-    unspent: int = 0  # source steps that the target's have paid for, but no branch has taken
     learned: bool | None = None  # whether the source agent is more than an untrained one; asked where it matters
     stopped: str | None = None  # why, where it was before the budget was spent
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -76,9 +71,7 @@ class Run:
     stage: Stage
     state: State
     programs: Programs
-    domains: Pair[Domain]  # as the streams' names say; of an oracle both are the target
-    walks: Pair[Walk | None]
-    twin: Twin | None  # the source where the target was, if the gap or the feed asks for that
+    takers: dict[str, Taker]  # the stage's streams, open, by name and in the plan's order
     ledger: Ledger
     reference: float | None  # the source agent's mean return in the source, to align with
     watch: Watch
@@ -121,7 +114,7 @@ class Run:
     @property
     def asked(self) -> Asked:
         """Whom its compensation may ask."""
-        return Asked(self.state.guide, self.twin.model.one if self.twin and self.twin.model else None)
+        return Asked(self.state.guide, next((t.model for t in self.takers.values() if t.model is not None), None))
 
     @property
     def done(self) -> float:
@@ -174,25 +167,8 @@ def begin(
     state = State(agents, compensation, keys, ledger.spent, {})
     if agent is not None and stage.guided:
         state.guide = agent.agents if before is None else before.agents
-    old = agent.replay if agent is not None and lesson is None else None
-    domains = stage.walks.source.domain if stage.walks.source else "source"
-    domains = Pair(getattr(config.domains, domains), config.domains.target)
-    twin = None
-    if any(stream.kind in ("branch", "counterpart") for stream in stage.streams):
-        twin = make_twin(config, agent, keys, ledger)
-    run = Run(config, stage, state, compiled, domains, Pair(None, None), twin, ledger, reference, watch, keep)
-    going_on = lesson.walks.target if lesson is not None and not config.simulates_target else None
-    run.walks = walkers(run, going_on)
-    for stream in stage.streams:
-        if stream.room or stream.kind == "lesson":
-            state.buffers[stream.name] = buffer(run, stream, old, lesson)
-        if stream.room and stream.kind != "stored":
-            taken_up = before.stored[stream.name] if stream.name == "target" and before is not None else None
-            state.stored[stream.name] = int(state.buffers[stream.name].size) if taken_up is None else taken_up
-    stored = stage.stream("source")
-    if stored is not None and stored.kind == "stored" and stage.from_nothing:
-        # a fresh learner has not seen what it will learn from
-        state.agents = compiled.see(state.agents, rp.in_order(state.buffers["source"]).transition.obs)
+    run = Run(config, stage, state, compiled, {}, ledger, reference, watch, keep)
+    open_streams(run, agent, lesson)
     if before is not None:
         state.log, state.stopped = before.log, before.stopped
         state.rounds, state.updates, state.judged = before.rounds, before.updates, before.judged
@@ -214,57 +190,29 @@ def opened(config: Config, stage: Stage, agent: SourceAgent | None, lesson: Run 
     return Ledger({**granted, EVALUATION.source: None, EVALUATION.target: None if simulated else 0}, spent)
 
 
-def walkers(run: Run, going_on: Walk | None) -> Pair[Walk | None]:
-    """The robots of a stage; in a target that is not simulated, those `going_on` from the stage before."""
-    made: list[Walk | None] = []
-    for side, stream, domain in zip(Pair._fields, run.stage.walks, run.domains, strict=True):
-        if side == "target" and going_on is not None:
-            going_on.pay = run.ledger.payer("target")
-            made.append(going_on)
-        elif stream is None or not getattr(run.stage.schedule.controls, side):
-            made.append(None)
+def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> None:
+    """Open a stage's streams, with room for what they give. Where a target is not simulated its robots go on from the
+    stage before."""
+    config, stage, state, payer = run.config, run.stage, run.state, run.ledger.payer
+    opening = Opening(
+        config.domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
+        None if agent is None else agent.replay, run.takers, limits=config.loop.limits,
+    )  # fmt: skip
+    going_on: dict[str, Taker] = {}
+    if lesson is not None:
+        opening.takers, opening.buffers = lesson.takers, lesson.state.buffers
+        going_on = {} if config.simulates_target else lesson.takers
+    for stream in stage.streams:
+        name, taker = stream.name, going_on.get(stream.name)
+        if taker is None or name != "target":
+            taker = STREAMS[stream.kind].open(stream, opening)
         else:
-            kind = LoggedWalk if side == "target" and table_robot(domain) is None else Walk
-            made.append(
-                kind(
-                    domain,
-                    run.config.seed_list,
-                    stream.robots,
-                    run.config.loop.threads,
-                    store_terms=stream.terms > 0,
-                    place=Pair._fields.index(stream.domain),
-                    whose=run.stage.draws or side,
-                    pay=run.ledger.payer(stream.account),
-                    limits=run.config.loop.limits,
-                )
-            )
-    return Pair(*made)
-
-
-def make_twin(config: Config, agent: SourceAgent | None, keys: Any, ledger: Ledger) -> Twin:
-    """The source's simulator where it can be put into a state; or a model of it, learned from its agent's steps."""
-    source, model = config.domains.source, None
-    if not invertible(source):
-        assert agent is not None and agent.replay is not None
-        model = learn_model(agent.replay, draw(keys, "model of the source"), source.spaces)
-    return Twin(source, config.seed_list, config.loop.threads, model, ledger.payer("source"))
-
-
-def buffer(run: Run, stream: Stream, old: Replay | None, lesson: Run | None) -> Replay:
-    """Room for what a stream gives, behind what it takes up of an earlier stage."""
-    spaces, seeds, target = run.config.domains.source.spaces, run.config.seeds, run.config.domains.target
-    if stream.kind == "lesson":
-        assert lesson is not None and lesson.walks.source is not None
-        stored = lesson.state.buffers["source"]
-        own = lesson.walks.source.steps // lesson.walks.source.robots  # the rest is the source agent's
-        return rp.newest(stored, min(own / int(stored.size), 1.0) * (run.stage.method.use or UNCHANGED).newest)
-    if stream.name == "target" and lesson is not None:
-        return rp.cut(lesson.state.buffers["target"])
-    if stream.kind == "stored":
-        assert old is not None
-        old = old if stream.newest == 1 and stream.rewards == "own" else rp.newest(old, stream.newest)
-        return old if stream.rewards == "own" else rp.changed(old, partial(relabel, target))
-    if old is None or stream.name != "source" or stream.kind != "walk":
-        return rp.empty(spaces, seeds, stream.room, stream.robots, stream.terms)
-    old = rp.with_room(old, stream.room)
-    return rp.cut(old if stream.rewards == "own" else rp.changed(old, partial(relabel, target)))
+            taker.stream, taker.pay = stream, payer(stream.account)
+        run.takers[name], buffer = taker, taker.buffer(opening)
+        if buffer is None:
+            continue
+        state.buffers[name] = buffer
+        if taker.grows:
+            state.stored[name] = rp.written(buffer)
+        elif name == "source" and stage.from_nothing:  # a fresh learner has not seen what it will learn from
+            state.agents = run.programs.see(state.agents, rp.in_order(buffer).transition.obs)

@@ -18,17 +18,17 @@ ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is compared
 
 def stop_reason(run: Run) -> str | None:
     """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
-    loop, walk = run.config.loop, run.walks.target
-    if walk is None or not walk.domain.reward_terms or loop.eval_target == "none":
+    loop, target = run.config.loop, run.takers.get("target")
+    if target is None or not target.domain.reward_terms or loop.eval_target == "none":
         return None  # nothing says how well it does, or nothing is to be said of it
-    recent = walk.recent_return(ALIGNED_EPISODES)
+    recent = target.recent_return(ALIGNED_EPISODES)
     wanted = aligned_return(run.config, run.reference)
     if wanted is not None and recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
         if run.state.learned is None:
             run.state.learned = learned(run)
         if run.state.learned:
             return "aligned"
-    if loop.converged and walk.stalled(loop.converged):
+    if loop.converged and target.stalled(loop.converged):
         return "converged"
     return None
 

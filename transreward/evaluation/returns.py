@@ -9,7 +9,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
-from transreward.streams.walk import Act, unpaid
+from transreward.streams.stream import Act, unpaid
 from transreward.types import BrokenRun, Transition
 
 SEED = 2**20  # added to a seed: all evaluations share their initial states, and no training episode has them

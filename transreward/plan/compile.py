@@ -10,11 +10,14 @@ from transreward.domains.domain import stored_terms
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
-from transreward.plan.plan import Plan, Schedule, Stage, Stream, Track
+from transreward.plan.plan import Plan, Schedule, Stage, Track
 from transreward.request import budgets
 from transreward.request.config import PLAIN, Config
 from transreward.request.learner import for_method
+from transreward.streams import STREAMS, kind_of
+from transreward.streams.stream import Stream
 from transreward.types import CEILING, Pair, RequestError
+from transreward.uses.use import UNCHANGED
 
 REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
 GAP_STEPS = 100_000  # the same where only a gap reads the replay
@@ -54,7 +57,8 @@ def compile(config: Config, taken: int | None = None) -> Plan:
 def longer(config: Config, track: Track, steps: int) -> Track:
     """A track with so many target steps more; a control that takes none, or less than a round, stays as it is."""
     *before, stage = track.stages
-    target, source, schedule = stage.stream("target"), stage.walks.source, stage.schedule
+    target, schedule = stage.stream("target"), stage.schedule
+    source = stage.stream("source") if schedule.controls.source else None
     if track.partner is not None:
         raise RequestError("`cotrain=True` cannot go on behind its horizon: each agent has a budget of its own")
     if target is None:
@@ -69,7 +73,7 @@ def longer(config: Config, track: Track, steps: int) -> Track:
     whole = Pair(config.source_steps + walked, config.target_steps)
     rooms = {s.name: room(config.learner, whole._asdict()[s.name], s.robots) for s in (source, target) if s and s.room}
     rooms["counterpart"] = rooms.get("target", 0)  # row by row
-    streams = tuple(replace(s, room=rooms.get(s.name, s.room)) if s.kind != "branch" else s for s in stage.streams)
+    streams = tuple(replace(s, room=rooms.get(s.name, s.room)) for s in stage.streams)
     budget = Pair(stage.budget.source + more, stage.budget.target + steps)
     return replace(track, stages=(*before, replace(stage, streams=streams, budget=budget, schedule=schedule)))
 
@@ -83,7 +87,7 @@ def unable(config: Config, track: Track, why: str) -> Track:
 
 def walked(stage: Stage) -> Pair[int]:
     """Steps per seed that the robots of a stage walk when nothing stops it."""
-    robots = stage.walks.map(lambda stream: stream.robots if stream else 0)
+    robots = (stream.robots if stream else 0 for stream in map(stage.stream, Pair._fields))
     return Pair(*(controls * n for controls, n in zip(stage.schedule.controls, robots, strict=True)))
 
 
@@ -150,19 +154,20 @@ def transfer(
     assert share is not None
     steps = budget._replace(source=budget.source - row.replayed * budget.target)  # what robots walk
     schedule = scheduled(config, row, steps, share, fresh, rounds)
-    streams = [source_stream(config, row, budget, steps, schedule)]
-    if budget.target:
-        streams.append(walk(config, row, "target", budget.target, "target"))
-    target = streams[-1]
-    if row.replayed and target is not None and target.room:
-        streams.append(
-            Stream("counterpart", "counterpart", "source", "source", target.robots, target.room)  # row by row
-        )
+    streams = source_streams(config, row, budget, schedule)
+    if schedule.controls.target:
+        target = walk(config, row, "target", budget.target, "target")
+        streams.append(target)
+        if row.replayed and target.room:
+            streams.append(
+                Stream("counterpart", "counterpart", "source", "source", target.robots, target.room)  # row by row
+            )
     if row.teacher:
-        streams.append(Stream("demonstrations", "lesson", "source", "free", config.learner.robots))
+        newest = (row.use or UNCHANGED).newest
+        streams.append(Stream("demonstrations", "lesson", "source", "free", config.learner.robots, newest=newest))
+    streams.sort(key=lambda stream: STREAMS[stream.kind].turn)
     return Stage(
-        name, phase, row, after, tuple(s for s in streams if s is not None), budget, schedule, share, fresh,
-        evaluations, guided=row.guided,
+        name, phase, row, after, tuple(streams), budget, schedule, share, fresh, evaluations, guided=row.guided
     )  # fmt: skip
 
 
@@ -224,11 +229,13 @@ def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> St
     whole, kept = config.source_steps if side == "source" else config.target_steps, 0
     if budget and not (config.learner.on_policy and row.gap is None):
         kept = room(config.learner, whole, robots)
-    trained_in = config.domains.target if domain == "target" and side == "source" else config.domains.source
+    own = config.domains[Pair._fields.index(domain)]
+    trained_in = own if side == "source" else config.domains.source
     rewards = "target" if side == "source" and repaid(row) else "own"
+    terms = len(stored_terms(trained_in)) if row.stores_terms(side) else 0
     return Stream(
-        side, "walk", domain, domain, robots, kept, rewards=rewards, lead=row.feed.guide if row.feed else 0.0,
-        terms=len(stored_terms(trained_in)) if row.stores_terms(side) else 0,
+        side, kind_of(own, side), domain, domain, robots, kept, terms, rewards,
+        lead=row.feed.guide if row.feed else 0.0,
     )  # fmt: skip
 
 
@@ -237,30 +244,21 @@ def room(learner: Learner, steps: int, robots: int) -> int:
     return -(-min(steps, GAP_STEPS if learner.on_policy else REPLAY_STEPS) // robots)
 
 
-def source_stream(config: Config, row: Method, budget: Pair[int], steps: Pair[int], schedule: Schedule) -> Any:
+def source_streams(config: Config, row: Method, budget: Pair[int], schedule: Schedule) -> list[Stream]:
     """Whose steps stand for the source in a transfer: stored ones, branches from the target's states, or robots'."""
     if row.uses_replay:
         assert row.feed is not None
         rewards = "target" if repaid(row) else "own"
-        return Stream(
-            "source", "stored", "source", "free", config.learner.robots, 1, rewards=rewards, newest=row.feed.newest
-        )
+        robots, newest = config.learner.robots, row.feed.newest
+        return [Stream("source", "stored", "source", "free", robots, 1, rewards=rewards, newest=newest)]
     if row.branched:
         assert row.feed is not None
         length = row.feed.branch_length
         each = -(-schedule.controls.target // schedule.total) * config.loop.target_robots
         n = max(row.feed.branches * each // length, 1)
-        return Stream(
-            "source",
-            "branch",
-            "source",
-            "source",
-            n,
-            -(-BRANCHED_STEPS // n),
-            per_step=row.feed.branches,
-            length=length,
-        )
-    return walk(config, row, "source", budget.source, "source") if steps.source else None
+        room, each = -(-BRANCHED_STEPS // n), row.feed.branches
+        return [Stream("source", "branch", "source", "source", n, room, per_step=each, length=length)]
+    return [walk(config, row, "source", budget.source, "source")] if schedule.controls.source else []
 
 
 def repaid(row: Method) -> bool:

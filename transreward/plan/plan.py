@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from transreward.methods import Method
+from transreward.streams.stream import Stream
 from transreward.types import Pair
-
-Kind = Literal["walk", "stored", "branch", "counterpart", "lesson"]
 
 
 class Schedule(NamedTuple):
@@ -57,24 +56,6 @@ class Schedule(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stream:
-    """Where steps come from, whose they are, and who pays for them."""
-
-    name: Literal["source", "target", "counterpart", "demonstrations"]  # of its buffer
-    kind: Kind
-    domain: Literal["source", "target"]  # which one of the request's
-    account: Literal["source", "target", "free"]
-    robots: int  # side by side, of each seed
-    room: int = 0  # control steps that its buffer holds of each robot; 0: nobody reads them
-    terms: int = 0  # reward terms stored behind each step
-    rewards: Literal["own", "target"] = "own"  # target: repaid as the target's task would pay
-    lead: float = 0.0  # until this share of the stage the source policy begins its episodes, ever fewer steps
-    newest: float = 1.0  # share of what is stored that is taken up
-    per_step: int = 0  # branch: source steps for each target step
-    length: int = 0  # branch: control steps of each rollout
-
-
-@dataclass(frozen=True)
 class Stage:
     """A stretch of a run in which a learner is trained on the same streams. It begins where `after` ended."""
 
@@ -82,7 +63,7 @@ class Stage:
     phase: str  # source, teacher, transfer or cotrain; of what breaks the budget `types.CEILING`
     method: Method
     after: str | None  # the stage whose state is taken up; None: from nothing
-    streams: tuple[Stream, ...]
+    streams: tuple[Stream, ...]  # in the order in which they have their turn in a round
     budget: Pair[int]  # steps per seed to take in each account, at most
     schedule: Schedule
     target_share: float  # of the target's steps in what trains the learner
@@ -94,12 +75,6 @@ class Stage:
     def stream(self, name: str) -> Stream | None:
         """The stream of that name, if the stage has one."""
         return next((stream for stream in self.streams if stream.name == name), None)
-
-    @property
-    def walks(self) -> Pair[Stream | None]:
-        """The streams of robots that walk in episodes of their own."""
-        walked = [s if s is not None and s.kind == "walk" else None for s in map(self.stream, Pair._fields)]
-        return Pair(*walked)
 
 
 @dataclass(frozen=True)

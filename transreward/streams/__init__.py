@@ -1,1 +1,31 @@
-"""Where steps come from: robots that walk, and the source put where the target was."""
+"""Where steps come from: the table of streams, a file each."""
+
+from transreward.domains.domain import Domain, stream_kind, table_robot
+from transreward.streams.branch import Branch
+from transreward.streams.counterpart import Counterpart
+from transreward.streams.lesson import Lesson
+from transreward.streams.logged import LoggedWalk
+from transreward.streams.stored import Stored
+from transreward.streams.stream import Taker
+from transreward.streams.walk import Walk
+from transreward.types import RequestError, nearest
+
+STREAMS: dict[str, type[Taker]] = {
+    "walk": Walk,
+    "logged": LoggedWalk,
+    "stored": Stored,
+    "counterpart": Counterpart,
+    "branch": Branch,
+    "lesson": Lesson,
+}
+
+
+def kind_of(domain: Domain, name: str) -> str:
+    """The kind of a stream, the source's or the target's, by which a domain's own steps come: those of a target that is
+    not simulated here cannot be taken again. Raises RequestError for one that is not in the table."""
+    kind = stream_kind(domain)
+    if kind == "walk" and name == "target" and table_robot(domain) is None:
+        return "logged"
+    if kind not in STREAMS:
+        raise RequestError(f"'{domain.name}': {nearest(kind, STREAMS, 'kind of stream')}")
+    return kind

@@ -21,7 +21,7 @@ from transreward import replay as rp
 from transreward.domains.domain import Domain, table_robot
 from transreward.networks import Normaliser, mlp, mlp_init
 from transreward.replay import Replay
-from transreward.streams.walk import unpaid
+from transreward.streams.stream import unpaid
 from transreward.types import Array, Key, Spaces, Steps, Transition
 
 MODEL_HIDDEN, MODEL_UPDATES, MODEL_BATCH, MODEL_RATE = (128, 128), 5_000, 256, 1e-3

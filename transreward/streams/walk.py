@@ -1,57 +1,99 @@
-"""Step 2, collect: the policy acts in a domain, for all seeds at once, and every step is counted."""
+"""Robots that walk: the policy acts in a domain, for all seeds at once, and every step is counted."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from transreward import replay as rp
 from transreward.domains.domain import Domain, stored_terms, table_robot
+from transreward.draws import stream as draw
 from transreward.draws import word
+from transreward.replay import Replay
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
+from transreward.streams.stream import Act, Opening, Round, Stream, Taker, unpaid
 from transreward.types import Array, BrokenRun, Steps, Transition
 
-# (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
-Act = Callable[[Any, Array, Array | None], Array]
 
-
-def unpaid(steps: int) -> None:
-    """Nobody counts these steps."""
-
-
-class Walk:
-    """`robots` robots for each seed in one simulation."""
+class Walk(Taker):
+    """`stream.robots` robots for each seed in one simulation, in episodes of their own."""
 
     def __init__(
         self,
+        stream: Stream,
         domain: Domain,
         seeds: list[int],
-        robots: int,
         threads: int = 0,
         *,
-        store_terms: bool = False,
-        place: int = 0,
-        whose: str = "source",
+        whose: str = "",
+        target: Domain | None = None,
         pay: Callable[[int], None] = unpaid,
         limits: Limits = NO_LIMITS,
     ) -> None:
-        """`place` of the domain in the request, `whose` random streams these are: source, target or partner. `pay` is
-        asked for steps per seed before they are taken, and raises where they are not granted."""
-        self.domain, self.seeds, self.robots, self.place, self.pay = domain, seeds, robots, place, pay
+        """`whose` random streams these are: source, target or partner; "" = by the stream's name. `target`: the
+        request's, whose episodes are led by another policy and whose task pays where the stream says so."""
+        super().__init__(stream, domain, seeds, pay)
+        robots, self.robots, self.target = stream.robots, stream.robots, target or domain
         self.guarded = Guarded(domain, len(seeds) * robots, seeds, threads, limits)
         self.simulation = self.guarded.simulation
-        self._stored = len(stored_terms(domain)) if store_terms else 0
+        self._stored = len(stored_terms(domain)) if stream.terms else 0
         if self._stored:
             self.simulation.storing = True
-        self.steps = 0  # taken so far by each seed's robots together
         self.episode_return = np.zeros((len(seeds), robots))
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
-        self.returns: list[list[float]] = [[] for _ in seeds]  # raw, of each seed's finished episodes without a guide
         self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
-        self.broken = False  # the next step begins new episodes, for the state could not be put back
-        self._uniform = [np.random.default_rng([seed, word(f"uniform {whose}")]) for seed in seeds]
+        purpose = word(f"uniform {whose or stream.name}")
+        self._uniform = [np.random.default_rng([seed, purpose]) for seed in seeds]
+
+    @classmethod
+    def open(cls, stream: Stream, opening: Opening) -> Walk:
+        """Freshly reset robots."""
+        return cls(
+            stream,
+            opening.domains[stream.place],
+            opening.seeds,
+            opening.threads,
+            whose=opening.whose,
+            target=opening.domains.target,
+            pay=opening.payer(stream.account),
+            limits=opening.limits,
+        )
+
+    def buffer(self, opening: Opening) -> Replay | None:
+        """Behind what was stored before: in the source by its agent, in the target by a teacher. The newest of these
+        steps is cut off from those of the new robots."""
+        stream, old = self.stream, opening.stored
+        if not stream.room:
+            return None
+        if opening.takers is not None:
+            return rp.cut(opening.buffers["target"]) if stream.name == "target" else super().buffer(opening)
+        if old is None or stream.name == "target":
+            return super().buffer(opening)
+        old = rp.with_room(old, stream.room)
+        return rp.cut(old if stream.rewards == "own" else rp.changed(old, partial(relabel, self.target)))
+
+    def take(self, round: Round) -> Steps | None:
+        """A round of steps with the present policy; at first the source policy may lead, or uniform actions do."""
+        if not round.steps:
+            return None
+        lead = self._leading_steps(round.done)
+        act = self.guided(round.act, round.guide, lead) if lead else round.act
+        if round.random and not lead:
+            steps = self.collect(None, None, None, round.steps)
+        else:
+            noise = round.noise(draw(round.keys, f"noise {self.stream.name}"), round.steps, self.robots)
+            steps = self.collect(act, round.agents, noise, round.steps)
+        return steps if self.stream.rewards == "own" else relabel(self.target, steps)
+
+    def _leading_steps(self, done: float) -> float:
+        """In how many steps of each episode the source policy acts: ever fewer (JSRL, algorithm 1), here linearly."""
+        if not self.stream.lead:
+            return 0.0
+        return self.target.episode_steps * max(1.0 - done / self.stream.lead, 0.0)
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> Steps:
         """`steps` control steps of every robot, [seeds, steps, robots, ...], with their terms where they are stored.
@@ -80,7 +122,7 @@ class Walk:
         sizes = {"obs": (spaces.obs,), "next_obs": (spaces.obs,), "action": (spaces.action,)}
         columns = (np.empty((*shape, *sizes.get(name, ())), np.float32) for name in Transition._fields)
         terms = np.empty((*shape, self._stored), np.float32)
-        return Steps(Transition(*columns), terms, np.full(shape, self.place, np.int32))
+        return Steps(Transition(*columns), terms, np.full(shape, self.stream.place, np.int32))
 
     def _step(self, action: np.ndarray, out: Steps, i: int) -> None:
         """One control step, the i-th of `out`."""
@@ -106,6 +148,10 @@ class Walk:
             if not self._led[seed, robot]:  # what another policy began says nothing about this one
                 self.returns[seed].append(float(self.episode_return[seed, robot]))
             self.episode_return[seed, robot], self._led[seed, robot] = 0.0, False
+
+    def said(self) -> dict[str, Any]:
+        """Episodes of this stage that ended because a robot diverged, of all seeds, where there were any."""
+        return {f"{self.stream.name}_diverged": self.guarded.diverged} if self.guarded.diverged else {}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """All that its next steps depend on, as arrays and as what JSON keeps to the bit."""
@@ -145,22 +191,6 @@ class Walk:
             return np.where(leads[..., None], act(guide, obs, None), act(agents, obs, noise))
 
         return either
-
-    def latest(self, episodes: int) -> np.ndarray:
-        """The newest `episodes` of each seed's `returns`, [seeds, n]; fewer where a seed has fewer, for all alike."""
-        n = min(episodes, *map(len, self.returns))
-        return np.array([r[len(r) - n :] for r in self.returns]).reshape(len(self.returns), n)
-
-    def recent_return(self, window: int) -> np.ndarray:
-        """Mean raw return of the last `window` of each seed's `returns`, [seeds]; NaN where there are fewer."""
-        return np.array([np.mean(r[-window:]) if len(r) >= window else np.nan for r in self.returns])
-
-    def stalled(self, window: int) -> bool:
-        """Whether the last `window` of `returns` were, over all seeds, no better than the `window` before them."""
-        if any(len(r) < 2 * window for r in self.returns):
-            return False
-        late = np.mean([r[-window:] for r in self.returns])
-        return bool(late <= np.mean([r[-2 * window : -window] for r in self.returns]))
 
 
 def relabel(target: Any, steps: Steps) -> Steps:

@@ -1,0 +1,66 @@
+"""Short rollouts of the source from states that the target visited, corrected by what a gap knows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from transreward.domains.domain import Domain
+from transreward.draws import stream as draw
+from transreward.streams.counterpart import Counterpart
+from transreward.streams.stream import Opening, Round, Stream, Taker
+from transreward.streams.twin import Twin
+from transreward.types import Array, Steps, Transition
+
+
+class Branch(Taker):
+    """A round of rollouts for each of the target's, where the steps that the target took pay for it."""
+
+    turn = 2
+    sees = False
+
+    def __init__(self, stream: Stream, domain: Domain, seeds: list[int], twin: Twin) -> None:
+        super().__init__(stream, domain, seeds)  # the twin pays
+        self.twin = twin
+        self.unspent = 0  # source steps that the target's have paid for, but no branch has taken
+
+    @classmethod
+    def open(cls, stream: Stream, opening: Opening) -> Branch:
+        """With the twin of its stage's counterpart."""
+        counterpart = opening.opened["counterpart"]
+        assert isinstance(counterpart, Counterpart)
+        return cls(stream, opening.domains[stream.place], opening.seeds, counterpart.twin)
+
+    def take(self, round: Round) -> Steps | None:
+        """One rollout of each robot; a round with fewer steps than others pays for the next one's."""
+        shape, target = (self.stream.length, self.stream.robots), round.fresh.get("target")
+        if target is None:
+            return None
+        self.unspent += self.stream.per_step * target.domain[0].size
+        if shape[0] * shape[1] > self.unspent:
+            return None
+        self.unspent -= shape[0] * shape[1]
+        noise = round.noise(draw(round.keys, "noise branch"), *shape)
+        drawn = draw(round.keys, "branch corrections")
+
+        def act(obs: Array, i: int) -> Array:
+            return round.act(round.agents, obs, noise[:, i])
+
+        def correct(steps: Transition, i: int) -> Transition:
+            return round.correct(steps, jax.vmap(partial(jax.random.fold_in, data=i))(drawn))
+
+        starts = round.visited("target", draw(round.keys, "branch starts"), shape)
+        return self.twin.branch(starts, act, correct)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What is unspent; the twin's state is the counterpart's."""
+        arrays, numbers = super().state()
+        return arrays, numbers | {"unspent": self.unspent}
+
+    def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
+        """The same."""
+        super().restore(arrays, numbers)
+        self.unspent = numbers["unspent"]

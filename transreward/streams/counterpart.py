@@ -1,0 +1,57 @@
+"""The target's fresh steps as the source takes them, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import Domain, invertible
+from transreward.draws import stream as draw
+from transreward.streams.stream import Opening, Round, Stream, Taker
+from transreward.streams.twin import Model, Twin, learn_model
+from transreward.types import Steps
+
+
+class Counterpart(Taker):
+    """The source, put where the target was seen. Its steps are paid for by the source's account."""
+
+    turn = 1
+    sees = False
+
+    def __init__(
+        self, stream: Stream, domain: Domain, seeds: list[int], threads: int, model: Model | None,
+        pay: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        super().__init__(stream, domain, seeds, pay)
+        self.twin = Twin(domain, seeds, threads, model, pay)
+        self.model = model.one if model else None
+
+    @classmethod
+    def open(cls, stream: Stream, opening: Opening) -> Counterpart:
+        """With the source's simulator where it can be put into a state; or a model of it, learned from its agent's
+        steps."""
+        source, model = opening.domains[stream.place], None
+        if not invertible(source):
+            assert opening.stored is not None
+            model = learn_model(opening.stored, draw(opening.keys, "model of the source"), source.spaces)
+        return cls(stream, source, opening.seeds, opening.threads, model, opening.payer(stream.account))
+
+    def take(self, round: Round) -> Steps | None:
+        """As many as the target took."""
+        target = round.fresh.get("target")
+        return None if target is None else self.twin.replay(target)
+
+    def said(self) -> dict[str, Any]:
+        """What answers: simulator or model."""
+        return {"twin": self.twin.kind}
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The twin's."""
+        return self.twin.state(), super().state()[1]
+
+    def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
+        """The same."""
+        super().restore(arrays, numbers)
+        self.twin.restore(arrays)
