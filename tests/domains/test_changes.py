@@ -19,7 +19,7 @@ MINUS = "\N{MINUS SIGN}"
             "hopper:gravity=0.5",
             [Change("gravity (m/s²)", "world", f"0, 0, {MINUS}9.81", f"0, 0, {MINUS}4.905")],
         ),
-        ("walker2d", "walker2d:friction=2", [Change("sliding friction", "all 8", "as it is", "x 2")]),
+        ("walker2d", "walker2d:friction=2", [Change("sliding friction", "all 8", "unchanged", "x 2")]),
         (
             "ant",
             "ant:range(hip_1)=0.5",

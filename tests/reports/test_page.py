@@ -135,8 +135,8 @@ def test_every_section_is_there_in_order(text):
     found = Page(text)
     assert [a["id"] for a in found.all("section")] == SECTIONS
     for words in (
-        "Learning curves", "Raw return in the target", "Raw return in the source", "Return as the learner is paid",
-        "The compensation", "Where it acts", "when in an episode it is paid", "Reward terms", "Diagnostics",
+        "Learning curves", "Raw return in the target", "Raw return in the source", "Compensated return",
+        "The compensation", "Where it acts", "when in an episode it acts", "Reward terms", "Diagnostics",
         "No videos: there is no mp4 file in videos/", "The shift", "gravity (m/s²)", "To repeat it", "config.json",
         f"jax {store.versions()['jax']}", "processor", "4, 5, 6",
     ):  # fmt: skip
@@ -271,10 +271,7 @@ def test_the_matrix_says_of_each_pair_what_the_other_way_round_says(compared):
         assert float(row["low"]) == pytest.approx(-float(back["high"]))
         assert float(row["probability"]) + float(back["probability"]) == pytest.approx(1)
         assert float(row["level"]) == pytest.approx(0.995)
-    assert (
-        "an interval of 99.5%, so that with 95% confidence the 10 pairs hold all together"
-        in Page(text_of(compared)).text
-    )
+    assert "an interval of 99.5%, so that with 95% confidence the 10 pairs hold jointly" in Page(text_of(compared)).text
 
 
 def test_steps_to_a_share_of_the_oracle(compared):
@@ -478,7 +475,7 @@ def test_the_film_before_comes_first(run):
     for name in ("after", "play", "before"):
         (run / "videos" / f"{name}.mp4").write_bytes(name.encode())
     shown = [video["aria-label"].removeprefix("Video of ") for video in Page(text_of(run)).all("video")]
-    assert shown == ["before: the source policy as it was", "after: the policy of the run", "play"]
+    assert shown == ["before: the unchanged source policy", "after: the policy of the run", "play"]
 
 
 # -- in a browser --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ ABOUT = """\
 One page about a run, a comparison or several runs of one pair: a verdict in a sentence, curves against target steps,
 the compensation, reward terms, warnings, videos where there are some, the measured shift, and the command to repeat it.
 One HTML file that opens from disk without a network. 'transfer' and 'compare' write it themselves when they end; a run
-that was cut short is shown as far as it came.
+that was cut short is shown up to its latest evaluation.
 
   transreward report runs/first                           writes runs/first/report.html
   transreward report runs/first runs/second --out both.html

@@ -100,7 +100,7 @@ def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> I
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = (b / a)[a != 0]
     if differs.sum() > 2 and (differs == has).all() and np.allclose(factors, factors[0], rtol=1e-6):
-        yield Change(what, f"all {int(has.sum())}", "as it is", f"x {factors[0]:.4g}")
+        yield Change(what, f"all {int(has.sum())}", "unchanged", f"x {factors[0]:.4g}")
         return
     if differs.sum() > 2 and differs.all() and all((x == x[0]).all() for x in (a, b)):
         yield Change(what, f"all {len(names)}", _number(a[0]), _number(b[0]))

@@ -53,7 +53,7 @@ def _plain(value: Any) -> Any:
 
 
 def typed(value: Any) -> str:
-    """The value of a setting as it is typed."""
+    """The value of a setting as the command line takes it."""
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

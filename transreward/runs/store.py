@@ -194,7 +194,7 @@ def write_text(path: Path, text: str) -> None:
 
 def unwritten(path: Path, error: OSError) -> RequestError | BrokenRun:
     """The error for a file that cannot be written: a run that breaks where the disk gives out, else a wrong place."""
-    place = error.filename if isinstance(error.filename, str) else path
+    place = error.filename.removesuffix(".part") if isinstance(error.filename, str) else path  # see `whole`
     return (BrokenRun if error.errno in FULL else RequestError)(f"{place} cannot be written: {error.strerror}")
 
 

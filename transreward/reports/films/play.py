@@ -40,7 +40,7 @@ def play(
 
 
 def before_and_after(directory: str | Path, seed: int = 0, film: Film = SMALL) -> list[Path]:
-    """Write DIR/videos/before.mp4, the source policy as it was, and after.mp4, the final one; for the report.
+    """Write DIR/videos/before.mp4, the unchanged source policy, and after.mp4, the final one; for the report.
 
     The source policy is that of the control `zero_shot` or, in a run without it, the agent that the run started from.
     Without either there is no before. Both show the same trace, that of the final compensation, where the run has one.

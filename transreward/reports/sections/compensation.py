@@ -1,4 +1,4 @@
-"""What was paid on top of the raw reward, in units of reward; and how many steps the weights let count."""
+"""What the compensation added to the raw reward, in units of reward; and the effective sample size of the weights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ QUANTILES = {"gap_q95": ("95%", 4), "gap_q50": ("median", 0), "gap_q05": ("5%", 
 HTML = """\
 <h2>The compensation</h2>
 {% if figures %}
-<p class="quiet">What the learner was paid on top of the raw reward, in units of reward, after all wrappers; over the \
-steps of the evaluation's episodes, on the side that the method changes. The effective sample size is the share of \
-steps that the weights let count; 1 = all alike.</p>
+<p class="quiet">What was added to the raw reward, in units of reward, after all wrappers; over the steps of the \
+evaluation's episodes, on the side that the method changes. The effective sample size of the weights is a share of the \
+steps; 1 = all weights are equal.</p>
 {{ grid(figures) }}
 {% else %}
 <p>No method here changed a reward or a weight.</p>

@@ -19,7 +19,7 @@ HTML = """\
 {{ plain("Final returns and costs", columns, rows) }}
 <p class="quiet">{% if eval_target == "training" %}Target returns are those of the last training episodes that ended, \
 exploration included: no step was taken in the target to evaluate. {% elif eval_target == "none" %}\
-Nothing was evaluated in the target, and no step taken there but to learn. {% else %}\
+Nothing was evaluated in the target, and no step taken there except to learn. {% else %}\
 Raw returns of the final policies. {% endif %}±: half of Student's t interval over seeds. Steps are per seed. \
 The budget pays the steps that a method learns from and stops by; those of its evaluations, with its source agent's, \
 have an account of their own{% if eval_target == "simulated" %}, which a simulated target can afford{% endif %}.</p>

@@ -1,4 +1,4 @@
-"""Returns against target steps: raw in the target, raw in the source, and as the learner is paid."""
+"""Returns against target steps: raw in the target, raw in the source, and compensated."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transreward.types import CEILING
 RETURNS = ("target_return", "source_return", "compensated_return")
 HTML = """\
 <h2>Learning curves</h2>
-<p class="quiet">Against learning steps in the target, the ones that the budget pays. Shaded: 95% t interval over \
-seeds; thin: single seeds. A level line is a policy that no target step trained{% if ceiling %}, or the oracle, which \
-breaks the target budget{% endif %}. Target steps at 0: the source agent as it was. An interval far wider than what \
-was seen is cut off.</p>
+<p class="quiet">Against learning steps in the target, which the budget pays. Shaded: 95% t interval over seeds; thin: \
+single seeds. A level line is a policy that was not trained on target steps{% if ceiling %}, or the oracle, which \
+breaks the target budget{% endif %}. At 0 target steps: the source agent. An interval far wider than the returns is \
+cut off.</p>
 {% if curves %}
 {{ key(subject.legend()) }}
 {{ grid(curves) }}
@@ -31,7 +31,7 @@ def content(subject: Subject) -> dict[str, Any]:
     titles = {
         "target_return": f"Raw return in the target{', training episodes' if training else ''}",
         "source_return": "Raw return in the source",
-        "compensated_return": "Return as the learner is paid",
+        "compensated_return": "Compensated return",
     }
     curves = [_curve(subject, key, title) for key, title in titles.items()]
     ceiling = any(r.outcome.breaks_budget for r in subject.records)

@@ -1,4 +1,4 @@
-"""What a person should know about the gap of each method, a sentence each."""
+"""Warnings about the gap of each method, a sentence each."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ HTML = """\
 {% endfor %}
 </ul>
 {% else %}
-<p>No warnings: where a gap was learned, it was neither saturated nor memorised nor null, and the weights let enough \
-steps count.</p>
+<p>No warnings: where a gap was learned, it was neither saturated nor memorised nor null, and the effective \
+sample size was large enough.</p>
 {% endif %}
 """
 

@@ -22,7 +22,7 @@ HTML = """\
 </table>
 {% endcall %}
 <p class="quiet">Intervals of differences are Student's t, seed by seed where both start from one source agent, else \
-Welch's, at the level at which the verdict may claim them all together (in brackets). P: share of all pairs of seeds; \
+Welch's, at the level at which the verdict may claim them jointly (in brackets). P: share of all pairs of seeds; \
 below five seeds its bootstrap interval is too narrow.</p>
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from transreward.reports.subject import Subject
 
-FILMS = {"before": "before: the source policy as it was", "after": "after: the policy of the run"}  # file -> caption
+FILMS = {"before": "before: the unchanged source policy", "after": "after: the policy of the run"}  # file -> caption
 MOST_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send
 HTML = """\
 <h2>Videos</h2>

@@ -17,9 +17,9 @@ HTML = """\
 <h2>Better than</h2>
 <p class="quiet">Is the row better than the column? The share of pairs of seeds that it wins; <em>more</em> or \
 <em>less</em> where the interval of the difference of means (below it; seed by seed where both start from one source \
-agent, else Welch's t) lies on one side of nothing, <em>not certain</em> otherwise and below three seeds. \
-{% if pairs > 1 %}Each is an interval of {{ level }}, so that with 95% confidence the {{ pairs }} pairs hold all \
-together.{% else %}It is an interval of {{ level }}.{% endif %}</p>
+agent, else Welch's t) does not contain 0, <em>not certain</em> otherwise and below three seeds. \
+{% if pairs > 1 %}Each is an interval of {{ level }}, so that with 95% confidence the {{ pairs }} pairs hold \
+jointly.{% else %}It is an interval of {{ level }}.{% endif %}</p>
 {% call scroll("Better than: probability and certainty") %}
 <table class="matrix">
   <thead><tr><th scope="col">row better than</th>\

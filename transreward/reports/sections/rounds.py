@@ -18,9 +18,9 @@ COLUMNS = [
 HTML = """\
 <h2>Rounds</h2>
 <p>{{ ended }}</p>
-<p class="quiet">A round collects steps, refits what compensates, and improves the policy on the compensated reward. \
-What had changed by each evaluation, means over seeds; policy change: root mean square of the actions' change since \
-the evaluation before, in halves of the action box, in the states that it visits now.</p>
+<p class="quiet">A round collects steps, refits the gap, and improves the policy on the compensated reward. \
+What had changed by each evaluation, means over seeds; policy change: root mean square change of the actions since \
+the evaluation before, in half widths of the action box, in the states that it visits now.</p>
 {{ plain("What the rounds changed", columns, rows) }}
 """
 

@@ -19,7 +19,7 @@ HTML = """\
 {% if why %}
 <p>The shift was {{ why }}.</p>
 {% else %}
-<p class="quiet">Measured before the run: both domains were put into the same states and given the same actions.</p>
+<p class="quiet">Measured before the run: both domains were reset to the same states and given the same actions.</p>
 {% call scroll("The shift, measured") %}
 <table class="words"><tbody>{% for name, value in facts %}<tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>\
 {% endfor %}</tbody></table>

@@ -28,8 +28,8 @@ HTML = """\
 {{ v.sentence }}</p></div>
 {% endfor %}
 {% if unfinished %}
-<p class="note"><strong>Cut short:</strong> {{ unfinished|join(", ") }} left no result. What follows is as far as it \
-came; returns are those of the latest evaluation.</p>
+<p class="note"><strong>Cut short:</strong> {{ unfinished|join(", ") }} left no result. The page shows the run up to \
+its latest evaluation.</p>
 {% endif %}
 """
 

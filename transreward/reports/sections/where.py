@@ -18,7 +18,7 @@ MOST_ENTRIES = 10  # of states and actions that are shown; the CSV has all
 HTML = """\
 <h3>Where it acts</h3>
 <p class="quiet">{{ subject.focus.name }} at its last evaluation. Correlation over the steps of an episode: above \
-nothing, more is paid where the entry is high; mean over seeds, and the lowest and highest seed. The \
+0, the compensation is higher where the entry is high; mean over seeds, and the lowest and highest seed. The \
 {{ entries|length }} strongest of {{ all }} entries.</p>
 <div class="beside">
 {{ grid([when]) }}
@@ -50,7 +50,7 @@ def _when(focus: Record, last: list[dict[str, Any]]) -> Figure:
     whole = [i for i, part in enumerate(parts) if None not in part]  # the tenths that every seed came to
     tenths = [100 * (i + 0.5) / len(parts) for i in whole]
     mean = line(focus.name, 0, tenths, np.array([parts[i] for i in whole]))
-    title = f"{focus.name}: when in an episode it is paid"
+    title = f"{focus.name}: when in an episode it acts"
     chart = Chart(title, ends([mean]), "% of the longest episode", "reward a step", [mean], zero=True, origin=True)
     rows = [[row["seed"], i, x] for row in last for i, x in enumerate(row["gap_by_time"])]
     return figure(chart, "when", csv_text(("seed", "tenth", "gap_mean"), rows))
