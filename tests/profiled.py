@@ -19,7 +19,7 @@ class Profile(NamedTuple):
     """Of one round."""
 
     files: Counter[str]  # calls, by the file in the package
-    changes: int  # of file, from one call to the next, returns among them
+    changes: int  # of file, from one call to the next
 
 
 def profile(learner: str = "sac", round: int = 1) -> Profile:
@@ -30,18 +30,10 @@ def profile(learner: str = "sac", round: int = 1) -> Profile:
     def seen(frame: Any, event: str, _: Any) -> None:
         nonlocal last, changes
         name = frame.f_code.co_filename
-        if event not in ("call", "return") or not name.startswith(PACKAGE):
-            return
-        if event == "call":
+        if event == "call" and name.startswith(PACKAGE):
             files[name.removeprefix(PACKAGE)[1:]] += 1
-            here = name
-        else:
-            back = frame.f_back
-            while back is not None and not back.f_code.co_filename.startswith(PACKAGE):
-                back = back.f_back
-            here = back.f_code.co_filename if back is not None else last
-        changes += bool(last) and here != last
-        last = here
+            changes += bool(last) and name != last
+            last = name
 
     gather, learn = loop.gather, loop.learn
     done: list[int] = []

@@ -277,6 +277,11 @@ LARGEST = float(np.finfo(np.float32).max)
 UNBOUNDED = 1e9  # a bound of an action from here on stands for none, whatever it is written as
 
 
+def in_range(x: np.ndarray) -> bool:
+    """Whether all of `x` is finite in float32, which learning is in."""
+    return bool((np.abs(x) <= LARGEST).all())  # NaN is not
+
+
 def require_finite(
     domain: str,
     step: int | str,
@@ -287,9 +292,9 @@ def require_finite(
 ) -> None:
     """Raise BrokenSimulation where a row of `x` [n] or [n, entries] is not finite in float32, which learning is in; or
     write it into `diverged`, where the robots are spared."""
-    good = np.abs(x) <= LARGEST  # NaN is not
-    if good.all():
+    if in_range(x):
         return
+    good = np.abs(x) <= LARGEST
     for row, *at in np.argwhere(~good).tolist():
         value, name = x[row, *at], f"{entry}[{at[0]}]" if at else entry
         finite = "finite in float32" if np.isfinite(value) else "finite"
