@@ -8,7 +8,7 @@ from test_checked import Lab
 from test_environments import place
 
 from transreward.domains.ids import domain
-from transreward.streams.spared import Spared
+from transreward.streams.guarded import Guarded, Limits
 from transreward.types import BrokenRun
 
 
@@ -79,7 +79,7 @@ def test_the_others_do_not_notice():
 
 
 def test_too_many_end_the_run():
-    spared = Spared(domain("hopper").simulate(10, 0, 1), 10, 0.1)
+    spared = Guarded(domain("hopper"), 10, [0], 1, Limits(diverged=0.1))
     mujoco(spared.simulation, 4)
     action = np.zeros((10, 3))
     with pytest.warns(UserWarning, match=r"row 4: MuJoCo found .*: its episode ends there, and the run goes on$"):
