@@ -19,6 +19,7 @@ from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import GAPS, METHODS, USES, Feed, Gate
 from transreward.request.loop import Loop
+from transreward.streams import STREAMS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -32,7 +33,7 @@ SECTIONS = {
     "feed": (Feed,),
 }
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
-TABLES = (ROBOTS, SHIFTS, BRIDGES, METHODS, GAPS, presets.LEARNERS)
+TABLES = (ROBOTS, SHIFTS, BRIDGES, METHODS, GAPS, presets.LEARNERS, STREAMS)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

@@ -32,6 +32,12 @@ KINDS = {
     "use": ("A use", ("A gap",), f"{PENDULUM} --method bonus(linear) --learner sac", "method"),
     "method": ("A method", ("A gap",), f"{PENDULUM} --method linear --learner sac", "method"),
     "learner": ("A learner", ("A gap",), f"{PENDULUM} --method fine_tune --learner calm", "learner"),
+    "stream": (
+        "A stream",
+        (),
+        "brought:Benched inverted_pendulum:gravity=2 --method fine_tune --learner sac",
+        "source",
+    ),
 }
 
 

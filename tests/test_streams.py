@@ -1,4 +1,4 @@
-"""No two draws of a run are made of the same random numbers."""
+"""Streams of steps by their kinds; and streams of random numbers, no two of which are alike."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import pytest
 from quick import robots
 from test_grid import agent, move  # noqa: F401
 
+import transreward as tr
 from transreward.draws import PURPOSES, stream, word
 from transreward.engine.programs import Programs
-from transreward.types import Spaces
+from transreward.streams import STREAMS, kind_of
+from transreward.streams.stream import Opening, Round, Stream, unpaid
+from transreward.types import Pair, Spaces
 from transreward.uses.robust import Robust
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -84,3 +87,31 @@ def test_the_networks_of_a_robust_reward_start_apart():
 
     Robustly().init(Asked(), jax.random.key(0), Spaces(1, 1, -np.ones(1), np.ones(1)))
     assert not asked[0] & asked[1]
+
+
+def test_a_kind_of_stream_is_one_of_the_table():
+    domain = tr.domain("inverted_pendulum")
+    assert kind_of(domain, "source") == kind_of(domain, "target") == "walk"
+    gym = tr.domain("gym:Pendulum-v1")
+    assert (kind_of(gym, "source"), kind_of(gym, "target")) == ("walk", "logged")
+    domain.stream = "wlak"
+    with pytest.raises(tr.RequestError, match="unknown kind of stream 'wlak': did you mean walk"):
+        kind_of(domain, "target")
+
+
+def test_what_looks_at_others_steps_has_its_turn_after_them():
+    domain = tr.domain("inverted_pendulum")
+    opening = Opening(Pair(domain, domain), [3, 4], 1, lambda account: unpaid, opened={})
+    plain = Stream("target", "walk", "target", "target", 2)
+    for planned in (plain, Stream("counterpart", "counterpart", "source", "source", 2, 8)):
+        opening.opened[planned.name] = STREAMS[planned.kind].open(planned, opening)
+    branch = STREAMS["branch"].open(Stream("source", "branch", "source", "source", 3, 8, per_step=1, length=2), opening)
+    assert STREAMS["walk"].turn < STREAMS["counterpart"].turn < branch.turn
+    fresh = {}
+    due = Round(4, True, 0.0, None, None, None, None, None, fresh, None, None)
+    assert opening.opened["counterpart"].take(due) is None and branch.take(due) is None  # the target took nothing
+    fresh["target"] = opening.opened["target"].take(due)
+    again = opening.opened["counterpart"].take(due)
+    assert np.array_equal(again.transition.obs, fresh["target"].transition.obs)
+    assert (fresh["target"].domain == 1).all() and (again.domain == 0).all()
+    assert opening.opened["target"].steps == 8 and branch.buffer(opening).capacity == 8
