@@ -23,7 +23,8 @@ from transreward.types import RequestError
 PROGRAM = (sys.executable, "-m", "transreward")
 PAUSE = 0.2  # seconds from one look at the processes to the next
 PATIENCE = 10.0  # seconds that a job may take to write its checkpoint when it is ended
-THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # XLA's, and those of BLAS
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of BLAS
+XLA_THREADS = "NPROC"
 
 
 @dataclass(eq=False)
@@ -142,11 +143,17 @@ def start(job: Job, cores: Sequence[int], at_once: int) -> Going:
 
 
 def environment(cores: Sequence[int], at_once: int) -> dict[str, str]:
-    """That of a job: as many threads as it has cores, and a graphics card that several can use."""
+    """That of a job: BLAS has as many threads as it has cores, and several jobs can use a graphics card.
+
+    XLA cuts a sum into as many parts as it has threads, which shows in the last bits. So it has as many as it would
+    have for the command alone, on the job's cores, and the bits do not depend on how many jobs there are.
+    """
     if at_once == 1:
         return dict(os.environ)
-    threads = str(max(len(cores), 1))
-    return {**os.environ, **dict.fromkeys(THREADS, threads), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    limits = dict.fromkeys(THREADS, str(max(len(cores), 1))) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    if sys.platform == "linux":
+        limits[XLA_THREADS] = os.environ.get(XLA_THREADS) or str(len(os.sched_getaffinity(0)))
+    return {**os.environ, **limits}
 
 
 def outcome(one: Going) -> str:
