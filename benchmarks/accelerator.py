@@ -77,7 +77,7 @@ def target_rate(learner, seeds: int) -> float:
     with contextlib.suppress(Enough):
         tr.transfer(
             "halfcheetah", "halfcheetah:gravity=2", "target_only", learner=learner, target_steps=10_000_000,
-            seeds=seeds, settings={"loop.evaluations": 1, "loop.aligned": 0}, watch=watch,
+            seeds=seeds, settings={"loop.evaluations": 1, "loop.aligned": 0}, fresh=True, watch=watch,
         )  # fmt: skip
     (began, first), (ended, last) = stamps[1], stamps[-1]
     return seeds * (last - first) / (ended - began)

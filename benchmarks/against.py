@@ -57,7 +57,7 @@ class Side:
         self.place, self.scratch = place, scratch
         scratch.mkdir()
         kept = str(scratch / "cache")
-        self.environment = os.environ | {"PYTHONPATH": str(place), "TRANSREWARD_CACHE": kept}
+        self.environment = os.environ | {"PYTHONPATH": str(place), "TRANSREWARD_CACHE": kept, "TRANSREWARD_AGENTS": ""}
         self.later = place == ROOT
 
     def run(self, *command: str) -> tuple[float, float, str]:

@@ -119,7 +119,7 @@ def default_run(bench: Bench) -> None:
         return
     memory = []
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"TRANSREWARD_CACHE": f"{folder}/cache"}
+        environment = os.environ | {"TRANSREWARD_CACHE": f"{folder}/cache", "TRANSREWARD_AGENTS": ""}
         for cache in ("cold", "warm"):
             command = [sys.executable, "-m", "transreward", "transfer", "--out", f"{folder}/{cache}"]
             if bench.smoke:
@@ -454,7 +454,7 @@ def compilations(bench: Bench) -> None:
         settings = {"loop.aligned": 0}
         transfer(
             source, target, "darc", learner=learner, source_steps=60_000, target_steps=500, seeds=2, settings=settings,
-            watch=watch,
+            fresh=True, watch=watch,
         )  # fmt: skip
         bench.result.setdefault("traces", {})[name] = {"plain": dict(plain.traces), "darc": dict(moving.traces)}
         most, later = max(plain.traces.values()), sum(moving.traces.values()) - sum(first.values())
@@ -481,7 +481,7 @@ def look(bench: Bench) -> None:
             view = View({"source": pair[0], "target": pair[1]})
             transfer(
                 *pair, controls=["zero_shot", "fine_tune"], source_steps=steps[0], target_steps=steps[1], seeds=5,
-                out=place, watch=view, log=("tensorboard",),
+                fresh=True, out=place, watch=view, log=("tensorboard",),
             )  # fmt: skip
         bench.require("progress and logging, share of a run's time", [watched.share], "<=", 0.02)
         command = [sys.executable, "-m", "transreward", "report", place, "--out", str(page)]

@@ -71,6 +71,7 @@ def train(
         source_steps=budget,
         target_steps=1,
         seeds=seeds,
+        fresh=True,
         seed=seed,
         settings=settings,
         watch=watch,
@@ -117,7 +118,7 @@ def phase_seconds(robot: str, learner: Any, method: str, budget: int) -> dict[st
         settings = {"loop.aligned": 0, "loop.evaluations": 1, "loop.source_evaluations": 1, "loop.pretrain": 0.5}
         transfer(
             source, target, method, learner=learner, source_steps=budget, target_steps=2_000, seeds=1,
-            settings=settings, watch=watch,
+            settings=settings, fresh=True, watch=watch,
         )  # fmt: skip
     found = {}
     for phase, rows in stamps.items():
@@ -138,7 +139,8 @@ def task_seconds(source: str, target: str, method: str, budget: int) -> float:
 
         transfer(
             source, target, method, learner=SAC(random_steps=100), source_steps=20_000, target_steps=budget, seeds=1,
-            settings={"loop.aligned": 0, "loop.evaluations": 1, "loop.source_evaluations": 1}, watch=watch,
+            settings={"loop.aligned": 0, "loop.evaluations": 1, "loop.source_evaluations": 1}, fresh=True,
+            watch=watch,
         )  # fmt: skip
     (began, first), (ended, last) = stamps[5], stamps[-1]
     return (ended - began) / (last - first)

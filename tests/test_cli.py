@@ -438,7 +438,7 @@ def finished(tmp_path_factory):
 def test_a_run_directory_is_whole(finished):
     directory = finished[0] / "runs" / "inverted-pendulum-gravity-2-darc-1"
     run = ["config.json", "metrics.jsonl", "policy.safetensors", "result.json", "returns.safetensors"]
-    own = ["compensation.safetensors", "controls", "provenance.json", "report.html", "source"]
+    own = ["compensation.safetensors", "controls", "provenance.json", "report.html", "source", "state"]
     if (directory / "videos").exists():  # not where nothing draws
         assert sorted(path.name for path in (directory / "videos").iterdir()) == ["after.mp4", "before.mp4"]
         own.append("videos")

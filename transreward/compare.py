@@ -29,6 +29,7 @@ def compare(
     seed: int = 0,
     settings: dict[str, Any] | None = None,
     source_run: str | Path | None = None,
+    fresh: bool = False,
     out: str | Path | None = None,
     log: Sequence[str] = (),
     imports: Sequence[str] = (),
@@ -46,7 +47,7 @@ def compare(
     result = transfer(
         source, target, first.name, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
         seed=seed, settings=settings, controls=[row.name for row in rows if row is not first], source_run=source_run,
-        out=out, log=log, imports=imports, watch=watch,
+        fresh=fresh, out=out, log=log, imports=imports, watch=watch,
     )  # fmt: skip
     results = {result.method: result, **result.controls}
     comparison = Comparison({row.name: results[row.name] for row in rows})

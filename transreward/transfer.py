@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def transfer(
     controls: Sequence[str] = (),
     source_run: str | Path | None = None,
     cotrain: bool = False,
+    fresh: bool = False,
     out: str | Path | None = None,
     log: Sequence[str] = (),
     imports: Sequence[str] = (),
@@ -57,6 +58,8 @@ def transfer(
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
     run's directory, whose source agent is taken up instead of training one; its steps count as taken.
+    A source agent of robots of the table that was trained on this machine before, for the same settings, is taken up,
+    to the same bits, unless `fresh`.
     With `cotrain` the source's agent learns beside the target's, each compensating the other; it is the result's
     `partner`. `log` names rows of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
     `imports` names modules whose rows (robots, gaps, methods, learners) the request uses; they stand in config.json, so
@@ -68,6 +71,7 @@ def transfer(
         seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
         imports=imports,
     )  # fmt: skip
+    config = replace(config, fresh=fresh)
     request = requested(config, learner, settings or {}, log)
     with one_target(config):
         return all_methods(config, source_run, out, log, watch or (lambda progress: None), request)

@@ -135,6 +135,7 @@ def measure(names: list[str]) -> None:
 def elsewhere(package: Path, names: list[str], isa: str) -> Iterator[dict[str, Any]]:
     """Cases by name in a process of their own, of the package in a directory, compiled for an instruction set."""
     environment = {**os.environ, "PYTHONPATH": str(package), "XLA_FLAGS": f"--xla_cpu_max_isa={isa}"}
+    environment["TRANSREWARD_AGENTS"] = ""
     command = [sys.executable, __file__, "measure", *names]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,9 +78,10 @@ def quiet_compilation_cache() -> None:
     """Keep compiled programs between runs, so that a second run starts at once; none where TRANSREWARD_CACHE is ''."""
     import jax
 
-    usual = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "transreward")
-    place = os.environ.get("TRANSREWARD_CACHE", usual)
-    if not place:
+    from transreward.runs.store import cache
+
+    place = cache()
+    if place is None:
         return
-    jax.config.update("jax_compilation_cache_dir", place)
+    jax.config.update("jax_compilation_cache_dir", str(place))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

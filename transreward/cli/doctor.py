@@ -11,11 +11,17 @@ EPILOG = ""
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    del command
+    command.add_argument("--empty", action="store_true", help="remove the source agents that are kept")
 
 
 def run(args: argparse.Namespace) -> None:
     from transreward.doctor import report
+    from transreward.engine import cache
 
+    if args.empty:
+        print(f"removed: {cache.told()}")
+        cache.empty()
+        return
+    print(cache.told())
     if not report():
         sys.exit(1)

@@ -37,7 +37,7 @@ Move a skill from one robot to another by compensating rewards.
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exits with 0 when done, 2 for a wrong request, 1 for a failure, 130 when interrupted."""
     args = parser().parse_args(arguments)
-    warnings.formatwarning = lambda message, *_, **__: f"transreward: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"transreward: {as_options(str(message))}\n"
     try:
         with ends_at_once():
             import_modules(args.imports)

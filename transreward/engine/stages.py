@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.loop import loop
 from transreward.engine.record import evaluate_both, final_returns, none_of
@@ -48,7 +49,10 @@ def execute(
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
         for stage in before(track, plan, agents):
-            agents[stage.name] = source_agent(config, stage, agents, directory if own else None, watch, saved(stage))
+            shared = cache.entry(config, chain(plan, stage))
+            agents[stage.name] = source_agent(
+                config, stage, agents, directory if own else None, watch, saved(stage), shared
+            )
         agent = None if track.agent is None else agents[track.agent]
         results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)
         if own:  # with the source agent's training, if there was one
@@ -68,6 +72,12 @@ def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Sta
     return wanted[::-1]
 
 
+def chain(plan: Plan, stage: Stage) -> list[Stage]:
+    """A source agent's stages, from the first that this request trains."""
+    before = plan.agents.get(stage.after or "")
+    return [*(chain(plan, before) if before is not None else ()), stage]
+
+
 def source_agent(
     config: Config,
     stage: Stage,
@@ -75,14 +85,22 @@ def source_agent(
     directory: Path | None,
     watch: Watch,
     saved: Checkpoints,
+    shared: Path | None,
 ) -> SourceAgent:
-    """The plain agent that methods start from: the five steps without a target."""
+    """The plain agent that methods start from: the five steps without a target. It is taken up from the `shared` place,
+    or kept there."""
     earlier = None if stage.after is None else agents[stage.after]
     run = begin(config, stage, earlier, None, watch, kept(directory))
+    rows: list[dict[str, Any]] = []
     if saved.restore(run):
         rewrite(directory, run.state.log)
-    run.tell(run.state.index, [])
+    elif shared is not None and cache.take_up(shared, run):
+        rewrite(directory, rows := run.state.log)
+        saved.hold(run)
+    run.tell(run.state.index, rows)
     loop(run, saved=saved)
+    if shared is not None:
+        cache.keep(shared, run)
     state = run.state
     agent = SourceAgent(
         config.domains.source.name, config.learner, state.agents, state.buffers.get("source"), state.keys,

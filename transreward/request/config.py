@@ -36,6 +36,7 @@ class Config:
     seeds: int
     seed: int
     source_run: Path | None = None
+    fresh: bool = False  # a source agent is trained, also where one like it was kept
     cotrain: bool = False  # the source's agent learns beside the target's
     imports: tuple[str, ...] = ()  # a user's modules that the rows of this request come from
     chosen: frozenset[str] = frozenset()  # the settings that the user named

@@ -70,6 +70,13 @@ OPENING = ("config.json", "provenance.json")  # what a run directory holds befor
 RECORDED = ("transreward", "jax", "jaxlib", "optax", "mujoco", "gymnasium", "numpy", "scipy")
 
 
+def cache() -> Path | None:
+    """Where compiled programs are kept between runs; None where $TRANSREWARD_CACHE is empty: nowhere."""
+    usual = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "transreward")
+    place = os.environ.get("TRANSREWARD_CACHE", usual)
+    return Path(place) if place else None
+
+
 def versions() -> dict[str, str]:
     """Versions of what a result depends on, of what is installed."""
     found = {}

@@ -1,0 +1,140 @@
+"""Source agents that were trained on this machine before, for the next transfer that asks for the same.
+
+One stands below `$TRANSREWARD_AGENTS` (empty: nothing is kept), by default `agents/` in the cache of compiled programs,
+under the hash of all that its training depends on: what it left is the same bits. It is the last state of a run's
+stage, as a checkpoint. The least recently used make room.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+import transreward
+from transreward.domains.robots import OWN, ROBOTS
+from transreward.engine.checkpoint import Checkpoints
+from transreward.engine.state import Run
+from transreward.plan.plan import Stage
+from transreward.request.config import Config
+from transreward.request.settings import plain_settings
+from transreward.runs import store
+from transreward.types import BrokenRun, RequestError
+
+WORTH = 10.0  # seconds of training, below which nothing is kept
+ROOM = 10 * 2**30  # bytes of all agents
+# Settings of the loop that a source agent's training does not depend on.
+APART = (
+    "pretrain", "target_robots", "updates", "gap_updates", "gap_every", "evaluations", "final_episodes", "aligned",
+    "source_returns", "target_returns", "converged", "threads", "horizon", "keep_state", "symmetry", "patience",
+)  # fmt: skip
+
+
+def root() -> Path | None:
+    """Where they are kept; None: nowhere."""
+    compiled = store.cache()
+    usual = "" if compiled is None else str(compiled / "agents")
+    place = os.environ.get("TRANSREWARD_AGENTS", usual)
+    return Path(place) if place else None
+
+
+def entry(config: Config, stages: Sequence[Stage]) -> Path | None:
+    """The place of the agent that is trained by these stages, one after the other; None where it is not kept.
+
+    Evaluations show how it does in a simulated target, too, so that this is part of what is asked for. What code of a
+    user's own does is not known by its name.
+    """
+    place, pair = root(), config.domains
+    named = [pair.source, pair.target] if config.simulates_target else [pair.source]
+    robots = [re.split("[@+:]", domain.name)[0] for domain in named]
+    own = type(config.learner).__module__.startswith("transreward.") and not config.imports and ROBOTS == OWN
+    if config.fresh or place is None or not own or not OWN.keys() >= {*robots}:
+        return None
+    loop = {name: value for name, value in plain_settings(config.loop).items() if name not in APART}
+    machine = {name: x for name, x in store.provenance()["machine"].items() if name != "cores"}
+    names = ("jax_enable_x64", "jax_platforms", "jax_disable_most_optimizations", "jax_default_matmul_precision")
+    compiler = [os.environ.get("XLA_FLAGS"), *(str(jax.config.values.get(name)) for name in names)]
+    asked = [
+        *(domain.name for domain in named), repr(config.learner), config.seed_list, loop, repr(stages), machine,
+        compiler, store.versions(), code(),
+    ]  # fmt: skip
+    return place / hashlib.sha256(json.dumps(asked, sort_keys=True, default=list).encode()).hexdigest()[:32]
+
+
+def code() -> str:
+    """Hash of the package, for a version under development keeps its name."""
+    files, found = sorted(Path(transreward.__file__).parent.rglob("*.py")), hashlib.sha256()
+    for file in files:
+        found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def take_up(place: Path, run: Run) -> bool:
+    """Put a run, as it begins, where the agent of a place was at its end. False: there is none, or it is damaged."""
+    if not place.exists() or not Checkpoints(place).restore(run):
+        return False
+    os.utime(place)
+    source = run.config.domains.source.name
+    warnings.warn(
+        f"the source agent of '{source}' was trained before, with the same settings, and is taken up "
+        f"(`fresh=True` trains it anew)",
+        stacklevel=2,
+    )
+    return True
+
+
+def keep(place: Path, run: Run) -> None:
+    """Keep the agent that a run has trained to its end, if that took a while. Where it cannot, that is said."""
+    if time.perf_counter() - run.began < WORTH or place.exists():
+        return
+    partial = place.with_name(f"{place.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        checkpoints = Checkpoints(partial)
+        checkpoints.hold(run)
+        checkpoints.write()
+        make_room(place.parent)
+        partial.rename(place)
+    except (OSError, BrokenRun, RequestError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not place.exists():  # another process may have been first
+            warnings.warn(f"the source agent is not kept for later transfers: {error}", stacklevel=2)
+
+
+def make_room(place: Path) -> None:
+    """Remove the least recently used until all take no more than `ROOM`, and what a killed process left."""
+    found = sorted((p for p in place.iterdir() if p.suffix != ".part"), key=lambda p: p.stat().st_mtime)
+    left = [p for p in place.glob("*.part") if time.time() - p.stat().st_mtime > 3600]
+    while found and sum(map(size, found)) > ROOM:
+        left.append(found.pop(0))
+    for p in left:
+        shutil.rmtree(p, ignore_errors=True)
+
+
+def size(place: Path) -> int:
+    """Bytes of all files below."""
+    return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+
+
+def told() -> str:
+    """How many there are, how large and where, in a line."""
+    place = root()
+    if place is None:
+        return "source agents are not kept"
+    found = list(place.glob("*")) if place.exists() else []
+    return f"{len(found)} source agents kept, {size(place) / 2**20:,.0f} MB in {place}"
+
+
+def empty() -> None:
+    """Remove them all."""
+    place = root()
+    if place is not None:
+        shutil.rmtree(place, ignore_errors=True)
