@@ -21,6 +21,7 @@ from transreward.presets import restore_learner
 from transreward.replay import in_order
 from transreward.request.budgets import require_steps_left
 from transreward.request.config import Config
+from transreward.request.fields import FIELDS
 from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.runs import store
@@ -108,7 +109,7 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     Raises RequestError for a directory without a checkpoint, for a run that goes on in another process, and for one
     that cannot go on.
     """
-    directory = Path(directory)
+    store.confined(directory := Path(directory))
     finished, file = (directory / "result.json").exists(), directory / PLACE / REQUEST
     if finished and target_steps is None:
         return load(directory)
@@ -126,6 +127,8 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     learner = restore_learner(learner) if isinstance(learner, dict) else learner
     names = [request.pop(name) for name in ("source", "target", "method")]
     controls, settings = tuple(request.pop("controls")), request.pop("settings")
+    if unknown := set(request) - set(FIELDS):
+        raise RequestError(f"{file} is damaged: it asks for '{min(unknown)}'")
     config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
     request = requested(config, learner, settings, log)
     table = directory / "comparison.json"

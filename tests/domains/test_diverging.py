@@ -79,14 +79,14 @@ def test_the_others_do_not_notice():
 
 
 def test_too_many_end_the_run():
-    spared = Guarded(domain("hopper"), 10, [0], 1, Limits(diverged=0.1))
-    mujoco(spared.simulation, 4)
+    guarded = Guarded(domain("hopper"), 10, [0], 1, Limits(diverged=0.1))
+    mujoco(guarded.simulation, 4)
     action = np.zeros((10, 3))
     with pytest.warns(UserWarning, match=r"row 4: MuJoCo found .*: its episode ends there, and the run goes on$"):
-        spared.step(action)
-    mujoco(spared.simulation, 7)
+        guarded.step(action)
+    mujoco(guarded.simulation, 7)
     with pytest.raises(BrokenRun, match=r"row 7: .*; with this 2 of 11 episodes diverged, and loop.diverged is 0.1$"):
-        spared.step(action)
+        guarded.step(action)
 
 
 def test_none_is_spared_unless_that_is_asked_for():

@@ -41,7 +41,7 @@ def test_whole_files_replace_what_was_there_and_leave_no_part(tmp_path):
         store.write_json(tmp_path / "a.json", {"x": value})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.safetensors"]
     assert store.read_json(tmp_path / "a.json") == {"x": 2}
-    assert store.load_tree(tmp_path / "a.safetensors", {"x": jnp.zeros(3)})["x"].tolist() == [2, 2, 2]
+    assert store.load_tree(tmp_path / "a.safetensors", {"x": jnp.zeros(3, int)})["x"].tolist() == [2, 2, 2]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):

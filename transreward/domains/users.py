@@ -43,6 +43,7 @@ def import_modules(names: Sequence[str] | str) -> tuple[str, ...]:
     for name in names:
         if not re.fullmatch(r"\w+(\.\w+)*", str(name)) or str(name).endswith(".py"):
             raise RequestError(f"cannot import {name!r}: name a module as Python does, such as lab or package.lab")
+        require_not_python(str(name))
         try:
             importlib.import_module(str(name))
         except ModuleNotFoundError as error:
@@ -55,6 +56,13 @@ def import_modules(names: Sequence[str] | str) -> tuple[str, ...]:
     return names
 
 
+def require_not_python(module: str) -> None:
+    """Raise RequestError for a module of Python's own: it has nothing of ours, and a file that names one, as it might
+    `os:abort`, is none of a run's."""
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise RequestError(f"cannot import {module}: it is Python's own, and has no robots or rows")
+
+
 def no_such(module: Any, name: str, kind: str) -> RequestError:
     """The error for a name that an imported module or class does not have, with its callables that come nearest."""
     return nearest(name, [key for key, value in vars(module).items() if callable(value) and key[0] != "_"], kind)
@@ -65,6 +73,7 @@ def named(module: str, path: str, kind: str) -> Any:
 
     Raises RequestError for a name that it does not have.
     """
+    require_not_python(module)
     found = importlib.import_module(module)
     for name in path.split("."):
         if not hasattr(found, name):

@@ -27,12 +27,13 @@ import numpy as np
 from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay, cut
-from transreward.runs import store
+from transreward.runs import plain, store
 from transreward.types import BrokenRun, RequestError
 
 SCHEMA = 2
 EVERY = 60.0  # seconds from one checkpoint to the next
 KEPT = 2
+WIDEST = 2**130  # of whole numbers: what generators of random numbers count in
 PLACE, REQUEST = "state", "request.json"  # of a run directory, and in it
 COUNTERS = ("index", "rounds", "updates", "refitted", "stopped", "learned", "spent", "stored", "log")
 TREES = ("agents", "compensation", "judged")
@@ -132,10 +133,15 @@ class Checkpoints:
                 warnings.warn(f"{error}: going on from the checkpoint before", stacklevel=2)
                 self.rows.clear()
                 continue
-            for i, (run, state, found) in enumerate(zip(runs, about["runs"], buffers, strict=True)):
-                run.state.buffers |= found
-                put(run, f"['{i}']", arrays, state)
-                self._cut(i, run)
+            try:
+                for i, (run, state, found) in enumerate(zip(runs, about["runs"], buffers, strict=True)):
+                    run.state.buffers |= found
+                    put(run, f"['{i}']", arrays, state)
+                    self._cut(i, run)
+            except Exception as error:  # whole, and of something else
+                raise RequestError(
+                    f"{self.directory / f'{number}.json'} is no state of this run: {' '.join(str(error).split())}"
+                ) from error
             self.number = numbers[0]
             return True
         return False
@@ -155,23 +161,28 @@ class Checkpoints:
         assert self.directory is not None
         place = self.directory / f"{number}.safetensors"
         try:
-            hashed = json.loads(place.with_suffix(".json").read_text())
+            hashed = plain.parsed(plain.content(place.with_suffix(".json"), plain.LINES), most=10)
             if hashed["schema"] != SCHEMA:
                 raise ValueError(f"it has schema {hashed['schema']}, and this version reads {SCHEMA}")
-            about = json.loads(str(hashed["about"]))
+            about = plain.parsed(str(hashed["about"]), WIDEST, plain.LINES)
             found = hashlib.sha256(str(hashed["about"]).encode()).hexdigest(), digest(place)
             if found != (hashed["sha256"], about["arrays"]):
                 raise ValueError("its hash is another")
             return about, store.load_arrays(place)
         except (OSError, ValueError, KeyError, TypeError) as error:  # RequestError is a ValueError
-            raise Damaged(f"{place} is damaged ({error})") from None
+            raise Damaged(f"{place} is damaged ({' '.join(str(error).split())})") from None
 
     def _buffers(self, i: int, run: Run, state: dict[str, Any]) -> dict[str, Replay]:
         assert self.directory is not None
         found = {}
-        for name, about in state["rows"].items():
-            rows = self.rows[f"{i}-{name}"] = Rows(self.directory, f"{i}-{name}")
-            found[name] = rows.read(about, run.state.buffers[name], state["stored"][name])
+        try:
+            for name, about in dict(state["rows"]).items():
+                rows = self.rows[f"{i}-{name}"] = Rows(self.directory, f"{i}-{name}")
+                found[name] = rows.read(about, run.state.buffers[name], state["stored"][name])
+        except Damaged:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"{self.directory} names rows that this run has not ({error})") from None
         return found
 
     def tidy(self, kept: int = KEPT) -> None:
@@ -253,13 +264,16 @@ class Rows:
 
     def read(self, about: dict[str, Any], like: Replay, stored: int) -> Replay:
         """The buffer of that shape as it was, and the file cut to what belongs to it. Raises Damaged."""
-        self.generation, self.first, self.end = about["generation"], about["first"], stored
-        self.pending, self.begun, path = [], True, self.file(about["generation"])
+        self.generation, self.first, self.end = (int(n) for n in (about["generation"], about["first"], stored))
+        self.pending, self.begun, path = [], True, self.file(self.generation)
         seeds, capacity, *shape = like.data.shape
         size = 4 * seeds * int(np.prod(shape))
         try:
             with path.open("r+b") as file:
-                content = file.read(size * (stored - self.first))
+                held = size * (stored - self.first)
+                if not max(stored - capacity, 0) >= self.first >= 0 or held > path.stat().st_size:
+                    raise ValueError("it does not hold the steps that it should")
+                content = file.read(held)
                 self.hash = hashlib.sha256(content)
                 if self.hash.hexdigest() != about["sha256"]:
                     raise ValueError("its hash is another")
@@ -325,6 +339,9 @@ def tree_of(arrays: dict[str, np.ndarray], at: str, like: Any) -> Any:
     names = [at + jax.tree_util.keystr(path) for path, _ in leaves]
     if names and not any(name in arrays for name in names):
         return None
+    for name, (_, leaf) in zip(names, leaves, strict=True):
+        if arrays[name].shape != np.shape(leaf):
+            raise ValueError(f"{name} is of shape {arrays[name].shape}, not {np.shape(leaf)}")
     return jax.tree_util.tree_unflatten(structure, [jnp.asarray(arrays[name]) for name in names])
 
 

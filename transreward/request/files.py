@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from transreward.presets import restore_learner
 from transreward.request.fields import COUNTS, FIELDS, SECTIONS
-from transreward.runs import store
+from transreward.runs import plain, store
 from transreward.types import RequestError, nearest, whole_number
 
 
@@ -69,16 +68,14 @@ def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[st
 
 def _read(path: Path) -> Any:
     try:
-        text = path.read_text()
+        text = plain.content(path).decode()
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise RequestError(f"cannot read {path}: it is not text") from None
+    except ValueError as error:
+        raise RequestError(f"cannot read {path}: {error}") from None
     try:
-        if path.suffix == ".json":
-            return json.loads(text)
-        import yaml
-
-        return yaml.safe_load(text)
-    except Exception as error:
+        return plain.parsed(text) if path.suffix == ".json" else plain.parsed_yaml(text)
+    except ValueError as error:
         raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None

@@ -28,6 +28,7 @@ from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
 
 COMPENSATION = "compensation.safetensors"
+RETURNS = 2**28  # bytes of returns.safetensors at most
 UNFINISHED = "unfinished"  # `stopped` of a run that was cut short or is still running
 
 
@@ -247,30 +248,35 @@ class Result:
 
 
 def load(directory: str | Path) -> Result:
-    """A saved run. For one that was cut short, or is still running, its latest evaluation.
+    """A saved run, with its controls and its partner. For one that was cut short, or is still running, its latest
+    evaluation.
 
     Raises RequestError if the directory holds no run that this version can read, and where a file is damaged.
     """
-    directory = Path(directory)
+    found = _alone(directory := Path(directory))
+    folders, partner = store.controls(directory, found.config, ("result.json",)), directory / "partner"
+    found.controls = {path.name: _alone(path) for path in folders}
+    found.partner = _alone(partner) if (partner / "result.json").exists() else None
+    return found
+
+
+def _alone(directory: Path) -> Result:
+    """The run of a directory without those below it."""
     config, done = store.read_json(directory / "config.json"), directory / "result.json"
     log = store.read_rows(directory)
     try:
         import_modules(config.get("imports", ()))
         learner = restore_learner(config["learner"])
-        sizes = config["spaces"]
-        spaces = Spaces(sizes["obs"], sizes["action"], np.asarray(sizes["low"]), np.asarray(sizes["high"]))
+        spaces = _spaces(config["spaces"])
         keys = jax.random.split(jax.random.key(0), config["seeds"])
         like = store.shapes_of(learner, spaces, keys)
         result, returns = _finished(directory, config["seeds"]) if done.exists() else _unfinished(config, log)
-    except (KeyError, TypeError, ValueError) as error:  # RequestError is one
-        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else error
+    except Exception as error:  # of a learner that is made of a stranger's settings, whatever JAX makes of them
+        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise RequestError(f"{directory} cannot be read: {what}") from None
     kept = _kept(directory, config, spaces, like, keys)
     origin = directory / "provenance.json"
-    folders = store.controls(directory, config, ("result.json",))
-    partner = directory / "partner"
     return Result(
-        partner=load(partner) if (partner / "result.json").exists() else None,
         config=config,
         learner=learner,
         agents=store.load_tree(directory / "policy.safetensors", like),
@@ -284,7 +290,6 @@ def load(directory: str | Path) -> Result:
         aligned_return=result.get("aligned_return"),
         wall_seconds=result["wall_seconds"],
         log=log,
-        controls={p.name: load(p) for p in folders},
         provenance=store.read_json(origin) if origin.exists() else {},
         compensation_state=kept[0],
         source_agents=kept[1],
@@ -292,14 +297,24 @@ def load(directory: str | Path) -> Result:
     )
 
 
+def _spaces(sizes: dict[str, Any]) -> Spaces:
+    """Those of config.json. Raises RequestError where sizes and bounds do not fit."""
+    low, high = (np.asarray(sizes[bound], float) for bound in ("low", "high"))
+    if low.shape != (sizes["action"],) or high.shape != low.shape or not (low < high).all():
+        raise RequestError(f"its spaces are damaged: low and high must be bounds of {sizes['action']} actions")
+    return Spaces(sizes["obs"], sizes["action"], low, high)
+
+
 def _finished(directory: Path, seeds: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Contents of result.json, and the returns [seeds, episodes] by side."""
     path = directory / "returns.safetensors"
-    returns = {name.strip("[]'"): x for name, x in store.load_arrays(path).items()}
+    returns = {name.strip("[]'"): x for name, x in store.load_arrays(path, RETURNS).items()}
     for side in {*Pair._fields, *returns}:
         shape = returns[side].shape if side in returns else None
         if shape is None or len(shape) != 2 or shape[0] != seeds:
             raise RequestError(f"{path.name} is damaged: '{side}' must be [{seeds} seeds, episodes], not {shape}")
+        if returns[side].dtype.kind != "f" or not np.isfinite(returns[side]).all():
+            raise RequestError(f"{path.name} is damaged: '{side}' must be finite numbers")
     return store.read_json(directory / "result.json"), returns
 
 

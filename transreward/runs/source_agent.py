@@ -84,7 +84,7 @@ class SourceAgent:
         replay_file, replay = run / "source" / "replay.safetensors", None
         if replay_file.exists():
             data = store.load_arrays(replay_file).get("['data']")
-            if data is None or data.ndim != 4:
+            if data is None or data.ndim != 4 or data.dtype != np.float32 or not data.size or len(data) != len(seeds):
                 raise RequestError(f"{replay_file} is damaged: it holds no steps")
             replay = rp.saved_rows(data, source.spaces, len(stored_terms(source)))
         keys = jax.random.wrap_key_data(stored["keys"])

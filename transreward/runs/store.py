@@ -15,57 +15,26 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from transreward.interruption import undone, whole
+from transreward.runs import plain
+from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
 
 SCHEMA = 1
-NUMBER = float | int
+MOST = 2**36  # bytes of arrays
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no fault of the request's
-# What each file must hold to be read; `a.b` in a part that is no null, and `a?` where it holds it at all.
-KEYS: dict[str, dict[str, Any]] = {
-    "config.json": {
-        "source": str, "target": str, "method": str, "source_steps": int, "target_steps": int, "seeds": int,
-        "seed": int, "source_run": str | None, "learner": dict, "learner.name": str, "loop": dict, "spaces": dict,
-        "spaces.obs": int, "spaces.action": int, "spaces.low": list, "spaces.high": list, "versions": dict,
-        "controls?": list, "imports?": list, "shift?": dict | None, "shift.share": NUMBER, "shift.states": int,
-        "shift.obs": NUMBER, "shift.relative": NUMBER, "shift.entries": list, "shift.reward": NUMBER,
-        "shift.target_steps": int,
-    },
-    "result.json": {
-        "source_steps": int, "target_steps": int, "target_return": dict | None, "target_return.per_seed": list,
-        "zero_shot_target_return": dict | None, "zero_shot_target_return.per_seed": list,
-        "source_return?": dict | None, "source_return.per_seed": list, "source_return.mean": NUMBER,
-        "stopped": str, "wall_seconds": NUMBER,
-    },
-    "provenance.json": {"machine?": dict},
-    "agent.json": {"source": str, "learner": dict, "seeds": list, "steps": int, "evaluation_steps?": list},
-    "comparison.json": {"methods": dict},
-    "metrics.jsonl": {
-        "method": str, "seed": int, "source_steps": int, "target_steps": int, "source_return": NUMBER | None,
-        "target_return": NUMBER | None, "compensated_return?": NUMBER | None, "source_terms?": dict,
-        "target_terms?": dict, "gap_by_time?": list, "gap_by_obs?": list, "gap_by_action?": list,
-        **dict.fromkeys(
-            (
-                "round?", "updates?", "seconds?", "source_evaluation_steps?", "target_evaluation_steps?", "gap_mean?",
-                "gap_std?", "gap_q05?", "gap_q50?", "gap_q95?", "gap_loss?", "gap_accuracy?", "gap_held_out_loss?",
-                "gap_trust?", "gap_explained?", "reward_std?", "effective_sample_size?", "policy_change?",
-                "source_diverged?", "target_diverged?",
-            ),
-            NUMBER,
-        ),
-    },
-}  # fmt: skip
 OPENING = ("config.json", "provenance.json")  # what a run directory holds before there is anything to keep
 RECORDED = ("transreward", "jax", "jaxlib", "optax", "mujoco", "gymnasium", "numpy", "scipy")
 
@@ -93,7 +62,7 @@ def provenance() -> dict[str, Any]:
     script, *arguments = sys.argv or [""]
     cli = Path(script).name in ("transreward", "__main__.py")
     return {
-        "command": shlex.join([*(["transreward"] if cli else ["python", Path(script).name]), *arguments]),
+        "command": plain.shown(shlex.join([*(["transreward"] if cli else ["python", Path(script).name]), *arguments])),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
@@ -222,12 +191,12 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises RequestError if the file is missing, is no JSON object, was written by a newer version, or lacks a key.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = plain.parsed(plain.content(path))
     except (FileNotFoundError, NotADirectoryError):
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RequestError(f"{path} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise RequestError(f"{path} must hold a JSON object, not a {type(value).__name__}")
@@ -235,20 +204,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if damage := damaged(path.name, value):
         raise RequestError(f"{path.parent} cannot be read: its {path.name} {damage}")
     return value
-
-
-def damaged(name: str, value: dict[str, Any]) -> str:
-    """What is wrong with an object of the file of that name, such as `has no 'seed'`; nothing: empty."""
-    for path, kind in KEYS.get(name, {}).items():
-        *section, key = path.rstrip("?").split(".")
-        within = value.get(section[0]) if section else value
-        if within is None or (path.endswith("?") and key not in within):
-            continue
-        if key not in within:
-            return f"has no '{path}'"
-        if not isinstance(within[key], kind):
-            return f"is damaged: '{path.rstrip('?')}' is {within[key]!r}"
-    return ""
 
 
 def require_schema(path: Path, value: dict[str, Any]) -> None:
@@ -268,17 +223,19 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     the file cannot be read.
     """
     try:
-        lines = path.read_bytes().rstrip().split(b"\n")
+        lines = plain.content(path, plain.LINES).rstrip().split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise RequestError(f"{path} cannot be read: {error}") from None
     rows, wrong = [], []
     for number, line in enumerate(lines if lines != [b""] else (), 1):
         try:
-            row = json.loads(line)
+            row = plain.parsed(line[: plain.TEXT])
             why = damaged(path.name, row) if isinstance(row, dict) else "is no JSON object"
-        except (ValueError, RecursionError):
+        except ValueError:
             why = "was cut short" if number == len(lines) else "is no JSON object"
         if why:
             wrong.append(f"line {number} {why}")
@@ -321,25 +278,47 @@ def save_tree(path: Path, tree: Any) -> None:
         partial.chmod(mode)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by their paths in the tree, such as "['data']". Raises RequestError where it has none."""
+def load_arrays(path: Path, most: int = MOST) -> dict[str, np.ndarray]:
+    """The arrays of a file by their paths in the tree, such as "['data']", at most so many bytes of them. Raises
+    RequestError where it has none."""
+
+    def fits(shapes: dict[str, tuple[int, ...]]) -> bool:
+        size = sum(8 * prod(shape) for shape in shapes.values())
+        if size > most:
+            raise ValueError(f"it holds {size:,} bytes, and at most {most:,} are read")
+        return True
+
+    return _arrays(path, fits) or {}
+
+
+def _arrays(path: Path, fits: Callable[[dict[str, tuple[int, ...]]], bool]) -> dict[str, np.ndarray] | None:
     try:
-        return load_file(path)
+        return plain.arrays(path, fits)
     except FileNotFoundError:
         raise RequestError(f"{path.parent} has no {path.name}") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise RequestError(f"{path} is damaged: {error}") from None
 
 
 def load_tree(path: Path, like: Any) -> Any:
-    """A pytree of the structure and shapes of `like`. Raises RequestError where the file holds something else."""
-    stored = load_arrays(path)
+    """A pytree of the structure, shapes and kinds of number of `like`. Raises RequestError where the file holds
+    something else."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    names = [jax.tree_util.keystr(k) for k, _ in leaves]
-    shapes = [np.shape(leaf) for _, leaf in leaves]
-    if set(names) != set(stored) or any(stored[n].shape != s for n, s in zip(names, shapes, strict=True)):
+    wanted = {jax.tree_util.keystr(k): (np.shape(leaf), jax.numpy.result_type(leaf).kind) for k, leaf in leaves}
+    stored = _arrays(path, lambda shapes: shapes == {name: shape for name, (shape, _) in wanted.items()})
+    if stored is None or any(stored[name].dtype.kind != kind for name, (_, kind) in wanted.items()):
         raise RequestError(f"{path} was written with another robot, learner or number of seeds, or by another version")
-    return jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(stored[n]) for n in names])
+    return jax.tree_util.tree_unflatten(structure, [jax.numpy.asarray(stored[name]) for name in wanted])
+
+
+def confined(directory: Path) -> None:
+    """Raise RequestError where something in a run directory, which is to be written to, is a link that leads out, or
+    neither a file nor a directory."""
+    for path in directory.rglob("*"):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise RequestError(f"{path} is no file: remove it")
+        if path.is_symlink() and not path.resolve().is_relative_to(directory.resolve()):
+            raise RequestError(f"{path} leads out of the run directory: put the file itself there")
 
 
 def shapes_of(part: Any, spaces: Spaces, keys: Any) -> Any:

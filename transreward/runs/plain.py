@@ -1,0 +1,145 @@
+"""Reading files that a stranger may have written: bounded before anything is allocated, and nothing but plain data."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+TEXT = 16 * 2**20  # bytes of a JSON or YAML file, and of a line of one
+LINES = 256 * 2**20  # bytes of a file of lines
+DEEP = 32  # levels of what such a file holds
+MANY = 1_000_000  # values in it, those behind YAML's aliases counted each time
+ALIASES = 100  # in a YAML file
+LARGEST = 2**63  # what a whole number stays below
+DIGITS = 50  # of a number
+# Control characters, which would act on a terminal, and halves of what UTF-8 writes whole.
+NOT_SHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def content(path: Path, most: int = TEXT) -> bytes:
+    """What a file holds. Raises OSError, and ValueError for what is no file, or larger than `most` bytes."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # a pipe is not waited for
+        about = os.fstat(file.fileno())
+        if stat.S_ISDIR(about.st_mode):
+            raise ValueError("it is a directory")
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("it is no file")
+        if about.st_size > most:
+            raise ValueError(f"it has {about.st_size:,} bytes, and at most {most:,} are read")
+        return file.read(most)
+
+
+def parsed(text: str | bytes, largest: int = LARGEST, most: int = MANY) -> Any:
+    """JSON as plain data, see `require_plain`; whole numbers stay below `largest`. Raises ValueError for all else."""
+
+    def whole(digits: str) -> int:
+        return _within(int(digits) if len(digits) <= DIGITS else largest, largest)
+
+    try:
+        value = json.loads(text, parse_int=whole, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEP} levels deep") from None
+    require_plain(value, largest, most)
+    return value
+
+
+def parsed_yaml(text: str) -> Any:
+    """YAML as plain data, see `require_plain`. Raises ValueError for all else."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def flatten_mapping(self, node: Any) -> None:  # where merged mappings would double from line to line
+            super().flatten_mapping(node)
+            if len(node.value) > MANY // ALIASES:
+                raise ValueError("its mappings merge into too many keys")
+
+    try:
+        depth = aliases = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            aliases += isinstance(event, yaml.AliasEvent)
+            if depth > DEEP:
+                raise ValueError(f"it is nested more than {DEEP} levels deep")
+            if aliases > ALIASES:
+                raise ValueError(f"it has more than {ALIASES} aliases")
+        value = yaml.load(text, Loader=Loader)
+    except Exception as error:  # PyYAML raises many kinds
+        raise ValueError(" ".join(str(error).split())) from None
+    require_plain(value)
+    return value
+
+
+def require_plain(value: Any, largest: int = LARGEST, most: int = MANY) -> None:
+    """Raise ValueError for what is not plain data: mappings with keys of text, lists, finite numbers, text that can be
+    shown; not too deep, and not too much of it."""
+    left = [most]
+
+    def look(x: Any, depth: int) -> None:
+        left[0] -= 1
+        if depth > DEEP:
+            raise ValueError(f"it is nested more than {DEEP} levels deep")
+        if left[0] < 0:
+            raise ValueError(f"it holds more than {most:,} values")
+        if isinstance(x, dict):
+            for key, inside in x.items():
+                look(key, depth)
+                look(inside, depth + 1)
+        elif isinstance(x, list):
+            for inside in x:
+                look(inside, depth + 1)
+        elif isinstance(x, str):
+            if NOT_SHOWN.search(x):
+                raise ValueError(f"it holds text that cannot be shown: {x[:40]!a}")
+        elif isinstance(x, bool) or x is None:
+            pass
+        elif isinstance(x, int):
+            _within(x, largest)
+        elif not isinstance(x, float):
+            raise ValueError(f"it holds a {type(x).__name__}")
+        elif not isfinite(x):
+            raise ValueError(f"{x} is no number")
+
+    look(value, 0)
+
+
+def shown(text: str) -> str:
+    """The text, with what cannot be shown as its number."""
+    return NOT_SHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def arrays(path: Path, fits: Callable[[dict[str, tuple[int, ...]]], bool]) -> dict[str, np.ndarray] | None:
+    """The arrays of a safetensors file, by name, where `fits` says of their shapes that they are wanted: nothing is
+    allocated before. None where it does not.
+
+    Raises OSError, and ValueError for what is no such file.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("it is no file")
+    try:
+        with safe_open(path, framework="np") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in shapes} if fits(shapes) else None
+    except (SafetensorError, TypeError, KeyError, MemoryError) as error:
+        raise ValueError(str(error) or "there is no memory for it") from None
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not isfinite(value):
+        raise ValueError(f"{digits[:DIGITS]} is no number")
+    return value
+
+
+def _within(value: int, largest: int) -> int:
+    if not -largest < value < largest:
+        raise ValueError("it holds a whole number that is too large")
+    return value
