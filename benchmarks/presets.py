@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,17 +65,16 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "table"), nargs="?", default="run")
     parser.add_argument("--robots", default=",".join(PUBLIC))
     parser.add_argument("--learners", default=",".join(sorted(LEARNERS)))
-    parser.add_argument("--keep", type=Path, help="a directory in which the runs are saved, ROBOT-LEARNER each")
     parser.add_argument("--markdown", action="store_true", help="the table as the documents have it")
     args = parser.parse_args()
     cells = [(robot, learner) for robot in args.robots.split(",") for learner in args.learners.split(",")]
     if args.what == "run":
         for robot, learner in cells:
-            cell(robot, learner, args.keep)
+            cell(robot, learner)
     print(table(cells, args.markdown))
 
 
-def cell(robot: str, learner: str, keep: Path | None = None) -> None:
+def cell(robot: str, learner: str) -> None:
     """One robot's preset of one learner, unless it was trained with these settings already."""
     tuned = PRESETS[robot].of(learner)
     settings = {"name": learner, "source_steps": tuned.source_steps, **dataclasses.asdict(tuned.settings)}
@@ -89,7 +87,6 @@ def cell(robot: str, learner: str, keep: Path | None = None) -> None:
     head, began = record.provenance(), time.perf_counter()
     result = training.train(
         robot, tuned.settings, tuned.source_steps, SEEDS, FIRST_SEED, final_episodes=EPISODES, source_evaluations=10,
-        out=keep and keep / f"{robot}-{learner}",
     )  # fmt: skip
     head |= {"robot": robot, "settings": settings, "seconds": time.perf_counter() - began}
     curve = [{k: row[k] for k in ("source_steps", "seed", "source_return")} for row in result.log]

@@ -7,7 +7,6 @@ import importlib
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,6 @@ def train(
     seeds: int,
     seed: int = 0,
     watch: Watch | None = None,
-    out: Path | None = None,
     **loop: Any,
 ) -> Result:
     """Train a plain agent on `robot` for `budget` steps per seed; its returns are those of a zero-shot transfer."""
@@ -75,7 +73,6 @@ def train(
         seed=seed,
         settings=settings,
         watch=watch,
-        out=out,
     )
 
 

@@ -34,7 +34,10 @@ def taken(out: Path) -> Iterator[None]:
 
 def begin(out: Path, plan: Path, jobs: Sequence[Job]) -> None:
     """Keep the plan and its jobs."""
-    store.write_text(out / PLAN, plan.read_text(encoding="utf-8"))
+    try:
+        store.write_text(out / PLAN, plan.read_text())
+    except OSError as error:
+        raise RequestError(f"cannot read {plan}: {error.strerror}") from None
     write(out, jobs)
 
 
