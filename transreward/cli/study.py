@@ -25,7 +25,7 @@ it. A job that fails does not stop the others.
 
   transreward study plan.yaml --dry-run                    the jobs, as commands; nothing is run
   transreward study plan.yaml --jobs 4                     four at a time, each with its share of the cores
-  transreward study plan.yaml --pairs light --methods darc only these
+  transreward study plan.yaml --pairs light                only this pair; --methods names methods
   transreward study report runs/plan                       the table and runs/plan/report.html, also half-way
 
 A plan is a YAML file:
