@@ -519,7 +519,7 @@ def test_a_comparison_leaves_its_table_beside_the_runs(capsys):
     assert list(found["methods"]) == ["darc", "zero_shot", "fine_tune", "target_only"]
     assert all((directory / row["directory"] / "result.json").exists() for row in found["methods"].values())
     assert not err and "\x1b" not in out
-    assert "2 seeds: the bootstrap draws only from what these returned" in out
+    assert "2 seeds: the bootstrap resamples only these returns" in out
     assert [line.split()[0] for line in out.splitlines() if line.startswith("target_only ")] == ["target_only"] * 2
     assert out.count("target_only: target steps a seed: ") == 1
     assert f"saved in {directory}" in out

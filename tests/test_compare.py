@@ -216,9 +216,9 @@ def test_the_table_fits_and_cuts_no_number(width, seeds):
 @pytest.mark.parametrize(
     ("seeds", "said", "unsaid"),
     [
-        (1, ["One seed: no interval"], ["bootstrap draws"]),
-        (3, ["3 seeds: the bootstrap draws only", "too narrow", "IQM is the plain mean"], ["One seed"]),
-        (4, ["4 seeds: the bootstrap draws only"], ["plain mean"]),
+        (1, ["One seed: no interval"], ["bootstrap resamples"]),
+        (3, ["3 seeds: the bootstrap resamples only", "too narrow", "IQM is the plain mean"], ["One seed"]),
+        (4, ["4 seeds: the bootstrap resamples only"], ["plain mean"]),
         (5, [], ["too narrow", "One seed", "plain mean"]),
     ],
 )

@@ -154,5 +154,5 @@ def test_a_source_that_cannot_be_put_anywhere_is_modelled(tmp_path, monkeypatch)
     assert not any("learned model" in text for text in known.warnings)
     assert any("learned model" in text for text in modelled.warnings)
     known.compensation()
-    with pytest.raises(tr.RequestError, match="beyond a model of the source, which the run does not keep"):
+    with pytest.raises(tr.RequestError, match="a model of the source, which the run does not keep"):
         modelled.compensation()
