@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,16 +29,17 @@ class Guarded:
 
     def __init__(self, domain: Domain, n: int, seeds: list[int], threads: int, limits: Limits) -> None:
         self.limits = limits
-        self._late = f"{domain.name} has not answered for {limits.patience:g} s, which is loop.patience"
+        late = f"{domain.name} has not answered for {limits.patience:g} s, which is loop.patience"
+        self._patient = partial(within, limits.patience, late) if limits.patience else nullcontext  # at every step
         self.begun, self.diverged = n, 0  # episodes
-        with within(self.limits.patience, self._late):
+        with self._patient():
             self.simulation: Any = domain.simulate(n, seeds, threads)
         self.simulation.sparing = limits.diverged > 0
 
     @property
     def obs(self) -> np.ndarray:
         """See `Simulation`: where an episode has ended, it may be reset now."""
-        with within(self.limits.patience, self._late):
+        with self._patient():
             return self.simulation.obs
 
     def step(self, action: np.ndarray) -> Transition:
@@ -44,7 +47,7 @@ class Guarded:
 
         Raises BrokenRun where more than the share of the episodes that were begun have diverged.
         """
-        with within(self.limits.patience, self._late):
+        with self._patient():
             t = self.simulation.step(action)
         if self.simulation.diverged:
             self._count(self.simulation.diverged)

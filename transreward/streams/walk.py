@@ -133,7 +133,7 @@ class Walk(Taker):
             seed = "" if row is None else f", seed {self.seeds[row // self.robots]}"
             raise BrokenRun(f"{error}{seed}, after {self.steps} steps") from error
         shape = len(self.seeds), self.robots
-        t = Transition(*(x.reshape(*shape, *x.shape[1:]) for x in t))._replace(action=action)
+        t = Transition(*[x.reshape(*shape, *x.shape[1:]) for x in t])._replace(action=action)
         for column, x in zip(out.transition, t, strict=True):
             column[:, i] = x
         if self._stored:
