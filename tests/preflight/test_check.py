@@ -206,7 +206,7 @@ def test_a_reward_of_another_scale_is_said():
     """It asks for the same, and is not the same."""
     one = check(environment(Point), environment(lambda: Point(sign=-3.0)))
     assert one.verdict.verdict == TRANSFER and not one.figures.tasks_differ
-    assert "but for scale and shaping" in one.relabelling
+    assert "up to scale and shaping" in one.relabelling
     assert any("not the same function" in limit for limit in one.verdict.limits)
 
 
