@@ -36,7 +36,7 @@ LAYERS = [
     {"__main__"},
 ]
 # A result writes its own page: `result.report(path)`. Nothing else may look up, and this only where it is called.
-UPWARDS = {"runs/result.py": "reports", "runs/comparison.py": "reports"}
+UPWARDS = {"runs/result.py": "reports", "runs/comparison.py": "reports", "runs/records.py": "reports"}
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
@@ -141,6 +141,19 @@ assert set(tr.__all__) < set(dir(tr))
 """
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "domains.domain.Domain", "domains.names.action_entries", "domains.robots.ROBOTS", "domains.robots.Robot",
+        "domains.robots.View", "evaluation.returns.evaluate", "runs.records.write_report", "runs.store.claim",
+    ],
+)  # fmt: skip
+def test_names_that_scripts_import(name):
+    """Beside the public ones: robots of one's own need some, and scripts that were written earlier the others."""
+    module, _, own = name.rpartition(".")
+    assert hasattr(importlib.import_module(f"transreward.{module}"), own)
 
 
 def test_unknown_public_name():
