@@ -61,7 +61,7 @@ def typed(path: str, value: Any, kind: Any) -> Any:
             return float(value)
         if kind is not float and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         pass
     wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}.get(
         kind, "numbers such as 64,64"

@@ -127,9 +127,14 @@ def arrays(path: Path, fits: Callable[[dict[str, tuple[int, ...]]], bool]) -> di
     try:
         with safe_open(path, framework="np") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return {name: file.get_tensor(name) for name in shapes} if fits(shapes) else None
+            if not fits(shapes):
+                return None
+            found = {name: file.get_tensor(name) for name in shapes}
     except (SafetensorError, TypeError, KeyError, MemoryError) as error:
         raise ValueError(str(error) or "there is no memory for it") from None
+    if strange := [name for name, x in found.items() if x.dtype.kind not in "biuf" or x.dtype.isbuiltin != 1]:
+        raise ValueError(f"{strange[0][:40]!r} holds numbers that NumPy does not have")
+    return found
 
 
 def _finite(digits: str) -> float:
