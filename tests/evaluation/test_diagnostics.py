@@ -45,7 +45,7 @@ GOOD = {"gap_accuracy": 0.8, "gap_held_out_loss": 0.5, "gap_loss": 0.45, "effect
         ({"effective_sample_size": 1.0, "gap_std": 0.0, "reward_std": 0.5}, None),
         ({"gap_trust": 0.1}, "close to fine-tuning"),
         ({"gap_trust": 0.5, "twin": "simulator"}, None),
-        ({"twin": "model"}, "a model of it, learned"),
+        ({"twin": "model"}, "a learned model of it"),
     ],
 )
 def test_warnings(changed, word):

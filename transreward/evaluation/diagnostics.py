@@ -93,8 +93,8 @@ def warnings(row: dict[str, Any]) -> list[str]:
         )
     if row.get("twin") == "model":
         found.append(
-            "the source cannot be reset to observed states of the target, so a model of it, learned from the source "
-            "agent's steps, was used instead"
+            "the source cannot be reset to observed states of the target, so a learned model of it, fitted to the "
+            "source agent's steps, was used instead"
         )
     if row.get("relabelled") == "by a model":
         found.append(
