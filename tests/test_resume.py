@@ -3,100 +3,61 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import random
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import kills
 import pytest
+from kills import bits
 
-GOLDEN = Path(__file__).parent / "golden"
-sys.path.insert(0, str(GOLDEN))
-import bits  # noqa: E402
-
-import transreward as tr  # noqa: E402
-from transreward.engine import checkpoint  # noqa: E402
+import transreward as tr
+from transreward.engine import checkpoint
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
-# a process of its own, that is killed once it was told of so many rounds (0: never); then what it left is hashed
-PROGRAM = f"""
-import json, os, signal, sys
-sys.path.insert(0, {str(GOLDEN)!r})
-import bits, jax
-import transreward as tr
-from transreward.engine import checkpoint
-jax.config.update("jax_disable_most_optimizations", True)
-from transreward.interruption import arm
-name, out, last, number = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
-if number == signal.SIGKILL:
-    checkpoint.EVERY = 0.0
-else:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    arm()
-told = []
-def watch(progress):
-    told.append(progress)
-    if len(told) == last:
-        os.kill(os.getpid(), number)
-result = tr.resume(out, watch=watch) if os.path.exists(out) else bits.run(bits.cases()[name], out=out, watch=watch)
-print(json.dumps(dict(bits=json.loads(json.dumps(bits.hashed(result))), probe=bits.probe())))
-"""
 
-
-WRITTEN = json.loads((GOLDEN / "AVX2.json").read_text())  # what runs leave that were never killed
-
-
-def go(name, out, last=0, number=signal.SIGKILL):
-    command = [sys.executable, "-c", PROGRAM, name, str(out), str(last), str(int(number))]
-    environment = {**os.environ, "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    ends = -number if number == signal.SIGKILL else 128 + number
-    assert done.returncode == (ends if last else 0), done.stderr[-3000:]
-    return None if last else json.loads(done.stdout)
-
-
-def interrupted(name, tmp_path, seed=0, number=signal.SIGKILL):
-    """Ended at a random moment and taken up, compared with the golden bits of the run that went through."""
-    go(name, tmp_path / "run", random.Random(f"{name} {seed}").randrange(3, 10), number)
-    assert (tmp_path / "run" / "state" / "request.json").exists()
-    found, whole = go(name, tmp_path / "run"), WRITTEN[name]
-    if found["probe"] != WRITTEN["probe"]:  # a machine that computes otherwise
-        whole = go(name, tmp_path / "whole")["bits"]
-    assert found["bits"] == whole
-    kept = [p for p in (tmp_path / "run" / "state").glob("*/*.json")]
-    assert len({p.parent for p in kept}) == len(kept), "the last state of each stage"
-    log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert len({(row["phase"], row["round"], row["seed"]) for row in log}) == len(log), "no row twice"
+def interrupted(name, tmp_path, seed, at=None):
+    found = kills.killed(name, seed, tmp_path, at)
+    assert not found["differs"], found
+    assert (found["rows_twice"], found["states_left"], found["partial_files"]) == (0, 0, 0), found
+    return found
 
 
 @pytest.mark.parametrize("name", ["darc-ppo", "mix-sac", "paired_branched-sac"])
 def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
-    interrupted(name, tmp_path)
+    assert interrupted(name, tmp_path, 0, ("rounds", 5))["resumed"]
 
 
 OTHERS = [
     "darail-sac", "cotrain-sac", "controls-ppo", "gaifo-sac", "jsrl-sac", "relabel-sac", "rlpd-sac", "oracle-ppo",
-    "dpba-sac", "successor-sac", "fine_tune-ppo",
+    "dpba-sac", "successor-sac", "fine_tune-ppo", "mix-sac",
 ]  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), [("fine_tune-ppo", signal.SIGTERM), ("reward_gap-sac", signal.SIGINT)])
-def test_a_signal_writes_the_last_round(name, number, tmp_path):
-    """Although a checkpoint was not due."""
-    interrupted(name, tmp_path, 0, number)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", OTHERS)
 def test_runs_of_other_kinds_go_on_to_the_same_bits(name, seed, tmp_path):
+    """With the two signals below these are 26."""
     interrupted(name, tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), [("fine_tune-ppo", signal.SIGTERM), ("reward_gap-sac", signal.SIGINT)])
+def test_a_signal_writes_the_last_round(name, number, tmp_path):
+    """Although a checkpoint was not due."""
+    assert interrupted(name, tmp_path, 0, ("rounds", 5, number))["resumed"]
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_two_hundred_kills(tmp_path):
+    """Over all rows and learners; `benchmarks/kills.py` writes the same into its results."""
+    names = list(bits.cases())
+    found = [interrupted(names[i % len(names)], tmp_path / str(i), i // len(names)) for i in range(200)]
+    assert sum(one["resumed"] for one in found) > 100
 
 
 class Killed(Exception):
