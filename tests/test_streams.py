@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -65,7 +66,7 @@ def test_uniform_actions_differ_between_the_domains_and_from_the_resets():
         name = "still"
 
         def simulate(self, n, seeds, threads):
-            return None
+            return SimpleNamespace()
 
     Still.spaces = spaces
     for whose in ("source", "target", "partner"):
