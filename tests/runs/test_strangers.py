@@ -147,6 +147,8 @@ def test_arrays_are_of_the_kind_that_is_wanted(tmp_path):
 
 
 CONFIGS = {
+    "'shift.entries' is": {"shift.entries": [[1, 0.5, 2]]},
+    "'shift.entries' is .*-13": {"shift.entries": [[-13, 0.5]]},
     "'seeds' is 1000000000000": {"seeds": 10**12}, "'seeds' is True": {"seeds": True}, "'seed' is -1": {"seed": -1},
     "'spaces.obs' is 10000000000": {"spaces.obs": 10**10}, "'spaces.low' is": {"spaces.low": ["a"]},
     "spaces are damaged": {"spaces.low": [-1.0, -1.0]}, "'learner.name' is": {"learner.name": ["sac"]},

@@ -14,18 +14,21 @@ SHOWN = 60  # characters of what is damaged
 NUMBER = float | int
 TEXTS, NUMBERS, GAPPED, TERMS = [str], [NUMBER], [NUMBER | None], {str: NUMBER}
 # By path, where `a.b` is of a part that is no null, and `a?` of one that need not be there. What it is: a type, the
-# range of a whole number, [such a kind] of all entries of a list, {str: such a kind} of all of a mapping.
+# range of a whole number, [such a kind] of all entries of a list, {str: such a kind} of all of a mapping, (a kind, a
+# kind) of a list's entries one by one.
 KEYS: dict[str, dict[str, Any]] = {
     "config.json": {
         "source": str, "target": str, "method": str, "source_steps": COUNT, "target_steps": COUNT, "seeds": SEEDS,
         "seed": FIRST_SEED, "source_run": str | None, "learner": dict, "learner.name": str, "loop": dict,
-        "loop.eval_target?": str, "spaces": dict, "spaces.obs": COLUMNS, "spaces.action": COLUMNS,
+        "loop.eval_target?": str, "loop.aligned?": NUMBER,
+        "loop.converged?": COUNT, "spaces": dict, "spaces.obs": COLUMNS, "spaces.action": COLUMNS,
         "spaces.low": NUMBERS, "spaces.high": NUMBERS, "spaces.obs_names?": TEXTS, "spaces.action_names?": TEXTS,
         "spaces.obs_low?": GAPPED, "spaces.obs_high?": GAPPED, "spaces.changing?": {str: TEXTS},
         "spaces.apart?": {str: list}, "versions": {str: str}, "controls?": TEXTS, "imports?": TEXTS,
         "feed?": dict, "gap?": dict, "use?": dict, "gate?": dict, "replaced?": dict,
         "shift?": dict | None, "shift.share": NUMBER, "shift.states": COUNT, "shift.obs": NUMBER,
-        "shift.relative": NUMBER, "shift.entries": [list], "shift.reward": NUMBER, "shift.target_steps": COUNT,
+        "shift.relative": NUMBER, "shift.entries": [(COUNT, NUMBER)],
+        "shift.reward": NUMBER, "shift.target_steps": COUNT,
     },
     "result.json": {
         "source_steps": COUNT, "target_steps": COUNT, "target_return": dict | None, "target_return.per_seed": NUMBERS,
@@ -85,6 +88,8 @@ def fits(value: Any, kind: Any) -> bool:
     """Whether a value is of a kind, see `KEYS`."""
     if isinstance(kind, range):
         return type(value) is int and value in kind
+    if isinstance(kind, tuple):
+        return isinstance(value, list) and len(value) == len(kind) and all(map(fits, value, kind))
     if isinstance(kind, list):
         return isinstance(value, list) and len(value) <= LONGEST and all(fits(x, kind[0]) for x in value)
     if isinstance(kind, dict):

@@ -57,7 +57,7 @@ def _ended(focus: Record) -> str:
         reached = f", whose last episodes returned at least {number(wanted)}" if wanted is not None else ""
         return f"{after}: the target was aligned with the source{reached}."
     if r["stopped"] == "converged":
-        after += f": {loop['converged']} more episodes of each seed brought no improvement."
+        after += f": {loop.get('converged', 0)} more episodes of each seed brought no improvement."
     else:
         after += ": the budget was spent."
     if wanted is not None:
@@ -67,7 +67,7 @@ def _ended(focus: Record) -> str:
 
 def _why_not_judged(focus: Record) -> str:
     loop = focus.config["loop"]
-    if not loop["aligned"]:
+    if not loop.get("aligned", 1):
         return "asked (loop.aligned=0)"
     if focus.eval_target == "none":
         return "judged (loop.eval_target=none)"

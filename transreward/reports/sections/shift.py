@@ -44,7 +44,7 @@ def content(subject: Subject) -> dict[str, Any]:
     if m is None:
         return {"why": "not kept by the version that made this run"}
     names, changed, apart = _parts(config)
-    entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m["entries"]) or "none"
+    entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m["entries"] if i < len(names)) or "none"
     facts = [
         ("states in which anything differs", f"{m['share']:.0%} of {m['states']:,}"),
         ("largest one-step difference of an observation", f"{m['obs']:.3g}"),
