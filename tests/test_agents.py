@@ -30,6 +30,7 @@ def kept(tmp_path, monkeypatch):
     return tmp_path / "agents"
 
 
+@pytest.mark.slow
 def test_the_next_transfer_takes_it_up(kept, tmp_path, capsys):
     """Both of them: the method's, and that which its controls train on."""
     case = bits.cases()["controls-ppo"]

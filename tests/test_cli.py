@@ -508,6 +508,7 @@ def test_its_own_config_and_source_agent_are_taken_up(finished, capsys):
     assert again.stopped == tr.load(first).stopped
 
 
+@pytest.mark.slow
 def test_a_comparison_leaves_its_table_beside_the_runs(capsys):
     cli.main(
         ["compare", *PAIR, "--methods", "darc", "--learner", "ppo", "--source-steps", "512", "--target-steps", "64",

@@ -52,6 +52,7 @@ def test_each_is_paid_by_what_the_other_domain_pays(both):
     assert lower == pytest.approx(-0.5, abs=0.2) and higher == pytest.approx(0.5, abs=0.2)  # after some 50 updates
 
 
+@pytest.mark.slow
 def test_without_strength_each_is_its_plain_learner_bit_for_bit():
     learner = LEARNERS["sac"]
     both = move("reward_gap", {"use.strength": 0.0}, **TASK)

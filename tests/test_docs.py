@@ -70,6 +70,7 @@ def example_run(tmp_path_factory):
                 table.update(before)
 
 
+@pytest.mark.slow
 def test_extend_runs(example_run):
     assert (example_run / "result.json").exists()
 
@@ -150,6 +151,7 @@ def test_all_pages_are_reachable():
     assert {page.name for page in DOCS.rglob("*.md")} <= {Path(link).name for link in links}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["config.json", "result.json", "metrics.jsonl"])
 def test_run_directory_keys(example_run, file):
     """The page names every key that the code writes."""
@@ -161,6 +163,7 @@ def test_run_directory_keys(example_run, file):
     assert not missing
 
 
+@pytest.mark.slow
 def test_run_directory_files(example_run):
     text = (DOCS / "run-directory.md").read_text()
     assert [path.name for path in example_run.iterdir() if f"`{path.name}" not in text] == []

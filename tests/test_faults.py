@@ -31,6 +31,7 @@ LAB = '''
 import time
 
 import gymnasium
+import numpy as np
 
 
 class Failing(gymnasium.Env):
@@ -229,6 +230,7 @@ def breaks_at(write, number, whole, tmp_path):
         assert bits.hashed(tr.resume(out)) == whole[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_disk_that_is_full_at_some_write(share, whole, tmp_path):
     breaks_at(1 + round(share * (whole[0] - 1)), errno.ENOSPC, whole, tmp_path)

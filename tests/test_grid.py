@@ -239,6 +239,7 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
     assert [row["step"] for row in result.log] == sorted(row["step"] for row in result.log)
 
 
+@pytest.mark.slow
 def test_a_method_with_a_teacher_that_is_done_stops_there(agent, monkeypatch):
     module = sys.modules["transreward.engine.loop"]
     monkeypatch.setattr(module, "stop_reason", lambda run: "aligned" if run.stage.phase == "teacher" else None)

@@ -66,7 +66,8 @@ def go(place, learner, last=0):
     return done
 
 
-@pytest.mark.parametrize("learner", [pytest.param("sac", marks=pytest.mark.slow), "ppo"])
+@pytest.mark.slow
+@pytest.mark.parametrize("learner", ["sac", "ppo"])
 def test_a_kill_in_a_step_loses_that_step_alone(learner, tmp_path):
     """SAC goes on from the round before; PPO from the checkpoint before its first target step."""
     (tmp_path / "lent.py").write_text(ROBOT)

@@ -48,6 +48,7 @@ def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name)
     assert not same(move(name, source_run=agent).agents, plain.agents)
 
 
+@pytest.mark.slow
 def test_dpba_without_strength_is_fine_tuning_bit_for_bit(agent):
     nothing = move("dpba", {"use.strength": 0.0}, source_run=agent)
     assert same(nothing.agents, move("fine_tune", source_run=agent).agents)
@@ -100,6 +101,7 @@ def test_a_run_with_a_source_that_is_seen(tmp_path):
     assert not np.allclose(seen.zero_shot, as_it_is.zero_shot)
 
 
+@pytest.mark.slow
 def test_a_reward_model_has_half_the_pace(monkeypatch):
     """Of `loop.gap_updates`, which another gap has in full."""
     asked, compensate = [], Programs.compensate

@@ -112,7 +112,7 @@ def test_a_run_learns_from_the_old_steps_as_the_target_pays_them(run):
 
 def test_steps_that_were_stored_without_terms_are_not_guessed(run, tmp_path):
     _, directory, _ = run
-    old = store.load_file(directory / "source" / "replay.safetensors")["['data']"]
+    old = store.load_arrays(directory / "source" / "replay.safetensors")["['data']"]
     terms = len(tr.domain(SOURCE).stored_terms)
     (tmp_path / "source").mkdir()
     for name in ("agent.json", "agent.safetensors"):

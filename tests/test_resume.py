@@ -149,9 +149,8 @@ def at(target_steps, horizon, name, out):
 EXTENDED = ["darc-ppo", "rlpd-sac", "paired_branched-sac", "darail-sac", "controls-sac", "target_only-ppo"]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if i > 1 else ()) for i, n in enumerate(EXTENDED)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXTENDED)
 def test_an_extended_run_is_that_of_the_longer_budget(name, tmp_path):
     short = at(96, 0, name, tmp_path / "run")
     longer = tr.resume(tmp_path / "run", target_steps=160)

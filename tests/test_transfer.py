@@ -377,6 +377,7 @@ def test_rounds_say_what_they_changed(run):
     assert "policy_change" not in rows[0] and all(row["policy_change"] > 0 for row in rows[1:])
 
 
+@pytest.mark.slow
 def test_a_gap_is_refitted_as_often_as_is_asked():
     counted = []
 
@@ -573,6 +574,7 @@ def test_a_method_that_learns_from_rewards_is_refused_where_the_target_has_none(
         tr.transfer(SOURCE, Unrewarded(TARGET), method)
 
 
+@pytest.mark.slow
 def test_darc_needs_no_reward_of_the_target_and_without_one_it_never_stalls():
     settings = {**SETTINGS, **GAP, "loop.converged": 1}
     result = tr.transfer(

@@ -119,6 +119,7 @@ def test_a_model_is_taught_changes_and_rewards_far_beyond_the_first():
     assert model_loss(net, ModelState(net, start, unit), t) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
     """Fitted on random steps of a robot whose state is known after all, so that it can be compared with the truth."""
     monkeypatch.setattr("transreward.streams.twin.MODEL_UPDATES", 1_500)

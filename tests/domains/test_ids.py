@@ -79,7 +79,7 @@ WRONG = {
     "tests.domains.made:wrong": "OSError: no such robot at all",
     "tests.domains.made:exits": "'tests.domains.made:exits' failed: SystemExit: no licence",
     "tests.domains.made:no_space": "no attribute 'observation_space'",
-    "os:getcwd": "makes a str",
+    "os:getcwd": "cannot import os: it is Python's own",
 }
 
 

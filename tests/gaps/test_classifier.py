@@ -64,6 +64,7 @@ def test_the_action_counts_as_executed():
     counts_the_action_as_executed(gap.score, state, steps(8, 8, SOURCE))
 
 
+@pytest.mark.slow
 def test_standardisation_is_frozen_after_a_while():
     gap = Classifier(standardise=2, batch=8)
     state = gap.init(jax.random.key(0), SPACES)

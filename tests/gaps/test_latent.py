@@ -102,6 +102,7 @@ def test_the_encoding_of_the_successor_is_not_learned_from():
 # -- what it measures ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_larger_the_shift_the_lower_the_score():
     state = trained(GAP, QUIET)
     shifts = [tuple(np.array(TARGET) + k * (np.array(SOURCE) - np.array(TARGET))) for k in (0, 0.25, 0.5, 1, 2, 4)]

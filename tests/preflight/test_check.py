@@ -210,6 +210,7 @@ def test_a_reward_of_another_scale_is_said():
     assert any("not the same function" in limit for limit in one.verdict.limits)
 
 
+@pytest.mark.slow
 def test_no_target_step_is_spent_on_what_is_known():
     """One domain takes none; two that turn out to be the same those of the measure, and no model's error shows."""
     made = []

@@ -36,6 +36,7 @@ from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.runs import store
 from transreward.runs.record import Record, read
+from transreward.runs.schema import KEYS
 
 SECTIONS = ["verdict", "curves", "compensation", "rounds", "terms", "diagnostics", "videos", "shift", "provenance"]
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -335,7 +336,7 @@ def test_rows_that_lack_what_a_figure_needs_cost_it_alone(run):
     """What a row must have costs the row, in one line; anything else only its place in a figure."""
     log = run / "metrics.jsonl"
     *others, last = [json.loads(line) for line in log.read_text().splitlines()]
-    must, n = [key for key in last if key in store.KEYS["metrics.jsonl"]], len(others) + 1
+    must, n = [key for key in last if key in KEYS["metrics.jsonl"]], len(others) + 1
     for lost in (*([key] for key in must), ["reward_std"], ["gap_by_obs"], [key for key in last if key not in must]):
         log.write_text(store.lines([*others, {k: v for k, v in last.items() if k not in lost}]))
         with warnings.catch_warnings(record=True) as told:

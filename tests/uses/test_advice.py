@@ -125,6 +125,7 @@ def bandit(reward, **options):
     return train
 
 
+@pytest.mark.slow
 def test_a_learner_follows_advice_until_steps_overrule_it():
     use = Advice(strength=4.0, width=0.5, fade=0.0)
     shaping = told(use, source_act=lambda obs: jnp.full((len(obs), 1), -0.5), done=jnp.float32(0))
@@ -171,6 +172,7 @@ def test_a_learner_follows_a_floor_where_it_promises_more():
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_floor_stands_in_the_critics_targets():
     """A value of 7 to follow from everywhere, with discount 0.5, beside critics that know nothing."""
     batch = Batch(*(jnp.zeros((8, n)) for n in (1, 1)), jnp.ones(8), jnp.zeros((8, 1)), jnp.full(8, 0.5), jnp.ones(8),
