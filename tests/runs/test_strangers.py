@@ -21,6 +21,7 @@ import transreward as tr
 from transreward.domains.ids import domain
 from transreward.domains.users import import_modules
 from transreward.engine import checkpoint
+from transreward.reports.page import page
 from transreward.request.files import read_config
 from transreward.request.settings import typed
 from transreward.runs import plain, record, store
@@ -155,7 +156,7 @@ CONFIGS = {
     "settings of learner 'ppo'": {"learner.hidden": "x"},
     "'imports' is": {"imports": [1]}, "cannot import os": {"imports": ["os"]},
     "there is no module ../../x|cannot import": {"imports": ["../../x"]}, "'versions' is": {"versions": {"jax": {}}},
-    "unknown setting": {"learner.__class__": 1},
+    "unknown setting": {"learner.__class__": 1}, "'loop.eval_target' is 'mix'": {"loop.eval_target": "mix"},
 }  # fmt: skip
 
 
@@ -170,6 +171,13 @@ def test_a_config_of_a_stranger_is_refused(said, tmp_path):
     with pytest.raises(RequestError, match=said) as caught:
         tr.load(place)
     assert "\n" not in str(caught.value)
+
+
+def test_a_page_does_without_a_setting_of_the_loop(tmp_path):
+    place = Path(shutil.copytree(RUNS / "transfer-sac", tmp_path / "run"))
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(config | {"loop": {}}))
+    assert "</html>" in page(record.read(place))
 
 
 def test_pythons_own_modules_are_not_called(tmp_path):

@@ -13,14 +13,15 @@ SHOWN = 60  # characters of what is damaged
 
 NUMBER = float | int
 TEXTS, NUMBERS, GAPPED, TERMS = [str], [NUMBER], [NUMBER | None], {str: NUMBER}
+EVAL_TARGETS = frozenset({"simulated", "training", "none"})
 # By path, where `a.b` is of a part that is no null, and `a?` of one that need not be there. What it is: a type, the
-# range of a whole number, [such a kind] of all entries of a list, {str: such a kind} of all of a mapping, (a kind, a
-# kind) of a list's entries one by one.
+# range of a whole number, a set of words, [such a kind] of all entries of a list, {str: such a kind} of all of a
+# mapping, (a kind, a kind) of a list's entries one by one.
 KEYS: dict[str, dict[str, Any]] = {
     "config.json": {
         "source": str, "target": str, "method": str, "source_steps": COUNT, "target_steps": COUNT, "seeds": SEEDS,
         "seed": FIRST_SEED, "source_run": str | None, "learner": dict, "learner.name": str, "loop": dict,
-        "loop.eval_target?": str, "loop.aligned?": NUMBER,
+        "loop.eval_target?": EVAL_TARGETS, "loop.aligned?": NUMBER,
         "loop.converged?": COUNT, "spaces": dict, "spaces.obs": COLUMNS, "spaces.action": COLUMNS,
         "spaces.low": NUMBERS, "spaces.high": NUMBERS, "spaces.obs_names?": TEXTS, "spaces.action_names?": TEXTS,
         "spaces.obs_low?": GAPPED, "spaces.obs_high?": GAPPED, "spaces.changing?": {str: TEXTS},
@@ -90,6 +91,8 @@ def fits(value: Any, kind: Any) -> bool:
         return type(value) is int and value in kind
     if isinstance(kind, tuple):
         return isinstance(value, list) and len(value) == len(kind) and all(map(fits, value, kind))
+    if isinstance(kind, frozenset):
+        return isinstance(value, str) and value in kind
     if isinstance(kind, list):
         return isinstance(value, list) and len(value) <= LONGEST and all(fits(x, kind[0]) for x in value)
     if isinstance(kind, dict):
