@@ -253,9 +253,9 @@ def test_a_disk_that_is_full_at_any_write(first, whole, tmp_path):
 def test_files_that_may_not_grow(size, tmp_path):
     """The limit that the system sets, in a process of its own."""
     code = (
-        "import resource, sys; import transreward.cli.main as cli;"
+        "import resource, sys; from transreward.cli.main import main;"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}));"
-        "cli.main(sys.argv[1:])"
+        "main(sys.argv[1:])"
     )
     request = ["transfer", "hopper", "hopper:gravity=0.5", "--method=fine_tune", "--learner=sac", "--controls=none"]
     request += ["--source-steps=640", "--target-steps=96", "--seeds=1", f"--out={tmp_path / 'run'}"]
