@@ -14,7 +14,7 @@ import pytest
 
 import transreward as tr
 from transreward.streams.log import StepLog
-from transreward.types import Steps, Transition
+from transreward.types import BrokenRun, Steps, Transition
 
 # A robot that counts what it does itself; in its n-th step of all (0: never) the process is killed.
 ROBOT = r"""
@@ -116,6 +116,15 @@ def test_what_a_log_gives_back(log):
     assert np.array_equal(out.transition.next_obs[:, 1], steps(1, 1.0).transition.next_obs[:, 0])
     assert not out.transition.obs[:, 0].any()
     assert (opened(log).steps, opened(log).anew) == (found.steps, found.anew)  # nothing more is lost
+
+
+def test_a_step_of_another_size_is_another_runs(log):
+    found = opened(log)
+    found.steps[1] = found.steps[1][:-4]
+    with pytest.raises(
+        BrokenRun, match=r"a\.log is another run's: its control step 1 has \d+ bytes, and this run's \d+"
+    ):
+        found.put(1, steps(2), 1)
 
 
 def test_nothing_is_lost_between_rounds(log):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transreward.types import Steps
+from transreward.types import BrokenRun, Steps
 
 HEAD = struct.Struct("<cQII")  # kind, number of the control step, bytes that follow, checksum
 BEGIN, STEP, LOST, ANEW = b"b", b"s", b"l", b"n"  # up to a number are about to be taken; taken; in flight; new episodes
@@ -28,6 +28,7 @@ class StepLog:
     def __init__(self, path: Path) -> None:
         """Reads what is there up to the first record that is not whole, and cuts off the rest."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         self.steps: dict[int, bytes | None] = {}  # that earlier processes took; None: it was in flight
         self.anew: set[int] = set()  # where new episodes began, for another process took the robots over
         self._file = path.open("a+b", buffering=0)
@@ -79,6 +80,11 @@ class StepLog:
         """Make the i-th of `steps` the one that was taken."""
         row = self.steps[number]
         assert row is not None
+        wanted = sum(column[:, i].nbytes for column in _columns(steps))
+        if len(row) != wanted:
+            raise BrokenRun(
+                f"{self.path} is another run's: its control step {number} has {len(row)} bytes, and this run's {wanted}"
+            )
         flat, at = np.frombuffer(row, np.float32), 0
         for column in _columns(steps):
             size = column[:, i].size
