@@ -105,9 +105,16 @@ def move(name, how, **request):
 
 
 ABLE = [name for name, row in METHODS.items() if not row.ceiling and name != "successor"]
+FAST = ("mix", "paired_branched", "jsrl", "zero_shot", "target_only")  # a way of taking target steps each
 
 
-@pytest.mark.parametrize(("name", "kind"), [*((name, "sac") for name in ABLE), ("darc", "ppo"), ("fine_tune", "ppo")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(pytest.param(name, "sac", marks=() if name in FAST else pytest.mark.slow) for name in ABLE),
+        ("darc", "ppo"), ("fine_tune", "ppo"),
+    ],
+)  # fmt: skip
 def test_a_robot_is_asked_for_nothing_beyond_the_budget(untaught, name, kind):
     """One environment, from the one that tells its spaces to the one that is closed; no step and no reset too many."""
     result = move(name, "training", kind=kind)

@@ -100,6 +100,7 @@ def test_a_fresh_one_scores_nothing():
     assert step(gap, state, data)[1]["gap_loss"] == pytest.approx(np.log(2), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_promises():
     keeps_its_promises(Contrastive(hidden=(8,), batch=32))
 

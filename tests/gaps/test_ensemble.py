@@ -76,6 +76,7 @@ def test_likelihoods_by_hand():
     assert evaluate(RATIO, state, Pair(t, t))["gap_held_out_loss"] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_likelihood_of_the_value_by_hand():
     """VGDF, equations 5 and 6: the Gaussian of the values that the target's members expect."""
     state, t = trained(VALUE), steps(3, 1000, SOURCE)
