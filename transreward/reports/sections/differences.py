@@ -10,17 +10,7 @@ from transreward.reports.subject import Subject
 
 HTML = """\
 <h3>Compared with the controls</h3>
-{% call scroll("Differences to the controls") %}
-<table>
-  <thead><tr><th scope="col">control</th><th scope="col">{{ subject.focus.name }} returned more by</th>\
-<th scope="col">interval</th><th scope="col">of differences</th>\
-<th scope="col">P({{ subject.focus.name }} beats it), bootstrap</th></tr></thead>
-  <tbody>
-  {% for row in rows %}<tr>{% for x in row %}{% if loop.first %}<th scope="row">{{ x }}</th>{% else %}<td>{{ x }}</td>\
-{% endif %}{% endfor %}</tr>{% endfor %}
-  </tbody>
-</table>
-{% endcall %}
+{{ plain("Differences to the controls", columns, rows) }}
 <p class="quiet">Intervals of differences are Student's t, seed by seed where both start from one source agent, else \
 Welch's, at the level at which the verdict may claim them jointly (in brackets). P: share of all pairs of seeds; \
 below five seeds its bootstrap interval is too narrow.</p>
@@ -39,4 +29,6 @@ def content(subject: Subject) -> dict[str, Any] | None:
             f"{number(ends[0], True)} to {number(ends[1], True)} ({percent(d['level'])})" if ends else "one seed: none"
         )
         rows.append([name, number(d["mean"], True), bound, how, share + bounds])
-    return {"rows": rows} if rows else None
+    chances = f"P({focus.name} beats it), bootstrap"
+    columns = ["control", f"{focus.name} returned more by", "interval", "of differences", chances]
+    return {"columns": columns, "rows": rows} if rows else None

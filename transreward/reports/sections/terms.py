@@ -18,16 +18,7 @@ HTML = """\
 {{ grid(figures) }}
 {% endif %}
 {% if rows %}
-{% call scroll("Reward terms at the last evaluation") %}
-<table>
-  <thead><tr><th scope="col">last evaluation</th>{% for n in names %}<th scope="col">{{ n }}, target</th>\
-<th scope="col">{{ n }}, source</th>{% endfor %}</tr></thead>
-  <tbody>
-  {% for row in rows %}<tr>{% for x in row %}{% if loop.first %}<th scope="row">{{ x }}</th>{% else %}<td>{{ x }}</td>\
-{% endif %}{% endfor %}</tr>{% endfor %}
-  </tbody>
-</table>
-{% endcall %}
+{{ plain("Reward terms at the last evaluation", columns, rows) }}
 {% else %}
 <p>Nothing was evaluated.</p>
 {% endif %}
@@ -37,7 +28,8 @@ HTML = """\
 def content(subject: Subject) -> dict[str, Any]:
     evaluated = [r for r in subject.records if r.own]
     names = _names(evaluated)
-    return {"figures": _figures(subject.focus), "names": names, "rows": [_row(r, names) for r in evaluated]}
+    columns = ["last evaluation", *(f"{name}, {side}" for name in names for side in SIDES)]
+    return {"figures": _figures(subject.focus), "columns": columns, "rows": [_row(r, names) for r in evaluated]}
 
 
 def _figures(focus: Record) -> list[Figure]:
