@@ -35,10 +35,11 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     robot: MujocoDomain = source  # type: ignore[assignment]  # of the table, and as it is
     if robot.noise.any() or any(shift.pattern or shift.name == "broken" for shift in robot.shifts):
         return pair
-    if not own_views(robot):
+    known = own_views(robot)
+    if not known:
         return pair
     try:
-        name, _ = best_view(robot, pair.target)  # type: ignore[arg-type]
+        name, _ = best_view(robot, pair.target, known)  # type: ignore[arg-type]
     except RequestError:  # the user's reward failed on observations in another view
         return pair
     return pair if name is None else pair._replace(source=Bridged(robot, name))
@@ -51,10 +52,10 @@ def own_views(source: MujocoDomain) -> dict[str, Crossing]:
     return {name: Bridged(source, name).crossing for name in names}
 
 
-def likeness(source: MujocoDomain, target: MujocoDomain, seed: int = 0) -> dict[str | None, float]:
+def likeness(source: MujocoDomain, target: MujocoDomain, known: dict[str, Crossing]) -> dict[str | None, float]:
     """How far the target pays, for the source's steps as a view shows them, what the source paid for them: the
-    correlation over steps of random actions, in each view of the robot, and under None for the source as it is."""
-    walk, rng, taken = source.simulate(ROWS, seed), np.random.default_rng(seed), []
+    correlation over steps of random actions, in each `known` view of it, and under None for the source as it is."""
+    walk, rng, taken = source.simulate(ROWS, 0), np.random.default_rng(0), []
     walk.storing = True
     low, high = source.spaces.low, source.spaces.high
     for _ in range(STEPS):
@@ -71,12 +72,14 @@ def likeness(source: MujocoDomain, target: MujocoDomain, seed: int = 0) -> dict[
         alike = np.corrcoef(paid, reward)[0, 1] if paid.std() > 0 and reward.std() > 0 else 0.0
         return float(alike)
 
-    return {None: fit(None), **{name: fit(crossing) for name, crossing in own_views(source).items()}}
+    return {None: fit(None), **{name: fit(crossing) for name, crossing in known.items()}}
 
 
-def best_view(source: MujocoDomain, target: MujocoDomain) -> tuple[str | None, dict[str | None, float]]:
-    """The view in which the source is paid most like the target, None = as it is; and all of `likeness`."""
-    found = likeness(source, target)
+def best_view(
+    source: MujocoDomain, target: MujocoDomain, known: dict[str, Crossing]
+) -> tuple[str | None, dict[str | None, float]]:
+    """The `known` view in which the source is paid most like the target, None = as it is; and all of `likeness`."""
+    found = likeness(source, target, known)
     best = max(found, key=lambda name: found[name])
     clearly = found[best] >= AT_ALL and found[best] > found[None] + CLEARLY
     exactly = found[best] >= EXACTLY > found[None]
