@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from transreward.cli.directory import kept, quiet_compilation_cache, run_in_its_directory, show
+from transreward.cli.directory import quiet_compilation_cache, run_in_its_directory, show, watched
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
-from transreward.interruption import undone
 from transreward.types import RequestError
 
 HELP = "several methods, one table"
@@ -40,10 +38,9 @@ def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     quiet_compilation_cache()
     from transreward.compare import compare
-    from transreward.live import View
 
     def run(out: str) -> None:
-        with undone(lambda: kept(Path(out))), View(request) as view:
+        with watched(request, out) as view:
             comparison = compare(**request, out=out, watch=view)
         view.conclude_comparison(comparison, out)
 

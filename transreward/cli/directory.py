@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import as_options
 from transreward.interruption import undone
 from transreward.types import RequestError
+
+if TYPE_CHECKING:
+    from transreward.live import View
 
 LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
 
@@ -52,6 +56,15 @@ def kept(directory: Path) -> str:
     if evaluated:
         return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
     return "no round is over yet, so nothing is kept"
+
+
+@contextmanager
+def watched(request: dict[str, Any], out: str) -> Iterator[View]:
+    """A run's live view; where the run is interrupted, what it leaves in its directory is said."""
+    from transreward.live import View
+
+    with undone(lambda: kept(Path(out))), View(request) as view:
+        yield view
 
 
 def show(directory: str, videos: bool) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transreward.cli.directory import kept, quiet_compilation_cache, show
+from transreward.cli.directory import quiet_compilation_cache, show, watched
 from transreward.cli.options import whole
-from transreward.interruption import undone
 
 HELP = "go on with a run that was interrupted, or with more target steps"
 ABOUT = """\
@@ -31,13 +30,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     quiet_compilation_cache()
-    from transreward.live import View
     from transreward.runs import store
     from transreward.transfer import resume
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
-    with undone(lambda: kept(Path(out))), View(request) as view:
+    with watched(request, out) as view:
         result = resume(out, target_steps=args.target_steps, watch=view)
     view.conclude(result, out)
     show(out, False)

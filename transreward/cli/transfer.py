@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from transreward.cli.directory import kept, quiet_compilation_cache, run_in_its_directory, show
+from transreward.cli.directory import quiet_compilation_cache, run_in_its_directory, show, watched
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
-from transreward.interruption import undone
 from transreward.types import CONTROLS, DEFAULT_METHOD, RequestError
 
 HELP = "move a skill"
@@ -33,11 +31,10 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     quiet_compilation_cache()
-    from transreward.live import View
     from transreward.transfer import transfer
 
     def run(out: str) -> None:
-        with undone(lambda: kept(Path(out))), View(request) as view:
+        with watched(request, out) as view:
             result = transfer(**request, out=out, watch=view)
         view.conclude(result, out)
 
