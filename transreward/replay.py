@@ -149,9 +149,13 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
 def cut(replay: Replay) -> Replay:
     """The replay with its newest control step marked as truncated, before other robots' steps follow: a run of
     consecutive steps ends there."""
-    newest = (replay.position - 1) % replay.capacity
     truncated = 2 * replay.spaces.obs + replay.spaces.action + 2
-    return replace(replay, data=replay.data.at[:, newest, :, truncated].set(1.0))
+    return replace(replay, data=_cut(replay.data, replay.position, truncated))
+
+
+@partial(jax.jit, static_argnums=2)
+def _cut(data: Array, position: Array, column: int) -> Array:
+    return data.at[:, (position - 1) % data.shape[1], :, column].set(1.0)
 
 
 def written(replay: Replay) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Array = Any  # a NumPy or JAX array; shapes stand in the docstrings
 Key = Any  # a JAX random key
@@ -72,8 +74,8 @@ class Entry:
     name: str  # no two of a vector alike
     unit: str
     part: str = ""  # the joint, body or actuator that it is of; "" = none is known
-    low: float = -np.inf
-    high: float = np.inf
+    low: float = -math.inf
+    high: float = math.inf
     soft: bool = False  # the range is a joint's, whose limits give way a little under load
 
 
@@ -136,6 +138,8 @@ class Spaces:
     high: np.ndarray  # [action], finite; the same
 
     def __post_init__(self) -> None:
+        import numpy as np  # here, so that --help does not wait for it
+
         for name in ("low", "high"):
             bound = np.array(getattr(self, name))
             bound.setflags(write=False)
@@ -154,15 +158,17 @@ class Spaces:
     @property
     def centre(self) -> np.ndarray:
         """Middle of the action box, float32 [action]."""
-        return ((self.high + self.low) / 2).astype(np.float32)
+        return ((self.high + self.low) / 2).astype("float32")
 
     @property
     def half_width(self) -> np.ndarray:
         """Half the side of the action box, float32 [action]."""
-        return ((self.high - self.low) / 2).astype(np.float32)
+        return ((self.high - self.low) / 2).astype("float32")
 
     def fit(self, other: Spaces) -> bool:
         """Whether a policy of the one can act in the other as it is."""
+        import numpy as np
+
         same_sizes = (self.obs, self.action) == (other.obs, other.action)
         return same_sizes and np.allclose(self.low, other.low) and np.allclose(self.high, other.high)
 

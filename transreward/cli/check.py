@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from transreward.cli.directory import quiet_compilation_cache
+from transreward.cli.directory import prepare_process
 from transreward.cli.options import IDS, whole
 
 HELP = "before you spend: spaces, shift, support, rewards, verdict"
@@ -33,7 +33,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    quiet_compilation_cache()
+    prepare_process()
     from transreward.preflight.check import check
 
     names = ("source_run", "target_steps", "seed", "imports")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from transreward.cli.directory import quiet_compilation_cache, run_in_its_directory, show, watched
+from transreward.cli.directory import prepare_process, run_in_its_directory, show, watched
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
 from transreward.types import RequestError
 
@@ -36,7 +36,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
-    quiet_compilation_cache()
+    prepare_process()
     from transreward.compare import compare
 
     def run(out: str) -> None:

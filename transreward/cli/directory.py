@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from transreward.types import RequestError
 if TYPE_CHECKING:
     from transreward.live import View
 
+ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
 
 
@@ -40,6 +40,8 @@ def new_directories(target: str, what: str) -> Iterator[str]:
     full = f"{target}-{what}"
     name = "".join(c if c.isalnum() else "-" for c in full).strip("-")
     if len(name.encode()) > LONGEST:  # cut, and still another than what else begins so
+        import hashlib
+
         mark = hashlib.sha256(full.encode(errors="replace")).hexdigest()[:8]
         name = f"{name.encode()[: LONGEST - len(mark) - 1].decode(errors='ignore')}-{mark}"
     return (place for n in itertools.count(1) if not Path(place := f"runs/{name}-{n}").exists())
@@ -87,14 +89,19 @@ def write_page(directories: Sequence[str], out: str | None = None) -> None:
     print(f"report: {write_report(directories, out)}")
 
 
-def quiet_compilation_cache() -> None:
-    """Keep compiled programs between runs, so that a second run starts at once; none where TRANSREWARD_CACHE is ''."""
+def prepare_process() -> None:
+    """Keep compiled programs between runs, so that a second run starts at once; none where TRANSREWARD_CACHE is ''.
+    And have the C library keep freed memory in two places, not in one for each of XLA's threads."""
+    import ctypes
+
     import jax
 
     from transreward.runs.store import cache
 
+    with suppress(AttributeError, OSError, TypeError):  # not the GNU C library: it does as it always does
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
     place = cache()
     if place is None:
         return
     jax.config.update("jax_compilation_cache_dir", str(place))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

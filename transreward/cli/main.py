@@ -12,7 +12,6 @@ from importlib import import_module
 from transreward import __version__
 from transreward.cli.options import as_options
 from transreward.cli.prose import Paragraphs, Parser
-from transreward.domains.users import import_modules
 from transreward.interruption import ends_at_once
 from transreward.types import BrokenRun, RequestError
 
@@ -40,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.formatwarning = lambda message, *_, **__: f"transreward: {as_options(str(message))}\n"
     try:
         with ends_at_once():
+            from transreward.domains.users import import_modules
+
             import_modules(args.imports)
             args.run(args)
     except RequestError as error:

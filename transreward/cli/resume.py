@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transreward.cli.directory import quiet_compilation_cache, show, watched
+from transreward.cli.directory import prepare_process, show, watched
 from transreward.cli.options import whole
 
 HELP = "go on with a run that was interrupted, or with more target steps"
@@ -29,7 +29,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    quiet_compilation_cache()
+    prepare_process()
     from transreward.runs import store
     from transreward.transfer import resume
 

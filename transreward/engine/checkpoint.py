@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transreward.engine.programs import copied
 from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay, cut
@@ -294,17 +295,12 @@ def _rows_at(data: Any, places: Any) -> Any:
     return data[:, places].swapaxes(0, 1)
 
 
-@jax.jit
-def _copied(tree: Any) -> Any:
-    return jax.tree.map(jnp.copy, tree)
-
-
 def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a run depends on: arrays, and what JSON says to the bit. The run goes on without changing them."""
     state = run.state
     streams = {name: taker.state() for name, taker in run.takers.items()}
     tree = {name: getattr(state, name) for name in TREES} | {
-        "compensation": _copied(state.compensation),  # its arrays are used up by its next update
+        "compensation": copied(state.compensation),  # its arrays are used up by its next update
         "keys": jax.random.key_data(state.keys),
         "metrics": dict(state.metrics),
         "streams": {name: arrays for name, (arrays, _) in streams.items()},

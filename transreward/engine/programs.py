@@ -249,4 +249,15 @@ def _init(part: Any, spaces: Spaces) -> Any:
 
 
 def _stacked(init: Any, keys: Key) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *(init(key) for key in keys))
+    return _side_by_side([init(key) for key in keys])
+
+
+@jax.jit  # one program for a tree, in place of one for each of its leaves
+def _side_by_side(trees: Any) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@jax.jit
+def copied(tree: Any) -> Any:
+    """Its arrays anew, so that the ones may be used up and the others kept."""
+    return jax.tree.map(jnp.copy, tree)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from transreward import replay as rp
 from transreward.draws import stream as draw
-from transreward.engine.programs import Asked, Programs, programs
+from transreward.engine.programs import Asked, Programs, copied, programs
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Stage
 from transreward.replay import Replay
@@ -162,7 +162,7 @@ def begin(
         found = agent if before is None else before
         keys = found.keys
         if not stage.from_nothing:
-            agents = jax.tree.map(jnp.copy, found.agents)
+            agents = copied(found.agents)
     ledger = opened(config, stage, agent, lesson)
     state = State(agents, compensation, keys, ledger.spent, {})
     if agent is not None and stage.guided:

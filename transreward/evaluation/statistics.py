@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # Student's t: `scipy.stats` takes half a second to import
 
 
 class Summary(TypedDict):
@@ -62,7 +62,7 @@ def interval(per_seed: np.ndarray) -> list[float] | None:
     """Student's t 95% interval of the mean of [seeds]; None with one seed."""
     if len(per_seed) < 2:
         return None
-    half = float(stats.t.ppf(0.975, len(per_seed) - 1) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
+    half = float(stdtrit(len(per_seed) - 1, 0.975) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
     return [float(per_seed.mean()) - half, float(per_seed.mean()) + half]
 
 
@@ -102,7 +102,7 @@ def difference(per_seed: np.ndarray, over: np.ndarray, paired: bool = False, lev
         error = np.sqrt(parts.sum())
         shares = parts / parts.sum() if error else np.array([1.0, 0.0])  # without variance the width is 0 anyway
         freedom = 1 / (shares**2 / (np.array([len(x), len(y)]) - 1)).sum()
-    half = float(stats.t.ppf(0.5 + level / 2, freedom) * error)
+    half = float(stdtrit(freedom, 0.5 + level / 2) * error)
     return Difference(mean=mean, interval=[mean - half, mean + half], level=level, paired=paired)
 
 
@@ -116,6 +116,8 @@ def iqm(per_seed: np.ndarray, axis: int = -1) -> np.ndarray:
 
     From four seeds on, a single outlier does not move it; with fewer it is the plain mean.
     """
+    from scipy import stats
+
     return np.asarray(stats.trim_mean(per_seed, 0.25, axis))
 
 
@@ -134,6 +136,8 @@ def bootstrap_interval(statistic: Callable[..., np.ndarray], *samples: np.ndarra
     Each method's seeds are resampled separately (stratified). The draws are the same in every call, so that the same
     returns have the same interval. With few seeds it is too narrow, since it never leaves the observed range.
     """
+    from scipy import stats
+
     if min(len(sample) for sample in samples) < 2:
         return None
     found = stats.bootstrap(
