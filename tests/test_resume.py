@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -32,7 +33,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
 
 OTHERS = [
     "darail-sac", "cotrain-sac", "controls-ppo", "gaifo-sac", "jsrl-sac", "relabel-sac", "rlpd-sac", "oracle-ppo",
-    "dpba-sac", "successor-sac", "fine_tune-ppo", "mix-sac",
+    "dpba-sac", "successor-sac", "fine_tune-ppo", "mix-sac", "vgdf-sac",
 ]  # fmt: skip
 
 
@@ -40,7 +41,7 @@ OTHERS = [
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", OTHERS)
 def test_runs_of_other_kinds_go_on_to_the_same_bits(name, seed, tmp_path):
-    """With the two signals below these are 26."""
+    """26; 25 are wanted."""
     interrupted(name, tmp_path, seed)
 
 
@@ -97,6 +98,20 @@ def begins_at(out):
     with pytest.raises(Killed):
         tr.resume(out, watch=killing(told, 1))
     return told[0].steps.source
+
+
+def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    learner = tr.learner("sac", **bits.LEARNERS["sac"])
+    settings = {f"loop.{name}": value for name, value in bits.LOOP.items()}
+    with pytest.raises(Killed):
+        tr.compare(
+            bits.SOURCE, bits.TARGET, ["fine_tune"], learner=learner, settings=settings, out=tmp_path / "run",
+            watch=killing([], 3), **bits.REQUEST,
+        )  # fmt: skip
+    tr.resume(tmp_path / "run")
+    table = json.loads((tmp_path / "run" / "comparison.json").read_text())
+    assert list(table["methods"]) == ["fine_tune", "zero_shot", "target_only"]
 
 
 def test_two_checkpoints_are_kept(copied):

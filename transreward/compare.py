@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from transreward.domains.domain import Domain
 from transreward.methods import Method, method
 from transreward.request.fields import SECTIONS
-from transreward.runs import store
+from transreward.request.resolve import resolve
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
-from transreward.transfer import Watch, transfer
+from transreward.transfer import Watch, carry_out, compared, requested
 from transreward.types import CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError
 
 
@@ -44,16 +44,14 @@ def compare(
     imports = import_all(imports, source_run)
     rows = chosen(methods)
     first = leader(rows, settings or {})
-    result = transfer(
+    config = resolve(
         source, target, first.name, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings, controls=[row.name for row in rows if row is not first], source_run=source_run,
-        fresh=fresh, out=out, log=log, imports=imports, watch=watch,
+        seed=seed, settings=settings or {}, controls=tuple(row.name for row in rows if row is not first),
+        source_run=source_run, imports=imports,
     )  # fmt: skip
-    results = {result.method: result, **result.controls}
-    comparison = Comparison({row.name: results[row.name] for row in rows})
-    if out is not None:
-        store.write_json(Path(out) / "comparison.json", comparison.as_json())
-    return comparison
+    config, names = replace(config, fresh=fresh), [row.name for row in rows]
+    result = carry_out(config, requested(config, learner, settings or {}, log, names), out, log, watch)
+    return compared(result, names)
 
 
 def chosen(names: Sequence[str]) -> list[Method]:

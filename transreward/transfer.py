@@ -73,13 +73,27 @@ def transfer(
         imports=imports,
     )  # fmt: skip
     config = replace(config, fresh=fresh)
-    request = requested(config, learner, settings or {}, log)
+    return carry_out(config, requested(config, learner, settings or {}, log), out, log, watch)
+
+
+def carry_out(
+    config: Config,
+    request: dict[str, Any],
+    out: str | Path | None,
+    log: Sequence[str],
+    watch: Watch | None,
+    again: bool = False,
+) -> Result:
+    """The method and its controls; `again`: in a directory that they were begun in."""
     with one_target(config):
-        return all_methods(config, source_run, out, log, watch or (lambda progress: None), request)
+        return all_methods(config, out, log, watch or (lambda progress: None), request, again)
 
 
-def requested(config: Config, learner: Any, settings: dict[str, Any], log: Sequence[str]) -> dict[str, Any]:
-    """The arguments of `transfer` as JSON keeps them, to ask for the same again."""
+def requested(
+    config: Config, learner: Any, settings: dict[str, Any], log: Sequence[str], compared: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The arguments of `transfer` as JSON keeps them, to ask for the same again, and the methods that `compare` was
+    asked for, in its table's order."""
     if learner is not None and not isinstance(learner, str):
         learner = {"name": learner.name, **asdict(learner)}
     return {
@@ -97,6 +111,7 @@ def requested(config: Config, learner: Any, settings: dict[str, Any], log: Seque
         "cotrain": config.cotrain,
         "imports": list(config.imports),
         "log": list(log),
+        "compared": list(compared),
     }
 
 
@@ -126,21 +141,11 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     learner, log = request.pop("learner"), request.pop("log")
     learner = restore_learner(learner) if isinstance(learner, dict) else learner
     names = [request.pop(name) for name in ("source", "target", "method")]
-    controls, settings = tuple(request.pop("controls")), request.pop("settings")
+    controls, settings, compared = tuple(request.pop("controls")), request.pop("settings"), request.pop("compared", [])
     if unknown := set(request) - set(FIELDS):
         raise RequestError(f"{file} is damaged: it asks for '{min(unknown)}'")
     config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
-    request = requested(config, learner, settings, log)
-    table = directory / "comparison.json"
-    compared = store.read_json(table)["methods"] if table.exists() else ()
-    with one_target(config):
-        result = all_methods(
-            config, config.source_run, directory, log, watch or (lambda progress: None), request, again=True
-        )
-    if compared:
-        results = {result.method: result, **result.controls}
-        store.write_json(table, Comparison({name: results[name] for name in compared}).as_json())
-    return result
+    return carry_out(config, requested(config, learner, settings, log, compared), directory, log, watch, again=True)
 
 
 def with_more(directory: Path, told: dict[str, Any], request: dict[str, Any], target_steps: int) -> dict[str, Any]:
@@ -185,20 +190,13 @@ def one_target(config: Config) -> Iterator[None]:
 
 
 def all_methods(
-    config: Config,
-    source_run: str | Path | None,
-    out: str | Path | None,
-    log: Sequence[str],
-    watch: Watch,
-    request: dict[str, Any],
-    again: bool = False,
+    config: Config, out: str | Path | None, log: Sequence[str], watch: Watch, request: dict[str, Any], again: bool
 ) -> Result:
-    """The method and its controls, from one source agent; `again`: in a directory that it was begun in. See `transfer`
-    and `resume`."""
+    """See `carry_out`."""
     directory, provenance = Path(out) if out is not None else None, store.provenance()
     sinks, agents = Log(log, directory), {}
-    if source_run is not None and config.needs_source_agent:
-        agent = SourceAgent.load(Path(source_run), config.domains.source, config.learner, config.seed_list)
+    if config.source_run is not None and config.needs_source_agent:
+        agent = SourceAgent.load(Path(config.source_run), config.domains.source, config.learner, config.seed_list)
         require_steps_left(config.at_horizon, agent.steps)
         require_stored_terms(config, agent)
         agents[EARLIER] = agent
@@ -215,11 +213,19 @@ def all_methods(
         result.provenance = provenance
         if directory is not None:
             result.write(directory)
+            if request["compared"]:
+                compared(result, request["compared"]).write(directory)
             if config.loop.keep_state and (directory / PLACE).exists():
                 settle(directory)
             else:
                 shutil.rmtree(directory / PLACE, ignore_errors=True)
     return result
+
+
+def compared(result: Result, names: Sequence[str]) -> Comparison:
+    """A method and its controls as a table of `names`, in this order."""
+    results = {result.method: result, **result.controls}
+    return Comparison({name: results[name] for name in names})
 
 
 @contextmanager

@@ -65,6 +65,10 @@ class Comparison:
         records = {record.name: record for record in first.records()}
         store.write_text(Path(path), page([records[name] for name in self.results], comparison=True))
 
+    def write(self, directory: Path) -> None:
+        """Write comparison.json, beside the runs of its methods."""
+        store.write_json(directory / "comparison.json", self.as_json())
+
     def as_json(self) -> dict[str, Any]:
         """Contents of comparison.json."""
         one = next(iter(self.results.values()))
