@@ -190,7 +190,7 @@ def test_random_numbers_from_elsewhere_are_noticed():
 
     for name, make in (("noise", lambda: Limited(answer=noisy)), ("own", lambda: TimeLimit(Own(), 50))):
         GymDomain(f"lab:{name}", make).simulate(1)  # one alone may be a robot
-        with pytest.warns(UserWarning, match=f"'lab:{name}' does another thing with the same seed"):
+        with pytest.warns(UserWarning, match=f"'lab:{name}' behaves differently with the same seed"):
             GymDomain(f"lab:{name}", make).simulate(2)
 
 
@@ -202,7 +202,7 @@ def test_episodes_that_no_seed_begins_are_looked_at_too():
             self.x = draws.uniform(-1, 1)
             return self.see(), {}
 
-    with pytest.warns(UserWarning, match="'lab:again' does another thing with the same seed"):
+    with pytest.warns(UserWarning, match="'lab:again' behaves differently with the same seed"):
         GymDomain("lab:again", lambda: TimeLimit(Again(), 50)).simulate(2)
 
 

@@ -136,7 +136,7 @@ WRONG = {
     ),
     r"draw\(generator, qpos, qvel\) must return \(qpos, qvel\), not a NoneType": {"draw": lambda *_: None},
     r"qpos of draw\(.*\) must be numbers of shape \(1,\), not of shape \(\)": {"draw": lambda g, q, v: (q[0], v)},
-    "a reset with the same seed is another: draw from the generator": {"draw": no_generator},
+    "two resets with the same seed differ: draw from the generator": {"draw": no_generator},
     r"qvel of invert\(.*\) must be numbers of shape \(8, 1\), not of shape \(8,\)": {
         "invert": lambda obs, nq, nv: (obs[:, :1], obs[:, 1])
     },

@@ -1,7 +1,7 @@
-"""What the controls of a model's actuators are called, and in what units they are.
+"""Names and units of the controls of a MuJoCo model.
 
-A unit is what a control of 1 asks for: a force such as "120 N m" (gain times gear); the set point of a servo, "rad" or,
-where the gear is 2, "0.5 rad"; "1" for a muscle's activation; "no effect" where the actuator passes nothing on.
+A unit is what a control of 1 asks for: a force or torque such as "120 N m" (gain times gear); the set point of a servo,
+"rad" or, with a gear of 2, "0.5 rad"; "1" for a muscle's activation; "no effect" if the actuator transmits nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TURN, LINE = ("N m", "rad"), ("N", "m")
 
 
 def controls(model: Any) -> tuple[Entry, ...]:
-    """Every control, under the name of its actuator."""
+    """The name, unit and part of every control, in the order of `ctrl`. An actuator may have several controls."""
     return tuple(
         Entry(f"{name} {which}".strip(), unit, _target(model, i))
         for i, name in enumerate(actuators(model))
@@ -33,13 +33,13 @@ def controls(model: Any) -> tuple[Entry, ...]:
 
 
 def actuators(model: Any) -> list[str]:
-    """The names of all actuators."""
+    """The name of each actuator, all different."""
     rows = range(model.nactuator)
     return distinct([model.actuator(i).name for i in rows], [_target(model, i) for i in rows])
 
 
 def distinct(names: list[str], targets: list[str]) -> list[str]:
-    """No two alike: an actuator without a name goes by its target's, with its number where that is taken."""
+    """Unique names: an unnamed actuator takes the name of its target, and its number if that name is taken."""
     known = [name or target for name, target in zip(names, targets, strict=True)]
     return [
         label if name or known.count(label) == 1 else f"{label} actuator {i}"
@@ -56,7 +56,7 @@ def _target(model: Any, i: int) -> str:
 
 
 def _inputs(model: Any, i: int) -> list[tuple[str, str]]:
-    """The controls of an actuator: what tells them apart, if there are several, and their units."""
+    """(suffix, unit) of each control of an actuator; the suffix is empty if there is only one."""
     kind, several = int(model.actuator_gaintype[i]), int(model.actuator_ctrlnum[i]) > 1
     force, length, gear = _transmission(model, i)
     if kind == GEODESIC:
@@ -75,7 +75,7 @@ def _inputs(model: Any, i: int) -> list[tuple[str, str]]:
 
 
 def _unit(model: Any, i: int) -> str:
-    """Of an actuator with one control."""
+    """The unit of the control of an actuator that has only one."""
     kind, dynamics = int(model.actuator_gaintype[i]), int(model.actuator_dyntype[i])
     rate = "/s" if dynamics == INTEGRATOR else ""
     force, length, gear = _transmission(model, i)
@@ -83,13 +83,13 @@ def _unit(model: Any, i: int) -> str:
     servo = length and dynamics != FILTER and int(model.actuator_biastype[i]) == AFFINE_BIAS  # a cylinder is filtered
     stiffness, damping = (-model.actuator_biasprm[i, 1:3] if servo else np.zeros(2)).tolist()
     if kind == MUSCLE:
-        return "1" if by_velocity else NO_EFFECT  # where others have that, a muscle has its peak force
+        return "1" if by_velocity else NO_EFFECT  # a muscle keeps its peak force in this entry
     builtin = kind in (FIXED, AFFINE) and model.actuator_plugin[i] < 0
     if not gear or (builtin and not (gain or (kind == AFFINE and (by_length or by_velocity)))):
         return NO_EFFECT
     if not builtin or force == UNKNOWN:
         return UNKNOWN
-    if kind == AFFINE:  # the force depends on where it is; that of a damper on its velocity alone
+    if kind == AFFINE:  # the force depends on position, that of a damper on velocity alone
         damper = not (gain or by_length)
         return f"{-by_velocity * gear**2:g} {force} s/{length}" if damper else f"{force}{rate}"
     if stiffness:
@@ -104,7 +104,7 @@ def _set_point(unit: str, gear: float) -> str:
 
 
 def _transmission(model: Any, i: int) -> tuple[str, str, float]:
-    """Where an actuator acts: the units of force and length ("": it has none), and how much its gear multiplies."""
+    """Units of force and of length ("" if it has no length) where an actuator acts, and the size of its gear."""
     kind, number = int(model.actuator_trntype[i]), int(model.actuator_trnid[i, 0])
     gear = model.actuator_gear[model.actuator_outadr[i]]
     if kind == SO3:
@@ -127,7 +127,7 @@ def _transmission(model: Any, i: int) -> tuple[str, str, float]:
 
 
 def _tendon(model: Any, i: int) -> tuple[str, str]:
-    """A tendon between sites has a length; a fixed one is in the units of its joints, if these are alike."""
+    """Units of a tendon: a length between sites, or those of the joints of a fixed tendon if all are of one kind."""
     wraps = range(int(model.tendon_adr[i]), int(model.tendon_adr[i] + model.tendon_num[i]))
     joints = [int(model.wrap_objid[w]) for w in wraps if int(model.wrap_type[w]) == WRAP_JOINT]
     units = {LINE if int(model.jnt_type[joint]) == SLIDE else TURN for joint in joints} or {LINE}

@@ -1,4 +1,4 @@
-"""A robot of the table as a bridge shows it, `robot@view`: simulated in other columns than its own."""
+"""`robot@view`: a robot of the table whose observations and actions pass through a bridge."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Bridged:
-    """`plain` is the robot as it is, `crossing` the bridge to the columns that are shown. What has no columns is the
-    plain domain's.
+    """The domain `plain` in the columns of a view. Physics, reward terms and episode length are those of `plain`;
+    `crossing` maps its columns to the view's and back.
 
     Raises:
-        RequestError: the robot has no such view, or the bridge is not sound.
+        RequestError: the robot has no such view, or the bridge fails `require_sound`.
     """
 
     def __init__(self, plain: MujocoDomain, view_name: str) -> None:
@@ -44,22 +44,18 @@ class Bridged:
 
     @property
     def invertible(self) -> bool:
-        """The plain domain's."""
         return self.plain.invertible
 
     @property
     def control_rate(self) -> float:
-        """The plain domain's."""
         return self.plain.control_rate
 
     @property
     def traits(self) -> dict[str, str]:
-        """The plain domain's."""
         return self.plain.traits
 
     @property
     def changing(self) -> list[str]:
-        """The plain domain's."""
         return self.plain.changing
 
     def __repr__(self) -> str:
@@ -74,13 +70,13 @@ class Bridged:
         return Bridged(self.plain.paid_as(other), self.view)
 
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
-        """See `MujocoDomain.pay`, of steps as they are shown."""
+        """See `MujocoDomain.pay`; all arguments are in the view's columns."""
         back = self.crossing.back
         return self.plain.pay(back.obs(obs), back.action(action), back.obs(next_obs), back.stored(stored))
 
 
 class BridgedSimulation:
-    """n robots of a `Bridged` domain; their physics are the plain simulation's."""
+    """n robots of a `Bridged` domain. `plain` simulates them; actions and observations are mapped on the way."""
 
     def __init__(self, plain: MujocoSimulation, domain: Bridged) -> None:
         self.plain, self.domain = plain, domain
@@ -89,12 +85,10 @@ class BridgedSimulation:
 
     @property
     def qpos(self) -> np.ndarray:
-        """The plain simulation's."""
         return self.plain.qpos
 
     @property
     def qvel(self) -> np.ndarray:
-        """The plain simulation's."""
         return self.plain.qvel
 
     @property
@@ -132,7 +126,7 @@ class BridgedSimulation:
         return t._replace(obs=self.there.obs(t.obs), action=np.asarray(action), next_obs=self.there.obs(t.next_obs))
 
     def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
-        """See `MujocoSimulation.set_physics`: of the robot as it is."""
+        """See `MujocoSimulation.set_physics`; `qpos` and `qvel` are the plain robot's, not the view's."""
         self.plain.set_physics(qpos, qvel)
         self._look()
 
@@ -149,11 +143,9 @@ class BridgedSimulation:
         return over
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """The plain simulation's."""
         return self.plain.get_state()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from `state`."""
         self.plain.set_state(state)
         self._look()
 
@@ -162,12 +154,12 @@ class BridgedSimulation:
 
 
 def plain(domain: Domain) -> Domain:
-    """The domain as it is, without the bridge that it is looked at over."""
+    """The domain without its view, or itself if it has none."""
     return domain.plain if isinstance(domain, Bridged) else domain
 
 
 def crossing_of(domain: Domain) -> Crossing | None:
-    """The bridge that a domain is looked at over; None: it is as it is."""
+    """The bridge of a `Bridged` domain, or None."""
     return domain.crossing if isinstance(domain, Bridged) else None
 
 
@@ -178,7 +170,7 @@ def crossings(one: Domain, other: Domain) -> list[Crossing]:
 
 
 def view_of(id: str) -> str | None:
-    """The view that an id names; None: the robot as it is."""
+    """The view that an id names, or None."""
     found = re.match(r"[\w.:]+@(\w+)", id)
     return found[1] if found else None
 

@@ -1,4 +1,4 @@
-"""What a shift changed in the compiled model, element by element and by name."""
+"""What differs between the compiled models of source and target: each body, geom, joint and actuator by name."""
 
 # MuJoCo's bindings carry no types:
 # pyright: reportAttributeAccessIssue=false
@@ -16,7 +16,7 @@ from transreward.domains.domain import Domain, TableRobot, table_robot
 
 
 class Change(NamedTuple):
-    """One property of one element, or of all of them where each changed by the same factor."""
+    """One property of one element, with its value on both sides; or of all elements if all changed by one factor."""
 
     what: str
     element: str
@@ -24,7 +24,7 @@ class Change(NamedTuple):
     target: str
 
 
-# how an actuator makes its force, which says what its parameters are
+# what an actuator is, and the gain types by which to tell; its parameters mean something else for each
 MAKES = {"servo": (FIXED, AFFINE, GEODESIC, PID), "muscle": (MUSCLE,), "dcmotor": (DCMOTOR,)}
 
 # name -> the kind of element it belongs to, the model's array, and which of its entries
@@ -55,8 +55,8 @@ PROPERTIES = (
 
 
 def changes(source: Domain, target: Domain) -> list[Change]:
-    """What differs between two domains of one robot: tasks, gravity, every body, geom, joint and actuator by name,
-    action noise and delay. Empty for domains without a compiled model, and where the elements are not the same ones."""
+    """Differences between two domains of one robot: tasks, gravity, each body, geom, joint and actuator, action noise
+    and delay. Empty for domains that are not robots of the table, and for models with other numbers of elements."""
     a, b = table_robot(source), table_robot(target)
     if a is None or b is None:
         return []
@@ -110,12 +110,13 @@ def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> I
 
 
 def _rows(model: Any, kind: str) -> Any:
-    """Which rows of an array are of elements of a kind."""
+    """Index of the rows that an array has for elements of a kind."""
     return np.isin(model.actuator_gaintype, MAKES[kind]) if kind in MAKES else slice(None)
 
 
 def _names(model: Any, kind: str) -> list[str]:
-    """Of all elements of a kind; a degree of freedom goes by its joint's, one without a name by its body's."""
+    """Names of all elements of a kind. A degree of freedom is named after its joint, an unnamed element after its
+    body."""
     if kind in ("actuator", "output", *MAKES):
         repeats = model.actuator_outnum if kind == "output" else 1
         return np.repeat(np.array(actuators(model), object)[_rows(model, kind)], repeats).tolist()

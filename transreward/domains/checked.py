@@ -1,4 +1,4 @@
-"""A Domain that a user wrote: what its simulations return is copied and checked where it enters."""
+"""Domains that users write: everything that their simulations return is checked and copied on entry."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 
 def checked(domain: Domain) -> Domain:
-    """The domain, as a `CheckedDomain` where it is not the package's own."""
+    """The domain itself if it is the package's own, otherwise wrapped in a `CheckedDomain`."""
     own = type(domain).__module__.startswith("transreward.")
     return domain if own else CheckedDomain(domain)  # type: ignore[return-value]
 
 
 class CheckedDomain:
-    """A user's domain, with all that it may do beside simulating; what it does not do it answers as such a domain does.
+    """A user's domain with every optional ability declared; those that it lacks have their defaults.
 
     Raises:
-        RequestError: sizes, bounds, terms or the length of an episode that are none.
+        RequestError: its name, sizes, bounds, entries, reward terms or `episode_steps` are not valid.
     """
 
     def __init__(self, plain: Domain) -> None:
@@ -102,8 +102,8 @@ class CheckedSimulation:
     """n robots of a `CheckedDomain`; see `Simulation`.
 
     Raises:
-        RequestError: what is returned is not as `Simulation` says, until a first step was right.
-        BrokenRun: the same later, and at any time what is not finite in float32.
+        RequestError: before the first valid step, what the user's code returns breaks the contract of `Simulation`.
+        BrokenRun: the same after that step, and a number that is not finite in float32 at any time.
     """
 
     def __init__(self, domain: Domain, n: int, seed: int | Sequence[int], threads: int) -> None:
@@ -118,7 +118,7 @@ class CheckedSimulation:
 
     @property
     def obs(self) -> np.ndarray:
-        """[n, obs]: what the next action answers to."""
+        """[n, obs], from which the next action is chosen."""
         return numbers("simulation.obs", self.plain.obs, (self._n, self.domain.spaces.obs))
 
     @property
@@ -157,15 +157,13 @@ class CheckedSimulation:
         return truths("ended(obs)", self.plain.ended(obs), (self._n,))
 
     def pictures(self) -> list[np.ndarray]:
-        """What each row draws; of a domain that is `drawn`."""
+        """A picture of each row, uint8 [height, width, 3]. Only for domains returned by `drawn`."""
         return self.plain.pictures()
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """The plain simulation's."""
         return self.plain.get_state()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from `state`."""
         self.plain.set_state(state)
 
     def step(self, action: np.ndarray) -> Transition:

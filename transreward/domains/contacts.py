@@ -1,4 +1,4 @@
-"""Which geoms can touch, and what MuJoCo makes of a contact of two."""
+"""Which geoms can touch, and the parameters that MuJoCo gives to a contact between two of them."""
 
 # MuJoCo's bindings carry no types:
 # pyright: reportAttributeAccessIssue=false
@@ -15,14 +15,14 @@ Pair = tuple[int, int]
 
 
 def pairs(model: Any) -> dict[Pair, int]:
-    """The explicit `<pair>`s of a model: both geoms, the lower first, and the pair's number."""
+    """The explicit `<pair>`s of a model: (lower geom id, higher geom id) -> id of the pair."""
     found = zip(model.pair_geom1.tolist(), model.pair_geom2.tolist(), strict=True)
     return {(min(pair), max(pair)): i for i, pair in enumerate(found)}
 
 
 def touching(model: Any) -> Iterator[Pair]:
-    """Geoms, the lower first, that collide by their masks and bodies, as `mj_collision` has it; explicit pairs that
-    do not are not among them."""
+    """(lower geom id, higher geom id) of all geoms that masks and bodies let collide, as in `mj_collision`. Explicit
+    pairs are not added."""
     of, types, affinities = (x.tolist() for x in (model.geom_bodyid, model.geom_contype, model.geom_conaffinity))
     collide = {pair for pair in combinations(range(model.nbody), 2) if _collide(model, *pair)}
     for a, b in combinations(range(model.ngeom), 2):
@@ -32,8 +32,8 @@ def touching(model: Any) -> Iterator[Pair]:
 
 
 def _collide(model: Any, a: int, b: int) -> bool:
-    """Whether two bodies, the lower first, may collide: one moves, and they are not welded, parent and child, or
-    excluded."""
+    """Whether bodies a < b may collide: at least one moves, and they are neither welded together, nor parent and child,
+    nor excluded."""
     import mujoco
 
     welds = [int(model.body_weldid[body]) for body in (a, b)]
@@ -47,10 +47,10 @@ def _collide(model: Any, a: int, b: int) -> bool:
 
 
 def parameters(model: Any, a: int, b: int) -> dict[str, Any]:
-    """What a contact of two geoms without an explicit pair has, as the attributes of one.
+    """Parameters of a contact between two geoms without an explicit pair, named as the attributes of a `<pair>`.
 
-    The geom of higher priority decides alone; of equal ones the larger friction and dimension count, and the solver's
-    parameters are mixed.
+    The geom of higher priority decides alone. With equal priorities the larger friction and dimension are taken, and
+    the solver's parameters are averaged by `solmix`.
     """
     top = max(model.geom_priority[[a, b]])
     deciding = [g for g in (a, b) if model.geom_priority[g] == top]
@@ -69,6 +69,6 @@ def parameters(model: Any, a: int, b: int) -> dict[str, Any]:
 
 
 def friction(model: Any, a: int, b: int) -> np.ndarray:
-    """The friction of a contact of two geoms, [5]: two sliding, torsional, two rolling."""
+    """Friction of a contact between two geoms, [5]: two sliding, one torsional, two rolling coefficients."""
     explicit = pairs(model).get((min(a, b), max(a, b)))
     return parameters(model, a, b)["friction"] if explicit is None else model.pair_friction[explicit]

@@ -1,4 +1,4 @@
-"""How much a target differs from its source, measured before a run: a shift that changes nothing is refused."""
+"""How much target and source differ, measured before a run. A shift that changes nothing is refused."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Compared = tuple[Transition, Transition, np.ndarray]
 class ShiftMeasure:
     """One-step differences between source and target, from the same states and actions."""
 
-    obs: float  # largest difference of a next_obs entry
-    relative: float  # the same in units of that entry's spread of one-step changes in the source
-    entries: tuple[tuple[int, float], ...]  # the (up to five) entries that move most, with their relative difference
-    reward: float  # largest difference
-    share: float  # of states in which anything differs
-    states: int
-    target_steps: int  # that the measure took, once for all seeds
+    obs: float  # largest absolute difference of an entry of next_obs
+    relative: float  # largest difference divided by that entry's std of one-step changes in the source
+    entries: tuple[tuple[int, float], ...]  # up to five entries of largest relative difference: (column, difference)
+    reward: float  # largest absolute difference
+    share: float  # of the states, in which anything differs; in [0, 1]
+    states: int  # compared
+    target_steps: int  # taken by the measurement, once for all seeds
 
     @property
     def null(self) -> bool:
-        """Nothing differs."""
+        """True if nothing differs."""
         return self.share == 0
 
     def __str__(self) -> str:
@@ -48,11 +48,10 @@ class ShiftMeasure:
 
 
 def require_fit(source: Domain, target: Domain) -> None:
-    """Refuse a target in which a policy of the source cannot act: of other sizes or bounds, or, where both know the
-    names of their columns, with other columns.
+    """Refuse a target in which a policy of the source cannot act.
 
     Raises:
-        RequestError: the spaces differ.
+        RequestError: sizes or bounds of the spaces differ or, if both domains name their columns, the names do.
     """
     others = _other_columns(source, target)
     if source.spaces.fit(target.spaces) and not others:
@@ -69,7 +68,7 @@ def require_fit(source: Domain, target: Domain) -> None:
 
 
 def _other_columns(source: Domain, target: Domain) -> list[str]:
-    """Columns of equal spaces that both name, and not alike, such as `obs[2] is 'bthigh angle' and 'thigh angle'`."""
+    """Columns to which the two domains give different names, such as `obs[2] is 'bthigh angle' and 'thigh angle'`."""
     sides = [(entries(d), action_entries(d)) for d in (source, target)]
     return _other_parts(source, target) or [
         f"{what}[{i}] is '{a.name}' and '{b.name}'"
@@ -80,8 +79,9 @@ def _other_columns(source: Domain, target: Domain) -> list[str]:
 
 
 def _other_parts(source: Domain, target: Domain) -> list[str]:
-    """Joints or actuators of two models behind numbered columns, where each has some that the other lacks, such as
-    `joint 'bthigh' and 'thigh_joint'`. A model that has more than the other, such as a load, may still be its robot."""
+    """Joints and actuators by which two models with numbered columns are different robots, such as `joint 'bthigh' and
+    'thigh_joint'`: each model has some that the other lacks. If only one has more, such as a load, the robot may be the
+    same."""
     found = []
     ours, theirs = (d.model_names if isinstance(d, Modelled) else {} for d in (source, target))
     for kind in ours.keys() & theirs.keys():
@@ -91,10 +91,10 @@ def _other_parts(source: Domain, target: Domain) -> list[str]:
 
 
 def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMeasure:
-    """Measure the target and refuse it where it, or one of its shifts, changes nothing.
+    """Measure the difference, and refuse a target that changes nothing or has a shift that does not.
 
     Raises:
-        RequestError: the spaces differ, or a shift is null.
+        RequestError: the spaces do not fit (`require_fit`), or the target or one of its shifts changes nothing.
     """
     require_fit(source, target)
     measured = measure(source, target, seed=seed)
@@ -105,7 +105,7 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
     if measured.null and (goals_apart(source, target) or not (alike or shifts)):
         return measured
     if measured.null and source.name != target.name and not same_starts(source, target, seed=seed):
-        return measured  # such as a goal at one place
+        return measured  # they differ in resets alone, such as by a fixed goal
     if measured.null and (not shifts or source.name == target.name):
         raise RequestError(f"source and target are the same: '{source.name}' and '{target.name}' differ in nothing")
     if measured.null:
@@ -117,35 +117,36 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
         name = "+".join(map(str, (robot.robot.name, *robot.tasks)))
         for shift in shifts:
             if measure(domain(name), domain(f"{name}:{shift}"), seed=seed).null:
-                raise RequestError(f"the shift '{shift}' of {name} changes nothing: leave it away")
+                raise RequestError(f"the shift '{shift}' of {name} changes nothing: leave it out")
     return measured
 
 
 def bodies(source: Domain, target: Domain) -> tuple[TableRobot, TableRobot] | None:
-    """Both, where they are one robot of the table, so that either can be put where the other stands."""
+    """Both domains if they are versions of one robot of the table, so that physics states can be exchanged."""
     a, b = table_robot(source), table_robot(target)
     return (a, b) if a and b and a.robot.name == b.robot.name else None
 
 
 def one_body(source: Domain, target: Domain) -> bool:
-    """Whether both are one robot of the table."""
+    """True if both are versions of one robot of the table."""
     return bodies(source, target) is not None
 
 
 def delay(source: Domain, target: Domain) -> int:
-    """Control steps before an action acts in either of two that are one robot of the table; 0 for others."""
+    """Control steps by which actions are late on both sides (the smaller delay); 0 unless both are one robot of the
+    table."""
     both = bodies(source, target)
     return min(d.delay for d in both) if both else 0
 
 
 def goals_apart(source: Domain, target: Domain) -> bool:
-    """Whether the tasks differ and one pays at a place alone, where random actions may never come."""
+    """True if the tasks differ and one has a sparse goal, which random actions may never reach."""
     tasks = [task.name for d in (source, target) for task in _tasks(d)]
     return not same_task(source, target) and "sparse_goal" in tasks
 
 
 def same_task(source: Domain, target: Domain) -> bool:
-    """Whether both are paid for the same things, as far as their ids tell: so that their returns have one scale."""
+    """True if the ids name the same tasks, so that returns are comparable."""
     return _tasks(source) == _tasks(target)
 
 
@@ -155,14 +156,15 @@ def _tasks(domain: Domain) -> tuple[Task, ...]:
 
 
 def same_starts(source: Domain, target: Domain, n: int = 16, seed: int = 0) -> bool:
-    """Whether n episodes of both, with the same seed, start in the same observations."""
+    """True if n episodes with the same seed start in the same observations in both domains."""
     return np.array_equal(source.simulate(n, seed).obs, target.simulate(n, seed).obs)
 
 
 def relabels(source: Domain, target: Domain) -> bool:
-    """Whether the target's reward for a stored step of the source can be computed: both are one robot of the table.
+    """True if the target's reward can be computed for stored source steps: both are one robot of the table.
 
-    A user's reward is asked for the action that acted, which is not the commanded one where actions are late or noisy.
+    Not with a reward of the user's and a source with delayed or noisy actions: the reward takes the action that was
+    executed, and only the commanded one is stored.
     """
     both = bodies(source, target)
     if both is None:
@@ -173,11 +175,11 @@ def relabels(source: Domain, target: Domain) -> bool:
 
 
 def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
-    """Refuse to relabel where source and target pay alike, for domains of which `relabels` is true. In another view the
-    source is another robot to a policy, and may be paid alike.
+    """Refuse to relabel if source and target pay the same reward; `relabels` must be true of them. A source in another
+    view is accepted: to a policy it is another robot, even with the same reward.
 
     Raises:
-        RequestError: no step that random actions reach in the source is paid otherwise by the target.
+        RequestError: source and target pay the same for every step that random actions take in the source.
     """
     both = bodies(source, target)
     assert both is not None
@@ -198,11 +200,14 @@ def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
 
 
 def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> ShiftMeasure:
-    """The difference over about n states that random actions reach in the source.
+    """One-step differences over about n states that random actions reach in the source.
 
-    Two versions of one robot of the table are put into the same physics states, at rest otherwise, and given the same
-    actions; with delayed actions, as many steps of them as pass before one acts. Other domains get the same seeds and
-    the same actions, and count until they part.
+    Two versions of one robot of the table are put into the same physics states and given the same actions; if actions
+    are delayed, the steps that pass before an action takes effect come first. Other domains start with the same seeds
+    and take the same actions, and a row counts until its first difference.
+
+    Raises:
+        RequestError: the spaces do not fit; see `require_fit`.
     """
     require_fit(source, target)
     source, target = plain(source), plain(target)  # the physics are the same, however they are looked at
@@ -217,7 +222,7 @@ def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> Shi
 
 
 def _paired(source: TableRobot, target: TableRobot, actions: np.ndarray, seed: int, late: int) -> Compared:
-    """Transitions of both from the same physics, and which rows count (all)."""
+    """Transitions of both from the same physics states, and a mask of the rows that count (all)."""
     walk, simulations = source.simulate(ROWS, seed), [d.simulate(ROWS, seed) for d in (source, target)]
     pairs = []
     for action in actions:
@@ -233,7 +238,7 @@ def _paired(source: TableRobot, target: TableRobot, actions: np.ndarray, seed: i
 
 
 def _parting(source: Domain, target: Domain, actions: np.ndarray, seed: int) -> Compared:
-    """Transitions of both in parallel, and which rows count: those up to the first difference of each row."""
+    """Transitions of both in parallel, and a mask of the rows that count: up to the first difference of each robot."""
     simulations = [d.simulate(ROWS, seed) for d in (source, target)]
     together, pairs, counts = np.ones(ROWS, bool), [], []
     for action in actions:
@@ -253,7 +258,7 @@ def _stack(transitions: Sequence[Transition]) -> Transition:
 def _summary(a: Transition, b: Transition, counts: np.ndarray, target_steps: int) -> ShiftMeasure:
     spread = (a.next_obs - a.obs).std(axis=0)
     obs = np.abs(a.next_obs - b.next_obs)[counts]
-    relative = obs / (spread + 1e-6 * (1 + spread.max()))  # an entry that hardly moves has no spread to speak of
+    relative = obs / (spread + 1e-6 * (1 + spread.max()))  # the spread of an entry that hardly moves is near 0
     reward = np.abs(a.reward - b.reward)[counts]
     ends = (a.terminated != b.terminated)[counts]
     differs = (relative > SAME).any(axis=1) | (reward > SAME * (1 + a.reward.std())) | ends

@@ -18,7 +18,7 @@ class Simulation(Protocol):
 
     @property
     def obs(self) -> np.ndarray:
-        """What the next action answers to, [n, obs]: already reset where an episode just ended."""
+        """[n, obs], from which the next action is chosen: of a new episode if the last one just ended."""
         ...
 
     def step(self, action: np.ndarray) -> Transition:
@@ -29,7 +29,7 @@ class Simulation(Protocol):
         ...
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Everything the continuation depends on (physics, episode clocks, random streams), as arrays."""
+        """Everything that later steps depend on (physics, episode clocks, random streams), as arrays."""
         ...
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -41,24 +41,24 @@ class Simulation(Protocol):
 class Domain(Protocol):
     """A robot with a task, ready to be simulated."""
 
-    name: str  # the id that makes it again
+    name: str  # an id that names this domain again
     spaces: Spaces
-    reward_terms: tuple[str, ...]  # none: nobody rewards its steps, whose reward is then 0
+    reward_terms: tuple[str, ...]  # empty: there is no reward, and every step has 0
     episode_steps: int  # control steps after which an episode is truncated
 
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> Simulation:
-        """n robots, freshly reset. Several seeds share the rows equally, row i of a seed having its own random stream,
-        so that a seed's robots do not depend on the seeds beside them; 0 threads = all cores. The same bits at any
-        number of threads."""
+        """n robots, freshly reset. Several seeds share the rows equally. Row i of a seed has its own random stream, so
+        a seed's robots do not depend on the other seeds. `threads` 0 = all cores; the bits are the same for any
+        number."""
         ...
 
 
-# -- what a domain may do beside that, asked for by the function below it or in the one place that uses it ----------
+# -- optional abilities, each asked for by the function below it or in the one place that uses it --------------------
 
 
 @runtime_checkable
 class Described(Domain, Protocol):
-    """It says what each column of an observation is, `spaces.obs` of them; `names.entries` asks."""
+    """Has a name, unit and range for each column of an observation [spaces.obs]; read by `names.entries`."""
 
     @property
     def entries(self) -> tuple[Entry, ...]: ...
@@ -66,7 +66,7 @@ class Described(Domain, Protocol):
 
 @runtime_checkable
 class ActionsDescribed(Domain, Protocol):
-    """The same of actions, `spaces.action` of them; `names.action_entries` asks."""
+    """Has a name, unit and range for each column of an action [spaces.action]; read by `names.action_entries`."""
 
     @property
     def action_entries(self) -> tuple[Entry, ...]: ...
@@ -74,36 +74,36 @@ class ActionsDescribed(Domain, Protocol):
 
 @runtime_checkable
 class Timed(Domain, Protocol):
-    """It knows its control steps a second, Hz; None = it does not."""
+    """Knows its control rate in Hz; None = not known."""
 
     @property
     def control_rate(self) -> float | None: ...
 
 
 def control_rate(domain: Domain) -> float | None:
-    """Control steps a second, Hz; None where the domain does not know."""
+    """Control steps per second (Hz), or None if not known."""
     return domain.control_rate if isinstance(domain, Timed) else None
 
 
 @runtime_checkable
 class Streamed(Domain, Protocol):
-    """Its steps do not come from robots that walk in a simulation, but by another kind of stream: recorded ones, or a
-    robot that asks what to do."""
+    """Its steps come from another kind of stream than simulated robots: recorded data, or a robot that asks for
+    actions."""
 
     @property
     def stream(self) -> str: ...  # a name in the table of streams
 
 
 def stream_kind(domain: Domain) -> str:
-    """By which kind of stream a domain's own steps come."""
+    """The kind of stream that a domain's steps come from: a key of the table of streams."""
     return domain.stream if isinstance(domain, Streamed) else "walk"
 
 
 class RebuildableSimulation(Simulation, Protocol):
-    """One whose rows can be put into the states that observations show."""
+    """A simulation whose rows can be put into the states that observations show."""
 
     def put(self, obs: np.ndarray) -> np.ndarray:
-        """Put every row into the state that `obs` [n, obs] shows, at rest otherwise; which rows show it, [n] bool."""
+        """Put every row into the state that `obs` [n, obs] shows. Returns [n] bool: whether that state is exact."""
         ...
 
     def ended(self, obs: np.ndarray) -> np.ndarray:
@@ -113,27 +113,26 @@ class RebuildableSimulation(Simulation, Protocol):
 
 @runtime_checkable
 class Rebuildable(Domain, Protocol):
-    """Where `invertible` is true, its simulations are `RebuildableSimulation`."""
+    """If `invertible` is true, its simulations are `RebuildableSimulation`s."""
 
     @property
     def invertible(self) -> bool: ...
 
 
 def invertible(domain: Domain) -> bool:
-    """Whether an observation shows the domain's whole state, and its simulations can be put there."""
+    """True if an observation shows the whole state, and simulations can be put into it."""
     return isinstance(domain, Rebuildable) and domain.invertible
 
 
 class SparingSimulation(Simulation, Protocol):
-    """One in which a robot that diverges need not end the others: every one of the package, and a user's as `checked`
-    hands it out."""
+    """A simulation that can go on when one of its robots diverges: all of the package's, and a user's in `checked`."""
 
-    sparing: bool  # whether such a robot begins a new episode; if not, `step` raises
+    sparing: bool  # True: a diverged robot begins a new episode. False: `step` raises
     diverged: dict[int, BrokenSimulation]  # of the latest step: row -> why
 
 
 class RepayableSimulation(Simulation, Protocol):
-    """One that tells, of each step, what another task has to know to pay for it."""
+    """A simulation that stores with each step what another task needs to compute its reward."""
 
     storing: bool  # whether each step fills `stored`
 
@@ -145,23 +144,24 @@ class RepayableSimulation(Simulation, Protocol):
 
 @runtime_checkable
 class Repayable(Domain, Protocol):
-    """Its task can pay for steps that were taken with another; its simulations are `RepayableSimulation`."""
+    """Can compute its task's reward for steps taken in another task; its simulations are `RepayableSimulation`s."""
 
     @property
-    def stored_terms(self) -> tuple[str, ...]: ...  # what they tell, by name; empty = nothing
+    def stored_terms(self) -> tuple[str, ...]: ...  # names of the columns of `stored`; empty = none
 
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
-        """What its task pays for steps [n] of which `stored` [n, stored_terms] was told, [n]. `action` as commanded."""
+        """Its task's reward [n] for steps with `obs` [n, obs], the commanded `action` [n, action] and `stored` [n,
+        stored_terms]."""
         ...
 
 
 def stored_terms(domain: Domain) -> tuple[str, ...]:
-    """What a stored step of the domain tells beside the transition, by name; empty where its reward is its own."""
+    """Names of the reward terms stored beside each transition; empty if the domain cannot pay for others' steps."""
     return domain.stored_terms if isinstance(domain, Repayable) else ()
 
 
 class TableSimulation(RebuildableSimulation, RepayableSimulation, Protocol):
-    """Robots of the table: their physics can be read and set."""
+    """Simulation of a robot of the table: physics states can be read and set."""
 
     @property
     def qpos(self) -> np.ndarray: ...  # [n, nq]
@@ -170,16 +170,16 @@ class TableSimulation(RebuildableSimulation, RepayableSimulation, Protocol):
     def qvel(self) -> np.ndarray: ...  # [n, nv]
 
     def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
-        """Put every row into a physics state, at rest otherwise."""
+        """Put every row into a physics state, [n, nq] and [n, nv]; clocks, delayed actions and memory start anew."""
         ...
 
 
 @runtime_checkable
 class TableRobot(Rebuildable, Repayable, Protocol):
-    """A robot of the table with tasks and shifts: what can be changed about it, and how, is known."""
+    """A robot of the table with its tasks and shifts, which are known by name."""
 
     @property
-    def robot(self) -> Any: ...  # robot.Robot, its row, paid as the tasks say
+    def robot(self) -> Any: ...  # robot.Robot: its row, with the tasks' rewards
 
     @property
     def tasks(self) -> tuple[Any, ...]: ...  # of tasks.Task
@@ -191,71 +191,71 @@ class TableRobot(Rebuildable, Repayable, Protocol):
     def model(self) -> Any: ...  # mujoco.MjModel, with the shifts
 
     @property
-    def noise(self) -> np.ndarray: ...  # of each action, standard deviation [action]
+    def noise(self) -> np.ndarray: ...  # standard deviation of the noise on each action, [action]
 
     @property
-    def delay(self) -> int: ...  # control steps after which an action acts
+    def delay(self) -> int: ...  # control steps before an action takes effect
 
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> TableSimulation: ...
 
     def paid_as(self, other: TableRobot) -> TableRobot:
-        """This robot in its physics, with the tasks of another that observes the same."""
+        """This robot and its shifts, with the tasks of another domain that has the same observations."""
         ...
 
 
 def table_robot(domain: Domain) -> TableRobot | None:
-    """The domain, where it is a robot of the table."""
+    """The domain if it is a robot of the table, else None."""
     return domain if isinstance(domain, TableRobot) else None
 
 
 @runtime_checkable
 class Drawn(Domain, Protocol):
-    """It can draw itself, where MuJoCo does not draw its model."""
+    """Can render itself, for domains that are not rendered from a MuJoCo model."""
 
     def drawn(self) -> Domain:
-        """The same, whose simulations have `pictures()`, a uint8 [height, width, 3] for each row.
+        """The same domain with simulations that have `pictures()`: uint8 [height, width, 3] for each row.
 
-        Raises RequestError, `no video: ...`, where it cannot.
+        Raises RequestError, `no video: ...`, if it cannot render.
         """
         ...
 
 
 @runtime_checkable
 class Kept(Domain, Protocol):
-    """Its robots are things that are there once, such as real ones: they are used again, and let go of at the end."""
+    """Its robots exist once, as real robots do: simulations share them, and they are closed at the end."""
 
     def kept(self) -> AbstractContextManager[None]:
-        """Within it each simulation takes up the robots of the one before."""
+        """A context in which each simulation uses the robots of the previous one."""
         ...
 
     def close(self) -> None:
-        """Let go of the robots."""
+        """Release the robots."""
         ...
 
 
 @runtime_checkable
 class Tried(Domain, Protocol):
-    """It takes some steps by itself, to see whether a seed gives one episode."""
+    """Takes a few steps on its own to test whether a seed reproduces an episode."""
 
     def untried(self) -> Domain:
-        """The same without them, for those who count each step beforehand."""
+        """The same domain without that test, for when every step must be granted first."""
         ...
 
 
 @runtime_checkable
 class Traced(Domain, Protocol):
-    """It knows what tells its environment from another's of the same spaces."""
+    """Knows what distinguishes its environment from another with the same spaces."""
 
     @property
     def traits(self) -> dict[str, Any]: ...  # as JSON
 
     @property
-    def changing(self) -> list[str]: ...  # the wrappers that give observations, actions or rewards other numbers
+    def changing(self) -> list[str]: ...  # names of the wrappers that change observations, actions or rewards
 
 
 @runtime_checkable
 class Modelled(Domain, Protocol):
-    """Its columns are numbered, and behind them is a model that has names; `difference.require_fit` asks."""
+    """Its columns are numbered, but its model has named parts; read by `difference.require_fit`."""
 
     @property
     def model_names(self) -> dict[str, tuple[str, ...]]: ...  # "joint" and "actuator" -> their names
@@ -274,11 +274,11 @@ class BrokenSimulation(BrokenRun):
 
 
 LARGEST = float(np.finfo(np.float32).max)
-UNBOUNDED = 1e9  # a bound of an action from here on stands for none, whatever it is written as
+UNBOUNDED = 1e9  # an action bound of at least this size counts as none
 
 
 def in_range(x: np.ndarray) -> bool:
-    """Whether all of `x` is finite in float32, which learning is in."""
+    """True if all of `x` is finite in float32, the precision of the learners."""
     return bool((np.abs(x) <= LARGEST).all())  # NaN is not
 
 
@@ -290,8 +290,8 @@ def require_finite(
     x: np.ndarray,
     diverged: dict[int, BrokenSimulation] | None = None,
 ) -> None:
-    """Raise BrokenSimulation where a row of `x` [n] or [n, entries] is not finite in float32, which learning is in; or
-    write it into `diverged`, where the robots are spared."""
+    """Raise BrokenSimulation if a row of `x` [n] or [n, entries] is not finite in float32, the precision of the
+    learners. If `diverged` is given, add the row and its error there instead."""
     if in_range(x):
         return
     good = np.abs(x) <= LARGEST
@@ -305,8 +305,8 @@ def require_finite(
 
 
 def without(t: Transition, diverged: Iterable[int]) -> Transition:
-    """The steps, where these rows diverged as steps that led nowhere and after which the clock ended: the observation
-    stays, nothing is paid. So nobody learns that to diverge pays, or costs."""
+    """The steps with those of the `diverged` rows made neutral: next_obs = obs, reward 0, truncated. So the policy
+    learns neither that diverging pays nor that it costs."""
     rows = list(diverged)
     if not rows:
         return t
@@ -317,17 +317,17 @@ def without(t: Transition, diverged: Iterable[int]) -> Transition:
 
 
 def require_action(domain: str, step: int, action: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Raise RequestError for actions of another shape than [n, action], BrokenSimulation for such as are not finite."""
+    """Raise RequestError if the shape of the actions is not `shape`, BrokenSimulation if one is not finite."""
     if action.shape != shape:
         raise RequestError(f"'{domain}' takes actions of shape {shape}, not {action.shape}")
     require_finite(domain, step, "an action", "action", action)
 
 
 def require_box(domain: str, names: Sequence[str], low: np.ndarray, high: np.ndarray, cure: str) -> None:
-    """Refuse bounds [action], float32, between which no policy can be scaled.
+    """Refuse action bounds, float32 [action], to which a policy cannot be scaled.
 
     Raises:
-        RequestError: an entry has no bounds, or nothing between them; or there is no entry.
+        RequestError: an action is unbounded, or its bounds are equal or reversed; or there is no action at all.
     """
     if not names:
         raise RequestError(f"'{domain}' takes no action: {cure}")
@@ -341,7 +341,10 @@ def require_box(domain: str, names: Sequence[str], low: np.ndarray, high: np.nda
 
 
 def row_seeds(n: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:
-    """(seed, row of that seed) of each row, seed by seed: what each row's random streams are made from."""
+    """(seed, number within that seed) of each of n rows, which seed the row's random streams.
+
+    Raises ValueError if n does not divide by the number of seeds.
+    """
     seeds = [seed] if isinstance(seed, (int, np.integer)) else list(seed)
     if not seeds or n < 1 or n % len(seeds):
         raise ValueError(f"{n} rows do not divide among {len(seeds)} seeds")
@@ -349,9 +352,9 @@ def row_seeds(n: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:
 
 
 def altered(made: Any, **attributes: Any) -> Any:
-    """A shallow copy of a domain with other attributes; copy.copy would make it anew by its id.
+    """A shallow copy of a domain with some attributes replaced. (`copy.copy` would make it anew from its id.)
 
-    Raises TypeError for one that has no `__dict__`.
+    Raises TypeError if the domain has no `__dict__`.
     """
     other = object.__new__(type(made))
     vars(other).update({**vars(made), **attributes})

@@ -1,4 +1,4 @@
-"""The state of random generators as an array, so that a simulation goes on from where it was."""
+"""States of random generators as arrays, so that a simulation can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pack(generators: Sequence[np.random.Generator]) -> np.ndarray:
 
 
 def unpack(generators: Sequence[np.random.Generator], words: np.ndarray) -> None:
-    """Set the generators to what `pack` made."""
+    """Restore generators from the words [n, 6] that `pack` returned."""
     for rng, row in zip(generators, words.tolist(), strict=True):
         state = {"state": row[0] << 64 | row[1], "inc": row[2] << 64 | row[3]}
         rng.bit_generator.state = {

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with Box spaces as a domain: n copies, stepped one after another."""
+"""Gymnasium environments with Box spaces as domains: n copies, stepped one after another."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, named, numbers, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
 
-EPISODE_STEPS = 1000  # of an environment that names no limit
-TRIAL = 8  # steps of each of two environments that should do the same
-LONGEST = 1_000_000  # control steps: a limit beyond stands for none
-REPEATING = {"RepeatAction": "num_repeats", "MaxAndSkipObservation": "_skip"}  # Gymnasium's, which repeat so often
+EPISODE_STEPS = 1000  # for environments that declare no limit
+TRIAL = 8  # steps by which two environments with one seed are compared
+LONGEST = 1_000_000  # control steps: a larger limit counts as none
+REPEATING = {"RepeatAction": "num_repeats", "MaxAndSkipObservation": "_skip"}  # wrapper -> its number of repeats
 FIVE = ("observation", "reward", "terminated", "truncated", "info")  # what `step` returns
-# Packages behind well-known namespaces and names; what an id needs is often not what its package is called.
+# Packages of well-known namespaces and names, whose names often differ from the package's.
 _PACKAGES = {
     "ALE/": "ale-py",
     "dm_control/": "shimmy[dm-control]",
@@ -66,7 +66,7 @@ def gym_domain(id: str) -> GymDomain:
     except ModuleNotFoundError as error:
         module = getattr(error.__cause__ or error, "name", None) or id.partition(":")[0]  # Gymnasium raises its own
         missing = module.partition(".")[0]
-        if missing not in _PACKAGES:  # who knows what a stranger has put there under that name
+        if missing not in _PACKAGES:  # a package of that name may be anybody's, so none is suggested
             raise RequestError(f"'{name}' cannot be made: there is no module {module} to import here") from error
         package = _PACKAGES[missing]
         raise RequestError(f"'{name}': the package {missing} is missing: pip install {package}") from error
@@ -82,21 +82,22 @@ def gym_domain(id: str) -> GymDomain:
 
 
 class GymDomain:
-    """Environments that `make` makes, a new one at each call. The one that tells the spaces is the first that is
-    simulated; all are closed when their simulation, or the domain, is let go of.
+    """A domain of Gymnasium environments. `make` returns a new one at each call; `first`, if given, is one already
+    made. All are closed when their simulation, or the domain, is deleted.
 
-    Warns where an environment names no limit of its episodes, which are then cut at `EPISODE_STEPS`.
+    Warns if an environment declares no episode limit; episodes are then truncated after `EPISODE_STEPS`.
 
     Raises:
-        RequestError: `make` does not make environments with Box spaces, the action box bounded.
+        RequestError: `make` returns something else, the same environment twice, or one without Box observations and a
+            bounded Box of float actions.
     """
 
     reward_terms: tuple[str, ...] = ("reward",)
 
     def __init__(self, name: str, make: Callable[[], gymnasium.Env], first: object = None):
         self.name, self.make = name, make
-        self._id = name  # that makes it again, under whatever name
-        self._idle: list[gymnasium.Env] = []  # made, and in no simulation
+        self._id = name  # makes it again, whatever it is renamed to
+        self._idle: list[gymnasium.Env] = []  # made, but in no simulation
         self._made: list[weakref.ref[gymnasium.Env]] = []
         self._keeps = False
         weakref.finalize(self, _close, self._idle)
@@ -112,9 +113,7 @@ class GymDomain:
             raise RequestError(f"'{name}' has {type(obs).__name__} observations: only Box; flatten them with a wrapper")
         if 0 in obs.shape:
             raise RequestError(f"'{name}' observes nothing: its observations have the shape {obs.shape}")
-        require_fixed_units(
-            f"'{name}'", env, "leave it away, since the learners here normalise observations themselves"
-        )
+        require_fixed_units(f"'{name}'", env, "leave it out, since the learners here normalise observations themselves")
         self.changing, self.traits, self.model_names = changing(env), traits(env), model_names(env)
         self.shape, self.action_space = obs.shape, action
         low, high = (np.asarray(bound, np.float32).ravel() for bound in (action.low, action.high))
@@ -131,7 +130,7 @@ class GymDomain:
                 f"wrap it in gymnasium's TimeLimit, or register it with max_episode_steps"
             )
         self.episode_steps = limit or EPISODE_STEPS
-        self._repeats = False  # whether one seed was found to give one episode
+        self._repeats = False  # whether the test that one seed gives one episode was made
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
@@ -140,16 +139,17 @@ class GymDomain:
         return _remake, (self._id,), {"name": self.name}
 
     def drawn(self) -> GymDomain:
-        """The same with environments that draw themselves. Raises RequestError, `no video: ...`, where they cannot."""
+        """The same domain with environments that render to arrays. Raises RequestError, `no video: ...`, if they
+        cannot."""
         drawing = GymDomain(self.name, lambda: _drawing(self.name, self.make()))
         drawing._repeats = True
         return drawing
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> GymSimulation:
-        """n environments, freshly reset; see `Domain`. `threads` is without effect.
+        """n environments, freshly reset; see `Domain`. `threads` has no effect.
 
-        Warns where one seed gives two episodes, the first time that several environments are made: a single one may be
-        a robot, which no seed can repeat.
+        The first time that several environments are made, warns if one seed gives two different episodes. A single
+        environment is not tested: it may be a real robot, which no seed can repeat.
         """
         rows = row_seeds(n, seed)
         if n > 1 and not self._repeats and not self._keeps:
@@ -163,8 +163,8 @@ class GymDomain:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Within it each simulation takes up the environments of the one before, which is not to be stepped any more;
-        at its end they are closed. So a robot that is not simulated is one environment, however often it is asked for.
+        """A context in which each simulation uses the environments of the previous one, which must not be stepped any
+        more; they are closed at the end. So a real robot is one environment, however many simulations are made.
         """
         self._keeps = True
         try:
@@ -174,11 +174,11 @@ class GymDomain:
             self.close()
 
     def close(self) -> None:
-        """Close the environments that are kept."""
+        """Close all environments that are in no simulation."""
         _close(self._idle)
 
     def _take(self, n: int) -> list[gymnasium.Env]:
-        """n environments, those that are there first. Raises RequestError where no more can be made."""
+        """n environments, idle ones first. Raises RequestError if no more can be made."""
         while len(self._idle) < n:
             try:
                 env = self._new(self.make())
@@ -196,7 +196,7 @@ class GymDomain:
         return envs
 
     def _new(self, env: object) -> gymnasium.Env:
-        """The environment. Raises RequestError for one that was made before, in another wrapper or not."""
+        """The environment. Raises RequestError if it is none, or one made before, even in another wrapper."""
         if not isinstance(env, gymnasium.Env):
             raise RequestError(f"'{self.name}' makes a {type(env).__name__}, not a Domain or a gymnasium.Env")
         core = layers(env)[-1]
@@ -206,11 +206,11 @@ class GymDomain:
         return env
 
     def untried(self) -> GymDomain:
-        """The same, not looked at for whether a seed gives one episode: where each step is counted beforehand."""
+        """See `Tried`."""
         return altered(self, _repeats=True)
 
     def _repeat(self) -> None:
-        """Begin one episode twice, side by side, and the one after it, which no seed begins."""
+        """Warn unless two environments with one seed agree in their first steps and in the reset that follows."""
         walk = self.simulate(2, [0, 0])
         action = np.tile(self.spaces.low + 0.75 * (self.spaces.high - self.spaces.low), (2, 1))
         alike = np.array_equal(*walk.obs)
@@ -223,7 +223,7 @@ class GymDomain:
             if np.array_equal(*walk.obs):
                 return
         _warn(
-            f"'{self.name}' does another thing with the same seed, so no run of it can be repeated: let the "
+            f"'{self.name}' behaves differently with the same seed, so no run of it can be repeated: let the "
             f"environment draw all its random numbers from self.np_random, which reset(seed=...) sets and reset() keeps"
         )
 
@@ -236,12 +236,12 @@ def _remake(id: str) -> GymDomain:
 class GymSimulation:
     """n environments of one `GymDomain`; see `Simulation`.
 
-    They are closed when nothing refers to the simulation any more. Its state is opaque: deep copies of what the
-    environments hold, good in this process, not to be saved as arrays.
+    Environments are closed when nothing refers to the simulation any more. Its state is opaque: deep copies of the
+    environments' attributes, valid in this process only, which cannot be saved as arrays.
 
     Raises:
-        RequestError: the environments cannot be made, or break the interface before the first step is done.
-        BrokenSimulation: an observation of a reset is not finite.
+        RequestError: the environments cannot be made or reset, or break the interface before the first step is done.
+        BrokenSimulation: an observation of a reset is not finite in float32.
     """
 
     def __init__(self, domain: GymDomain, envs: list[gymnasium.Env], seeds: Sequence[tuple[int, int]]):
@@ -257,7 +257,7 @@ class GymSimulation:
 
     @property
     def obs(self) -> np.ndarray:
-        """[n, obs]. An episode that ended is reset when somebody looks, so that no robot is reset for nothing."""
+        """[n, obs]. Environments whose episode ended are reset only when this is read."""
         self._begin()
         return self._obs
 
@@ -266,14 +266,14 @@ class GymSimulation:
 
         Raises:
             RequestError: an environment breaks the interface in its first step.
-            BrokenSimulation: an action is not finite in float32, or an environment fails later; or an observation or
-                reward is not finite, unless robots are spared.
+            BrokenSimulation: an action is not finite in float32, or an environment fails in a later step; or an
+                observation or reward is not finite and the simulation is not `sparing`.
         """
         name, n = self.domain.name, len(self._envs)
         obs, next_obs, reward = self.obs, np.empty_like(self.obs), np.empty(n)
         terminated, truncated = np.zeros(n, bool), np.zeros(n, bool)
         require_action(name, self.steps, np.asarray(action, float), (n, self.domain.spaces.action))
-        # to the box in its own precision: rounded to float32 its bounds may lie outside of it
+        # clipped in the precision of the box: its bounds rounded to float32 may lie outside
         acts = np.clip(np.asarray(action, float), self._low, self._high).astype(self.domain.action_space.dtype)
         for i, env in enumerate(self._envs):
             try:
@@ -298,18 +298,18 @@ class GymSimulation:
         return t
 
     def pictures(self) -> list[np.ndarray]:
-        """What each environment draws, uint8 [height, width, 3]; of a domain that is `drawn`.
+        """A picture of each environment, uint8 [height, width, 3]. Only for domains returned by `drawn`.
 
-        Raises RequestError, `no video: ...`, for anything else.
+        Raises RequestError, `no video: ...`, if an environment renders anything else.
         """
         self._begin()
         return [_picture(self.domain.name, env) for env in self._envs]
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Everything the continuation depends on; `layers` holds opaque objects.
+        """Everything that later steps depend on; `layers` holds opaque objects.
 
         Raises:
-            RequestError: an environment that cannot be copied.
+            RequestError: an environment cannot be copied.
         """
         layers, obs = np.empty(len(self._envs), object), self.obs.copy()
         try:
@@ -328,7 +328,7 @@ class GymSimulation:
         self._obs, self.clock, self.steps = state["obs"].copy(), state["clock"].copy(), int(state["steps"])
 
     def _begin(self) -> None:
-        """Reset where an episode just ended."""
+        """Reset the environments whose episode just ended."""
         if not self._ended.any():
             return
         for i in np.flatnonzero(self._ended):
@@ -347,7 +347,7 @@ class GymSimulation:
         self.clock[i], self._ended[i] = 0, False
 
     def _wrong(self, row: int, method: str, error: BaseException) -> Exception:
-        """What an environment did wrong: a wrong request until a first step was right, and a broken run from then."""
+        """The error for what an environment did: a RequestError before the first valid step, then a BrokenRun."""
         if isinstance(error, BrokenRun):
             return error
         why = str(error) if isinstance(error, RequestError) else f"{method} failed: {in_one_line(error)}"
@@ -360,19 +360,19 @@ class GymSimulation:
 
 @cache
 def _warn(text: str) -> None:
-    """Once a process."""
+    """Warn once per process and text."""
     warnings.warn(text, stacklevel=3)
 
 
 def _close(envs: list[gymnasium.Env]) -> None:
-    """Close and forget them."""
+    """Close the environments and empty the list."""
     while envs:
-        with contextlib.suppress(Exception):  # nobody is left to hear of it
+        with contextlib.suppress(Exception):  # may run at exit, where no error can be handled
             envs.pop().close()
 
 
 def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
-    """The environment, or one made as it was, that draws itself into an array."""
+    """The environment if its render mode is rgb_array, else one made anew from its spec with that mode."""
     if env.render_mode == "rgb_array":
         return env
     if "rgb_array" not in (env.metadata or {}).get("render_modes", ()):
@@ -382,7 +382,7 @@ def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
     try:
         drawing = gymnasium.make(env.spec, render_mode="rgb_array")
         drawing.reset(seed=0)
-        drawing.render()  # what drawing needs may be missing, and shows only here
+        drawing.render()  # a missing graphics library shows only here
     except Exception as error:  # an environment may raise anything
         raise RequestError(f"no video: '{name}' does not draw itself: {in_one_line(error)}") from error
     env.close()
@@ -401,11 +401,11 @@ def _picture(name: str, env: gymnasium.Env) -> np.ndarray:
 
 
 def _episode_steps(env: gymnasium.Env) -> int | None:
-    """After how many control steps the environment ends an episode, by what its layers say; None = no word of it."""
-    stack, each = layers(env), [1]  # steps that a layer takes each control step: those around it may repeat actions
+    """Control steps after which the environment truncates an episode; None if no layer declares a limit."""
+    stack, each = layers(env), [1]  # steps of each layer per control step: the wrappers around it may repeat actions
     for layer in stack:
         each.append(each[-1] * getattr(layer, REPEATING.get(type(layer).__name__, ""), 1))
-    named = [getattr(layer, "_max_episode_steps", None) for layer in stack]  # of TimeLimit, and of many without it
+    named = [getattr(layer, "_max_episode_steps", None) for layer in stack]  # TimeLimit has it, and many others
     specs = [getattr(layer.spec, "max_episode_steps", None) for layer in stack]
     for limits in (named, specs):
         given = zip(limits, each, strict=False)
@@ -416,10 +416,10 @@ def _episode_steps(env: gymnasium.Env) -> int | None:
 
 
 def _control_rate(env: gymnasium.Env) -> float | None:
-    """Control steps a second, Hz, of MuJoCo environments as Gymnasium has them; None = not known.
+    """Control steps per second (Hz) of Gymnasium's MuJoCo environments; None = not known.
 
-    Others' `dt` may be a physics step's, and `render_fps` is of pictures. A wrapper that steps in its own way may
-    repeat actions.
+    Elsewhere `dt` may be a physics step, and `render_fps` is about pictures. A wrapper with a `step` of its own may
+    repeat actions, so the rate is not known either.
     """
     *wrappers, core = layers(env)
     try:
@@ -432,7 +432,7 @@ def _control_rate(env: gymnasium.Env) -> float | None:
 
 
 def _copy(env: gymnasium.Env) -> list[dict[str, object]]:
-    """Deep copies of the attributes, layer by layer. A copy of the whole environment would not do: one that is an
-    EzPickle, as MuJoCo's are, is copied by making it anew, without its state."""
+    """Deep copies of the attributes, layer by layer. Copying the whole environment would lose its state if it is an
+    EzPickle, as MuJoCo's are: those are copied by making them anew."""
     fixed = ("env", "spec", "_cached_spec", "mujoco_renderer")
     return copy.deepcopy([{k: v for k, v in vars(layer).items() if k not in fixed} for layer in layers(env)])

@@ -1,4 +1,4 @@
-"""Ids: how a text becomes a domain, `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`."""
+"""From ids to domains: `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from transreward.domains.robots import ROBOTS
 from transreward.domains.users import in_one_line, look_beside_user, named
 from transreward.types import OWN_MODULE, RequestError, nearest
 
-# MuJoCo, Gymnasium and what needs them are imported where a domain of theirs is made: a list of names, or an id that is
-# refused, does not wait for them.
+# MuJoCo and Gymnasium are imported only when a domain needs them, so that listing names or refusing an id is fast.
 
 _LATER = {"mjcf": "MJCF files", "data": "offline data files", "minari": "Minari data sets"}
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
@@ -24,13 +23,13 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 def domain(id: str | Domain) -> Domain:
     """The domain that an id names: `robot[@view][+task][:shift[,shift...]]`, `gym:[module:]Id` or
-    `package.module:factory[@view]`. A Domain of a user's own is taken, too, and what it answers checked.
+    `package.module:factory[@view]`. A `Domain` object is accepted as well; what a user's returns is checked.
 
-    A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. Its domain goes by
-    the factory's id, since that makes it again.
+    A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. The domain is named
+    after the factory, so that its id makes it again.
 
     Raises:
-        RequestError: nothing is named so; the message says what comes nearest.
+        RequestError: the id is malformed or unknown (the message names the nearest), or the domain cannot be made.
     """
     if isinstance(id, Domain):
         return checked(id)
@@ -65,7 +64,7 @@ def domain(id: str | Domain) -> Domain:
 
 
 def _row(robot: str) -> Robot:
-    """The row of the table. Raises RequestError for one that goes by another name, as a copy of another row does."""
+    """The row of `ROBOTS`. Raises RequestError if its `name` is not its key, as in a copy of another row."""
     row: Any = ROBOTS[robot]
     if not isinstance(row, Robot) or row.name != robot:
         seen = f"the name '{row.name}'" if isinstance(row, Robot) else f"a {type(row).__name__}"
@@ -76,13 +75,13 @@ def _row(robot: str) -> Robot:
 
 
 def _viewed(found: Domain, at: str, view: str) -> Domain:
-    """The domain, in the view that its id names."""
+    """The domain, in the view that its id names if there is one."""
     if not at:
         return found
     from transreward.domains.mujoco import MujocoDomain
 
     if not isinstance(found, MujocoDomain):
-        raise RequestError(f"'{found.name}' is no robot of the table as it is, so it has no view: leave @ away")
+        raise RequestError(f"'{found.name}' is not a plain robot of the table, so it has no views: leave @{view} out")
     return Bridged(found, view)
 
 
@@ -127,7 +126,7 @@ def _from_factory(module: str, factory: str) -> Domain:
 
 
 def _named(made: Domain, id: str) -> Domain:
-    """The domain by the id that was asked for; `made` itself keeps its name, since it may serve others, too."""
+    """The domain under the id that was asked for. `made` is copied, since others may use it under its own name."""
     if made.name == id:
         return made
     try:

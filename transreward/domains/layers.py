@@ -1,5 +1,5 @@
-"""The layers of a Gymnasium environment: which of them change units, which normalise as they go, and what tells it from
-another environment of the same spaces."""
+"""The wrappers of a Gymnasium environment: which of them change units or normalise by running statistics, and what
+distinguishes the environment from another with the same spaces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ PHYSICS = (  # arrays of a MuJoCo model that shifts and users change
 
 
 def layers(env: Any) -> list[Any]:
-    """The wrappers of an environment from the outside in, and itself; then those of a vector environment's first."""
+    """The wrappers of an environment from the outside in, then the environment itself; for a vector environment, then
+    the layers of its first one."""
     found = [env]
     while isinstance(found[-1], (gymnasium.Wrapper, gymnasium.vector.VectorWrapper)):
         found.append(found[-1].env)
@@ -38,12 +39,12 @@ def layers(env: Any) -> list[Any]:
 
 
 def changing(env: Any) -> list[str]:
-    """The wrappers that give observations, actions or rewards other numbers, from the outside in."""
+    """Class names of the wrappers that change the numbers of observations, actions or rewards, from the outside in."""
     return [type(x).__name__ for x in layers(env) if isinstance(x, CHANGING) and not isinstance(x, SAME_NUMBERS)]
 
 
 def require_fixed_units(whose: str, env: Any, instead: str) -> None:
-    """Raise RequestError for a layer whose numbers mean something else with every step that it has seen."""
+    """Raise RequestError if a wrapper normalises by running statistics, so that units drift from step to step."""
     for layer in layers(env):
         if getattr(layer, "update_running_mean", True) and any(_runs(x) for x in _held(layer)):
             raise RequestError(
@@ -53,7 +54,7 @@ def require_fixed_units(whose: str, env: Any, instead: str) -> None:
 
 
 def _held(layer: Any) -> Iterator[Any]:
-    """What a layer holds, and the function of one such as TransformObservation."""
+    """The attributes of a layer, and what the function of a wrapper such as TransformObservation refers to."""
     yield from getattr(layer, "__dict__", {}).values()
     function = getattr(layer, "func", None)
     yield getattr(function, "__self__", None)
@@ -66,7 +67,8 @@ def _runs(x: Any) -> bool:
 
 
 def traits(env: Any) -> dict[str, Any]:
-    """What tells an environment from another one, as JSON: its layers, their settings, its id, its model's physics."""
+    """What distinguishes an environment from another, as JSON: its id, its layers and their settings, and hashes of its
+    model's physics."""
     found: dict[str, Any] = {"id": env.spec.id} if getattr(env, "spec", None) else {}
     for layer in layers(env):
         kind = type(layer).__name__
@@ -80,7 +82,7 @@ def traits(env: Any) -> dict[str, Any]:
 
 
 def model_names(env: Any) -> dict[str, tuple[str, ...]]:
-    """The names of the joints and actuators of an environment's MuJoCo model; nothing where it has none."""
+    """Names of the joints and actuators of an environment's MuJoCo model; empty if it has no model."""
     model: Any = getattr(layers(env)[-1], "model", None)
     if type(model).__name__ != "MjModel":
         return {}
@@ -90,7 +92,7 @@ def model_names(env: Any) -> dict[str, tuple[str, ...]]:
 
 
 def model_traits(model: Any) -> dict[str, str]:
-    """A hash of each array of a MuJoCo model that a shift may change."""
+    """A hash of each array of a MuJoCo model that a shift may change; empty for anything that is not an MjModel."""
     if type(model).__name__ != "MjModel":
         return {}
     arrays = {name: getattr(model, name) for name in PHYSICS} | {"gravity": model.opt.gravity}

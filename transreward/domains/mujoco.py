@@ -1,4 +1,4 @@
-"""The robots of the table on `mujoco.batch.Batch`: n of them, stepped on a native thread pool."""
+"""Robots of the table, simulated by `mujoco.batch.Batch`: n of them, stepped on a native thread pool."""
 
 # MuJoCo's bindings carry no types:
 # pyright: reportAttributeAccessIssue=false
@@ -35,25 +35,25 @@ from transreward.domains.users import in_one_line, numbers, read_only, truths
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
 NOISE_STEPS = 64  # control steps of action noise drawn at a time
-# After these MuJoCo has reset the robot (or zeroed its controls) by itself: no transition may cross that.
+# With these warnings MuJoCo has reset the robot or zeroed its controls, so the step is no valid transition.
 _BAD = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
 
 
 class MujocoDomain:
-    """A robot of the table with its tasks and shifts; `robot` (paid as the tasks say), `tasks`, `shifts` and the
-    compiled `model` are there to be read.
+    """A robot of the table with its tasks and shifts. Read-only: `robot` (with the tasks' rewards), `tasks`, `shifts`,
+    the compiled `model`, `noise` [action] (std) and `delay` (control steps).
 
-    `columns` is how many an observation has, where the row's `show` does not tell. Nothing is simulated: a user's
-    functions are asked when the domain is simulated first, which `trial.tried` does for each that an id names.
+    `columns` is the width of an observation, needed if the row has no `show`. Nothing is simulated here: a user's
+    functions are first called in a simulation, which `trial.tried` runs for every domain that an id names.
 
-    Raises RequestError for a task or shift that the robot cannot have, and for actions without bounds.
+    Raises RequestError for a task or shift that the robot cannot have, and for an unbounded action.
     """
 
     def __init__(
         self, robot: Robot, shifts: Sequence[Shift] = (), tasks: Sequence[Task] = (), columns: int | None = None
     ):
         self.tasks, self.shifts = tuple(tasks), tuple(shifts)
-        # Whether robot and tasks are the package's own, held by its tests; a user's are tried, and watched.
+        # Whether robot and tasks are the package's own, which its tests check; a user's are checked as they run.
         self._own = robot is OWN.get(robot.name) and all(map(is_own, tasks))
         self.robot = robot = with_tasks(robot, tasks)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
@@ -68,41 +68,42 @@ class MujocoDomain:
 
     @property
     def traits(self) -> dict[str, str]:
-        """What tells its environment from another's; see `layers.traits`."""
+        """See `Traced`: hashes of the model's physics."""
         return model_traits(self.model)
 
     @property
     def changing(self) -> list[str]:
-        """None: nothing is between it and its numbers."""
+        """See `Traced`: empty, as there are no wrappers."""
         return []
 
     @property
     def invertible(self) -> bool:
-        """Whether `MujocoSimulation.put` works: the observation shows the whole state. None shows actions on their way
-        or what actuators remember, such as a muscle's activation."""
+        """True if the observation shows the whole state, so that `MujocoSimulation.put` works. It never shows delayed
+        actions or the state of actuators, such as a muscle's activation."""
         remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
         return self.robot.invert is not None and not self.delay and not remembered
 
     @property
     def control_rate(self) -> float:
-        """Control steps a second, Hz."""
+        """Control steps per second (Hz)."""
         return round(1 / (self.model.opt.timestep * self.robot.frame_skip), 9)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What each column of an observation is; see `names.entries`."""
+        """Name, unit and range of each column of an observation; see `names.entries`."""
         show = self.robot.show
         return tuple(show(self.model)) if show else numbered("obs", self.spaces.obs)
 
     @property
     def action_entries(self) -> tuple[Entry, ...]:
-        """What each column of an action is; see `names.action_entries`."""
+        """Name, unit and range of each column of an action; see `names.action_entries`."""
         return controls(self.model)
 
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
-        """What this domain's task pays for steps [n] that the same robot took with whatever task and physics, [n].
+        """This domain's reward [n] for steps that the same robot took in any task and physics.
 
-        `action` [n, nu] as commanded; `stored` [n, stored_terms] is what `MujocoSimulation.stored` was then.
+        `obs` and `next_obs` [n, obs]; `action` [n, nu] as commanded; `stored` [n, stored_terms], the value of
+        `MujocoSimulation.stored` after each step. Raises BrokenSimulation if a reward is not finite in float32.
         """
         action = np.clip(action, self.spaces.low, self.spaces.high)
         paid = pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
@@ -129,13 +130,13 @@ def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...], colu
 
 
 class Unstable(BrokenSimulation):
-    """MuJoCo gave up on a row: it is the physics that broke, and no function of the robot."""
+    """The physics of a row became unstable in MuJoCo; no function of the robot is at fault."""
 
 
 class MujocoSimulation:
     """n robots of one `MujocoDomain`; see `Simulation`.
 
-    The robot's functions read `_rows` and cannot write there; what they return is copied and checked.
+    The robot's functions get read-only views in `_rows`; what they return is copied and checked.
     """
 
     def __init__(self, domain: MujocoDomain, seeds: Sequence[tuple[int, int]], threads: int = 0):
@@ -167,12 +168,10 @@ class MujocoSimulation:
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start
-        self._before = np.zeros(
-            (n, 1 if self.robot.side is None else 2)
-        )  # the place from which the next velocity is measured
+        self._before = np.zeros((n, 1 if self.robot.side is None else 2))  # `_place` at the previous step
         self._queue = np.zeros((n, domain.delay, model.nu))  # actions on their way, the oldest first
         if self._noisy:
-            streams = [np.random.SeedSequence([*seed, 1]) for seed in seeds]  # so that resets stay as without noise
+            streams = [np.random.SeedSequence([*seed, 1]) for seed in seeds]  # resets are the same as without noise
             self._noise_generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
             self._noise = np.zeros((n, NOISE_STEPS, model.nu))
         self.terms = {name: np.zeros(n) for name in self.robot.terms}
@@ -200,7 +199,8 @@ class MujocoSimulation:
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`.
 
-        Raises BrokenSimulation for an action that is not finite and, unless robots are spared, for one that diverged.
+        Raises BrokenSimulation if an action is not finite, or a robot diverged and the simulation is not `sparing`; for
+        errors of a user's function see `_told`.
         """
         s, robot, n = self._rows, self.robot, len(self.clock)
         told, self.diverged = (self.domain.name, self.steps), {}
@@ -223,7 +223,7 @@ class MujocoSimulation:
         self.terms = {name: self._paid(name, term) for name, term in robot.terms.items()}
         reward = self._told("total(terms)", robot.total, (n,), list(map(shut, self.terms.values())))
         if self.storing:
-            own = {robot.terms[name]: paid for name, paid in self.terms.items()}  # so that nothing is computed twice
+            own = {robot.terms[name]: paid for name, paid in self.terms.items()}  # already computed
             columns = [own[t] if t in own else self._paid(name, t) for name, t in self._ingredients.items()]
             self.stored = np.stack(columns, axis=1)
         if not (self._own and in_range(reward)):
@@ -243,15 +243,15 @@ class MujocoSimulation:
         return t
 
     def _without_diverged(self, t: Transition) -> Transition:
-        """See `without`; no term pays anything, either."""
+        """See `without`; the reward terms are set to 0 as well."""
         rows = list(self.diverged)
         for told in (*self.terms.values(), self.stored, self._batch.warning):
             told[rows] = 0
         return without(t, rows)
 
     def set_physics(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
-        """Put every row into a physics state, [n, nq] and [n, nv], at rest otherwise: clocks at zero, no action on
-        its way, nothing remembered from before. Random streams go on."""
+        """Put every row into a physics state, [n, nq] and [n, nv]. Clocks start at zero, and delayed actions and other
+        memory are cleared; random streams go on."""
         self._batch.reset(stage=int(mujoco.mjtStage.mjSTAGE_NONE))
         self._qpos[:], self._qvel[:] = qpos, qvel
         self._rows.without_step()
@@ -259,9 +259,9 @@ class MujocoSimulation:
         self._settle(np.arange(len(self.clock)))
 
     def put(self, obs: np.ndarray) -> np.ndarray:
-        """Put every row into the state that `obs` [n, obs] shows, as `set_physics`; for `invertible` domains.
+        """Put every row into the state that `obs` [n, obs] shows, by `set_physics`. Only for `invertible` domains.
 
-        Returns which rows show it, [n] bool: a velocity at the observation's clip may have been any above it.
+        Returns [n] bool, True where the state is exact: a velocity at the observation's clip may have been larger.
         """
         state = self._told("invert(obs, nq, nv)", self._inverted, None, obs)
         qpos, qvel = np.split(state, [self.domain.model.nq], axis=1)
@@ -269,12 +269,12 @@ class MujocoSimulation:
         return np.asarray((np.abs(qvel) < self.robot.clip).all(axis=1))
 
     def ended(self, obs: np.ndarray) -> np.ndarray:
-        """Whether the task is over in the states that `obs` [n, obs] show, [n] bool. The rows are left there."""
+        """[n] bool: whether the task is terminated in the states that `obs` [n, obs] show. The rows stay there."""
         self.put(obs)
         return ~self._told("healthy(s)", self.robot.healthy, self.clock.shape, self._rows, read=truths)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Everything the continuation depends on, as arrays; `terms` of the latest step are not among it."""
+        """Everything that later steps depend on, as arrays; without the `terms` of the latest step."""
         state = {
             "physics": self._batch.state.copy(),
             "obs": self.obs.copy(),
@@ -299,7 +299,7 @@ class MujocoSimulation:
             unpack(self._noise_generators, state["noise_generators"])
 
     def _act(self, action: np.ndarray) -> np.ndarray:
-        """What acts, of what is commanded: clipped, late, noisy and clipped again."""
+        """The executed action for a commanded one: clipped, delayed, with noise, and clipped again."""
         require_action(self.domain.name, self.steps, action, self._ctrl.shape)
         action = np.clip(action, self._low, self._high)
         if self.domain.delay:
@@ -325,16 +325,16 @@ class MujocoSimulation:
             self._contact_forces()
 
     def _lose(self, why: dict[int, str]) -> None:
-        """Rows that MuJoCo gave up on. Raises the first as `Unstable`, unless robots are spared."""
+        """Mark unstable rows as diverged; raise the first as `Unstable` if the simulation is not `sparing`."""
         errors = {row: Unstable(self.domain.name, self.steps, row, text) for row, text in why.items()}
         if not self.sparing:
             raise next(iter(errors.values()))
         self.diverged |= errors
-        self._batch.state[list(errors)] = self._fresh  # what is observed of them now is nobody's
+        self._batch.state[list(errors)] = self._fresh  # a valid state; `without` discards what is observed of it
 
     def _contact_forces(self) -> None:
-        """External forces after the step, by `mj_rnePostConstraint` as Gymnasium calls it: the batch itself would run
-        that for sensors alone, and before the last substep. Without a contact they are zero."""
+        """External forces after the step, by `mj_rnePostConstraint` as in Gymnasium. The batch itself runs that only
+        for sensors, and before the last substep. Without a contact they are zero."""
         forces, data = self._cfrc_ext, self._scratch
         forces[:] = 0
         for i in np.flatnonzero(self._ncon):
@@ -343,7 +343,7 @@ class MujocoSimulation:
             forces[i] = data.cfrc_ext
 
     def _place(self, s: Rows) -> np.ndarray:
-        """Where the velocities are measured, [n, 1 or 2]."""
+        """The positions whose velocities are measured, [n, 1 or 2], m."""
         place = [self._told("position(s)", self.robot.position, (len(s.qpos),), s)]
         if self.robot.side is not None:
             place.append(self._told("side(s)", self.robot.side, (len(s.qpos),), s))
@@ -361,17 +361,17 @@ class MujocoSimulation:
         return self._told("observe(s)", observe, None, s)
 
     def _paid(self, name: str, term: Term, s: Rows | None = None) -> np.ndarray:
-        """What a term pays, [n], now or in the rows `s`."""
+        """A reward term [n], of the current rows or of `s`."""
         s = self._rows if s is None else s
         return self._told(f"the term '{name}'", term, (len(s.qpos),), s)
 
     def _told(
         self, what: str, function: Callable[..., Any], shape: tuple[int, ...] | None, *given: Any, read: Any = numbers
     ) -> np.ndarray:
-        """What a function of the robot returns, as `read` takes it; without a shape it has been read.
+        """Call a function of the robot and check what it returns by `read`; with shape None it is already checked.
 
-        It is given rows of its own, so that an `s.qpos = ...` in it is nobody else's.
-        What goes wrong is a wrong request until a first step was right, and a broken run from then.
+        The function gets a `Rows` of its own, so that `s.qpos = ...` in it affects no other. Errors are RequestErrors
+        before the first valid step and BrokenRuns afterwards.
         """
         if self._own:
             return function(*given) if shape is None else np.array(function(*given), bool if read is truths else float)
@@ -387,10 +387,10 @@ class MujocoSimulation:
             raise RequestError(f"'{self.domain.name}': {why}") from error
 
     def require_rowwise(self) -> None:
-        """Ask the robot's functions again, about the rows of the latest step in another order and half of them.
+        """Call the robot's functions again on the latest rows, on a permutation of them and on half of them.
 
         Raises:
-            RequestError: an answer changes, or a row's depends on the rows beside it.
+            RequestError: a function is not deterministic, or its result for a row depends on other rows.
         """
         s, n, robot = self._rows, len(self.clock), self.robot
         order = np.random.default_rng(0).permutation(n)
@@ -416,26 +416,26 @@ class MujocoSimulation:
             state = self._told("draw(generator, qpos, qvel)", self._drawn, None, self._generators[i])
             self._qpos[i], self._qvel[i] = np.split(state, [self.domain.model.nq])
         at = f"reset after control step {self.steps - 1}" if self.steps else "reset"
-        for entry, drawn in (("qpos", self._qpos), ("qvel", self._qvel)):  # MuJoCo would put a row that is not at rest
+        for entry, drawn in (("qpos", self._qpos), ("qvel", self._qvel)):  # MuJoCo would silently reset such a row
             require_finite(self.domain.name, at, "a drawn state", entry, drawn)
         self._settle(rows)
         require_finite(self.domain.name, at, "an observation", "obs", self.obs)
 
     def _drawn(self, generator: np.random.Generator) -> np.ndarray:
-        """Where a new episode begins: qpos and qvel."""
+        """The state in which a new episode begins, [nq + nv]: qpos and qvel."""
         model = self.domain.model
         found = self.robot.draw(generator, model.qpos0.copy(), np.zeros(model.nv))
         return physics_state("draw(generator, qpos, qvel)", found, (model.nq,), (model.nv,))
 
     def _inverted(self, obs: np.ndarray) -> np.ndarray:
-        """What `invert` finds in observations: qpos and qvel, side by side."""
+        """The states that `invert` reads from observations, [n, nq + nv]: qpos and qvel."""
         assert self.robot.invert is not None
         model, n = self.domain.model, len(obs)
         found = self.robot.invert(np.array(obs, float), model.nq, model.nv)
         return physics_state("invert(obs, nq, nv)", found, (n, model.nq), (n, model.nv))
 
     def _settle(self, rows: np.ndarray) -> None:
-        """Make derived fields, observations and clocks those of a robot that was just put where it is."""
+        """Recompute derived fields and observations of rows that were just placed, and reset their clocks."""
         self._batch.forward(rows)
         if "cfrc_ext" in self.robot.fields:
             self._cfrc_ext[rows] = 0  # not computed by a reset in Gymnasium either

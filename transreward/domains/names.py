@@ -1,6 +1,6 @@
-"""What each number of an observation or action is: its name, its unit and how far it goes, by the model's own names.
+"""Name, unit and range of each column of an observation or action, by the model's own names.
 
-Lengths are m, angles rad, masses kg, as MuJoCo's models have them; "1" is a number without a unit.
+Lengths are in m, angles in rad, masses in kg, as in MuJoCo's models; the unit "1" is a pure number.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from transreward.domains.domain import ActionsDescribed, Described, Domain, Entr
 from transreward.types import Spaces
 
 UNKNOWN = "unknown"  # unit of a column that is only numbered
-FREE, BALL, SLIDE = range(3)  # of mujoco.mjtJoint; what is none of them is a hinge
+FREE, BALL, SLIDE = range(3)  # of mujoco.mjtJoint; anything else is a hinge
 
 
 def entries(domain: Domain) -> tuple[Entry, ...]:
-    """What a domain observes, in order, `domain.spaces.obs` of them; numbered where the domain does not say."""
+    """An entry for each column of an observation, [spaces.obs]; numbered `obs[i]` if the domain does not say."""
     known = domain.entries if isinstance(domain, Described) else ()
     return known or numbered("obs", domain.spaces.obs)
 
 
 def action_entries(domain: Domain) -> tuple[Entry, ...]:
-    """What a domain takes, in order, `domain.spaces.action` of them, with the bounds of the box."""
+    """An entry for each column of an action, [spaces.action], with the bounds of the box; numbered `action[i]` if the
+    domain does not say."""
     spaces: Spaces = domain.spaces
     known = domain.action_entries if isinstance(domain, ActionsDescribed) else ()
     bounds = zip(known or numbered("action", spaces.action), spaces.low.tolist(), spaces.high.tolist(), strict=True)
@@ -33,36 +34,36 @@ def action_entries(domain: Domain) -> tuple[Entry, ...]:
 
 
 def entry_names(domain: Domain) -> tuple[str, ...]:
-    """The names of what a domain observes, in order."""
+    """The names of the columns of an observation."""
     return tuple(entry.name for entry in entries(domain))
 
 
 def action_names(domain: Domain) -> tuple[str, ...]:
-    """The names of what a domain takes, in order."""
+    """The names of the columns of an action."""
     return tuple(entry.name for entry in action_entries(domain))
 
 
 def numbered(what: str, n: int) -> tuple[Entry, ...]:
-    """Names for what has none."""
+    """Entries `what[0]`, `what[1]`, ... of unknown unit."""
     return tuple(Entry(f"{what}[{i}]", UNKNOWN) for i in range(n))
 
 
-# -- of a MuJoCo model: each of these names one stretch of an observation -------------------------------------------
+# -- entries from a MuJoCo model, each function for one stretch of an observation -----------------------------------
 
 
 def positions(model: Any, skip: int = 0) -> list[Entry]:
-    """`qpos`, but for the first `skip`."""
+    """Entries of `qpos` without the first `skip`, with the limits of joints."""
     return [entry for joint in _joints(model) for entry in _position(model, joint)][skip:]
 
 
 def velocities(model: Any, clip: float = np.inf) -> list[Entry]:
-    """`qvel`, within +-clip."""
+    """Entries of `qvel`, within +-clip."""
     found = [entry for joint in _joints(model) for entry in _velocity(model, joint)]
     return [replace(entry, low=-clip, high=clip) for entry in found]
 
 
 def forces(model: Any, what: str, skip: int = 0, clip: float = np.inf) -> list[Entry]:
-    """A generalised force of every degree of freedom but the first `skip`, within +-clip."""
+    """Entries of a generalised force `what`, [nv] without the first `skip`, within +-clip."""
     return [
         Entry(
             f"{entry.name.removesuffix(' velocity')} {what} force",
@@ -76,17 +77,17 @@ def forces(model: Any, what: str, skip: int = 0, clip: float = np.inf) -> list[E
 
 
 def function(name: str, of: Iterable[Entry]) -> list[Entry]:
-    """Sines or cosines of angles."""
+    """Entries of `name` (sin or cos) of the angles `of`."""
     return [Entry(f"{name}({entry.part})", "1", entry.part, -1.0, 1.0) for entry in of]
 
 
 def place(body: str, axes: str = "xyz") -> list[Entry]:
-    """Where a body is; or, named `a - b`, one from another."""
+    """Entries of the position of a body, or of the vector between two if `body` is `a - b`."""
     return [Entry(f"{body} {axis}", "m", body.partition(" ")[0]) for axis in axes]
 
 
 def contacts(model: Any, clip: float = np.inf) -> list[Entry]:
-    """`cfrc_ext` of every body but the world: external torque and force, within +-clip."""
+    """Entries of `cfrc_ext` of every body but the world: external torque and force, within +-clip."""
     kinds = (("torque", "N m"), ("force", "N"))
     return [
         Entry(f"{body} external {kind} {axis}", unit, body, -clip, clip)
@@ -97,7 +98,7 @@ def contacts(model: Any, clip: float = np.inf) -> list[Entry]:
 
 
 def inertias(model: Any) -> list[Entry]:
-    """`cinert` of every body but the world: inertia about the whole's centre of mass, first moment, mass."""
+    """Entries of `cinert` of every body but the world: inertia about the robot's centre of mass, first moment, mass."""
     axes = ("xx", "yy", "zz", "xy", "xz", "yz")
     found = []
     for body in _bodies(model):
@@ -108,7 +109,7 @@ def inertias(model: Any) -> list[Entry]:
 
 
 def body_velocities(model: Any) -> list[Entry]:
-    """`cvel` of every body but the world: angular and linear velocity."""
+    """Entries of `cvel` of every body but the world: angular and linear velocity."""
     kinds = (("angular velocity", "rad/s"), ("velocity", "m/s"))
     return [
         Entry(f"{body} {kind} {axis}", unit, body) for body in _bodies(model) for kind, unit in kinds for axis in "xyz"

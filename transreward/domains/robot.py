@@ -1,7 +1,7 @@
-"""What a row of the table of robots is, and what several robots share: terms, observations, resets.
+"""The row of the table of robots, and what several robots share: reward terms, observations, resets.
 
-A robot's functions read one `Rows`: n robots side by side. The numbers of the robots that Gymnasium has equal its own
-bit for bit, so the order of additions and the choice of functions is Gymnasium's, also where another would be shorter.
+A robot's functions read one `Rows`: n robots side by side. Robots that Gymnasium has too equal its own bit for bit, so
+the order of additions and the choice of functions are Gymnasium's, even where another would be shorter.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ class Rows(SimpleNamespace):
     """n robots of one model after a step or a reset; every array has n rows.
 
     `qpos` [n, nq] and `qvel` [n, nv], the robot's derived `fields` and the positions of its `bodies` [n, 3] are
-    MuJoCo's, so derived ones are one substep behind `qpos`, as they are in Gymnasium. After a step there are also
-    `obs` and `next_obs` [n, obs], `action` [n, nu], `velocity` [n] (of the robot's `position`, m/s), `sideways` [n]
-    (of its `side`, where a term is called so) and `healthy` [n]. `model` is the compiled model, `dt` a control step's
-    seconds.
+    MuJoCo's, so derived ones are one substep behind `qpos`, as in Gymnasium. After a step there are also `obs` and
+    `next_obs` [n, obs], the executed `action` [n, nu], `velocity` [n] (of the robot's `position`, m/s), `sideways` [n]
+    (of its `side`, m/s, if it has one) and `healthy` [n] bool. `model` is the compiled model, `dt` the duration of a
+    control step in s.
     """
 
-    STEP = frozenset(("obs", "next_obs", "action", "velocity", "sideways", "healthy"))  # what only a step fills in
+    STEP = frozenset(("obs", "next_obs", "action", "velocity", "sideways", "healthy"))  # set by a step only
 
     def take(self, rows: Array) -> Rows:
         """Copies of some rows."""
         return Rows(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()})
 
     def without_step(self) -> Rows:
-        """Itself, less what a step left there: the robot was put somewhere else."""
+        """Itself, with the attributes of the latest step removed, for rows that were put into another state."""
         for name in self.STEP:
             vars(self).pop(name, None)
         return self
 
 
 def went_wrong(what: str, error: BaseException) -> str:
-    """What a function of the robot did wrong, and what to do."""
+    """What a function of the robot did wrong and what to do about it, in one line."""
     why = str(error) if isinstance(error, RequestError) else f"{what} failed: {in_one_line(error)}"
     if isinstance(error, AttributeError) and isinstance(error.obj, Rows):
         return f"{what} reads s.{error.name}, which is not there: `fields` and `bodies` name what is read"
@@ -57,7 +57,10 @@ def went_wrong(what: str, error: BaseException) -> str:
 
 
 def physics_state(what: str, found: Any, qpos: tuple[int, ...], qvel: tuple[int, ...]) -> np.ndarray:
-    """A state that a function of a robot returned: qpos and qvel side by side, of these shapes."""
+    """A state that a function of a robot returned: qpos and qvel concatenated along the last axis.
+
+    Raises RequestError if `found` is not a pair of numeric arrays of the shapes `qpos` and `qvel`.
+    """
     parts = zip(("qpos", "qvel"), unpacked(what, found, ("qpos", "qvel")), (qpos, qvel), strict=True)
     return np.concatenate([numbers(f"{name} of {what}", part, shape) for name, part, shape in parts], axis=-1)
 
@@ -68,7 +71,7 @@ Show = Callable[[Any], list[Entry]]  # the compiled model -> what each column of
 Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, nv) -> qpos, qvel
 
 
-# Terms: each of these makes one, so that a task is a composition of named terms.
+# Functions that make reward terms, from which tasks are composed by name.
 
 
 def forward(weight: float) -> Term:
@@ -88,7 +91,7 @@ def control(weight: float) -> Term:
 
 
 def contact(weight: float, force: float = np.inf, cost: float = np.inf) -> Term:
-    """External forces above `force` count as `force`, and the whole at most `cost`."""
+    """-weight * sum of squared external forces, each clipped to +-force, and at least -cost."""
 
     def term(s: Rows) -> Array:
         forces = s.cfrc_ext if force == np.inf else s.cfrc_ext.clip(-force, force)
@@ -98,7 +101,7 @@ def contact(weight: float, force: float = np.inf, cost: float = np.inf) -> Term:
 
 
 def distance(a: str, b: str, weight: float) -> Term:
-    """The distance between two bodies."""
+    """-weight * the distance between two bodies, m."""
 
     def term(s: Rows) -> Array:
         apart = getattr(s, a) - getattr(s, b)
@@ -116,7 +119,7 @@ def in_halves(terms: Sequence[Array]) -> Array:
     return (terms[0] + terms[1]) + (terms[2] + terms[3])
 
 
-# Where the forward velocity is measured, and whether the task goes on.
+# The position whose velocity is the forward velocity, and a task that never terminates.
 
 
 def root(s: Rows) -> Array:
@@ -127,8 +130,8 @@ def always(s: Rows) -> Array:
     return np.ones(len(s.qpos), bool)
 
 
-# Observations, what each column of them is, and back to the state that shows it. Where the robot stands in the plane is
-# not observed, unless its task is a goal there, and does not matter else: every other task is the same everywhere.
+# Observations, their entries, and their inverses. The position in the plane is observed only if the task is a goal
+# there: every other task is the same everywhere.
 
 
 def columns(*parts: Array) -> Array:
@@ -136,7 +139,7 @@ def columns(*parts: Array) -> Array:
 
 
 def state(skip: int, clip: float = np.inf) -> Callable[[Rows], Array]:
-    """Positions but for the first `skip`, and velocities within `clip`."""
+    """Observations of `qpos` without the first `skip`, and of `qvel` clipped to +-clip."""
 
     def observe(s: Rows) -> Array:
         return columns(s.qpos[:, skip:], s.qvel if clip == np.inf else s.qvel.clip(-clip, clip))
@@ -149,7 +152,7 @@ def show_state(skip: int, clip: float = np.inf) -> Show:
 
 
 def of_state(skip: int) -> Invert:
-    """The inverse of `state(skip)`, whatever follows in the observation."""
+    """The inverse of `state(skip)`, with 0 for what was skipped; further columns are ignored."""
 
     def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
         place = np.zeros((len(obs), skip))
@@ -158,7 +161,7 @@ def of_state(skip: int) -> Invert:
     return invert
 
 
-# Reset draws for one robot: (generator, the model's qpos, qvel) -> (qpos, qvel).
+# Resets of one robot: (generator, the model's qpos, qvel) -> the drawn (qpos, qvel).
 
 
 def uniform(scale: float) -> Draw:
@@ -169,7 +172,7 @@ def uniform(scale: float) -> Draw:
 
 
 def gaussian(scale: float) -> Draw:
-    """Gaussian in the velocities alone."""
+    """Positions uniform within +-scale, velocities Gaussian with standard deviation `scale`."""
 
     def draw(rng, qpos, qvel):
         return qpos + rng.uniform(-scale, scale, qpos.size), qvel + scale * rng.standard_normal(qvel.size)
@@ -179,42 +182,44 @@ def gaussian(scale: float) -> Draw:
 
 @dataclass(frozen=True)
 class View:
-    """From where a robot is looked at. It is followed along the floor, not up and down, so that a hop is seen."""
+    """A camera for videos. It follows the robot along the floor but not up and down, so that a hop is visible."""
 
     distance: float = 4.0  # m
     height: float = 0.6  # m above the floor, of the middle of the picture
     elevation: float = -12.0  # degrees, below 0 = from above
     azimuth: float = 90.0  # degrees, 90 = from its right
-    follow: str | None = "torso"  # the body that stays in the middle; None = the camera stands
+    follow: str | None = "torso"  # the body that stays in the middle; None = a fixed camera
 
 
 @dataclass(frozen=True)
 class Robot:
-    """One row of the table: a body with its own task; `tasks.py` makes others of it.
+    """One row of the table: a robot with its own task, which `tasks.py` can change.
 
-    Raises RequestError for terms that are no functions by name, and numbers of steps that are none.
+    Raises:
+        RequestError: `terms` is not a mapping with at least one entry, a term has a reserved name, or `frame_skip` or
+            `episode_steps` is not a whole number above 0.
     """
 
     name: str
     doc: str
     gym_id: str
     xml: str  # a file of the gymnasium package
-    frame_skip: int  # MuJoCo steps a control step
+    frame_skip: int  # MuJoCo steps per control step
     observe: Callable[[Rows], Array]  # [n, obs]
     terms: dict[str, Term]  # in the order in which `total` adds them
     draw: Draw
-    invert: Invert | None = None  # the state that an observation shows; None = it does not show all of it
-    clip: float = np.inf  # velocities are observed within +-clip, so that one at the clip is not known
+    invert: Invert | None = None  # from observations to states; None = they do not show all of the state
+    clip: float = np.inf  # velocities are observed within +-clip, so one at the clip is not known exactly
     healthy: Callable[[Rows], Array] = always  # [n] bool; not healthy = terminated
     position: Callable[[Rows], Array] = root  # [n], m
-    side: Callable[[Rows], Array] | None = None  # [n], m: to the left, where the robot moves in a plane
-    more: dict[str, Term] = field(default_factory=dict)  # terms that its own task does not have
+    side: Callable[[Rows], Array] | None = None  # [n], m to the left, for robots that move in a plane
+    more: dict[str, Term] = field(default_factory=dict)  # terms that its own task does not use
     fields: tuple[str, ...] = ()  # derived MjData fields that the functions read
     bodies: tuple[str, ...] = ()  # bodies whose positions they read, by name
     total: Callable[[Sequence[Array]], Array] = in_order
-    show: Show | None = None  # the observation's entries, as many as there are columns; None = they are numbered
-    placed: bool = False  # whether it observes where it stands in the plane, in front of all else
-    view: View | None = None  # None = MuJoCo's own camera, which stands
+    show: Show | None = None  # the entries of an observation, one per column; None = they are numbered
+    placed: bool = False  # whether its position in the plane is observed, in the first columns
+    view: View | None = None  # None = MuJoCo's own fixed camera
     episode_steps: int = 1000
 
     def __post_init__(self) -> None:
@@ -222,14 +227,14 @@ class Robot:
             whole(f"'{self.name}': {what}", getattr(self, what))
         if not isinstance(self.terms, dict) or not self.terms:
             raise RequestError(f"'{self.name}': terms must be a dict of names and their functions, at least one")
-        # stored steps are told by these names, and speeds judged by the velocity
+        # names of the attributes that stored steps have; tasks that pay for a speed read the velocity
         taken = {"obs", "next_obs", "action", *(("velocity",) if "forward" in self.terms else ())}
         for name in sorted(taken & {*self.terms, *self.more}):
             raise RequestError(f"'{self.name}': a term cannot be called '{name}', which names a part of every step")
 
     @property
     def path(self) -> Path:
-        """The model's file, found without importing gymnasium."""
+        """The model's file, found without importing gymnasium. Raises RequestError if gymnasium is not installed."""
         spec = find_spec("gymnasium")
         if spec is None or spec.origin is None:
             raise RequestError("the package gymnasium is missing: pip install gymnasium")

@@ -1,10 +1,10 @@
-"""Tasks: what a robot is paid for, as a composition of named reward terms.
+"""Tasks: rewards composed of named terms.
 
     halfcheetah+backward   hopper+stand   ant+direction(degrees=90)   walker2d+walk(speed=1)+terms(control=0)
 
-A robot's own task is its row of `ROBOTS`. A task changes which of the terms are paid, and how much; the body, when
-an episode ends and the physics stay, and what is observed, but for a goal in the plane. Several follow one another,
-each changing what the one before it left. A user's own reward is a function, `halfcheetah+package.module:function`.
+A robot's own task is its row of `ROBOTS`. A task changes which terms are paid and with which weight. The robot, its
+physics, termination and observations stay, except that a goal in the plane adds the position to the observation.
+Several tasks are applied in order. A user's own reward is a function, `halfcheetah+package.module:function`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,12 @@ class Task:
 
 
 def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
-    """The robot paid for its terms times `weights` (0 takes one away, 1 where none is given), and for `new` ones.
+    """The robot with its reward terms multiplied by `weights` (default 1; 0 removes a term) and with `new` terms.
 
-    Terms that its own task does not have (`Robot.more`) come in with a weight.
+    A weight for a term in `Robot.more` adds that term.
+
+    Raises:
+        RequestError: a new term has the name of one of the robot's own, or no term is left.
     """
     for name in new.keys() & {**ROBOTS[robot.name].terms, **ROBOTS[robot.name].more}.keys():
         raise RequestError(f"a task of {robot.name} cannot pay for '{name}', which its own task has: rename that term")
@@ -79,13 +82,13 @@ def _stand(robot: Robot, values: Values) -> Robot:
 
 def _direction(robot: Robot, values: Values) -> Robot:
     angle = math.radians(values["degrees"])
-    along, aside = (round(x, 12) for x in (math.cos(angle), math.sin(angle)))  # a quarter turn leaves exactly nothing
+    along, aside = (round(x, 12) for x in (math.cos(angle), math.sin(angle)))  # exactly 0 at quarter turns
     return weigh(robot, {"forward": along, "sideways": aside})
 
 
 def _goal(robot: Robot, values: Values) -> Robot:
     goal = np.array([values["x"], values["y"]])
-    if robot.side is not None:  # it walks there
+    if robot.side is not None:  # it moves in the plane
         return weigh(placed(robot), {"forward": 0.0}, near=lambda s: NEAR / (1.0 + _apart(s, goal)))
     if not np.linalg.norm(goal) < REACH:
         raise RequestError(f"the goal of {robot.name} must be nearer than {REACH} m to its shoulder, not {goal}")
@@ -104,12 +107,12 @@ def _sparse_goal(robot: Robot, values: Values) -> Robot:
 
 
 def _apart(s: Rows, goal: Array) -> Array:
-    """From the goal to where the robot observes itself, m."""
+    """Distance [n] from the goal to the robot's observed position, m."""
     return np.linalg.norm(s.next_obs[:, :2] - goal, axis=1)
 
 
 def placed(robot: Robot) -> Robot:
-    """The robot, observing also where it stands in the plane, in front of all else."""
+    """The robot with its position (x, y) in the plane as the first two columns of the observation."""
     if robot.placed:
         return robot
     observe, show = robot.observe, robot.show
@@ -129,13 +132,13 @@ def _terms(robot: Robot, values: Values) -> Robot:
         if name not in known:
             raise nearest(name, known, f"reward term of {robot.name}")
         if weight == 1 and name in robot.terms:
-            raise RequestError(f"terms({name}=1) changes nothing: the number multiplies the term, leave it away")
+            raise RequestError(f"terms({name}=1) changes nothing: the number multiplies the term, leave it out")
     return weigh(robot, values)
 
 
-NEAR = 5.0  # paid a step at a goal of one that walks there: what a fast walk ahead earns
-WITHIN = 0.5  # m from a sparse goal is there
-REACH = 0.2  # m, within which reacher's own task draws its goals
+NEAR = 5.0  # reward per step at a goal in the plane, about what walking fast earns
+WITHIN = 0.5  # m, radius of a sparse goal
+REACH = 0.2  # m, radius within which reacher's own task draws its goals
 ANY = "any term"
 
 
@@ -146,67 +149,74 @@ class Kind:
     name: str
     doc: str
     compose: Callable[[Robot, Values], Robot]
-    values: dict[str, float | None]  # parameter -> default; None = it must be given
-    needs: tuple[str, ...] = ("forward",)  # any of these: a term of the robot's own task or `more`, a robot, ANY
+    values: dict[str, float | None]  # parameter -> default; None = required
+    needs: tuple[str, ...] = ("forward",)  # one of these suffices: a term of the robot's task or `more`, a robot, ANY
 
     @property
     def usage(self) -> str:
-        """How it is written, for people."""
+        """How it is written in an id, for messages."""
         shown = ",".join(f"{key}=<{'factor' if key == ANY else 'number'}>" for key in self.values)
         shown = shown.replace(ANY, "<term>")
         return f"{self.name}({shown})" if shown else self.name
 
     def suits(self, robot: Robot) -> bool:
-        """Whether the robot can have it."""
+        """True if the robot can have this task."""
         return any(n in (ANY, robot.name) or n in {**robot.terms, **robot.more} for n in self.needs)
 
 
 TASKS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("backward", "pays the velocity backward", _backward, {}),
-        Kind("run", "keeps a forward speed in m/s, 3 by default: pays minus the difference", _speed, {"speed": 3.0}),
-        Kind("walk", "the same, 1 m/s by default", _speed, {"speed": 1.0}),
-        Kind("hop", "walk by its name for one leg", _speed, {"speed": 1.0}),
-        Kind("stand", "stays where it is: pays minus the speed", _stand, {}),
-        Kind("direction", "pays the velocity in a direction, 90 = left", _direction, {"degrees": None}, ("sideways",)),
+        Kind("backward", "reward for the backward velocity", _backward, {}),
+        Kind("run", "keep a forward speed in m/s (default 3): reward -|difference|", _speed, {"speed": 3.0}),
+        Kind("walk", "the same with a default of 1 m/s", _speed, {"speed": 1.0}),
+        Kind("hop", "another name of walk, for one leg", _speed, {"speed": 1.0}),
+        Kind("stand", "stay in place: reward -|speed|", _stand, {}),
+        Kind(
+            "direction",
+            "reward for the velocity in a direction, 90 = left",
+            _direction,
+            {"degrees": None},
+            ("sideways",),
+        ),
         Kind(
             "goal",
-            "goes to a place, in m from the start: the nearer, the more it pays; reacher: its goal, from the shoulder",
+            "walk to (x, y), in m from the start: reward 5 / (1 + distance); for reacher: fix the goal, in m from its "
+            "shoulder",
             _goal,
             {"x": None, "y": None},
             ("reacher", "sideways"),
         ),
         Kind(
             "sparse_goal",
-            "the same, but pays only within 0.5 m of the place",
+            "walk to (x, y): reward 5 within 0.5 m of it, else 0",
             _sparse_goal,
             {"x": None, "y": None},
             ("sideways",),
         ),
-        Kind("terms", "multiplies terms of the robot's own reward; 0 removes one", _terms, {ANY: None}, (ANY,)),
+        Kind("terms", "multiply terms of the robot's own reward; 0 removes one", _terms, {ANY: None}, (ANY,)),
     )
 }
-OWN = dict(TASKS)  # as the package has them; see `robots.OWN`
+OWN = dict(TASKS)  # the package's own rows; see `robots.OWN`
 
 
 def is_own(task: Task) -> bool:
-    """Whether it is the package's, and not one that a user wrote or put in the place of one."""
+    """True if the task is the package's own, and neither a user's function nor a row that replaced one."""
     return task.name in OWN and TASKS[task.name] is OWN[task.name]
 
 
 # -- ids -----------------------------------------------------------------------------------------------------------
 
 NAME = r"[A-Za-z_]\w*"
-FUNCTION = rf"{NAME}(?:\.{NAME})*:{NAME}(?![\w(=])"  # not followed by what makes it a shift, as in stand:gravity=2
+FUNCTION = rf"{NAME}(?:\.{NAME})*:{NAME}(?![\w(=])"  # stand:gravity=2 is a task and a shift, not a function
 ONE = rf"{FUNCTION}|{NAME}(?:\([^()]*\))?"
 
 
 def split(id: str) -> tuple[list[str], str]:
-    """The tasks' texts in `[+task...][:rest]`, and the rest with its colon.
+    """Split `[+task...][:rest]` into the texts of the tasks, and the rest with its colon.
 
     Raises:
-        RequestError: what follows a plus is no task.
+        RequestError: what follows a plus is not written as a task.
     """
     texts = []
     while id.startswith("+"):
@@ -220,10 +230,11 @@ def split(id: str) -> tuple[list[str], str]:
 
 
 def parse(text: str, robot: Robot) -> Task:
-    """One task of a robot.
+    """The task of a robot that `text` names: `name`, `name(key=value,...)` or `package.module:function`.
 
     Raises:
-        RequestError: an unknown task or parameter, a value that is no number, or a robot that cannot have it.
+        RequestError: the task or a parameter is unknown or missing, a value is not a number, or the robot cannot have
+            the task.
     """
     if ":" in text:
         return Task(text)
@@ -263,10 +274,10 @@ def _value(kind: Kind, text: str) -> tuple[str, float]:
 
 
 def with_tasks(robot: Robot, tasks: Sequence[Task]) -> Robot:
-    """The robot with its reward changed by each task in turn.
+    """The robot with the tasks applied in order.
 
     Raises:
-        RequestError: a term that the robot has not, a goal out of reach, a function that cannot be imported.
+        RequestError: the robot does not have a term, a goal is out of reach, or a function cannot be imported.
     """
     for task in tasks:
         if ":" in task.name:
@@ -276,21 +287,21 @@ def with_tasks(robot: Robot, tasks: Sequence[Task]) -> Robot:
     return robot
 
 
-# -- steps that every task of a robot can be paid for ---------------------------------------------------------------
+# -- stored steps, for which any task of the robot can compute its reward -------------------------------------------
 
 
 def ingredients(robot: Robot) -> dict[str, Term]:
-    """What a step has to tell so that any task of the robot can be paid for it: each of the terms that its own task and
-    `more` name, and the velocity that speeds are judged by. `robot` is a row of the table, before any task."""
+    """The terms to store with a step so that any task of the robot can compute its reward: those of its own task and of
+    `more`, and the forward velocity. `robot` is a row of the table, without tasks."""
     velocity: dict[str, Term] = {"velocity": lambda s: s.velocity} if "forward" in robot.terms else {}
     return {**velocity, **robot.terms, **robot.more}
 
 
 def pay(robot: Robot, tasks: Sequence[Task], obs: Array, action: Array, next_obs: Array, told: Array) -> Array:
-    """What the robot with these tasks is paid for steps [n] of which `told` [n, ingredients] was stored, [n].
+    """The reward [n] of the robot with these tasks for stored steps.
 
-    `action` is what acted. The tasks are composed as ever, over terms that read what was stored: so whatever a task
-    does with the robot's terms, it does here.
+    `obs` and `next_obs` [n, obs]; `action` [n, nu] as executed; `told` [n, ingredients] as stored. The tasks are
+    composed as in a simulation, but over terms that return the stored values.
     """
     names = ingredients(robot)
     s = Rows(obs=obs, action=action, next_obs=next_obs, **dict(zip(names, told.T, strict=True)))
@@ -307,7 +318,7 @@ def _stored(name: str) -> Term:
 
 
 def _with_function(robot: Robot, name: str) -> Robot:
-    """The robot paid by a function alone."""
+    """The robot with a user's function as its only reward term."""
     reward = load(name)
 
     def term(s: Rows) -> Array:
@@ -321,7 +332,7 @@ def load(name: str) -> Reward:
     """The function that `package.module:function` names.
 
     Raises:
-        RequestError: there is none, or it does not take (obs, action, next_obs).
+        RequestError: it cannot be imported, or does not take (obs, action, next_obs).
     """
     module, _, function = name.partition(":")
     look_beside_user()

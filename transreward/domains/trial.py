@@ -1,5 +1,5 @@
-"""A trial of the functions that a user wrote for a robot of the table, where its domain enters: on a few rows, before
-anything is trained on what they say."""
+"""A trial of the functions that a user wrote for a robot: on a few rows, when its domain is made, before any training
+depends on them."""
 
 # MuJoCo's bindings carry no types:
 # pyright: reportAttributeAccessIssue=false
@@ -19,10 +19,10 @@ ROWS = 8
 
 
 def tried(domain: MujocoDomain) -> MujocoDomain:
-    """The domain. Its functions are asked where a user wrote any of them; the package's own are held by its tests.
+    """The domain, after a trial of its functions if a user wrote any of them. (The package's own have tests.)
 
     Raises:
-        RequestError: a function does not answer as `Robot` says.
+        RequestError: a function breaks the contract of `Robot`.
         BrokenSimulation: a robot is reset into a state that is not finite.
     """
     if domain._own:
@@ -32,12 +32,12 @@ def tried(domain: MujocoDomain) -> MujocoDomain:
     _require_columns(domain, walk.obs.shape[1])
     _try(domain, walk)
     if not np.array_equal(_saved(domain.model), compiled):
-        raise RequestError(f"'{domain.name}': a function writes into s.model, which all rows share: let it read alone")
+        raise RequestError(f"'{domain.name}': a function writes into s.model, which all rows share: let it only read")
     return domain
 
 
 def _require_columns(domain: MujocoDomain, found: int) -> None:
-    """Columns that are there, and as many as are named; without names the domain is told how many."""
+    """Raise RequestError unless there are columns, as many as `show` names; without `show`, set the domain's spaces."""
     if not found:
         raise RequestError(f"'{domain.name}': observe(s) returns no columns, so there is nothing to act on")
     if domain.robot.show is None:
@@ -48,10 +48,10 @@ def _require_columns(domain: MujocoDomain, found: int) -> None:
 
 
 def _try(domain: MujocoDomain, walk: MujocoSimulation) -> None:
-    """Two steps of random actions, another reset with the same seed, and back to it from what was observed."""
+    """Test two random steps, a second reset with the same seed, and `invert` on the first observation."""
     again, start = domain.simulate(ROWS, 0, 1), walk.obs.copy()
     if not np.array_equal(again.obs, start):
-        raise RequestError(f"'{domain.name}': a reset with the same seed is another: draw from the generator alone")
+        raise RequestError(f"'{domain.name}': two resets with the same seed differ: draw from the generator alone")
     rng, size = np.random.default_rng(0), (ROWS, domain.spaces.action)
     try:
         for _ in range(2):
@@ -59,7 +59,7 @@ def _try(domain: MujocoDomain, walk: MujocoSimulation) -> None:
             if not np.allclose(sum(walk.terms.values()), reward):
                 raise RequestError(f"'{domain.name}': total(terms) must add the terms up, as tasks do that change one")
     except Unstable:
-        return  # the physics, which a run that comes so far will name
+        return  # the physics, not a function; a run that gets there reports it
     except BrokenSimulation as error:
         raise RequestError(str(error)) from error
     walk.require_rowwise()
@@ -72,7 +72,7 @@ def _try(domain: MujocoDomain, walk: MujocoSimulation) -> None:
 
 
 def _saved(model: mujoco.MjModel) -> np.ndarray:
-    """All of the model, as bytes."""
+    """The whole model as bytes."""
     saved = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, saved)
     return saved

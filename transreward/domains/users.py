@@ -1,4 +1,4 @@
-"""A user's own code: found by the name `package.module:thing`, and what it returns taken as numbers of one shape."""
+"""A user's own code: finding it by `package.module:name`, and checking what it returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from transreward.types import RequestError, nearest
 
-INSTALLED = tuple(  # where code lies that is not the user's
+INSTALLED = tuple(  # folders of code that is not the user's
     os.path.join(place, "")
     for place in (
         Path(__file__).parents[1],
@@ -28,15 +28,16 @@ INSTALLED = tuple(  # where code lies that is not the user's
 
 
 def look_beside_user() -> None:
-    """Let imports find what lies in the folder that the user is in."""
+    """Let imports find modules in the current directory."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
 
 
 def import_modules(names: Sequence[str] | str) -> tuple[str, ...]:
-    """Import a user's modules, so that the tables have the rows (robots, gaps, methods, learners) that they add.
+    """Import a user's modules, which add rows (robots, gaps, methods, learners) to the tables. Returns their names.
 
-    Raises RequestError for a name that is no module's, and for a module that cannot be imported.
+    Raises:
+        RequestError: a name is not a module's, or its module is missing or fails.
     """
     names = (names,) if isinstance(names, str) else tuple(names)
     look_beside_user()
@@ -57,21 +58,21 @@ def import_modules(names: Sequence[str] | str) -> tuple[str, ...]:
 
 
 def require_not_python(module: str) -> None:
-    """Raise RequestError for a module of Python's own: it has nothing of ours, and a file that names one, as it might
-    `os:abort`, is none of a run's."""
+    """Raise RequestError for a module of the standard library: it has no domains, and a config file that names one,
+    such as `os:abort`, was not written by a run."""
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise RequestError(f"cannot import {module}: it is Python's own, and has no robots or rows")
 
 
 def no_such(module: Any, name: str, kind: str) -> RequestError:
-    """The error for a name that an imported module or class does not have, with its callables that come nearest."""
+    """The error for a name that a module or class does not have; it suggests the nearest of its callables."""
     return nearest(name, [key for key, value in vars(module).items() if callable(value) and key[0] != "_"], kind)
 
 
 def named(module: str, path: str, kind: str) -> Any:
-    """What a module has under `name` or `Class.name`. Whatever importing it raises is passed on.
+    """The object at `path` (`name` or `Class.name`) in a module. Errors in importing it are passed on.
 
-    Raises RequestError for a name that it does not have.
+    Raises RequestError if it does not have that name.
     """
     require_not_python(module)
     found = importlib.import_module(module)
@@ -83,12 +84,12 @@ def named(module: str, path: str, kind: str) -> Any:
 
 
 def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """What a user's code returned, as float64 in memory of its own: the code may use its arrays again.
+    """What a user's code returned, as a float64 copy, since the code may reuse its arrays.
 
-    Nothing is broadcast; for `shape` () any array of one number is taken.
+    Nothing is broadcast; `shape` () accepts any array of one number.
 
     Raises:
-        RequestError: no numbers, or another shape.
+        RequestError: it is not numeric, is masked, or has another shape.
     """
     wanted = f"numbers of shape {shape}" if shape else "one number"
     if np.ma.is_masked(value):
@@ -108,14 +109,14 @@ def numbers(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def whole(what: str, value: Any) -> int:
-    """A whole number above 0. Raises RequestError for anything else."""
+    """`value` as an int. Raises RequestError unless it is a whole number above 0."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise RequestError(f"{what} is a whole number above 0, not {value!r}")
     return int(value)
 
 
 def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """The same as bool, of what is true or false, 0 or 1."""
+    """`numbers` as bool. Raises RequestError for anything but true, false, 0 and 1."""
     found = numbers(what, value, shape)
     if not ((found == 0) | (found == 1)).all():
         raise RequestError(f"{what} must be true or false, or 0 or 1, not {found[(found != 0) & (found != 1)][0]:g}")
@@ -123,7 +124,7 @@ def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def unpacked(what: str, found: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
-    """A tuple that a user's code returned. Raises RequestError for anything but one value of each that is wanted."""
+    """The tuple that a user's code returned. Raises RequestError unless it is one of as many values as `wanted`."""
     if isinstance(found, tuple) and len(found) == len(wanted):
         return found
     seen = f"{len(found)} values" if isinstance(found, tuple) else f"a {type(found).__name__}"
@@ -132,14 +133,14 @@ def unpacked(what: str, found: Any, wanted: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def read_only(x: Any) -> np.ndarray:
-    """The same array for a user's code, which cannot write into it."""
+    """A read-only view of an array, to hand to a user's code."""
     view = np.asarray(x).view()
     view.flags.writeable = False
     return view
 
 
 def in_one_line(error: BaseException) -> str:
-    """What a user's code raised, and the line of it that did: the innermost one outside of installed packages."""
+    """An error as one line, with file and line of the innermost frame outside of installed packages."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
     raised: BaseException | None = error
     where = ""
@@ -149,5 +150,5 @@ def in_one_line(error: BaseException) -> str:
         if theirs:
             file, number = theirs[-1]
             where = f" ({file.removeprefix(os.path.join(os.getcwd(), ''))}, line {number})"
-        raised = None if theirs[-1:] == lines[-1:] else raised.__cause__  # a library may have raised it anew
+        raised = None if theirs[-1:] == lines[-1:] else raised.__cause__  # a library may have wrapped the error
     return said + where

@@ -1,5 +1,5 @@
-"""In which view of its robot a source is taken: where the target's task is the source's in another direction, in the
-one in which the source is paid most like the target."""
+"""The view of the source that a transfer chooses by itself: if the target's task is the source's in another direction,
+the one whose reward agrees best with the target's."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from transreward.types import Pair, RequestError
 if TYPE_CHECKING:
     from transreward.domains.mujoco import MujocoDomain
 
-ROWS, STEPS = 16, 128  # random steps of the source by which `likeness` judges
-# A view is taken where its pay fits (in correlation) by this much better than the robot's as it is, and at all; or fits
-# exactly, for most of two rewards may be what both domains pay alike.
+ROWS, STEPS = 16, 128  # robots and random steps from which `likeness` is computed
+# A view is chosen if its correlation exceeds the plain robot's by CLEARLY and is at least AT_ALL; or if only the view
+# reaches EXACTLY, since most of the two rewards may be terms that no view changes.
 CLEARLY, AT_ALL, EXACTLY = 0.1, 0.5, 0.9999
 
 
 def viewed(pair: Pair[Domain]) -> Pair[Domain]:
-    """The pair; of another task of one robot, with the source in the view in which it is paid most like the target.
+    """The pair, with the source in the view whose reward agrees best with the target's if both are one robot with
+    different tasks.
 
-    A source that the user wrote with a view stays as it is written, and one with a shift of single parts as it is:
-    turned, it would be shifted in others.
+    Unchanged if the user named a view, and if the source has action noise or a shift of single parts: mirrored, other
+    parts would be shifted.
     """
     source = pair.source
     if plain(source) is not source or not relabels(source, pair.target) or same_task(source, pair.target):
         return pair
-    robot: MujocoDomain = source  # type: ignore[assignment]  # of the table, and as it is
+    robot: MujocoDomain = source  # type: ignore[assignment]  # a robot of the table, without a view
     if robot.noise.any() or any(shift.pattern or shift.name == "broken" for shift in robot.shifts):
         return pair
     known = own_views(robot)
@@ -46,15 +47,17 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
 
 
 def own_views(source: MujocoDomain) -> dict[str, Crossing]:
-    """The views that show the robot's own columns again: whatever acts on the robot can act there. Raises RequestError
-    for one that fails."""
+    """Name -> crossing of the views that have the robot's own columns, so that any policy of the robot can act there.
+
+    Raises RequestError if the bridge of one fails.
+    """
     names = [name for name in views(source.robot.name) if BRIDGES[name].own_columns]
     return {name: Bridged(source, name).crossing for name in names}
 
 
 def likeness(source: MujocoDomain, target: MujocoDomain, known: dict[str, Crossing]) -> dict[str | None, float]:
-    """How far the target pays, for the source's steps as a view shows them, what the source paid for them: the
-    correlation over steps of random actions, in each `known` view of it, and under None for the source as it is."""
+    """Correlation, in [-1, 1], between the source's reward and the target's for the same random steps of the source,
+    seen in each `known` view and, under None, in the source's own columns. 0 if a reward is constant."""
     walk, rng, taken = source.simulate(ROWS, 0), np.random.default_rng(0), []
     walk.storing = True
     low, high = source.spaces.low, source.spaces.high
@@ -78,7 +81,7 @@ def likeness(source: MujocoDomain, target: MujocoDomain, known: dict[str, Crossi
 def best_view(
     source: MujocoDomain, target: MujocoDomain, known: dict[str, Crossing]
 ) -> tuple[str | None, dict[str | None, float]]:
-    """The `known` view in which the source is paid most like the target, None = as it is; and all of `likeness`."""
+    """The `known` view to choose, None = the source unchanged; and all of `likeness`."""
     found = likeness(source, target, known)
     best = max(found, key=lambda name: found[name])
     clearly = found[best] >= AT_ALL and found[best] > found[None] + CLEARLY
