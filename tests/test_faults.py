@@ -105,7 +105,7 @@ def test_an_environment_that_fails_ends_the_run_and_resume_goes_on(how, why, lab
     assert said.endswith(f"; target_only had taken 320 target steps a seed; 'transreward resume {out}' goes on from "
                          "its last round")  # fmt: skip
     check_nothing_is_half_written(out)
-    with pytest.warns(UserWarning, match="cannot be put back: its robots begin new|come from the log; 1 more were in"):
+    with pytest.warns(UserWarning, match="cannot be restored: its robots begin new|come from the log; 1 more were in"):
         assert tr.resume(out).steps.target == 400
 
 

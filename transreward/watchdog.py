@@ -1,4 +1,4 @@
-"""A limit to how long a call may take that is not ours: nothing else ends one that never returns."""
+"""A time limit for calls into code that is not ours: a call that never returns cannot be ended otherwise."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 
 from transreward import interruption
 
-TICK = 0.5  # seconds between two looks
-_watched: dict[int, tuple[float, str]] = {}  # thread -> until when its call may go on, and what is said past it
+TICK = 0.5  # seconds between checks
+_watched: dict[int, tuple[float, str]] = {}  # thread -> (deadline of its call, message past it)
 _watching = threading.Lock()
 
 
 @contextmanager
 def within(seconds: float, what: str) -> Iterator[None]:
-    """What is inside has so many seconds, 0 = without end. Past them the process ends with 1: it says `what`, and what
-    an interruption says. The clock is one that nobody sets back."""
+    """Give the body so many seconds, 0 = no limit. Past them the process ends with exit code 1 and the message `what`,
+    followed by that of an interruption. Measured by a monotonic clock."""
     if not seconds:
         yield
         return

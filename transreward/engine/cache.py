@@ -1,8 +1,8 @@
-"""Source agents that were trained on this machine before, for the next transfer that asks for the same.
+"""The cache of source agents trained on this machine, for later transfers that ask for the same one.
 
-One stands below `$TRANSREWARD_AGENTS` (empty: nothing is kept), by default `agents/` in the cache of compiled programs,
-under the hash of all that its training depends on: what it left is the same bits. It is the last state of a run's
-stage, as a checkpoint. The least recently used make room.
+Each is the checkpoint at the end of its training, in `$TRANSREWARD_AGENTS` (empty: no cache; default: `agents/` in the
+cache of compiled programs), under the hash of everything that its training depends on: training it again would give the
+same bits. The least recently used are removed first.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from transreward.request.settings import plain_settings
 from transreward.runs import store
 from transreward.types import BrokenRun, RequestError
 
-WORTH = 10.0  # seconds of training, below which nothing is kept
-ROOM = 10 * 2**30  # bytes of all agents
+WORTH = 10.0  # seconds: agents that trained faster are not kept
+ROOM = 10 * 2**30  # bytes, of all agents together
 # Settings of the loop that a source agent's training does not depend on.
 APART = (
     "pretrain", "target_robots", "updates", "gap_updates", "gap_every", "evaluations", "final_episodes", "aligned",
@@ -39,7 +39,7 @@ APART = (
 
 
 def root() -> Path | None:
-    """Where they are kept; None: nowhere."""
+    """The directory of the cache, or None if nothing is kept."""
     compiled = store.cache()
     usual = "" if compiled is None else str(compiled / "agents")
     place = os.environ.get("TRANSREWARD_AGENTS", usual)
@@ -47,10 +47,10 @@ def root() -> Path | None:
 
 
 def entry(config: Config, stages: Sequence[Stage]) -> Path | None:
-    """The place of the agent that is trained by these stages, one after the other; None where it is not kept.
+    """The place of the agent that these stages train, in order; None if it is not kept.
 
-    Evaluations show how it does in a simulated target, too, so that this is part of what is asked for. What code of a
-    user's own does is not known by its name.
+    A simulated target is part of the hash, since the agent is evaluated there. Nothing is kept where a domain, learner
+    or import is a user's own, since a name does not say what that code does.
     """
     place, pair = root(), config.domains
     named = [pair.source, pair.target] if config.simulates_target else [pair.source]
@@ -70,7 +70,7 @@ def entry(config: Config, stages: Sequence[Stage]) -> Path | None:
 
 
 def code() -> str:
-    """Hash of the package, for a version under development keeps its name."""
+    """Hash of the package's source: its version does not change while it is developed."""
     files, found = sorted(Path(transreward.__file__).parent.rglob("*.py")), hashlib.sha256()
     for file in files:
         found.update(file.read_bytes())
@@ -78,7 +78,8 @@ def code() -> str:
 
 
 def take_up(place: Path, run: Run) -> bool:
-    """Put a run, as it begins, where the agent of a place was at its end. False: there is none, or it is damaged."""
+    """Restore a run that is about to begin to the end of the training kept at `place`. False if there is none, or it is
+    damaged."""
     if not place.exists() or not Checkpoints(place).restore(run):
         return False
     os.utime(place)
@@ -92,7 +93,7 @@ def take_up(place: Path, run: Run) -> bool:
 
 
 def keep(place: Path, run: Run) -> None:
-    """Keep the agent that a run has trained to its end, if that took a while. Where it cannot, that is said."""
+    """Keep the agent of a finished run if its training took at least `WORTH`. Warns if it cannot be written."""
     if time.perf_counter() - run.began < WORTH or place.exists():
         return
     partial = place.with_name(f"{place.name}.{os.getpid()}.part")
@@ -110,7 +111,7 @@ def keep(place: Path, run: Run) -> None:
 
 
 def make_room(place: Path) -> None:
-    """Remove the least recently used until all take no more than `ROOM`, and what a killed process left."""
+    """Remove the least recently used agents until all fit into `ROOM`, and what killed processes left behind."""
     found = sorted((p for p in place.iterdir() if p.suffix != ".part"), key=lambda p: p.stat().st_mtime)
     left = [p for p in place.glob("*.part") if time.time() - p.stat().st_mtime > 3600]
     while found and sum(map(size, found)) > ROOM:
@@ -120,12 +121,12 @@ def make_room(place: Path) -> None:
 
 
 def size(place: Path) -> int:
-    """Bytes of all files below."""
+    """Bytes of all files below a directory."""
     return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
 
 
 def told() -> str:
-    """How many there are, how large and where, in a line."""
+    """One line: how many agents are kept, how large they are and where."""
     place = root()
     if place is None:
         return "source agents are not kept"
@@ -134,7 +135,7 @@ def told() -> str:
 
 
 def empty() -> None:
-    """Remove them all."""
+    """Remove all kept agents."""
     place = root()
     if place is not None:
         shutil.rmtree(place, ignore_errors=True)

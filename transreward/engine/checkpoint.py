@@ -1,9 +1,9 @@
-"""The state of a stage on disk: written at the end of a round, and taken up there, to the same bits.
+"""Checkpoints: the state of a stage at the end of a round, from which it resumes to the same bits.
 
 `DIR/state/STAGE/` holds `NUMBER.json`, `NUMBER.safetensors` and, for each buffer, a file of rows that is appended to
-and never rewritten. Rows are flushed first and the JSON last, so a checkpoint whose JSON is there is whole; the last
-two are kept. Hashes are checked when one is read, and a damaged one gives way to the one before. Nothing is pickled.
-The state of the latest round is held in memory until it is written, so that an interruption finds it at any moment.
+and never rewritten. Rows are flushed first and the JSON last, so a checkpoint that has its JSON is complete; the last
+two are kept. Hashes are checked on reading, and if a checkpoint is damaged the previous one is used. Nothing is
+pickled. The state of the latest round is held in memory until it is written, so it can be saved at any interruption.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ from transreward.runs import plain, store
 from transreward.types import BrokenRun, RequestError
 
 SCHEMA = 2
-EVERY = 60.0  # seconds from one checkpoint to the next
+EVERY = 60.0  # seconds between checkpoints
 KEPT = 2
-WIDEST = 2**130  # of whole numbers: what generators of random numbers count in
-PLACE, REQUEST = "state", "request.json"  # of a run directory, and in it
+WIDEST = 2**130  # bound of whole numbers, large enough for the states of random generators
+PLACE, REQUEST = "state", "request.json"  # a folder of the run directory, and a file in that folder
 COUNTERS = ("index", "rounds", "updates", "refitted", "stopped", "learned", "spent", "stored", "log")
 TREES = ("agents", "compensation", "judged")
 
 
 class Damaged(RequestError):
-    """A checkpoint that cannot be read whole."""
+    """A checkpoint that is damaged or incomplete."""
 
 
 class Checkpoints:
-    """Those of one stage, or of two side by side, which are written as one. Without a directory there are none."""
+    """The checkpoints of one stage, or of two that run side by side and are saved together. Without a directory nothing
+    is saved."""
 
     def __init__(self, directory: Path | None, request: dict[str, Any] | None = None) -> None:
         self.directory, self.request, self.latest, self.number = directory, request, time.monotonic(), 0
@@ -53,7 +54,7 @@ class Checkpoints:
         self.held: tuple[dict[str, Any], list[dict[str, Any]]] | None = None  # the latest state, until it is written
 
     def hold(self, *runs: Run) -> None:
-        """Keep the state at the end of a round, which later rounds leave alone; once in a while it is written."""
+        """Hold a copy of the state at the end of a round, and write it if the last checkpoint is `EVERY` s old."""
         if self.directory is None:
             return
         with unbroken():
@@ -68,7 +69,7 @@ class Checkpoints:
             self.write()
 
     def write(self) -> None:
-        """Write the state that is held, unless that was done."""
+        """Write the held state unless it is already written."""
         if self.directory is None:
             return
         with unbroken():
@@ -94,7 +95,7 @@ class Checkpoints:
             self.latest, self.held = time.monotonic(), None
 
     def last_words(self) -> str | None:
-        """`write` as an interruption ends the process; where that fails, what is said of it."""
+        """`write` while an interruption ends the process. Returns a message if that fails, else None."""
         try:
             self.write()
         except (OSError, BrokenRun, RequestError) as error:
@@ -103,8 +104,9 @@ class Checkpoints:
 
     @contextmanager
     def logging(self, *runs: Run) -> Iterator[bool]:
-        """`restore` them; inside, each step of a target that is not simulated here is on disk before it is learned
-        from, and the first state, for the log to go on from. Yields whether they were restored."""
+        """`restore` the runs and yield whether there was a checkpoint. Inside the context, steps of a target that is
+        not simulated are logged to disk before the learner uses them; the first state is saved, for the log to start
+        from."""
         logs = []
         if self.directory is not None:
             takers = [(f"{i}-{name}", taker) for i, run in enumerate(runs) for name, taker in run.takers.items()]
@@ -121,7 +123,7 @@ class Checkpoints:
                 log.close()
 
     def restore(self, *runs: Run) -> bool:
-        """Put runs, as they begin, into the newest state that can be read whole. False: there is none."""
+        """Put runs that are about to begin into the newest intact state. False if there is none."""
         if self.directory is None:
             return False
         numbers = sorted((int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit()), reverse=True)
@@ -139,20 +141,20 @@ class Checkpoints:
                     run.state.buffers |= found
                     put(run, f"['{i}']", arrays, state)
                     self._cut(i, run)
-            except Exception as error:  # whole, and of something else
+            except Exception as error:  # intact, but of another run
                 raise RequestError(
-                    f"{self.directory / f'{number}.json'} is no state of this run: {' '.join(str(error).split())}"
+                    f"{self.directory / f'{number}.json'} is not a state of this run: {' '.join(str(error).split())}"
                 ) from error
             self.number = numbers[0]
             return True
         return False
 
     def _cut(self, i: int, run: Run) -> None:
-        """Where new episodes begin, the newest stored step has no successor."""
+        """If new episodes begin, mark the newest stored step as truncated: no stored step follows it."""
         for name, taker in run.takers.items():
             if taker.broken and run.state.stored.get(name):
                 run.state.buffers[name] = cut(run.state.buffers[name])
-                self._rows(i, name).hash = None  # another file, with this step as it is now
+                self._rows(i, name).hash = None  # begins another file, with the changed step
 
     def _rows(self, i: int, name: str) -> Rows:
         assert self.directory is not None
@@ -168,7 +170,7 @@ class Checkpoints:
             about = plain.parsed(str(hashed["about"]), WIDEST, plain.LINES)
             found = hashlib.sha256(str(hashed["about"]).encode()).hexdigest(), digest(place)
             if found != (hashed["sha256"], about["arrays"]):
-                raise ValueError("its hash is another")
+                raise ValueError("its hash does not match")
             return about, store.load_arrays(place)
         except (OSError, ValueError, KeyError, TypeError) as error:  # RequestError is a ValueError
             raise Damaged(f"{place} is damaged ({' '.join(str(error).split())})") from None
@@ -183,7 +185,7 @@ class Checkpoints:
         except Damaged:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise Damaged(f"{self.directory} names rows that this run has not ({error})") from None
+            raise Damaged(f"{self.directory} names rows that this run does not have ({error})") from None
         return found
 
     def tidy(self, kept: int = KEPT) -> None:
@@ -191,7 +193,7 @@ class Checkpoints:
         assert self.directory is not None
         numbers = sorted(int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit())
         for number in numbers[:-kept]:
-            for kind in ("json", "safetensors"):  # the JSON first: without it the arrays are nothing
+            for kind in ("json", "safetensors"):  # the JSON first: without it the arrays are ignored
                 (self.directory / f"{number}.{kind}").unlink(missing_ok=True)
         files = set(self.directory.glob("*.rows"))
         if len(files) > len(self.rows):
@@ -200,7 +202,7 @@ class Checkpoints:
                 file.unlink()
 
     def _named(self, numbers: list[int]) -> Iterator[tuple[Rows, dict[str, Any], str]]:
-        """The rows that checkpoints name."""
+        """The files of rows that these checkpoints refer to."""
         for number in numbers:
             with suppress(Damaged):
                 for i, state in enumerate(self._read(number)[0]["runs"]):
@@ -211,31 +213,31 @@ NOWHERE = Checkpoints(None)
 
 
 def settle(directory: Path) -> None:
-    """Of a finished run keep the last state of each stage, to go on from with more target steps."""
+    """Keep only the last state of each stage of a finished run, from which it can go on with more target steps."""
     for place in (directory / PLACE).iterdir():
         if place.is_dir():
             Checkpoints(place).tidy(kept=1)
-            for log in place.glob("*.log"):  # all of it is in the state
+            for log in place.glob("*.log"):  # the state contains all logged steps
                 log.unlink()
 
 
 class Rows:
-    """The control steps of one buffer, oldest first, in a file that is appended to. Where it holds far more than the
-    buffer, or less, another generation of the file is begun."""
+    """The control steps of one buffer, oldest first, in a file that is only appended to. A new generation of the file
+    is begun when it has outgrown the buffer or lacks steps of it."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory, self.name = directory, name
         self.generation, self.first, self.end = 0, 0, 0  # control steps from the buffer's start
         self.hash: Any = None
-        self.pending: list[np.ndarray] = []  # held, and not yet in the file
-        self.begun = False  # the file of this generation
+        self.pending: list[np.ndarray] = []  # held, but not yet in the file
+        self.begun = False  # whether the file of this generation exists
 
     def file(self, generation: int) -> Path:
-        """Its place."""
+        """The path of a generation."""
         return self.directory / f"{self.name}-{generation}.rows"
 
     def hold(self, buffer: Replay, stored: int) -> None:
-        """Keep the control steps that are not kept yet, of `stored` that the buffer was given in all."""
+        """Hold the control steps that are new since the last call; `stored` have been given to the buffer in total."""
         capacity = buffer.data.shape[1]
         oldest = max(stored - capacity, 0)
         if self.hash is None or self.end < oldest or oldest - self.first > capacity:
@@ -248,7 +250,7 @@ class Rows:
         self.end = stored
 
     def append(self) -> dict[str, Any]:
-        """Write what is held, and tell what the file is now. Where that fails, the file is what it was."""
+        """Append what is held and describe the file, for `read`. If writing fails, the file is as before."""
         content = b"".join(rows.tobytes() for rows in self.pending)
         with self.file(self.generation).open("r+b" if self.begun else "wb", buffering=0) as file:
             end, left = file.seek(0, os.SEEK_END), memoryview(content)
@@ -264,7 +266,7 @@ class Rows:
         return {"generation": self.generation, "first": self.first, "sha256": self.hash.hexdigest()}
 
     def read(self, about: dict[str, Any], like: Replay, stored: int) -> Replay:
-        """The buffer of that shape as it was, and the file cut to what belongs to it. Raises Damaged."""
+        """The buffer, of the shape of `like`, as it was saved; later rows are cut off the file. Raises Damaged."""
         self.generation, self.first, self.end = (int(n) for n in (about["generation"], about["first"], stored))
         self.pending, self.begun, path = [], True, self.file(self.generation)
         seeds, capacity, *shape = like.data.shape
@@ -273,11 +275,11 @@ class Rows:
             with path.open("r+b") as file:
                 held = size * (stored - self.first)
                 if not max(stored - capacity, 0) >= self.first >= 0 or held > path.stat().st_size:
-                    raise ValueError("it does not hold the steps that it should")
+                    raise ValueError("it does not hold the steps of the checkpoint")
                 content = file.read(held)
                 self.hash = hashlib.sha256(content)
                 if self.hash.hexdigest() != about["sha256"]:
-                    raise ValueError("its hash is another")
+                    raise ValueError("its hash does not match")
                 file.truncate(len(content))
         except (OSError, ValueError) as error:
             raise Damaged(f"{path} is damaged ({error})") from None
@@ -296,11 +298,11 @@ def _rows_at(data: Any, places: Any) -> Any:
 
 
 def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a run depends on: arrays, and what JSON says to the bit. The run goes on without changing them."""
+    """The state of a run: a copy of its arrays, and numbers that JSON stores exactly."""
     state = run.state
     streams = {name: taker.state() for name, taker in run.takers.items()}
     tree = {name: getattr(state, name) for name in TREES} | {
-        "compensation": copied(state.compensation),  # its arrays are used up by its next update
+        "compensation": copied(state.compensation),  # its next update donates these buffers
         "keys": jax.random.key_data(state.keys),
         "metrics": dict(state.metrics),
         "streams": {name: arrays for name, (arrays, _) in streams.items()},
@@ -314,7 +316,7 @@ def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def put(run: Run, at: str, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
-    """Put a run into a state; `at` is where its arrays stand among `arrays`."""
+    """Put a run into a state; `at` is the prefix of its names among `arrays`."""
     state = run.state
     for name in COUNTERS:
         setattr(state, name, numbers[name])
@@ -330,7 +332,10 @@ def put(run: Run, at: str, arrays: dict[str, np.ndarray], numbers: dict[str, Any
 
 
 def tree_of(arrays: dict[str, np.ndarray], at: str, like: Any) -> Any:
-    """A pytree of the structure of `like`; None where nothing is stored of one that has leaves."""
+    """A pytree of the structure of `like`; None if `like` has leaves and none is stored.
+
+    Raises ValueError if a shape differs from that of `like`.
+    """
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [at + jax.tree_util.keystr(path) for path, _ in leaves]
     if names and not any(name in arrays for name in names):
@@ -342,7 +347,7 @@ def tree_of(arrays: dict[str, np.ndarray], at: str, like: Any) -> Any:
 
 
 def below(arrays: dict[str, np.ndarray], at: str) -> dict[str, np.ndarray]:
-    """The arrays of a flat mapping, by name."""
+    """The arrays whose names begin with `at`, by the rest of their names."""
     return {name[len(at) + 2 : -2]: x for name, x in arrays.items() if name.startswith(f"{at}['")}
 
 
@@ -353,6 +358,6 @@ def digest(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """Until the disk has it."""
+    """Flush a file to the disk (fsync)."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

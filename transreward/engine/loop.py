@@ -1,4 +1,4 @@
-"""The five steps: a round collects, compensates, improves and refines. See `state.begin` for the first, initialise."""
+"""The five steps: initialise (`state.begin`), then rounds of collect, compensate, improve and refine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from transreward.types import BrokenRun, Pair, Steps
 
 
 def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
-    """Rounds of one stage, or of stages side by side, until each is aligned, has converged or its budget is spent.
+    """Run the rounds of one stage, or of two side by side, until each is aligned, has converged or spent its budget.
 
-    Side by side the one moves that has used the smaller share of its rounds; both have each other's first steps before
-    either learns. The state is `saved` once in a while, when it is interrupted, and at the end.
+    Of two, the one that has used the smaller share of its rounds moves next; both have collected their first steps
+    before either learns. The state is `saved` at intervals, on an interruption, and at the end.
     """
     try:
         with undone(runs[-1].taken_in_the_target), undone(saved.last_words):
@@ -42,9 +42,9 @@ def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
 
 
 def keep_what_there_is(error: BaseException, runs: Sequence[Run], saved: Checkpoints) -> None:
-    """Of runs that an error ends: the state of the last round and, where a number broke, what was learned up to there.
-    The error notes what was taken in the target."""
-    with suppress(OSError):  # which may be the error
+    """For runs that an error ends: save the state of the last round and, if a number was not finite, the metrics and
+    policy so far. The error gets a note with the target steps taken."""
+    with suppress(OSError):  # a full disk may be the error that ends the run
         for run in runs if isinstance(error, BrokenRun) else ():
             run.keep(run, [])
     for said in (runs[-1].taken_in_the_target(), saved.last_words()):
@@ -53,18 +53,18 @@ def keep_what_there_is(error: BaseException, runs: Sequence[Run], saved: Checkpo
 
 
 def ended(run: Run) -> bool:
-    """Whether a stage has no round left, or needs none."""
+    """True if a stage has no rounds left or has stopped."""
     return run.state.stopped is not None or run.state.index >= run.stage.schedule.rounds
 
 
 def gather(run: Run) -> dict[str, Steps]:
-    """The first half of a round: steps."""
+    """First half of a round: collect steps, by stream."""
     run.state.rounds += 1
     return collect(run)
 
 
 def learn(run: Run, fresh: dict[str, Steps]) -> None:
-    """The second half: learn from them, unless they are the first, which warm up."""
+    """Second half of a round: compensate, improve and refine. The first two are skipped in warm-up rounds."""
     warm = run.state.index < run.stage.schedule.warm
     gap = run.stage.method.gap
     if not warm or (gap is not None and gap.early):
@@ -79,12 +79,12 @@ def learn(run: Run, fresh: dict[str, Steps]) -> None:
 
 
 def collect(run: Run) -> dict[str, Steps]:
-    """A round of steps of each stream, in the plan's order, by name; granted, stored, and shown to the normaliser."""
+    """One round of steps from each stream, by name. They are paid for, stored, and shown to the normaliser."""
     keys, state = run.next_keys(), run.state
     fresh: dict[str, Steps] = {}
     for name, taker in run.takers.items():
         steps = taker.take(turn(run, name, keys, fresh))
-        if steps is None or not steps.domain.size:  # without one: it was in flight when a process ended, and is counted
+        if steps is None or not steps.domain.size:  # empty if the only step was in flight when a process ended
             continue
         if name in state.buffers:
             keep(state, name, steps)
@@ -95,7 +95,7 @@ def collect(run: Run) -> dict[str, Steps]:
 
 
 def turn(run: Run, name: str, keys: Any, fresh: dict[str, Steps]) -> Round:
-    """What a stream may ask when it has its turn."""
+    """What a stream is given in its turn."""
     state, schedule, programs = run.state, run.stage.schedule, run.programs
     return Round(
         steps=schedule.steps(state.index)._asdict().get(name, 0),
@@ -113,7 +113,7 @@ def turn(run: Run, name: str, keys: Any, fresh: dict[str, Steps]) -> Round:
 
 
 def keep(state: State, name: str, steps: Steps) -> None:
-    """Store control steps in a stream's buffer, which takes no more than it has room for."""
+    """Store control steps in a stream's buffer; if there are more than it holds, only the newest."""
     state.stored[name] += min(steps.domain.shape[1], state.buffers[name].capacity)
     state.buffers[name] = rp.add(state.buffers[name], steps)
 
@@ -122,8 +122,8 @@ def keep(state: State, name: str, steps: Steps) -> None:
 
 
 def compensate(run: Run) -> None:
-    """Learn from what is stored of both domains what adjustment closes the gap."""
-    keys = run.next_keys()  # also where nothing uses them, so that lambda = 0 is the base learner bit for bit
+    """Train the gap on the stored steps of both domains."""
+    keys = run.next_keys()  # drawn even if unused, so that lambda = 0 is the base learner bit for bit
     state, every, gap = run.state, run.config.loop.gap_every, run.stage.method.gap
     if gap is None or (state.refitted and state.rounds < state.refitted + every):
         return
@@ -136,10 +136,10 @@ def compensate(run: Run) -> None:
 
 
 def improve(run: Run, fresh: dict[str, Steps]) -> None:
-    """Improve the policy on the compensated reward; stop where a loss is no longer finite."""
+    """Train the policy on the compensated reward. Raises BrokenRun if a loss is not finite."""
     state, share, updates = run.state, run.stage.target_share, run.stage.schedule.updates
     data: Any = run.replays
-    if run.config.learner.on_policy:  # the rollout of the side that feeds it
+    if run.config.learner.on_policy:  # the fresh rollout of the domain that feeds it
         side = "target" if share == 1 else "source"
         data = Pair(None, None)._replace(**{side: fresh[side].transition if side in fresh else None})
     agents, metrics = run.programs.improve(
@@ -153,7 +153,7 @@ def improve(run: Run, fresh: dict[str, Steps]) -> None:
 
 
 def require_finite(run: Run) -> None:
-    """Raise BrokenRun where a loss is not a number any more."""
+    """Raise BrokenRun if a loss is not finite."""
     for name, value in run.state.metrics.items():
         for seed, ok in zip(run.config.seed_list, np.isfinite(np.asarray(value)), strict=True):
             if not ok:
@@ -165,7 +165,7 @@ def require_finite(run: Run) -> None:
 
 
 def refine(run: Run) -> None:
-    """Evaluate on raw reward where that is due, tell whoever watches, and decide whether to stop."""
+    """Evaluate on raw reward if that is due, report progress, and decide whether to stop."""
     index, total, wanted = run.state.index, run.stage.schedule.total, run.stage.evaluations
     rows: list[dict[str, Any]] = []
     share = (index + 1) / total

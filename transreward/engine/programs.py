@@ -1,4 +1,4 @@
-"""The compiled programs of the loop: each is jitted once and does its work for all seeds under vmap."""
+"""The compiled programs of the loop: each is jitted once and runs all seeds under vmap."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from transreward.replay import Replay
 from transreward.types import SHOWN, Adjusted, Array, Key, Metrics, Pair, Spaces, Steps, Transition
 from transreward.uses.compensation import Compensation
 
-# A policy's answer is short work: handed to another thread, it would mostly wait for that thread to wake.
+# Acting takes little time: dispatched to another thread, it would mostly wait for that thread to wake.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 class Asked(NamedTuple):
-    """Whom a compensation may ask beside the learner; each leaf [seeds, ...]."""
+    """What a compensation may query besides the learner; each leaf [seeds, ...]."""
 
     agents: Any = None  # the source agents' state
-    model: Any = None  # of the source where its simulator cannot be put into a state: see `Model.one` in twin.py
+    model: Any = None  # of the source, if its simulator cannot be put into a state: see `Model.one` in twin.py
 
 
 NOBODY = Asked()
@@ -33,12 +33,12 @@ NOBODY = Asked()
 
 @lru_cache(maxsize=32)
 def programs(learner: Learner, compensation: Compensation, spaces: Spaces) -> Programs:
-    """The programs of one learner with one compensation, compiled once in a process."""
+    """The programs of one learner with one compensation, cached so that a process compiles them once."""
     return Programs(learner, compensation, spaces)
 
 
 class Programs:
-    """See `programs`. `traces` counts compilations, so that a test can see that there is one of each."""
+    """See `programs`. `traces` counts compilations by name, for tests that there is one of each."""
 
     def __init__(self, learner: Learner, compensation: Compensation, spaces: Spaces) -> None:
         self.learner, self.compensation, self.spaces = learner, compensation, spaces
@@ -62,8 +62,8 @@ class Programs:
         return jax.vmap(self.learner.act)(agents, obs, noise)
 
     def noise(self, keys: Key, steps: int, robots: int) -> np.ndarray:
-        """Standard normal noise of a rollout, [seeds, steps, robots, action]: drawn at once, for a draw at every step
-        would take longer than the policy."""
+        """Standard normal noise of a rollout, [seeds, steps, robots, action]. Drawn at once: a draw in every step would
+        take longer than the policy."""
         return np.asarray(self._noise(keys, steps, robots))
 
     def _noise_(self, keys: Key, steps: int, robots: int) -> Array:
@@ -75,8 +75,8 @@ class Programs:
     # -- learning ------------------------------------------------------------------------------------------------
 
     def init(self, keys: Key) -> tuple[Any, Any]:
-        """Learner and compensation for each seed. Their random streams are apart: a compensation that changes nothing
-        leaves the learner as it would be without one, bit for bit."""
+        """Initial states of learner and compensation, [seeds, ...]. Their random streams are separate, so that a
+        compensation without effect leaves the learner unchanged bit for bit."""
         agents = _stacked(_init(self.learner, self.spaces), stream(keys, "learner"))
         states = _stacked(_init(self.compensation, self.spaces), stream(keys, "compensation"))
         return agents, states
@@ -93,8 +93,7 @@ class Programs:
         updates: int,
         target_share: float,
     ) -> tuple[Any, Metrics]:
-        """The learner's updates on the compensated reward; `asked` is whom the compensation may ask,
-        `done` the share of the transfer that is over."""
+        """The learner's updates on the compensated reward; `done` in [0, 1] is the progress of the transfer."""
         share = np.float32(done)
         return self._improve(agents, state, data, keys, asked, share, updates=updates, target_share=target_share)
 
@@ -122,12 +121,12 @@ class Programs:
         return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, asked)
 
     def _newest(self, rollouts: Pair[Transition | None]) -> Sample:
-        """What an on-policy learner samples: see `Sample`."""
+        """The `Sample` of an on-policy learner: the newest rollouts, whole."""
         none = rp.no_steps(self.spaces, 0, 0).transition
         return lambda key, n, length: rollouts.map(lambda steps: none if steps is None else steps)
 
     def _extra(self, agent: Any, asked: Asked, done: Array) -> dict[str, Any]:
-        """What a compensation may ask for beyond a batch: see `wanted` in gaps/gap.py."""
+        """The extras of a compensation besides a batch: see `wanted` in gaps/gap.py."""
         return {
             "value": partial(self.learner.value, agent),
             "source_value": None if asked.agents is None else partial(self.learner.value, asked.agents),
@@ -152,10 +151,10 @@ class Programs:
         updates: int,
         batch: int,
     ) -> tuple[Any, Metrics]:
-        """The gap's updates, and its quality on steps kept from training. `state` is used up.
+        """The gap's updates, and metrics of its quality on held-out steps. The buffers of `state` are donated.
 
-        `shown`: replays of what is named in SHOWN, where there are such; a counterpart's rows are the target replay's
-        steps as the source's simulator took them, row by row.
+        `shown`: further replays, by the names in SHOWN. Row i of a counterpart is row i of the target's replay as the
+        source's simulator took it.
         """
         share = np.float32(done)
         return self._compensate(state, replays, keys, agents, asked, shown or {}, share, updates=updates, batch=batch)
@@ -204,8 +203,8 @@ class Programs:
         return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, asked, shown)
 
     def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
-        """Source steps [n, ...] as the target would have taken them, each by one random member of a paired gap."""
-        gap: Any = self.compensation.gap  # of differences, or nothing would ask for this
+        """Source steps [n, ...] as the target would have taken them, each by a random member of a paired gap."""
+        gap: Any = self.compensation.gap  # a model of differences: only plans with one have streams that are corrected
         d = gap.differences(state.use, t)
         member = jax.random.randint(key, (d.shape[1],), 0, d.shape[0])
         d = d[member, jnp.arange(d.shape[1])]
@@ -225,7 +224,7 @@ class Programs:
     def look(
         self, state: Any, steps: Pair[Transition], agents: Any, asked: Asked = NOBODY, done: float = 0.0
     ) -> Pair[Adjusted]:
-        """What the compensation makes of the rewards and weights of steps [seeds, n, ...] of both domains."""
+        """Compensated rewards and weights of steps [seeds, n, ...] of both domains."""
         return jax.tree.map(np.asarray, self._look(state, steps, agents, asked, np.float32(done)))
 
     def _look_(self, state: Any, steps: Pair[Transition], agents: Any, asked: Asked, done: Array) -> Pair[Adjusted]:
@@ -235,12 +234,13 @@ class Programs:
         return jax.vmap(one)(state, steps, agents, asked)
 
     def _traced(self, name: str) -> None:
-        self.traces[name] = self.traces.get(name, 0) + 1  # runs while tracing only
+        self.traces[name] = self.traces.get(name, 0) + 1  # runs only while tracing
 
 
 @lru_cache(maxsize=32)
 def _init(part: Any, spaces: Spaces) -> Any:
-    """Compiled for one seed and called for each: the orthogonal weights take far longer to compile under vmap."""
+    """`part.init` compiled for one seed and called for each: orthogonal weights take far longer to compile under
+    vmap."""
 
     def init(key: Key) -> Any:  # astype: a leaf of JAX's weak type would cost a second compilation after one update
         return jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.asarray(x).dtype), part.init(key, spaces))
@@ -252,12 +252,12 @@ def _stacked(init: Any, keys: Key) -> Any:
     return _side_by_side([init(key) for key in keys])
 
 
-@jax.jit  # one program for a tree, in place of one for each of its leaves
+@jax.jit  # one program for a whole tree instead of one per leaf
 def _side_by_side(trees: Any) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 @jax.jit
 def copied(tree: Any) -> Any:
-    """Its arrays anew, so that the ones may be used up and the others kept."""
+    """A copy of all arrays, so that the originals may be donated."""
     return jax.tree.map(jnp.copy, tree)

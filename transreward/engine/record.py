@@ -1,4 +1,4 @@
-"""What a run writes of itself: evaluations on raw reward, and apart from them what the compensation did."""
+"""The records of a run: evaluations on raw reward and, separately, what the compensation did."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transreward.types import Adjusted, Pair
 
 
 def evaluation_rows(run: Run) -> list[dict[str, Any]]:
-    """One row of metrics.jsonl per seed: raw returns in both domains, and apart from them what the compensation did."""
+    """One row of metrics.jsonl per seed: raw returns in both domains and, separately, what the compensation did."""
     episodes = run.config.loop.eval_episodes
     seen = evaluate_both(run.config, run.state.agents, episodes, run.ledger)
     returns = raw_returns(run, seen, episodes)
@@ -62,18 +62,18 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def mean_or_none(returns: np.ndarray) -> float | None:
-    """Of one seed's episodes; None of no episodes."""
+    """Mean return of one seed's episodes; None without episodes."""
     return float(returns.mean()) if returns.size else None
 
 
 def terms_of(seen: Evaluation | None, i: int) -> dict[str, float]:
-    """Reward terms of one seed's evaluation; none without one."""
+    """Mean reward terms of one seed's evaluation; empty without one."""
     return {} if seen is None else {name: float(value[i]) for name, value in seen.terms.items()}
 
 
 def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:
-    """How far the policy's actions are from those at the evaluation before, in the states of this one (the target's
-    where it is evaluated there): root of the mean square in halves of the action box, [seeds]. None at the first."""
+    """Root mean square change of the policy's actions since the previous evaluation, [seeds], in half-widths of the
+    action box; in the states of this evaluation (the target's, if there is one). None at the first evaluation."""
     before, run.state.judged = run.state.judged, run.state.agents
     if before is None or seen is None:
         return None
@@ -84,8 +84,8 @@ def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:
 
 
 def compensation_figures(run: Run, seen: Pair[Evaluation | None]) -> list[dict[str, Any]]:
-    """What the compensation did to the steps of an evaluation on its side, for each seed; nothing where there was none
-    on that side."""
+    """Per seed, what the compensation does to the evaluated steps of the domain that it adjusts; empty if that domain
+    was not evaluated."""
     side, kept, seeds = run.stage.method.side, run.stage.method.kept, range(run.config.seeds)
     shown: Evaluation | None = getattr(seen, side)
     if shown is None:
@@ -100,8 +100,8 @@ def compensation_figures(run: Run, seen: Pair[Evaluation | None]) -> list[dict[s
 
 
 def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) -> Pair[Evaluation | None]:
-    """Whole episodes in both domains, or in the source alone. Nothing is chosen by those in the target, whose steps
-    have an account of their own; the source's say what counts as aligned."""
+    """Evaluate whole episodes in both domains, or in the source alone. Those in the target decide nothing, and their
+    steps have an account of their own; those in the source define what counts as aligned."""
     act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
     simulated, loop = Pair(True, config.simulates_target), config.loop
     return Pair(
@@ -115,8 +115,8 @@ def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) ->
 
 
 def raw_returns(run: Run, seen: Pair[Evaluation | None], episodes: int) -> Pair[np.ndarray]:
-    """Raw returns [seeds, episodes] in both domains; in the target those of its last finished training episodes where
-    these stand for an evaluation. No episodes: nobody knows."""
+    """Raw returns [seeds, episodes] in both domains; in the target those of the last finished training episodes if
+    `loop.eval_target` says so. No episodes if nothing is known."""
     source, target = (none_of(run.config) if e is None else e.returns for e in seen)
     if run.config.loop.eval_target == "training" and "target" in run.takers:
         target = run.takers["target"].latest(episodes)
@@ -124,11 +124,11 @@ def raw_returns(run: Run, seen: Pair[Evaluation | None], episodes: int) -> Pair[
 
 
 def none_of(config: Config) -> np.ndarray:
-    """Returns of no episodes, [seeds, 0]."""
+    """Empty returns, [seeds, 0]."""
     return np.zeros((config.seeds, 0))
 
 
 def final_returns(run: Run) -> Pair[np.ndarray]:
-    """Raw returns [seeds, episodes] that go into the result."""
+    """Raw returns [seeds, episodes] of the final policy, for the result."""
     episodes = run.config.loop.final_episodes
     return raw_returns(run, evaluate_both(run.config, run.state.agents, episodes, run.ledger), episodes)

@@ -1,4 +1,4 @@
-"""Executes a plan: stages of source agents, then each method's, and what each leaves on disk."""
+"""Executes a plan: the stages of source agents, then those of each method, and writes what they leave."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def execute(
     watch: Watch,
     request: dict[str, Any],
 ) -> Result:
-    """All stages of a plan, in order: the method's result, with those of its controls.
+    """Run all stages of a plan in order. Returns the method's result, with its controls.
 
-    `agents` are the source agents that there are already, by the stage at whose end they stood; those that are trained
-    are added. Where the directory holds checkpoints of a stage, it is taken up there; `request` is kept beside them.
+    `agents` are existing source agents, by the stage whose end they are; newly trained ones are added. A stage with
+    checkpoints in the directory resumes from them; `request` is kept beside them.
     """
 
     def saved(stage: Stage) -> Checkpoints:
@@ -63,7 +63,7 @@ def execute(
 
 
 def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
-    """The stages of source agents that a track waits for, first to last."""
+    """The stages of source agents that a track needs, in order."""
     wanted: list[Stage] = []
     name = track.agent
     while name is not None and name not in agents:
@@ -73,7 +73,7 @@ def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Sta
 
 
 def chain(plan: Plan, stage: Stage) -> list[Stage]:
-    """A source agent's stages, from the first that this request trains."""
+    """The stages that lead to a source agent, from the first one that this request trains."""
     before = plan.agents.get(stage.after or "")
     return [*(chain(plan, before) if before is not None else ()), stage]
 
@@ -87,8 +87,8 @@ def source_agent(
     saved: Checkpoints,
     shared: Path | None,
 ) -> SourceAgent:
-    """The plain agent that methods start from: the five steps without a target. It is taken up from the `shared` place,
-    or kept there."""
+    """Train the plain agent that methods start from: the five steps without a target. It is loaded from the `shared`
+    place if it is there, and kept there otherwise."""
     earlier = None if stage.after is None else agents[stage.after]
     run = begin(config, stage, earlier, None, watch, kept(directory))
     rows: list[dict[str, Any]] = []
@@ -119,7 +119,7 @@ def follow(
     watch: Watch,
     saved: Callable[[Stage], Checkpoints],
 ) -> Result:
-    """The stages of one method, from the source agent on or from nothing, within its budgets."""
+    """Run the stages of one method, from the source agent or from scratch."""
     began = time.perf_counter()
     zero_shot = None if agent is None else agent_returns(config, agent)
     reference = None if zero_shot is None else float(zero_shot.source.mean())
@@ -147,7 +147,7 @@ def follow(
 
 
 def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[Run, Run]:
-    """Two runs side by side: the source's, whose target is the source, and the target's."""
+    """Two runs to train together: the partner, whose target is the request's source, and the method's own."""
     other = begin(mirrored(config), stage, None, None, lambda progress: None, kept(place and place / "partner"))
     run.partner, other.partner = other, run
     return other, run
@@ -160,7 +160,7 @@ def finish(
     agent: SourceAgent | None,
     seconds: float,
 ) -> Result:
-    """What a run leaves, with the raw `returns` of its final policies."""
+    """The result of a run, with the raw `returns` [seeds, episodes] of its final policies."""
     method, state = run.stage.method, run.state
     assert returns is not None
     return Result(
@@ -183,18 +183,18 @@ def finish(
 
 
 def before_method(config: Config, of: Track | Stage, agent: SourceAgent | None) -> list[dict[str, Any]]:
-    """The rows of metrics that stand before a method's own: its source agent's, where it is the run's own method."""
+    """The rows of metrics before a method's own: those of its source agent, if it is the request's method."""
     return agent.log if agent is not None and of.method is config.method else []
 
 
 def rewrite(directory: Path | None, log: list[dict[str, Any]]) -> None:
-    """Make the metrics those of the checkpoint that is taken up: rows behind it are written again."""
+    """Reset metrics.jsonl to the state of the checkpoint that is resumed: later rows will be written again."""
     if directory is not None and directory.exists():
         store.write_text(directory / "metrics.jsonl", store.lines(log))
 
 
 def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
-    """Final returns of a source agent in both domains, evaluated once for all methods that start from it."""
+    """Final returns [seeds, episodes] of a source agent in both domains, evaluated once for all methods."""
     if agent.returns is None:
         ledger = Ledger({EVALUATION.source: None, EVALUATION.target: None if config.simulates_target else 0})
         trained = replace(config, learner=agent.learner)
@@ -205,7 +205,7 @@ def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
 
 
 def kept(directory: Path | None) -> Keep:
-    """What writes rows of metrics and the policy down at once, so that they are there if the run breaks later."""
+    """A function that writes rows of metrics and the policy immediately, so that they exist if the run breaks."""
 
     def keep(run: Run, rows: list[dict[str, Any]]) -> None:
         run.state.log += rows

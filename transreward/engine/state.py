@@ -1,4 +1,4 @@
-"""What a stage depends on while it runs: its `State`, arrays and numbers, and around it what can be made again."""
+"""A stage while it runs: its `State` (arrays and numbers), and the `Run` around it, which can be rebuilt."""
 
 from __future__ import annotations
 
@@ -24,75 +24,75 @@ from transreward.types import NO_STEPS, Metrics, Pair
 
 
 class Progress(NamedTuple):
-    """What a run tells whoever watches it, after every round."""
+    """What a run reports after every round."""
 
     method: str
     phase: str  # source, teacher, transfer, cotrain or oracle
     steps: Pair[int]  # taken so far, per seed
     budget: Pair[int]  # at the end of this phase, per seed
-    done: float  # share of this phase
+    done: float  # progress of this phase, in [0, 1]
     rows: list[dict[str, Any]]  # the latest evaluation, one row per seed; empty between evaluations
-    source: str = ""  # id of the source as it is seen
-    evaluation: Pair[int] = NO_STEPS  # steps that evaluations took so far, per seed; in no budget
+    source: str = ""  # id of the source, with the view that was chosen
+    evaluation: Pair[int] = NO_STEPS  # steps taken by evaluations so far, per seed; outside the budget
     eval_target: str = "simulated"  # `Loop.eval_target`
 
 
 Watch = Callable[[Progress], None]
-Keep = Callable[["Run", list[dict[str, Any]]], None]  # writes down rows of metrics, and the policy beside them
+Keep = Callable[["Run", list[dict[str, Any]]], None]  # writes rows of metrics and the policy
 
 
 @dataclass
 class State:
-    """Everything that the next round depends on, beside what the streams keep."""
+    """Everything that the next round depends on, except for the state of the streams."""
 
     agents: Any  # the learner's state, [seeds]
     compensation: Any  # the compensation's state, [seeds]
     keys: Any  # [seeds]
-    spent: dict[str, int]  # the ledger's accounts
+    spent: dict[str, int]  # steps per seed, by account of the ledger
     buffers: dict[str, Replay]  # of the streams, by name
-    stored: dict[str, int] = field(default_factory=dict)  # control steps that those that grow were given in all
-    guide: Any = None  # the source agents' state, where they are asked: to act, or for their value
-    judged: Any = None  # the learner's state at the evaluation before, [seeds]
+    stored: dict[str, int] = field(default_factory=dict)  # control steps given to each growing buffer in total
+    guide: Any = None  # the source agents' state [seeds], if they act or their value is used
+    judged: Any = None  # the learner's state at the previous evaluation, [seeds]
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
-    index: int = 0  # rounds of this stage that have ended
+    index: int = 0  # finished rounds of this stage
     rounds: int = 0  # of the method, begun
     updates: int = 0  # of the learner
     refitted: int = 0  # the round in which the gap was last trained; 0 = never
-    learned: bool | None = None  # whether the source agent is more than an untrained one; asked where it matters
-    stopped: str | None = None  # why, where it was before the budget was spent
+    learned: bool | None = None  # whether the source agent is better than an untrained one; None = not asked yet
+    stopped: str | None = None  # why it stopped before its budget was spent
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
 class Run:
-    """A stage that runs: its state, and what is made anew from plan and state where it is taken up again."""
+    """A running stage: its state, and everything else, which is rebuilt from plan and state on resuming."""
 
     config: Config
     stage: Stage
     state: State
     programs: Programs
-    takers: dict[str, Taker]  # the stage's streams, open, by name and in the plan's order
+    takers: dict[str, Taker]  # the open streams of the stage, by name, in the plan's order
     ledger: Ledger
     reference: float | None  # the source agent's mean return in the source, to align with
     watch: Watch
     keep: Keep
-    partner: Run | None = None  # of two that are trained together, the other
+    partner: Run | None = None  # in co-training, the other run
     began: float = field(default_factory=time.perf_counter)
 
     @property
     def name(self) -> str:
-        """Of the method."""
+        """The method's name."""
         return self.stage.method.name
 
     @property
     def steps(self) -> Pair[int]:
-        """Taken to learn so far, per seed; a partner's are the source's."""
+        """Training steps so far, per seed. In co-training the partner's target steps are the source's."""
         own = self.ledger.steps
         return own if self.partner is None else Pair(self.partner.ledger.steps.target, own.target)
 
     @property
     def evaluation(self) -> Pair[int]:
-        """Taken by evaluations so far, per seed, and by a partner's, whose source is this one's target."""
+        """Evaluation steps so far, per seed; with those of a partner, whose source is this run's target."""
         own = self.ledger.evaluation
         if self.partner is None:
             return own
@@ -101,24 +101,25 @@ class Run:
 
     @property
     def replays(self) -> Pair[Replay | None]:
-        """What is stored of source and target; beside a partner, the source's steps are what it took in its target."""
+        """The replays of source and target. In co-training the partner's target replay is the source's."""
         buffers = self.state.buffers
         source = buffers.get("source") if self.partner is None else self.partner.state.buffers.get("target")
         return Pair(source, buffers.get("target"))
 
     @property
     def shown(self) -> dict[str, Replay]:
-        """What a gap or use is shown beside a batch of each domain: see `types.SHOWN`."""
+        """Further replays for a gap or use, besides a batch of each domain: see `types.SHOWN`."""
         return {name: buffer for name, buffer in self.state.buffers.items() if name not in Pair._fields}
 
     @property
     def asked(self) -> Asked:
-        """Whom its compensation may ask."""
+        """What its compensation may query besides the learner."""
         return Asked(self.state.guide, next((t.model for t in self.takers.values() if t.model is not None), None))
 
     @property
     def done(self) -> float:
-        """Share of this stage's rounds up to the horizon before the present one; what is annealed goes by it."""
+        """Progress in [0, 1]: the share of the stage's rounds, up to the horizon, before this one. Annealing follows
+        it."""
         return min(self.state.index / self.stage.schedule.total, 1.0)
 
     def next_keys(self) -> Any:
@@ -127,7 +128,7 @@ class Run:
         return fresh
 
     def tell(self, rounds: int, rows: list[dict[str, Any]]) -> None:
-        """Report to whoever watches after so many rounds of the stage."""
+        """Report progress after so many rounds of the stage."""
         done = min(rounds / self.stage.schedule.rounds, 1.0)
         budget = Pair(*(self.ledger.granted.get(side) or 0 for side in Pair._fields))
         if self.partner is not None:
@@ -137,7 +138,8 @@ class Run:
         self.watch(Progress(self.name, self.stage.phase, steps, budget, done, rows, name, account, how))
 
     def taken_in_the_target(self) -> str | None:
-        """What an interrupted run says of its target: its steps are paid for, learned from or not."""
+        """The target steps of an interrupted run in words: they were taken, whether the policy learned from them or
+        not."""
         steps = self.steps.target
         return f"{self.name} had taken {steps:,} target steps a seed" if steps else None
 
@@ -151,8 +153,8 @@ def begin(
     keep: Keep,
     lesson: Run | None = None,
 ) -> Run:
-    """Initialise a stage: policies and reward structures, robots and buffers; from the source `agent` where there is
-    one, or after the `lesson` that its teacher had."""
+    """Initialise a stage: learner, compensation, robots and buffers; from the source `agent` if there is one, or after
+    the `lesson`, the run of its teacher."""
     compiled = programs(config.learner, stage.method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(config.seed_list))
     keys = draw(keys, stage.draws) if stage.draws else keys
@@ -176,7 +178,7 @@ def begin(
 
 
 def opened(config: Config, stage: Stage, agent: SourceAgent | None, lesson: Run | None) -> Ledger:
-    """The ledger of a stage: what was spent before it, and its own budget on top."""
+    """The ledger of a stage: what was spent before it, plus its own budget."""
     if lesson is not None:
         spent = dict(lesson.ledger.spent)
     elif agent is not None:
@@ -191,8 +193,8 @@ def opened(config: Config, stage: Stage, agent: SourceAgent | None, lesson: Run 
 
 
 def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> None:
-    """Open a stage's streams, with room for what they give. Where a target is not simulated its robots go on from the
-    stage before."""
+    """Open a stage's streams and make their buffers. Robots of a target that is not simulated are those of the stage
+    before."""
     config, stage, state, payer = run.config, run.stage, run.state, run.ledger.payer
     opening = Opening(
         config.domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
@@ -214,5 +216,5 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
         state.buffers[name] = buffer
         if taker.grows:
             state.stored[name] = rp.written(buffer)
-        elif name == "source" and stage.from_nothing:  # a fresh learner has not seen what it will learn from
+        elif name == "source" and stage.from_nothing:  # a fresh normaliser has not seen the stored steps
             state.agents = run.programs.see(state.agents, rp.in_order(buffer).transition.obs)

@@ -1,4 +1,4 @@
-"""Refine: when a run has nothing more to learn."""
+"""When a run stops before its budget is spent."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from transreward.plan.ledger import EVALUATION
 from transreward.presets import PRESETS
 from transreward.request.config import Config
 
-LEARNED = 0.1  # of the way from an untrained agent's return to its preset's
-ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean is compared with the source's return
+LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's
+ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean return is compared with the source's
 
 
 def stop_reason(run: Run) -> str | None:
     """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
     loop, target = run.config.loop, run.takers.get("target")
     if target is None or not target.domain.reward_terms or loop.eval_target == "none":
-        return None  # nothing says how well it does, or nothing is to be said of it
+        return None  # its returns are not known, or must not be used
     recent = target.recent_return(ALIGNED_EPISODES)
     wanted = aligned_return(run.config, run.reference)
-    if wanted is not None and recent.mean() >= wanted:  # not while a seed has too few episodes: then the mean is NaN
+    if wanted is not None and recent.mean() >= wanted:  # NaN, and so False, while a seed has too few episodes
         if run.state.learned is None:
             run.state.learned = learned(run)
         if run.state.learned:
@@ -34,13 +34,13 @@ def stop_reason(run: Run) -> str | None:
 
 
 def learned(run: Run) -> bool:
-    """Whether the source agent is more than the untrained one that it began as: nothing is aligned with chance.
+    """True if the source agent is better than an untrained one: alignment with a random policy would mean nothing.
 
-    Both returns are the source's. Where the robot's preset is known to reach a return, a tenth of the way there is
-    asked for; elsewhere any way at all. The untrained agent's episodes are counted as the source's evaluation.
+    Both returns are in the source. If the return of the robot's preset is known, a tenth (`LEARNED`) of the way to it
+    is required, otherwise any improvement. Episodes of the untrained agent count as evaluation in the source.
     """
     config, reference, source = run.config, run.reference, run.config.domains.source
-    if reference is None or config.loop.target_returns:  # the user has said what is much
+    if reference is None or config.loop.target_returns:  # the user has given the scale
         return True
     keys = jax.vmap(jax.random.key)(jnp.asarray(config.seed_list))
     agents, _ = run.programs.init(keys)
@@ -54,11 +54,11 @@ def learned(run: Run) -> bool:
 
 
 def aligned_return(config: Config, reference: float | None) -> float | None:
-    """The raw target return that counts as aligned with a source agent whose return there is `reference`.
+    """The raw target return that counts as aligned with a source agent whose source return is `reference`.
 
-    Where both domains' random and trained returns are given, both agents are put on one scale, 0 for random and 1 for
-    trained; with the target's alone, the source agent counts as trained. Without them the returns themselves are
-    compared, where the task is the same. None: there is nothing to judge by.
+    With `loop.source_returns` and `loop.target_returns`, both agents are put on one scale, 0 for random and 1 for
+    trained; with the target's alone, the source agent counts as trained. With neither, raw returns are compared if the
+    task is the same. None if there is nothing to compare.
     """
     loop = config.loop
     if not loop.aligned or reference is None or not config.domains.target.reward_terms or loop.eval_target == "none":

@@ -1,4 +1,4 @@
-"""Where steps come from: the table of streams, a file each."""
+"""Streams, which say where steps come from: one file each, and their table."""
 
 from transreward.domains.domain import Domain, stream_kind, table_robot
 from transreward.streams.branch import Branch
@@ -21,8 +21,8 @@ STREAMS: dict[str, type[Taker]] = {
 
 
 def kind_of(domain: Domain, name: str) -> str:
-    """The kind of a stream, the source's or the target's, by which a domain's own steps come: those of a target that is
-    not simulated here cannot be taken again. Raises RequestError for one that is not in the table."""
+    """The kind of stream that a domain's own steps come from, for the stream called `name`. Raises RequestError if the
+    domain declares one that is not in the table."""
     kind = stream_kind(domain)
     if kind == "walk" and name == "target" and table_robot(domain) is None:
         return "logged"

@@ -1,4 +1,4 @@
-"""Short rollouts of the source from states that the target visited, corrected by what a gap knows."""
+"""Short rollouts in the source from states that the target visited, corrected by the gap (branched rollouts)."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from transreward.types import Array, Steps, Transition
 
 
 class Branch(Taker):
-    """A round of rollouts for each of the target's, where the steps that the target took pay for it."""
+    """Branched rollouts: `stream.per_step` source steps for each target step, taken whenever they suffice for one
+    rollout of every robot."""
 
     turn = 2
     sees = False
 
     def __init__(self, stream: Stream, domain: Domain, seeds: list[int], twin: Twin) -> None:
-        super().__init__(stream, domain, seeds)  # the twin pays
+        super().__init__(stream, domain, seeds)  # the twin pays for the steps
         self.twin = twin
-        self.unspent = 0  # source steps that the target's have paid for, but no branch has taken
+        self.unspent = 0  # source steps that are due for target steps, but not taken yet
 
     @classmethod
     def open(cls, stream: Stream, opening: Opening) -> Branch:
-        """With the twin of its stage's counterpart."""
+        """Uses the twin of the stage's counterpart."""
         counterpart = opening.opened["counterpart"]
         assert isinstance(counterpart, Counterpart)
         return cls(stream, opening.domains[stream.place], opening.seeds, counterpart.twin)
 
     def take(self, round: Round) -> Steps | None:
-        """One rollout of each robot; a round with fewer steps than others pays for the next one's."""
+        """One rollout of each robot, or None while too few steps are due; these carry over to the next round."""
         shape, target = (self.stream.length, self.stream.robots), round.fresh.get("target")
         if target is None:
             return None
@@ -56,11 +57,10 @@ class Branch(Taker):
         return self.twin.branch(starts, act, correct)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """What is unspent; the twin's state is the counterpart's."""
+        """See `Taker.state`; the twin is part of the counterpart's state."""
         arrays, numbers = super().state()
         return arrays, numbers | {"unspent": self.unspent}
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
-        """The same."""
         super().restore(arrays, numbers)
         self.unspent = numbers["unspent"]

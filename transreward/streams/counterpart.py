@@ -1,4 +1,4 @@
-"""The target's fresh steps as the source takes them, step by step."""
+"""The target's fresh steps repeated in the source, from the same states with the same actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transreward.types import Steps
 
 
 class Counterpart(Taker):
-    """The source, put where the target was seen. Its steps are paid for by the source's account."""
+    """The source put into the target's observed states. Its steps are paid from the source's account."""
 
     turn = 1
     sees = False
@@ -30,8 +30,8 @@ class Counterpart(Taker):
 
     @classmethod
     def open(cls, stream: Stream, opening: Opening) -> Counterpart:
-        """With the source's simulator where it can be put into a state; or a model of it, learned from its agent's
-        steps."""
+        """Uses the source's simulator if it can be put into a state, else a model learned from the source agent's
+        stored steps."""
         source, model = opening.domains[stream.place], None
         if not invertible(source):
             assert opening.stored is not None
@@ -39,19 +39,18 @@ class Counterpart(Taker):
         return cls(stream, source, opening.seeds, opening.threads, model, opening.payer(stream.account))
 
     def take(self, round: Round) -> Steps | None:
-        """As many as the target took."""
+        """One source step for each target step of the round."""
         target = round.fresh.get("target")
         return None if target is None else self.twin.replay(target)
 
     def said(self) -> dict[str, Any]:
-        """What answers: simulator or model."""
+        """Whether the simulator or a model answers."""
         return {"twin": self.twin.kind}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The twin's."""
+        """See `Taker.state`; includes the twin's."""
         return self.twin.state(), super().state()[1]
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
-        """The same."""
         super().restore(arrays, numbers)
         self.twin.restore(arrays)

@@ -1,4 +1,4 @@
-"""A simulation whose robots may fail: one of many that diverges ends its episode, one that never answers the run."""
+"""A simulation with limits: a robot that diverges ends its episode, and a call that never returns ends the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from transreward.watchdog import within
 
 
 class Limits(NamedTuple):
-    """`Loop.diverged` and `Loop.patience`. Without any, no robot may diverge and each may take its time."""
+    """`Loop.diverged` (share of episodes in [0, 1]) and `Loop.patience` (s). By default no robot may diverge, and calls
+    may take any time."""
 
     diverged: float = 0.0
     patience: float = 0.0
@@ -25,7 +26,7 @@ NO_LIMITS = Limits()
 
 
 class Guarded:
-    """n robots of a domain, within limits; `simulation` are these robots."""
+    """n robots of a domain, within limits. `simulation` is the guarded simulation."""
 
     def __init__(self, domain: Domain, n: int, seeds: list[int], threads: int, limits: Limits) -> None:
         self.limits = limits
@@ -38,14 +39,14 @@ class Guarded:
 
     @property
     def obs(self) -> np.ndarray:
-        """See `Simulation`: where an episode has ended, it may be reset now."""
+        """See `Simulation`. Guarded too, since reading it may reset robots."""
         with self._patient():
             return self.simulation.obs
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all robots; see `Simulation`.
 
-        Raises BrokenRun where more than the share of the episodes that were begun have diverged.
+        Raises BrokenRun if more than the permitted share of the episodes begun so far have diverged.
         """
         with self._patient():
             t = self.simulation.step(action)

@@ -1,4 +1,4 @@
-"""What a teacher showed: the source steps of the stage before."""
+"""A teacher's demonstrations: source steps of the stage before."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Lesson(Taker):
     grows = False
 
     def buffer(self, opening: Opening) -> Replay:
-        """All of them at once."""
+        """The demonstrations, without the source agent's older steps in the same replay."""
         assert opening.takers is not None
         stored = opening.buffers["source"]
-        own = opening.takers["source"].steps // self.stream.robots  # the rest is the source agent's
+        own = opening.takers["source"].steps // self.stream.robots  # older ones are the source agent's
         return rp.newest(stored, min(own / int(stored.size), 1.0) * self.stream.newest)

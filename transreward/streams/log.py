@@ -1,9 +1,9 @@
-"""The log of steps that cannot be taken again: each is on disk before it is learned from.
+"""A log of steps that cannot be taken again: each is on disk before the learner uses it.
 
-For a target that is not simulated here: a Gymnasium environment, a domain of a user's own. A record is appended for
-each control step as it is taken, which outlives the process, and all of a round reach the disk together at its end.
-After a kill the steps behind the last checkpoint come from the log in place of the robots; the one that was in flight
-is counted, and nobody learns from it.
+It serves targets that are not simulated here: a Gymnasium environment, or a domain of a user's own. A record is
+written for each control step as it is taken, and so survives the process; those of a round are flushed to the disk at
+its end. After a kill, the steps since the last checkpoint are read from the log instead of taken by the robots. The
+step that was in flight is counted but not learned from.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ import numpy as np
 from transreward.types import BrokenRun, Steps
 
 HEAD = struct.Struct("<cQII")  # kind, number of the control step, bytes that follow, checksum
-BEGIN, STEP, LOST, ANEW = b"b", b"s", b"l", b"n"  # up to a number are about to be taken; taken; in flight; new episodes
+BEGIN, STEP, LOST, ANEW = b"b", b"s", b"l", b"n"  # a round begins; a step taken; a step in flight; new episodes begin
 
 
 class StepLog:
-    """The control steps of one walk, by their number from its first; each is one step of every robot."""
+    """The control steps of one walk, numbered from 0; each is one step of every robot."""
 
     def __init__(self, path: Path) -> None:
-        """Reads what is there up to the first record that is not whole, and cuts off the rest."""
+        """Read what is there up to the first incomplete or damaged record, and cut off the rest."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.steps: dict[int, bytes | None] = {}  # that earlier processes took; None: it was in flight
-        self.anew: set[int] = set()  # where new episodes began, for another process took the robots over
+        self.steps: dict[int, bytes | None] = {}  # taken by earlier processes; None: it was in flight
+        self.anew: set[int] = set()  # where new episodes began, since another process took over the robots
         self._file = path.open("a+b", buffering=0)
         self._file.seek(0)
         self._take_up(self._file.read(), path)
 
     def _take_up(self, content: bytes, path: Path) -> None:
-        at, number, until = 0, 0, 0  # of the record, of the next step, of the end of its round
+        at, number, until = 0, 0, 0  # offset of the record, number of the next step, end of its round
         while at + HEAD.size <= len(content):
             kind, place, size, checksum = HEAD.unpack_from(content, at)
             payload = content[at + HEAD.size : at + HEAD.size + size]
@@ -64,20 +64,20 @@ class StepLog:
             self.anew.add(number)
 
     def behind(self, number: int) -> tuple[int, int]:
-        """How many control steps from this number on are there, and how many were in flight."""
+        """(control steps in the log from `number` on, those of them that were in flight)."""
         found = [step for place, step in self.steps.items() if place >= number]
         return len(found) - found.count(None), found.count(None)
 
     def begin(self, number: int, until: int) -> None:
-        """Steps from this number on, up to another, are about to be taken."""
+        """Record that the steps from `number` up to, but not including, `until` are about to be taken."""
         self._write(BEGIN, number, until.to_bytes(8, "little"))
 
     def append(self, number: int, steps: Steps, i: int) -> None:
-        """The i-th of `steps` [seeds, steps, robots] was taken."""
+        """Record that the i-th of `steps` [seeds, steps, robots] was taken, as control step `number`."""
         self._write(STEP, number, b"".join(column[:, i].tobytes() for column in _columns(steps)))
 
     def put(self, number: int, steps: Steps, i: int) -> None:
-        """Make the i-th of `steps` the one that was taken."""
+        """Write the logged control step `number` into the i-th of `steps`. Raises BrokenRun if its size differs."""
         row = self.steps[number]
         assert row is not None
         wanted = sum(column[:, i].nbytes for column in _columns(steps))
@@ -92,11 +92,11 @@ class StepLog:
             at += size
 
     def commit(self) -> None:
-        """Until the disk has them."""
+        """Flush all records to the disk (fsync)."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Nothing is written any more."""
+        """Close the file."""
         self._file.close()
 
     def _write(self, kind: bytes, number: int, payload: bytes = b"") -> None:

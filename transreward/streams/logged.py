@@ -1,4 +1,4 @@
-"""Robots that walk where no step can be taken again: in a target that is not simulated here."""
+"""Robots in a target that is not simulated here, where no step can be taken again."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from transreward.types import Array, Steps, Transition
 
 
 class LoggedWalk(Walk):
-    """Robots whose steps cannot be taken again, each of which goes to a log."""
+    """A walk that logs each step, and after a kill repeats the steps of the log."""
 
-    log: StepLog | None = None  # of the run's directory, if it has one
+    log: StepLog | None = None  # in the run's directory, if it has one
 
     def open_log(self, path: Path) -> StepLog:
-        """In which its steps are on disk before they are learned from."""
+        """See `Taker.open_log`."""
         self.log = StepLog(path)
         return self.log
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> Steps:
-        """The same. Steps that the log has are those; one that was in flight is counted and left out."""
+        """See `Walk.collect`. Steps that are in the log come from there; one that was in flight is counted and left
+        out."""
         log, first = self.log, self.steps // self.robots
         if log is None:
             return super().collect(act, agents, noise, steps)
@@ -54,7 +55,9 @@ class LoggedWalk(Walk):
     ) -> None:
         log.put(number, out, i)
         t = out.transition
-        self._action(act, agents, noise, i, np.asarray(t.obs)[:, i])  # it draws, and a guide marks its episodes
+        self._action(
+            act, agents, noise, i, np.asarray(t.obs)[:, i]
+        )  # for its draws, and for the marks of guided episodes
         self._count(t.reward[:, i], np.logical_or(t.terminated[:, i], t.truncated[:, i]))
         if number + 1 in log.anew:  # no later step follows it
             t.truncated[:, i] = 1.0
@@ -64,7 +67,7 @@ class LoggedWalk(Walk):
         self._led = np.zeros_like(self._led)
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
-        """The same; what the log has behind the state goes on with the episodes that the state was in."""
+        """See `Taker.restore`; if the log has later steps, they continue the episodes of the state."""
         super().restore(arrays, numbers)
         number = self.steps // self.robots
         if self.log is None or number not in self.log.steps:

@@ -1,4 +1,4 @@
-"""The steps of the source agent's training, in place of new ones."""
+"""The stored steps of the source agent's training, instead of new ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from transreward.streams.walk import relabel
 
 
 class Stored(Taker):
-    """Steps that were taken before; or the newest share of them, or as the target pays them."""
+    """Stored source steps: all or the newest share of them, with their own rewards or the target's."""
 
     grows = False
 
     def buffer(self, opening: Opening) -> Replay:
-        """All of them at once."""
+        """All steps of the stream, which never grow."""
         stored, whole = opening.stored, self.stream.newest == 1 and self.stream.rewards == "own"
         assert stored is not None
         stored = stored if whole else rp.newest(stored, self.stream.newest)

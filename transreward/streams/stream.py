@@ -1,7 +1,7 @@
-"""The contract of a stream: where steps come from, whose they are, and who pays for them.
+"""The contract of streams: where steps come from, in which domain, and from which account they are paid.
 
-A plan names its streams as data (`Stream`). A kind of stream is a class over `Taker`, in a file of its own and a line
-in the table of this package; the loop asks each for its round's `Steps` and knows no kind.
+A plan describes its streams as data (`Stream`). A kind of stream is a subclass of `Taker` in a file of its own, with a
+line in the table of this package; the loop asks each for its `Steps` of a round and knows no kind.
 """
 
 from __future__ import annotations
@@ -25,127 +25,128 @@ Act = Callable[[Any, Array, Array | None], Array]
 
 
 def unpaid(steps: int) -> None:
-    """Nobody counts these steps."""
+    """For steps that no account pays."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Where steps come from, whose they are, and who pays for them: data of a plan."""
+    """One stream of a stage, as data of a plan."""
 
-    name: Literal["source", "target", "counterpart", "demonstrations"]  # of its buffer
-    kind: str  # of the table of streams
-    domain: Literal["source", "target"]  # which one of the request's
+    name: Literal["source", "target", "counterpart", "demonstrations"]  # also of its buffer
+    kind: str  # a key of the table of streams
+    domain: Literal["source", "target"]  # of the request, in which its steps are taken
     account: Literal["source", "target", "free"]
-    robots: int  # side by side, of each seed
-    room: int = 0  # control steps that its buffer holds of each robot; 0: nobody reads them
+    robots: int  # per seed, in parallel
+    room: int = 0  # control steps per robot that its buffer holds; 0: nothing reads them
     terms: int = 0  # reward terms stored beside each step
-    rewards: Literal["own", "target"] = "own"  # target: repaid as the target's task would pay
-    lead: float = 0.0  # until this share of the stage the source policy begins its episodes, ever fewer steps
-    newest: float = 1.0  # share of what is stored that is taken up
+    rewards: Literal["own", "target"] = "own"  # target: replaced by the reward of the target's task
+    lead: float = 0.0  # the source policy acts first in each episode, annealed to zero over this share of the stage
+    newest: float = 1.0  # share of the stored steps that is used, the newest
     per_step: int = 0  # branch: source steps for each target step
     length: int = 0  # branch: control steps of each rollout
 
     @property
     def place(self) -> int:
-        """Of its domain in the request's pair."""
+        """Index of its domain in the request's pair."""
         return Pair._fields.index(self.domain)
 
 
 @dataclass
 class Opening:
-    """What a stream may ask when it is opened, at the start of a stage."""
+    """What a stream is given when it is opened, at the start of a stage."""
 
     domains: Pair[Domain]  # the request's
     seeds: list[int]
     threads: int  # of a simulation; 0 = all cores
-    payer: Callable[[str], Callable[[int], None]]  # of an account: asked for steps before they are taken
+    payer: Callable[[str], Callable[[int], None]]  # account -> a function that is asked for steps before they are taken
     keys: Key = None  # [seeds]
-    whose: str = ""  # whose random streams; "" = those of the stream's own name
+    whose: str = ""  # name of the random streams; "" = the stream's own name
     stored: Replay | None = None  # the steps of the source agent's training
-    opened: dict[str, Taker] = field(default_factory=dict)  # streams of this stage that were opened before it, by name
-    takers: Mapping[str, Taker] | None = None  # of the stage before, where this one follows its teacher's
-    buffers: Mapping[str, Replay] = field(default_factory=dict)  # what these left
-    limits: Limits = NO_LIMITS  # beyond which robots break a run
+    opened: dict[str, Taker] = field(default_factory=dict)  # streams of this stage opened before it, by name
+    takers: Mapping[str, Taker] | None = None  # streams of the teacher's stage, if this one follows it
+    buffers: Mapping[str, Replay] = field(default_factory=dict)  # the buffers of `takers`
+    limits: Limits = NO_LIMITS  # of divergence and waiting; past them the run ends
 
 
 @dataclass
 class Round:
-    """What a stream may ask in a round."""
+    """What a stream is given in a round."""
 
-    steps: int  # control steps of each robot that the schedule has for it
-    random: bool  # the policy knows nothing yet: actions are uniform
-    done: float  # share of the stage's rounds before this one
-    keys: Key  # [seeds], of this round; each stream draws by words of its own
+    steps: int  # scheduled control steps per robot
+    random: bool  # the policy is untrained: actions are uniform
+    done: float  # progress in [0, 1]: the share of the stage's rounds before this one
+    keys: Key  # [seeds], of this round; each stream derives its own by words
     agents: Any  # the learner's state
-    guide: Any  # the source agents' state, where they may act
+    guide: Any  # the source agents' state, if they may act
     act: Act
     noise: Callable[[Key, int, int], np.ndarray]  # (keys, steps, robots) -> [seeds, steps, robots, action], normal
-    fresh: Mapping[str, Steps]  # what the streams before it took in this round, by name
-    visited: Callable[[str, Key, tuple[int, ...]], np.ndarray]  # (name of a buffer, keys, shape): drawn observations
+    fresh: Mapping[str, Steps]  # steps that earlier streams took in this round, by name
+    visited: Callable[[str, Key, tuple[int, ...]], np.ndarray]  # (buffer, keys, shape) -> [seeds, *shape, obs], drawn
     correct: Callable[[Transition, Key], Transition]  # source steps [seeds, n] as the target would have taken them
 
 
 class Taker:
-    """What every stream has that is open. The attributes are declared with their defaults."""
+    """The base class of open streams, with the defaults of all attributes."""
 
-    turn: ClassVar[int] = 0  # in a round; later ones look at what earlier ones took
-    sees: ClassVar[bool] = True  # the learner's normaliser is shown its steps, as those that the policy walks
-    grows: ClassVar[bool] = True  # its buffer takes up what it takes; else all its steps are there from the start
+    turn: ClassVar[int] = 0  # order within a round: later streams see what earlier ones took
+    sees: ClassVar[bool] = True  # the learner's normaliser is updated with its steps
+    grows: ClassVar[bool] = True  # its buffer stores what it takes; False: all its steps are there from the start
 
     def __init__(self, stream: Stream, domain: Domain, seeds: list[int], pay: Callable[[int], None] = unpaid) -> None:
-        """`pay` is asked for steps per seed before they are taken, and raises where they are not granted."""
+        """`pay` is called with a number of steps per seed before they are taken, and raises if they are not granted."""
         self.stream, self.domain, self.seeds, self.pay = stream, domain, seeds, pay
-        self.steps = 0  # taken so far by each seed's robots together
-        self.returns: list[list[float]] = [[] for _ in seeds]  # raw, of each seed's finished episodes without a guide
-        self.broken = False  # the next step begins new episodes, for the state could not be put back
-        self.model: Any = None  # that a compensation asks in place of the source's simulator: see `Asked`
+        self.steps = 0  # taken so far, per seed, by all its robots
+        self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished, unguided episodes
+        self.broken = False  # the next step begins new episodes, since the state could not be restored
+        self.model: Any = None  # queried by a compensation instead of the source's simulator: see `Asked`
 
     @classmethod
     def open(cls, stream: Stream, opening: Opening) -> Taker:
-        """Ready for the first round of a stage."""
+        """The stream, ready for the first round of a stage."""
         domain = opening.domains[stream.place]
         return cls(stream, domain, opening.seeds, opening.payer(stream.account))
 
     def buffer(self, opening: Opening) -> Replay | None:
-        """Room for what it gives, and in it what is there already; None where nobody reads it."""
+        """The replay for its steps, with those that exist already; None if nothing reads it."""
         stream = self.stream
         if not stream.room:
             return None
         return rp.empty(self.domain.spaces, len(self.seeds), stream.room, stream.robots, stream.terms)
 
     def take(self, round: Round) -> Steps | None:
-        """The steps of a round, [seeds, steps, robots]; None where it has none."""
+        """The steps of a round, [seeds, steps, robots, ...], or None. `pay` is called before they are taken."""
         return None
 
     def open_log(self, path: Path) -> StepLog | None:
-        """Log its steps from now on, each before it is learned from; None where they can be taken again."""
+        """Log each step from now on, before the learner uses it; None if steps can be taken again."""
         return None
 
     def said(self) -> dict[str, Any]:
-        """Of it in each row of metrics, by column."""
+        """Its columns in each row of metrics."""
         return {}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """All that its next steps depend on, as arrays and as what JSON keeps to the bit."""
+        """All that its next steps depend on: arrays, and values that JSON stores exactly."""
         return {}, {"steps": self.steps, "returns": [list(of_seed) for of_seed in self.returns]}
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         self.steps, self.returns = numbers["steps"], numbers["returns"]
 
-    # -- its finished episodes, by which a stage is judged ---------------------------------------------------------
+    # -- finished episodes, by which stopping is decided -----------------------------------------------------------
 
     def latest(self, episodes: int) -> np.ndarray:
-        """The newest `episodes` of each seed's `returns`, [seeds, n]; fewer where a seed has fewer, for all alike."""
+        """The newest of each seed's `returns`, [seeds, n]; n <= `episodes` is the number that every seed has."""
         n = min(episodes, *map(len, self.returns))
         return np.array([r[len(r) - n :] for r in self.returns]).reshape(len(self.returns), n)
 
     def recent_return(self, window: int) -> np.ndarray:
-        """Mean raw return of the last `window` of each seed's `returns`, [seeds]; NaN where there are fewer."""
+        """Mean of the last `window` of each seed's `returns`, [seeds]; NaN for a seed that has fewer."""
         return np.array([np.mean(r[-window:]) if len(r) >= window else np.nan for r in self.returns])
 
     def stalled(self, window: int) -> bool:
-        """Whether the last `window` of `returns` were, over all seeds, no better than the `window` before them."""
+        """True if the mean of the last `window` returns, over all seeds, is no better than that of the `window` before.
+        False while a seed has fewer than 2 * `window`."""
         if any(len(r) < 2 * window for r in self.returns):
             return False
         late = np.mean([r[-window:] for r in self.returns])

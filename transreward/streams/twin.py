@@ -1,8 +1,8 @@
-"""The source's twin of the target: put where the target was seen, what would the source have done?
+"""A twin of the target: what would the source have done in the states that the target visited?
 
-`Twin` puts the source's simulator into the states that the target's observations show. Where that cannot be done, a
-model learned on the source agent's steps answers in its place (`learn_model`). Never is the target's hidden state read,
-so that it works beside a real robot, too.
+`Twin` puts the source's simulator into the states that the target's observations show. If that is not possible, a model
+learned from the source agent's steps answers instead (`learn_model`). The target's hidden state is never read, so this
+also works for a real robot.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MODEL_HIDDEN, MODEL_UPDATES, MODEL_BATCH, MODEL_RATE = (128, 128), 5_000, 256, 1
 
 
 class Twin:
-    """The source, for each seed, in states of the target's. Its steps are source steps: `pay` is asked for them before
-    they are taken, per seed, and raises where they are not granted."""
+    """The source, for each seed, in states of the target. Its steps count as source steps: `pay` is called with a
+    number of steps per seed before they are taken, and raises if they are not granted."""
 
     def __init__(
         self, domain: Domain, seeds: list[int], threads: int, model: Model | None, pay: Callable[[int], None] = unpaid
@@ -39,19 +39,20 @@ class Twin:
 
     @property
     def kind(self) -> str:
-        """What answers: simulator or model."""
+        """What answers, "simulator" or "model"."""
         return "model" if self.model else "simulator"
 
     def replay(self, steps: Steps) -> Steps:
-        """Target steps [seeds, steps, robots] as the source takes them: the same states and actions, another reward and
-        successor. Truncated marks a state that could not be rebuilt in full."""
+        """Target steps [seeds, steps, robots] repeated in the source: same states and actions, with the source's reward
+        and successor. `truncated` marks states that could not be rebuilt exactly."""
         t, shape = steps.transition, steps.domain.shape
         obs, action = (x.reshape(shape[0], -1, x.shape[-1]) for x in (t.obs, t.action))
         taken = self.step(obs, action)
         return of_source(Transition(*(np.reshape(x, (*shape, *x.shape[2:])) for x in taken)))
 
     def step(self, obs: Array, action: Array) -> Transition:
-        """One step from the states that `obs` [seeds, n, obs] show. Truncated marks a state that they show in part."""
+        """One step from the states that `obs` [seeds, n, obs] show. `truncated` marks states that were not rebuilt
+        exactly."""
         self.pay(obs.shape[1])
         if self.model is not None:
             change, terminated = self.model.answer(obs, action)
@@ -64,7 +65,7 @@ class Twin:
         return Transition(obs, action, reward, successor, t.terminated.reshape(shape), ~known.reshape(shape))
 
     def ended(self, obs: Array) -> np.ndarray:
-        """Whether the task is over in the states that `obs` [seeds, n, obs] show, [seeds, n] bool."""
+        """[seeds, n] bool: whether the task is terminated in the states that `obs` [seeds, n, obs] show."""
         if self.model is not None:
             return self.model.ended(obs)
         return self._simulation(obs).ended(obs.reshape(-1, obs.shape[-1])).reshape(obs.shape[:2])
@@ -75,10 +76,10 @@ class Twin:
         act: Callable[[Array, int], Array],
         correct: Callable[[Transition, int], Transition],
     ) -> Steps:
-        """Short rollouts from `starts` [seeds, length, n, obs], [seeds, length, n].
+        """Short rollouts from `starts` [seeds, length, n, obs]. Returns steps [seeds, length, n].
 
-        `act` (obs, i) chooses the actions of control step i, `correct` (steps, i) makes the target's steps of the
-        source's. A rollout that ends goes on from the next of the starts; the last step is truncated.
+        `act(obs, i)` chooses the actions of control step i; `correct(steps, i)` turns source steps into what the target
+        would have done. A rollout that terminates continues from the next start; the last step is truncated.
         """
         obs, taken = starts[:, 0], []
         for i in range(starts.shape[1]):
@@ -91,14 +92,14 @@ class Twin:
         return of_source(Transition(*(np.stack(column, axis=1) for column in zip(*taken, strict=True))))
 
     def state(self) -> dict[str, np.ndarray]:
-        """What its next answers depend on beside where it is put: its simulations' own, by their rows."""
+        """All that its next answers depend on: the states of its simulations, by their number of rows."""
         if table_robot(self.domain) is None:
             return {}
         found = {n: simulation.get_state() for n, simulation in self._simulations.items()}
         return {f"{n} {name}": x for n, state in found.items() for name, x in state.items()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         for n in sorted({int(name.partition(" ")[0]) for name in arrays}):
             state = {k.partition(" ")[2]: x for k, x in arrays.items() if k.startswith(f"{n} ")}
             self._simulation(np.empty((1, n, 0))).set_state(state)
@@ -111,7 +112,7 @@ class Twin:
 
 
 def of_source(t: Transition) -> Steps:
-    """Steps [...] of the source, of which no terms are known."""
+    """Source steps [...] without reward terms."""
     t = Transition(*(np.asarray(x, np.float32) for x in t))
     return Steps(t, np.empty((*t.reward.shape, 0), np.float32), np.zeros(t.reward.shape, np.int32))
 
@@ -125,7 +126,7 @@ class ModelState(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A learned source, for all seeds, in place of a simulator that cannot be put into a state."""
+    """A learned model of the source for all seeds, instead of a simulator that cannot be put into a state."""
 
     state: ModelState  # [seeds]
     low: Array
@@ -133,17 +134,17 @@ class Model(NamedTuple):
 
     @property
     def one(self) -> Any:
-        """A pytree of leaves [seeds, ...]; of one seed it answers (obs [n, obs], action [n, action], within the box)
-        with [s' - s, r], [n, obs + 1]."""
+        """A callable pytree with leaves [seeds, ...]. That of one seed maps obs [n, obs] and action [n, action], within
+        the box, to [s' - s, r], [n, obs + 1]."""
         return jax.tree_util.Partial(_change_of_one, self.state)
 
     def answer(self, obs: Array, action: Array) -> tuple[np.ndarray, np.ndarray]:
-        """[s' - s, r], [seeds, n, obs + 1], and whether the task is over at s', [seeds, n] bool."""
+        """[s' - s, r], [seeds, n, obs + 1], and whether s' is terminal, [seeds, n] bool."""
         change = np.asarray(_change(self.state, obs, jnp.clip(action, self.low, self.high)))
         return change, self.ended(obs + change[..., :-1])
 
     def ended(self, obs: Array) -> np.ndarray:
-        """Whether the task is over in states [seeds, n, obs], [seeds, n] bool."""
+        """[seeds, n] bool: whether states [seeds, n, obs] are terminal."""
         return np.asarray(_ended_logit(self.state, obs)) > 0
 
 
@@ -162,13 +163,13 @@ def _ended_logit(state: ModelState, obs: Array) -> Array:
 
 
 def _ended(nets: dict[str, Any], rows: Normaliser, obs: Array) -> Array:
-    """Logit of the task being over at `obs`, which the scale of [s, a] serves, too."""
+    """Logit of `obs` being terminal, with obs normalised as part of [s, a]."""
     size = obs.shape[-1]
     return mlp(nets["ended"], Normaliser(rows.mean[:size], rows.var[:size], rows.count)(obs), silu)[..., 0]
 
 
 def model_loss(nets: dict[str, Any], state: ModelState, t: Transition) -> Array:
-    """Mean square error of [s' - s, r] in its own units, plus the cross-entropy of the ends, over steps [n, ...]."""
+    """Mean square error of the normalised [s' - s, r] plus the cross-entropy of terminations, over steps [n, ...]."""
     seen, change = _rows(t)
     error = mlp(nets["step"], state.rows(seen), silu) - state.changes.scaled(change)
     logit = _ended(nets, state.rows, t.next_obs)
@@ -176,7 +177,7 @@ def model_loss(nets: dict[str, Any], state: ModelState, t: Transition) -> Array:
 
 
 def learn_model(replay: Replay, keys: Key, spaces: Spaces) -> Model:
-    """A model of the source, fitted to the steps of its agent's training by least squares, one for each seed."""
+    """A model of the source for each seed, fitted by least squares to the steps of the source agent's training."""
     state = _fit(replay, keys, spaces=spaces, updates=MODEL_UPDATES)
     return Model(state, np.asarray(spaces.low), np.asarray(spaces.high))
 

@@ -1,4 +1,4 @@
-"""Robots that walk: the policy acts in a domain, for all seeds at once, and every step is counted."""
+"""Robots in a simulation: the policy acts in a domain, for all seeds at once, and every step is counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transreward.types import Array, BrokenRun, Steps, Transition
 
 
 class Walk(Taker):
-    """`stream.robots` robots for each seed in one simulation, in episodes of their own."""
+    """`stream.robots` robots per seed in one simulation, each in its own episodes."""
 
     def __init__(
         self,
@@ -34,8 +34,8 @@ class Walk(Taker):
         pay: Callable[[int], None] = unpaid,
         limits: Limits = NO_LIMITS,
     ) -> None:
-        """`whose` random streams these are: source, target or partner; "" = by the stream's name. `target`: the
-        request's, whose episodes are led by another policy and whose task pays where the stream says so."""
+        """`whose` names the random streams: source, target or partner; "" = the stream's name. `target` is the
+        request's target, whose task pays if `stream.rewards` says so."""
         super().__init__(stream, domain, seeds, pay)
         robots, self.robots, self.target = stream.robots, stream.robots, target or domain
         self.guarded = Guarded(domain, len(seeds) * robots, seeds, threads, limits)
@@ -51,7 +51,7 @@ class Walk(Taker):
 
     @classmethod
     def open(cls, stream: Stream, opening: Opening) -> Walk:
-        """Freshly reset robots."""
+        """With freshly reset robots."""
         return cls(
             stream,
             opening.domains[stream.place],
@@ -64,8 +64,8 @@ class Walk(Taker):
         )
 
     def buffer(self, opening: Opening) -> Replay | None:
-        """Behind what was stored before: in the source by its agent, in the target by a teacher. The newest of these
-        steps is cut off from those of the new robots."""
+        """Contains earlier steps: the source agent's in the source, the teacher's in the target. Their newest step is
+        marked as truncated, since the new robots do not continue it."""
         stream, old = self.stream, opening.stored
         if not stream.room:
             return None
@@ -77,7 +77,7 @@ class Walk(Taker):
         return rp.cut(old if stream.rewards == "own" else rp.changed(old, partial(relabel, self.target)))
 
     def take(self, round: Round) -> Steps | None:
-        """A round of steps with the present policy; at first the source policy may lead, or uniform actions do."""
+        """A round of steps with the current policy; at first with uniform actions, or led by the source policy."""
         if not round.steps:
             return None
         lead = self._leading_steps(round.done)
@@ -90,15 +90,17 @@ class Walk(Taker):
         return steps if self.stream.rewards == "own" else relabel(self.target, steps)
 
     def _leading_steps(self, done: float) -> float:
-        """In how many steps of each episode the source policy acts: ever fewer (JSRL, algorithm 1), here linearly."""
+        """Steps at the start of each episode in which the source policy acts, annealed linearly to zero (JSRL,
+        algorithm 1)."""
         if not self.stream.lead:
             return 0.0
         return self.target.episode_steps * max(1.0 - done / self.stream.lead, 0.0)
 
     def collect(self, act: Act | None, agents: Any, noise: Array | None, steps: int) -> Steps:
-        """`steps` control steps of every robot, [seeds, steps, robots, ...], with their terms where they are stored.
+        """`steps` control steps of every robot, [seeds, steps, robots, ...], with reward terms if the stream stores
+        them.
 
-        `noise` [seeds, steps or more, robots, action]: what the policy's draws are made of. Without `act`, uniform.
+        `noise` [seeds, at least steps, robots, action] is the policy's normal noise. Without `act` actions are uniform.
         """
         self.pay(steps * self.robots)
         taken = self._room(steps)
@@ -108,7 +110,7 @@ class Walk(Taker):
         return taken
 
     def _action(self, act: Act | None, agents: Any, noise: Array | None, i: int, obs: np.ndarray) -> np.ndarray:
-        """Of every robot in the i-th control step, [seeds, robots, action]."""
+        """Actions of the i-th control step, [seeds, robots, action]."""
         spaces, shape = self.domain.spaces, (len(self.seeds), self.robots)
         if act is None:
             size = (shape[1], spaces.action)
@@ -117,7 +119,7 @@ class Walk(Taker):
         return np.asarray(act(agents, obs, None if noise is None else noise[:, i]))
 
     def _room(self, steps: int) -> Steps:
-        """Steps that are yet to be taken."""
+        """Empty arrays for `steps` control steps."""
         shape, spaces = (len(self.seeds), steps, self.robots), self.domain.spaces
         sizes = {"obs": (spaces.obs,), "next_obs": (spaces.obs,), "action": (spaces.action,)}
         columns = (np.empty((*shape, *sizes.get(name, ())), np.float32) for name in Transition._fields)
@@ -125,7 +127,7 @@ class Walk(Taker):
         return Steps(Transition(*columns), terms, np.full(shape, self.stream.place, np.int32))
 
     def _step(self, action: np.ndarray, out: Steps, i: int) -> None:
-        """One control step, the i-th of `out`."""
+        """Take one control step and write it into `out` as the i-th."""
         try:
             t = self.guarded.step(action.reshape(-1, self.domain.spaces.action))
         except BrokenRun as error:
@@ -141,20 +143,20 @@ class Walk(Taker):
         self._count(t.reward, np.logical_or(t.terminated, t.truncated))
 
     def _count(self, reward: np.ndarray, ended: np.ndarray) -> None:
-        """What every robot's step, [seeds, robots], is to its episode."""
+        """Add a step's rewards [seeds, robots] to the episodes, and record the returns of those that ended."""
         self.episode_return += reward
         self.clock = np.where(ended, 0, self.clock + 1)
-        for seed, robot in np.argwhere(ended):  # a few, seldom
-            if not self._led[seed, robot]:  # what another policy began says nothing about this one
+        for seed, robot in np.argwhere(ended):  # few, and rarely any
+            if not self._led[seed, robot]:  # the return of a guided episode is not this policy's
                 self.returns[seed].append(float(self.episode_return[seed, robot]))
             self.episode_return[seed, robot], self._led[seed, robot] = 0.0, False
 
     def said(self) -> dict[str, Any]:
-        """Episodes of this stage that ended because a robot diverged, of all seeds, where there were any."""
+        """The number of episodes of this stage that ended by divergence, over all seeds, if there were any."""
         return {f"{self.stream.name}_diverged": self.guarded.diverged} if self.guarded.diverged else {}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """All that its next steps depend on, as arrays and as what JSON keeps to the bit."""
+        """See `Taker.state`."""
         arrays = {"episode_return": self.episode_return.copy(), "clock": self.clock, "led": self._led.copy()}
         if table_robot(self.domain) is not None:
             arrays |= {f"simulation {name}": x for name, x in self.simulation.get_state().items()}
@@ -163,8 +165,8 @@ class Walk(Taker):
         return arrays, {"steps": self.steps, "returns": returns, "uniform": uniform, "episodes": episodes}
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
-        """Go on from a `state`. Where the domain's cannot be put back, new episodes begin: those that were cut stay
-        counted, and nothing is judged by them."""
+        """See `Taker.restore`. If the domain's state cannot be restored, new episodes begin: the steps of those cut off
+        stay counted, but their returns are not recorded."""
         self.steps, self.returns = numbers["steps"], numbers["returns"]
         self.guarded.begun, self.guarded.diverged = numbers.get("episodes", (self.guarded.begun, 0))
         for random, state in zip(self._uniform, numbers["uniform"], strict=True):
@@ -172,7 +174,7 @@ class Walk(Taker):
         if table_robot(self.domain) is None:
             self.broken = True
             warnings.warn(
-                f"the state of '{self.domain.name}' cannot be put back: its robots begin new episodes", stacklevel=2
+                f"the state of '{self.domain.name}' cannot be restored: its robots begin new episodes", stacklevel=2
             )
             return
         simulation = {name.removeprefix("simulation "): x for name, x in arrays.items() if name.startswith("sim")}
@@ -182,8 +184,8 @@ class Walk(Taker):
         )
 
     def guided(self, act: Act, guide: Any, steps: float) -> Act:
-        """The same, but in the first `steps` steps of an episode the agents `guide` act, without noise. An episode in
-        which they did is not among `returns`, so that nothing is judged by it."""
+        """`act`, except that in the first `steps` steps of an episode the agents `guide` act, without noise. Guided
+        episodes are not among `returns`, so they do not affect stopping."""
 
         def either(agents: Any, obs: Array, noise: Array | None) -> Array:
             leads = self.clock < steps
@@ -194,7 +196,7 @@ class Walk(Taker):
 
 
 def relabel(target: Any, steps: Steps) -> Steps:
-    """Source steps with what the target pays for them as their reward. `target` is of the robot that took the steps."""
+    """Source steps with the target's reward. `target` must be a domain of the robot that took the steps."""
     t = steps.transition
     obs, action, next_obs, terms = (
         np.asarray(x).reshape(-1, x.shape[-1]) for x in (t.obs, t.action, t.next_obs, steps.terms)
