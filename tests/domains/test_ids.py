@@ -71,7 +71,7 @@ WRONG = {
     "gym:gymnasium_robotics:FetchReach-v4": "pip install gymnasium-robotics",
     "gym:Unbounded-v0": "unbounded action box",
     "no_such.module:factory": "there is no module no_such.module",
-    "hopper@mirrored": "hopper' has no view: there are halfcheetah@mirrored, ant@turned90",
+    "hopper@mirrored": "hopper' has no view; there are halfcheetah@mirrored, ant@turned90",
     "ant@mirrored": "unknown view of ant 'mirrored': there are",
     "halfcheetah@mirrored:noise=0.1": "cannot be seen mirrored",
     "halfcheetah@": "unknown view of halfcheetah",

@@ -1,4 +1,4 @@
-"""How a robot looks in other columns than its own: the table of bridges, a file each."""
+"""Bridges, which show a robot in other columns than its own: one file each, and their table."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ BRIDGES: dict[str, Bridge] = {
 
 
 def views(robot: str) -> tuple[str, ...]:
-    """The bridges by which a robot of the table may be named, `robot@view`."""
+    """The names of the views of a robot of the table, as in `robot@view`."""
     return tuple(name for name, bridge in BRIDGES.items() if robot in bridge.robots)
 
 
 def view(robot: Side, name: str) -> Crossing:
-    """The robot as `robot@name` shows it. Raises RequestError for a view that it has not."""
+    """The crossing from the robot's own columns to those of `robot@name`.
+
+    Raises RequestError if it has no such view, or the bridge fails `require_sound`.
+    """
     row = robot.robot.name
     known = views(row)
     if not known:
         able = ", ".join(f"{one}@{other}" for other, bridge in BRIDGES.items() for one in bridge.robots)
-        raise RequestError(f"'{row}' has no view: there are {able}{OWN_MODULE}")
+        raise RequestError(f"'{row}' has no view; there are {able}{OWN_MODULE}")
     if name not in known:
         raise nearest(name, known, f"view of {row}", otherwise=OWN_MODULE)
     return require_sound(name, BRIDGES[name].across(robot))

@@ -1,8 +1,8 @@
-"""What a bridge is: how a robot's steps look in other columns, and what an action there is in the robot's own.
+"""The contract of bridges: maps of a robot's observations, actions and stored terms to other columns, and back.
 
-A bridge knows columns; it knows no simulation, no learner and no replay. Its maps are applied at the edges and nowhere
-else: `domains.bridged` simulates a robot in the columns that a bridge shows, and `bridges.take_up` puts an agent that
-knows the ones behind the others. In between, everything has one kind of columns.
+A bridge knows columns, but no simulation, learner or replay. Its maps are applied at the edges and nowhere else:
+`domains.bridged` simulates a robot in the columns that a bridge shows, and `bridges.take_up` converts an agent from the
+columns of one side to those of the other. In between, everything has the same columns.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 from transreward.types import Array, Entry, RequestError, Spaces, Steps, Transition
 
-ROUNDING = 1e-6  # of columns that go there and back, relative to their size
+ROUNDING = 1e-6  # relative error permitted for columns mapped there and back
 
 
 class Side(Protocol):
-    """What a bridge may ask of the domain at either end of it."""
+    """What a bridge may read of the domain at either end."""
 
     @property
     def name(self) -> str: ...
@@ -37,14 +37,14 @@ class Side(Protocol):
     def stored_terms(self) -> tuple[str, ...]: ...
 
     @property
-    def noise(self) -> np.ndarray: ...  # of each action, standard deviation [action]
+    def noise(self) -> np.ndarray: ...  # standard deviation of the noise on each action, [action]
 
     @property
     def robot(self) -> Any: ...  # its row of the table of robots
 
 
 class Columns(NamedTuple):
-    """All columns that a robot's steps have."""
+    """The columns of a robot's observations, actions and stored terms."""
 
     spaces: Spaces
     entries: tuple[Entry, ...]
@@ -53,14 +53,14 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, side: Side) -> Columns:
-        """The domain's own."""
+        """The columns of a domain."""
         return cls(side.spaces, side.entries, side.action_entries, side.stored_terms)
 
 
 class Map(Protocol):
     """A linear map of columns, x -> matrix x + fill, of NumPy and JAX arrays alike.
 
-    The two sides may have any sizes. A column of the result that nothing shows has a row of zeros, and its `fill`.
+    The two sides may differ in size. A column of the result that shows none of x has a row of zeros, and is its `fill`.
     """
 
     @property
@@ -75,42 +75,42 @@ class Map(Protocol):
 
 
 class Maps(NamedTuple):
-    """What becomes of each part of a step."""
+    """The maps of the parts of a step, in one direction."""
 
     obs: Map
     action: Map
     stored: Map  # of the terms that a step stores
 
     def transition(self, t: Transition) -> Transition:
-        """The transition in the other columns; it is paid, and ends, as it was."""
+        """The transition in the other columns; reward, `terminated` and `truncated` are unchanged."""
         return t._replace(obs=self.obs(t.obs), action=self.action(t.action), next_obs=self.obs(t.next_obs))
 
     def steps(self, steps: Steps) -> Steps:
-        """The same, with the terms where they are stored."""
+        """Steps in the other columns, with their stored terms."""
         terms = self.stored(steps.terms) if steps.terms.shape[-1] else steps.terms
         return steps._replace(transition=self.transition(steps.transition), terms=terms)
 
 
 @dataclass(frozen=True, eq=False)
 class Crossing:
-    """A bridge over which one robot is looked at."""
+    """A bridge applied to one robot."""
 
     there: Maps  # from the robot's own columns to those that are shown
-    back: Maps  # and the other way
+    back: Maps  # from the shown columns to the robot's own
     own: Columns
     shown: Columns
-    lost: tuple[str, ...] = ()  # of its own columns, those that do not come back as they were, since nothing shows them
+    lost: tuple[str, ...] = ()  # names of its own columns that do not come back, since nothing shows them
 
     @property
     def reversed(self) -> Crossing:
-        """From what is shown to the robot's own columns."""
+        """The crossing in the other direction."""
         return Crossing(self.back, self.there, self.shown, self.own)
 
 
 class Bridge:
-    """A row of BRIDGES: what makes a crossing for a robot."""
+    """A row of BRIDGES, which makes a crossing for a robot."""
 
-    own_columns: bool = False  # it shows the robot's own columns again, so that a transfer may choose it by itself
+    own_columns: bool = False  # it shows the robot's own columns, so that a transfer may choose it by itself
 
     @property
     def robots(self) -> tuple[str, ...]:
@@ -118,19 +118,19 @@ class Bridge:
         return ()
 
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
-        """The crossing from the robot's own columns to those of `other`; None: to another view of the robot's own.
+        """The crossing from the robot's columns to those of `other`, or to the robot's view if None.
 
-        Raises RequestError where the bridge does not lead there.
+        Raises RequestError if the bridge does not lead there.
         """
         raise NotImplementedError
 
 
 def require_sound(name: str, crossing: Crossing) -> Crossing:
-    """The crossing, whose maps fit its columns, are finite, give back whatever is not `lost`, and ask of the robot no
-    action outside its box.
+    """The crossing, checked: maps have the sizes of their columns and are finite, columns that are not `lost` come back
+    unchanged, and actions stay within the robot's box.
 
     Raises:
-        RequestError: they do not; it names the bridge and the column.
+        RequestError: a check fails; names the bridge and the column.
     """
     own, shown = crossing.own, crossing.shown
     for part, mine, theirs in (
@@ -141,7 +141,7 @@ def require_sound(name: str, crossing: Crossing) -> Crossing:
         there, back = (getattr(maps, part) for maps in (crossing.there, crossing.back))
         for way, found, size in (("there", there, (len(theirs), len(mine))), ("back", back, (len(mine), len(theirs)))):
             _require_map(f"the bridge '{name}': {way}.{part}", found, size)
-        if part != "stored":  # two terms may show one
+        if part != "stored":  # two terms may show the same one
             _require_return(f"the bridge '{name}'", there, back, mine, crossing.lost)
     _require_box(f"the bridge '{name}'", crossing)
     return crossing

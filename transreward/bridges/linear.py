@@ -1,12 +1,12 @@
-"""Linear bridges: maps given by a matrix, and symmetries, which reorder columns and turn the signs of some.
+"""Linear bridges: maps given by a matrix, and symmetries, which reorder columns and flip the signs of some.
 
-A symmetry is a bridge from a robot to itself: seen in a mirror, or turned, it is the same robot doing something else.
+A symmetry is a bridge from a robot to itself: mirrored or rotated, it is the same robot doing something else.
 
     halfcheetah@mirrored   ant@turned90
 
-An ant that walks ahead is, seen after a quarter turn, an ant that walks to the left. So where the target's task is the
-source's in another direction, a source that is seen so is paid for the same: its agent knows the target's task already,
-and whatever is compared between the domains is compared between situations that are each other's likeness.
+An ant that walks forward is, rotated by a quarter turn, an ant that walks to the left. So if the target's task is the
+source's in another direction, the rotated source has the target's reward: its agent already knows the target's task,
+and comparisons between the domains are made between corresponding situations.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from transreward.bridges.bridge import Bridge, Columns, Crossing, Maps, Side
 from transreward.types import Array, Entry, RequestError, Spaces, nearest
 
-Rename = Callable[[str], tuple[str, float]]  # a column as it is seen -> the robot's that it shows, and its sign
+Rename = Callable[[str], tuple[str, float]]  # a shown column -> the robot's column that it shows, and its sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Reordered:
-    """Columns in another order, some with the other sign: the same numbers, to the last bit."""
+    """Columns in another order, some with the opposite sign; exact to the bit."""
 
     order: np.ndarray  # [columns] int
     sign: np.ndarray  # [columns] of +-1
@@ -52,22 +52,22 @@ class Reordered:
 
     @property
     def fill(self) -> np.ndarray:
-        """See `Map`: every column shows one."""
+        """See `Map`: zeros, since every column shows one."""
         return np.zeros(len(self.order))
 
     def after(self, first: Reordered) -> Reordered:
-        """This, of what `first` has reordered."""
+        """The composition: first `first`, then this."""
         return Reordered(first.order[self.order], first.sign[self.order] * self.sign)
 
 
 @dataclass(frozen=True)
 class Symmetry(Bridge):
-    """A robot as it looks after some turns, each of which exchanges its parts by their names."""
+    """A robot mirrored or rotated: one operation, which renames its parts, applied several times."""
 
     name: str
-    of: dict[str, Rename]  # robot of the table -> what one turn does
-    times: int = 1  # turns
-    whole: int = 2  # turns after which everything is as it was
+    of: dict[str, Rename]  # robot of the table -> the operation
+    times: int = 1  # how often it is applied
+    whole: int = 2  # order of the symmetry: applied so often, it is the identity
 
     own_columns = True
 
@@ -77,19 +77,20 @@ class Symmetry(Bridge):
         return tuple(self.of)
 
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
-        """See `Bridge`. What is shown has the robot's own names, with unit and range of what each shows."""
+        """See `Bridge`. Shown columns have the robot's own names, with unit and range of the column that each shows.
+
+        Raises RequestError if the robot has action noise.
+        """
         if robot.noise.any():
-            raise RequestError(
-                f"{robot.name} cannot be seen {self.name}: the noise on its actions is no likeness of itself"
-            )
+            raise RequestError(f"{robot.name} cannot be seen {self.name}: the noise on its actions would not be")
         own, rename = Columns.of(robot), self.of[robot.robot.name]
         there = _turned(own, rename, self.times)
-        back = _turned(own, rename, self.whole - self.times)  # two terms may show one: not to be had by reordering
+        back = _turned(own, rename, self.whole - self.times)  # not the inverse order: two terms may show one
         return Crossing(Maps(*there), Maps(*back), own, _shown(own, *there[:2]))
 
 
 def _turned(own: Columns, rename: Rename, times: int) -> tuple[Reordered, Reordered, Reordered]:
-    """Of observations, actions and stored terms."""
+    """The maps of observations, actions and stored terms after `times` operations."""
     obs, action = ([e.name for e in entries] for entries in (own.entries, own.action_entries))
     return (
         reordering(obs, rename, times),
@@ -99,7 +100,7 @@ def _turned(own: Columns, rename: Rename, times: int) -> tuple[Reordered, Reorde
 
 
 def reordering(columns: Sequence[str], rename: Rename, times: int = 1) -> Reordered:
-    """Of columns with these names, so many turns."""
+    """The map of columns with these names after `times` operations. Raises RequestError for an unknown column."""
     shown = [rename(name) for name in columns]
     for name, (other, _) in zip(columns, shown, strict=True):
         if other not in columns:

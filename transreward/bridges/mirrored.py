@@ -1,4 +1,4 @@
-"""A half-cheetah in a mirror: a likeness, since its hind and fore legs differ in length, range and strength."""
+"""A mirrored half-cheetah: approximate, since its hind and fore legs differ in length, range and strength."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from transreward.bridges.linear import Symmetry
 
 
 def cheetah(name: str) -> tuple[str, float]:
-    """Which of its columns shows in a column's place, and with which sign."""
+    """The robot's column that shows in place of `name`, and its sign."""
     part, _, rest = name.partition(" ")
     if part in ("velocity", "forward", "control"):
         return name, 1.0 if part == "control" else -1.0

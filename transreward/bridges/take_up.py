@@ -1,10 +1,10 @@
-"""An agent taken up in other columns, by surgery on the weights of its first and last layers.
+"""Converts an agent to other columns, by surgery on the weights of its first and last layers.
 
-What a network reads, it reads as (x - middle) / unit: observations in their normaliser's units, actions in halves of
-the box about its centre. With both sides' units folded in, the first layer of the agent that is taken up sees in the
-other columns exactly what the old one sees across the bridge, whatever its linear map of observations is; the agent
-then goes on to learn there at no cost per step. It is the same function of what the bridge shows, up to the
-normaliser's clip at +-10; actions go through as they are where each is another one, up to its sign.
+Networks read (x - middle) / unit: observations in their normaliser's units, actions in half-widths of the box about its
+centre. The bridge's linear map and both sides' units are folded into the first layer, so that the converted agent
+computes in the other columns what the old one computes across the bridge, and continues to learn there at no cost per
+step. It is the same function, up to the normaliser's clip at +-10; actions that are only reordered or change sign are
+exact.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from transreward.types import RequestError, Spaces
 
 
 class Ends(NamedTuple):
-    """Where a learner's agents touch the columns of their domain; parts of the state go by paths, `networks.policy`.
+    """The parts of a learner's state that depend on the columns of its domain, by paths such as `networks.policy`.
 
-    Columns come in blocks: "obs" as the normaliser standardises them, "action" in halves of the box about its centre,
-    and "spread", of actions drawn: logarithms of standard deviations in such halves.
+    Columns come in blocks: "obs", standardised by the normaliser; "action", in half-widths of the box about its centre;
+    and "spread", the log standard deviation of sampled actions in half-widths.
     """
 
-    networks: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]  # path -> blocks that it reads, and that it writes
-    spreads: tuple[str, ...] = ()  # paths of vectors [action]
+    networks: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]  # path -> blocks that it reads and writes
+    spreads: tuple[str, ...] = ()  # paths of log standard deviations [action]
     normaliser: str = "normaliser"  # path, of observations
 
 
 class Offers(Protocol):
-    """What is asked of a learner."""
+    """What a learner has to offer."""
 
     name: str
     ends: ClassVar[Ends | None]
@@ -42,38 +42,38 @@ class Offers(Protocol):
 
 
 class Units(NamedTuple):
-    """In which a network reads or writes columns: (x - middle) / unit, float64 [seeds, columns] each."""
+    """Units in which a network reads or writes columns, (x - middle) / unit; float64 [seeds, columns] each."""
 
     middle: np.ndarray
     unit: np.ndarray
 
     @classmethod
     def of(cls, normaliser: Normaliser) -> Units:
-        """As `Normaliser.__call__` has them."""
+        """The units of `Normaliser.__call__`."""
         return cls(_float64(normaliser.mean), np.sqrt(_float64(normaliser.var) + 1e-8))
 
     @classmethod
     def box(cls, spaces: Spaces) -> Units:
-        """Halves of the box of actions; the same of all seeds."""
+        """Half-widths of the action box about its centre, the same for all seeds."""
         return cls(_float64(spaces.centre)[None], _float64(spaces.half_width)[None])
 
 
 class Within(NamedTuple):
-    """A map between columns that are read and written in units."""
+    """A map between columns in their units."""
 
     matrix: np.ndarray  # [seeds, to, from]
     offset: np.ndarray  # [seeds, to]
-    shown: np.ndarray  # [to] bool: the others nothing shows
+    shown: np.ndarray  # [to] bool: False for columns of the result that show nothing
 
 
 def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
-    """The same agents, [seeds, ...], in the columns that the crossing shows; their optimisers start anew.
+    """The same agents, [seeds, ...], in the columns that the crossing shows; their optimisers are reset.
 
-    A network takes no notice of inputs that nothing shows, and outputs that nothing shows stay at the `fill` of the
-    map, with 0 as the logarithm of their spread. What only the robot's own columns had counts as its mean.
+    Inputs that show nothing are ignored; outputs that show nothing are the map's `fill`, with a log standard deviation
+    of 0. Columns that only the robot itself has are taken at their mean.
 
     Raises:
-        RequestError: the learner does not say where its ends are.
+        RequestError: the learner declares no `ends`.
     """
     ends = learner.ends
     if ends is None:
@@ -98,19 +98,19 @@ def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
 
 
 def within(columns: Map, to: Units, of: Units) -> Within:
-    """The map, between columns in units."""
+    """The map between columns in their units."""
     matrix = columns.matrix * (of.unit[:, None, :] / to.unit[:, :, None])
     offset = (of.middle @ columns.matrix.T + columns.fill - to.middle) / to.unit
     return Within(matrix, offset, np.asarray(columns.matrix.any(axis=1)))
 
 
 def reading(layers: Layers, blocks: Sequence[Within]) -> Layers:
-    """The same function [..., in] -> [..., out] of what the blocks' maps make of other inputs."""
+    """The layers with the blocks' maps folded in before them: the same function of other inputs."""
     first, start, rows = layers[0], 0, []
     w, b = _float64(first["w"]), _float64(first["b"])
     for block in blocks:
         part = w[..., start : start + block.matrix.shape[-2], :]
-        offset = np.where(block.shown, block.offset, 0.0)[:, None]  # what nothing shows is read at its middle
+        offset = np.where(block.shown, block.offset, 0.0)[:, None]  # a column that shows nothing is read at its middle
         matrix, offset = _beside(block.matrix, part.ndim), _beside(offset, part.ndim)
         rows.append(np.swapaxes(matrix, -1, -2) @ part)
         b = b + (offset @ part)[..., 0, :]
@@ -119,7 +119,7 @@ def reading(layers: Layers, blocks: Sequence[Within]) -> Layers:
 
 
 def writing(layers: Layers, blocks: Sequence[Within]) -> Layers:
-    """The same function with the blocks' maps behind it."""
+    """The layers with the blocks' maps folded in after them."""
     if not blocks:
         return layers
     start, parts = 0, {"w": [], "b": []}
@@ -140,20 +140,20 @@ def _written(x: Any, block: Within) -> np.ndarray:
 
 
 def _spread(action: Within) -> Within:
-    """Of the spreads of actions: each is that of the action that it shows, the mean of several."""
+    """The map of log standard deviations: each is that of the action that it shows, or the mean of several."""
     share = (action.matrix != 0) / np.maximum((action.matrix != 0).sum(axis=-1, keepdims=True), 1)
     return action._replace(matrix=share, offset=np.zeros_like(action.offset))
 
 
 def _standard(old: Normaliser, there: Map) -> Normaliser:
-    """The normaliser [seeds] of what is shown; of a column that nothing shows, about its fill with a spread of 1."""
+    """The normaliser [seeds] of the shown columns; a column that shows nothing has mean `fill` and spread 1."""
     mean = _float64(old.mean) @ there.matrix.T + there.fill
     var = np.where(there.matrix.any(axis=1), _float64(old.var) @ (there.matrix**2).T, 1.0)
     return old._replace(mean=_float32(mean), var=_float32(var))
 
 
 def _beside(x: np.ndarray, dimensions: int) -> np.ndarray:
-    """[seeds, a, b] for arrays of more dimensions between the seeds and the last two."""
+    """[seeds, a, b] with dimensions of size 1 inserted after the seeds, up to `dimensions`."""
     return x.reshape(x.shape[0], *(1,) * (dimensions - 3), *x.shape[1:])
 
 
@@ -162,7 +162,7 @@ def _float64(x: Any) -> np.ndarray:
 
 
 def _float32(x: np.ndarray) -> Any:
-    return jnp.asarray(x, jnp.float32)  # a device's array, whose copies cost programs nothing
+    return jnp.asarray(x, jnp.float32)  # on the device, so that programs need not copy it
 
 
 def _part(state: Any, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""An ant after quarter turns to the left: exact, but for what its resets draw."""
+"""An ant after quarter turns to the left: exact, except for the distribution of its resets."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ TURNED = {"forward": ("sideways", -1.0), "velocity": ("sideways", -1.0), "sidewa
 
 
 def ant(name: str) -> tuple[str, float]:
-    """Which of its columns shows in a column's place, and with which sign."""
+    """The robot's column that shows in place of `name`, and its sign."""
     if name in TURNED:
         return TURNED[name]
     part = next((part for part in BEFORE if f"{name} ".startswith(f"{part} ")), "")
     name = BEFORE.get(part, "") + name[len(part) :]
-    if name.endswith((" x", " y")):  # to the left becomes ahead, and what was ahead shows as to the right
+    if name.endswith((" x", " y")):  # left becomes forward, and forward becomes right
         return name[:-1] + ("y" if name[-1] == "x" else "x"), -1.0 if name[-1] == "x" else 1.0
-    return name, -1.0 if part in ("ankle_2", "ankle_4") else 1.0  # whose axes point the other way round
+    return name, -1.0 if part in ("ankle_2", "ankle_4") else 1.0  # whose axes point the other way
 
 
 def turned(quarters: int) -> Symmetry:
-    """After so many of them."""
+    """The ant after so many quarter turns."""
     return Symmetry(f"turned{90 * quarters}", {"ant": ant}, quarters, 4)

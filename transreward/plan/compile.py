@@ -1,4 +1,4 @@
-"""Compile a request to a plan: the one place where a row of the table is asked what kind of run it is."""
+"""Compile a request into a plan: the only place where the properties of a method decide what a run does."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from transreward.streams.stream import Stream
 from transreward.types import CEILING, Pair, RequestError
 from transreward.uses.use import UNCHANGED
 
-REPLAY_STEPS = 1_000_000  # per seed and domain; older steps give way
-GAP_STEPS = 100_000  # the same where only a gap reads the replay
-BRANCHED_STEPS = 10_000  # the same for branches, which are corrected by what was known when they were taken
-GAP_STEPS_PER_UPDATE = 16  # of what feeds an on-policy learner; an off-policy one's own updates set its gap's pace
-EARLIER = "source_run"  # the name of a stage that another run went through
+REPLAY_STEPS = 1_000_000  # per seed and domain; the oldest steps are overwritten
+GAP_STEPS = 100_000  # the same if only a gap reads the replay
+BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
+GAP_STEPS_PER_UPDATE = 16  # steps per update of the gap with an on-policy learner; else the learner's updates set it
+EARLIER = "source_run"  # name of the stage that stands for another run's training
 
 
 def compile(config: Config, taken: int | None = None) -> Plan:
-    """All stages of a request, in the order in which they run: those that need the least training in the source first,
-    since the agent of the others is trained on from theirs.
+    """All stages of a request, in the order in which they run. Methods that need the least source training come first,
+    since the source agent of the others continues from theirs.
 
-    `taken`: source steps per seed of the agent of `config.source_run`, where one is taken up. Where target steps are
-    asked for behind `loop.horizon`, the last stage of each method goes on with them at its pace; raises RequestError
-    for a method that cannot.
+    `taken`: source steps per seed of the agent of `config.source_run`, if there is one. If `target_steps` exceeds
+    `loop.horizon`, the last stage of each method continues beyond it at its pace.
+
+    Raises:
+        RequestError: the method cannot continue beyond the horizon, or cannot be fed from these domains.
     """
     asked, config = config, config.at_horizon
     agents: dict[str, Stage] = {}
@@ -55,7 +57,7 @@ def compile(config: Config, taken: int | None = None) -> Plan:
 
 
 def longer(config: Config, track: Track, steps: int) -> Track:
-    """A track with so many target steps more; a control that takes none, or less than a round, stays as it is."""
+    """A track with so many more target steps. A control that takes none, or less than a round, is unchanged."""
     *before, stage = track.stages
     target, schedule = stage.stream("target"), stage.schedule
     source = stage.stream("source") if schedule.controls.source else None
@@ -72,33 +74,33 @@ def longer(config: Config, track: Track, steps: int) -> Track:
     more = walked + track.method.replayed * (taken.target - known.target) * target.robots
     whole = Pair(config.source_steps + walked, config.target_steps)
     rooms = {s.name: room(config.learner, whole._asdict()[s.name], s.robots) for s in (source, target) if s and s.room}
-    rooms["counterpart"] = rooms.get("target", 0)  # row by row
+    rooms["counterpart"] = rooms.get("target", 0)  # row i of the one belongs to row i of the other
     streams = tuple(replace(s, room=rooms.get(s.name, s.room)) for s in stage.streams)
     budget = Pair(stage.budget.source + more, stage.budget.target + steps)
     return replace(track, stages=(*before, replace(stage, streams=streams, budget=budget, schedule=schedule)))
 
 
 def unable(config: Config, track: Track, why: str) -> Track:
-    """A track that has nothing to go on with. Raises RequestError where it is the request's method."""
+    """A track that cannot continue: a control is unchanged, for the request's method RequestError is raised."""
     if track.method is config.method:
         raise RequestError(f"'{track.method.name}' cannot go on behind its horizon: it {why}")
     return track
 
 
 def walked(stage: Stage) -> Pair[int]:
-    """Steps per seed that the robots of a stage walk when nothing stops it."""
+    """Steps per seed that the robots of a stage take in each domain if nothing stops it early."""
     robots = (stream.robots if stream else 0 for stream in map(stage.stream, Pair._fields))
     return Pair(*(controls * n for controls, n in zip(stage.schedule.controls, robots, strict=True)))
 
 
 def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> Stage | None:
-    """The training of the plain agent that a method starts from, or None where an earlier one has had enough.
+    """The training of the plain agent that a method starts from, or None if an existing `agent` with `steps` suffices.
 
-    It is shared. A method that goes on in the source starts when a part of the source budget is spent; the others get
-    an agent that had all of it, so that every method of a table may take the same source steps.
+    It is shared. A method that continues in the source starts after a part of the source budget (`loop.pretrain`); the
+    others get an agent that had all of it, so that all methods of a table may take the same number of source steps.
     """
     left = budgets.pretrain_steps(config, row) - steps
-    taken_up = config.source_run is not None and row.uses_source  # it goes on from where that run stopped
+    taken_up = config.source_run is not None and row.uses_source  # it continues from the end of that run
     if agent is not None and (left < budgets.least_steps(config).source or taken_up):
         return None
     fresh = agent is None
@@ -112,8 +114,8 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
 
 
 def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
-    """The stages of one method after its source agent, which has taken so many steps; or from nothing."""
-    if row.ceiling:  # trains in the target as if it were the source, on the source's budget
+    """The stages of one method, after its source agent of `taken` steps or from scratch."""
+    if row.ceiling:  # trains in the target on the source's budget
         return Track(row, (oracle(config, row),))
     if row.target_share is None:
         return Track(row, (unchanged(config, row, agent),), agent=agent)
@@ -160,7 +162,9 @@ def transfer(
         streams.append(target)
         if row.replayed and target.room:
             streams.append(
-                Stream("counterpart", "counterpart", "source", "source", target.robots, target.room)  # row by row
+                Stream(
+                    "counterpart", "counterpart", "source", "source", target.robots, target.room
+                )  # row i is the target's row i
             )
     if row.teacher:
         newest = (row.use or UNCHANGED).newest
@@ -172,7 +176,7 @@ def transfer(
 
 
 def unchanged(config: Config, row: Method, agent: str | None) -> Stage:
-    """A stage without a step: the policy stays what it is."""
+    """A stage without steps: the policy is unchanged."""
     none = Pair(0, 0)
     schedule = Schedule(0, 0, none, none, 0, 0)
     return Stage(row.name, "transfer", row, agent, (), none, schedule, 0.0, False, config.loop.evaluations)
@@ -187,12 +191,12 @@ def oracle(config: Config, row: Method) -> Stage:
 
 
 def cotrained(config: Config, row: Method) -> Track:
-    """Two stages side by side: each is a transfer whose source is the other as it learns."""
+    """Co-training: two stages side by side, each with the other's learner as its source."""
     return Track(row, (beside(config, row, ""),), beside(mirrored(config), row, "partner"))
 
 
 def beside(config: Config, row: Method, draws: str) -> Stage:
-    """A stage in the target of `config` alone, from nothing."""
+    """One stage of co-training: training from scratch in the target of `config`."""
     budget = Pair(0, config.target_steps)
     schedule = scheduled(config, row, budget, 1.0, True, budgets.rounds(config, row))
     stream = walk(config, row, "target", config.target_steps, "target")
@@ -203,8 +207,8 @@ def beside(config: Config, row: Method, draws: str) -> Stage:
 
 
 def mirrored(config: Config) -> Config:
-    """The same request from the other side: its target is the source, with the source's budget, robots and pace."""
-    learner: Any = config.learner  # one that keeps its steps
+    """The request with source and target exchanged, each with its own budget, robots and pace."""
+    learner: Any = config.learner  # off-policy: `require_cotrain`
     learner = replace(learner, target_updates_per_step=1.0 / learner.steps_per_update)
     return replace(
         config,
@@ -221,9 +225,9 @@ def mirrored(config: Config) -> Config:
 
 
 def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> Stream:
-    """Robots that walk, one side's of a method; `budget` steps per seed.
+    """The stream of one domain's robots (`side`) with `budget` steps per seed.
 
-    The source's room is that of the whole budget from the start: another shape would be compiled anew.
+    Its buffer has room for the whole request's budget from the start, since a larger one would be compiled again.
     """
     robots = config.learner.robots if side == "source" else config.loop.target_robots
     whole, kept = config.source_steps if side == "source" else config.target_steps, 0
@@ -240,12 +244,12 @@ def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> St
 
 
 def room(learner: Learner, steps: int, robots: int) -> int:
-    """Control steps that a buffer holds of each robot, of so many steps in all."""
+    """Control steps per robot that a buffer needs for so many steps in total."""
     return -(-min(steps, GAP_STEPS if learner.on_policy else REPLAY_STEPS) // robots)
 
 
 def source_streams(config: Config, row: Method, budget: Pair[int], schedule: Schedule) -> list[Stream]:
-    """Whose steps stand for the source in a transfer: stored ones, branches from the target's states, or robots'."""
+    """The source streams of a transfer: stored steps, branches from the target's states, or robots."""
     if row.uses_replay:
         assert row.feed is not None
         rewards = "target" if repaid(row) else "own"
@@ -262,7 +266,7 @@ def source_streams(config: Config, row: Method, budget: Pair[int], schedule: Sch
 
 
 def repaid(row: Method) -> bool:
-    """Whether the source's steps are paid the target's reward, computed exactly; by a model, the gap does it."""
+    """True if source steps get the target's reward, computed exactly. (With a model of it, the gap relabels.)"""
     return row.relabels and row.gap is None
 
 
@@ -272,8 +276,8 @@ def repaid(row: Method) -> bool:
 def scheduled(
     config: Config, row: Method, steps: Pair[int], target_share: float, fresh: bool, rounds: int | None = None
 ) -> Schedule:
-    """The rounds of a stage in which robots walk `steps` per seed: the steps that feed the learner set the pace, unless
-    `rounds` says how many there are."""
+    """The rounds of a stage in which robots take `steps` per seed. The steps that feed the learner set their number,
+    unless `rounds` does."""
     learner, loop = config.learner, config.loop
     robots = Pair(learner.robots, loop.target_robots)
     controls = Pair(*(b // n for b, n in zip(steps, robots, strict=True)))
@@ -295,8 +299,8 @@ def scheduled(
 
 
 def warm_share(learner: Learner, row: Method, steps: Pair[int], fresh: bool) -> float:
-    """Share of a stage's steps that are stored before an off-policy learner learns from them, at most a tenth: uniform
-    actions from nothing, but where the source policy leads, which explores better than chance."""
+    """Share of a stage's steps, at most 0.1, that are stored before an off-policy learner starts to learn. From scratch
+    their actions are uniform, unless the source policy leads, which explores better."""
     at_random = fresh and not (row.feed and row.feed.guide)
     if not at_random and not steps.target:
         return 0.0

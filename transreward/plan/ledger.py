@@ -1,4 +1,4 @@
-"""The ledger: every step is granted before it is taken. It is the one place where a budget is enforced."""
+"""The ledger: every step is granted before it is taken. Budgets are enforced here and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from transreward.types import BrokenRun, Pair
 
-EVALUATION = Pair("source evaluation", "target evaluation")  # accounts of steps that teach nothing
+EVALUATION = Pair("source evaluation", "target evaluation")  # accounts of steps that nothing learns from
 
 
 class Overdrawn(BrokenRun):
@@ -14,10 +14,10 @@ class Overdrawn(BrokenRun):
 
 
 class Ledger:
-    """Steps per seed, account by account. An account without a grant pays for nothing; a grant of None is endless."""
+    """Steps per seed by account. An account without a grant pays for nothing; a grant of None has no limit."""
 
     def __init__(self, granted: Mapping[str, int | None], spent: Mapping[str, int] | None = None) -> None:
-        """`granted` is the most that each account pays in all, `spent` what it has paid already."""
+        """`granted`: the limit of each account; `spent`: what each has paid already."""
         self.granted, self.spent = dict(granted), dict(spent or {})
 
     def __getitem__(self, account: str) -> int:
@@ -25,12 +25,12 @@ class Ledger:
         return self.spent.get(account, 0)
 
     def left(self, account: str) -> int | None:
-        """What an account may still pay; None without an end."""
+        """What an account may still pay; None = no limit."""
         granted = self.granted.get(account, 0)
         return None if granted is None else granted - self[account]
 
     def spend(self, account: str, steps: int) -> None:
-        """Pay for `steps` that are about to be taken. Raises Overdrawn where they are not granted."""
+        """Pay for `steps` that are about to be taken. Raises Overdrawn, and pays nothing, if they exceed the grant."""
         left = self.left(account)
         if left is not None and steps > left:
             raise Overdrawn(
@@ -40,15 +40,15 @@ class Ledger:
         self.spent[account] = self[account] + steps
 
     def payer(self, account: str) -> Callable[[int], None]:
-        """`spend` of one account, for whoever takes its steps."""
+        """A function that spends from one account."""
         return lambda steps: self.spend(account, steps)
 
     @property
     def steps(self) -> Pair[int]:
-        """Taken to learn, in each domain."""
+        """Training steps taken in each domain, per seed."""
         return Pair(self["source"], self["target"])
 
     @property
     def evaluation(self) -> Pair[int]:
-        """Taken by evaluations, in each domain."""
+        """Evaluation steps taken in each domain, per seed."""
         return EVALUATION.map(self.__getitem__)

@@ -1,4 +1,4 @@
-"""The words of a plan: streams of steps, stages, and how a stage is cut into rounds. All of it is data."""
+"""A plan as data: stages over streams of steps, and the schedule that cuts a stage into rounds."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from transreward.types import Pair
 
 
 class Schedule(NamedTuple):
-    """How a stage is cut into rounds, so that all of its budget is spent."""
+    """How a stage is cut into rounds so that its whole budget is spent."""
 
-    total: int  # up to the horizon, which what is annealed refers to
-    warm: int  # the first, which only gather steps
-    controls: Pair[int]  # control steps of the whole stage
-    rollout: Pair[int]  # an on-policy learner's, in every round but a longer last one; 0 = spread evenly
+    total: int  # rounds up to the horizon, over which annealing is spread
+    warm: int  # first rounds, which only collect steps
+    controls: Pair[int]  # control steps of the whole stage, up to the horizon
+    rollout: Pair[int]  # control steps per round for an on-policy learner (the last is longer); 0 = spread evenly
     updates: int  # of the learner per round after the warm ones
-    gap_updates: int  # the same of the gap
-    beyond: int = 0  # rounds after `total`, of a run that goes on behind its horizon
+    gap_updates: int  # of the gap per round after the warm ones
+    beyond: int = 0  # rounds after `total`, of a run that goes on beyond its horizon
 
     @property
     def rounds(self) -> int:
-        """Of the stage in all."""
+        """All rounds of the stage."""
         return self.total + self.beyond
 
     def steps(self, index: int) -> Pair[int]:
-        """Control steps of a round. Rounds beyond `total` go on at the same pace."""
+        """Control steps of a round in each domain. Rounds beyond `total` continue at the same pace."""
         after, before = self.before(index + 1), self.before(index)
         return Pair(after.source - before.source, after.target - before.target)
 
     def extended(self, target: int) -> Schedule:
-        """The schedule with as many rounds more as `target` control steps of the target in all suffice for."""
+        """The schedule with as many more rounds as fit into `target` control steps of the target in total."""
         beyond = 0
         while self.controls.target and self.before(self.total + beyond + 1).target <= target:
             beyond += 1
@@ -48,7 +48,7 @@ class Schedule(NamedTuple):
         return zip(self.controls, self.rollout, strict=True)
 
     def _before(self, index: int, controls: int, rollout: int) -> int:
-        """Control steps of a domain before a round; where they are spread, the first round has one in any case."""
+        """Control steps of a domain before a round. If they are spread evenly, the first round has at least one."""
         if not rollout:
             return -(-controls * index // self.total)
         beyond = max(index - self.total, 0) * rollout
@@ -57,38 +57,38 @@ class Schedule(NamedTuple):
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of a run in which a learner is trained on the same streams. It begins where `after` ended."""
+    """A part of a run in which a learner is trained on the same streams. It starts from the end of `after`."""
 
-    name: str  # of no other stage in the plan; a path below the run's directory
-    phase: str  # source, teacher, transfer or cotrain; of what breaks the budget `types.CEILING`
+    name: str  # unique in the plan; a path below the run's directory
+    phase: str  # source, teacher, transfer or cotrain; `types.CEILING` for the method that breaks the budget
     method: Method
-    after: str | None  # the stage whose state is taken up; None: from nothing
-    streams: tuple[Stream, ...]  # in the order in which they have their turn in a round
-    budget: Pair[int]  # steps per seed to take in each account, at most
+    after: str | None  # the stage whose final state it starts from; None: from scratch
+    streams: tuple[Stream, ...]  # in the order of their turns in a round
+    budget: Pair[int]  # limit of training steps per seed, by account
     schedule: Schedule
-    target_share: float  # of the target's steps in what trains the learner
-    from_nothing: bool  # the policy is fresh: it acts at random first
+    target_share: float  # share of target steps in the learner's training batches, in [0, 1]
+    from_nothing: bool  # the policy is fresh and acts at random first
     evaluations: int
-    guided: bool = False  # the source agent is asked: to act, or for its value
-    draws: str = ""  # a word of `draws.PURPOSES`, where not the seeds' own random streams are used
+    guided: bool = False  # the source agent acts, or its value is used
+    draws: str = ""  # a word of `draws.PURPOSES`; "" = the seeds' own random streams
 
     def stream(self, name: str) -> Stream | None:
-        """The stream of that name, if the stage has one."""
+        """The stream of that name, or None."""
         return next((stream for stream in self.streams if stream.name == name), None)
 
 
 @dataclass(frozen=True)
 class Track:
-    """The stages of one method, in order; the last one's policy is the method's."""
+    """The stages of one method, in order; the policy of the last one is the result."""
 
     method: Method
     stages: tuple[Stage, ...]
-    partner: Stage | None = None  # the stage of the source's agent that learns beside the last one
-    agent: str | None = None  # the stage whose end is the source agent, evaluated as zero-shot
+    partner: Stage | None = None  # in co-training, the stage in the source that runs beside the last one
+    agent: str | None = None  # the stage that trains the source agent, which is evaluated as zero-shot
 
 
 class Plan(NamedTuple):
-    """All that a request will do: stages of source agents, and tracks of methods, in the order in which they run."""
+    """Everything that a request will do: the stages of source agents and the tracks of methods, in order."""
 
     agents: dict[str, Stage]
     tracks: tuple[Track, ...]
