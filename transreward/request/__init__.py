@@ -1,1 +1,1 @@
-"""What is asked for: from arguments, files and `section.field=value` to a checked request, before anything is spent."""
+"""The request: from arguments, files and `section.field=value` to a checked `Config`, before any step is taken."""

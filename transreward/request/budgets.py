@@ -1,4 +1,4 @@
-"""What budgets pay for: steps of the source agent and of each method, and the rounds that they are cut into."""
+"""How budgets are split: steps of the source agent and of each method, and rounds of updates."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from transreward.types import Pair, RequestError
 
 
 def pretrain_steps(config: Config, row: Method) -> int:
-    """Steps per seed that train the source agent which a method starts from."""
+    """Steps per seed of the training of the source agent from which a method starts."""
     if row.walks:
         return round(config.source_steps * config.loop.pretrain)
     return config.source_steps - row.replayed * config.target_steps
 
 
 def walked_steps(config: Config, row: Method, taken: int) -> int:
-    """Source steps per seed that a method has to walk when its source agent took `taken`; the others of its budget
-    start where the target was."""
+    """Source steps per seed that a method takes with its robots after a source agent of `taken` steps; the rest of the
+    budget is for steps that start from states of the target."""
     return config.source_steps - taken - row.replayed * config.target_steps
 
 
 def rounds(config: Config, row: Method) -> int | None:
-    """Rounds of updates in a method's transfer, the same for all that share the learner's settings: as many as the
-    domain asks for that asks for more of them. None: as the steps ask for that feed the method."""
+    """Rounds of updates in a method's transfer, the same for all methods with the learner's settings: the larger of the
+    numbers that the source steps and the target steps call for. None: as many as the steps that feed the method call
+    for."""
     if row.ceiling or config.loop.updates == "paced":
         return None
     walked = config.source_steps - round(config.source_steps * config.loop.pretrain)
@@ -31,26 +32,27 @@ def rounds(config: Config, row: Method) -> int | None:
 
 
 def least_steps(config: Config) -> Pair[int]:
-    """Steps per seed below which a budget pays for nothing: a rollout, or a step of every robot."""
+    """The smallest useful budget of each domain, in steps per seed: one rollout, or one step of every robot."""
     if config.learner.on_policy:
         return Pair(config.learner.round_steps(False), config.learner.round_steps(True))
     return Pair(config.learner.robots, config.loop.target_robots)
 
 
 def rounds_of_parts(row: Method, rounds: int) -> tuple[int, ...]:
-    """Rounds of each of a method's `parts`, at least one."""
+    """The number of rounds in each of a method's `parts`, at least 1."""
     first = max(int(row.parts[0] * rounds), 1)
     return (first, max(rounds - first, 1)) if row.teacher else (rounds,)
 
 
 def rounds_for(learner: Learner, steps: int, in_target: bool) -> int:
-    """Rounds of updates that so many steps of one domain ask for: whole rollouts, or with a short last one."""
+    """Rounds of updates for so many steps of one domain, at least 1. A last round with fewer steps counts unless the
+    learner is on-policy."""
     whole, rest = divmod(steps, learner.round_steps(in_target))
     return max(whole if learner.on_policy else whole + (rest > 0), 1)
 
 
 def rollout(config: Config, row: Method, taken: int | None = None) -> int:
-    """Steps per seed of each rollout that trains an on-policy learner with a method; of its parts the least."""
+    """Steps per seed of each rollout that trains an on-policy learner with a method; the least over its parts."""
     in_target = row.target_share == 1
     width = config.loop.target_robots if in_target else config.learner.robots
     taken = pretrain_steps(config, row) if taken is None else taken
@@ -61,7 +63,7 @@ def rollout(config: Config, row: Method, taken: int | None = None) -> int:
 
 
 def require_rounds(config: Config) -> None:
-    """Raise RequestError where a budget is smaller than one round of what has to be paid from it."""
+    """Raise RequestError if a budget, or a part of it, is less than one round."""
     for side, steps, needed in paid(config):
         if steps < needed:
             budget, width = config.source_steps, "learner.robots"
@@ -80,9 +82,9 @@ def require_rounds(config: Config) -> None:
 
 
 def paid(config: Config) -> list[tuple[str, int, int]]:
-    """What is paid from the budgets: the domain, the steps per seed, and the least of them that make a round.
+    """What is paid from the budgets: (domain, steps per seed, smallest number of steps that makes a round).
 
-    Raises RequestError for a method whose source steps go by its target steps, and are more than there are.
+    Raises RequestError for a method that takes source steps for each target step, more of them than the budget has.
     """
     rows, least = (config.method, *config.controls), least_steps(config)
     oracle = any(row.ceiling for row in rows)
@@ -108,8 +110,8 @@ def paid(config: Config) -> list[tuple[str, int, int]]:
 
 
 def require_minibatches(config: Config, row: Method, taken: int | None = None) -> None:
-    """Raise RequestError where a rollout that trains an on-policy learner has fewer steps than there are
-    minibatches. `taken`: source steps of its source agent, where they are not `pretrain_steps`."""
+    """Raise RequestError if a rollout that trains an on-policy learner has fewer steps than there are minibatches.
+    `taken`: source steps of its source agent, by default `pretrain_steps`."""
     if row.feed is None:
         return
     steps_each, minibatches = rollout(config, row, taken), config.learner.minibatches
@@ -126,7 +128,7 @@ def require_minibatches(config: Config, row: Method, taken: int | None = None) -
 
 
 def require_steps_left(config: Config, taken: int) -> None:
-    """Raise RequestError where the source budget is spent before the method's own source steps."""
+    """Raise RequestError if the source agent's `taken` steps leave nothing of the budget for the method's own."""
     for row in (config.method, *config.controls):
         spends = row.walks or row.replayed
         if spends and walked_steps(config, row, taken) < int(row.walks):

@@ -1,4 +1,4 @@
-"""A checked request, and how config.json keeps it."""
+"""`Config`: a checked request, and its form in config.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", 
 
 @dataclass(frozen=True)
 class Config:
-    """A checked request: all that a run depends on."""
+    """A checked request: everything that a run depends on."""
 
     domains: Pair[Domain]
     method: Method
@@ -36,35 +36,35 @@ class Config:
     seeds: int
     seed: int
     source_run: Path | None = None
-    fresh: bool = False  # a source agent is trained, also where one like it was kept
-    cotrain: bool = False  # the source's agent learns beside the target's
-    imports: tuple[str, ...] = ()  # a user's modules that the rows of this request come from
-    chosen: frozenset[str] = frozenset()  # the settings that the user named
+    fresh: bool = False  # train a new source agent even if the same one was kept
+    cotrain: bool = False  # train agents in source and target at the same time
+    imports: tuple[str, ...] = ()  # a user's modules that define rows of this request
+    chosen: frozenset[str] = frozenset()  # settings that the user named
     shift: ShiftMeasure | None = None  # measured before the run; the report reads it
-    replaced: tuple[tuple[str, Any], ...] = ()  # settings that were asked of the learner, where `of` has others
+    replaced: tuple[tuple[str, Any], ...] = ()  # the learner's requested settings that the method overrides
 
     @property
     def seed_list(self) -> list[int]:
-        """The seeds, one after the other."""
+        """The seeds, in order."""
         return list(range(self.seed, self.seed + self.seeds))
 
     @property
     def simulates_target(self) -> bool:
-        """Whether the target may take steps that teach nothing: evaluations, and the measure of the shift."""
+        """True if the target may take steps that nothing learns from: evaluations, and the measure of the shift."""
         return self.loop.eval_target == "simulated"
 
     @property
     def at_horizon(self) -> Config:
-        """The same request with the target budget that its schedules refer to."""
+        """The same request with `loop.horizon` as its target budget, to which its schedules refer."""
         return replace(self, target_steps=self.loop.horizon or self.target_steps)
 
     @property
     def needs_source_agent(self) -> bool:
-        """Whether any method starts from a source agent."""
+        """True if any method starts from a source agent."""
         return any(row.needs_source_agent for row in (self.method, *self.controls))
 
     def as_json(self, row: Method) -> dict[str, Any]:
-        """config.json of one method of the run: everything needed to repeat it."""
+        """The content of config.json for one method of the run: everything needed to repeat it."""
         spaces = self.domains.source.spaces
         parts = {name: plain_settings(getattr(row, name)) for name in SECTIONS if getattr(row, name) is not None}
         return {
@@ -97,8 +97,8 @@ class Config:
 
 
 def columns(pair: Pair[Domain]) -> dict[str, Any]:
-    """What the columns are called and how far they go (null: without end, or not known), the layers that change what is
-    in them, and what tells the one's environment from the other's."""
+    """Names and ranges of the columns (null: unbounded, or not known), the wrappers that change their numbers, and the
+    traits in which the two environments differ."""
     seen = entries(pair.source)
     hard = [[x if isfinite(x) and not entry.soft else None for x in (entry.low, entry.high)] for entry in seen]
     told = pair.map(lambda domain: domain if isinstance(domain, Traced) else None)

@@ -1,4 +1,4 @@
-"""A request in a file."""
+"""Reading a request from a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_config(path: Path) -> dict[str, Any]:
     plain = set(FIELDS) - {"learner"}  # which may be a mapping
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
     for key in set(COUNTS) & set(request):
-        with suppress(ValueError):  # what is no number is refused with the whole request
+        with suppress(ValueError):  # anything else is refused when the whole request is checked
             request[key] = whole_number(request[key]) if isinstance(request[key], str) else request[key]
     for name, what in (("controls", "methods"), ("imports", "modules")):
         if not isinstance(request.get(name, ""), (str, list)):
@@ -27,14 +27,14 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(request.get("source_run") or "", str):
         raise RequestError(f"{path}: 'source_run' must be a directory")
     learner, settings = _settings(path, text)
-    if "schema" in text and "loop.symmetry" not in settings:  # of a run before there were symmetries
+    if "schema" in text and "loop.symmetry" not in settings:  # written by a run before there were symmetries
         settings["loop.symmetry"] = "none"
     for ignored in ("schema", "versions", "spaces", "shift"):
         text.pop(ignored, None)
     replaced = text.pop("replaced", {})
     if not isinstance(replaced, dict):
         raise RequestError(f"{path}: 'replaced' must be a mapping of settings")
-    if replaced:  # of a run: these are all methods' settings, but that method's, which brings its own
+    if replaced:  # written by a run: the other methods use these, its own method overrides them again
         own = {name.partition(".")[2]: v for name, v in settings.items() if name.startswith("learner.")}
         learner = {"learner": restore_learner({**own, **replaced, "name": learner.get("learner")})}
         settings = {name: v for name, v in settings.items() if name not in {f"learner.{x}" for x in replaced}}
@@ -44,7 +44,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_mapping(path: Path, example: str) -> dict[str, Any]:
-    """The mapping in a JSON or YAML file. Raises RequestError where there is none, with the example of one."""
+    """The mapping in a JSON or YAML file. Raises RequestError, with the example, if the file holds none."""
     text = _read(path)
     if not isinstance(text, dict):
         raise RequestError(f"{path} must hold a mapping such as {example}")
@@ -52,7 +52,7 @@ def read_mapping(path: Path, example: str) -> dict[str, Any]:
 
 
 def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Take out of a file's mapping the learner's name, if it says one, and all settings, by path."""
+    """Remove the learner's name, if any, and all settings from a file's mapping; return them as fields and by path."""
     learner, settings = {}, {}
     for section in ("settings", "learner", "loop", *SECTIONS):
         value = text.pop(section, {})

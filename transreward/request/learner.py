@@ -1,4 +1,4 @@
-"""The learner of a request, and of each of its methods."""
+"""The learner of a request, with each method's own settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from transreward.types import CONTROLS, RequestError
 
 
 def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Learner:
-    """The learner asked for; of the source run; or of the robot's preset."""
+    """The learner asked for, else that of the source run, else the robot's preset.
+
+    Raises RequestError if the source run was trained with another learner than the one asked for.
+    """
     if source_run is None:
         return learner if isinstance(learner, Learner) else make_learner(learner, source)
     stored = SourceAgent.about(Path(source_run))
@@ -34,18 +37,18 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_
 
 
 def need_replay(rows: list[Method]) -> bool:
-    """Whether a learner that keeps no steps cannot serve one of the rows; or would learn nothing, where all that were
-    chosen, and are no mere controls of others, have to learn from scratch on scarce target steps."""
+    """True if a row needs a learner with a replay, or if all methods other than controls learn from scratch, for which
+    an on-policy learner has too few target steps."""
     chosen = [row for row in rows if row.name not in CONTROLS] or rows
     return any(row.off_policy for row in rows) or all(row.start == "nothing" for row in chosen)
 
 
 def for_method(config: Config, row: Method) -> Config:
-    """This request with the learner's settings that belong to a method, but for those that the user named.
+    """This request with a method's own settings of the learner, except for those that the user named.
 
-    An on-policy agent that is trained on in the target gets shorter rollouts there, cut into as many minibatches,
-    which are smaller and noisier. At the full rate it unlearns what it came with, so the rate goes with the root of
-    their size (Malladi et al. 2022, the square root scaling rule for Adam).
+    An on-policy agent that is fine-tuned in the target has shorter rollouts there, cut into equally many minibatches,
+    which are smaller and noisier. At the full learning rate it forgets what it learned, so the rate is scaled by the
+    square root of their relative size (Malladi et al. 2022, the square root scaling rule for Adam).
     """
     own = dict(row.learner)
     if config.learner.on_policy and row.start == "source" and row.target_share == 1:

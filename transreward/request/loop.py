@@ -11,36 +11,36 @@ from transreward.types import RequestError
 
 @dataclass(frozen=True)
 class Loop:
-    """How the five steps are run."""
+    """Settings `loop.*`: how the five steps are run. Raises RequestError for a value out of range."""
 
     pretrain: float = (
-        0.6  # share of the source budget that trains the source agent, where a method goes on in the source
+        0.6  # share of the source budget that trains the source agent of a method that continues in the source
     )
-    target_robots: int = 1  # robots per seed that collect in the target at a time
-    updates: Literal["equal", "paced"] = "equal"  # of the learner in a transfer: as many for every method of a request,
-    # as the domain asks for that asks for more; or as the steps ask for that feed the method
+    target_robots: int = 1  # robots per seed that collect in the target in parallel
+    updates: Literal["equal", "paced"] = "equal"  # of the learner in a transfer. equal: as many for every method of a
+    # request, the larger of what the two domains' steps call for; paced: what the steps that feed the method call for
     gap_updates: float = 1.0  # updates of the gap, times its `pace`, per update of the learner; with PPO per 16 steps
     evaluations: int = 10  # in the transfer phase
     source_evaluations: int = 5  # in the source phase
     eval_episodes: int = 5  # per seed and domain, at each of these
     final_episodes: int = 10  # per seed and domain, for the result
-    gap_every: int = 1  # rounds of the loop from one refit of the gap to the next, which makes up for those between
+    gap_every: int = 1  # rounds between refits of the gap; each refit makes up for the rounds without one
     aligned: float = 0.95  # stop once the target return reaches this share of the source's; 0 = never
-    source_returns: tuple[float, ...] = ()  # of a random and a trained policy there; () = only the agent's own is known
-    target_returns: tuple[float, ...] = ()  # the same there; () = judged on the source's scale, if the task is the same
+    source_returns: tuple[float, ...] = ()  # of a random and a trained policy in the source; () = not known
+    target_returns: tuple[float, ...] = ()  # the same in the target; () = compared raw, if the task is the same
     converged: int = 0  # stop once this many finished target episodes per seed brought no improvement; 0 = never
     threads: int = 0  # of the simulation; 0 = all cores
-    patience: float = 3600.0  # seconds that a domain may take for one call; past it the run ends. 0 = without end
+    patience: float = 3600.0  # seconds that a domain may take for one call; past them the run ends. 0 = no limit
     diverged: float = 0.1  # share of a domain's episodes that may end because a robot diverged; past it the run stops
-    eval_target: Literal["simulated", "training", "none"] = "simulated"  # what a return in the target is that of
-    horizon: int = 0  # target steps that source_steps and all that is annealed or spread refer to; 0 = target_steps.
-    # Behind it a run goes on at its pace.
+    eval_target: Literal["simulated", "training", "none"] = "simulated"  # the episodes whose returns are the target's
+    horizon: int = 0  # target steps to which source_steps and all annealing refer; 0 = target_steps.
+    # Beyond it a run continues at its pace.
     keep_state: bool = True  # of a finished run, for `transreward resume DIR --target-steps N`
-    symmetry: Literal["auto", "none"] = "auto"  # whether a source is seen so that it is paid most like the target
+    symmetry: Literal["auto", "none"] = "auto"  # auto: mirror or rotate the source if its reward then fits the target's
 
     @property
     def limits(self) -> Limits:
-        """Of the simulations."""
+        """The limits of guarded simulations."""
         return Limits(self.diverged, self.patience)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""From a request to a run's full settings, with every check that costs nothing."""
+"""From a request to a `Config` with all settings, with every check that takes no training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from transreward.request.settings import apply_settings, settings_of, with_setti
 from transreward.runs.source_agent import import_all
 from transreward.types import Pair, RequestError
 
-MOST = 10**9  # of steps and seeds: they are counted in 32 bits on the device
+MOST = 10**9  # steps or seeds, which are counted in 32 bits on the device
 
 
 def resolve(
@@ -53,9 +53,10 @@ def resolve(
     cotrain: bool = False,
     imports: Sequence[str] | str = (),
 ) -> Config:
-    """Check the whole request. Raises RequestError with one line that says what is wrong."""
+    """Check a whole request; the arguments are those of `transfer`. Raises RequestError, one line that says what is
+    wrong."""
     imports = import_all(imports, source_run)
-    for name in (method_name, *controls):  # a wrong one is said before domains are made
+    for name in (method_name, *controls):  # an unknown name is reported before domains are made
         method(str(name))
     return resolved(
         *pair_of(source, target, settings), method_name, learner=learner, source_steps=source_steps,
@@ -80,7 +81,7 @@ def resolved(
     cotrain: bool = False,
     imports: tuple[str, ...] = (),
 ) -> Config:
-    """The same of a pair that was made and measured before, for one request or many."""
+    """`resolve` for a pair that was already made and measured, so that many requests can share it."""
     row = method(str(method_name))
     rows = [row, *(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)]
     rows = [without_a_model(r, pair) for r in rows]
@@ -113,8 +114,8 @@ def resolved(
 def pair_of(
     source: Domain | str, target: Domain | str, settings: dict[str, Any]
 ) -> tuple[Pair[Domain], ShiftMeasure | None]:
-    """The domains that are asked for, the source in the view in which it is paid like the target; and the measure of
-    the shift, where steps may be taken that teach nothing."""
+    """The domains of a request, the source in the view that `viewed` chooses, and the measure of the shift; None if the
+    target is not simulated, where the measure would take steps."""
     pair: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(pair.source, pair.target)
     shift = None
@@ -129,7 +130,7 @@ def pair_of(
 def with_all_settings(
     rows: list[Method], learner: Learner, settings: dict[str, Any]
 ) -> tuple[list[Method], Learner, Loop]:
-    """Methods, learner and loop with their settings: those without a method's name are the first one's."""
+    """Methods, learner and loop with their settings. Settings without a method's name belong to the first method."""
     first, named = rows[0], {r.name: settings_of(r, settings) for r in rows}
     shared = {path: value for path, value in settings.items() if not path.startswith(tuple(f"{n}." for n in named))}
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(first, name) for name in SECTIONS}}
@@ -144,7 +145,7 @@ def require_all(config: Config) -> None:
         require_cotrain(config)
     require_simulated(config)
     for row in (config.method, *config.controls):
-        row.compensation()  # its settings check themselves
+        row.compensation()  # checks its settings
         require_effect(row)
         require_rewards(row, config.domains.target)
         require_learner(row, config.learner, config.domains.source, config.source_run)

@@ -1,4 +1,4 @@
-"""What fits what: each rule refuses a method on a pair or a learner, or says what the pair makes of it."""
+"""Which methods fit which pairs and learners: each rule refuses a method or adapts it to the pair."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ USE_SAC = 'use `learner="sac"`'
 
 
 def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
-    """The row; of one that relabels, without its gap where the target's reward can be computed.
+    """The row; a method that relabels loses its reward model if the target's reward can be computed.
 
-    Raises RequestError where that is the source's own.
+    Raises RequestError if that reward is the source's own.
     """
     if not row.relabels or not relabels(pair.source, pair.target):
         return row
@@ -29,11 +29,11 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
 
 
 def with_terms(row: Method, pair: Pair[Domain]) -> Method:
-    """The row; where its gap looks at the reward's terms, told how many there are.
+    """The row, with the number of reward terms set in a gap that reads them.
 
-    Raises RequestError where the two domains' steps do not store the same ones.
+    Raises RequestError if the two domains do not store the same terms.
     """
-    if not row.needs("terms") or not pair.target.reward_terms:  # without rewards it is refused for that
+    if not row.needs("terms") or not pair.target.reward_terms:  # a target without rewards is refused later
         return row
     source, target = (stored_terms(d) for d in pair)
     if not source or source != target:
@@ -52,9 +52,9 @@ def with_terms(row: Method, pair: Pair[Domain]) -> Method:
 
 
 def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> Method:
-    """The row as one of two that are trained together: from scratch, beside the other's steps as they come.
+    """The method adapted to co-training: no source agent, fed by its own steps as they come.
 
-    Raises RequestError for a method of which that makes no sense.
+    Raises RequestError for a method that cannot be co-trained.
     """
 
     def able(r: Method) -> bool:
@@ -73,7 +73,7 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
 
 
 def require_cotrain(config: Config) -> None:
-    """Raise RequestError for what two agents that are trained together cannot be told."""
+    """Raise RequestError for settings and learners that co-training does not allow."""
     if config.method.feed != Feed(1.0):
         raise RequestError("with `cotrain` each learner is fed by its own steps as they come: leave feed.* out")
     if config.learner.on_policy:
@@ -83,7 +83,7 @@ def require_cotrain(config: Config) -> None:
 
 
 def require_simulated(config: Config) -> None:
-    """Raise RequestError for what only a simulated target can pay."""
+    """Raise RequestError for what needs a simulated target, if there is none."""
     how = f"only a simulated target has, and loop.eval_target={config.loop.eval_target} says that it is none"
     if config.simulates_target:
         return
@@ -94,7 +94,7 @@ def require_simulated(config: Config) -> None:
 
 
 def require_effect(row: Method) -> None:
-    """Raise RequestError for a feed with which a part of the method would change nothing."""
+    """Raise RequestError for a feed with which a part of the method would have no effect."""
     if row.feed is None:
         return
     use = row.use
@@ -110,14 +110,14 @@ def require_effect(row: Method) -> None:
 
 
 def require_rewards(row: Method, target: Domain) -> None:
-    """Raise RequestError for a method that learns from the target's rewards where the target has none."""
+    """Raise RequestError for a method that learns from the target's rewards if the target has none."""
     if row.needs_target_reward and not target.reward_terms:
         able = names(lambda r: not r.needs_target_reward)
         raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
 
 
 def require_learner(row: Method, learner: Learner, source: Domain, source_run: str | Path | None = None) -> None:
-    """Raise RequestError for a method that the learner cannot serve on that source."""
+    """Raise RequestError for a method that needs something that the learner does not have on this source."""
     cure = USE_SAC
     if source_run is not None:  # the learner is that run's
         cure = f"leave `source_run` out ({source_run} was trained with {learner.name}), or name one trained with sac"

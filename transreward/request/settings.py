@@ -10,7 +10,7 @@ from transreward.methods import Method
 from transreward.request.fields import SECTIONS
 from transreward.types import RequestError, nearest, whole_number
 
-WORDS = {  # what other libraries call a setting
+WORDS = {  # names of settings in other libraries -> ours
     "gamma": "discount", "tau": "polyak", "temperature": "alpha_start", "ent_coef": "entropy_weight",
     "vf_coef": "value_weight", "n_envs": "robots", "num_envs": "robots", "n_steps": "rollout_steps",
     "lambda": "strength", "weight": "strength", "coef": "strength",
@@ -18,7 +18,8 @@ WORDS = {  # what other libraries call a setting
 
 
 def settings_of(row: Method, settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that name a method, as `darc.use.strength` does, without its name."""
+    """The settings of one method, such as `darc.use.strength`, without its name. Raises RequestError for settings that
+    all methods share."""
     own = {path[len(row.name) + 1 :]: value for path, value in settings.items() if path.startswith(f"{row.name}.")}
     for path in own:
         if path.partition(".")[0] in ("learner", "loop"):
@@ -32,8 +33,9 @@ def with_settings(row: Method, settings: dict[str, Any]) -> Method:
 
 
 def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
-    """Set `section.field` to each value, a string or of the field's type."""
-    changes: dict[str, dict[str, Any]] = {}  # all of a section at once: one may only make sense beside another
+    """Set each `section.field` to its value, a string or of the field's type. Raises RequestError for a path that does
+    not exist, and for a value of another type."""
+    changes: dict[str, dict[str, Any]] = {}  # a section changes at once, since fields may be valid only together
     for path, value in settings.items():
         section, _, name = path.partition(".")
         known = [f"{s}.{f.name}" for s, part in sections.items() if part is not None for f in fields(part)]
@@ -47,8 +49,8 @@ def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Meth
 
 
 def typed(path: str, value: Any, kind: Any) -> Any:
-    """`value` as the field's type; strings are read as the command line gives them."""
-    kind = str if get_origin(kind) is Literal else kind  # the settings check which words they know
+    """`value` as the field's type; strings are parsed as on the command line. Raises RequestError."""
+    kind = str if get_origin(kind) is Literal else kind  # settings check their own words
     try:
         if get_args(kind) and isinstance(value, (str, list, tuple)):  # tuple[int, ...]
             items = value.strip("()[] ").split(",") if isinstance(value, str) else value
@@ -70,13 +72,13 @@ def typed(path: str, value: Any, kind: Any) -> Any:
 
 
 def _finite(x: float) -> float:
-    """The number. Raises ValueError for what is none."""
+    """The number. Raises ValueError if it is infinite or NaN."""
     if not isfinite(x):
         raise ValueError
     return x
 
 
 def plain_settings(settings: Any) -> dict[str, Any]:
-    """Settings as JSON gives them back."""
+    """Settings as they are after a round trip through JSON."""
     values = {f.name: getattr(settings, f.name) for f in fields(settings)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

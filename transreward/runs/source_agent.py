@@ -1,4 +1,4 @@
-"""The source agent of a run: what later transfers start from."""
+"""The source agent of a run, from which transfers start."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from transreward.types import NO_STEPS, Pair, RequestError
 class SourceAgent:
     """A plain agent trained in the source: policy, critics, normaliser and replay of all seeds."""
 
-    source: str  # id of the domain that it was trained in
+    source: str  # id of the domain in whose columns it acts
     learner: Learner
     agents: Any
     replay: Any | None  # None for an on-policy learner
@@ -34,12 +34,12 @@ class SourceAgent:
     steps: int  # per seed
     seeds: list[int]
     log: list[dict[str, Any]]
-    evaluated: Pair[int] = NO_STEPS  # steps per seed that the evaluations of its training took
-    returns: Pair[np.ndarray] | None = None  # [seeds, episodes] in both domains, once they were evaluated
-    returns_took: Pair[int] = NO_STEPS  # steps per seed that these took
+    evaluated: Pair[int] = NO_STEPS  # evaluation steps per seed during its training
+    returns: Pair[np.ndarray] | None = None  # final returns [seeds, episodes] in both domains, once evaluated
+    returns_took: Pair[int] = NO_STEPS  # steps per seed that the evaluation of `returns` took
 
     def save(self, directory: Path) -> None:
-        """Write source/ of a run directory."""
+        """Write the agent and its replay into `directory`, the source/ of a run directory."""
         directory.mkdir(parents=True, exist_ok=True)
         store.save_tree(
             directory / "agent.safetensors", {"agents": self.agents, "keys": jax.random.key_data(self.keys)}
@@ -52,7 +52,7 @@ class SourceAgent:
         store.write_json(directory / "agent.json", {"schema": store.SCHEMA, "versions": store.versions(), **about})
 
     def taken_up(self, source: Domain) -> SourceAgent:
-        """The agent, and all that it stored, in the columns of `source`: its robot in another view."""
+        """The agent and its replay converted to the columns of `source`, another view of its robot."""
         agents, replay = self.agents, self.replay
         for crossing in crossings(domain(self.source), source):
             agents = take_up(self.learner, agents, crossing)
@@ -62,15 +62,17 @@ class SourceAgent:
 
     @staticmethod
     def about(run: Path) -> dict[str, Any]:
-        """agent.json of an earlier run. Raises RequestError where it left no source agent."""
+        """The content of agent.json of an earlier run. Raises RequestError if it left no source agent."""
         if not (run / "source" / "agent.json").exists():
             raise RequestError(f"{run} is not a run directory with a source agent: it has no source/agent.json")
         return store.read_json(run / "source" / "agent.json")
 
     @staticmethod
     def load(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> SourceAgent:
-        """The source agent of an earlier run, in the view of `source`. Raises RequestError where it is another robot's,
-        or has other seeds."""
+        """The source agent of an earlier run, in the view of `source`.
+
+        Raises RequestError if it was trained in another domain or with other seeds, or its files are damaged.
+        """
         about = SourceAgent.about(run)
         if about["source"] != source.name and plain_id(about["source"]) == plain_id(source.name):
             return SourceAgent.load(run, domain(about["source"]), learner, seeds).taken_up(source)
@@ -93,9 +95,9 @@ class SourceAgent:
 
 
 def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> tuple[str, ...]:
-    """Import the modules that a request names, and before them those that its source run's config.json names.
+    """Import the modules that the source run's config.json names, then those of the request. Returns all their names.
 
-    Returns all of their names. Raises RequestError where one cannot be imported.
+    Raises RequestError if one cannot be imported.
     """
     own = (imports,) if isinstance(imports, str) else tuple(imports)
     run = None if source_run is None else Path(source_run)

@@ -1,6 +1,6 @@
 """A run directory: config.json, metrics.jsonl, policy.safetensors, result.json, and source/ with the source agent.
 
-Everything is safetensors or JSON; nothing is pickled. Whole files are written beside their place and moved there.
+Everything is safetensors or JSON; nothing is pickled. Files are written atomically, under a temporary name first.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
 
 SCHEMA = 1
-MOST = 2**36  # bytes of arrays
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # no fault of the request's
-OPENING = ("config.json", "provenance.json")  # what a run directory holds before there is anything to keep
+MOST = 2**36  # bytes of arrays that are read from one file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the disk is full or fails, whatever the request
+OPENING = ("config.json", "provenance.json")  # all that a run directory holds until there is something to keep
 RECORDED = ("transreward", "jax", "jaxlib", "optax", "mujoco", "gymnasium", "numpy", "scipy")
 
 
 def cache() -> Path | None:
-    """Where compiled programs are kept between runs; None where $TRANSREWARD_CACHE is empty: nowhere."""
+    """The directory in which compiled programs are kept between runs; None if $TRANSREWARD_CACHE is empty."""
     usual = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "transreward")
     place = os.environ.get("TRANSREWARD_CACHE", usual)
     return Path(place) if place else None
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on, of what is installed."""
+    """Versions of the installed packages that a result depends on."""
     found = {}
     for package in RECORDED:
         try:
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
 
 
 def provenance() -> dict[str, Any]:
-    """What was asked for, when, and of which machine: the command, the local time, processor, cores and devices."""
+    """Where a result comes from: the command, the local time, and the machine's processor, cores and devices."""
     script, *arguments = sys.argv or [""]
     cli = Path(script).name in ("transreward", "__main__.py")
     return {
@@ -75,7 +75,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Its name, where the system tells."""
+    """The processor's name, as far as the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -84,18 +84,18 @@ def _processor() -> str:
 
 
 class Taken(RequestError):
-    """A run's directory is there already, perhaps since a moment ago: another may be named."""
+    """The directory of a run already exists; another process may have made it a moment ago."""
 
 
 def claim(directory: Path) -> Path:
-    """Make the run directory. Raises RequestError if it holds a run or anything else; `Taken` is one of these."""
+    """Make the run directory. Raises `Taken` if it holds a run or anything else, RequestError if it cannot be made."""
     try:
         vacant(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.json").open("x").close()  # of two that start at once, one makes it
+        (directory / "config.json").open("x").close()  # if two processes start at once, only one succeeds
     except FileExistsError:
         raise in_use(directory) from None
-    except (OSError, ValueError) as error:  # a ValueError is a zero byte's
+    except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte
         if isinstance(error, RequestError):
             raise
         raise RequestError(f"`out` {directory} cannot be made: {getattr(error, 'strerror', error)}") from None
@@ -104,8 +104,8 @@ def claim(directory: Path) -> Path:
 
 @contextmanager
 def claimed(directory: Path) -> Iterator[None]:
-    """`claim` it for what is written inside. Where an error or an interruption comes before anything but `OPENING` was
-    written, it is removed again, with the folders above it that were made for it."""
+    """`claim` a directory for the body. If an error or interruption comes before anything but `OPENING` is written, the
+    directory is removed again, with the folders above it that were made for it."""
     new = [place for place in (directory, *directory.parents) if not place.exists()]
     claim(directory)
 
@@ -115,7 +115,7 @@ def claimed(directory: Path) -> Iterator[None]:
         for name in OPENING:
             (directory / name).unlink(missing_ok=True)
         for place in new:
-            place.rmdir()  # fails where another run is below it
+            place.rmdir()  # fails if another run is below it
 
     with undone(leave), locked(directory):
         try:
@@ -128,8 +128,8 @@ def claimed(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Inside, the run of a directory is this process's. Raises RequestError where it is another's."""
-    place = os.open(directory, os.O_RDONLY)  # the lock ends with the process, however that ends
+    """Lock a run directory for this process during the body. Raises RequestError if another process has it."""
+    place = os.open(directory, os.O_RDONLY)  # the lock ends with the process, even if it is killed
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -140,7 +140,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def vacant(directory: Path) -> None:
-    """Raise `Taken` unless `directory` can become a run directory; touches nothing."""
+    """Raise `Taken` unless `directory` can become a run directory. Changes nothing."""
     if directory.is_file():
         raise Taken(f"`out` {directory} is a file: name a directory")
     if (directory / "config.json").exists():
@@ -155,12 +155,13 @@ def in_use(directory: Path) -> Taken:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Pretty JSON, atomically; NaN is refused."""
+    """Write indented JSON atomically. Raises ValueError for NaN, and as `write_text`."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically. Raises RequestError where the file cannot be written, BrokenRun where the disk is full or fails."""
+    """Write a file atomically. Raises BrokenRun if the disk is full or fails, else RequestError if it cannot be
+    written."""
     try:
         with whole(path) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -169,26 +170,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 def unwritten(path: Path, error: OSError) -> RequestError | BrokenRun:
-    """The error for a file that cannot be written: a run that breaks where the disk gives out, else a wrong place."""
+    """The error for a file that cannot be written: BrokenRun if the disk is full or fails, else RequestError."""
     place = error.filename.removesuffix(".part") if isinstance(error.filename, str) else path  # see `whole`
     return (BrokenRun if error.errno in FULL else RequestError)(f"{place} cannot be written: {error.strerror}")
 
 
 def lines(rows: list[dict[str, Any]]) -> str:
-    """One JSON object a line."""
+    """The rows as JSON lines."""
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def append_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """All of them in one piece or, where the process is ended, none."""
+    """Append rows as JSON lines: all of them or, if the process is ended, none."""
     with path.open("ab", buffering=0) as file:
         file.write(lines(rows).encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of a run directory.
+    """The JSON object in a file of a run directory.
 
-    Raises RequestError if the file is missing, is no JSON object, was written by a newer version, or lacks a key.
+    Raises RequestError if the file is missing, is not a JSON object, has another schema, or lacks a key.
     """
     try:
         value = plain.parsed(plain.content(path))
@@ -207,7 +208,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def require_schema(path: Path, value: dict[str, Any]) -> None:
-    """Raise RequestError for a file of a version that wrote another format."""
+    """Raise RequestError if the file was written in another format (`schema`)."""
     schema = value.get("schema", SCHEMA)
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise RequestError(
@@ -217,10 +218,10 @@ def require_schema(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file; none where there is no file.
+    """The objects of a JSON-lines file; empty if there is no file.
 
-    Warns of lines that are left out: those that were cut short, are no object, or lack a key. Raises RequestError where
-    the file cannot be read.
+    Lines that are incomplete, are not objects, or lack a key are left out with a warning. Raises RequestError if the
+    file cannot be read.
     """
     try:
         lines = plain.content(path, plain.LINES).rstrip().split(b"\n")
@@ -248,7 +249,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_rows(place: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl of a run directory. Warns as `read_lines` does, and where a finished run has lost all of it."""
+    """The rows of metrics.jsonl. Warns as `read_lines` does, and if a finished run has none."""
     rows, done = read_lines(place / "metrics.jsonl"), place / "result.json"
     if not rows and done.exists() and (read_json(done).get("updates") or not (place / "metrics.jsonl").exists()):
         warnings.warn(f"{place} holds no metrics.jsonl with rows: it is read without its evaluations", stacklevel=2)
@@ -256,7 +257,7 @@ def read_rows(place: Path) -> list[dict[str, Any]]:
 
 
 def controls(place: Path, config: dict[str, Any], files: Sequence[str]) -> list[Path]:
-    """The run directories of the controls that have one of these files. Warns where a finished run has lost one."""
+    """The run directories of the controls that have one of these files. Warns if a finished run lacks a control's."""
     found = sorted(p for p in (place / "controls").glob("*") if any((p / file).exists() for file in files))
     lost = [name for name in config.get("controls", ()) if name not in [p.name for p in found]]
     if lost and (place / "result.json").exists():
@@ -265,22 +266,24 @@ def controls(place: Path, config: dict[str, Any], files: Sequence[str]) -> list[
 
 
 def save_tree(path: Path, tree: Any) -> None:
-    """A pytree of arrays, each leaf under its path in the tree."""
+    """Write a pytree of arrays to a safetensors file, each leaf under its path in the tree. Raises as `write_text`."""
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     with whole(path) as partial:
         partial.touch()
-        mode = partial.stat().st_mode  # as the umask says: safetensors lets nobody but the owner read
+        mode = partial.stat().st_mode  # the umask's permissions; safetensors would let only the owner read
         try:
             save_file({jax.tree_util.keystr(k): np.asarray(leaf, order="C") for k, leaf in leaves}, partial)
-        except SafetensorError as error:  # what an OSError says, as a text
+        except SafetensorError as error:  # carries the text of an OSError
             number = re.search(r"\(os error (\d+)\)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from None
         partial.chmod(mode)
 
 
 def load_arrays(path: Path, most: int = MOST) -> dict[str, np.ndarray]:
-    """The arrays of a file by their paths in the tree, such as "['data']", at most so many bytes of them. Raises
-    RequestError where it has none."""
+    """The arrays of a safetensors file, by their paths in the tree such as "['data']".
+
+    Raises RequestError if the file is missing or damaged, or holds more than `most` bytes.
+    """
 
     def fits(shapes: dict[str, tuple[int, ...]]) -> bool:
         size = sum(8 * prod(shape) for shape in shapes.values())
@@ -301,8 +304,8 @@ def _arrays(path: Path, fits: Callable[[dict[str, tuple[int, ...]]], bool]) -> d
 
 
 def load_tree(path: Path, like: Any) -> Any:
-    """A pytree of the structure, shapes and kinds of number of `like`. Raises RequestError where the file holds
-    something else."""
+    """A pytree with the structure, shapes and kinds of number of `like`. Raises RequestError if the file holds anything
+    else."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
     wanted = {jax.tree_util.keystr(k): (np.shape(leaf), jax.numpy.result_type(leaf).kind) for k, leaf in leaves}
     stored = _arrays(path, lambda shapes: shapes == {name: shape for name, (shape, _) in wanted.items()})
@@ -312,7 +315,7 @@ def load_tree(path: Path, like: Any) -> Any:
 
 
 def confined(directory: Path) -> None:
-    """Raise RequestError where something in a run directory, which is to be written to, is a link that leads out, or
+    """Raise RequestError if anything in a run directory, before it is written to, is a link that leads out of it, or
     neither a file nor a directory."""
     for path in directory.rglob("*"):
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -322,5 +325,5 @@ def confined(directory: Path) -> None:
 
 
 def shapes_of(part: Any, spaces: Spaces, keys: Any) -> Any:
-    """Shapes and dtypes of the state of a learner or a compensation, [seeds, ...]; nothing is computed."""
+    """Shapes and dtypes of the state of a learner or compensation, [seeds, ...], without computing it."""
     return jax.eval_shape(lambda k: jax.vmap(lambda one: part.init(one, spaces))(k), keys)

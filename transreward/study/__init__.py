@@ -1,1 +1,1 @@
-"""A study: pairs x methods from one plan, each a command with a run directory of its own, and one table of them all."""
+"""A study: pairs x methods from one plan, each a command with its own run directory, and one table of all results."""

@@ -18,9 +18,9 @@ WORDS = ("source", "target", "method")
 
 @contextmanager
 def taken(out: Path) -> Iterator[None]:
-    """Inside, the study in a directory is this process's; it is made where there is none.
+    """Lock a study's directory for this process during the body; make it if there is none.
 
-    Raises RequestError where it is another process's, and where the directory holds something else.
+    Raises RequestError if another process has it, or if it holds anything but a study.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / FILE).exists():
         raise RequestError(f"`out` {out} is not empty and holds no study: name another directory")
@@ -33,7 +33,7 @@ def taken(out: Path) -> Iterator[None]:
 
 
 def begin(out: Path, plan: Path, jobs: Sequence[Job]) -> None:
-    """Keep the plan and its jobs."""
+    """Write the plan and its jobs into the study's directory."""
     try:
         store.write_text(out / PLAN, plan.read_text())
     except OSError as error:
@@ -42,7 +42,7 @@ def begin(out: Path, plan: Path, jobs: Sequence[Job]) -> None:
 
 
 def write(out: Path, jobs: Sequence[Job], running: Sequence[Job] = ()) -> None:
-    """study.json: what the plan asks for, and what is under way."""
+    """Write study.json: all jobs, and which of them are running."""
     entries = [
         {
             "pair": job.pair,
@@ -58,12 +58,15 @@ def write(out: Path, jobs: Sequence[Job], running: Sequence[Job] = ()) -> None:
 
 
 def place_in(out: Path, job: Job) -> str:
-    """A job's run directory, seen from the study's."""
+    """A job's run directory relative to the study's."""
     return job.place.relative_to(out).as_posix()
 
 
 def read(out: Path) -> tuple[list[Job], set[Path]]:
-    """The jobs of a study, and the run directories of those that a process is at. Raises RequestError."""
+    """The jobs of a study, and the run directories of those that are running.
+
+    Raises RequestError if there is no study, or study.json is damaged.
+    """
     if not (out / FILE).exists():
         raise RequestError(f"{out} is not a study's directory: it has no {FILE}")
     found = store.read_json(out / FILE)
@@ -79,7 +82,7 @@ def read(out: Path) -> tuple[list[Job], set[Path]]:
 
 
 def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
-    """The job of an entry of study.json; None of one that is damaged, or leads out of the study."""
+    """The job of an entry of study.json; None if it is damaged, or its path leads out of the study."""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in KEYS.items()):
         return None
     place, request = PurePosixPath(entry["directory"]), entry["request"]
@@ -92,7 +95,7 @@ def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
 
 
 def going_on(out: Path) -> bool:
-    """Whether a process has the study."""
+    """True if a process is running the study."""
     try:
         with store.locked(out):
             return False

@@ -1,4 +1,4 @@
-"""The jobs of a study: what each is asked for, where it leaves its run, and how far it is."""
+"""The jobs of a study: the request of each, its run directory, and its state."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from transreward.request.resolve import pair_of, resolved
 from transreward.study.plan import Plan, Row
 from transreward.types import CONTROLS, Pair, RequestError
 
-UNCHANGED = CONTROLS[0]  # the control that trains a source agent, and nothing else
+UNCHANGED = CONTROLS[0]  # the control that only trains a source agent
 AGENTS, RUNS, LOGS = "agents", "runs", "logs"  # below a study's directory
 OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads")  # beside learner.*
 EXIT = "exit "
-OF_PAIRS = ("loop.eval_target", "loop.symmetry")  # what a pair is made and measured by
+OF_PAIRS = ("loop.eval_target", "loop.symmetry")  # settings on which making and measuring a pair depends
 LONGEST = 80  # characters of a directory's name before its hash
 OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed")
 
@@ -39,40 +39,40 @@ class Job:
     """One command, and the run directory that it fills."""
 
     pair: str  # its name in the plan
-    method: str  # its name in the plan; of a source agent: empty
-    request: dict[str, Any] = field(hash=False)  # arguments of `transfer`; `source_run` and `out` are apart
+    method: str  # its name in the plan; empty for a source agent
+    request: dict[str, Any] = field(hash=False)  # arguments of `transfer` without `source_run` and `out`
     place: Path  # its run directory
-    agent: Job | None = None  # whose source agent it takes up
+    agent: Job | None = None  # the job that trains its source agent
 
     @property
     def name(self) -> str:
-        """How it is shown."""
+        """Its name in messages and tables."""
         return f"{self.pair}, {self.method}" if self.method else f"source agent {self.place.name}"
 
     @property
     def done(self) -> bool:
-        """Whether its run is finished."""
+        """True if its run is finished."""
         return (self.place / "result.json").exists()
 
     @property
     def resumes(self) -> bool:
-        """Whether its run was stopped and has a checkpoint."""
+        """True if its run was stopped and has a checkpoint."""
         return (self.place / PLACE / REQUEST).exists()
 
     @property
     def log(self) -> Path:
-        """What its latest command said; the last line of one that failed is `exit` and its code."""
+        """The file with the output of its latest command; if that failed, the last line is `exit` and its code."""
         return self.place.parent.parent / LOGS / f"{self.place.name}.txt"
 
     @property
     def failure(self) -> str:
-        """The last line of what its latest command said, if it failed; else empty."""
+        """The last line of its latest command's output if it failed, else empty."""
         said = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         failed = not self.done and said and said[-1].startswith(EXIT)
         return next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
 
     def command(self) -> list[str]:
-        """The words after `transreward` that run it from its beginning."""
+        """The arguments of `transreward` that run it from the beginning."""
         r, run = self.request, self.request.get("source_run")
         words = ["transfer", r["source"], r["target"], "--method", r["method"], "--controls", "none"]
         for option in OPTIONS:
@@ -86,9 +86,9 @@ class Job:
 
 
 def jobs_of(plan: Plan, out: Path) -> list[Job]:
-    """All jobs of a plan, a source agent before the first that takes it up. The whole plan is checked.
+    """All jobs of a plan, each source agent before the first job that starts from it. Checks the whole plan.
 
-    Raises RequestError for the first cell that is wrong.
+    Raises RequestError for the first cell that is not valid.
     """
     import_modules(plan.imports)
     agents: dict[Path, Job] = {}
@@ -108,7 +108,7 @@ def jobs_of(plan: Plan, out: Path) -> list[Job]:
 
 
 def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
-    """The job of one method on one pair, and that of its source agent where it starts from one."""
+    """The job of one method on one pair, and that of its source agent if it starts from one."""
     asked, method = plan.asked_of(pair, row), named(row.what["method"])
     own, settings = dict(asked.get("agent", {})), dict(asked["settings"])
     taken = own.get("source_steps")
@@ -133,14 +133,16 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     steps = pretrain_steps(config, config.method) if taken is None else taken
     first = agent_of(config, request, steps, own)
     require_steps_left(config, steps)
-    about = {key: value for key, value in first.items() if key not in ("target", "method")}  # any target serves
+    about = {
+        key: value for key, value in first.items() if key not in ("target", "method")
+    }  # a source agent does not depend on the target
     place = out / AGENTS / directory({**about, "target": first["source"], "method": "agent"})
     job = replace(job, place=out / RUNS / directory({**request, "agent": about}))
     return job, Job(pair.name, "", first, place)
 
 
 def learner_for(plan: Plan, pair: Row) -> str | None:
-    """Where the plan names none, the same learner for all methods of a pair, as `compare` chooses it."""
+    """The learner for all methods of a pair if the plan names none, chosen as in `compare`."""
     if need_replay([named(row.what["method"]) for row in plan.methods_on(pair)]):
         return "sac"
     found = preset(pair.what["source"])
@@ -148,8 +150,8 @@ def learner_for(plan: Plan, pair: Row) -> str | None:
 
 
 def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[str, Any]) -> dict[str, Any]:
-    """What the source agent of a request is asked for: what of its settings a source agent's training reads, and the
-    source as it is, from which a transfer sees it as it has to."""
+    """The request for a source agent: only the settings that its training reads, and the source without a view, since
+    each transfer chooses its own."""
     settings = {path: v for path, v in request["settings"].items() if path.startswith("learner.") or path in OF_AGENTS}
     settings |= {**own.get("settings", {}), "loop.symmetry": "none"}
     kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed")}
@@ -160,7 +162,7 @@ def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[s
 def checked(
     request: dict[str, Any], domains: Pair[Domain], shift: ShiftMeasure | None, imports: tuple[str, ...]
 ) -> tuple[dict[str, Any], Config]:
-    """The request with its defaults filled in and its settings of their fields' types, and the config that it makes."""
+    """The request with defaults filled in and typed settings, and its `Config`."""
     asked = {key: value for key, value in request.items() if key not in ("source", "target", "method")}
     config = resolved(domains, shift, request["method"], **asked, imports=imports)
     sections: dict[str, Any] = {"learner": config.learner, "loop": config.loop}
@@ -173,26 +175,26 @@ def checked(
 
 @lru_cache
 def measured(source: str, target: str, *settings: tuple[str, Any]) -> tuple[Pair[Domain], ShiftMeasure | None]:
-    """`pair_of`, once for all methods of a pair."""
+    """`pair_of`, cached for all methods of a pair."""
     return pair_of(source, target, dict(settings))
 
 
 def plain(sections: dict[str, Any], path: str) -> Any:
-    """The value of a setting as JSON gives it back."""
+    """The value of a setting as after a round trip through JSON."""
     section, _, name = path.partition(".")
     value = getattr(sections[section], name)
     return list(value) if isinstance(value, tuple) else value
 
 
 def directory(request: Mapping[str, Any]) -> str:
-    """A name that is a function of the request, whatever the order of its keys: what it is, and a hash of all of it."""
+    """A directory name from the request, independent of the order of its keys: target, method, and a hash of it all."""
     text = json.dumps({key: value for key, value in request.items() if value is not None}, sort_keys=True)
     name = "".join(c if c.isalnum() else "-" for c in f"{request['target']}-{request['method']}")
     return f"{name[:LONGEST].strip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def require_apart(jobs: Iterable[Job]) -> None:
-    """Raise RequestError where two cells of one name would be shown as one: seeds that are the same are no others."""
+    """Raise RequestError if two cells with one name share a seed: they would be one line of the table."""
     seen: dict[tuple[str, str], set[int]] = {}
     for job in jobs:
         if not job.method:
@@ -208,5 +210,5 @@ def require_apart(jobs: Iterable[Job]) -> None:
 
 
 def in_words(error: RequestError) -> str:
-    """An error's text; in a plan fields are keys and have no form as options."""
+    """An error's text with fields as keys of a plan, not as options."""
     return str(error).replace("`", "")

@@ -1,4 +1,4 @@
-"""A study's plan: which pairs and methods, and what all or some of them are asked for, read from YAML and checked."""
+"""A study's plan, read from YAML and checked: pairs, methods, and the request fields of all or some of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from transreward.request.fields import COUNTS
 from transreward.request.files import read_mapping
 from transreward.types import RequestError, nearest, whole_number
 
-ANYWHERE = ("learner", *COUNTS, "source_run", "cotrain", "settings", "agent")  # of the plan, a pair and a method
+ANYWHERE = (
+    "learner",
+    *COUNTS,
+    "source_run",
+    "cotrain",
+    "settings",
+    "agent",
+)  # keys allowed in the plan, a pair and a method
 PLAN = ("pairs", "methods", "imports", *ANYWHERE)
 PAIR = ("source", "target", "name", *ANYWHERE)
 METHOD = ("method", "name", "pairs", *ANYWHERE)
@@ -23,34 +30,34 @@ MOST = 10_000  # cells of a plan, and values of a setting
 
 @dataclass(frozen=True)
 class Row:
-    """A pair, or a method, and what the plan says of it alone."""
+    """A pair or a method of a plan, with its own request fields."""
 
     name: str
     what: dict[str, str]  # `source` and `target`, or `method`
-    asked: dict[str, Any] = field(default_factory=dict)  # by ANYWHERE
-    pairs: tuple[str, ...] = ("*",)  # names or patterns of those that a method is run on
+    asked: dict[str, Any] = field(default_factory=dict)  # its request fields, keys of ANYWHERE
+    pairs: tuple[str, ...] = ("*",)  # for a method: names or patterns of the pairs that it is run on
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study runs: every method on every pair, or on the pairs that it names."""
+    """A study: every method on every pair, or on the pairs that it names."""
 
     pairs: tuple[Row, ...]
     methods: tuple[Row, ...]
-    asked: dict[str, Any]  # of all of them, by ANYWHERE
+    asked: dict[str, Any]  # request fields of all jobs, keys of ANYWHERE
     imports: tuple[str, ...]
 
     def methods_on(self, pair: Row) -> list[Row]:
-        """The methods that are run on a pair, in the plan's order."""
+        """The methods to run on a pair, in the plan's order."""
         return [row for row in self.methods if any(fnmatchcase(pair.name, pattern) for pattern in row.pairs)]
 
     def asked_of(self, pair: Row, row: Row) -> dict[str, Any]:
-        """What one cell is asked for: a method's word counts more than a pair's, and a pair's more than the plan's."""
+        """The request fields of one cell: a method's override a pair's, and a pair's the plan's."""
         return merged(self.asked, pair.asked, row.asked)
 
 
 def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """One mapping, in which a later part's value replaces an earlier one's; mappings within it are merged, too."""
+    """One mapping in which later values replace earlier ones; nested mappings are merged."""
     found: dict[str, Any] = {}
     for part in parts:
         for key, value in part.items():
@@ -60,9 +67,9 @@ def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_plan(path: Path, imports: Sequence[str] = ()) -> Plan:
-    """The plan in a YAML (or JSON) file, with these modules beside its own `imports`.
+    """The plan in a YAML (or JSON) file, with these modules in addition to its own `imports`.
 
-    Raises RequestError with one line that says where it is wrong.
+    Raises RequestError with one line that says where the error is.
     """
     text = read_mapping(path, "{pairs: [[hopper, 'hopper:gravity=0.5']], methods: [darc, mix]}")
     try:
@@ -73,7 +80,7 @@ def read_plan(path: Path, imports: Sequence[str] = ()) -> Plan:
 
 
 def parsed(text: Mapping[str, Any]) -> Plan:
-    """The plan that a mapping says. Raises RequestError."""
+    """The plan in a mapping. Raises RequestError."""
     known_keys(text, PLAN, "the plan")
     pairs = tuple(each(text, "pairs", "[[hopper, 'hopper:gravity=0.5']]", pair_of))
     methods = tuple(each(text, "methods", "[darc, mix]", method_of))
@@ -93,7 +100,7 @@ def parsed(text: Mapping[str, Any]) -> Plan:
 
 
 def each(text: Mapping[str, Any], key: str, example: str, read: Callable[[Any, str], Row]) -> Iterable[Row]:
-    """The rows below a key of the plan."""
+    """The rows under a key of the plan. Raises RequestError."""
     items = text.get(key)
     if not isinstance(items, list) or not items:
         raise RequestError(f"'{key}' must be a list, such as {key}: {example}")
@@ -104,7 +111,7 @@ def each(text: Mapping[str, Any], key: str, example: str, read: Callable[[Any, s
 
 
 def pair_of(item: Any, where: str) -> Row:
-    """[source, target], or the same as a mapping with what is asked of this pair."""
+    """The pair in [source, target], or in a mapping with its own request fields. Raises RequestError."""
     if isinstance(item, list):
         if len(item) != 2:
             raise RequestError(
@@ -120,7 +127,7 @@ def pair_of(item: Any, where: str) -> Row:
 
 
 def method_of(item: Any, where: str) -> Row:
-    """A method's name, or a mapping with what is asked of this method."""
+    """The method in a name, or in a mapping with its own request fields. Raises RequestError."""
     if isinstance(item, str):
         item = {"method": item}
     if not isinstance(item, dict):
@@ -132,7 +139,7 @@ def method_of(item: Any, where: str) -> Row:
 
 
 def asked_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """What a part of a plan asks for, by ANYWHERE; a learner's settings stand among the others."""
+    """The request fields in a part of a plan, keys of ANYWHERE; a learner's settings are added to `settings`."""
     found: dict[str, Any] = {"settings": settings_in(text, where)}
     for key in COUNTS:
         if key in text:
@@ -156,7 +163,7 @@ def asked_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def agent_in(text: Any, where: str) -> dict[str, Any]:
-    """What the source agents have of their own."""
+    """The source agents' own `source_steps` and `settings`. Raises RequestError."""
     if not isinstance(text, dict):
         raise RequestError(f"{where} must be a mapping such as {{source_steps: 300000}}, not {shown(text)}")
     known_keys(text, AGENT, where)
@@ -167,7 +174,7 @@ def agent_in(text: Any, where: str) -> dict[str, Any]:
 
 
 def settings_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Path -> value. Which paths there are depends on the method and is checked with the whole request."""
+    """Path -> value. Paths depend on the method, so they are checked with the whole request."""
     settings = text.get("settings", {})
     if not isinstance(settings, dict):
         raise RequestError(
@@ -181,14 +188,14 @@ def settings_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def known_keys(text: Mapping[Any, Any], known: Sequence[str], where: str) -> None:
-    """Raise RequestError for a key that means nothing there."""
+    """Raise RequestError for an unknown key."""
     for key in text:
         if key not in known:
             raise nearest(repr(str(key)[:80])[1:-1], known, f"key of {where}")
 
 
 def count(value: Any, what: str, least: int) -> int:
-    """A whole number, also as text such as 1e5."""
+    """A whole number of at least `least`, also from text such as 1e5. Raises RequestError."""
     try:
         found = whole_number(value) if isinstance(value, str) else value
     except (ValueError, OverflowError):
@@ -199,7 +206,7 @@ def count(value: Any, what: str, least: int) -> int:
 
 
 def word(text: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
-    """A text of one line; required where there is no default."""
+    """A text of one line; required if there is no default. Raises RequestError."""
     found = text.get(key, default)
     if not isinstance(found, str) or not found.strip() or not found.isprintable():
         raise RequestError(f"{where} must have a '{key}', a text of one line, not {shown(found)}")
@@ -207,7 +214,7 @@ def word(text: Mapping[str, Any], key: str, where: str, default: str | None = No
 
 
 def words(text: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
-    """One text or a list of them."""
+    """A text or a list of texts, as a tuple. Raises RequestError."""
     found = text.get(key, [])
     found = [found] if isinstance(found, str) else found
     if not isinstance(found, list) or not all(isinstance(name, str) and name and name.isprintable() for name in found):
@@ -216,6 +223,6 @@ def words(text: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
 
 
 def shown(value: Any) -> str:
-    """A wrong value in an error, cut where it is long."""
+    """A wrong value for an error message, cut if it is long."""
     kind = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value))
     return kind or repr(value)[:80]

@@ -1,4 +1,4 @@
-"""What a study has come to: a table of all pairs and methods, and one page, also while it is half done."""
+"""The results of a study, finished or not: a table of all pairs and methods, and one page."""
 
 from __future__ import annotations
 
@@ -26,21 +26,27 @@ from transreward.types import CONTROLS, RequestError
 
 TEMPLATE = Path(__file__).with_name("page.html")
 FILE, TABLE = "report.html", "table.md"
-GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "updates", "seeds")  # where the table is too wide
+GIVES_WAY = (
+    "wall time",
+    "evaluation",
+    "source\nsteps",
+    "updates",
+    "seeds",
+)  # columns dropped if the table is too wide, in order
 
 
 @dataclass(frozen=True)
 class Line:
-    """One method on one pair: its runs, of which there are several where it was run with more seeds later."""
+    """One method on one pair, with its runs: several if seeds were added later."""
 
     method: str  # its name in the plan
     jobs: tuple[Job, ...]
-    records: tuple[Record, ...]  # of the jobs that have left something
-    state: str  # why it is not whole, or empty
+    records: tuple[Record, ...]  # of the jobs that have results so far
+    state: str  # why it is incomplete, or empty
 
     @cached_property
     def outcome(self) -> Outcome | None:
-        """Of all its runs' seeds together; None where nothing was evaluated."""
+        """The outcome over the seeds of all its runs; None if nothing was evaluated."""
         found = [record.outcome for record in self.records]
         if not found:
             return None
@@ -59,12 +65,15 @@ class Line:
 
     @property
     def control(self) -> bool:
-        """Whether it is there for others to be compared with."""
+        """True if it is a control."""
         return self.jobs[0].request["method"] in CONTROLS or any(record.control for record in self.records)
 
 
 def write_report(out: Path) -> tuple[str, Path]:
-    """The table as text, and where the page is. Raises RequestError where the directory holds no study."""
+    """Write table and page. Returns the table as text and the path of the page.
+
+    Raises RequestError if the directory holds no study.
+    """
     jobs, running = folder.read(out)
     pairs: dict[str, dict[str, list[Job]]] = {}
     for job in jobs:
@@ -81,7 +90,7 @@ def write_report(out: Path) -> tuple[str, Path]:
 
 
 def line_of(name: str, jobs: Sequence[Job], running: set[Path]) -> Line:
-    """What the runs of one method on one pair have left so far."""
+    """The line of one method on one pair, from what its runs have left so far."""
     records, states = [], []
     for job in jobs:
         state = "" if job.done else "running" if job.place in running else ""
@@ -98,7 +107,7 @@ def line_of(name: str, jobs: Sequence[Job], running: set[Path]) -> Line:
 
 
 def record_of(job: Job, several: bool) -> Record:
-    """The run of a job, by the name that the plan gives its method."""
+    """The record of a job's run, under the method's name in the plan."""
     found = read_run(job.place)[0]
     first, last = found.seeds[0], found.seeds[-1]
     return replace(found, label=f"{job.method}, seeds {first} to {last}" if several else job.method)
@@ -108,14 +117,14 @@ def record_of(job: Job, several: bool) -> Record:
 
 
 def table(lines: Sequence[Line]) -> list[dict[str, str]]:
-    """A row for each method: raw target return, what it has over each control, and what it cost."""
+    """A row per method: raw target return, differences to each control, and cost."""
     controls = {line.method: line.outcome for line in lines if line.method in CONTROLS}
     judged = sum(not line.control for line in lines)
     return [row(line, {c: controls[c] for c in CONTROLS if c in controls}, judged) for line in lines]
 
 
 def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict[str, str]:
-    """The cells of one method; `-` for what is not known yet."""
+    """The cells of one method, by column; `-` for what is not known yet."""
     one = line.outcome
     others = {name: other for name, other in controls.items() if other is not None and name != line.method}
     over = {f"over\n{name}": "-" for name in controls}
@@ -141,7 +150,8 @@ def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict
 
 
 def unchanged(line: Line, others: Mapping[str, Outcome]) -> list[Outcome]:
-    """Where the source policy was no method of its own, what each run noted of it: as on a page, it is a control."""
+    """The source policy's outcomes that the runs themselves noted, if it is not a method of the plan: it is a control
+    in any case, as on a page."""
     noted = [(record.result or {}).get("zero_shot_target_return") for record in line.records]
     known = [returns["per_seed"] for returns in noted if returns]
     if CONTROLS[0] in others or line.outcome is None or len(known) < len(noted):
@@ -151,18 +161,18 @@ def unchanged(line: Line, others: Mapping[str, Outcome]) -> list[Outcome]:
 
 
 def lead(one: Outcome, other: Outcome) -> str:
-    """By how much the one returns more, and the half-width of the interval."""
+    """The difference of the mean returns, and the half-width of its interval."""
     d = one.over(other)
     return number(d["mean"], True) + (f" ± {number(d['interval'][1] - d['mean'])}" if d["interval"] else "")
 
 
 def most(numbers: Iterable[int | None]) -> int | None:
-    """Of the counts of several runs, which are alike; None where nobody counted."""
+    """The largest of several runs' counts, which are nearly equal; None if nothing was counted."""
     return max((n for n in numbers if n is not None), default=None)
 
 
 def as_text(rows: Mapping[str, list[dict[str, str]]], titles: Mapping[str, str]) -> str:
-    """The table for a terminal, pair by pair."""
+    """The table for a terminal, by pair."""
     console = Console(file=io.StringIO(), width=Console().width if Console().is_terminal else 200)
     for pair, own in rows.items():
         console.print(f"\n{titles[pair]}", style="bold", highlight=False, soft_wrap=True)
@@ -172,7 +182,7 @@ def as_text(rows: Mapping[str, list[dict[str, str]]], titles: Mapping[str, str])
 
 
 def markdown(rows: Mapping[str, list[dict[str, str]]], done: str) -> str:
-    """The same as one table for a document."""
+    """The table as one table in Markdown."""
     heads = list(dict.fromkeys(head for own in rows.values() for cells in own for head in cells))
     lines = [["pair", *heads], ["---"] * (len(heads) + 1)]
     lines += [[pair, *(cells.get(head, "-") for head in heads)] for pair, own in rows.items() for cells in own]
@@ -181,7 +191,7 @@ def markdown(rows: Mapping[str, list[dict[str, str]]], done: str) -> str:
 
 
 def one_line(cell: str) -> str:
-    """A cell that stands in a table of a document."""
+    """A cell for a Markdown table."""
     return " ".join(cell.split()).replace("|", "/")
 
 
@@ -189,13 +199,13 @@ def one_line(cell: str) -> str:
 
 
 def title(job: Job) -> str:
-    """A pair's heading."""
+    """The heading of a job's pair."""
     domains = f"{job.request['source']} -> {job.request['target']}"
     return domains if job.pair == job.request["target"] else f"{job.pair}: {domains}"
 
 
 def page_of(lines: Sequence[Line]) -> str:
-    """The comparison of the methods that have left something on a pair; empty where there are none."""
+    """The HTML comparison of the methods with results on a pair; empty if there are none."""
     records = [record for line in lines for record in line.records]
     return page(records, comparison=True) if records else ""
 
@@ -207,7 +217,7 @@ def whole_page(
     pages: Mapping[str, str],
     done: str,
 ) -> str:
-    """One HTML file: the table, and each pair's comparison inside it."""
+    """One HTML page with the table and each pair's comparison."""
     from jinja2 import Environment
 
     parts: list[dict[str, Any]] = [

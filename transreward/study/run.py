@@ -1,4 +1,4 @@
-"""Runs a study's jobs, some side by side: each is a process of its own with its share of the cores."""
+"""Runs the jobs of a study, several in parallel: each is a process with its share of the cores."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from transreward.study.jobs import EXIT, Job
 from transreward.types import RequestError
 
 PROGRAM = (sys.executable, "-m", "transreward")
-PAUSE = 0.2  # seconds from one look at the processes to the next
-PATIENCE = 10.0  # seconds that a job may take to write its checkpoint when it is ended
+PAUSE = 0.2  # seconds between checks of the processes
+PATIENCE = 10.0  # seconds for a job to write its checkpoint when it is ended
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of BLAS
 XLA_THREADS = "NPROC"
 
 
 @dataclass(eq=False)
 class Going:
-    """A job that is under way."""
+    """A running job."""
 
     job: Job
     process: subprocess.Popen[bytes]
@@ -38,20 +38,20 @@ class Going:
 
 
 class Watch(Protocol):
-    """What is told of a study while it runs."""
+    """Receives the progress of a study while it runs."""
 
     def began(self, going: Sequence[Going]) -> None:
-        """The last of these has begun."""
+        """A job has begun: the last of those that are running."""
 
     def ended(self, job: Job, seconds: float, why: str) -> None:
-        """A job is over; `why` it failed, or empty."""
+        """A job has ended after so many seconds; `why` it failed, or empty."""
 
     def look(self, going: Sequence[Going]) -> None:
-        """Nothing has changed."""
+        """Called at every check of the processes."""
 
 
 class Interrupted(Exception):
-    """By a signal, whose number it has; every job was ended."""
+    """The study was interrupted by signal `number`; every job was ended."""
 
     def __init__(self, number: int, jobs: int) -> None:
         self.number, self.jobs = number, jobs
@@ -60,11 +60,10 @@ class Interrupted(Exception):
 def run(
     jobs: Sequence[Job], at_once: int, watch: Watch, note: Callable[[list[Job]], None] = lambda running: None
 ) -> dict[Path, str]:
-    """Run all jobs that are not done, at most so many side by side; `note` is told which, whenever that changes.
+    """Run all jobs that are not done, at most `at_once` in parallel; `note` receives the running ones at each change.
 
-    Returns why jobs failed, by their directories.
-
-    Where a job fails the others go on, but for those that need its source agent. Raises Interrupted.
+    Returns directory -> why its job failed. If a job fails, the others go on, except for those that need its source
+    agent. Raises Interrupted.
     """
     waiting = [job for job in jobs if not job.done]
     going: list[Going] = []
@@ -108,12 +107,13 @@ def run(
 
 
 def ready(waiting: Sequence[Job]) -> Job | None:
-    """The first job whose source agent is there."""
+    """The first waiting job whose source agent exists."""
     return next((job for job in waiting if job.agent is None or job.agent.done), None)
 
 
 def shares(at_once: int) -> list[Sequence[int]]:
-    """The cores of each job; with one job all of them, and where there are too few some in common. Empty: not said."""
+    """The cores of each of the parallel jobs, shared if there are too few. Empty = not restricted: a single job, or a
+    system that does not tell."""
     cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
     if at_once == 1 or not cores:
         return [()] * at_once
@@ -121,9 +121,10 @@ def shares(at_once: int) -> list[Sequence[int]]:
 
 
 def start(job: Job, cores: Sequence[int], at_once: int) -> Going:
-    """Begin a job, or go on with it from its checkpoint. A process group of its own keeps the terminal's Ctrl-C away.
+    """Start a job, or resume it from its checkpoint, in a process group of its own, which the terminal's Ctrl-C does
+    not reach.
 
-    Raises RequestError where its run is another process's.
+    Raises RequestError if another process has its run.
     """
     job.log.parent.mkdir(parents=True, exist_ok=True)
     words = ["resume", str(job.place)] if job.resumes else job.command()
@@ -138,15 +139,15 @@ def start(job: Job, cores: Sequence[int], at_once: int) -> Going:
         )  # fmt: skip
     if cores and sys.platform == "linux":
         with suppress(ProcessLookupError):
-            os.sched_setaffinity(process.pid, cores)  # its threads, all yet to come, have the same
+            os.sched_setaffinity(process.pid, cores)  # inherited by its threads, all of which start later
     return Going(job, process, cores, time.monotonic())
 
 
 def environment(cores: Sequence[int], at_once: int) -> dict[str, str]:
-    """That of a job: BLAS has as many threads as it has cores, and several jobs can use a graphics card.
+    """The environment of a job: BLAS gets one thread per core of the job, and several jobs can share a GPU.
 
-    XLA cuts a sum into as many parts as it has threads, which shows in the last bits. So it has as many as it would
-    have for the command alone, on the job's cores, and the bits do not depend on how many jobs there are.
+    XLA splits sums by its number of threads, which affects the last bits. So it gets as many as for the command alone,
+    on the job's cores, and the bits do not depend on the number of parallel jobs.
     """
     if at_once == 1:
         return dict(os.environ)
@@ -157,7 +158,7 @@ def environment(cores: Sequence[int], at_once: int) -> dict[str, str]:
 
 
 def outcome(one: Going) -> str:
-    """Empty where the job is done; else why not: the last line of what it said, which its log keeps."""
+    """Empty if the job is done, else why not: the last line of its output, which is kept in its log."""
     code = one.process.returncode
     if one.job.done:
         return ""
@@ -170,7 +171,8 @@ def outcome(one: Going) -> str:
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """The numbers of SIGINT and SIGTERM that come inside, in place of what they do; outside the main thread none."""
+    """Collect the numbers of SIGINT and SIGTERM received during the body, instead of their usual effect. Outside the
+    main thread nothing is collected."""
     got: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     before = {n: h for n in SIGNALS if (h := signal.getsignal(n)) is not signal.SIG_IGN} if main else {}
@@ -184,7 +186,7 @@ def signals() -> Iterator[list[int]]:
 
 
 def end(going: Sequence[Going], got: Sequence[int]) -> None:
-    """End all jobs. Each may write its checkpoint; at a second signal, or for too long, nobody waits for that."""
+    """End all jobs. Each has `PATIENCE` to write its checkpoint; a second signal ends the wait."""
     for one in going:
         one.process.terminate()
     until = time.monotonic() + PATIENCE

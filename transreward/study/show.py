@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a line a job, and on a terminal also what is under way and the time left."""
+"""Progress of a study: one line per job and, on a terminal, the running jobs and the time left."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rich.text import Text
 from transreward.study.jobs import Job
 from transreward.study.run import Going
 
-TAIL = 65_536  # bytes of metrics.jsonl in which its last line is looked for
+TAIL = 65_536  # bytes at the end of metrics.jsonl in which its last line is searched
 COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
 
 
 class View:
-    """Watches a study: see `study.run.Watch`."""
+    """Shows a study on the terminal; see `study.run.Watch`."""
 
     def __init__(self, jobs: Sequence[Job], at_once: int) -> None:
         self.console = Console()
         self.whole, self.at_once = len(jobs), at_once
-        self.before = self.ready = sum(job.done for job in jobs)  # those that were done already
+        self.before = self.ready = sum(job.done for job in jobs)  # done before this command
         self.failed, self.seconds = 0, 0.0
         self.live = (
             Live(console=self.console, refresh_per_second=2, transient=True) if self.console.is_terminal else None
@@ -42,19 +42,19 @@ class View:
             self.live.stop()
 
     def began(self, going: Sequence[Going]) -> None:
-        """On a terminal it is seen below; elsewhere a line."""
+        """Print a line, except on a terminal, where running jobs are shown anyway."""
         if not self.live:
             self._say("running", going[-1].job, "")
 
     def ended(self, job: Job, seconds: float, why: str) -> None:
-        """Its line, which stays."""
+        """Print the job's final line."""
         self.failed += bool(why)
         self.ready += not why
         self.seconds += 0.0 if why else seconds
         self._say("failed" if why else "done", job, f": {why}" if why else f", {clock(seconds)}")
 
     def look(self, going: Sequence[Going]) -> None:
-        """What is under way, and how much is left."""
+        """Show the running jobs, and how much is left."""
         if self.live:
             now = time.monotonic()
             lines = [
@@ -74,13 +74,13 @@ class View:
         return f"{self.ready} of {self.whole} done{failed}{self._left()}"
 
     def _left(self) -> str:
-        """By the mean time of those that ended."""
+        """The time left, from the mean time of the jobs that ended."""
         ended, left = self.ready - self.before, self.whole - self.ready - self.failed
         return f", about {clock(left * self.seconds / ended / self.at_once)} left" if ended and left else ""
 
 
 def so_far(job: Job) -> str:
-    """Steps that its run has taken, by the latest line of metrics.jsonl; empty before the first."""
+    """The steps of a job's run, from the last line of metrics.jsonl; empty before the first."""
     own = job.place / "metrics.jsonl"
     try:
         with own.open("rb") as file:
@@ -89,7 +89,7 @@ def so_far(job: Job) -> str:
         side = "target" if row["target_steps"] else "source"
         budget = job.request.get(f"{side}_steps")
         return f", {row[f'{side}_steps']:,}{f' of {budget:,}' if budget else ''} {side} steps"
-    except (OSError, ValueError, KeyError, TypeError):  # there is none yet, or it is being written
+    except (OSError, ValueError, KeyError, TypeError):  # there is no file yet, or a line is being written
         return ""
 
 
