@@ -27,7 +27,7 @@ EPILOG = IDS + SETTINGS
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", help="domain where steps are cheap")
-    command.add_argument("target", help="domain where steps are dear")
+    command.add_argument("target", help="domain where steps are expensive")
     command.add_argument(
         "--methods", metavar="M,M", help="rows of 'transreward list methods' (default: method and controls of --config)"
     )

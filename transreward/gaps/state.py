@@ -9,7 +9,7 @@ the logit is log p_positive(x) - log p_negative(x), in nats, and the score is th
 
 With top = 1 the target's steps are positive and the source's negative. With top < 1 the classes are not the domains:
 positive is the share `top` of each domain's steps that leads to the states of highest value, and negative is the rest.
-What differs from the papers: s' where they have s; SRPO's share is taken in each domain by itself; the logit as it is.
+What differs from the papers: s' where they have s; SRPO's share is taken in each domain by itself; the logit unchanged.
 Unlike DARC's score it means to say where the policy goes: it imitates, and does not ask how the body moves.
 """
 

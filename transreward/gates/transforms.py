@@ -144,7 +144,7 @@ class Multiply(Transform):
 @final
 @dataclass(frozen=True)
 class Ramp(Multiply):
-    """delta grows linearly from nothing to its full size over the share `over` of the transfer, so that the critics'
+    """delta grows linearly from zero to its full size over the share `over` of the transfer, so that the critics'
     targets do not jump; 0 = it counts fully at once."""
 
     over: float = 0.1

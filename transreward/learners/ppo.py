@@ -158,7 +158,7 @@ class PPO(Learner):
         return self.epochs * self.minibatches
 
     def round_steps(self, in_target: bool) -> int:
-        """Steps per seed in a rollout; a short one in the target, where steps are dear."""
+        """Steps per seed in a rollout; a short one in the target, where steps are expensive."""
         return self.target_rollout if in_target else self.robots * self.rollout_steps
 
     def improve(

@@ -2,7 +2,7 @@
 
 Twin critics, automatic temperature, n-step targets that are cut at episode ends and bootstrapped at truncation.
 What differs from the paper: 64 robots fill the replay between short bursts of updates, all in one compiled scan, and
-the reward of each sampled transition is compensated at that moment, with the compensation as it is then.
+the reward of each sampled transition is compensated when it is sampled, with the compensation of that moment.
 """
 
 from __future__ import annotations

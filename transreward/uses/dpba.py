@@ -80,7 +80,7 @@ class Dpba(Use):
         """Raise RequestError for a gap that nothing can be made of, and for a setting of a blend where none is made."""
         super().require(gap)
         if gap is not None and "log_ratio" in gap.offers and self.by != "fixed":
-            raise RequestError(f"use.by is of a blend, which '{gap.name}' is not made into: leave it away")
+            raise RequestError(f"use.by is of a blend, which '{gap.name}' is not made into: leave it out")
 
     def transforms(self, gate: Gate | None) -> tuple[Transform, ...]:
         """Annealed, times lambda."""

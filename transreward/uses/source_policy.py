@@ -12,7 +12,7 @@ from transreward.uses.use import Use
 
 
 class OfSourcePolicy(Use):
-    """Abstract: tells a learner from nothing of the source policy's actions. Rewards stay raw."""
+    """Abstract: tells a learner that begins from scratch what the source policy would do. Rewards stay raw."""
 
     side = "target"
     pays = False
