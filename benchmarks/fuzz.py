@@ -1,249 +1,176 @@
-"""Every reader of files and words under fuzzing: no end but a documented error.
+"""Every reader of files, ids and words under fuzzing: no end but a documented error.
 
-    python benchmarks/fuzz.py [READER …] [--seconds 60] [--engine mutations|atheris] [--out FILE]
+    python benchmarks/fuzz.py [READER …] [--seconds 60] [--engine hypothesis|atheris]
 
-Valid inputs are mutated (bits, lengths, numbers, nesting, text that breaks readers) and read. A reader may return,
-warn, or raise RequestError in one line; `Damaged` is one. Anything else is a failure: it is printed, and its input is
-written to fuzz-failures/. With `--engine atheris`, where it is installed, libFuzzer's coverage leads the mutations of
-one reader.
-Executions, and the lines of each reader that were run, go to benchmarks/results/fuzz.json.
+The readers are in benchmarks/readers.py. Valid inputs are changed (bits, lengths, numbers, nesting, text that breaks
+readers; values of JSON, headers of arrays) and read, by Hypothesis or, where it is installed, by atheris, which goes by
+the branches that an input reaches. A reader may return, warn, or raise its documented error in one line. Anything else
+is a fault: another error, a process that ends or hangs, and a file that is written outside of the reader's directory or
+a program that is started. A fault is printed, and its input is written to fuzz-failures/.
+
+Each reader has a process of its own, so that one that ends does not end the others. What each did goes to
+benchmarks/results/fuzz.json, engine by engine: executions, ends by kind, how many different errors were said, faults,
+the slowest input, memory, and the share of lines that were run, of each file in all and of the functions that were
+entered.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import copy
 import inspect
 import json
+import os
 import random
 import re
-import shutil
+import resource
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import transreward as tr
-from transreward.domains.ids import domain
-from transreward.engine import checkpoint
-from transreward.reports.page import page
-from transreward.request.files import read_config
-from transreward.request.settings import typed
-from transreward.runs import plain, record, store
-from transreward.runs.source_agent import SourceAgent
-from transreward.study.plan import read_plan
-from transreward.types import RequestError, whole_number
+import record
+import yaml
 
-HERE = Path(__file__).parent
-RUNS = HERE.parent / "tests" / "data" / "runs" / str(store.SCHEMA)
-RESULTS, FAILURES = HERE / "results" / "fuzz.json", Path("fuzz-failures")
+RESULTS, FAILURES = record.RESULTS / "fuzz.json", Path("fuzz-failures").absolute()
+PACKAGE = Path(__file__).parents[1] / "transreward"
+ENGINES = {"hypothesis": "hypothesis", "atheris": "atheris"}  # and the package of each
+TRACED = 500  # executions whose lines are counted, and one of 4 of the later ones
+BURST = 10  # changed inputs to a draw of Hypothesis, which takes longer than most readers
+STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
+CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree")
+SLOW = 30.0  # seconds that no input may take
 NASTY = (
     b"1e400", b"-1", b"NaN", b"Infinity", b"null", b"true", b"{}", b"[]", b'""', b"9" * 30, b"9" * 5000, b"1e15",
     b'"\\ud800"', b'"\\u0000"', b'"\\u001b[2J"', b"\x00", b"\xff\xfe", b'"../../etc/passwd"', b'"/dev/zero"',
-    b"[" * 2000,
-    b'{"a":' * 200, b"0.1", b"9007199254740993", b'"os:abort"', b'"antigravity"', b"\n", b"\r", b"&a [*a]", b"<<: *a",
-    b"!!python/object/apply:os.abort []", b"0x" + b"f" * 6000, b"1:2:3", b"2026-01-01",
+    b"[" * 2000, b'{"a":' * 200, b"0.1", b"9007199254740993", b'"os:abort"', b'"antigravity"', b"\n", b"\r",
+    b"&a [*a]", b"<<: *a", b"!!python/object/apply:os.abort []", b"0x" + b"f" * 6000, b"1:2:3", b"2026-01-01",
 )  # fmt: skip
 WORDS = (
     ":", "+", "@", "=", ",", "(", ")", "..", "nan", "inf", "-1", "1e400", "\0", "\ud800", "gravity=0.5", "broken=thigh",
-    "mirrored", "run(speed=1)", "gear(thigh)=0.5", "os:abort", "gym:Pendulum-v1", "%s", "{}", "\uff19", " ",
-    "\n", "a" * 300,
+    "mirrored", "run(speed=1)", "gear(thigh)=0.5", "os:abort", "gym:Pendulum-v1", "%s", "{}", "\uff19", "\u00b2", " ",
+    "\n", "a" * 300, "[a-", "*" * 40, "x", "1_0", "0x1",
+)  # fmt: skip
+VALUES = (
+    None, True, False, 0, -1, 1, 2**31, 2**53, 2**63, 10**30, 0.5, -0.0, 1e300, "", "a", "..", "/", "\0", "\x1b[2J",
+    "\ud800", "mix", "os:abort", "a" * 9999, [], {}, [[]], [None], [1], ["a"], {"a": 1}, [0.5] * 3, [{}], [[0, 0.5]],
 )  # fmt: skip
 
 
-class Reader(NamedTuple):
-    """What is fuzzed: valid inputs, what reads one, and the modules whose lines are counted."""
-
-    seeds: Callable[[], list[bytes]]
-    read: Callable[[bytes, Path], Any]
-    modules: tuple[str, ...]
+# -- how inputs are changed -------------------------------------------------------------------------------------------
 
 
-# -- what reads -----------------------------------------------------------------------------------------------------
+def changed(content: bytes, form: str, chance: random.Random) -> bytes:
+    """Another input, a few changes away: in its own terms, or byte by byte."""
+    if chance.random() < 0.6:
+        if form in ("json", "yaml"):
+            return edited(content, chance, form)
+        if form == "lines":
+            lines = content.split(b"\n")
+            at = chance.randrange(len(lines))
+            return b"\n".join([*lines[:at], edited(lines[at], chance), *lines[at + 1 :]])
+        if form == "arrays" and len(content) > 8:
+            size = int.from_bytes(content[:8], "little")
+            header = edited(content[8 : 8 + size], chance)
+            return len(header).to_bytes(8, "little") + header + content[8 + size :]
+    return mutated(content, chance, form)
 
 
-def run_file(run: str, name: str, read: Callable[[Path], Any]) -> Reader:
-    """A file of a run directory, the others as they were."""
-
-    def within(content: bytes, scratch: Path) -> Any:
-        place = scratch / run
-        if not place.exists():
-            shutil.copytree(RUNS / run, place)
-        (place / name).write_bytes(content)
-        return read(place)
-
-    modules = ("runs/plain.py", "runs/schema.py", "runs/store.py")
-    return Reader(lambda: [(RUNS / run / name).read_bytes()], within, modules)
+def edited(content: bytes, chance: random.Random, form: str = "json") -> bytes:
+    """JSON, or YAML as JSON, with one value, or a few, replaced, left out or doubled."""
+    try:
+        return json.dumps(_edited(json.loads(content) if form == "json" else yaml.safe_load(content), chance)).encode()
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError):  # it was broken before, or is no JSON
+        return mutated(content, chance, form)
 
 
-def load(place: Path) -> Any:
-    """As `tr.load` and as a page."""
-    tr.load(place)
-    return page(record.read(place))
+def _edited(value: Any, chance: random.Random) -> Any:
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        places = list(_places(value))
+        if not places:
+            return chance.choice(VALUES)
+        holder, key = chance.choice(places)
+        how = chance.randrange(6)
+        if how == 0:
+            del holder[key]
+        elif how == 1:
+            other, at = chance.choice(places)
+            holder[key] = copy.deepcopy(other[at])
+        elif how == 2 and isinstance(holder[key], int | float):
+            holder[key] = chance.choice((-1, 2, 10, 0.1, 1000)) * holder[key] + chance.choice((0, 1, -1))
+        elif how == 3 and isinstance(holder, dict):
+            holder[chance.choice(("", "a", "schema", "name", "__class__", f"{key}?"))] = chance.choice(VALUES)
+        elif how == 4 and isinstance(holder[key], list):
+            holder[key] = holder[key] * chance.choice((2, 3, 50))
+        else:
+            holder[key] = copy.deepcopy(chance.choice(VALUES))
+    return value
 
 
-def source_agent(place: Path) -> Any:
-    """As `source_run` takes it up."""
-    SourceAgent.about(place)
-    learner = tr.load(RUNS / place.name).learner
-    return SourceAgent.load(place, domain("inverted_pendulum"), learner, [3])
+def _places(value: Any) -> Any:
+    """Each value within, as what holds it and under which key; of a long list its ends."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys if len(keys) < 40 else [*keys[:20], *keys[-20:]]:
+        yield value, key
+        yield from _places(value[key])
 
 
-def checkpoint_file(name: str) -> Reader:
-    """A file of a checkpoint."""
-    stage = "state/mix"
-
-    def read(place: Path) -> Any:
-        saved = checkpoint.Checkpoints(place / stage)
-        return [saved._read(int(path.stem)) for path in sorted((RUNS / "checkpoint" / stage).glob("*.json"))]
-
-    newest = max(int(path.stem) for path in (RUNS / "checkpoint" / stage).glob("*.json"))
-    found = run_file("checkpoint", f"{stage}/{newest}.{name}", read)
-    return found._replace(modules=("runs/plain.py", "engine/checkpoint.py"))
-
-
-def words(seeds: list[str], read: Callable[[str], Any], *modules: str) -> Reader:
-    """Something that is typed."""
-    return Reader(lambda: [s.encode() for s in seeds], lambda x, _: read(x.decode(errors="surrogateescape")), modules)
-
-
-def config_file(seeds: list[bytes], suffix: str, read: Callable[[Path], Any], *modules: str) -> Reader:
-    """A file that is given to a command."""
-
-    def within(content: bytes, scratch: Path) -> Any:
-        path = scratch / f"file{suffix}"
-        path.write_bytes(content)
-        return read(path)
-
-    return Reader(lambda: seeds, within, modules)
-
-
-IDS = [
-    "halfcheetah", "halfcheetah:gear=0.5,gravity=1.2@mirrored", "hopper+run(speed=1):gravity=0.5", "ant@turned90",
-    "walker2d:broken=thigh", "hopper:delay=2,noise=0.1", "gym:Pendulum-v1",
-]  # fmt: skip
-YAML = b"""source: hopper
-target: hopper:gravity=0.5
-method: darc
-controls: [fine_tune, zero_shot]
-learner: {name: sac, robots: 8, hidden: [64, 64]}
-loop: &loop {threads: 1}
-settings: {use.strength: 0.5}
-source_steps: 1e4
-"""
-PLAN = b"""pairs: [[hopper, 'hopper:gravity=0.5']]
-methods: [darc, {method: mix, seeds: 2}]
-seeds: 3
-source_steps: 10_000
-target_steps: 1000
-settings: {loop.threads: 1}
-"""
-READERS: dict[str, Reader] = {
-    "config.json": run_file("transfer-sac", "config.json", load),
-    "result.json": run_file("transfer-sac", "result.json", load),
-    "provenance.json": run_file("transfer-sac", "provenance.json", load),
-    "metrics.jsonl": run_file("unfinished", "metrics.jsonl", load),
-    "policy.safetensors": run_file("transfer-ppo", "policy.safetensors", load),
-    "returns.safetensors": run_file("transfer-ppo", "returns.safetensors", load),
-    "compensation.safetensors": run_file("transfer-ppo", "compensation.safetensors", load),
-    "comparison.json": run_file("compare", "comparison.json", lambda p: record.in_order(record.read(p), p)),
-    "agent.json": run_file("transfer-sac", "source/agent.json", source_agent),
-    "agent.safetensors": run_file("transfer-sac", "source/agent.safetensors", source_agent),
-    "replay.safetensors": run_file("transfer-sac", "source/replay.safetensors", source_agent),
-    "checkpoint.json": checkpoint_file("json"),
-    "checkpoint.safetensors": checkpoint_file("safetensors"),
-    "request.json": run_file("checkpoint", "state/request.json", lambda p: store.read_json(p / "state/request.json")),
-    "config.yaml": config_file([YAML], ".yaml", read_config, "request/files.py", "runs/plain.py"),
-    "plan.yaml": config_file([PLAN], ".yaml", read_plan, "study/plan.py", "runs/plain.py"),
-    "json": Reader(lambda: [b'{"a": [1, 2.5, "x", null, true]}'], lambda x, _: plain.parsed(x), ("runs/plain.py",)),
-    "id": words(IDS, domain, "domains/ids.py", "domains/tasks.py", "domains/shifts.py"),
-    "setting": words(["0.5", "64,64", "true", "1e4", "10,000"], lambda x: settings(x), "request/settings.py"),
-}
-
-
-def settings(text: str) -> None:
-    """As each kind of setting, and as a count."""
-    for kind in (int, float, bool, str, tuple[int, ...], tuple[float, ...]):
-        with contextlib.suppress(RequestError):
-            typed("use.x", text, kind)
-    with contextlib.suppress(ValueError):
-        whole_number(text)
-
-
-# -- how inputs are made ----------------------------------------------------------------------------------------------
-
-
-def mutated(content: bytes, chance: random.Random, text: bool) -> bytes:
-    """Another input, a few changes away."""
+def mutated(content: bytes, chance: random.Random, form: str) -> bytes:
+    """Another input, a few bytes or words away."""
     found = bytearray(content)
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         at = chance.randrange(len(found) + 1)
         how = chance.randrange(8)
-        nasty = chance.choice(WORDS).encode(errors="surrogatepass") if text else chance.choice(NASTY)
+        word = chance.choice(WORDS).encode(errors="surrogatepass") if form == "text" else chance.choice(NASTY)
         if how == 0 and found:
             found[min(at, len(found) - 1)] ^= 1 << chance.randrange(8)
         elif how == 1:
-            found[at:at] = nasty
+            found[at:at] = word
         elif how == 2:
             del found[at : at + chance.choice((1, 2, 8, 64, 1000))]
-        elif how == 3 and not text:
-            found = _value_replaced(found, nasty, chance)
+        elif how == 3 and form != "text":
+            found = _value_replaced(found, word, chance)
         elif how == 4:
             end = at + chance.randrange(1, 40)
             found[at:at] = found[at:end] * chance.choice((1, 2, 50))
-        elif how == 5:
-            found[:8] = chance.choice((2**63, 10**15, 10**6, 0, len(found))).to_bytes(8, "little")
+        elif how == 5 and form in ("arrays", "bytes"):
+            at = chance.choice((0, at))
+            found[at : at + 8] = chance.choice((2**64 - 1, 2**63, 10**15, 10**6, 0, len(found))).to_bytes(8, "little")
         elif how == 6:
             del found[at:]
         else:
-            found[at : at + len(nasty)] = nasty
+            found[at : at + len(word)] = word
     return bytes(found)
 
 
-def _value_replaced(found: bytearray, nasty: bytes, chance: random.Random) -> bytearray:
-    """One value of a JSON or YAML text, another's or a nasty one in its place."""
+def _value_replaced(found: bytearray, word: bytes, chance: random.Random) -> bytearray:
+    """One value of a JSON or YAML text, another's or a word in its place."""
     values = list(re.finditer(rb'(?<=: )("[^"]*"|[-\d.e+]+|true|false|null|\[[^\]]*\])', bytes(found[:200_000])))
     if not values:
         return found
     old, other = chance.choice(values), chance.choice(values)
-    return found[: old.start()] + chance.choice((nasty, other[0])) + found[old.end() :]
+    return found[: old.start()] + chance.choice((word, other[0])) + found[old.end() :]
 
 
-def tried(reader: Reader, content: bytes, scratch: Path) -> str | None:
-    """What is wrong with how it ends; None: nothing."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader.read(content, scratch)
-    except RequestError as error:
-        return f"two lines: {error!r}" if "\n" in str(error) else None
-    except ValueError as error:
-        return None if reader is READERS["json"] else f"{type(error).__name__}: {error}"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-# -- the run of all ---------------------------------------------------------------------------------------------------
+# -- what a reader did ------------------------------------------------------------------------------------------------
 
 
 class Lines:
-    """The lines of some modules that were run."""
+    """The lines of some files that were run."""
 
     def __init__(self, modules: tuple[str, ...]) -> None:
-        root = Path(tr.__file__).parent
-        self.files = {str(root / module): set[int]() for module in modules}
+        self.files = {str(PACKAGE / module): set[int]() for module in modules}
 
-    def __enter__(self) -> Lines:
+    def start(self) -> None:
+        """From here on."""
         sys.settrace(self._call)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
 
     def _call(self, frame: Any, event: str, arg: Any) -> Any:
         return self._line if frame.f_code.co_filename in self.files else None
@@ -252,88 +179,299 @@ class Lines:
         self.files[frame.f_code.co_filename].add(frame.f_lineno)
         return self._line
 
-    def share(self) -> dict[str, float]:
-        """Of the lines within functions, those that were run, by file."""
-        found = {}
-        for file, run in self.files.items():
-            there = _inside_functions(compile(Path(file).read_text(), file, "exec"))
-            found["/".join(Path(file).parts[-2:])] = round(len(run & there) / max(len(there), 1), 3)
-        return found
+    def found(self) -> dict[str, list[int]]:
+        """The numbers of those within functions, by file."""
+        return {
+            str(Path(file).relative_to(PACKAGE)): sorted(run.intersection(*[set().union(*functions(file))]))
+            for file, run in self.files.items()
+        }
 
 
-def _inside_functions(code: Any, inside: bool = False) -> set[int]:
-    found = {line for *_, line in code.co_lines() if line and line != code.co_firstlineno} if inside else set()
-    for constant in code.co_consts:
-        if hasattr(constant, "co_lines"):
-            found |= _inside_functions(constant, constant.co_name not in ("<module>",) and bool(constant.co_flags & 2))
+def functions(file: str | Path) -> list[set[int]]:
+    """The lines of each function of a file, those of functions within it among them."""
+
+    def inside(code: Any) -> set[int]:
+        own = {line for *_, line in code.co_lines() if line and line != code.co_firstlineno}
+        return own.union(*(inside(c) for c in code.co_consts if inspect.iscode(c)))
+
+    def outermost(code: Any) -> Any:
+        for constant in filter(inspect.iscode, code.co_consts):
+            if constant.co_flags & inspect.CO_OPTIMIZED:
+                yield inside(constant)
+            else:  # a class
+                yield from outermost(constant)
+
+    return [lines for lines in outermost(compile(Path(file).read_text(), str(file), "exec")) if lines]
+
+
+def shares(lines: dict[str, list[int]]) -> dict[str, Any]:
+    """Of each file's lines within functions the share that was run, and the same of the functions that were entered."""
+    found = {}
+    for file, numbers in lines.items():
+        run, all_of = set(numbers), functions(PACKAGE / file)
+        entered = [one for one in all_of if one & run]
+        found[file] = {"of all": _share(run, all_of), "of functions entered": _share(run, entered)}
     return found
 
 
-def fuzzed(name: str, seconds: float, seed: int) -> dict[str, Any]:
-    """One reader for so many seconds: executions, failures and lines."""
-    reader, chance = READERS[name], random.Random(f"{name} {seed}")
-    seeds, failures, executions = reader.seeds(), dict[str, str](), 0
-    text = reader.modules[0] in ("domains/ids.py", "request/settings.py")
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch, Lines(reader.modules) as lines:
-        while time.monotonic() - began < seconds:
-            content = mutated(chance.choice(seeds), chance, text) if executions >= len(seeds) else seeds[executions]
-            executions += 1
-            if wrong := tried(reader, content, Path(scratch)):
-                kind = re.sub(r"\d+|'[^']*'", "_", wrong)[:80]
-                if kind not in failures:
-                    failures[kind] = wrong
-                    FAILURES.mkdir(exist_ok=True)
-                    (FAILURES / f"{name}-{len(failures)}").write_bytes(content)
-                    print(f"{name}: {wrong[:300]}", flush=True)
-    took = round(time.monotonic() - began, 1)
-    return {"executions": executions, "seconds": took, "failures": sorted(failures.values()), "lines": lines.share()}
+def _share(run: set[int], of: list[set[int]]) -> float:
+    whole = set().union(*of)
+    return round(len(run & whole) / max(len(whole), 1), 3)
 
 
-def with_atheris(name: str, seconds: float) -> None:
-    """One reader under libFuzzer, which ends the process."""
+class Watched:
+    """A reader that is tried, and what came of it."""
+
+    def __init__(self, name: str, scratch: Path, part: Path) -> None:
+        from readers import READERS
+
+        self.name, self.reader, self.scratch, self.part = name, READERS[name], scratch, part
+        self.lines, self.ends, self.said = Lines(self.reader.modules), Counter[str](), set[str]()
+        self.executions, self.faults, self.slowest = 0, dict[str, str](), 0.0
+        self.inside, self.strayed = False, ""
+        self.began = self.wrote = time.monotonic()
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, about: tuple[Any, ...]) -> None:
+        """Raises PermissionError where a reader would write outside of its directory, or run something."""
+        if not self.inside:
+            return
+        if event in STARTS:
+            self.strayed = f"{event} {about[:2]!r}"
+        elif event in CHANGES or (event == "open" and isinstance(about[1], str) and set(about[1]) & set("wax+")):
+            self._confine(event, about[0])
+        if self.strayed:
+            raise PermissionError(self.strayed)
+
+    def _confine(self, event: str, path: Any) -> None:
+        if isinstance(path, int):  # a file that is open
+            return
+        if not Path(os.path.realpath(os.fsdecode(path))).is_relative_to(self.scratch):
+            self.strayed = f"{event} {os.fsdecode(path)!r}"
+
+    def once(self, content: bytes) -> None:
+        """Read an input."""
+        self.part.with_suffix(".input").write_bytes(content)
+        self.executions += 1
+        began, self.strayed, self.inside = time.monotonic(), "", True
+        if self.executions <= TRACED or not self.executions % 4:
+            self.lines.start()
+        try:
+            end, wrong = self._end(content)
+        finally:
+            sys.settrace(None)
+            self.inside = False
+        took = time.monotonic() - began
+        self.slowest = max(self.slowest, took)
+        wrong = self.strayed or wrong or (f"it took {took:.0f} s" if took > SLOW else "")
+        self.ends["fault" if wrong else end] += 1
+        if wrong:
+            self._fault(wrong, content)
+        if time.monotonic() - self.wrote > 1:
+            self.write()
+
+    def _end(self, content: bytes) -> tuple[str, str]:
+        """How it ends, and what is wrong with that."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.reader.read(content, self.scratch)
+        except self.reader.allowed as error:
+            kind = type(error).__name__
+            if len(self.said) < 10_000:
+                self.said.add(f"{kind}: {of_its_kind(str(error))}")
+            lines = "\n" in str(error) and not issubclass(ValueError, self.reader.allowed)
+            return kind, f"two lines: {error!r}" if lines else ""
+        except BaseException as error:
+            places = [f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+            return type(error).__name__, f"{type(error).__name__}: {str(error)[:300]} ({' '.join(places[-4:])})"
+        return "returned", ""
+
+    def _fault(self, wrong: str, content: bytes) -> None:
+        kind = of_its_kind(wrong)
+        if kind not in self.faults:
+            self.faults[kind] = wrong[:500]
+            FAILURES.mkdir(exist_ok=True)
+            (FAILURES / f"{self.name} {len(self.faults)}".replace("/", "_")).write_bytes(content)
+            print(f"{self.name}: {wrong[:300]}", flush=True)
+
+    def write(self) -> None:
+        """What there is so far."""
+        self.wrote = time.monotonic()
+        record.write(
+            self.part,
+            {
+                "executions": self.executions,
+                "seconds": round(self.wrote - self.began, 1),
+                "ends": dict(self.ends.most_common()),
+                "different errors": len(self.said),
+                "faults": sorted(self.faults.values()),
+                "slowest seconds": round(self.slowest, 2),
+                "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "lines": self.lines.found(),
+            },
+        )
+
+
+def of_its_kind(text: str) -> str:
+    """What is said, without what is said it of."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|/\S+|[-\d.,]*\d", "_", text)[:80]
+
+
+# -- engines ----------------------------------------------------------------------------------------------------------
+
+
+def by_hypothesis(watched: Watched, seconds: float, seed: int) -> None:
+    """Inputs that Hypothesis draws: which valid one, and how it is changed."""
+    import hypothesis
+    from hypothesis import strategies as st
+
+    form, seeds = watched.reader.form, watched.reader.seeds()
+    until = time.monotonic() + seconds
+    numbers = st.integers(0, 2**63)
+
+    def burst(i: int, n: int) -> list[bytes]:
+        chance = random.Random(n)
+        return [changed(seeds[i], form, chance) for _ in range(BURST)]
+
+    inputs = st.builds(burst, st.sampled_from(range(len(seeds))), numbers)
+    if form == "text":
+        tokens = [*WORDS, *(part for s in seeds for part in re.split(r"(\W)", s.decode()) if part)]
+        built = st.lists(st.sampled_from(tokens) | st.text(max_size=3), max_size=12).map("".join)
+        inputs |= built.map(lambda text: [text.encode(errors="surrogatepass")])
+    if form == "bytes":
+        inputs |= st.binary(max_size=300).map(lambda content: [content])
+    quick = hypothesis.settings(
+        max_examples=500, deadline=None, database=None, phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )  # fmt: skip
+    for content in seeds:
+        watched.once(content)
+    while time.monotonic() < until:
+
+        @hypothesis.seed(seed)
+        @quick
+        @hypothesis.given(inputs)
+        def some(contents: list[bytes]) -> None:
+            for content in contents:
+                if time.monotonic() < until:
+                    watched.once(content)
+
+        some()
+        seed += 1
+
+
+def by_atheris(watched: Watched, seconds: float, seed: int) -> None:
+    """Inputs that libFuzzer makes, led by the branches that they reach; half of its changes are ours. It ends the
+    process."""
     atheris: Any = import_module("atheris")
-
-    reader, scratch = READERS[name], Path(tempfile.mkdtemp())
-    corpus = Path(tempfile.mkdtemp())
+    reader, corpus = watched.reader, Path(tempfile.mkdtemp())
     for i, content in enumerate(reader.seeds()):
         (corpus / f"{i}").write_bytes(content)
-
-    def one(content: bytes) -> None:
-        if wrong := tried(reader, content, scratch):
-            raise AssertionError(wrong)
-
     for path in reader.modules:
         module = import_module(f"transreward.{path.removesuffix('.py').replace('/', '.')}")
-        for function in [x for x in vars(module).values() if inspect.isfunction(x) and x.__module__ == module.__name__]:
-            atheris.instrument_func(function)
-    atheris.Setup([sys.argv[0], str(corpus), f"-max_total_time={int(seconds)}", "-timeout=60"], one)
+        parts = [vars(x).values() for x in [module, *vars(module).values()] if inspect.isclass(x) or x is module]
+        for function in [x for part in parts for x in part if inspect.isfunction(x)]:
+            if function.__module__ == module.__name__ and function.__code__.co_filename.endswith(path):
+                atheris.instrument_func(function)
+
+    def change(content: bytes, most: int, n: int) -> bytes:
+        chance = random.Random(n)
+        ours = chance.random() < 0.5
+        return changed(content, reader.form, chance)[:most] if ours else atheris.Mutate(content, most)
+
+    most = max(4096, 2 * max(map(len, reader.seeds())))
+    options = [f"-max_total_time={int(seconds)}", f"-seed={seed + 1}", f"-max_len={most}", "-timeout=120"]
+    options += ["-rss_limit_mb=8192", f"-artifact_prefix={FAILURES}/{watched.name.replace('/', '_')} "]
+    atheris.Setup([sys.argv[0], str(corpus), *options], watched.once, custom_mutator=change)
     atheris.Fuzz()
+
+
+def alone(name: str, engine: str, seconds: float, seed: int, part: Path) -> None:
+    """One reader in this process."""
+    sys.dont_write_bytecode = True
+    import readers
+
+    readers.remembered()
+    scratch = Path(os.path.realpath(tempfile.mkdtemp(dir=part.parent)))
+    os.chdir(scratch)
+    for content in readers.READERS[name].seeds():  # what is imported late is no reader's doing
+        with suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            readers.READERS[name].read(content, scratch)
+    watched = Watched(name, scratch, part)
+    {"hypothesis": by_hypothesis, "atheris": by_atheris}[engine](watched, seconds, seed)
+    watched.write()
+
+
+# -- all of them ------------------------------------------------------------------------------------------------------
+
+
+def in_a_process(name: str, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """What one reader did, and the lines that it ran; a fault where its process ended or hung."""
+    with tempfile.TemporaryDirectory() as place:
+        part = Path(place) / "part.json"
+        words = [name, "--engine", args.engine, "--seconds", str(args.seconds), "--seed", str(args.seed)]
+        log = Path(place) / "log"
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, __file__, *words, "--part", str(part)], stdout=said, stderr=said
+            )
+            try:
+                code = process.wait(args.seconds + 240)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait()
+        found = record.read(part) or {"executions": 0, "faults": [], "lines": {}, "ends": {}}
+        text = log.read_text(errors="replace")
+        print("".join(f"{line}\n" for line in text.splitlines() if line.startswith(f"{name}: ")), end="", flush=True)
+        if code:
+            found["faults"].append(f"the process ended with {code}: {text[-600:]}")
+            FAILURES.mkdir(exist_ok=True)
+            if part.with_suffix(".input").exists():
+                end = FAILURES / f"{name} end".replace("/", "_")
+                end.write_bytes(part.with_suffix(".input").read_bytes())
+            print(f"{name}: {found['faults'][-1]}", flush=True)
+    return found, found.pop("lines")
 
 
 def main() -> None:
     """Fuzz the readers that are named, or all, and write what was found."""
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("readers", nargs="*", metavar="READER", help=f"of {', '.join(READERS)}")
+    command.add_argument("readers", nargs="*", metavar="READER")
     command.add_argument("--seconds", type=float, default=60.0, help="for each")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--engine", choices=("mutations", "atheris"), default="mutations")
+    command.add_argument("--engine", choices=tuple(ENGINES), default="hypothesis")
     command.add_argument("--out", type=Path, default=RESULTS)
+    command.add_argument("--part", type=Path, help=argparse.SUPPRESS)  # of one reader's own process
     args = command.parse_args()
-    if unknown := set(args.readers) - set(READERS):
-        command.error(f"no such reader: {', '.join(unknown)}")
-    names = args.readers or list(READERS)
-    if args.engine == "atheris":
-        if len(names) != 1:
-            command.error("atheris takes one reader at a time")
-        with_atheris(names[0], args.seconds)
+    if args.part:
+        alone(args.readers[0], args.engine, args.seconds, args.seed, args.part)
         return
-    found = json.loads(args.out.read_text()) if args.out.exists() else {}
+    from readers import READERS
+
+    if unknown := set(args.readers) - set(READERS):
+        command.error(f"no such reader: {', '.join(unknown)}; there are: {', '.join(READERS)}")
+    if record.version(ENGINES[args.engine]) is None:
+        command.error(f"{ENGINES[args.engine]} is not installed here")
+    names, lines = args.readers or list(READERS), dict[str, set[int]]()
+    about = {**record.provenance(), "seed": args.seed, "seconds a reader": args.seconds}
+    about["versions"][args.engine] = record.version(ENGINES[args.engine])
+    told = record.read(args.out) or {}
+    own = told.setdefault(args.engine, {}) if args.readers else told.__setitem__(args.engine, {}) or told[args.engine]
     for name in names:
-        found[name] = fuzzed(name, args.seconds, args.seed)
-        print(f"{name}: {found[name]['executions']:,} executions, lines {found[name]['lines']}", flush=True)
-        args.out.write_text(json.dumps(found, indent=2) + "\n")
-    if any(entry["failures"] for entry in found.values()):
+        found, run = in_a_process(name, args)
+        for file, numbers in run.items():
+            lines.setdefault(file, set()).update(numbers)
+        own |= {"about": about, "readers": {**own.get("readers", {}), name: {**found, "lines": shares(run)}}}
+        record.write(args.out, told)
+        print(f"{name}: {found['executions']:,} executions, {found['ends']}, {shares(run)}", flush=True)
+    if not args.readers:
+        whole = {file: sorted(numbers) for file, numbers in sorted(lines.items())}
+        own["lines of all readers"] = shares(whole)
+        own["executions"] = sum(x["executions"] for x in own["readers"].values())
+        record.write(args.out, told)
+    if any(own["readers"][name]["faults"] for name in names):
         sys.exit(1)
 
 

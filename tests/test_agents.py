@@ -82,14 +82,34 @@ def test_what_a_name_does_not_say_is_not_kept(kept, monkeypatch):
 
 
 def test_the_least_recently_used_make_room(kept, monkeypatch):
-    for i, name in enumerate("abc"):
+    a, b, c = (32 * letter for letter in "abc")
+    for i, name in enumerate((a, b, c)):
         (kept / name).mkdir(parents=True)
         (kept / name / "file").write_bytes(bytes(10))
         os.utime(kept / name, (i, i))
-    (kept / "d.1.part").mkdir()
+    (kept / f"{a}.1.part").mkdir()
     monkeypatch.setattr(cache, "ROOM", 25)
     cache.make_room(kept)
-    assert sorted(os.listdir(kept)) == ["b", "c", "d.1.part"]
+    assert sorted(os.listdir(kept)) == [f"{a}.1.part", b, c]
+
+
+def test_what_else_lies_there_is_not_removed(kept, monkeypatch):
+    """The place is a user's choice: it may be their home."""
+    for name in ("letters", "d" * 32):
+        (kept / name).mkdir(parents=True)
+        (kept / name / "file").write_bytes(bytes(10))
+    monkeypatch.setattr(cache, "ROOM", 0)
+    assert cache.told().startswith("1 source agents kept")
+    cache.make_room(kept)
+    cache.empty()
+    assert os.listdir(kept) == ["letters"]
+
+
+@pytest.mark.parametrize("place", ["a" * 300, "/dev/null/agents"])
+def test_a_place_that_cannot_be_is_empty(place, monkeypatch):
+    monkeypatch.setenv("TRANSREWARD_AGENTS", place)
+    assert cache.told().startswith("0 source agents kept")
+    cache.empty()
 
 
 def test_where_it_cannot_be_kept_that_is_said(kept, tmp_path):

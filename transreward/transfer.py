@@ -138,6 +138,13 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     request = store.read_json(file)
     if target_steps is not None:
         request = with_more(directory, told, request, target_steps)
+    config, request = asked_in(file, request)
+    return carry_out(config, request, directory, request["log"], watch, again=True)
+
+
+def asked_in(file: Path, request: dict[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """The request that a file of a run directory holds, checked, and as JSON keeps it. Raises RequestError."""
+    request = dict(request)
     learner, log = request.pop("learner"), request.pop("log")
     learner = restore_learner(learner) if isinstance(learner, dict) else learner
     names = [request.pop(name) for name in ("source", "target", "method")]
@@ -145,7 +152,7 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     if unknown := set(request) - set(FIELDS):
         raise RequestError(f"{file} is damaged: it asks for '{min(unknown)}'")
     config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
-    return carry_out(config, requested(config, learner, settings, log, compared), directory, log, watch, again=True)
+    return config, requested(config, learner, settings, log, compared)
 
 
 def with_more(directory: Path, told: dict[str, Any], request: dict[str, Any], target_steps: int) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class RequestError(ValueError):
     `loop.symmetry=none`. The command line shows these as the options that they are.
     """
 
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(" ".join(x.splitlines()) if isinstance(x, str) else x for x in said))  # it may quote lines
+
 
 class BrokenRun(RuntimeError):
     """A simulation or a loss became NaN or infinite. The command line exits with 1."""

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
+from transreward.cli.play import _size
 from transreward.domains.ids import domain
 from transreward.domains.users import import_modules
 from transreward.engine import checkpoint
@@ -26,6 +27,11 @@ from transreward.request.files import read_config
 from transreward.request.settings import typed
 from transreward.runs import plain, record, store
 from transreward.runs.source_agent import SourceAgent
+from transreward.streams.log import HEAD, StepLog, _checksum
+from transreward.study import folder
+from transreward.study.jobs import Job
+from transreward.study.show import so_far
+from transreward.transfer import asked_in
 from transreward.types import RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -218,6 +224,148 @@ def test_a_setting_is_a_number_or_refused(text):
     for kind in (float, tuple[int, ...], tuple[float, ...]):
         with pytest.raises(RequestError, match=r"use\.x must be"):
             typed("use.x", text, kind)
+
+
+def test_a_checkpoint_is_a_number_that_was_written(tmp_path):
+    for name in ("²", "٣", "03", "-1", "9" * 200, "x"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    for name in ("2", "10"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    assert checkpoint.Checkpoints(tmp_path)._numbers() == [2, 10]
+
+
+STATE = {
+    "index": 1, "rounds": 1, "updates": 0, "refitted": 0, "stopped": None, "learned": True, "spent": {}, "stored": {},
+    "log": [], "rows": {}, "streams": {}, "metrics": [], "seconds": 1.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        None, {}, [1], [{}], [STATE | {"index": "a"}], [STATE | {"index": -1}], [STATE | {"spent": {"target": 0.5}}],
+        [STATE | {"learned": 1}], [STATE | {"log": [1]}], [STATE | {"log": [{"seed": 1}]}], [STATE | {"rows": [1]}],
+    ],
+    ids=range(11),
+)  # fmt: skip
+def test_a_state_is_of_the_kinds_that_are_written(states):
+    checkpoint.require_states([STATE, STATE])
+    with pytest.raises(ValueError, match=r"it holds no states|it has no '|its 'log' does"):
+        checkpoint.require_states(states)
+
+
+def test_arrays_of_a_state_are_like_those_of_the_run():
+    like = {"clock": np.zeros((1, 2), np.int64)}
+    for found in ({"['clock']": np.zeros((1, 2))}, {"['clock']": np.zeros(2, np.int64)}, {}):
+        with pytest.raises(ValueError, match=r"\['clock'\] is .*, and should be i of shape \(1, 2\)"):
+            checkpoint.tree_of({"['other']": np.zeros(1), **found}, "", {**like, "other": np.zeros(1)})
+
+
+def record_of(kind, place, payload):
+    return HEAD.pack(kind, place, len(payload), _checksum(kind, place, payload)) + payload
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        record_of(b"b", 0, b"\xff" * 8), record_of(b"b", 0, b"\1" * 100), record_of(b"s", 2**64 - 1, b"1234"),
+        record_of(b"n", 2**63, b""), record_of(b"?", 0, b""), bytes(100), HEAD.pack(b"s", 0, 2**32 - 1, 0),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_a_log_that_would_do_harm_is_cut_where_it_does(content, tmp_path):
+    path, sound = tmp_path / "a.log", record_of(b"s", 0, b"1234")
+    path.write_bytes(sound + content)
+    with pytest.warns(UserWarning, match="damaged after control step 1: the rest is lost"):
+        log = StepLog(path)
+    log.close()
+    assert log.steps == {0: b"1234"} and path.read_bytes() == sound + record_of(b"n", 1, b"")
+
+
+def test_a_record_that_says_more_than_there_is_does_not_make_the_file_longer(tmp_path):
+    path, sound = tmp_path / "a.log", record_of(b"s", 0, b"1234")
+    path.write_bytes(sound + HEAD.pack(b"s", 1, 10**6, _checksum(b"s", 1, b"")))  # which is right of what is there
+    StepLog(path).close()
+    assert path.read_bytes() == sound + record_of(b"n", 1, b"")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learner", [1]), ("learner", None), ("seeds", 10**12), ("seeds", "2"), ("cotrain", 1), ("source_run", [1]),
+        ("compared", "mix"), ("target_steps", -1), ("controls", ["no\nsuch"]), ("settings", {"use.x": {}}),
+    ],
+)  # fmt: skip
+def test_a_request_of_a_stranger_is_resumed_or_refused(key, value, tmp_path):
+    place = Path(shutil.copytree(RUNS / "checkpoint", tmp_path / "run"))
+    file = place / "state" / "request.json"
+    request = json.loads(file.read_text()) | {key: value}
+    file.write_text(json.dumps({k: v for k, v in request.items() if v is not None}))
+    with pytest.raises(RequestError) as caught:
+        asked_in(file, store.read_json(file))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_is_one_line_whatever_it_quotes():
+    assert str(RequestError("there is no 'a\nb\r\u2028c'")) == "there is no 'a b  c'"
+
+
+@pytest.mark.parametrize("text", ["²x²", "3x", "x", "1e3x240", "9" * 5_000 + "x1", "320x240\n"])
+def test_a_size_is_two_numbers(text):
+    with pytest.raises(RequestError, match="write WIDTHxHEIGHT"):
+        _size(text)
+    assert _size("320X240") == {"width": 320, "height": 240}
+
+
+def test_a_page_takes_films_of_the_run_alone(tmp_path):
+    place, other = Path(shutil.copytree(RUNS / "transfer-sac", tmp_path / "run")), tmp_path / "secret"
+    other.write_text("of somebody else")
+    films = place / "videos"
+    films.mkdir()
+    (films / "after.mp4").write_bytes(b"film")
+    (films / "before.mp4").symlink_to(other)
+    os.mkfifo(films / "more.mp4")
+    assert [path.name for path in record.read(place)[0].videos] == ["after.mp4"]
+
+
+JOB = {"source": "hopper", "target": "hopper:gravity=2", "method": "mix", "settings": {"loop.threads": 1}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"settings": None}, {"settings": [1]}, {"imports": [1]}, {"imports": 5}, {"seeds": {}}, {"learner": []},
+        {"source_run": 1}, {"source_steps": "1"}, {"method": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_study_of_a_stranger_is_refused(changed, tmp_path):
+    def entry(**more):
+        request = {key: value for key, value in (JOB | changed).items() if value is not None}
+        return {"pair": "a", "method": "mix", "directory": "runs/a", "request": request, **more}
+
+    for wrong in (entry(), entry(request=JOB, agent=["x"]), entry(request=JOB, directory="../mine")):
+        (tmp_path / "study.json").write_text(json.dumps({"jobs": [wrong]}))
+        with pytest.raises(RequestError, match=r"study\.json is damaged"):
+            folder.read(tmp_path)
+    (tmp_path / "study.json").write_text(json.dumps({"jobs": [entry(request=JOB)]}))
+    assert folder.read(tmp_path)[0][0].command()[:3] == ["transfer", "hopper", "hopper:gravity=2"]
+
+
+def test_what_a_job_left_is_shown_by_its_end_and_without_harm(tmp_path):
+    job = Job("a", "mix", JOB, tmp_path / "runs" / "a")
+    job.place.mkdir(parents=True)
+    job.log.parent.mkdir()
+    for content, said in (("a\nno \x1b[2J\nexit 2\n", "no \\u001b[2J"), ("x" * 10**6 + "\nno\nexit 2", "no")):
+        job.log.write_text(content)
+        assert job.failure == said
+    for content in ("[" * 10_000, "1", '{"target_steps": "\x1b", "source_steps": 1}', ""):
+        (job.place / "metrics.jsonl").write_text(content)
+        assert so_far(job) == ""
+    for path in (job.log, job.place / "metrics.jsonl"):
+        path.unlink()
+        os.mkfifo(path)
+    assert job.failure == "" and so_far(job) == ""
 
 
 # -- any file of a run, a few changes away ----------------------------------------------------------------------------

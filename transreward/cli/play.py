@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from transreward.cli.options import whole
 from transreward.types import RequestError
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _size(text: str) -> dict[str, int]:
-    width, times, height = text.lower().partition("x")
-    if not (times and width.isdigit() and height.isdigit()):
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.lower())
+    if found is None:
         raise RequestError(f"--size {text}: write WIDTHxHEIGHT in pixels, such as 320x240")
-    return {"width": int(width), "height": int(height)}
+    return {"width": int(found[1]), "height": int(found[2])}

@@ -15,6 +15,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -80,7 +81,7 @@ def code() -> str:
 def take_up(place: Path, run: Run) -> bool:
     """Restore a run that is about to begin to the end of the training kept at `place`. False if there is none, or it is
     damaged."""
-    if not place.exists() or not Checkpoints(place).restore(run):
+    if not os.path.isdir(place) or not Checkpoints(place).restore(run):
         return False
     os.utime(place)
     source = run.config.domains.source.name
@@ -112,12 +113,21 @@ def keep(place: Path, run: Run) -> None:
 
 def make_room(place: Path) -> None:
     """Remove the least recently used agents until all fit into `ROOM`, and what killed processes left behind."""
-    found = sorted((p for p in place.iterdir() if p.suffix != ".part"), key=lambda p: p.stat().st_mtime)
-    left = [p for p in place.glob("*.part") if time.time() - p.stat().st_mtime > 3600]
+    found = sorted((p for p in entries(place) if p.suffix != ".part"), key=lambda p: p.stat().st_mtime)
+    left = [p for p in entries(place) if p.suffix == ".part" and time.time() - p.stat().st_mtime > 3600]
     while found and sum(map(size, found)) > ROOM:
         left.append(found.pop(0))
     for p in left:
         shutil.rmtree(p, ignore_errors=True)
+
+
+def entries(place: Path) -> list[Path]:
+    """The agents kept in a directory, and what killed processes left behind: the folders named by a hash. Anything else
+    there belongs to the user, who chooses the directory."""
+    try:
+        return [p for p in place.iterdir() if re.fullmatch(r"[0-9a-f]{32}(\.\d+\.part)?", p.name) and p.is_dir()]
+    except OSError:  # there is no such place
+        return []
 
 
 def size(place: Path) -> int:
@@ -130,12 +140,15 @@ def told() -> str:
     place = root()
     if place is None:
         return "source agents are not kept"
-    found = list(place.glob("*")) if place.exists() else []
-    return f"{len(found)} source agents kept, {size(place) / 2**20:,.0f} MB in {place}"
+    found = entries(place)
+    return f"{len(found)} source agents kept, {sum(map(size, found)) / 2**20:,.0f} MB in {place}"
 
 
 def empty() -> None:
-    """Remove all kept agents."""
+    """Remove all kept agents, and nothing else in their directory."""
     place = root()
+    for p in entries(place) if place is not None else ():
+        shutil.rmtree(p, ignore_errors=True)
     if place is not None:
-        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # it holds something else
+            place.rmdir()

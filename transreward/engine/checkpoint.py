@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay, cut
 from transreward.runs import plain, store
+from transreward.runs.schema import COUNT, NUMBER, TEXTS, damaged, fits
 from transreward.types import BrokenRun, RequestError
 
 SCHEMA = 2
@@ -36,7 +38,11 @@ EVERY = 60.0  # seconds between checkpoints
 KEPT = 2
 WIDEST = 2**130  # bound of whole numbers, large enough for the states of random generators
 PLACE, REQUEST = "state", "request.json"  # a folder of the run directory, and a file in that folder
-COUNTERS = ("index", "rounds", "updates", "refitted", "stopped", "learned", "spent", "stored", "log")
+COUNTERS = {  # with their types for `schema.fits`; the rows of the log are those of metrics.jsonl
+    "index": COUNT, "rounds": COUNT, "updates": COUNT, "refitted": COUNT, "stopped": str | None, "learned": bool | None,
+    "spent": {str: COUNT}, "stored": {str: COUNT}, "log": list,
+}  # fmt: skip
+BESIDE = {"rows": {str: dict}, "streams": {str: dict}, "metrics": TEXTS, "seconds": NUMBER}
 TREES = ("agents", "compensation", "judged")
 
 
@@ -126,10 +132,12 @@ class Checkpoints:
         """Put runs that are about to begin into the newest intact state. False if there is none."""
         if self.directory is None:
             return False
-        numbers = sorted((int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit()), reverse=True)
+        numbers = self._numbers()[::-1]
         for number in numbers:
             try:
                 about, arrays = self._read(number)
+                if len(about["runs"]) != len(runs):
+                    raise Damaged(f"{self.directory} holds the state of {len(about['runs'])} runs, not of {len(runs)}")
                 parts = enumerate(zip(runs, about["runs"], strict=True))
                 buffers = [self._buffers(i, run, state) for i, (run, state) in parts]
             except Damaged as error:
@@ -171,6 +179,7 @@ class Checkpoints:
             found = hashlib.sha256(str(hashed["about"]).encode()).hexdigest(), digest(place)
             if found != (hashed["sha256"], about["arrays"]):
                 raise ValueError("its hash does not match")
+            require_states(about["runs"])
             return about, store.load_arrays(place)
         except (OSError, ValueError, KeyError, TypeError) as error:  # RequestError is a ValueError
             raise Damaged(f"{place} is damaged ({' '.join(str(error).split())})") from None
@@ -191,22 +200,29 @@ class Checkpoints:
     def tidy(self, kept: int = KEPT) -> None:
         """Remove all but the newest, and the rows that none of these names."""
         assert self.directory is not None
-        numbers = sorted(int(p.stem) for p in self.directory.glob("*.json") if p.stem.isdigit())
+        numbers = self._numbers()
         for number in numbers[:-kept]:
             for kind in ("json", "safetensors"):  # the JSON first: without it the arrays are ignored
                 (self.directory / f"{number}.{kind}").unlink(missing_ok=True)
         files = set(self.directory.glob("*.rows"))
         if len(files) > len(self.rows):
-            files -= {rows.file(of[name]["generation"]) for rows, of, name in self._named(numbers[-kept:])}
+            files -= {*self._named(numbers[-kept:])}
             for file in files:
                 file.unlink()
 
-    def _named(self, numbers: list[int]) -> Iterator[tuple[Rows, dict[str, Any], str]]:
+    def _numbers(self) -> list[int]:
+        """The numbers of the checkpoints on disk, oldest first. Files with other names are ignored."""
+        assert self.directory is not None
+        names = (p.stem for p in self.directory.glob("*.json"))
+        return sorted(int(name) for name in names if re.fullmatch("[1-9][0-9]{0,14}", name))
+
+    def _named(self, numbers: list[int]) -> Iterator[Path]:
         """The files of rows that these checkpoints refer to."""
         for number in numbers:
             with suppress(Damaged):
                 for i, state in enumerate(self._read(number)[0]["runs"]):
-                    yield from ((self._rows(i, name), state["rows"], name) for name in state["rows"])
+                    for name, about in state["rows"].items():
+                        yield self._rows(i, name).file(about.get("generation"))
 
 
 NOWHERE = Checkpoints(None)
@@ -297,6 +313,18 @@ def _rows_at(data: Any, places: Any) -> Any:
     return data[:, places].swapaxes(0, 1)
 
 
+def require_states(states: Any) -> None:
+    """Raise ValueError unless `states` is a list of numbers as `taken` returns them, each with its rows."""
+    if not fits(states, [dict]):
+        raise ValueError("it holds no states")
+    for state in states:
+        for name, kind in (COUNTERS | BESIDE).items():
+            if not fits(state.get(name), kind):
+                raise ValueError(f"it has no '{name}', or one of another type")
+        if not all(isinstance(row, dict) and not damaged("metrics.jsonl", row) for row in state["log"]):
+            raise ValueError("its 'log' does not hold rows of metrics.jsonl")
+
+
 def taken(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     """The state of a run: a copy of its arrays, and numbers that JSON stores exactly."""
     state = run.state
@@ -327,7 +355,10 @@ def put(run: Run, at: str, arrays: dict[str, np.ndarray], numbers: dict[str, Any
     state.keys = jax.random.wrap_key_data(jnp.asarray(arrays[f"{at}['keys']"]))
     state.metrics = {name: jnp.asarray(arrays[f"{at}['metrics']['{name}']"]) for name in numbers["metrics"]}
     for name, taker in run.takers.items():
-        taker.restore(below(arrays, f"{at}['streams']['{name}']"), numbers["streams"][name])
+        found = below(arrays, f"{at}['streams']['{name}']")
+        for key, like in taker.state()[0].items():
+            require_like(f"'{key}' of {name}", found.get(key), like)
+        taker.restore(found, numbers["streams"][name])
     run.began = time.perf_counter() - numbers["seconds"]
 
 
@@ -341,9 +372,16 @@ def tree_of(arrays: dict[str, np.ndarray], at: str, like: Any) -> Any:
     if names and not any(name in arrays for name in names):
         return None
     for name, (_, leaf) in zip(names, leaves, strict=True):
-        if arrays[name].shape != np.shape(leaf):
-            raise ValueError(f"{name} is of shape {arrays[name].shape}, not {np.shape(leaf)}")
+        require_like(name, arrays.get(name), leaf)
     return jax.tree_util.tree_unflatten(structure, [jnp.asarray(arrays[name]) for name in names])
+
+
+def require_like(name: str, found: np.ndarray | None, like: Any) -> None:
+    """Raise ValueError unless `found` has the shape and the kind of numbers of `like`."""
+    wanted = f"{jnp.result_type(like).kind} of shape {np.shape(like)}"
+    if found is None or f"{found.dtype.kind} of shape {found.shape}" != wanted:
+        seen = "missing" if found is None else f"{found.dtype.kind} of shape {found.shape}"
+        raise ValueError(f"{name} is {seen}, and should be {wanted}")
 
 
 def below(arrays: dict[str, np.ndarray], at: str) -> dict[str, np.ndarray]:

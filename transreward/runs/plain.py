@@ -38,6 +38,16 @@ def content(path: Path, most: int = TEXT) -> bytes:
         return file.read(most)
 
 
+def tail(path: Path, most: int = 65_536) -> bytes:
+    """The last bytes of a file, in which its last lines are looked for. Raises OSError, and ValueError for no file."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("it is no file")
+        file.seek(max(about.st_size - most, 0))
+        return file.read(most)
+
+
 def parsed(text: str | bytes, largest: int = LARGEST, most: int = MANY) -> Any:
     """JSON as plain data, see `require_plain`; whole numbers stay below `largest`. Raises ValueError for all else."""
 

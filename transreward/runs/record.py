@@ -141,9 +141,15 @@ def read(place: Path) -> list[Record]:
     agent = str(Path(config["source_run"] or place).resolve())
     first = _record(place, place, config, agent)
     found = store.read_json(place / "provenance.json") if (place / "provenance.json").exists() else {}
-    first = replace(first, provenance=found, videos=tuple(sorted((place / "videos").glob("*.mp4"))))
+    first = replace(first, provenance=found, videos=videos(place))
     folders = store.controls(place, config, ("metrics.jsonl", "result.json"))
     return [first, *(_record(p, place, _config(p, config), agent) for p in folders)]
+
+
+def videos(place: Path) -> tuple[Path, ...]:
+    """The films in a run directory, which go into its page: files that lie there, not what a link leads out to."""
+    inside = [path for path in sorted((place / "videos").glob("*.mp4")) if path.is_file()]
+    return tuple(path for path in inside if path.resolve().is_relative_to(place.resolve()))
 
 
 def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Record:

@@ -48,8 +48,9 @@ KEYS: dict[str, dict[str, Any]] = {
     },
     "comparison.json": {"methods": dict},
     "request.json": {
-        "source": str, "target": str, "method": str, "settings": dict, "controls": TEXTS, "imports": TEXTS,
-        "log": TEXTS,
+        "source": str, "target": str, "method": str, "learner": dict | str | None, "source_steps": COUNT,
+        "target_steps": COUNT, "seeds": SEEDS, "seed": FIRST_SEED, "settings": dict, "controls": TEXTS,
+        "source_run": str | None, "cotrain": bool, "imports": TEXTS, "log": TEXTS, "compared?": TEXTS,
     },
     "metrics.jsonl": {
         "method": str, "phase?": str, "seed": FIRST_SEED, "source_steps": COUNT, "target_steps": COUNT,
@@ -99,7 +100,9 @@ def fits(value: Any, kind: Any) -> bool:
         return isinstance(value, dict) and all(fits(x, kind[str]) for x in value.values())
     if isinstance(value, str) and len(value) > LONGEST:
         return False
-    return isinstance(value, kind) and (not isinstance(value, bool) or not isinstance(kind, UnionType))
+    if isinstance(value, bool) and isinstance(kind, UnionType) and bool not in kind.__args__:  # it is an int, too
+        return False
+    return isinstance(value, kind)
 
 
 def cut(text: str) -> str:

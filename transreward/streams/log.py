@@ -13,6 +13,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from transreward.types import BrokenRun, Steps
 
 HEAD = struct.Struct("<cQII")  # kind, number of the control step, bytes that follow, checksum
 BEGIN, STEP, LOST, ANEW = b"b", b"s", b"l", b"n"  # a round begins; a step taken; a step in flight; new episodes begin
+
+RECORD, COUNTED = 2**26, 2**53  # bounds of a record's bytes, and of the numbers of steps
 
 
 class StepLog:
@@ -32,22 +35,26 @@ class StepLog:
         self.steps: dict[int, bytes | None] = {}  # taken by earlier processes; None: it was in flight
         self.anew: set[int] = set()  # where new episodes began, since another process took over the robots
         self._file = path.open("a+b", buffering=0)
-        self._file.seek(0)
-        self._take_up(self._file.read(), path)
+        with path.open("rb") as file:
+            self._take_up(file, path)
 
-    def _take_up(self, content: bytes, path: Path) -> None:
+    def _take_up(self, file: BinaryIO, path: Path) -> None:
         at, number, until = 0, 0, 0  # offset of the record, number of the next step, end of its round
-        while at + HEAD.size <= len(content):
-            kind, place, size, checksum = HEAD.unpack_from(content, at)
-            payload = content[at + HEAD.size : at + HEAD.size + size]
-            if checksum != _checksum(kind, place, payload):
-                if len(payload) == size:
-                    warnings.warn(f"{path} is damaged after control step {number}: the rest is lost", stacklevel=2)
+        whole = os.fstat(file.fileno()).st_size
+        while at + HEAD.size <= whole:
+            kind, place, size, checksum = HEAD.unpack(file.read(HEAD.size))
+            wrong = size > RECORD or place >= COUNTED or kind not in (BEGIN, STEP, LOST, ANEW)
+            if not wrong and at + HEAD.size + size > whole:  # it was cut
+                break
+            payload = b"" if wrong else file.read(size)
+            end = int.from_bytes(payload[:9], "little") if kind == BEGIN else 0
+            if wrong or end >= COUNTED or checksum != _checksum(kind, place, payload):
+                warnings.warn(f"{path} is damaged after control step {number}: the rest is lost", stacklevel=3)
                 break
             at += HEAD.size + size
             number = place + (kind in (STEP, LOST))
             if kind == BEGIN:
-                until = int.from_bytes(payload, "little")
+                until = end
             elif kind == ANEW:
                 self.anew.add(place)
                 until = place  # nothing is about to be taken
@@ -59,7 +66,7 @@ class StepLog:
             self._write(LOST, number)
             self.anew.add(number)
             self.steps[number], number = None, number + 1
-        if content:
+        if whole:
             self._write(ANEW, number)
             self.anew.add(number)
 

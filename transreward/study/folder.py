@@ -8,12 +8,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from transreward.runs import store
+from transreward.runs.schema import FIRST_SEED, SEEDS, TEXTS, fits
 from transreward.study.jobs import Job
 from transreward.types import RequestError
 
 FILE, PLAN = "study.json", "plan.yaml"
 KEYS = {"pair": str, "method": str, "request": dict, "directory": str}
-WORDS = ("source", "target", "method")
+# What a job is asked for, by `schema.fits`; where it is not said, a default stands.
+REQUEST = {
+    "source": str, "target": str, "method": str, "settings": dict, "learner": str | None, "source_steps": int | None,
+    "target_steps": int | None, "seeds": SEEDS, "seed": FIRST_SEED, "imports": TEXTS, "source_run": str | None,
+    "cotrain": bool,
+}  # fmt: skip
+NEEDED = ("source", "target", "method", "settings")
 
 
 @contextmanager
@@ -88,9 +95,12 @@ def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
     place, request = PurePosixPath(entry["directory"]), entry["request"]
     if place.is_absolute() or ".." in place.parts or len(place.parts) != 2:
         return None
-    if not all(isinstance(request.get(word), str) for word in WORDS):
+    said = {key: request[key] for key in REQUEST if key in request}
+    if any(key not in said for key in NEEDED) or not all(fits(value, REQUEST[key]) for key, value in said.items()):
         return None
     agent = entry.get("agent")
+    if not isinstance(agent, str | None):
+        return None
     return Job(entry["pair"], entry["method"], request, out / place, known.get(agent) if agent else None)
 
 

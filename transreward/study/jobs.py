@@ -22,6 +22,7 @@ from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
 from transreward.request.learner import need_replay
 from transreward.request.resolve import pair_of, resolved
+from transreward.runs.plain import shown, tail
 from transreward.study.plan import Plan, Row
 from transreward.types import CONTROLS, Pair, RequestError
 
@@ -67,7 +68,10 @@ class Job:
     @property
     def failure(self) -> str:
         """The last line of its latest command's output if it failed, else empty."""
-        said = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        try:
+            said = shown(tail(self.log).decode(errors="replace")).splitlines()
+        except (OSError, ValueError):  # there is none
+            said = []
         failed = not self.done and said and said[-1].startswith(EXIT)
         return next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
 

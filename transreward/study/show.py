@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Self
@@ -11,10 +10,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from transreward.runs import plain
 from transreward.study.jobs import Job
 from transreward.study.run import Going
 
-TAIL = 65_536  # bytes at the end of metrics.jsonl in which its last line is searched
 COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
 
 
@@ -83,9 +82,7 @@ def so_far(job: Job) -> str:
     """The steps of a job's run, from the last line of metrics.jsonl; empty before the first."""
     own = job.place / "metrics.jsonl"
     try:
-        with own.open("rb") as file:
-            file.seek(max(own.stat().st_size - TAIL, 0))
-            row = json.loads(file.read().rstrip().rpartition(b"\n")[2])
+        row = plain.parsed(plain.tail(own).rstrip().rpartition(b"\n")[2])
         side = "target" if row["target_steps"] else "source"
         budget = job.request.get(f"{side}_steps")
         return f", {row[f'{side}_steps']:,}{f' of {budget:,}' if budget else ''} {side} steps"

@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 from transreward.reports.subject import Subject
+from transreward.runs import plain
 
 FILMS = {"before": "before: the unchanged source policy", "after": "after: the policy of the run"}  # file -> caption
 MOST_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send
@@ -37,4 +38,4 @@ def content(subject: Subject) -> dict[str, Any]:
         }
     order = sorted(files, key=lambda path: (*(path.stem != name for name in FILMS), path.stem))
     named = [(FILMS.get(p.stem, p.stem.replace("_", " ").replace("-", " ")), p) for p in order]
-    return {"films": [(name, b64encode(p.read_bytes()).decode()) for name, p in named], "why": ""}
+    return {"films": [(name, b64encode(plain.content(p)).decode()) for name, p in named], "why": ""}
