@@ -291,7 +291,6 @@ class Watched:
         kind = of_its_kind(wrong)
         if kind not in self.faults:
             self.faults[kind] = wrong[:500]
-            FAILURES.mkdir(exist_ok=True)
             (FAILURES / f"{self.name} {len(self.faults)}".replace("/", "_")).write_bytes(content)
             print(f"{self.name}: {wrong[:300]}", flush=True)
 
@@ -427,7 +426,6 @@ def in_a_process(name: str, args: argparse.Namespace) -> tuple[dict[str, Any], d
         print("".join(f"{line}\n" for line in text.splitlines() if line.startswith(f"{name}: ")), end="", flush=True)
         if code:
             found["faults"].append(f"the process ended with {code}: {text[-600:]}")
-            FAILURES.mkdir(exist_ok=True)
             if part.with_suffix(".input").exists():
                 end = FAILURES / f"{name} end".replace("/", "_")
                 end.write_bytes(part.with_suffix(".input").read_bytes())
@@ -454,6 +452,7 @@ def main() -> None:
         command.error(f"no such reader: {', '.join(unknown)}; there are: {', '.join(READERS)}")
     if record.version(ENGINES[args.engine]) is None:
         command.error(f"{ENGINES[args.engine]} is not installed here")
+    FAILURES.mkdir(exist_ok=True)
     names, lines = args.readers or list(READERS), dict[str, set[int]]()
     about = {**record.provenance(), "seed": args.seed, "seconds a reader": args.seconds}
     about["versions"][args.engine] = record.version(ENGINES[args.engine])

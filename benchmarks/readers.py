@@ -52,7 +52,7 @@ from transreward.types import RequestError, Steps, Transition, whole_number
 
 RUNS = Path(__file__).parents[1] / "tests" / "data" / "runs" / str(store.SCHEMA)
 MIX = "state/mix"  # the stage of the kept checkpoint that is taken up
-CHECKPOINT = ("engine/checkpoint.py", "streams/walk.py", "streams/stream.py")
+CHECKPOINT = ("engine/checkpoint.py", "streams/walk.py")
 RUN = ("runs/plain.py", "runs/schema.py", "runs/store.py", "runs/result.py", "runs/record.py")
 Read = Callable[[bytes, Path], Any]
 
