@@ -463,12 +463,12 @@ def main() -> None:
         for file, numbers in run.items():
             lines.setdefault(file, set()).update(numbers)
         own |= {"about": about, "readers": {**own.get("readers", {}), name: {**found, "lines": shares(run)}}}
+        own["executions"] = sum(x["executions"] for x in own["readers"].values())
         record.write(args.out, told)
         print(f"{name}: {found['executions']:,} executions, {found['ends']}, {shares(run)}", flush=True)
     if not args.readers:
         whole = {file: sorted(numbers) for file, numbers in sorted(lines.items())}
         own["lines of all readers"] = shares(whole)
-        own["executions"] = sum(x["executions"] for x in own["readers"].values())
         record.write(args.out, told)
     if any(own["readers"][name]["faults"] for name in names):
         sys.exit(1)

@@ -443,8 +443,8 @@ source_steps: 1e4
 PLAN = b"""pairs: [[inverted_pendulum, 'inverted_pendulum:gravity=0.5'], {source: reacher, target: 'reacher:gear=0.5'}]
 methods: [darc, {method: mix, seeds: 2, pairs: [reach*]}]
 seeds: 3
-source_steps: 10_000
-target_steps: 1000
+source_steps: 200_000
+target_steps: 10_000
 settings: {loop.threads: 1}
 """
 READERS: dict[str, Reader] = {

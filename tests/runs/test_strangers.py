@@ -179,6 +179,15 @@ def test_a_config_of_a_stranger_is_refused(said, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("steps", [[], [1, 2, 3, 4], [1, -1], 5])
+def test_steps_of_evaluations_are_two_numbers(steps, tmp_path):
+    place = Path(shutil.copytree(RUNS / "transfer-sac", tmp_path / "run"))
+    file = place / "source" / "agent.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"evaluation_steps": steps}))
+    with pytest.raises(RequestError, match=r"agent\.json is damaged: 'evaluation_steps' is"):
+        SourceAgent.about(place)
+
+
 def test_a_page_does_without_a_setting_of_the_loop(tmp_path):
     place = Path(shutil.copytree(RUNS / "transfer-sac", tmp_path / "run"))
     config = json.loads((place / "config.json").read_text())

@@ -44,7 +44,7 @@ KEYS: dict[str, dict[str, Any]] = {
     },
     "agent.json": {
         "source": str, "learner": dict, "learner.name": str, "seeds": [FIRST_SEED], "steps": COUNT,
-        "evaluation_steps?": [COUNT],
+        "evaluation_steps?": (COUNT, COUNT),
     },
     "comparison.json": {"methods": dict},
     "request.json": {
