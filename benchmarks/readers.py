@@ -381,8 +381,8 @@ def settings(text: str) -> None:
         whole_number(text)
     path, _, value = text.partition("=")
     resolve(
-        "inverted_pendulum", "inverted_pendulum:gravity=1.5", "darc", learner="sac", source_steps=64, target_steps=32,
-        seeds=1, seed=0, settings={path: value}, controls=(), source_run=None,
+        "inverted_pendulum", "inverted_pendulum:gravity=1.5", "darc", learner="sac", source_steps=200_000,
+        target_steps=10_000, seeds=1, seed=0, settings={path: value}, controls=(), source_run=None,
     )  # fmt: skip
 
 
@@ -421,14 +421,14 @@ def environment(text: str) -> None:
 
 
 IDS = [
-    "halfcheetah", "halfcheetah:gear=0.5,gravity=1.2@mirrored", "hopper+run(speed=1):gravity=0.5", "ant@turned90",
-    "walker2d:broken=thigh", "hopper:delay=2,noise=0.1", "gym:Pendulum-v1",
+    "halfcheetah", "halfcheetah@mirrored:gear=0.5,gravity=1.2", "hopper+run(speed=1):gravity=0.5", "ant@turned90",
+    "walker2d:broken=thigh_*", "hopper:delay=2,noise=0.1", "gym:Pendulum-v1",
 ]  # fmt: skip
 SHIFTS = [
     "gravity=0.5", "mass(torso)=2,friction=0.1", "gear(thigh_*)=0.5", "broken=thigh*", "noise(foot_joint)=0.1",
-    "range([a-z]*)=0.9", "damping(?eg_joint)=2", "delay=3", "armature=2,joint=1",
+    "range([a-z]*)=0.9", "damping(?eg_joint)=2", "delay=3", "armature=2",
 ]  # fmt: skip
-TASKS = ["run(speed=1)", "backward", "stand", "terms(forward=0.5, alive=2)", "run(speed=2)+terms(control=0)"]
+TASKS = ["run(speed=1)", "backward", "stand", "terms(forward=0.5, survive=2)", "run(speed=2)+terms(control=0)"]
 GYM = ["Pendulum-v1", "ALE/Pong-v5", "CartPole-v1", "gymnasium.envs.classic_control:Pendulum-v1", "Fetch-v1"]
 SETTINGS = ["use.strength=0.5", "gap.hidden=64,64", "loop.threads=1", "gate.ramp=0.1", "learner.batch=1e2", "10,000"]
 YAML = b"""source: hopper
