@@ -276,8 +276,8 @@ def test_a_signal_ends_all_jobs(stub, monkeypatch, number):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert said.splitlines()[-1] == (
-        "transreward: interrupted; 2 jobs were ended and go on from their checkpoints; the same command goes on with "
-        "the study"
+        "transreward: interrupted; 2 jobs were ended, to go on from a checkpoint where there is one; the same command "
+        "goes on with the study"
     )
     for _, _, _, _, pid in stub():
         with pytest.raises(ProcessLookupError):

@@ -64,6 +64,15 @@ class Valued(FirstObs):
         return {"gap_held_out_loss": value(batches.target.obs).mean()}
 
 
+@pytest.mark.parametrize("missing", ["init", "update", "evaluate", "score"])
+def test_a_gap_without_a_method_of_the_contract_is_refused(missing):
+    """Before a step is taken, not after the source agent is trained."""
+    methods = {name: vars(FirstObs)[name] for name in ("init", "update", "evaluate", "score") if name != missing}
+    gap = type("Half", (Gap,), {"name": "half", "batch": 8, **methods})()
+    with pytest.raises(RequestError, match=f"the gap 'half' has no {missing}: write it"):
+        Penalty().require(gap)
+
+
 def steps(obs, next_obs=None, terminated=None, truncated=None):
     x = jnp.asarray(obs, jnp.float32)[:, None]
     zero = jnp.zeros(len(x))

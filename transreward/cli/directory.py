@@ -53,7 +53,7 @@ def kept(directory: Path) -> str:
         return f"the run is finished and saved: 'transreward report {directory}' writes its page"
     evaluated = next(directory.rglob("metrics.jsonl"), None)
     if (directory / "state" / "request.json").exists():
-        more = ", where the policy and metrics of the last evaluation are, too" if evaluated else ""
+        more = f"; the policy and metrics of the last evaluation are in {directory}, too" if evaluated else ""
         return f"'transreward resume {directory}' goes on from its last round{more}"
     if evaluated:
         return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"

@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> None:
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
+    if args.target_steps is None and (Path(out) / "result.json").exists():
+        print(f"the run in {out} is finished; with --target-steps N it goes on to N target steps")
     with watched(request, out) as view:
         result = resume(out, target_steps=args.target_steps, watch=view)
     view.conclude(result, out)

@@ -54,6 +54,13 @@ class Gap:
         return state
 
 
+def unwritten(gap: Gap) -> tuple[str, ...]:
+    """The methods that a gap has to have and only inherits."""
+    scores = {"score", "log_ratio"} & set(gap.offers)
+    required = ("init", "update", "evaluate", *(("score",) if scores else ()))
+    return tuple(name for name in required if getattr(type(gap), name) is getattr(Gap, name))
+
+
 def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     """Those extras that a gap asks for in its `needs`, by name. There are:
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from transreward.feed import Feed
 from transreward.gaps import offering
-from transreward.gaps.gap import Gap, wanted
+from transreward.gaps.gap import Gap, unwritten, wanted
 from transreward.gates.chain import Gate
 from transreward.gates.transforms import Transform
 from transreward.types import Array, Key, Metrics, Pair, RequestError, Shaping, Spaces, Transition
@@ -67,7 +67,7 @@ class Use:
         return ()
 
     def require(self, gap: Gap | None) -> None:
-        """Raise RequestError for a gap that has nothing that the use wants."""
+        """Raise RequestError for a gap that has nothing that the use wants, or lacks a method of the contract."""
         if gap is None:
             if self.wants and not self.relabels:
                 raise RequestError(f"'{self.name}' needs {offering(self.wants)}")
@@ -75,6 +75,8 @@ class Use:
             raise RequestError(f"'{self.name}' is of the source agent's {self.of}, and has no gap, so not {gap.name}")
         elif not set(self.wants) & set(gap.offers):
             raise RequestError(f"'{self.name}' needs {offering(self.wants)}, not {gap.name}")
+        elif missing := unwritten(gap):
+            raise RequestError(f"the gap '{gap.name}' has no {' and no '.join(missing)}: write it (docs/extend.md)")
 
     def init(self, gap: Gap | None, key: Key, spaces: Spaces) -> Any:
         """State for one seed: the gap's."""
