@@ -116,8 +116,8 @@ def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], a
             with View(chosen, at_once) as view:
                 failed = run(chosen, at_once, view, lambda running: folder.write(out, jobs, running))
         except Interrupted as interrupted:
-            jobs = "1 job was" if interrupted.jobs == 1 else f"{interrupted.jobs} jobs were"
-            ended = f"{jobs} ended, to go on from a checkpoint where there is one" if interrupted.jobs else ""
+            were = "1 job was" if interrupted.jobs == 1 else f"{interrupted.jobs} jobs were"
+            ended = f"{were} ended, to go on from a checkpoint where there is one" if interrupted.jobs else ""
             said = "; ".join(filter(None, ("interrupted", ended, "the same command goes on with the study")))
             print(f"transreward: {said}", file=sys.stderr)
             sys.exit(128 + interrupted.number)
