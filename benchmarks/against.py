@@ -2,8 +2,9 @@
 
 The revision is checked out beside, with git, and runs in this Python. Each measure is taken in turns on both sides, so
 that a machine that slows down slows both; a ratio is the earlier side's time (or memory) over the present one's,
-repeat by repeat, so that more than 1 is faster (or smaller). Compiled programs are kept, each side's own, and the first
-repeat, which fills them, does not count. The machine has to be idle. Writes benchmarks/results/against.json.
+repeat by repeat, so that more than 1 is faster (or smaller). Processor time tells where others used the machine, too.
+Compiled programs are kept, each side's own, and the first repeat, which fills them, does not count. The machine has to
+be idle. Writes benchmarks/results/against.json.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Side:
         self.environment = os.environ | {"PYTHONPATH": str(place), "TRANSREWARD_CACHE": kept, "TRANSREWARD_AGENTS": ""}
         self.later = place == ROOT
 
-    def run(self, *command: str) -> tuple[float, float, str]:
-        """Wall time in seconds, peak resident memory in GB, and what was printed."""
+    def run(self, *command: str) -> tuple[float, float, float, str]:
+        """Wall and processor time in seconds, peak resident memory in GB, and what was printed."""
         began, out = time.perf_counter(), self.scratch / "out"
         with out.open("w") as file:
             child = subprocess.Popen(
@@ -80,14 +81,14 @@ class Side:
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             raise SystemExit(f"{' '.join(command)} in {self.place} exits with {child.returncode}: {out.read_text()}")
-        return seconds, usage.ru_maxrss * 1024 / 1e9, out.read_text()
+        return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9, out.read_text()
 
     def transfer(self, request: tuple[str, ...], both: tuple[str, ...], earlier: tuple[str, ...]) -> tuple[float, ...]:
-        """A whole run as a user starts it: seconds and GB."""
+        """A whole run as a user starts it: seconds, of the processors too, and GB."""
         method, learner, source, target = request
         words = ("-m", "transreward", "transfer", *PAIR, "--method", method, "--learner", learner, "--controls", "none")
         budgets = ("--source-steps", source, "--target-steps", target)
-        return self.run(*words, *budgets, *SIZE, *both, *(LATER if self.later else earlier))[:2]
+        return self.run(*words, *budgets, *SIZE, *both, *(LATER if self.later else earlier))[:3]
 
 
 def main() -> None:
@@ -135,13 +136,14 @@ def measured(sides: tuple[Side, Side], repeats: int) -> dict[str, Any]:
     keep(("import transreward",), ("s",), lambda side: side.run("-c", "import transreward")[:1])
     keep(("transreward --help",), ("s",), lambda side: side.run("-m", "transreward", "--help")[:1])
     for name, run in RUNS.items():
-        keep((name, f"{name}, memory"), ("s", "GB"), lambda side, run=run: side.transfer(*run))
+        names = (name, f"{name}, processor time", f"{name}, memory")
+        keep(names, ("s", "s", "GB"), lambda side, run=run: side.transfer(*run))
     for learner in ("ppo", "sac"):
         names = (f"first learning, first transfer, {learner}", f"first learning, second transfer, {learner}")
         keep(
             names,
             ("s", "s"),
-            lambda side, name=learner: tuple(map(float, side.run("-c", AGAIN, *PAIR, name)[2].split()[-2:])),
+            lambda side, name=learner: tuple(map(float, side.run("-c", AGAIN, *PAIR, name)[3].split()[-2:])),
         )
     return found
 
