@@ -166,6 +166,17 @@ def test_a_second_signal_waits_for_nothing():
     assert (process.returncode, said) == (130, "")
 
 
+def test_what_is_undone_may_write_something_whole():
+    """The signal comes in the middle of a checkpoint, and the last words write another."""
+    code = (
+        "import os, signal, time\nfrom transreward.interruption import arm, unbroken, undone\narm()\n"
+        "def save():\n with unbroken():\n  return 'saved'\n"
+        "with undone(save), unbroken():\n os.kill(os.getpid(), signal.SIGTERM)\n time.sleep(0.05)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (143, "transreward: interrupted; saved\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_native_code_does_not_hold_an_interruption_up(number):
     """The main thread does not come back to Python."""

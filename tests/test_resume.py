@@ -15,6 +15,7 @@ from kills import bits
 
 import transreward as tr
 from transreward.engine import checkpoint
+from transreward.transfer import where_it_was
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -112,6 +113,16 @@ def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch):
     tr.resume(tmp_path / "run")
     table = json.loads((tmp_path / "run" / "comparison.json").read_text())
     assert list(table["methods"]) == ["fine_tune", "zero_shot", "target_only"]
+
+
+def test_a_source_run_is_found_from_another_directory(tmp_path, monkeypatch):
+    (tmp_path / "first").mkdir()
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert where_it_was("first", str(tmp_path)) == str(tmp_path / "first")
+    monkeypatch.chdir(tmp_path)
+    assert where_it_was("first", "/gone") == "first"
+    assert where_it_was(None, str(tmp_path)) is None and where_it_was("first", None) == "first"
 
 
 def test_two_checkpoints_are_kept(copied):

@@ -27,6 +27,7 @@ _ending = threading.Lock()
 _writing = threading.RLock()
 _inside: list[int] = []  # the thread that is in `unbroken`, once for each level
 _late: list[int] = []  # the signal that came to it there
+_enders: list[int] = []  # the thread that ends the process
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def unbroken() -> Iterator[None]:
         finally:
             _inside.pop()
     if _late and not _inside:
-        _end(_late[0])
+        _end(_late.pop())
 
 
 def arm() -> Callable[[], None]:
@@ -128,15 +129,20 @@ def end(why: str, code: int) -> None:
     process is ending already."""
     with _writing:
         if _ending.acquire(blocking=False):
+            _enders.append(threading.get_ident())
             _undo_all(why, code)
 
 
 def _end(number: int, frame: object = None) -> None:
     """Undo, say what is kept, and end; later, where something is written that must be whole."""
-    if threading.get_ident() in _inside:
+    thread = threading.get_ident()
+    if thread in _inside:
         _late.append(number)
         return
+    if thread in _enders:  # what is undone may write something whole, and is not to wait for itself
+        return
     if _ending.acquire(blocking=False):
+        _enders.append(thread)
         _undo_all("interrupted", 128 + number)
     while True:  # the other thread is at it, and ends the process
         time.sleep(1)

@@ -112,6 +112,7 @@ def requested(
         "imports": list(config.imports),
         "log": list(log),
         "compared": list(compared),
+        "begun_in": str(Path.cwd()),
     }
 
 
@@ -148,11 +149,19 @@ def asked_in(file: Path, request: dict[str, Any]) -> tuple[Config, dict[str, Any
     learner, log = request.pop("learner"), request.pop("log")
     learner = restore_learner(learner) if isinstance(learner, dict) else learner
     names = [request.pop(name) for name in ("source", "target", "method")]
+    request["source_run"] = where_it_was(request["source_run"], request.pop("begun_in", None))
     controls, settings, compared = tuple(request.pop("controls")), request.pop("settings"), request.pop("compared", [])
     if unknown := set(request) - set(FIELDS):
         raise RequestError(f"{file} is damaged: it asks for '{min(unknown)}'")
     config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
     return config, requested(config, learner, settings, log, compared)
+
+
+def where_it_was(path: str | None, begun_in: str | None) -> str | None:
+    """A path of the first request, relative to the directory in which the run was begun unless it is below this one."""
+    if path is None or begun_in is None or Path(path).exists():
+        return path
+    return str(Path(begun_in) / path)
 
 
 def with_more(directory: Path, told: dict[str, Any], request: dict[str, Any], target_steps: int) -> dict[str, Any]:

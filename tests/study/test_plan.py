@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
+from transreward.cli.study import among
 from transreward.methods import METHODS
 from transreward.study.jobs import directory, jobs_of
 from transreward.study.plan import ANYWHERE, Plan, parsed, read_plan
@@ -63,6 +64,7 @@ WRONG = {
     "pairs: [[a, b]]\nmethods: [darc]\nagent: 5": "'agent' of the plan must be a mapping such as {source_steps: 3",
     "pairs: [[a, b]]\nmethods: [darc]\nagent: {steps: 5}": "key of 'agent' of the plan 'steps': did you mean source_s",
     "pairs: [[a, b]]\nmethods: [darc]\ncotrain: 3": "'cotrain' of the plan must be true or false",
+    "pairs: [[a, b]]\npairs: [[a, c]]\nmethods: [darc]": "the key 'pairs' twice",
     "pairs: [[a, b]]\nmethods: [darc]\nimports: 3": "'imports' must be a list of modules",
 }
 
@@ -94,7 +96,19 @@ WRONG_CELLS = {
     "is asked for twice with seed 1": {
         "methods": ["fine_tune", {"method": "fine_tune", "seed": 1, "settings": {"loop.aligned": 0}}]
     },
+    "is asked for twice with other settings": {
+        "methods": [{"name": "x", "method": "darc"}, {"name": "x", "method": "fine_tune", "seed": 9}]
+    },
+    "'fine_tune' is the name of a control": {"methods": [{"name": "fine_tune", "method": "darc"}]},
+    "ask for the same run": {"methods": ["darc", {"name": "x", "method": "darc"}]},
 }
+
+
+def test_names_in_a_list_may_have_commas():
+    known = ["hopper:gravity=0.5,mass=0.7", "light", "hopper:mass=2"]
+    assert among("hopper:gravity=0.5,mass=0.7,light", known) == known[:2]
+    assert among("light, hopper:mass=2", known) == ["light", "hopper:mass=2"]
+    assert among("lite,light", known) == ["lite", "light"]
 
 
 @pytest.mark.parametrize("why", WRONG_CELLS)

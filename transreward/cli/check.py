@@ -26,7 +26,7 @@ EPILOG = IDS
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", help="domain where steps are cheap")
     command.add_argument("target", help="domain where steps are expensive")
-    command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/command.md)")
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
     command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
     command.add_argument("--target-steps", type=whole, metavar="N", help="to take at most (default and most: 2000)")
     command.add_argument("--seed", type=whole, metavar="S", help="of states, actions and the classifier (default: 0)")

@@ -20,7 +20,7 @@ EPILOG = ""
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("directory", metavar="DIR", help="run directory")
-    command.add_argument("--out", metavar="FILE", help="the policy, an .onnx file (default: DIR/command/policy.onnx)")
+    command.add_argument("--out", metavar="FILE", help="the policy, an .onnx file (default: DIR/export/policy.onnx)")
     command.add_argument("--seed", type=whole, default=0, metavar="S", help="which seed's policy, counted from 0")
 
 

@@ -23,7 +23,7 @@ EPILOG = ""
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("directory", metavar="DIR", help="run directory")
-    command.add_argument("--out", metavar="FILE", help="the video, an .mp4 file (default: DIR/videos/command.mp4)")
+    command.add_argument("--out", metavar="FILE", help="the video, an .mp4 file (default: DIR/videos/play.mp4)")
     command.add_argument("--seed", type=whole, default=0, metavar="S", help="which seed's policy, counted from 0")
     command.add_argument("--seconds", type=float, metavar="T", help="longest part of an episode to show (default: 10)")
     command.add_argument("--episodes", type=whole, metavar="N", help="how many, one after the other (default: 1)")

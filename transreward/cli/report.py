@@ -21,7 +21,7 @@ EPILOG = ""
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("directories", nargs="+", metavar="DIR", help="run directories of one pair")
-    command.add_argument("--out", metavar="FILE", help="the page (default: command.html in the one directory)")
+    command.add_argument("--out", metavar="FILE", help="the page (default: report.html in the one directory)")
 
 
 def run(args: argparse.Namespace) -> None:

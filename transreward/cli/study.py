@@ -86,12 +86,24 @@ def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Jo
     for key, text in (("pair", pairs), ("method", methods)):
         if text is not None:
             known = list(dict.fromkeys(getattr(job, key) for job in jobs if job.method))
-            for name in names(text):
+            chosen = among(text, known)
+            for name in chosen:
                 if name not in known:
                     raise nearest(name, known, f"{key} of the plan")
-            wanted = [job for job in wanted if getattr(job, key) in names(text)]
+            wanted = [job for job in wanted if getattr(job, key) in chosen]
     places = {job.place for job in wanted} | {job.agent.place for job in wanted if job.agent is not None}
     return [job for job in jobs if job.place in places]
+
+
+def among(text: str, known: Sequence[str]) -> list[str]:
+    """The names in a list with commas; a known name may have commas of its own, as a target with two shifts has."""
+    found, parts = [], names(text)
+    while parts:
+        whole = (",".join(parts[:n]) for n in range(len(parts), 1, -1))
+        name = next((name for name in whole if name in known), parts[0])
+        found.append(name)
+        parts = parts[name.count(",") + 1 :]
+    return found
 
 
 def listed(jobs: Sequence[Job]) -> list[str]:

@@ -68,6 +68,9 @@ def parsed_yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):
         def flatten_mapping(self, node: Any) -> None:  # where merged mappings would double from line to line
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+            if twice := next((key for key in keys if keys.count(key) > 1), None):
+                raise ValueError(f"it has the key '{twice}' twice in one mapping")
             super().flatten_mapping(node)
             if len(node.value) > MANY // ALIASES:
                 raise ValueError("its mappings merge into too many keys")

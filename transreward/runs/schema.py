@@ -50,7 +50,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "request.json": {
         "source": str, "target": str, "method": str, "learner": dict | str | None, "source_steps": COUNT,
         "target_steps": COUNT, "seeds": SEEDS, "seed": FIRST_SEED, "settings": dict, "controls": TEXTS,
-        "source_run": str | None, "cotrain": bool, "imports": TEXTS, "log": TEXTS, "compared?": TEXTS,
+        "source_run": str | None, "cotrain": bool, "imports": TEXTS, "log": TEXTS, "compared?": TEXTS, "begun_in?": str,
     },
     "metrics.jsonl": {
         "method": str, "phase?": str, "seed": FIRST_SEED, "source_steps": COUNT, "target_steps": COUNT,

@@ -198,17 +198,33 @@ def directory(request: Mapping[str, Any]) -> str:
 
 
 def require_apart(jobs: Iterable[Job]) -> None:
-    """Raise RequestError if two cells with one name share a seed: they would be one line of the table."""
+    """Raise RequestError if two cells would be one run or one line of the table and must not be: of one name runs of
+    other seeds alone are taken together, and a control's name is the control's."""
     seen: dict[tuple[str, str], set[int]] = {}
+    asked: dict[tuple[str, str], dict[str, Any]] = {}
+    runs: dict[Path, str] = {}
     for job in jobs:
         if not job.method:
             continue
+        if job.method in CONTROLS and job.request["method"] != job.method:
+            raise RequestError(
+                f"'{job.method}' is the name of a control, with which the others are compared: give the row of "
+                f"{job.request['method']} another 'name'"
+            )
+        if (other := runs.setdefault(job.place, job.name)) != job.name:
+            raise RequestError(f"{other} and {job.name} ask for the same run: leave one of them out")
         seeds = set(range(job.request["seed"], job.request["seed"] + job.request["seeds"]))
         known = seen.setdefault((job.pair, job.method), set())
         if known & seeds:
             raise RequestError(
                 f"{job.name} is asked for twice with seed {min(known & seeds)}: give one of the two a 'name' (of one "
                 f"name only runs of other seeds are taken together)"
+            )
+        request = {key: value for key, value in job.request.items() if key not in ("seed", "seeds")}
+        if asked.setdefault((job.pair, job.method), request) != request:
+            raise RequestError(
+                f"{job.name} is asked for twice with other settings: give one of the two a 'name' (of one name only "
+                f"runs of other seeds are taken together)"
             )
         known |= seeds
 
