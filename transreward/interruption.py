@@ -129,7 +129,6 @@ def end(why: str, code: int) -> None:
     process is ending already."""
     with _writing:
         if _ending.acquire(blocking=False):
-            _enders.append(threading.get_ident())
             _undo_all(why, code)
 
 
@@ -142,13 +141,13 @@ def _end(number: int, frame: object = None) -> None:
     if thread in _enders:  # what is undone may write something whole, and is not to wait for itself
         return
     if _ending.acquire(blocking=False):
-        _enders.append(thread)
         _undo_all("interrupted", 128 + number)
     while True:  # the other thread is at it, and ends the process
         time.sleep(1)
 
 
 def _undo_all(why: str, code: int) -> NoReturn:
+    _enders.append(threading.get_ident())
     said = []
     for undo in reversed(_undo):
         with suppress(Exception):

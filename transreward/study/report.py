@@ -26,13 +26,8 @@ from transreward.types import CONTROLS, RequestError
 
 TEMPLATE = Path(__file__).with_name("page.html")
 FILE, TABLE = "report.html", "table.md"
-GIVES_WAY = (
-    "wall time",
-    "evaluation",
-    "source\nsteps",
-    "updates",
-    "seeds",
-)  # columns dropped if the table is too wide, in order
+# columns dropped if the table is too wide, in order
+GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "updates", "seeds")
 
 
 @dataclass(frozen=True)
