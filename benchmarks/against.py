@@ -10,6 +10,7 @@ be idle. Writes benchmarks/results/against.json.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -28,13 +29,14 @@ PAIR = ("halfcheetah", "halfcheetah:gravity=0.5")
 SIZE = ("--seeds", "2", "--no-video")
 # Both sides have to do the same work, and their defaults have come apart. The methods of one request have had equal
 # numbers of updates since, where the earlier side does what is `paced`; a gap beside PPO is updated once per 16 steps,
-# where it was updated as often as PPO, 1,024 and 128 times a round; SAC learns more often on half-cheetah. PPO's source
-# steps are whole rounds of 16,384 before and after the source agent is trained, since the earlier side takes no others.
+# 512 times a round of this request, where it was updated 32 times, as often as PPO; SAC learns more often on
+# half-cheetah. PPO's source steps are whole rounds before and after the source agent is trained, since the earlier side
+# takes no others.
 LATER = ("--set", "loop.updates=paced")
 SLOWER = ("--set", "learner.steps_per_update=16")
 RUNS = {
     "whole run, PPO, zero_shot": (("zero_shot", "ppo", "393216", "1000"), (), ()),
-    "whole run, PPO, darc": (("darc", "ppo", "409600", "4000"), (), ("--set", "loop.gap_updates=8")),
+    "whole run, PPO, darc": (("darc", "ppo", "409600", "4000"), (), ("--set", "loop.gap_updates=16")),
     "whole run, SAC, zero_shot": (("zero_shot", "sac", "24064", "1000"), SLOWER, ()),
     "whole run, SAC, mix": (("mix", "sac", "16384", "2000"), SLOWER, ()),
 }
@@ -97,23 +99,23 @@ def main() -> None:
     parser.add_argument("revision", nargs="?", default=FIRST_EDITION)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS / "against.json")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="figures with these words; the file keeps the others"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         earlier = Path(scratch) / "earlier"
         subprocess.run(["git", "worktree", "add", "-q", "--detach", earlier, args.revision], cwd=ROOT, check=True)
         try:
             sides = Side(earlier, Path(scratch) / "a"), Side(ROOT, Path(scratch) / "b")
-            found = {
-                **provenance(),
-                "revision": args.revision,
-                "least": LEAST,
-                "figures": measured(sides, args.repeats),
-            }
+            figures = measured(sides, args.repeats, args.only)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", earlier], cwd=ROOT, check=True)
+    kept = json.loads(args.out.read_text())["figures"] if args.only else {}
+    found = {**provenance(), "revision": args.revision, "least": LEAST, "figures": {**kept, **figures}}
     write(args.out, found)
     rows: list[tuple[str, ...]] = [("figure", "earlier", "now", "ratio", "least", "")]
-    for name, f in found["figures"].items():
+    for name, f in figures.items():
         ratio = f["ratio"]["median"]
         judged = "ok" if ratio >= LEAST else "SLOWER"
         ends = [f"{f[side]['median']:,.3g} {f['unit']}" for side in ("earlier", "now")]
@@ -121,11 +123,13 @@ def main() -> None:
     print(table(rows))
 
 
-def measured(sides: tuple[Side, Side], repeats: int) -> dict[str, Any]:
-    """Each figure with its repeats on both sides."""
+def measured(sides: tuple[Side, Side], repeats: int, only: str = "") -> dict[str, Any]:
+    """Each figure whose name has the words `only`, with its repeats on both sides."""
     found: dict[str, Any] = {}
 
     def keep(names: tuple[str, ...], units: tuple[str, ...], measure: Callable[[Side], tuple[float, ...]]) -> None:
+        if only not in names[0]:
+            return
         taken = [[measure(side) for side in sides] for _ in range(repeats + 1)][1:]
         for i, (name, unit) in enumerate(zip(names, units, strict=True)):
             before, now = ([row[s][i] for row in taken] for s in (0, 1))

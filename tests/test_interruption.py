@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def interrupted(directory: Path, place: tuple, arguments: list[str], number: int
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
-    before = list(iter(process.stderr.readline, "here\n")) if process.poll() is None else []
+    before = list(takewhile(lambda line: line != "here\n", process.stderr))  # all it says, where it ends too early
     process.send_signal(number)
     sent = time.monotonic()
     _, said = process.communicate(timeout=60)
@@ -177,7 +178,7 @@ def test_what_is_undone_may_write_something_whole():
     assert (done.returncode, done.stderr) == (143, "transreward: interrupted; saved\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_native_code_does_not_hold_an_interruption_up(number):
     """The main thread does not come back to Python."""
     code = (

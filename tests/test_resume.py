@@ -14,6 +14,7 @@ import pytest
 from kills import bits
 
 import transreward as tr
+from transreward import cli
 from transreward.engine import checkpoint
 from transreward.transfer import where_it_was
 
@@ -101,7 +102,7 @@ def begins_at(out):
     return told[0].steps.source
 
 
-def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch):
+def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     learner = tr.learner("sac", **bits.LEARNERS["sac"])
     settings = {f"loop.{name}": value for name, value in bits.LOOP.items()}
@@ -113,6 +114,9 @@ def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch):
     tr.resume(tmp_path / "run")
     table = json.loads((tmp_path / "run" / "comparison.json").read_text())
     assert list(table["methods"]) == ["fine_tune", "zero_shot", "target_only"]
+    cli.main(["resume", str(tmp_path / "run")])
+    said = capsys.readouterr().out
+    assert "is finished" in said and "P(row beats column)" in said
 
 
 def test_a_source_run_is_found_from_another_directory(tmp_path, monkeypatch):
@@ -144,6 +148,16 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(copied, kind, how):
         assert 0 < begins_at(out) < sound
 
 
+def test_the_only_checkpoint_damaged_begins_its_part_again(copied):
+    out, place = copied
+    *older, newest = sorted(place.glob("*.json"), key=lambda p: int(p.stem))
+    for file in older:
+        file.unlink()
+    newest.write_text("{")
+    with pytest.warns(UserWarning, match="from the start of this part: there is no other"):
+        assert begins_at(out) == 0
+
+
 def test_rows_behind_a_checkpoint_are_cut_off(copied):
     """They were written before the process ended and belong to no checkpoint."""
     out, place = copied
@@ -159,6 +173,11 @@ def test_what_cannot_be_taken_up_is_said(copied, tmp_path):
     with pytest.raises(tr.RequestError, match="is not a run directory"):
         tr.resume(tmp_path)
     out, _ = copied
+    control = out / "controls" / "mix"
+    control.mkdir(parents=True)
+    (control / "config.json").write_bytes((out / "config.json").read_bytes())
+    with pytest.raises(tr.RequestError, match=f"is a control, which goes on with its run: resume {out}"):
+        tr.resume(control)
     (out / "state" / "request.json").unlink()
     with pytest.raises(tr.RequestError, match="cut short before its first checkpoint"):
         tr.resume(out)

@@ -1,4 +1,4 @@
-"""How a command ends on Ctrl-C or SIGTERM: at once, with nothing half-written and with its state on disk.
+"""How a command ends on Ctrl-C, SIGTERM or SIGHUP: at once, with nothing half-written and with its state on disk.
 
 Python would raise KeyboardInterrupt wherever it happens to be, in a library's callback too, which may swallow it, and
 would then take the interpreter down while the threads of XLA and MuJoCo compute, which crashes. So a command ends its
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 0.5  # seconds that native code may take to come back to Python, where an interruption is tidiest
 
 _undo: list[Callable[[], str | None]] = []
@@ -70,7 +70,7 @@ def unbroken() -> Iterator[None]:
 
 
 def arm() -> Callable[[], None]:
-    """From here on SIGINT ends the process with 130 and SIGTERM with 143, also inside native code that is slow to
+    """From here on each of SIGNALS ends the process with 128 and its number, also inside native code that is slow to
     return. Returns what takes that back.
 
     Signals that the process was started to ignore stay ignored; outside the main thread nothing is changed.

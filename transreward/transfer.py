@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -131,6 +131,9 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
         return load(directory)
     told = store.read_json(directory / "config.json")
     if not file.exists():
+        whole = directory.resolve().parent.parent
+        if directory.resolve().parent.name == "controls" and (whole / PLACE / REQUEST).exists():
+            raise RequestError(f"{directory} is a control, which goes on with its run: resume {whole}")
         raise RequestError(
             f"the run in {directory} kept no state to go on from (loop.keep_state): run it anew with more steps"
             if finished
@@ -238,7 +241,7 @@ def all_methods(
     return result
 
 
-def compared(result: Result, names: Sequence[str]) -> Comparison:
+def compared(result: Result, names: Iterable[str]) -> Comparison:
     """A method and its controls as a table of `names`, in this order."""
     results = {result.method: result, **result.controls}
     return Comparison({name: results[name] for name in names})

@@ -64,6 +64,7 @@ WRONG = {
     "pairs: [[a, b]]\nmethods: [darc]\nagent: 5": "'agent' of the plan must be a mapping such as {source_steps: 3",
     "pairs: [[a, b]]\nmethods: [darc]\nagent: {steps: 5}": "key of 'agent' of the plan 'steps': did you mean source_s",
     "pairs: [[a, b]]\nmethods: [darc]\ncotrain: 3": "'cotrain' of the plan must be true or false",
+    "pairs: [[a, b]]\nmethods: [{method: darc, pairs: []}]": "'pairs' of entry 1 of 'methods' is empty: name some",
     "pairs: [[a, b]]\npairs: [[a, c]]\nmethods: [darc]": "the key 'pairs' twice",
     "pairs: [[a, b]]\nmethods: [darc]\nimports: 3": "'imports' must be a list of modules",
 }

@@ -262,7 +262,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_all_jobs(stub, monkeypatch, number):
     file = plan_file(methods=["target_only", "oracle"])
     waiting = [job.place.name for job in jobs_in(file, "runs/plan")]

@@ -19,8 +19,9 @@ def run(args: argparse.Namespace) -> None:
     from transreward.engine import cache
 
     if args.empty:
-        print(f"removed: {cache.told()}")
+        held = cache.told()
         cache.empty()
+        print(f"removed: {held}")
         return
     print(cache.told())
     if not report():

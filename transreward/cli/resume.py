@@ -12,7 +12,7 @@ HELP = "go on with a run that was interrupted, or with more target steps"
 ABOUT = """\
 Go on with a run from its last checkpoint, as if it had never been interrupted: to the same bits where the state of its
 domains can be put back (robots of the table), elsewhere with new episodes, which is said. A run writes a checkpoint
-once a minute, at the end of each part and when Ctrl-C or SIGTERM ends it.
+once a minute, at the end of each part and when Ctrl-C, SIGTERM or a closed terminal ends it.
 
 A finished run goes on with --target-steps, more than it was asked for. What is annealed stays as it was at the end of
 the first budget (loop.horizon), and source steps go on at their pace: the result is that of a run of N steps with this
@@ -31,7 +31,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     prepare_process()
     from transreward.runs import store
-    from transreward.transfer import resume
+    from transreward.transfer import compared, resume
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
@@ -39,5 +39,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"the run in {out} is finished; with --target-steps N it goes on to N target steps")
     with watched(request, out) as view:
         result = resume(out, target_steps=args.target_steps, watch=view)
-    view.conclude(result, out)
+    if (Path(out) / "comparison.json").exists():
+        view.conclude_comparison(compared(result, store.read_json(Path(out) / "comparison.json")["methods"]), out)
+    else:
+        view.conclude(result, out)
     show(out, False)

@@ -125,7 +125,8 @@ def entries(place: Path) -> list[Path]:
     """The agents kept in a directory, and what killed processes left behind: the folders named by a hash. Anything else
     there belongs to the user, who chooses the directory."""
     try:
-        return [p for p in place.iterdir() if re.fullmatch(r"[0-9a-f]{32}(\.\d+\.part)?", p.name) and p.is_dir()]
+        found = [p for p in place.iterdir() if re.fullmatch(r"[0-9a-f]{32}(\.\d+\.part)?", p.name)]
+        return [p for p in found if p.is_dir() and not p.is_symlink()]
     except OSError:  # there is no such place
         return []
 

@@ -141,7 +141,9 @@ class Checkpoints:
                 parts = enumerate(zip(runs, about["runs"], strict=True))
                 buffers = [self._buffers(i, run, state) for i, (run, state) in parts]
             except Damaged as error:
-                warnings.warn(f"{error}: going on from the checkpoint before", stacklevel=2)
+                last = number == numbers[-1]
+                instead = "from the start of this part: there is no other" if last else "from the checkpoint before"
+                warnings.warn(f"{error}: going on {instead}", stacklevel=2)
                 self.rows.clear()
                 continue
             try:

@@ -6,10 +6,11 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -27,25 +28,29 @@ NOT_SHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def content(path: Path, most: int = TEXT) -> bytes:
     """What a file holds. Raises OSError, and ValueError for what is no file, or larger than `most` bytes."""
+    with opened(path) as (file, size):
+        if size > most:
+            raise ValueError(f"it has {size:,} bytes, and at most {most:,} are read")
+        return file.read(most)
+
+
+def tail(path: Path, most: int = 65_536) -> bytes:
+    """The last bytes of a file, in which its last lines are looked for. Raises OSError, and ValueError for no file."""
+    with opened(path) as (file, size):
+        file.seek(max(size - most, 0))
+        return file.read(most)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A file to read, and its bytes. Raises OSError, and ValueError for what is no file."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # a pipe is not waited for
         about = os.fstat(file.fileno())
         if stat.S_ISDIR(about.st_mode):
             raise ValueError("it is a directory")
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is no file")
-        if about.st_size > most:
-            raise ValueError(f"it has {about.st_size:,} bytes, and at most {most:,} are read")
-        return file.read(most)
-
-
-def tail(path: Path, most: int = 65_536) -> bytes:
-    """The last bytes of a file, in which its last lines are looked for. Raises OSError, and ValueError for no file."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError("it is no file")
-        file.seek(max(about.st_size - most, 0))
-        return file.read(most)
+        yield file, about.st_size
 
 
 def parsed(text: str | bytes, largest: int = LARGEST, most: int = MANY) -> Any:

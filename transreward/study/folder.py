@@ -7,19 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from transreward.runs import store
-from transreward.runs.schema import FIRST_SEED, SEEDS, TEXTS, fits
+from transreward.runs import schema, store
+from transreward.runs.schema import fits
 from transreward.study.jobs import Job
 from transreward.types import RequestError
 
 FILE, PLAN = "study.json", "plan.yaml"
 KEYS = {"pair": str, "method": str, "request": dict, "directory": str}
-# What a job is asked for, by `schema.fits`; where it is not said, a default stands.
-REQUEST = {
-    "source": str, "target": str, "method": str, "settings": dict, "learner": str | None, "source_steps": int | None,
-    "target_steps": int | None, "seeds": SEEDS, "seed": FIRST_SEED, "imports": TEXTS, "source_run": str | None,
-    "cotrain": bool,
-}  # fmt: skip
+ASKED = schema.KEYS["request.json"] | {"learner": str}  # what is null stands at its default
 NEEDED = ("source", "target", "method", "settings")
 
 
@@ -95,8 +90,8 @@ def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
     place, request = PurePosixPath(entry["directory"]), entry["request"]
     if place.is_absolute() or ".." in place.parts or len(place.parts) != 2:
         return None
-    said = {key: request[key] for key in REQUEST if key in request}
-    if any(key not in said for key in NEEDED) or not all(fits(value, REQUEST[key]) for key, value in said.items()):
+    said = {key: request[key] for key in ASKED if request.get(key) is not None}
+    if any(key not in said for key in NEEDED) or not all(fits(value, ASKED[key]) for key, value in said.items()):
         return None
     agent = entry.get("agent")
     if not isinstance(agent, str | None):

@@ -135,6 +135,8 @@ def method_of(item: Any, where: str) -> Row:
     known_keys(item, METHOD, where)
     method = word(item, "method", where)
     pairs = words(item, "pairs", "names of pairs") if "pairs" in item else ("*",)
+    if not pairs:
+        raise RequestError(f"'pairs' of {where} is empty: name some, or leave it out for all of them")
     return Row(word(item, "name", where, method), {"method": method}, asked_in(item, where), pairs)
 
 

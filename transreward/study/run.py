@@ -171,8 +171,8 @@ def outcome(one: Going) -> str:
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """Collect the numbers of SIGINT and SIGTERM received during the body, instead of their usual effect. Outside the
-    main thread nothing is collected."""
+    """Collect the numbers of SIGNALS received during the body, instead of their usual effect. Outside the main thread
+    nothing is collected."""
     got: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     before = {n: h for n in SIGNALS if (h := signal.getsignal(n)) is not signal.SIG_IGN} if main else {}
