@@ -26,7 +26,7 @@ MINUS = "\N{MINUS SIGN}"
             [Change("range", "hip_1", f"{MINUS}0.5236, 0.5236", f"{MINUS}0.2618, 0.2618")],
         ),
         ("ant", "ant:noise=0.1", [Change("noise on the action (std)", "all 8", "0", "0.1")]),
-        ("ant", "ant:delay=2", [Change("delay (control steps)", "actions", "0", "2")]),
+        ("ant", "ant:delay=2", [Change("delay (control steps)", "all", "0", "2")]),
         ("hopper", "hopper:gear(leg_joint)=2", [Change("gear", "leg_joint", "200", "400")]),
         ("hopper", "hopper+backward", [Change("task", "reward", "the robot's own", "backward")]),
         ("hopper", "hopper", []),

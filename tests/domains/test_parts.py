@@ -293,8 +293,8 @@ def test_friction_twice_is_their_product(made):
 def test_noise_is_in_the_units_of_each_control(made):
     """A servo with two inputs has two; a pattern names actuators."""
     wide = '<motor name="B" joint="rail" ctrlrange="-400 100"/>'
-    _, noise, _ = made(ARM.format(joint="", actuators=KINDS["pid"] + wide), "noise(A)=0.1,noise=0.2")
-    assert np.allclose(noise, [np.hypot(0.1, 0.2)] * 2 + [0.2])
+    made_of = made(ARM.format(joint="", actuators=KINDS["pid"] + wide), "noise(A)=0.1,noise=0.2")
+    assert np.allclose(made_of.noise, [np.hypot(0.1, 0.2)] * 2 + [0.2])
 
 
 RAD = [("A", "hip", "rad")]
@@ -340,8 +340,8 @@ def test_changes_of_tendons_sites_servos_and_single_contacts_are_named(made, mon
 
     def changed(xml, shifts):
         sides = [
-            SimpleNamespace(tasks=(), **dict(zip(("model", "noise", "delay"), made(xml, text), strict=True)))
-            for text in ("", shifts)
+            SimpleNamespace(tasks=(), robot=ROBOTS["reacher"], physics=physics, model=physics.model)
+            for physics in (made(xml, text) for text in ("", shifts))
         ]
         return [(c.what, c.element, c.source, c.target) for c in changes(*sides)]
 

@@ -37,7 +37,7 @@ class Side(Protocol):
     def stored_terms(self) -> tuple[str, ...]: ...
 
     @property
-    def noise(self) -> np.ndarray: ...  # standard deviation of the noise on each action, [action]
+    def physics(self) -> Any: ...  # shifts.Physics
 
     @property
     def robot(self) -> Any: ...  # its row of the table of robots

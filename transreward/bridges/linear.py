@@ -81,7 +81,7 @@ class Symmetry(Bridge):
 
         Raises RequestError if the robot has action noise.
         """
-        if robot.noise.any():
+        if robot.physics.noise.any():
             raise RequestError(f"{robot.name} cannot be seen {self.name}: the noise on its actions would not be")
         own, rename = Columns.of(robot), self.of[robot.robot.name]
         there = _turned(own, rename, self.times)

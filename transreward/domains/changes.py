@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains.actuators import AFFINE, DCMOTOR, FIXED, GEODESIC, MUSCLE, PID, actuators, controls
-from transreward.domains.contacts import friction, pairs, touching
+from transreward.domains.contacts import of_contact, pairs, touching
 from transreward.domains.domain import Domain, TableRobot, table_robot
+from transreward.domains.shifts import SHIFTS
+from transreward.domains.shifts.compiled import seen_names
 
 
 class Change(NamedTuple):
@@ -32,9 +34,13 @@ PROPERTIES = (
     ("mass (kg)", "body", "body_mass", np.s_[:]),
     ("inertia (kg m²)", "body", "body_inertia", np.s_[:]),
     ("sliding friction", "geom", "geom_friction", np.s_[:, 0]),
+    ("time constant of contacts (s)", "geom", "geom_solref", np.s_[:, 0]),
     ("size (m)", "geom", "geom_size", np.s_[:]),
+    ("place in its body (m)", "geom", "geom_pos", np.s_[:]),
+    ("place in what it is part of (m)", "body", "body_pos", np.s_[:]),
     ("range", "jnt", "jnt_range", np.s_[:]),
     ("stiffness", "jnt", "jnt_stiffness", np.s_[:]),
+    ("dry friction", "dof", "dof_frictionloss", np.s_[:]),
     ("damping", "dof", "dof_damping", np.s_[:]),
     ("rotor inertia (kg m²)", "dof", "dof_armature", np.s_[:]),
     ("damping", "actuator", "actuator_damping", np.s_[:]),
@@ -55,8 +61,9 @@ PROPERTIES = (
 
 
 def changes(source: Domain, target: Domain) -> list[Change]:
-    """Differences between two domains of one robot: tasks, gravity, each body, geom, joint and actuator, action noise
-    and delay. Empty for domains that are not robots of the table, and for models with other numbers of elements."""
+    """Differences between two domains of one robot: tasks, gravity, the fluid, each body, geom, joint and actuator,
+    what acts on actions and on observations. Empty for domains that are not robots of the table, and for models with
+    other numbers of elements."""
     a, b = table_robot(source), table_robot(target)
     if a is None or b is None:
         return []
@@ -67,10 +74,7 @@ def changes(source: Domain, target: Domain) -> list[Change]:
     for what, kind, array, entries in PROPERTIES:
         rows = _rows(models[0], kind)
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))
-    found += _of_contacts(*models)
-    names = _names(models[0], "control")
-    found += _of_elements("noise on the action (std)", names, a.noise, b.noise)
-    return found
+    return [*found, *_of_contacts(*models), *_beside_the_model(a, b)]
 
 
 def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[Change]:
@@ -80,17 +84,37 @@ def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[C
         yield Change("task", "reward", *tasks)
     if not np.array_equal(a.opt.gravity, b.opt.gravity):
         yield Change("gravity (m/s²)", "world", _number(a.opt.gravity), _number(b.opt.gravity))
-    if source.delay != target.delay:
-        yield Change("delay (control steps)", "actions", str(source.delay), str(target.delay))
+    for what, name in (("viscosity of the fluid (Pa s)", "viscosity"), ("density of the fluid (kg/m³)", "density")):
+        values = getattr(a.opt, name), getattr(b.opt, name)
+        if values[0] != values[1]:
+            yield Change(what, "world", *map(_number, values))
+
+
+def _beside_the_model(source: TableRobot, target: TableRobot) -> Iterator[Change]:
+    """What acts on actions and on observations."""
+    for name, kind in SHIFTS.items():
+        if kind.edit is not None:
+            continue
+        values = getattr(source.physics, name), getattr(target.physics, name)
+        if not kind.element:
+            if values[0] != values[1]:
+                yield Change(kind.shown, "all", *map(str, values))
+            continue
+        model, seen = source.model, kind.element == "entry"
+        names = seen_names(source.robot, model) if seen else _names(model, "control")
+        yield from _of_elements(kind.shown, names or ["all"], *(np.broadcast_to(x, len(names) or 1) for x in values))
 
 
 def _of_contacts(a: Any, b: Any) -> Iterator[Change]:
-    """The friction of every contact, where one of two models has explicit pairs; elsewhere the geoms' says it."""
+    """Friction and time constant of every contact, where one of two models has explicit pairs; elsewhere the geoms'
+    say it."""
     explicit = pairs(a).keys() | pairs(b).keys()
     both = sorted(explicit.union(touching(a))) if explicit else []
     geoms = _names(a, "geom")
-    values = [np.array([friction(model, *pair)[0] for pair in both]) for model in (a, b)]
-    return _of_elements("sliding friction of contacts", [f"{geoms[i]} on {geoms[j]}" for i, j in both], *values)
+    names = [f"{geoms[i]} on {geoms[j]}" for i, j in both]
+    for what, name in (("sliding friction of contacts", "friction"), ("time constant of contacts (s)", "solref")):
+        values = [np.array([of_contact(model, *pair, name)[0] for pair in both]) for model in (a, b)]
+        yield from _of_elements(what, names, *values)
 
 
 def _of_elements(what: str, names: list[str], a: np.ndarray, b: np.ndarray) -> Iterator[Change]:

@@ -68,7 +68,8 @@ def parameters(model: Any, a: int, b: int) -> dict[str, Any]:
     }
 
 
-def friction(model: Any, a: int, b: int) -> np.ndarray:
-    """Friction of a contact between two geoms, [5]: two sliding, one torsional, two rolling coefficients."""
+def of_contact(model: Any, a: int, b: int, what: str) -> np.ndarray:
+    """A parameter of a contact between two geoms: `friction` [5] (two sliding, one torsional, two rolling coefficients)
+    or `solref` [2]."""
     explicit = pairs(model).get((min(a, b), max(a, b)))
-    return parameters(model, a, b)["friction"] if explicit is None else model.pair_friction[explicit]
+    return parameters(model, a, b)[what] if explicit is None else getattr(model, f"pair_{what}")[explicit]

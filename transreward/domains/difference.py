@@ -133,10 +133,10 @@ def one_body(source: Domain, target: Domain) -> bool:
 
 
 def delay(source: Domain, target: Domain) -> int:
-    """Control steps by which actions are late on both sides (the smaller delay); 0 unless both are one robot of the
-    table."""
-    both = bodies(source, target)
-    return min(d.delay for d in both) if both else 0
+    """Control steps by which what an action does is seen late on both sides (the smaller delays of actions and of
+    observations); 0 unless both are one robot of the table."""
+    both = [d.physics for d in bodies(source, target) or ()]
+    return min(p.delay for p in both) + min(p.sensor_delay for p in both) if both else 0
 
 
 def goals_apart(source: Domain, target: Domain) -> bool:
@@ -163,15 +163,15 @@ def same_starts(source: Domain, target: Domain, n: int = 16, seed: int = 0) -> b
 def relabels(source: Domain, target: Domain) -> bool:
     """True if the target's reward can be computed for stored source steps: both are one robot of the table.
 
-    Not with a reward of the user's and a source with delayed or noisy actions: the reward takes the action that was
-    executed, and only the commanded one is stored.
+    Not with a reward of the user's and a source whose actions or observations are shifted: the reward takes the action
+    that was executed and the true state, and only what was commanded and seen is stored.
     """
     both = bodies(source, target)
     if both is None:
         return False
     walker, payer = both
     users = any(":" in task.name for task in payer.tasks)
-    return not (users and (walker.delay or walker.noise.any()))
+    return not users or (walker.physics.obeys and walker.physics.sees)
 
 
 def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:

@@ -191,10 +191,7 @@ class TableRobot(Rebuildable, Repayable, Protocol):
     def model(self) -> Any: ...  # mujoco.MjModel, with the shifts
 
     @property
-    def noise(self) -> np.ndarray: ...  # standard deviation of the noise on each action, [action]
-
-    @property
-    def delay(self) -> int: ...  # control steps before an action takes effect
+    def physics(self) -> Any: ...  # shifts.Physics: the model, what acts on actions and what on observations
 
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> TableSimulation: ...
 

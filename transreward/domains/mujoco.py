@@ -30,18 +30,19 @@ from transreward.domains.names import Entry, numbered
 from transreward.domains.robot import Robot, Rows, Term, physics_state, went_wrong
 from transreward.domains.robots import OWN, ROBOTS
 from transreward.domains.shifts import Shift, build
+from transreward.domains.shifts.acts import Motors
+from transreward.domains.shifts.sensors import Sensors, spread
 from transreward.domains.tasks import Task, ingredients, is_own, pay, with_tasks
 from transreward.domains.users import in_one_line, numbers, read_only, truths
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
-NOISE_STEPS = 64  # control steps of action noise drawn at a time
 # With these warnings MuJoCo has reset the robot or zeroed its controls, so the step is no valid transition.
 _BAD = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
 
 
 class MujocoDomain:
     """A robot of the table with its tasks and shifts. Read-only: `robot` (with the tasks' rewards), `tasks`, `shifts`,
-    the compiled `model`, `noise` [action] (std) and `delay` (control steps).
+    their `physics` and, of these, the compiled `model`.
 
     `columns` is the width of an observation, needed if the row has no `show`. Nothing is simulated here: a user's
     functions are first called in a simulation, which `trial.tried` runs for every domain that an id names.
@@ -57,7 +58,8 @@ class MujocoDomain:
         self._own = robot is OWN.get(robot.name) and all(map(is_own, tasks))
         self.robot = robot = with_tasks(robot, tasks)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
-        self.model, self.noise, self.delay = build(robot, shifts)
+        self.physics = build(robot, shifts)
+        self.model = self.physics.model
         self.reward_terms = tuple(robot.terms)
         self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
         self.episode_steps = int(robot.episode_steps)
@@ -79,9 +81,16 @@ class MujocoDomain:
     @property
     def invertible(self) -> bool:
         """True if the observation shows the whole state, so that `MujocoSimulation.put` works. It never shows delayed
-        actions or the state of actuators, such as a muscle's activation."""
+        actions or the state of actuators, such as a muscle's activation, nor anything through noise or late."""
         remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
-        return self.robot.invert is not None and not self.delay and not remembered
+        blurred = self.physics.sensor_delay or self.physics.sensor_noise.any()
+        return self.robot.invert is not None and not (self.physics.delay or blurred or remembered)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Of each entry of an observation, [obs], without shifts; see `sensors.spread`."""
+        row = ROBOTS[self.robot.name]
+        return spread(row, self.tasks, lambda: MujocoDomain(row, (), self.tasks, self.spaces.obs))
 
     @property
     def control_rate(self) -> float:
@@ -163,17 +172,13 @@ class MujocoSimulation:
             self._ncon, self._scratch = bind("ncon"), mujoco.MjData(model)
         self._ctrl, self._fresh = bind("ctrl"), self._batch.state[0].copy()
         self._warnings = self._batch.warning[:, min(_BAD) : max(_BAD) + 1, 1]
-        self._low, self._high = model.actuator_ctrlrange.astype(np.float32).astype(float).T
-
+        low, high = model.actuator_ctrlrange.astype(np.float32).astype(float).T
+        self._motors = Motors(domain.physics, low, high, seeds)
+        self._sensors = None if domain.physics.sees else Sensors(domain.physics, domain.spread, seeds)
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start
         self._before = np.zeros((n, 1 if self.robot.side is None else 2))  # `_place` at the previous step
-        self._queue = np.zeros((n, domain.delay, model.nu))  # actions on their way, the oldest first
-        if self._noisy:
-            streams = [np.random.SeedSequence([*seed, 1]) for seed in seeds]  # resets are the same as without noise
-            self._noise_generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
-            self._noise = np.zeros((n, NOISE_STEPS, model.nu))
         self.terms = {name: np.zeros(n) for name in self.robot.terms}
         self.sparing, self.diverged = False, {}  # see `SparingSimulation`
         self.storing = False  # whether each step fills `stored`
@@ -181,10 +186,6 @@ class MujocoSimulation:
         self._ingredients = ingredients(ROBOTS[self.robot.name])
         self.obs = np.zeros((n, 0))  # as wide as the first observation
         self._reset(np.arange(n))
-
-    @property
-    def _noisy(self) -> bool:
-        return bool(self.domain.noise.any())
 
     @property
     def qpos(self) -> np.ndarray:
@@ -206,7 +207,9 @@ class MujocoSimulation:
         told, self.diverged = (self.domain.name, self.steps), {}
         spared = self.diverged if self.sparing else None
         shut = (lambda x: x) if self._own else read_only
-        s.action = shut(self._act(np.asarray(action, float)))
+        action = np.asarray(action, float)
+        require_action(self.domain.name, self.steps, action, self._ctrl.shape)
+        s.action = shut(self._motors.acting(action, self.steps))
         self._ctrl[:] = s.action
         self._advance()
         place = self._place(s)
@@ -217,7 +220,7 @@ class MujocoSimulation:
         s.healthy = shut(healthy)
         self._before = place
         obs, next_obs = self.obs, self._observed(s, n)
-        s.obs, s.next_obs = shut(obs), shut(next_obs)
+        s.obs, s.next_obs = shut(obs if self._sensors is None else self._sensors.true), shut(next_obs)
         if not (self._own and in_range(next_obs)):
             require_finite(*told, "an observation", "obs", next_obs, spared)
         self.terms = {name: self._paid(name, term) for name, term in robot.terms.items()}
@@ -230,6 +233,8 @@ class MujocoSimulation:
             for name, paid in self.terms.items():
                 require_finite(*told, "a reward", f"the term '{name}'", paid, spared)
             require_finite(*told, "a reward", "total(terms)", reward, spared)
+        if self._sensors is not None:
+            next_obs = self._sensors.seen(next_obs, self.steps)
         self.steps += 1
         self.clock += 1
         t = Transition(obs, action, reward, next_obs, ~healthy, self.clock >= robot.episode_steps)
@@ -282,36 +287,19 @@ class MujocoSimulation:
             "clock": self.clock.copy(),
             "steps": np.array(self.steps),
             "generators": pack(self._generators),
-            "queue": self._queue.copy(),
+            **self._motors.get_state(),
         }
-        if self._noisy:
-            state |= {"noise": self._noise.copy(), "noise_generators": pack(self._noise_generators)}
-        return state
+        return state if self._sensors is None else state | self._sensors.get_state()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state`, of a simulation of the same domain and number of rows."""
         self._batch.state[:] = state["physics"]
         self.obs, self._before, self.clock = (np.array(state[key]) for key in ("obs", "before", "clock"))
-        self._queue, self.steps = np.array(state["queue"]), int(state["steps"])
+        self.steps = int(state["steps"])
         unpack(self._generators, state["generators"])
-        if self._noisy:
-            self._noise = np.array(state["noise"])
-            unpack(self._noise_generators, state["noise_generators"])
-
-    def _act(self, action: np.ndarray) -> np.ndarray:
-        """The executed action for a commanded one: clipped, delayed, with noise, and clipped again."""
-        require_action(self.domain.name, self.steps, action, self._ctrl.shape)
-        action = np.clip(action, self._low, self._high)
-        if self.domain.delay:
-            self._queue = np.concatenate([self._queue, action[:, None]], axis=1)
-            action, self._queue = self._queue[:, 0], self._queue[:, 1:]
-        if self._noisy:
-            at = self.steps % NOISE_STEPS
-            if at == 0:
-                for row, rng in zip(self._noise, self._noise_generators, strict=True):
-                    rng.standard_normal(out=row)
-            action = np.clip(action + self.domain.noise * self._noise[:, at], self._low, self._high)
-        return action
+        self._motors.set_state(state)
+        if self._sensors is not None:
+            self._sensors.set_state(state)
 
     def _advance(self) -> None:
         try:
@@ -431,7 +419,8 @@ class MujocoSimulation:
         """The states that `invert` reads from observations, [n, nq + nv]: qpos and qvel."""
         assert self.robot.invert is not None
         model, n = self.domain.model, len(obs)
-        found = self.robot.invert(np.array(obs, float), model.nq, model.nv)
+        obs = np.array(obs, float) if self._sensors is None else obs - self._sensors.bias
+        found = self.robot.invert(obs, model.nq, model.nv)
         return physics_state("invert(obs, nq, nv)", found, (n, model.nq), (n, model.nv))
 
     def _settle(self, rows: np.ndarray) -> None:
@@ -443,5 +432,6 @@ class MujocoSimulation:
         observed = self._observed(s, len(rows))
         if not self.obs.shape[1]:
             self.obs = np.zeros((len(self.clock), observed.shape[1]))
-        self.obs[rows], self._before[rows] = observed, self._place(s)
-        self.clock[rows], self._queue[rows] = 0, np.clip(0, self._low, self._high)
+        self._before[rows], self.clock[rows] = self._place(s), 0
+        self.obs[rows] = observed if self._sensors is None else self._sensors.start(rows, observed)
+        self._motors.start(rows)

@@ -12,6 +12,7 @@ from transreward.bridges.bridge import Crossing
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.difference import relabels, same_task
 from transreward.domains.domain import Domain
+from transreward.domains.shifts import SHIFTS
 from transreward.types import Pair, RequestError
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     """The pair, with the source in the view whose reward agrees best with the target's if both are one robot with
     different tasks.
 
-    Unchanged if the user named a view, and if the source has action noise or a shift of single parts: mirrored, other
-    parts would be shifted.
+    Unchanged if the user named a view, and if the source has action noise or a shift of single parts or of one side:
+    mirrored, others would be shifted.
     """
     source = pair.source
     if plain(source) is not source or not relabels(source, pair.target) or same_task(source, pair.target):
         return pair
     robot: MujocoDomain = source  # type: ignore[assignment]  # a robot of the table, without a view
-    if robot.noise.any() or any(shift.pattern or shift.name == "broken" for shift in robot.shifts):
+    if any(shift.pattern or SHIFTS[shift.name].sided for shift in robot.shifts):
         return pair
     known = own_views(robot)
     if not known:

@@ -1,0 +1,10 @@
+"""Shifts: changes of a robot's physics, made on its `MjSpec` before the model is compiled, on its actions, or on what
+it sees. Each module holds the rows of one part of the table, with the functions behind them."""
+
+from transreward.domains.shifts.acts import acting
+from transreward.domains.shifts.compiled import applied, build, labels, prepared
+from transreward.domains.shifts.kinds import Kind, Physics, Shift
+from transreward.domains.shifts.table import SHIFTS
+from transreward.domains.shifts.text import parse
+
+__all__ = ["SHIFTS", "Kind", "Physics", "Shift", "acting", "applied", "build", "labels", "parse", "prepared"]

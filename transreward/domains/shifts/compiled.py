@@ -1,0 +1,189 @@
+"""From a robot and its shifts to its physics."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.actuators import distinct
+from transreward.domains.robot import Robot
+from transreward.domains.shifts.kinds import Elements, Kind, Physics, Shift, Spec, label, type_of
+from transreward.domains.shifts.table import SHIFTS
+from transreward.types import RequestError, nearest
+
+
+def build(robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
+    """The robot with its shifts.
+
+    Raises:
+        RequestError: a pattern that matches nothing, a shift that cannot be, or a model that does not compile.
+    """
+    return applied(prepared(robot), robot, shifts)
+
+
+def prepared(robot: Robot) -> Spec:
+    """The robot's `MjSpec`, to be copied and given to `applied`: what the compiler would derive from what shifts
+    change is written down.
+
+    Raises:
+        RequestError: the model does not compile.
+    """
+    import mujoco
+
+    with _compiling(robot, ()):
+        spec = mujoco.MjSpec.from_file(str(robot.path))  # pyright: ignore[reportAttributeAccessIssue]
+        _write_down(spec)
+    return spec
+
+
+def applied(spec: Spec, robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
+    """The robot with its shifts, made on its `prepared` specification, which is changed.
+
+    Raises:
+        RequestError: a pattern that matches nothing, a shift that cannot be, or a model that does not compile.
+    """
+    with _compiling(robot, shifts):
+        # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
+        total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
+        before = _total_mass(spec) if total > 0 else 1.0
+        for shift in shifts:
+            kind, value = SHIFTS[shift.name], shift.value
+            if kind.edit is not None:
+                if kind.value == "kg" and total > 0:  # which will be scaled with all masses
+                    value *= before / total
+                kind.edit(spec, _chosen(spec, kind, shift, robot.name), value)
+        if total > 0:
+            spec.compiler.settotalmass = total * (_total_mass(spec) / before)
+        model = _compiled(spec)
+    return Physics(model, **_told(spec, model, robot, shifts))
+
+
+def _told(spec: Spec, model: Any, robot: Robot, shifts: Sequence[Shift]) -> dict[str, Any]:
+    """What changes no model: the value of every such kind."""
+    actuators = labels(spec, "actuator")
+    entries = seen_names(robot, model)
+    rows = {"actuator": len(actuators), "entry": len(entries) or 1}
+    kinds = {name: kind for name, kind in SHIFTS.items() if kind.edit is None}
+    told: dict[str, Any] = {name: np.zeros(rows[k.element]) if k.element else 0 for name, k in kinds.items()}
+    for shift in shifts:
+        if shift.name not in kinds:
+            continue
+        kind, value = kinds[shift.name], told[shift.name]
+        if not kind.element:
+            told[shift.name] = int(kind.combine(value, shift.value))
+            continue
+        if kind.element == "entry" and shift.pattern is not None and not entries:
+            raise RequestError(
+                f"'{shift}': the columns of {robot.name} have no names that a pattern could match (its row has no "
+                f"`show`): write {shift.name}={shift.value} for all"
+            )
+        names = [(name,) for name in entries] if kind.element == "entry" else _known(spec, kind.element)
+        at = slice(None) if shift.pattern is None else _matching(names, shift.pattern, kind.element, robot.name)
+        value[at] = kind.combine(value[at], shift.value)
+    for name, kind in kinds.items():
+        if kind.element == "actuator":  # which may have several controls
+            told[name] = np.repeat(told[name], model.actuator_ctrlnum)
+    return told
+
+
+def seen_names(robot: Robot, model: Any) -> list[str]:
+    """The names of the entries of a robot's observations; empty if its row does not say."""
+    return [entry.name for entry in robot.show(model)] if robot.show else []
+
+
+def labels(spec: Spec, element: str) -> list[str]:
+    """The names of all elements that patterns match, in the specification's order: of joints, bodies, geoms or
+    actuators, of which those that share a target have names of their own."""
+    return [names[-1] for names in _known(spec, element)]
+
+
+def _elements(spec: Spec, element: str) -> Elements:
+    known = {"joint": spec.joints, "body": spec.bodies[1:], "geom": spec.geoms, "actuator": spec.actuators}
+    return list(known[element])
+
+
+def _known(spec: Spec, element: str) -> list[tuple[str, ...]]:
+    """The names that each element goes by: of actuators that share a target, that of all and its own."""
+    elements = _elements(spec, element)
+    names = [label(one, element) for one in elements]
+    own = distinct([one.name for one in elements], names) if element == "actuator" else names
+    return list(zip(names, own, strict=True))
+
+
+def _chosen(spec: Spec, kind: Kind, shift: Shift, robot: str) -> Elements:
+    """The elements that a shift changes."""
+    if not kind.element:
+        return []
+    pattern = str(shift.value) if kind.value == "pattern" else shift.pattern
+    elements = _elements(spec, kind.element)
+    if pattern is None and kind.default is not None:
+        return kind.default(spec)
+    return [elements[i] for i in _matching(_known(spec, kind.element), pattern, kind.element, robot)]
+
+
+def _matching(names: list[tuple[str, ...]], pattern: str | None, what: str, robot: str) -> list[int]:
+    """Numbers of the elements, with these names, that a pattern names or matches: shell-style, case-sensitive; None
+    matches all.
+
+    Raises:
+        RequestError: there is none.
+    """
+    chosen = [
+        i
+        for i, known in enumerate(names)
+        if pattern is None or any(name == pattern or fnmatchcase(name, pattern) for name in known)
+    ]
+    if not chosen:
+        raise nearest(str(pattern), dict.fromkeys(known[-1] for known in names), f"{what} of {robot}")
+    return chosen
+
+
+@contextmanager
+def _compiling(robot: Robot, shifts: Sequence[Shift]) -> Iterator[None]:
+    """Within it, what MuJoCo refuses is a RequestError."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except ValueError as error:
+        text, shifted = " ".join(str(error).split()), f" with {','.join(map(str, shifts))}" if shifts else ""
+        raise RequestError(f"{robot.name}{shifted} does not compile: {text}") from error
+
+
+def _compiled(spec: Spec) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that `settotalmass` is deprecated
+        return spec.compile()
+
+
+def _write_down(spec: Spec) -> None:
+    """Write down what the compiler derives from masses and ranges, so that a shift of those leaves it alone: damping
+    and stiffness given as a ratio, the strength and lengths of muscles, control ranges taken over from a joint."""
+    model = _compiled(spec)
+    for joint in spec.joints:
+        if (joint.springdamper > 0).all():
+            joint.stiffness = [model.jnt_stiffness[joint.id], *joint.stiffness[1:]]
+            joint.damping = [model.dof_damping[model.jnt_dofadr[joint.id]], *joint.damping[1:]]
+            joint.springdamper = [0, 0]
+    for actuator in spec.actuators:
+        i, out = actuator.id, model.actuator_outadr[actuator.id]
+        actuator.biasprm = model.actuator_biasprm[i]
+        if "MUSCLE" in (type_of(actuator.gaintype), type_of(actuator.biastype)):
+            actuator.lengthrange = model.actuator_lengthrange[out]
+            for name in ("gainprm", "biasprm"):
+                values = np.array(getattr(actuator, name))
+                if values[2] < 0:
+                    values[2] = values[3] / max(1e-15, model.actuator_acc0[out])
+                setattr(actuator, name, values)
+        if actuator.inheritrange > 0:
+            actuator.ctrlrange = model.actuator_ctrlrange[model.actuator_ctrladr[i]]
+            actuator.actrange, actuator.inheritrange = model.actuator_actrange[i], 0
+
+
+def _total_mass(spec: Spec) -> float:
+    return spec.compile().body_mass.sum()

@@ -1,0 +1,109 @@
+"""What a shift is, a row of the table of shifts, and a robot's physics with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Spec = Any  # mujoco.MjSpec; its elements have no useful types
+Elements = list[Any]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One change, `name=value` or `name(pattern)=value`; its text is canonical and parses to itself."""
+
+    name: str
+    value: float | int | str
+    pattern: str | None = None
+
+    def __str__(self) -> str:
+        value = repr(self.value).removesuffix(".0") if isinstance(self.value, float) else self.value
+        return f"{self.name}={value}" if self.pattern is None else f"{self.name}({self.pattern})={value}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the table of shifts.
+
+    A kind with `edit` changes the model. One without is a field of `Physics` of the same name, which acts on actions or
+    on what is seen.
+    """
+
+    name: str
+    doc: str
+    element: str = ""  # what its pattern matches: joint, body, geom, actuator, entry (of an observation), or nothing
+    edit: Callable[[Spec, Elements, Any], None] | None = None  # (spec, chosen elements, value), before it is compiled
+    low: float = 0.0  # smallest value
+    above: bool = False  # the smallest value itself is not allowed
+    high: float = 1000.0
+    value: str = "factor"  # or a unit; steps: a whole number; pattern: the value is an element's name
+    words: tuple[str, ...] = ()  # what others call it
+    neutral: float | None = 1.0  # the value that changes nothing; None for patterns
+    default: Callable[[Spec], Elements] | None = None  # what is chosen without a pattern; None = all
+    combine: Callable[[Any, Any], Any] = np.add  # without `edit`: what two of it come to
+    shown: str = ""  # without `edit`: what it is called among what changed
+    sided: bool = False  # whether a mirrored robot would be shifted in another way, with or without a pattern
+
+    @property
+    def usage(self) -> str:
+        """How it is written, for people."""
+        if self.value == "pattern":
+            return f"{self.name}=<{self.element}>"
+        whole, part = f"{self.name}=<{self.value}>", f"{self.name}(<{self.element}>)=<{self.value}>"
+        return f"{whole} or {part}" if self.element else whole
+
+    @property
+    def range(self) -> str:
+        """Valid values, for people."""
+        if self.value == "pattern":
+            return f"a name or a pattern such as hip_* of {self.element}s"
+        number = "a whole number" if self.value == "steps" else "a number"
+        return f"{number} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
+
+
+class Physics(NamedTuple):
+    """A robot with its shifts."""
+
+    model: Any  # mujoco.MjModel
+    noise: np.ndarray  # on actions, standard deviation in their units, [control]
+    bias: np.ndarray  # added to what acts, as a share of half the control range, [control]
+    deadzone: np.ndarray  # about the middle of the control range, as a share of half of it, [control]
+    delay: int  # control steps before an action acts
+    sensor_noise: np.ndarray  # standard deviation, as a share of each entry's spread, [obs]; [1] if they have no names
+    sensor_bias: np.ndarray  # added to what is seen, as a share of each entry's spread, [obs]; [1] if without names
+    sensor_delay: int  # control steps before an observation is seen
+
+    @property
+    def obeys(self) -> bool:
+        """Whether what acts is the commanded action, at once."""
+        return not (self.delay or self.noise.any() or self.bias.any() or self.deadzone.any())
+
+    @property
+    def sees(self) -> bool:
+        """Whether what is seen is the state, at once."""
+        return not (self.sensor_delay or self.sensor_noise.any() or self.sensor_bias.any())
+
+
+def label(element: Any, kind: str) -> str:
+    """The name an element goes by; one without a name goes by its target's, its joint's or its body's."""
+    if element.name:
+        return element.name
+    if kind == "actuator":
+        return element.target
+    inside = [*element.joints, *element.geoms] if kind == "body" else [element.parent]
+    return next((other.name for other in inside if other.name), f"{kind}{element.id}")
+
+
+def type_of(of: Any) -> str:
+    """FIXED of mjGAIN_FIXED, and so on."""
+    return of.name.partition("_")[2]
+
+
+def driving(spec: Spec, joints: Elements) -> Elements:
+    """The actuators that act on joints directly."""
+    names = {joint.name for joint in joints if joint.name}
+    return [a for a in spec.actuators if a.target in names and type_of(a.trntype) in ("JOINT", "JOINTINPARENT")]

@@ -1,0 +1,109 @@
+"""Shifts of what is seen: bias, noise and delay of sensors. Rewards, terms and terminations are of the true state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import Domain, SparingSimulation
+from transreward.domains.generators import pack, unpack
+from transreward.domains.shifts.kinds import Kind, Physics
+
+BLOCK = 64  # control steps of noise drawn at a time
+WALK = (8, 256)  # robots and control steps of the walk that tells how far entries spread
+
+KINDS = (
+    Kind(
+        "sensor_noise", "Gaussian noise on what is seen, as a share of each entry's spread", "entry", value="share",
+        words=("sensor", "obs_noise", "observation_noise", "measurement_noise"), neutral=0.0, combine=np.hypot,
+        shown="noise on what is seen (share of its spread)",
+    ),
+    Kind(
+        "sensor_bias", "added to what is seen, as a share of each entry's spread", "entry", low=-1000.0, value="share",
+        words=("calibration", "obs_bias", "sensor_offset"), neutral=0.0,
+        shown="bias of what is seen (share of its spread)", sided=True,
+    ),
+    Kind(
+        "sensor_delay", "observations are seen this many control steps later", high=100, value="steps",
+        words=("obs_delay", "observation_delay", "sensor_lag"), neutral=0.0,
+        shown="delay of what is seen (control steps)",
+    ),
+)  # fmt: skip
+
+
+class Sensors:
+    """What n robots see of observations, whose spread [obs] is given: with bias and noise, then late.
+
+    Row i's noise is drawn from a stream of its own, seeded by `seeds[i]`: all else is the same as without noise.
+    """
+
+    def __init__(self, physics: Physics, spread: np.ndarray, seeds: Sequence[tuple[int, int]]):
+        n, width = len(seeds), len(spread)
+        self.bias, self._std = physics.sensor_bias * spread, physics.sensor_noise * spread
+        self.true = np.zeros((n, width))  # the latest observations, as they are
+        self._queue = np.zeros((n, physics.sensor_delay, width))  # on their way, the oldest first
+        self._noisy = bool(physics.sensor_noise.any())
+        if self._noisy:
+            streams = [np.random.SeedSequence([*seed, 2]) for seed in seeds]
+            self._generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
+            self._noise = np.zeros((n, BLOCK, width))
+
+    def start(self, rows: np.ndarray, true: np.ndarray) -> np.ndarray:
+        """What is seen at the start of an episode of some rows, whose observations are `true` [rows, obs]."""
+        seen = true + self.bias
+        if self._noisy:
+            seen += self._std * np.array([self._generators[i].standard_normal(len(self._std)) for i in rows])
+        self.true[rows], self._queue[rows] = true, seen[:, None]
+        return seen
+
+    def seen(self, true: np.ndarray, step: int) -> np.ndarray:
+        """What is seen after control step `step` of the simulation, where `true` [n, obs] is to be seen."""
+        self.true, seen = true.copy(), true + self.bias
+        if self._noisy:
+            at = step % BLOCK
+            if at == 0:
+                for row, rng in zip(self._noise, self._generators, strict=True):
+                    rng.standard_normal(out=row)
+            seen += self._std * self._noise[:, at]
+        if self._queue.shape[1]:
+            self._queue = np.concatenate([self._queue, seen[:, None]], axis=1)
+            seen, self._queue = self._queue[:, 0], self._queue[:, 1:]
+        return seen
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """All that is seen later depends on, as arrays."""
+        state = {"true": self.true.copy(), "sensor_queue": self._queue.copy()}
+        if self._noisy:
+            state |= {"sensor_noise": self._noise.copy(), "sensor_generators": pack(self._generators)}
+        return state
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from `state`."""
+        self.true, self._queue = np.array(state["true"]), np.array(state["sensor_queue"])
+        if self._noisy:
+            self._noise = np.array(state["sensor_noise"])
+            unpack(self._generators, state["sensor_generators"])
+
+
+def spread(row: Any, tasks: Sequence[Any], unshifted: Callable[[], Domain]) -> np.ndarray:
+    """Standard deviation of each entry of an observation, [obs], over a fixed walk of random actions by the robot
+    `row` of the table, with `tasks` and without shifts, which `unshifted` makes. Computed once for each of them."""
+    key = (row.name, *map(str, tasks))
+    known, found = _SPREADS.get(key, (None, None))
+    if known is not row or found is None:
+        found = _walked(unshifted())
+        _SPREADS[key] = (row, found)
+    return found
+
+
+_SPREADS: dict[tuple[str, ...], tuple[Any, np.ndarray]] = {}
+
+
+def _walked(domain: Domain) -> np.ndarray:
+    n, steps = WALK
+    walk: SparingSimulation = domain.simulate(n, 0, 1)  # type: ignore[assignment]  # of a robot of the table
+    walk.sparing, rng, low, high = True, np.random.default_rng(0), domain.spaces.low, domain.spaces.high
+    seen = [walk.step(rng.uniform(low, high, (n, len(low)))).next_obs for _ in range(steps)]
+    return np.concatenate(seen).std(axis=0)

@@ -1,0 +1,59 @@
+"""From the text of shifts in an id to shifts."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from transreward.domains.shifts.kinds import Kind, Shift
+from transreward.domains.shifts.table import SHIFTS
+from transreward.types import RequestError, nearest
+
+PATTERN = r"(?:[^()]|\([^()]*\))+"  # names of entries have parentheses, such as sin(joint0)
+
+
+def parse(text: str) -> list[Shift]:
+    """`shift[,shift...]` to shifts; commas inside parentheses do not split.
+
+    Raises:
+        RequestError: a malformed or unknown shift, a value out of range, the same shift twice.
+    """
+    shifts = [_parse_one(part) for part in re.split(r",(?![^()]*\))", text)]
+    seen = set()
+    for shift in shifts:
+        key = (shift.name, shift.value if SHIFTS[shift.name].value == "pattern" else shift.pattern)
+        if key in seen:
+            raise RequestError(f"the shift '{shift}' comes twice in '{text}': give each once")
+        seen.add(key)
+    return shifts
+
+
+def _parse_one(text: str) -> Shift:
+    match = re.fullmatch(rf"(\w+)(?:\(({PATTERN})\))?(?:=(.*))?", text)
+    if match is None:
+        raise RequestError(f"malformed shift '{text}': write name=value or name(pattern)=value, such as gravity=0.5")
+    name, pattern, value = match.groups()
+    kind = SHIFTS.get(name)
+    if kind is None:
+        raise _unknown(name)
+    if not value:
+        raise RequestError(f"the shift '{text}' has no value: write {kind.usage}")
+    if pattern and (not kind.element or kind.value == "pattern"):
+        raise RequestError(f"the shift '{name}' takes no (pattern): write {kind.usage}")
+    return Shift(name, _value(kind, value), pattern)
+
+
+def _unknown(name: str) -> RequestError:
+    return nearest(name, SHIFTS, "shift", {word: kind.name for kind in SHIFTS.values() for word in kind.words})
+
+
+def _value(kind: Kind, text: str) -> float | int | str:
+    if kind.value == "pattern":
+        return text
+    try:
+        value = int(text) if kind.value == "steps" else float(text)
+    except ValueError:
+        value = math.nan
+    if not kind.low <= value <= kind.high or (kind.above and value == kind.low):
+        raise RequestError(f"'{kind.name}={text}': the value must be {kind.range}")
+    return value
