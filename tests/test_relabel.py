@@ -68,6 +68,9 @@ def test_a_step_that_ended_an_episode_is_paid_for_what_it_did():
     [
         ("halfcheetah", "halfcheetah+backward:gravity=2", True),
         ("halfcheetah:delay=1", f"halfcheetah+{OWN}", False),  # it is asked for the action that acted
+        ("halfcheetah:deadzone=0.1", f"halfcheetah+{OWN}", False),
+        ("halfcheetah:sensor_bias=0.1", f"halfcheetah+{OWN}", False),  # and for the true state
+        ("halfcheetah:sensor_bias=0.1", "halfcheetah+backward", True),
         ("halfcheetah:gravity=2", f"halfcheetah+{OWN}", True),
         ("halfcheetah", "walker2d", False),
         ("inverted_pendulum", "gym:InvertedPendulum-v5", False),

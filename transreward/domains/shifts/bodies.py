@@ -58,6 +58,7 @@ def _payload(spec: Spec, bodies: Elements, mass: float) -> None:
     for body in bodies:
         i, body.explicitinertial = body.id, True
         body.ipos, body.iquat = model.body_ipos[i], model.body_iquat[i]
+        body.ialt.type = type(body.ialt.type)(QUATERNION)
         body.inertia, body.fullinertia = model.body_inertia[i], np.full(6, math.nan)
         body.mass = model.body_mass[i] + mass
 
@@ -126,7 +127,7 @@ def _lowest(model: Any) -> dict[int, float]:
     return found
 
 
-AUTO = 2  # of mujoco.mjtInertiaFromGeom
+AUTO, QUATERNION = 2, 0  # of mujoco.mjtInertiaFromGeom and mjtOrientation
 FILES = ("MESH", "HFIELD", "SDF")
 # How far a geom reaches in a direction, given in its own frame, from its centre, m; a geom of a file has no size.
 REACH: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
