@@ -427,6 +427,8 @@ IDS = [
 SHIFTS = [
     "gravity=0.5", "mass(torso)=2,friction=0.1", "gear(thigh_*)=0.5", "broken=thigh*", "noise(foot_joint)=0.1",
     "range([a-z]*)=0.9", "damping(?eg_joint)=2", "delay=3", "armature=2",
+    "slope=-5,payload(foot)=1", "size(*)=1.2", "bias(leg_joint)=-0.1,deadzone=0.2", "sensor_bias(rootz position)=-0.5",
+    "sensor_noise=0.1,sensor_delay=2", "softness(floor)=2,frictionloss=1",
 ]  # fmt: skip
 TASKS = ["run(speed=1)", "backward", "stand", "terms(forward=0.5, survive=2)", "run(speed=2)+terms(control=0)"]
 GYM = ["Pendulum-v1", "ALE/Pong-v5", "CartPole-v1", "gymnasium.envs.classic_control:Pendulum-v1", "Fetch-v1"]
@@ -503,8 +505,10 @@ READERS: dict[str, Reader] = {
     "arrays": run_file(
         "transfer-ppo", "policy.safetensors", lambda p: store.load_arrays(p / "policy.safetensors"), RUN[:3]
     ),
-    "id": words(IDS, domain, "domains/ids.py", "domains/tasks.py", "domains/shifts.py"),
-    "id, shifts": words(SHIFTS, lambda x: domain(f"hopper:{x}"), "domains/shifts.py"),
+    "id": words(IDS, domain, "domains/ids.py", "domains/tasks.py", "domains/shifts/text.py"),
+    "id, shifts": words(
+        SHIFTS, lambda x: domain(f"hopper:{x}"), "domains/shifts/text.py", "domains/shifts/compiled.py"
+    ),
     "id, tasks": words(TASKS, lambda x: domain(f"hopper+{x}"), "domains/tasks.py"),
     "id, gym": words(GYM, lambda x: domain(f"gym:{x}"), "domains/gym.py", "domains/users.py"),
     "setting": words(SETTINGS, settings, "request/settings.py"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from transreward.domains.difference import measure
 from transreward.domains.ids import domain
+from transreward.domains.mujoco import spread_of
+from transreward.domains.robots import ROBOTS
 from transreward.types import RequestError
 
 BLURRED = "hopper:sensor_noise=0.1,sensor_delay=2,sensor_bias(rootz position)=0.5"
@@ -38,7 +42,7 @@ def test_noise_and_bias_are_shares_of_the_spread():
     (_, shifted), (true, seen) = walks(
         ["reacher", "reacher:sensor_noise=0.2,sensor_bias(fingertip - target x)=0.5"], n=40
     )
-    spread = domain("reacher").spread
+    spread = spread_of(domain("reacher"))
     off = np.concatenate([b.next_obs - a.next_obs for a, b in zip(true, seen, strict=True)]) / np.maximum(spread, 1e-12)
     moves = spread > 0
     assert np.allclose(off[:, moves].std(axis=0), 0.2, rtol=0.05)
@@ -53,8 +57,8 @@ def test_the_spread_is_that_of_random_actions_without_shifts():
     rng, spaces = np.random.default_rng(0), walk.domain.spaces
     for _ in range(256):
         seen.append(walk.step(rng.uniform(spaces.low, spaces.high, (8, spaces.action))).next_obs)
-    assert np.array_equal(domain("hopper:gravity=0.5").spread, np.concatenate(seen).std(axis=0))
-    assert len(domain("reacher").spread) == 10
+    assert np.array_equal(spread_of(domain("hopper:gravity=0.5")), np.concatenate(seen).std(axis=0))
+    assert len(spread_of(domain("reacher"))) == 10
 
 
 def test_an_observation_comes_late_and_an_episode_starts_with_its_first():
@@ -110,3 +114,16 @@ def test_entries_are_called_by_name():
         domain("hopper:sensor_bias(rootz)=1")
     assert domain("reacher:sensor_bias(sin(joint0))=1").physics.sensor_bias.sum() == 1
     assert domain("hopper:sensor_noise(*velocity)=0.3,sensor_noise=0.4").physics.sensor_noise.max() == 0.5
+
+
+def test_columns_without_names_are_shifted_together(monkeypatch):
+    monkeypatch.setitem(ROBOTS, "unnamed", replace(ROBOTS["hopper"], name="unnamed", show=None))
+    (_, _), (true, seen) = walks(["unnamed", "unnamed:sensor_bias=0.5,sensor_noise=0.1"], steps=3)
+    assert ((seen[0].obs - true[0].obs) != 0).all()
+    with pytest.raises(RequestError, match="the columns of unnamed have no names that a pattern could match"):
+        domain("unnamed:sensor_bias(obs*)=0.5")
+
+
+def test_a_turned_robot_has_the_sensors_of_the_plain_one():
+    plain, turned = (domain(f"ant{view}:sensor_noise=0.1").simulate(2, 0, 1) for view in ("", "@turned180"))
+    assert np.array_equal(np.sort(np.abs(plain.obs)), np.sort(np.abs(turned.obs)))

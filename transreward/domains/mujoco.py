@@ -87,12 +87,6 @@ class MujocoDomain:
         return self.robot.invert is not None and not (self.physics.delay or blurred or remembered)
 
     @property
-    def spread(self) -> np.ndarray:
-        """Of each entry of an observation, [obs], without shifts; see `sensors.spread`."""
-        row = ROBOTS[self.robot.name]
-        return spread(row, self.tasks, lambda: MujocoDomain(row, (), self.tasks, self.spaces.obs))
-
-    @property
     def control_rate(self) -> float:
         """Control steps per second (Hz)."""
         return round(1 / (self.model.opt.timestep * self.robot.frame_skip), 9)
@@ -138,6 +132,12 @@ def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...], colu
     return MujocoDomain(ROBOTS[robot], shifts, tasks, columns)
 
 
+def spread_of(domain: MujocoDomain) -> np.ndarray:
+    """Of each entry of an observation, [obs], by the same robot and tasks without shifts; see `sensors.spread`."""
+    row = ROBOTS[domain.robot.name]
+    return spread(row, domain.tasks, lambda: MujocoDomain(row, (), domain.tasks, domain.spaces.obs))
+
+
 class Unstable(BrokenSimulation):
     """The physics of a row became unstable in MuJoCo; no function of the robot is at fault."""
 
@@ -174,7 +174,7 @@ class MujocoSimulation:
         self._warnings = self._batch.warning[:, min(_BAD) : max(_BAD) + 1, 1]
         low, high = model.actuator_ctrlrange.astype(np.float32).astype(float).T
         self._motors = Motors(domain.physics, low, high, seeds)
-        self._sensors = None if domain.physics.sees else Sensors(domain.physics, domain.spread, seeds)
+        self._sensors = None if domain.physics.sees else Sensors(domain.physics, spread_of(domain), seeds)
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start

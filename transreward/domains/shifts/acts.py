@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transreward.domains.generators import pack, unpack
+from transreward.domains.generators import Normals
 from transreward.domains.shifts.kinds import Kind, Physics
-
-BLOCK = 64  # control steps of noise drawn at a time
 
 KINDS = (
     Kind(
@@ -55,13 +53,9 @@ class Motors:
 
     def __init__(self, physics: Physics, low: np.ndarray, high: np.ndarray, seeds: Sequence[tuple[int, int]]):
         self._physics, self._low, self._high = physics, low, high
-        self._plain, self._noisy = physics.obeys, bool(physics.noise.any())
-        self._changed = bool(physics.bias.any() or physics.deadzone.any())
+        self._plain, self._changed = physics.obeys, bool(physics.bias.any() or physics.deadzone.any())
         self._queue = np.zeros((len(seeds), physics.delay, len(low)))  # actions on their way, the oldest first
-        if self._noisy:
-            streams = [np.random.SeedSequence([*seed, 1]) for seed in seeds]
-            self._generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
-            self._noise = np.zeros((len(seeds), BLOCK, len(low)))
+        self._noise = Normals(seeds, 1, len(low)) if physics.noise.any() else None
 
     def acting(self, action: np.ndarray, step: int) -> np.ndarray:
         """What acts of the commanded `action` [n, control] in control step `step` of the simulation: clipped, delayed,
@@ -74,12 +68,8 @@ class Motors:
             action, self._queue = self._queue[:, 0], self._queue[:, 1:]
         if self._changed:
             action = acting(self._physics, action, self._low, self._high)
-        if self._noisy:
-            at = step % BLOCK
-            if at == 0:
-                for row, rng in zip(self._noise, self._generators, strict=True):
-                    rng.standard_normal(out=row)
-            action = np.clip(action + self._physics.noise * self._noise[:, at], self._low, self._high)
+        if self._noise is not None:
+            action = np.clip(action + self._physics.noise * self._noise.of(step), self._low, self._high)
         return action
 
     def start(self, rows: np.ndarray) -> None:
@@ -89,13 +79,10 @@ class Motors:
     def get_state(self) -> dict[str, np.ndarray]:
         """All that later actions depend on, as arrays."""
         state = {"queue": self._queue.copy()}
-        if self._noisy:
-            state |= {"noise": self._noise.copy(), "noise_generators": pack(self._generators)}
-        return state
+        return state if self._noise is None else state | self._noise.get_state("noise")
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state`."""
         self._queue = np.array(state["queue"])
-        if self._noisy:
-            self._noise = np.array(state["noise"])
-            unpack(self._generators, state["noise_generators"])
+        if self._noise is not None:
+            self._noise.set_state(state, "noise")

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import Domain, SparingSimulation
-from transreward.domains.generators import pack, unpack
+from transreward.domains.generators import Normals
 from transreward.domains.shifts.kinds import Kind, Physics
 
-BLOCK = 64  # control steps of noise drawn at a time
 WALK = (8, 256)  # robots and control steps of the walk that tells how far entries spread
 
 KINDS = (
@@ -44,29 +43,21 @@ class Sensors:
         self.bias, self._std = physics.sensor_bias * spread, physics.sensor_noise * spread
         self.true = np.zeros((n, width))  # the latest observations, as they are
         self._queue = np.zeros((n, physics.sensor_delay, width))  # on their way, the oldest first
-        self._noisy = bool(physics.sensor_noise.any())
-        if self._noisy:
-            streams = [np.random.SeedSequence([*seed, 2]) for seed in seeds]
-            self._generators = [np.random.Generator(np.random.PCG64(stream)) for stream in streams]
-            self._noise = np.zeros((n, BLOCK, width))
+        self._noise = Normals(seeds, 2, width) if physics.sensor_noise.any() else None
 
     def start(self, rows: np.ndarray, true: np.ndarray) -> np.ndarray:
         """What is seen at the start of an episode of some rows, whose observations are `true` [rows, obs]."""
         seen = true + self.bias
-        if self._noisy:
-            seen += self._std * np.array([self._generators[i].standard_normal(len(self._std)) for i in rows])
+        if self._noise is not None:
+            seen += self._std * self._noise.more(rows)
         self.true[rows], self._queue[rows] = true, seen[:, None]
         return seen
 
     def seen(self, true: np.ndarray, step: int) -> np.ndarray:
         """What is seen after control step `step` of the simulation, where `true` [n, obs] is to be seen."""
         self.true, seen = true.copy(), true + self.bias
-        if self._noisy:
-            at = step % BLOCK
-            if at == 0:
-                for row, rng in zip(self._noise, self._generators, strict=True):
-                    rng.standard_normal(out=row)
-            seen += self._std * self._noise[:, at]
+        if self._noise is not None:
+            seen += self._std * self._noise.of(step)
         if self._queue.shape[1]:
             self._queue = np.concatenate([self._queue, seen[:, None]], axis=1)
             seen, self._queue = self._queue[:, 0], self._queue[:, 1:]
@@ -75,16 +66,13 @@ class Sensors:
     def get_state(self) -> dict[str, np.ndarray]:
         """All that is seen later depends on, as arrays."""
         state = {"true": self.true.copy(), "sensor_queue": self._queue.copy()}
-        if self._noisy:
-            state |= {"sensor_noise": self._noise.copy(), "sensor_generators": pack(self._generators)}
-        return state
+        return state if self._noise is None else state | self._noise.get_state("sensor_noise")
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state`."""
         self.true, self._queue = np.array(state["true"]), np.array(state["sensor_queue"])
-        if self._noisy:
-            self._noise = np.array(state["sensor_noise"])
-            unpack(self._generators, state["sensor_generators"])
+        if self._noise is not None:
+            self._noise.set_state(state, "sensor_noise")
 
 
 def spread(row: Any, tasks: Sequence[Any], unshifted: Callable[[], Domain]) -> np.ndarray:
