@@ -177,7 +177,8 @@ def test_a_transfer_sees_its_source_so_unless_told_otherwise():
     assert request("halfcheetah@mirrored", target) == "halfcheetah@mirrored"
     assert request("halfcheetah@mirrored", "halfcheetah:gravity=2") == "halfcheetah@mirrored"  # as it is written
     assert request("halfcheetah", "halfcheetah:gravity=2") == "halfcheetah"  # the task is the same
-    for shift in ("noise=0.1", "broken=bthigh", "gear(*thigh)=0.5"):  # which would be of other parts
+    sided = ("noise=0.1", "broken=bthigh", "gear(*thigh)=0.5", "bias=0.1", "slope=5", "sensor_bias=0.1")
+    for shift in sided:  # which would be of other parts, or the other way round
         assert request(f"halfcheetah:{shift}", target) == f"halfcheetah:{shift}"
     assert request("halfcheetah:gravity=0.5", target) == "halfcheetah@mirrored:gravity=0.5"
     with pytest.raises(RequestError, match="gravity=1' of halfcheetah changes nothing"):
