@@ -13,6 +13,7 @@ from transreward.runs.store import versions
 OPTIONAL = {  # package -> what it is for
     "gymnasium-robotics": "domains gym:gymnasium_robotics:...",
     "torch": "benchmarks beside other libraries",
+    "h5py": "logs in HDF5 files",
     "matplotlib": "figures of the benchmarks",
 }
 

@@ -1,0 +1,119 @@
+"""Logs of a robot, recorded by others: read from a file, whatever kind of file it is, or from arrays."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.logs import hdf5, npz
+from transreward.domains.logs.columns import chosen, damaged, listed, require_shapes, steps
+from transreward.domains.logs.log import Log, require_fit
+from transreward.types import RequestError, Transition
+
+__all__ = ["FORMATS", "Log", "from_arrays", "read", "require_fit"]
+
+FORMATS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {"hdf5": hdf5.arrays, "npz": npz.arrays}
+BLOCKS = (0, 512, 1024, 2048)  # where HDF5's signature may stand, behind what another program keeps in front of it
+SIGNS = {  # how a file begins -> what it is
+    b"": "empty",
+    b"\x93NUMPY": "a single NumPy array",
+    b"\x80": "a pickle, which is not opened since it may run code",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "compressed as a whole (gzip): unpack it first",
+    b"MATLAB 5": "a MATLAB file older than version 7.3",
+    b"{": "JSON",
+}
+
+
+def read(path: str | os.PathLike[str]) -> Log:
+    """The steps in an HDF5 or npz file, with D4RL's or Gymnasium's names of arrays; see docs/logs.md.
+
+    Nothing in the file is run, and no room is made for more than `columns.MOST` numbers.
+
+    Raises:
+        RequestError: the file cannot be read, or what it holds are no steps. One line that says what to do.
+    """
+    try:
+        found = FORMATS[_format(Path(path))](Path(path))
+    except RequestError as error:
+        raise RequestError(f"log {path}: {error}") from None
+    except OSError as error:
+        raise RequestError(f"log {path}: it cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise RequestError(f"log {path}: there is not enough memory for it") from None
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds
+        raise RequestError(f"log {path}: {damaged(error)}") from None
+    return from_arrays(found, str(path))
+
+
+def from_arrays(arrays: Mapping[str, Any], source: str = "of arrays") -> Log:
+    """The steps in arrays by name, such as {"observations": [n, obs], "actions": [n, action], ...}.
+
+    Raises RequestError as `read` does.
+    """
+    try:
+        parts: list[Transition] = []
+        dropped = 0
+        groups = chosen(arrays)
+        for group, named in groups.items():
+            said = {part: listed([name]) for part, name in named.items()}
+            found = {part: _array(said[part], arrays[name]) for part, name in named.items()}
+            require_shapes(found, said)
+            taken, without = steps(found, said, alone=not group)
+            parts.append(taken)
+            dropped += without
+        widths = {(part.obs.shape[1], part.action.shape[1]) for part in parts}
+        if len(widths) > 1:
+            (a, b), (c, d) = sorted(widths)[:2]
+            raise RequestError(
+                f"its episodes differ: one has {a} observations and {b} actions a step, another {c} and {d}"
+            )
+        together = Transition(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        if not len(together.action):
+            raise RequestError(
+                f"no step is left, for none of its {dropped:,} has a successor: give it next_observations, or longer "
+                "episodes"
+            )
+        rewarded = "reward" in next(iter(groups.values()))
+        return Log(*together, source=source, dropped=dropped, rewarded=rewarded)
+    except RequestError as error:
+        raise RequestError(f"log {source}: {error}") from None
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        if not np.ma.is_masked(value):
+            return np.asarray(value)
+    except (TypeError, ValueError):  # rows of unequal length, or an array of a device
+        pass
+    raise RequestError(f"{name} must be one array without gaps, not a {type(value).__name__}")
+
+
+def _format(path: Path) -> str:
+    """The name in `FORMATS`, by how the file begins. Raises RequestError for what is none of them."""
+    try:
+        about = os.stat(path)
+    except FileNotFoundError:
+        raise RequestError("there is no such file") from None
+    if stat.S_ISDIR(about.st_mode):
+        raise RequestError("it is a directory: name the file in it, such as main_data.hdf5")
+    if not stat.S_ISREG(about.st_mode):
+        raise RequestError("it is no file")
+    with path.open("rb") as file:
+        begins = []
+        for block in BLOCKS:
+            file.seek(block)
+            begins.append(file.read(8))
+    if b"\x89HDF\r\n\x1a\n" in begins:
+        return "hdf5"
+    if begins[0][:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "npz"
+    start = begins[0]
+    what = next((what for sign, what in SIGNS.items() if start.startswith(sign) and (sign or not start)), "")
+    what = what or ("text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start) else "of an unknown kind")
+    raise RequestError(f"it is {what}; write the steps as HDF5 (h5py) or npz (numpy.savez), see docs/logs.md")

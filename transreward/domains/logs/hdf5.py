@@ -1,0 +1,128 @@
+"""The arrays of an HDF5 file that make a log, read by a process of its own, with limits.
+
+What reads HDF5 is a large library in C, and a file can be made to crash it, to keep it busy for ever or to unpack
+without end. So it runs apart: it looks at the file, refuses what would lead out of it or run something, and hands the
+arrays over as an npz file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.logs import npz
+from transreward.domains.logs.columns import damaged, listed, require_numbers, require_room, wanted
+from transreward.types import RequestError
+
+MANY = 1_000_000  # names in a file
+FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}  # HDF5's and h5py's own; others are plugins
+LIMITS = {  # of the process that reads
+    resource.RLIMIT_AS: 4 * 2**30,  # bytes of memory
+    resource.RLIMIT_CPU: 120,  # seconds of work
+    resource.RLIMIT_CORE: 0,  # it leaves no file where it crashes
+}
+ENVIRONMENT = {
+    "HDF5_PLUGIN_PRELOAD": "::",  # no plugins
+    "OPENBLAS_NUM_THREADS": "1",  # each thread of it would take memory
+}
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that make a log, by name, as they are stored.
+
+    Raises RequestError for what is refused, or damaged, and where h5py is missing.
+    """
+    if importlib.util.find_spec("h5py") is None:
+        raise RequestError("the package h5py is missing: pip install 'transreward[logs]'")
+    with tempfile.TemporaryDirectory(prefix="transreward-") as place:
+        out = Path(place) / "log.npz"
+        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-P", __file__, os.path.abspath(path), str(out)]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        if done.returncode == 0:
+            return npz.arrays(out)
+    said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    if done.returncode < 0:
+        said = f"it is damaged: HDF5 was ended by {signal.Signals(-done.returncode).name} while it read it"
+    raise RequestError(said or "it could not be read, and h5py does not say why")
+
+
+def convert(path: str, out: str) -> None:
+    """Write the arrays that make a log into an npz file.
+
+    Raises RequestError for what is refused, and whatever h5py raises for a damaged file.
+    """
+    import h5py
+
+    with h5py.File(path, "r", locking="best-effort") as file, zipfile.ZipFile(out, "w") as archive:
+        found = {name: _dataset(h5py, file, name) for name in wanted(_names(h5py, file))}
+        require_room({name: data.shape for name, data in found.items()}, os.path.getsize(path))
+        for name, data in found.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, data[()], (1, 0), allow_pickle=False)
+
+
+def _names(h5py: Any, file: Any) -> Iterator[str]:
+    """What stands in the file, and in the groups of it."""
+    left = MANY - len(file)
+    for name in file:
+        yield name
+        hard = isinstance(file.get(name, getlink=True), h5py.HardLink)
+        if hard and file.get(name, getclass=True) is h5py.Group:
+            left -= len(file[name])
+            if left < 0:
+                raise RequestError(f"it has more than {MANY:,} arrays and groups")
+            yield from (f"{name}/{inside}" for inside in file[name])
+
+
+def _dataset(h5py: Any, file: Any, name: str) -> Any:
+    """The dataset, all of which is in this file. Raises RequestError for anything else."""
+    shown, place = listed([name]), file
+    for piece in name.split("/"):
+        if not isinstance(place.get(piece, getlink=True), h5py.HardLink):
+            raise RequestError(f"{shown} is a link to elsewhere, which is not followed: put the array itself there")
+        place = place[piece]
+    if not isinstance(place, h5py.Dataset) or place.shape is None:
+        raise RequestError(f"{shown} is no array: one array [steps, entries] is wanted")
+    if place.is_virtual or place.external:
+        raise RequestError(f"{shown} has its numbers in other files, which are not opened: put them into this one")
+    made = place.id.get_create_plist()
+    filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
+    if strange := [number for number in filters if number not in FILTERS or filters.count(number) > 1]:
+        known = ", ".join(FILTERS.values())
+        raise RequestError(f"{shown} is packed by filter {strange[0]}: pack it by {known}, as h5repack does")
+    require_numbers(name, place.dtype)
+    return place
+
+
+def main(path: str, out: str) -> int:
+    """`convert`, within limits; what is refused is a line on standard error."""
+    for limit, most in LIMITS.items():
+        with suppress(OSError, ValueError):  # a system that has no such limit, or a lower one
+            resource.setrlimit(limit, (most, most))
+    try:
+        convert(path, out)
+        return 0
+    except RequestError as error:
+        print(error, file=sys.stderr)
+    except MemoryError:
+        print("there is not enough memory for it", file=sys.stderr)
+    except Exception as error:  # h5py raises many kinds
+        print(damaged(error), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

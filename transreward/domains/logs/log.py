@@ -1,0 +1,100 @@
+"""The record of a log, and whether it is of a domain's robot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain as robot
+from transreward.domains.logs.columns import listed, require_finite
+from transreward.domains.names import action_entries, entry_names
+from transreward.domains.robots import ROBOTS
+from transreward.domains.users import numbers, truths
+from transreward.types import RequestError, Transition
+
+BEYOND = 1e-5  # of half the box: what rounding to float32 may add to an action
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Log:
+    """Steps that a robot took, in the order of the recording; copies that cannot be written.
+
+    An episode ends with a step that terminated or was truncated. Within one, each step begins where the one before it
+    ended, but for rounding.
+
+    Raises:
+        RequestError: an array has another shape or no steps, is not finite in float32, or a flag is neither 0 nor 1.
+    """
+
+    obs: np.ndarray  # float64 [n, obs]
+    action: np.ndarray  # float64 [n, action], as commanded
+    reward: np.ndarray  # float64 [n], raw; 0 where none was recorded
+    next_obs: np.ndarray  # float64 [n, obs]
+    terminated: np.ndarray  # bool [n]
+    truncated: np.ndarray  # bool [n]; also the last step of a recording that broke off
+    source: str  # where it came from
+    dropped: int = 0  # steps left out, because they have no successor
+    rewarded: bool = True  # whether rewards were recorded
+    episode: np.ndarray = field(init=False)  # int64 [n], the number of each step's episode, from 0
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.obs)
+        if len(shape) != 2 or not len(self.obs):
+            raise RequestError(f"obs must be [n, obs], of at least one step, not of shape {shape}")
+        n, width = shape[0], np.shape(self.action)[-1] if np.ndim(self.action) == 2 else 1
+        shapes = {"obs": shape, "action": (n, width), "reward": (n,), "next_obs": shape}
+        for name in ("obs", "action", "reward", "next_obs", "terminated", "truncated"):
+            value = getattr(self, name)
+            found = numbers(name, value, shapes[name]) if name in shapes else truths(name, value, (n,))
+            require_finite(name, found)
+            self._keep(name, found)
+        self._keep("episode", np.concatenate([[0], np.cumsum(self.terminated | self.truncated)[:-1]]).astype(np.int64))
+
+    def _keep(self, name: str, x: np.ndarray) -> None:
+        x.setflags(write=False)
+        object.__setattr__(self, name, x)
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def __repr__(self) -> str:
+        steps = f"{len(self):,} steps in {self.episode[-1] + 1:,} episodes"
+        return f"Log({self.source!r}: {steps}, {self.obs.shape[1]} observations, {self.action.shape[1]} actions)"
+
+    @property
+    def transition(self) -> Transition:
+        """All steps, [n]."""
+        return Transition(self.obs, self.action, self.reward, self.next_obs, self.terminated, self.truncated)
+
+
+def require_fit(log: Log, domain: Domain) -> None:
+    """Refuse a log that cannot be of a domain's robot.
+
+    Raises:
+        RequestError: other numbers of observations or actions, or actions outside the box.
+    """
+    found, spaces = (log.obs.shape[1], log.action.shape[1]), domain.spaces
+    if found != (spaces.obs, spaces.action):
+        raise RequestError(
+            f"log {log.source} has {found[0]} observations and {found[1]} actions a step, and '{domain.name}' has "
+            f"{spaces.obs} ({listed(entry_names(domain))}) and {spaces.action}: bring the log into these columns; "
+            f"robots that fit it: {', '.join(_fitting(*found)) or 'none of the table'}"
+        )
+    low, high = spaces.low.astype(float), spaces.high.astype(float)
+    beyond = np.maximum(low - log.action, log.action - high) > BEYOND * (high - low) / 2
+    if beyond.any():
+        worst = int(beyond.sum(0).argmax())
+        entry, x = action_entries(domain)[worst], log.action[:, worst]
+        raise RequestError(
+            f"log {log.source}: its action '{entry.name}' goes from {x.min():g} to {x.max():g}, and '{domain.name}' "
+            f"takes {entry.low:g} to {entry.high:g} ({beyond.any(1).sum():,} of {len(log):,} steps are outside): "
+            "scale the log's actions to these bounds, or clip them where the robot did"
+        )
+
+
+def _fitting(obs: int, action: int) -> list[str]:
+    """The robots of the table with so many observations and actions."""
+    found = {name: robot(name).spaces for name in ROBOTS}
+    return [name for name, spaces in found.items() if (spaces.obs, spaces.action) == (obs, action)]

@@ -1,0 +1,61 @@
+"""The arrays of an npz file that make a log: no pickle is opened, and nothing is unpacked beyond what fits."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
+from transreward.types import RequestError
+
+AT_ONCE = 4 * 2**20  # bytes: an archive's list of members is read in one go, the rest in smaller pieces
+HEADER = 1_000  # characters of an array's header, which Python parses
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # by which NumPy writes
+
+
+class Sparing(io.BufferedReader):
+    """A file that does not hand out much at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The same. Raises RequestError where too much is asked for."""
+        if size is not None and size > AT_ONCE:
+            raise RequestError("its list of members is too long to be an npz file's")
+        return super().read(size)
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that make a log, by name, as they are stored.
+
+    Raises RequestError for what is refused, and whatever zipfile, zlib and NumPy raise for a damaged file.
+    """
+    with Sparing(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        names = {x.filename.removesuffix(".npy"): x for x in archive.infolist() if x.filename.endswith(".npy")}
+        if not names:
+            raise RequestError("it is a zip archive without arrays: write it by numpy.savez")
+        chosen = {name: names[name] for name in wanted(names)}
+        require_room({name: _shape(archive, info, name) for name, info in chosen.items()}, os.path.getsize(path))
+        return {name: _array(archive, info) for name, info in chosen.items()}
+
+
+def _shape(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> tuple[int, ...]:
+    """The shape that an array's header says. Raises RequestError where the array is not as numpy.savez writes it."""
+    if info.flag_bits & 1 or info.compress_type not in METHODS:
+        raise RequestError(f"{listed([name])} is encrypted, or not packed by NumPy: write it by numpy.savez_compressed")
+    with archive.open(info) as member:
+        if np.lib.format.read_magic(member) != (1, 0):  # a later version's header may be of any length
+            raise RequestError(f"{listed([name])} is of a later version of the format, which plain numbers never need")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member, max_header_size=HEADER)
+        require_numbers(name, dtype)
+        if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != info.file_size - member.tell():
+            raise RequestError(f"{listed([name])} is damaged: its shape is said to be {list(shape)}")
+    return shape
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(info) as member:
+        return np.lib.format.read_array(member, allow_pickle=False, max_header_size=HEADER)
