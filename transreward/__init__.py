@@ -27,6 +27,7 @@ _PUBLIC = {
     "domain": "transreward.domains.ids",
     "export": "transreward.reports.export",
     "gap": "transreward.methods",
+    "identify": "transreward.preflight.identify",
     "learner": "transreward.presets",
     "load": "transreward.runs.result",
     "measure": "transreward.domains.difference",

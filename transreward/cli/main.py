@@ -17,7 +17,7 @@ from transreward.types import BrokenRun, RequestError
 
 # In the order of --help. Each is a file beside this one, of the same name: HELP, a line; ABOUT and EPILOG, which --help
 # prints before and after the options; arguments(command), which adds these; run(args).
-COMMANDS = ("transfer", "compare", "check", "resume", "study", "report", "list", "play", "export", "doctor")
+COMMANDS = ("transfer", "compare", "check", "identify", "resume", "study", "report", "list", "play", "export", "doctor")
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
 

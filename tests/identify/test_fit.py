@@ -1,0 +1,63 @@
+"""What is found in steps of a robot whose shifts are known."""
+
+import numpy as np
+import pytest
+
+import transreward as tr
+from transreward.types import RequestError
+
+
+@pytest.mark.parametrize(
+    ("robot", "shifts", "named"),
+    [
+        ("halfcheetah", "gravity=2", {"gravity": 2.0}),
+        ("halfcheetah", "broken=bthigh", {"gear(bthigh)": 0.0}),
+        ("halfcheetah", "delay=2", {"delay": 2.0}),
+        ("hopper", "mass(torso)=2", {"mass(torso)": 2.0}),
+        ("inverted_pendulum", "gravity=0.5", {"gravity": 0.5}),
+        ("swimmer", "gear=0.5", {"gear": 0.5}),
+    ],
+)
+def test_a_shift_is_found(robot, shifts, named):
+    found = tr.identify(robot, f"{robot}:{shifts}")
+    assert {n.parameter.name: n.value for n in found.named} == pytest.approx(named, rel=0.02, abs=0.01)
+    assert found.explained > 0.999 and not found.remains
+    assert found.id == f"{robot}:{shifts}"
+
+
+def test_nothing_is_found_where_nothing_differs():
+    found = tr.identify("hopper", "hopper")
+    assert not found.named and found.id == "hopper" and not found.remains
+
+
+def test_noise_on_actions_is_no_parameter_and_is_seen_to_remain():
+    found = tr.identify("halfcheetah", "halfcheetah:noise=0.2")
+    assert not found.named and found.remains
+
+
+def test_a_period_says_the_gravity():
+    """Of a pendulum that swings freely: half the gravity is a period sqrt(2) longer, in the identified robot, too."""
+    found = tr.identify("inverted_pendulum", "inverted_pendulum:gravity=0.5")
+    times = []
+    for id in ("inverted_pendulum", found.id):
+        model = tr.domain(id).model
+        times.append(1 / np.sqrt(-model.opt.gravity[2]))
+    assert times[1] / times[0] == pytest.approx(np.sqrt(2), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("hopper",), "name the target, or a log"),
+        (("pusher", "pusher:gravity=0.5"), "hides part of the state"),
+        (("hopper", "halfcheetah"), "unlike robots"),
+    ],
+)
+def test_wrong_requests(arguments, words):
+    with pytest.raises(RequestError, match=words):
+        tr.identify(*arguments)
+
+
+def test_too_few_steps():
+    with pytest.raises(RequestError, match="too few"):
+        tr.identify("hopper", "hopper:gravity=0.5", target_steps=30)

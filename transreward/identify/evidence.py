@@ -1,0 +1,55 @@
+"""What a fit reads: steps that a target took, whoever recorded them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from transreward.domains.parameters import DELAYS
+from transreward.types import RequestError
+
+BLOCK, HELD = 50, 10  # of every 50 steps the last 10 are held out
+LEAST = 60  # steps: below these there is nothing to hold out
+
+
+class Evidence(NamedTuple):
+    """n steps, as a table."""
+
+    obs: np.ndarray  # [n, obs]
+    commanded: np.ndarray  # [1 + DELAYS, n, action]: the action of the step, of the step before, ...
+    next_obs: np.ndarray  # [n, obs]
+    reward: np.ndarray  # [n]
+    known: np.ndarray  # [n] bool: whether all those actions are of its episode
+    follows: np.ndarray  # [n] bool: whether the row before is the step before
+    held: np.ndarray  # [n] bool: held out
+
+    def take(self, rows: np.ndarray) -> Evidence:
+        """Some rows, by number or mask. What follows what is then no longer told."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Evidence(*(x[:, rows] if x is self.commanded else x[rows] for x in self))
+
+    def __len__(self) -> int:
+        raise TypeError("use evidence.n")
+
+    @property
+    def n(self) -> int:
+        return len(self.obs)
+
+
+def evidence(
+    obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, reward: np.ndarray, begins: np.ndarray
+) -> Evidence:
+    """Steps in the order in which they were taken; `begins` [n] bool: whether a step is its episode's first.
+
+    Raises:
+        RequestError: too few steps.
+    """
+    n, begins = len(obs), begins.copy()
+    if n < LEAST:
+        raise RequestError(f"{n} steps are too few to identify anything: give at least {LEAST}, 500 are usual")
+    begins[0] = True
+    clock = np.arange(n) - np.maximum.accumulate(np.where(begins, np.arange(n), 0))
+    late = [np.where((clock >= k)[:, None], np.roll(action, k, axis=0), 0.0) for k in range(1 + DELAYS)]
+    held = np.arange(n) % BLOCK >= BLOCK - HELD
+    return Evidence(obs, np.stack(late), next_obs, reward, clock >= DELAYS, ~begins, held)

@@ -1,0 +1,244 @@
+"""The fit: which parameters differ between a simulator and the robot that took some steps, and by how much.
+
+Forward selection by held-out loss. Sparsity is the prior: a robot differs in a few things, and a fit of all of them at
+once moves each a little. A candidate is tried at a few of its values on few steps, the best of them on more; the best
+of those, and those by whose linear effect most of what remains could be explained, are refined with what is chosen
+already by Levenberg and Marquardt's method; and what the later ones made needless is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mujoco import minimize
+
+from transreward.domains.parameters import Parameter
+from transreward.identify.evidence import Evidence
+from transreward.identify.simulator import Simulator
+
+MOST = 6  # parameters that are looked for
+NOTHING = 1e-4  # of the loss without any: what is left below it is rounding
+GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
+WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
+ROUGH, MIDDLE, FINE = 60, 250, 1000  # steps on which candidates are screened, refined, and chosen ones refined
+SCREENED, TRIED, BY_GAIN = 16, 5, 2  # candidates that pass the screening; that are refined; and of those by linear gain
+FLOOR = 0.02  # of an entry's change: errors below it weigh no more
+EPS = 1e-4  # of the finite differences
+RIDGE = 1e-8
+ALIKE, PARALLEL = 3, 0.3  # unused parameters that may stand for a chosen one; the least cosine of their effects
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The chosen parameters and their values. Losses are of the held-out steps."""
+
+    values: np.ndarray  # [parameters]
+    chosen: tuple[int, ...]
+    before: float
+    after: float
+
+
+class Problem:
+    """Residuals of variants on the steps of `evidence`, weighted by what is to be explained of each entry.
+
+    Steps of which the state or an action is not known are left out.
+    """
+
+    def __init__(self, simulator: Simulator, evidence: Evidence, seed: int = 0):
+        self.simulator, self.family = simulator, simulator.family
+        self.parameters: tuple[Parameter, ...] = self.family.parameters
+        self.steps = evidence.take(evidence.known & simulator.shown(evidence.obs))
+        order = np.random.default_rng(seed).permutation(np.flatnonzero(~self.steps.held))
+        self.fine = self.steps.take(order[:FINE])
+        self.middle, self.rough = self.steps.take(order[:MIDDLE]), self.steps.take(order[:ROUGH])
+        self.held = self.steps.take(self.steps.held)
+        change = simulator.seen(self.steps.next_obs) - simulator.seen(self.steps.obs)
+        off = simulator.differences(self.family.neutral[None], self.fine)[0]
+        self.spread = np.maximum(change.std(axis=0), 1e-6)
+        self.spread_of_states = np.maximum(simulator.seen(self.steps.obs).std(axis=0), 1e-6)
+        self.weight = 1 / np.maximum(np.sqrt((off**2).mean(axis=0)), FLOOR * self.spread)
+
+    def residuals(self, values: np.ndarray, rows: Evidence) -> np.ndarray:
+        """[m, n, entries] of `values` [m, parameters]."""
+        return self.simulator.differences(values, rows) * self.weight
+
+    def loss(self, values: np.ndarray, rows: Evidence) -> np.ndarray:
+        """Mean squared residual, [m]."""
+        return (self.residuals(values, rows) ** 2).mean(axis=(1, 2))
+
+    def refine(self, values: np.ndarray, chosen: list[int], rows: Evidence, iterations: int) -> np.ndarray:
+        """Values [parameters] whose chosen ones fit `rows` best, from `values` on; delays stay."""
+        free = [i for i in chosen if not self.parameters[i].counts]
+        if not free:
+            return values
+        searched = [self.parameters[i].search for i in free]
+        low = np.array([self.of(i, search.low) for i, search in zip(free, searched, strict=True)])
+        high = np.array([self.of(i, search.high) for i, search in zip(free, searched, strict=True)])
+        start = np.array([self.of(i, values[i]) for i in free]).clip(low, high)
+        neutral = np.array([self.of(i, self.parameters[i].neutral) for i in free])
+        scale = 1 / np.sqrt(rows.n * len(self.weight))
+
+        def residual(x: np.ndarray) -> np.ndarray:
+            x = x.reshape(len(free), -1)
+            found = self.residuals(self.moved(values, free, x.T), rows).reshape(x.shape[1], -1).T * scale
+            return np.concatenate([found, np.sqrt(RIDGE) * (x - neutral[:, None])])
+
+        x, _ = minimize.least_squares(
+            start, residual, (low, high), eps=EPS, max_iter=iterations, xtol=1e-5, verbose=0, x_scale="jac"
+        )
+        return self.moved(values, free, x.reshape(1, -1))[0]
+
+    def of(self, i: int, value: float) -> float:
+        """A value as the fit moves it: its logarithm where the parameter says so."""
+        search = self.parameters[i].search
+        return float(np.log(max(value, search.low))) if search.log else float(value)
+
+    def moved(self, values: np.ndarray, free: list[int], x: np.ndarray) -> np.ndarray:
+        """`values` [parameters] with `free` as the fit moved them, x [m, free] -> [m, parameters]."""
+        out = np.repeat(values[None], len(x), axis=0)
+        for k, i in enumerate(free):
+            out[:, i] = np.exp(x[:, k]) if self.parameters[i].search.log else x[:, k]
+        return out
+
+    def slopes(
+        self, values: np.ndarray, rows: Evidence, of: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals at `values`, flat, and their derivatives by the parameters (`of` these alone), [residuals,
+        parameters]; 0 by the others, and by those that no derivative moves."""
+        wanted = range(len(self.parameters)) if of is None else of
+        free = [i for i in wanted if not self.parameters[i].counts]
+        at = np.array([self.of(i, values[i]) for i in free])
+        high = np.array([self.of(i, self.parameters[i].search.high) for i in free])
+        if not free:
+            return self.residuals(values[None], rows).ravel(), np.zeros((0, len(self.parameters)))
+        step = np.where(at + 100 * EPS <= high, 100 * EPS, -100 * EPS)
+        near = [self.moved(values, [i], at[k : k + 1, None] + step[k]) for k, i in enumerate(free)]
+        found = self.residuals(np.concatenate([values[None], *near]), rows)
+        flat = found.reshape(len(found), -1)
+        slopes = np.zeros((flat.shape[1], len(self.parameters)))
+        slopes[:, free] = ((flat[1:] - flat[0]) / step[:, None]).T
+        return flat[0], slopes
+
+
+Found = tuple[float, np.ndarray, list[int]]  # held-out loss, values [parameters], what is chosen
+
+
+def select(problem: Problem) -> Fit:
+    """The parameters that explain what differs, and their values."""
+    values = problem.family.neutral.copy()
+    before = float(problem.loss(values[None], problem.held)[0])
+    enough = NOTHING * max(before, 1.0)
+    now: Found = before, values, []
+    while now[0] > enough:
+        more = _added(problem, now, enough) if len(now[2]) < MOST else now
+        if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
+            more = _exchanged(problem, now, enough)
+            if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
+                break
+        now = _pruned(problem, more, before)
+    now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
+    return Fit(now[1], tuple(now[2]), before, now[0])
+
+
+def _added(problem: Problem, now: Found, enough: float) -> Found:
+    """With the addition after which the held-out loss is least. What does almost the same is tried beside the best."""
+    best = _refined(problem, [(start, [*now[2], i]) for i, start in _starts(problem, now[1], now[2])], now, enough)
+    if best is now or best[0] < enough:
+        return best
+    other = _refined(problem, _alike(problem, best[1], best[2], best[2][-1]), best, enough)
+    return min(best, other, key=lambda found: found[0])
+
+
+def _exchanged(problem: Problem, now: Found, enough: float) -> Found:
+    """With one of the chosen given up for another, which does almost the same: alone they could not be told apart."""
+    return _refined(problem, [start for i in now[2] for start in _alike(problem, now[1], now[2], i)], now, enough)
+
+
+def _alike(problem: Problem, values: np.ndarray, chosen: list[int], i: int) -> list[tuple[np.ndarray, list[int]]]:
+    """Starts in which an unused parameter of nearly the same effect stands for the chosen `i`."""
+    _, slopes = problem.slopes(values, problem.middle)
+    size = np.sqrt((slopes**2).sum(axis=0))
+    cosines = np.abs(slopes.T @ slopes[:, i]) / np.maximum(size * size[i], 1e-300)
+    cosines[chosen] = 0
+    neutral, starts = problem.family.neutral, []
+    for j in np.argsort(-cosines)[:ALIKE].tolist():
+        if cosines[j] < PARALLEL:
+            break
+        share = float(slopes[:, j] @ slopes[:, i]) / size[j] ** 2
+        moved = share * (problem.of(i, values[i]) - problem.of(i, neutral[i]))
+        start = values.copy()
+        start[i] = neutral[i]
+        start = problem.moved(start, [j], np.array([[problem.of(j, float(neutral[j])) + moved]]))[0]
+        search = problem.parameters[j].search
+        start[j] = start[j].clip(search.low, search.high)
+        starts.append((start, [*(k for k in chosen if k != i), j]))
+    return starts
+
+
+def _refined(problem: Problem, starts: list[tuple[np.ndarray, list[int]]], now: Found, enough: float) -> Found:
+    """The best of what is refined from `starts`, on all steps; `now` where there is none."""
+    best: Found | None = None
+    for start, chosen in starts:
+        values = problem.refine(start, chosen, problem.middle, 6)
+        loss = float(problem.loss(values[None], problem.held)[0])
+        if best is None or loss < best[0]:
+            best = loss, values, chosen
+        if loss < enough:
+            break
+    if best is None:
+        return now
+    return _polished(problem, best)
+
+
+def _polished(problem: Problem, best: Found) -> Found:
+    """Refined on all steps."""
+    values = problem.refine(best[1], best[2], problem.fine, 8)
+    return float(problem.loss(values[None], problem.held)[0]), values, best[2]
+
+
+def _starts(problem: Problem, values: np.ndarray, chosen: list[int]) -> list[tuple[int, np.ndarray]]:
+    """Which parameters are refined, and from which values: those of the best trials and those of the largest linear
+    gains, as far as these promise at least half of what an addition has to gain."""
+    unused = [i for i in range(len(problem.parameters)) if i not in chosen]
+    trials = [(i, value) for i in unused for value in problem.parameters[i].search.trials]
+    tried = np.repeat(values[None], len(trials), axis=0)
+    tried[np.arange(len(trials)), [i for i, _ in trials]] = [value for _, value in trials]
+    rough = problem.loss(tried, problem.rough)
+    first = {i: min((k for k, (j, _) in enumerate(trials) if j == i), key=lambda k: rough[k]) for i in unused}
+    passed = sorted(unused, key=lambda i: rough[first[i]])[:SCREENED]
+    now, *middle = problem.loss(np.concatenate([values[None], tried[[first[i] for i in passed]]]), problem.middle)
+    best = [k for k in np.argsort(middle)[:TRIED] if middle[k] < now * (1 - GAIN / 2)]
+    starts = [(passed[k], tried[first[passed[k]]]) for k in best]
+    gains = _gains(problem, values, chosen)
+    for i in sorted(gains, key=lambda i: -gains[i])[:BY_GAIN]:
+        if gains[i] > GAIN / 2 and (chosen or i not in [j for j, _ in starts]):
+            starts.append((i, values.copy()))
+    return starts
+
+
+def _gains(problem: Problem, values: np.ndarray, chosen: list[int]) -> dict[int, float]:
+    """Unused parameter -> share of the loss that it and the chosen ones would take off if all effects were linear."""
+    off, slopes = problem.slopes(values, problem.middle)
+    gains = {}
+    for i in range(len(problem.parameters)):
+        if i not in chosen and slopes[:, i].any():
+            effect = slopes[:, [*chosen, i]]
+            best, *_ = np.linalg.lstsq(effect, -off, rcond=1e-8)
+            gains[i] = float(1 - ((off + effect @ best) ** 2).sum() / (off @ off))
+    return gains
+
+
+def _pruned(problem: Problem, now: Found, before: float, of: Sequence[int] | None = None) -> Found:
+    """Without those (`of` these; all but the latest) that are hardly worth anything beside the others."""
+    after, values, chosen = now
+    for i in chosen[:-1] if of is None else of:
+        rest = [j for j in chosen if j != i]
+        without = values.copy()
+        without[i] = problem.parameters[i].neutral
+        without = problem.refine(without, rest, problem.fine, 6)
+        loss = float(problem.loss(without[None], problem.held)[0])
+        if loss < after + max(LITTLE * before, WORTH * after):
+            after, values, chosen = loss, without, rest
+    return after, values, chosen

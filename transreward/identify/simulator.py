@@ -1,0 +1,157 @@
+"""Steps of many variants of a robot from states that observations show."""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+
+from transreward.domains.names import positions, velocities
+from transreward.domains.parameters import Family
+from transreward.domains.robot import Robot
+from transreward.domains.shifts import acting
+from transreward.identify.evidence import Evidence
+from transreward.types import RequestError
+
+ROWS = 2048  # simulated at a time
+LOST = 1e3  # what stands for a state that is not finite
+HINGE = 3  # of mujoco.mjtJoint
+
+
+class Simulator:
+    """The variants of one family, stepped from the states of `Evidence`. Counts control steps in `steps`.
+
+    A state is what can be seen of positions and velocities, [entries], velocities within the robot's clip.
+    """
+
+    def __init__(self, family: Family, columns: int, spread: np.ndarray | float = 1.0, threads: int = 1):
+        """`spread` [columns]: of each entry of an observation, in which a sensor's bias is told."""
+        self.family, self.robot, self._spread = family, family.robot, spread
+        self.steps = 0
+        self._columns = columns
+        self._batch = Batch(family.model, ROWS, threads)
+        self._qpos, self._qvel, self._ctrl = (self._batch.bind(x) for x in ("qpos", "qvel", "ctrl"))
+        self._low, self._high = family.model.actuator_ctrlrange.T
+        seen = _seen(self.robot, columns, family.model)
+        self._seen = np.flatnonzero(seen)
+        entries = [*positions(family.model), *velocities(family.model, self.robot.clip)]
+        self.entries = tuple(entries[i] for i in self._seen)
+        self.positions = int(seen[: family.model.nq].sum())
+        self._turns = np.array([e.unit == "rad" for e in self.entries])
+
+    def states(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """qpos and qvel that `obs` [n, columns] show."""
+        assert self.robot.invert is not None
+        model = self.family.model
+        return self.robot.invert(np.asarray(obs, float), model.nq, model.nv)
+
+    def seen(self, obs: np.ndarray) -> np.ndarray:
+        """The states that `obs` [n, columns] show, [n, entries]."""
+        return self._entries(*self.states(obs))
+
+    def shown(self, obs: np.ndarray) -> np.ndarray:
+        """Whether `obs` [n, columns] shows the whole state: no velocity is at the clip, [n] bool."""
+        return np.asarray((np.abs(self.states(obs)[1]) < self.robot.clip).all(axis=1))
+
+    def _entries(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+        clip = self.robot.clip
+        return np.concatenate([qpos, qvel.clip(-clip, clip)], axis=1)[:, self._seen]
+
+    def differences(self, values: np.ndarray, rows: Evidence) -> np.ndarray:
+        """Predicted less observed next states, [m, n, entries], of variants `values` [m, parameters]."""
+        variants = self.family.variants(values)
+        bias = np.stack([v.sensor_bias * self._spread for v in variants])[:, None]  # as the target's sensors show it
+        start, end = rows.obs - bias, rows.next_obs - bias
+        late = np.array([v.delay for v in variants])
+        action = np.clip(rows.commanded[late], self._low, self._high)
+        acts = np.stack([acting(v, a, self._low, self._high) for v, a in zip(variants, action, strict=True)])
+        m, n = acts.shape[:2]
+        flat = start.reshape(m * n, -1)
+        found = self.step([v.model for v in variants], *self.states(flat), acts.reshape(m * n, -1))
+        off = found - self.seen(end.reshape(m * n, -1))
+        off[:, self._turns] = (off[:, self._turns] + np.pi) % (2 * np.pi) - np.pi
+        off = np.nan_to_num(off, nan=LOST, posinf=LOST, neginf=-LOST)
+        return off.reshape(m, n, -1)
+
+    def ahead(self, values: np.ndarray, states: np.ndarray, rows: Evidence) -> np.ndarray:
+        """The states that variants `values` [m, parameters] are in one step after `states` [m, n, entries], with the
+        actions of `rows`, [m, n, entries]."""
+        variants = self.family.variants(values)
+        m, n = states.shape[:2]
+        late = np.array([v.delay for v in variants])
+        action = np.clip(rows.commanded[late], self._low, self._high)
+        acts = np.stack([acting(v, a, self._low, self._high) for v, a in zip(variants, action, strict=True)])
+        full = np.zeros((m * n, self.family.model.nq + self.family.model.nv))
+        full[:, self._seen] = states.reshape(m * n, -1)
+        qpos, qvel = np.split(full, [self.family.model.nq], axis=1)
+        return self.step([v.model for v in variants], qpos, qvel, acts.reshape(m * n, -1)).reshape(m, n, -1)
+
+    def rollout(self, values: np.ndarray, rows: Evidence, starts: np.ndarray, length: int) -> np.ndarray:
+        """The states that a variant `values` [parameters] is in `length` steps after those of `starts` (numbers of
+        rows that are followed by as many of their episode), [starts, entries]."""
+        (variant,) = self.family.variants(values[None])
+        qpos, qvel = self.states(rows.obs[starts] - variant.sensor_bias * self._spread)
+        found = np.zeros((len(starts), 0))
+        for t in range(length):
+            action = np.clip(rows.commanded[variant.delay, starts + t], self._low, self._high)
+            found = self.step([variant.model], qpos, qvel, acting(variant, action, self._low, self._high))
+            qpos, qvel = self._after
+        return found
+
+    def step(self, models: list[object], qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray) -> np.ndarray:
+        """The states one control step later, [rows, entries]; an equal number of rows in turn on each model."""
+        rows, each = len(qpos), len(qpos) // len(models)
+        out, self._after = np.empty((rows, len(self._seen))), (qpos.copy(), qvel.copy())
+        self.steps += rows
+        for a in range(0, rows, ROWS):
+            k = min(ROWS, rows - a)
+            at = slice(a, a + k)
+            of = np.arange(a, a + ROWS).clip(max=rows - 1) // each
+            self._batch.set_models([models[i] for i in of.tolist()])
+            self._batch.reset(stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+            self._qpos[:k], self._qvel[:k], self._ctrl[:k] = qpos[at], qvel[at], ctrl[at]
+            with quiet(), suppress(SimulationError):  # what diverged is far from everything
+                self._batch.step(ids=None if k == ROWS else np.arange(k), nstep=self.robot.frame_skip)
+            out[at] = self._entries(self._qpos[:k], self._qvel[:k])
+            self._after[0][at], self._after[1][at] = self._qpos[:k], self._qvel[:k]
+        self._batch.set_models(None)
+        return out
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the entries of a state."""
+        return tuple(e.name for e in self.entries)
+
+
+def _seen(robot: Robot, columns: int, model: object) -> np.ndarray:
+    """Which of qpos and qvel an observation shows, [nq + nv] bool.
+
+    Raises:
+        RequestError: it does not show the state.
+    """
+    if robot.invert is None:
+        raise RequestError(
+            f"'{robot.name}' observes no whole state (its row has no `invert`), so no simulation can be put where an "
+            f"observation was made: give the row one, or use a method without a simulator"
+        )
+    obs = np.random.default_rng(0).uniform(0.1, 0.9, (8, columns))
+    state = np.concatenate(robot.invert(obs, model.nq, model.nv), axis=1)  # pyright: ignore
+    return np.ptp(state, axis=0) > 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it MuJoCo's warnings go nowhere: a fit tries robots that cannot stand."""
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
