@@ -193,9 +193,6 @@ class TableRobot(Rebuildable, Repayable, Protocol):
     @property
     def physics(self) -> Any: ...  # shifts.Physics: the model, what acts on actions and what on observations
 
-    @property
-    def spread(self) -> np.ndarray: ...  # of each entry of an observation, in which sensors' shifts are told, [obs]
-
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> TableSimulation: ...
 
     def paid_as(self, other: TableRobot) -> TableRobot:

@@ -12,8 +12,9 @@ import numpy as np
 from transreward.domains import logs
 from transreward.domains.bridged import plain
 from transreward.domains.difference import require_fit
-from transreward.domains.domain import Domain, TableRobot, table_robot
+from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
+from transreward.domains.mujoco import MujocoDomain, spread_of
 from transreward.domains.names import entry_names
 from transreward.domains.parameters import Family
 from transreward.domains.shifts import Shift
@@ -65,10 +66,10 @@ def identify(
     return answer(problem, select(problem), told, robot.name)
 
 
-def identifiable(source: Domain | str) -> TableRobot:
+def identifiable(source: Domain | str) -> MujocoDomain:
     """The robot of the table that `source` is. Raises RequestError where it is none, or hides a part of its state."""
     found = plain(domain(source))
-    robot = table_robot(found)
+    robot = found if isinstance(found, MujocoDomain) else None
     if robot is None:
         raise RequestError(
             f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
@@ -82,7 +83,7 @@ def identifiable(source: Domain | str) -> TableRobot:
     return robot
 
 
-def walked(robot: TableRobot, target: Domain, source_run: str | Path | None, steps: int, seed: int) -> Evidence:
+def walked(robot: MujocoDomain, target: Domain, source_run: str | Path | None, steps: int, seed: int) -> Evidence:
     """Steps of one robot in the target."""
     act = None if source_run is None else source_policy(Path(source_run), robot)
     rng, spaces = np.random.default_rng(seed), target.spaces
@@ -103,7 +104,7 @@ def walked(robot: TableRobot, target: Domain, source_run: str | Path | None, ste
     return evidence(*(np.array(column) for column in columns.values()))
 
 
-def of_log(robot: TableRobot, log: logs.Log, steps: int | None) -> Evidence:
+def of_log(robot: MujocoDomain, log: logs.Log, steps: int | None) -> Evidence:
     """The first steps of a log."""
     logs.require_fit(log, robot)
     n = len(log) if steps is None else min(steps, len(log))
@@ -111,10 +112,10 @@ def of_log(robot: TableRobot, log: logs.Log, steps: int | None) -> Evidence:
     return evidence(log.obs[:n], log.action[:n], log.next_obs[:n], log.reward[:n], begins)
 
 
-def posed(robot: TableRobot, told: Evidence) -> Problem:
+def posed(robot: MujocoDomain, told: Evidence) -> Problem:
     """The problem of fitting `robot` to steps. Raises RequestError where they cannot be its own, or tell nothing."""
     variants = family(robot.robot.name, tuple(robot.shifts), tuple(entry_names(robot)))
-    simulator = Simulator(variants, told.obs.shape[1], robot.spread)
+    simulator = Simulator(variants, told.obs.shape[1], spread_of(robot))
     states = simulator.seen(told.obs)
     size = np.abs(states).max(axis=0) + 1e-12
     if (states.std(axis=0) < STILL * size).all():
