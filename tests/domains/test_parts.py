@@ -340,7 +340,7 @@ def test_changes_of_tendons_sites_servos_and_single_contacts_are_named(made, mon
 
     def changed(xml, shifts):
         sides = [
-            SimpleNamespace(tasks=(), robot=ROBOTS["reacher"], physics=physics, model=physics.model)
+            SimpleNamespace(tasks=(), shifts=(), robot=ROBOTS["reacher"], physics=physics, model=physics.model)
             for physics in (made(xml, text) for text in ("", shifts))
         ]
         return [(c.what, c.element, c.source, c.target) for c in changes(*sides)]

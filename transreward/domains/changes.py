@@ -13,7 +13,7 @@ import numpy as np
 from transreward.domains.actuators import AFFINE, DCMOTOR, FIXED, GEODESIC, MUSCLE, PID, actuators, controls
 from transreward.domains.contacts import of_contact, pairs, touching
 from transreward.domains.domain import Domain, TableRobot, table_robot
-from transreward.domains.shifts import SHIFTS
+from transreward.domains.shifts import SHIFTS, Range
 from transreward.domains.shifts.compiled import seen_names
 
 
@@ -70,7 +70,7 @@ def changes(source: Domain, target: Domain) -> list[Change]:
     models = (a.model, b.model)
     if any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
         return []
-    found = list(_whole(a, b, *models))
+    found = [*_whole(a, b, *models), *_of_families(a, b)]
     for what, kind, array, entries in PROPERTIES:
         rows = _rows(models[0], kind)
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))
@@ -88,6 +88,15 @@ def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[C
         values = getattr(a.opt, name), getattr(b.opt, name)
         if values[0] != values[1]:
             yield Change(what, "world", *map(_number, values))
+
+
+def _of_families(source: TableRobot, target: TableRobot) -> Iterator[Change]:
+    """The ranges of which one side draws an episode's physics, and the other does not."""
+    ours, theirs = ([s for s in d.shifts if isinstance(s.value, Range)] for d in (source, target))
+    for shift in dict.fromkeys([*ours, *theirs]):
+        if shift not in ours or shift not in theirs:
+            told = [f"drawn from {shift.value}" if shift in own else "not drawn" for own in (ours, theirs)]
+            yield Change(f"{shift.name} in each episode", shift.pattern or "all", *told)
 
 
 def _beside_the_model(source: TableRobot, target: TableRobot) -> Iterator[Change]:

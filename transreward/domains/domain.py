@@ -193,6 +193,9 @@ class TableRobot(Rebuildable, Repayable, Protocol):
     @property
     def physics(self) -> Any: ...  # shifts.Physics: the model, what acts on actions and what on observations
 
+    @property
+    def redrawn(self) -> bool: ...  # whether each episode has other physics: `model` is one of many
+
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> TableSimulation: ...
 
     def paid_as(self, other: TableRobot) -> TableRobot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transreward.domains import shifts, tasks
 from transreward.domains.bridged import Bridged
@@ -14,6 +14,9 @@ from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS
 from transreward.domains.users import in_one_line, look_beside_user, named
 from transreward.types import OWN_MODULE, RequestError, nearest
+
+if TYPE_CHECKING:
+    from transreward.domains.mujoco import MujocoDomain
 
 # MuJoCo and Gymnasium are imported only when a domain needs them, so that listing names or refusing an id is fast.
 
@@ -56,11 +59,24 @@ def domain(id: str | Domain) -> Domain:
         raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
     row = _row(robot)
     wanted = [tasks.parse(text, row) for text in texts]
-    changes = shifts.parse(rest[1:]) if rest else []
-    from transreward.domains.mujoco import MujocoDomain
     from transreward.domains.trial import tried
 
-    return _viewed(tried(MujocoDomain(row, changes, wanted)), at, view)
+    return _viewed(tried(_shifted(row, rest[1:], wanted)), at, view)
+
+
+def _shifted(row: Robot, text: str, wanted: list[tasks.Task]) -> MujocoDomain:
+    """A robot with the shifts of `text`; with ranges a family; with several texts, between `|` or `~`, variants."""
+    from transreward.domains.mujoco import MujocoDomain
+    from transreward.domains.varied import BETWEEN, Varied, family
+
+    for by, between in BETWEEN.items():
+        texts = re.split(rf"{re.escape(between)}(?![^()]*\))", text)
+        if len(texts) > 1:
+            return Varied(row, [shifts.parse(part) if part else [] for part in texts], wanted, by=by)
+    changes = shifts.parse(text) if text else []
+    if any(isinstance(shift.value, shifts.Range) for shift in changes):
+        return family(row, changes, wanted)
+    return MujocoDomain(row, changes, wanted)
 
 
 def _row(robot: str) -> Robot:

@@ -24,6 +24,7 @@ from transreward.domains.domain import (
     row_seeds,
     without,
 )
+from transreward.domains.fleet import Fleet
 from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
@@ -60,6 +61,7 @@ class MujocoDomain:
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
         self.physics = build(robot, shifts)
         self.model = self.physics.model
+        self.variants, self.redrawn = (self.physics,), False  # which rows may have, and whether a reset draws another
         self.reward_terms = tuple(robot.terms)
         self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
         self.episode_steps = int(robot.episode_steps)
@@ -83,8 +85,8 @@ class MujocoDomain:
         """True if the observation shows the whole state, so that `MujocoSimulation.put` works. It never shows delayed
         actions or the state of actuators, such as a muscle's activation, nor anything through noise or late."""
         remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
-        blurred = self.physics.sensor_delay or self.physics.sensor_noise.any()
-        return self.robot.invert is not None and not (self.physics.delay or blurred or remembered)
+        blurred = any(p.delay or p.sensor_delay or p.sensor_noise.any() for p in self.variants)
+        return self.robot.invert is not None and not (blurred or remembered)
 
     @property
     def control_rate(self) -> float:
@@ -148,14 +150,21 @@ class MujocoSimulation:
     The robot's functions get read-only views in `_rows`; what they return is copied and checked.
     """
 
-    def __init__(self, domain: MujocoDomain, seeds: Sequence[tuple[int, int]], threads: int = 0):
+    def __init__(
+        self, domain: MujocoDomain, seeds: Sequence[tuple[int, int]], threads: int = 0, of: np.ndarray | None = None
+    ):
+        """`of` [rows]: which of the domain's variants each row has, None = the first."""
         model, n = domain.model, len(seeds)
         self.domain, self.robot, self._own = domain, domain.robot, domain._own
         contacts = "cfrc_ext" in self.robot.fields
         self._batch = Batch(model, n, threads, persistent=contacts)
+        self._fleet = fleet = Fleet(self._batch, domain.variants, np.zeros(n, int) if of is None else of)
         bind = self._batch.bind
         self._qpos, self._qvel = bind("qpos"), bind("qvel")
-        self._rows = Rows(model=model, dt=model.opt.timestep * self.robot.frame_skip)
+        self._rows = Rows(timestep=model.opt.timestep, dt=model.opt.timestep * self.robot.frame_skip)
+        self._rows.body_mass = read_only(fleet.body_mass)
+        if not fleet.several:
+            self._rows.model = model
         self._rows.qpos, self._rows.qvel = read_only(self._qpos), read_only(self._qvel)
         try:
             for field in self.robot.fields:
@@ -169,12 +178,12 @@ class MujocoSimulation:
         if contacts:
             self._cfrc_ext = np.zeros((n, model.nbody, 6))
             self._rows.cfrc_ext = read_only(self._cfrc_ext)
-            self._ncon, self._scratch = bind("ncon"), mujoco.MjData(model)
-        self._ctrl, self._fresh = bind("ctrl"), self._batch.state[0].copy()
+        self._ctrl = bind("ctrl")
         self._warnings = self._batch.warning[:, min(_BAD) : max(_BAD) + 1, 1]
         low, high = model.actuator_ctrlrange.astype(np.float32).astype(float).T
-        self._motors = Motors(domain.physics, low, high, seeds)
-        self._sensors = None if domain.physics.sees else Sensors(domain.physics, spread_of(domain), seeds)
+        self._motors = Motors(fleet.variants, fleet.now, low, high, seeds)
+        blurred = any(not variant.sees for variant in fleet.variants)
+        self._sensors = Sensors(fleet.variants, fleet.now, spread_of(domain), seeds) if blurred else None
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]
         self.clock = np.zeros(n, np.int64)  # control steps since each row's reset
         self.steps = 0  # control steps since the start
@@ -289,10 +298,13 @@ class MujocoSimulation:
             "generators": pack(self._generators),
             **self._motors.get_state(),
         }
+        state |= {"variants": self._fleet.of.copy()} if self._fleet.several else {}
         return state if self._sensors is None else state | self._sensors.get_state()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state`, of a simulation of the same domain and number of rows."""
+        if self._fleet.several:
+            self._fleet.assign(np.arange(len(self.clock)), state["variants"])
         self._batch.state[:] = state["physics"]
         self.obs, self._before, self.clock = (np.array(state[key]) for key in ("obs", "before", "clock"))
         self.steps = int(state["steps"])
@@ -310,7 +322,7 @@ class MujocoSimulation:
             rows = np.flatnonzero(self._warnings.any(axis=1)).tolist()
             self._lose(dict.fromkeys(rows, "MuJoCo found the state unstable and reset it"))
         if "cfrc_ext" in self.robot.fields:
-            self._contact_forces()
+            self._fleet.contact_forces(self._cfrc_ext)
 
     def _lose(self, why: dict[int, str]) -> None:
         """Mark unstable rows as diverged; raise the first as `Unstable` if the simulation is not `sparing`."""
@@ -318,17 +330,8 @@ class MujocoSimulation:
         if not self.sparing:
             raise next(iter(errors.values()))
         self.diverged |= errors
-        self._batch.state[list(errors)] = self._fresh  # a valid state; `without` discards what is observed of it
-
-    def _contact_forces(self) -> None:
-        """External forces after the step, by `mj_rnePostConstraint` as in Gymnasium. The batch itself runs that only
-        for sensors, and before the last substep. Without a contact they are zero."""
-        forces, data = self._cfrc_ext, self._scratch
-        forces[:] = 0
-        for i in np.flatnonzero(self._ncon):
-            self._batch.get_data(int(i), data)
-            mujoco.mj_rnePostConstraint(self.domain.model, data)
-            forces[i] = data.cfrc_ext
+        rows, fleet = list(errors), self._fleet
+        self._batch.state[rows] = fleet.fresh[fleet.of[rows]]  # valid; `without` discards what is observed of it
 
     def _place(self, s: Rows) -> np.ndarray:
         """The positions whose velocities are measured, [n, 1 or 2], m."""
@@ -399,9 +402,12 @@ class MujocoSimulation:
 
     def _reset(self, rows: np.ndarray) -> None:
         """Start new episodes in `rows`."""
-        self._batch.state[rows] = self._fresh  # as Batch.reset, without waking its threads
+        fleet = self._fleet
+        if self.domain.redrawn:
+            fleet.assign(rows, [self._generators[i].integers(len(fleet.variants)) for i in rows])
+        self._batch.state[rows] = fleet.fresh[fleet.of[rows]]  # as Batch.reset, without waking its threads
         for i in rows:
-            state = self._told("draw(generator, qpos, qvel)", self._drawn, None, self._generators[i])
+            state = self._told("draw(generator, qpos, qvel)", self._drawn, None, i)
             self._qpos[i], self._qvel[i] = np.split(state, [self.domain.model.nq])
         at = f"reset after control step {self.steps - 1}" if self.steps else "reset"
         for entry, drawn in (("qpos", self._qpos), ("qvel", self._qvel)):  # MuJoCo would silently reset such a row
@@ -409,10 +415,10 @@ class MujocoSimulation:
         self._settle(rows)
         require_finite(self.domain.name, at, "an observation", "obs", self.obs)
 
-    def _drawn(self, generator: np.random.Generator) -> np.ndarray:
-        """The state in which a new episode begins, [nq + nv]: qpos and qvel."""
-        model = self.domain.model
-        found = self.robot.draw(generator, model.qpos0.copy(), np.zeros(model.nv))
+    def _drawn(self, row: int) -> np.ndarray:
+        """The state in which a new episode of a row begins, [nq + nv]: qpos and qvel."""
+        model = self._fleet.model(row)
+        found = self.robot.draw(self._generators[row], model.qpos0.copy(), np.zeros(model.nv))
         return physics_state("draw(generator, qpos, qvel)", found, (model.nq,), (model.nv,))
 
     def _inverted(self, obs: np.ndarray) -> np.ndarray:

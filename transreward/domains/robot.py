@@ -24,13 +24,13 @@ from transreward.types import Array, RequestError
 
 
 class Rows(SimpleNamespace):
-    """n robots of one model after a step or a reset; every array has n rows.
+    """n robots after a step or a reset; every array has n rows.
 
     `qpos` [n, nq] and `qvel` [n, nv], the robot's derived `fields` and the positions of its `bodies` [n, 3] are
     MuJoCo's, so derived ones are one substep behind `qpos`, as in Gymnasium. After a step there are also `obs` and
     `next_obs` [n, obs], the executed `action` [n, nu], `velocity` [n] (of the robot's `position`, m/s), `sideways` [n]
-    (of its `side`, m/s, if it has one) and `healthy` [n] bool. `model` is the compiled model, `dt` the duration of a
-    control step in s.
+    (of its `side`, m/s, if it has one) and `healthy` [n] bool. `body_mass` [n, bodies] is in kg; `timestep` and `dt`
+    are the durations of a MuJoCo step and a control step in s. `model` is the compiled model, where all rows have one.
     """
 
     STEP = frozenset(("obs", "next_obs", "action", "velocity", "sideways", "healthy"))  # set by a step only
@@ -50,6 +50,8 @@ def went_wrong(what: str, error: BaseException) -> str:
     """What a function of the robot did wrong and what to do about it, in one line."""
     why = str(error) if isinstance(error, RequestError) else f"{what} failed: {in_one_line(error)}"
     if isinstance(error, AttributeError) and isinstance(error.obj, Rows):
+        if error.name == "model":
+            return f"{what} reads s.model, which rows of several physics do not share: read s.body_mass or s.timestep"
         return f"{what} reads s.{error.name}, which is not there: `fields` and `bodies` name what is read"
     if isinstance(error, ValueError) and "read-only" in why:
         return f"{what} writes into what it is given: let it return arrays of its own"

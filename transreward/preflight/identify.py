@@ -75,6 +75,11 @@ def identifiable(source: Domain | str) -> MujocoDomain:
             f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
             f"name the robot itself (transreward list robots)"
         )
+    if len(robot.variants) > 1:
+        raise RequestError(
+            f"'{found.name}' is a family of robots, and what differs is told from one: name one robot of it, such as "
+            f"{robot.robot.name}"
+        )
     if robot.robot.invert is None:
         raise RequestError(
             f"'{found.name}' hides part of the state (its row has no `invert`), so its simulator cannot be put where "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transreward.domains.difference import relabels, require_other_pay
-from transreward.domains.domain import Domain, invertible, stored_terms
+from transreward.domains.domain import Domain, invertible, stored_terms, table_robot
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method, names
@@ -136,6 +136,12 @@ def require_learner(row: Method, learner: Learner, source: Domain, source_run: s
         raise RequestError(
             f"'{row.name}' with feed.source=branched would have nothing to correct its branches by: "
             f"use {names(lambda r: r.branched)}, or a use that corrects, such as trust(paired)"
+        )
+    robot = table_robot(source)
+    if row.replayed and robot is not None and robot.redrawn:
+        raise RequestError(
+            f"'{row.name}' steps the source from states that the target was seen in, and {source.name} has other "
+            f"physics in every episode: name one robot of the family"
         )
     if row.replayed and learner.on_policy and not invertible(source):
         raise RequestError(

@@ -31,8 +31,7 @@ def healthy(s: Rows) -> Array:
 
 
 def position(s: Rows, axis: int = 0) -> Array:
-    mass = s.model.body_mass
-    return np.einsum("b,nbj->nj", mass, s.xipos)[:, axis] / mass.sum()
+    return np.einsum("nb,nbj->nj", s.body_mass, s.xipos)[:, axis] / s.body_mass.sum(axis=1)
 
 
 def side(s: Rows) -> Array:

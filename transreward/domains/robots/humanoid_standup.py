@@ -8,7 +8,7 @@ from transreward.types import Array
 
 
 def height(s: Rows) -> Array:
-    return s.qpos[:, 2] / s.model.opt.timestep
+    return s.qpos[:, 2] / s.timestep
 
 
 ROBOT = Robot(

@@ -3,8 +3,10 @@ it sees. Each module holds the rows of one part of the table, with the functions
 
 from transreward.domains.shifts.acts import acting
 from transreward.domains.shifts.compiled import applied, build, labels, prepared
-from transreward.domains.shifts.kinds import Kind, Physics, Shift
+from transreward.domains.shifts.kinds import Kind, Physics, Range, Shift
 from transreward.domains.shifts.table import SHIFTS
 from transreward.domains.shifts.text import parse
 
-__all__ = ["SHIFTS", "Kind", "Physics", "Shift", "acting", "applied", "build", "labels", "parse", "prepared"]
+__all__ = [
+    "SHIFTS", "Kind", "Physics", "Range", "Shift", "acting", "applied", "build", "labels", "parse", "prepared"
+]  # fmt: skip

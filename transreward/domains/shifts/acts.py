@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from transreward.domains.generators import Normals
-from transreward.domains.shifts.kinds import Kind, Physics
+from transreward.domains.shifts.kinds import Beside, Kind, Physics
 
 KINDS = (
     Kind(
@@ -31,31 +31,50 @@ KINDS = (
 )  # fmt: skip
 
 
-def acting(physics: Physics, action: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """What acts of actions within `low` and `high` [control], [..., control]: dead zone, then bias, within the box.
+def acting(physics: Physics | Beside, action: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """What acts of actions within `low` and `high` [control], [..., control]: dead zone, then bias, within the box; of
+    one robot, or of n, one a row.
 
     Neither the delay nor the noise, which depend on time and chance.
     """
-    if not (physics.bias.any() or physics.deadzone.any()):
+    changes = np.asarray(physics.bias.any(axis=-1) | physics.deadzone.any(axis=-1))
+    if not np.any(changes):
         return action
     middle, half = (low + high) / 2, (high - low) / 2
     share = (action - middle) / half
     if physics.deadzone.any():
         share = np.sign(share) * np.maximum(np.abs(share) - physics.deadzone, 0)
-    return np.clip(middle + half * (share + physics.bias), low, high)
+    acts = np.clip(middle + half * (share + physics.bias), low, high)
+    return acts if np.all(changes) else np.where(changes[..., None], acts, action)  # the others to the bit
+
+
+def delayed(queue: np.ndarray, newest: np.ndarray, delay: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of `newest` [n, ...], which follow those in `queue` [n, longest delay, ...]: those that arrive now, each row's
+    `delay` [n] steps late, and the queue of the next step."""
+    queue = np.concatenate([queue, newest[:, None]], axis=1)
+    return queue[np.arange(len(queue)), queue.shape[1] - 1 - delay], queue[:, 1:]
 
 
 class Motors:
     """What acts on the actions of n robots; `low` and `high` are the box of actions, [control].
 
-    Row i's noise is drawn from a stream of its own, seeded by `seeds[i]`, so that resets are the same as without noise.
+    `now` is what each row has at present, of what `variants` have: it may change in place when an episode starts. Row
+    i's noise is drawn from a stream of its own, seeded by `seeds[i]`, so that resets are the same as without noise.
     """
 
-    def __init__(self, physics: Physics, low: np.ndarray, high: np.ndarray, seeds: Sequence[tuple[int, int]]):
-        self._physics, self._low, self._high = physics, low, high
-        self._plain, self._changed = physics.obeys, bool(physics.bias.any() or physics.deadzone.any())
-        self._queue = np.zeros((len(seeds), physics.delay, len(low)))  # actions on their way, the oldest first
-        self._noise = Normals(seeds, 1, len(low)) if physics.noise.any() else None
+    def __init__(
+        self,
+        variants: Sequence[Physics],
+        now: Beside,
+        low: np.ndarray,
+        high: np.ndarray,
+        seeds: Sequence[tuple[int, int]],
+    ):
+        self._now, self._plain, self._low, self._high = now, all(v.obeys for v in variants), low, high
+        latest = max(v.delay for v in variants)
+        self._queue = np.zeros((len(seeds), latest, len(low)))  # actions on their way, the oldest first
+        noisy = any(v.noise.any() for v in variants)
+        self._noise = Normals(seeds, 1, len(low)) if noisy else None
 
     def acting(self, action: np.ndarray, step: int) -> np.ndarray:
         """What acts of the commanded `action` [n, control] in control step `step` of the simulation: clipped, delayed,
@@ -63,13 +82,11 @@ class Motors:
         action = np.clip(action, self._low, self._high)
         if self._plain:
             return action
-        if self._physics.delay:
-            self._queue = np.concatenate([self._queue, action[:, None]], axis=1)
-            action, self._queue = self._queue[:, 0], self._queue[:, 1:]
-        if self._changed:
-            action = acting(self._physics, action, self._low, self._high)
+        if self._queue.shape[1]:
+            action, self._queue = delayed(self._queue, action, self._now.delay)
+        action = acting(self._now, action, self._low, self._high)
         if self._noise is not None:
-            action = np.clip(action + self._physics.noise * self._noise.of(step), self._low, self._high)
+            action = np.clip(action + self._now.noise * self._noise.of(step), self._low, self._high)
         return action
 
     def start(self, rows: np.ndarray) -> None:

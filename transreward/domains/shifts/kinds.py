@@ -13,16 +13,42 @@ Elements = list[Any]
 
 
 @dataclass(frozen=True)
+class Range:
+    """All values from `low` to `high`, of which an episode has one: `low..high`. `log`: they are spread evenly in the
+    logarithm. Whole numbers if both ends are."""
+
+    low: float | int
+    high: float | int
+    log: bool = False
+
+    def at(self, share: np.ndarray) -> list[float | int]:
+        """The values at `share` [n], in [0, 1), of the way."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return [self.low + int(x * (self.high - self.low + 1)) for x in share.tolist()]
+        if self.log:
+            return (self.low * (self.high / self.low) ** share).tolist()
+        return (self.low + (self.high - self.low) * share).tolist()
+
+    def __str__(self) -> str:
+        return f"{_number(self.low)}..{_number(self.high)}"
+
+
+@dataclass(frozen=True)
 class Shift:
-    """One change, `name=value` or `name(pattern)=value`; its text is canonical and parses to itself."""
+    """One change, `name=value` or `name(pattern)=value`; its text is canonical and parses to itself. A range of values
+    makes a family."""
 
     name: str
-    value: float | int | str
+    value: float | int | str | Range
     pattern: str | None = None
 
     def __str__(self) -> str:
-        value = repr(self.value).removesuffix(".0") if isinstance(self.value, float) else self.value
+        value = self.value if isinstance(self.value, (str, Range)) else _number(self.value)
         return f"{self.name}={value}" if self.pattern is None else f"{self.name}({self.pattern})={value}"
+
+
+def _number(value: float | int) -> str:
+    return repr(value).removesuffix(".0")
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,18 @@ class Physics(NamedTuple):
     def sees(self) -> bool:
         """Whether what is seen is the state, at once."""
         return not (self.sensor_delay or self.sensor_noise.any() or self.sensor_bias.any())
+
+
+class Beside(NamedTuple):
+    """What each of n robots has beside its model; see `Physics`."""
+
+    noise: np.ndarray  # [n, control]
+    bias: np.ndarray  # [n, control]
+    deadzone: np.ndarray  # [n, control]
+    delay: np.ndarray  # [n]
+    sensor_noise: np.ndarray  # [n, obs], or [n, 1]
+    sensor_bias: np.ndarray  # [n, obs], or [n, 1]
+    sensor_delay: np.ndarray  # [n]
 
 
 def label(element: Any, kind: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from transreward.domains.domain import Domain, SparingSimulation
 from transreward.domains.generators import Normals
-from transreward.domains.shifts.kinds import Kind, Physics
+from transreward.domains.shifts.acts import delayed
+from transreward.domains.shifts.kinds import Beside, Kind, Physics
 
 WALK = (8, 256)  # robots and control steps of the walk that tells how far entries spread
 
@@ -35,21 +36,29 @@ KINDS = (
 class Sensors:
     """What n robots see of observations, whose spread [obs] is given: with bias and noise, then late.
 
-    Row i's noise is drawn from a stream of its own, seeded by `seeds[i]`: all else is the same as without noise.
+    `now` is what each row has at present, of what `variants` have: it may change in place when an episode starts. Row
+    i's noise is drawn from a stream of its own, seeded by `seeds[i]`: all else is the same as without noise.
     """
 
-    def __init__(self, physics: Physics, spread: np.ndarray, seeds: Sequence[tuple[int, int]]):
+    def __init__(self, variants: Sequence[Physics], now: Beside, spread: np.ndarray, seeds: Sequence[tuple[int, int]]):
         n, width = len(seeds), len(spread)
-        self.bias, self._std = physics.sensor_bias * spread, physics.sensor_noise * spread
+        self._now, self._spread = now, spread
         self.true = np.zeros((n, width))  # the latest observations, as they are
-        self._queue = np.zeros((n, physics.sensor_delay, width))  # on their way, the oldest first
-        self._noise = Normals(seeds, 2, width) if physics.sensor_noise.any() else None
+        latest = max(v.sensor_delay for v in variants)
+        self._queue = np.zeros((n, latest, width))  # on their way, the oldest first
+        noisy = any(v.sensor_noise.any() for v in variants)
+        self._noise = Normals(seeds, 2, width) if noisy else None
+
+    @property
+    def bias(self) -> np.ndarray:
+        """What is added to the observations of each row, [n, obs]."""
+        return self._now.sensor_bias * self._spread
 
     def start(self, rows: np.ndarray, true: np.ndarray) -> np.ndarray:
         """What is seen at the start of an episode of some rows, whose observations are `true` [rows, obs]."""
-        seen = true + self.bias
+        seen = true + self.bias[rows]
         if self._noise is not None:
-            seen += self._std * self._noise.more(rows)
+            seen += self._now.sensor_noise[rows] * self._spread * self._noise.more(rows)
         self.true[rows], self._queue[rows] = true, seen[:, None]
         return seen
 
@@ -57,10 +66,9 @@ class Sensors:
         """What is seen after control step `step` of the simulation, where `true` [n, obs] is to be seen."""
         self.true, seen = true.copy(), true + self.bias
         if self._noise is not None:
-            seen += self._std * self._noise.of(step)
+            seen += self._now.sensor_noise * self._spread * self._noise.of(step)
         if self._queue.shape[1]:
-            self._queue = np.concatenate([self._queue, seen[:, None]], axis=1)
-            seen, self._queue = self._queue[:, 0], self._queue[:, 1:]
+            seen, self._queue = delayed(self._queue, seen, self._now.sensor_delay)
         return seen
 
     def get_state(self) -> dict[str, np.ndarray]:

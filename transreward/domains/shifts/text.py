@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import re
 
-from transreward.domains.shifts.kinds import Kind, Shift
+from transreward.domains.shifts.kinds import Kind, Range, Shift
 from transreward.domains.shifts.table import SHIFTS
 from transreward.types import RequestError, nearest
 
+NUMBER = r"[-+]?[\d.]+(e[-+]?\d+)?"
 PATTERN = r"(?:[^()]|\([^()]*\))+"  # names of entries have parentheses, such as sin(joint0)
 
 
 def parse(text: str) -> list[Shift]:
-    """`shift[,shift...]` to shifts; commas inside parentheses do not split.
+    """`shift[,shift...]` to shifts; commas inside parentheses do not split. A value may be a range, `low..high`.
 
     Raises:
         RequestError: a malformed or unknown shift, a value out of range, the same shift twice.
@@ -40,11 +41,33 @@ def _parse_one(text: str) -> Shift:
         raise RequestError(f"the shift '{text}' has no value: write {kind.usage}")
     if pattern and (not kind.element or kind.value == "pattern"):
         raise RequestError(f"the shift '{name}' takes no (pattern): write {kind.usage}")
-    return Shift(name, _value(kind, value), pattern)
+    numbers = kind.value != "pattern" or re.fullmatch(rf"{NUMBER}\.\.{NUMBER}", value)
+    return Shift(name, _range(kind, value) if ".." in value and numbers else _value(kind, value), pattern)
 
 
 def _unknown(name: str) -> RequestError:
     return nearest(name, SHIFTS, "shift", {word: kind.name for kind in SHIFTS.values() for word in kind.words})
+
+
+def _range(kind: Kind, text: str) -> Range:
+    """The range that `low..high` is.
+
+    Raises:
+        RequestError: of what has no numbers, of one value, upside down, or of a factor from 0.
+    """
+    if kind.value == "pattern":
+        raise RequestError(f"'{kind.name}={text}': {kind.name} has {kind.range}, not a number that could have a range")
+    first, _, last = text.partition("..")
+    low, high = _value(kind, first), _value(kind, last)
+    assert not isinstance(low, str) and not isinstance(high, str)
+    if low == high:
+        raise RequestError(f"'{kind.name}={text}' is a range of one value: write {kind.name}={first}")
+    if low > high:
+        raise RequestError(f"'{kind.name}={text}' is a range upside down: write {kind.name}={last}..{first}")
+    factor = kind.neutral == 1.0
+    if factor and low == 0:
+        raise RequestError(f"'{kind.name}={text}': factors are drawn in their logarithm, so begin the range above 0")
+    return Range(low, high, log=factor)
 
 
 def _value(kind: Kind, text: str) -> float | int | str:

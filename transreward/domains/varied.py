@@ -1,0 +1,140 @@
+"""Robots of one row of the table whose physics differ from row to row of a simulation."""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from transreward.domains.domain import TableRobot, row_seeds
+from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
+from transreward.domains.robot import Robot
+from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import Range, Shift, applied, prepared
+from transreward.domains.shifts.kinds import Beside
+from transreward.domains.tasks import Task
+from transreward.types import RequestError
+
+VARIANTS = 64  # that stand for a family
+By = Literal["seed", "episode"]
+BETWEEN: dict[By, str] = {"seed": "|", "episode": "~"}  # variants in a name
+
+
+class Varied(MujocoDomain):
+    """A robot of the table of which each row of a simulation has one of `variants`, each given by its shifts.
+
+    by="seed": rows of the k-th of a simulation's seeds have variant k, as where a simulator was identified for each.
+    by="episode": each reset of a row draws a variant from that row's own generator (domain randomisation).
+
+    `ranges` are the shifts, some of them ranges, from which the variants were drawn, for a family: see `family`.
+    `shifts` are then these, otherwise all shifts of the variants. `model` is that of the shifts without a range,
+    otherwise the first variant's; `physics` has this model, and of each number beside it the largest of any variant.
+
+    Raises RequestError for a variant that the robot cannot be, or with other action bounds.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        variants: Sequence[Sequence[Shift]],
+        tasks: Sequence[Task] = (),
+        columns: int | None = None,
+        *,
+        by: By = "seed",
+        ranges: Sequence[Shift] = (),
+    ):
+        if not variants or by not in BETWEEN:
+            many = f"{len(variants)} by {by!r}"
+            raise RequestError(f"'{robot.name}': give at least one variant, by 'seed' or 'episode', not {many}")
+        if any(isinstance(shift.value, Range) for shifts in variants for shift in shifts):
+            raise RequestError(f"'{robot.name}': a variant has one value of each shift: leave ranges to a family's id")
+        fixed = [shift for shift in ranges if not isinstance(shift.value, Range)] if ranges else variants[0]
+        super().__init__(robot, fixed, tasks, columns)
+        self.by: By = by
+        self.ranges, self.redrawn = tuple(ranges), by == "episode"
+        self.shifts = self.ranges or tuple(dict.fromkeys(shift for shifts in variants for shift in shifts))
+        texts = [",".join(map(str, shifts)) for shifts in (variants if not ranges else [ranges])]
+        self.name = f"{self.name.partition(':')[0]}:{BETWEEN[by].join(texts)}"
+        self._shifts_of, spec = tuple(map(tuple, variants)), prepared(robot)
+        self.variants = tuple(applied(spec.copy(), robot, shifts) for shifts in variants)
+        bounds = [v.model.actuator_ctrlrange for v in self.variants]
+        if not all(np.array_equal(bound, self.model.actuator_ctrlrange) for bound in bounds):
+            raise RequestError(f"'{self.name}': its variants have different action bounds")
+        beside = {name: _largest([getattr(v, name) for v in self.variants]) for name in Beside._fields}
+        self.physics = self.physics._replace(**beside)
+
+    @property
+    def invertible(self) -> bool:
+        """Never where an episode's physics is drawn, which no observation shows; else as for each variant."""
+        return super().invertible and not self.redrawn
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """See `Traced`: the hashes of one model, and which there are."""
+        return {**super().traits, "variants": self.name.partition(":")[2]}
+
+    def paid_as(self, other: TableRobot) -> Varied:
+        """See `TableRobot`."""
+        robot = ROBOTS[self.robot.name]
+        return Varied(robot, self._shifts_of, other.tasks, self.spaces.obs, by=self.by, ranges=self.ranges)
+
+    def __reduce__(self):
+        given = self.robot.name, self._shifts_of, self.tasks, self.spaces.obs, self.by, self.ranges
+        return _remake, given, {"name": self.name}
+
+    def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
+        """n robots, freshly reset; see `Domain`.
+
+        Raises RequestError for more seeds than there are variants, if each seed has one.
+        """
+        rows, seeds = row_seeds(n, seed), 1 if isinstance(seed, (int, np.integer)) else len(seed)
+        if self.redrawn:
+            return MujocoSimulation(self, rows, threads)
+        if seeds > len(self.variants):
+            raise RequestError(
+                f"'{self.name}' has {len(self.variants)} variants, one a seed, and {seeds} seeds are asked for"
+            )
+        return MujocoSimulation(self, rows, threads, np.arange(n) // (n // seeds))
+
+
+def family(robot: Robot, shifts: Sequence[Shift], tasks: Sequence[Task] = ()) -> Varied:
+    """The robot with each range of `shifts` drawn anew for every episode, from `VARIANTS` values that are drawn once.
+
+    Each range is cut into as many parts as there are variants, and every part has one (a Latin hypercube): factors are
+    drawn in their logarithm. The draw depends on the robot and the text of the shifts alone.
+    """
+    text = f"{robot.name}:{','.join(map(str, shifts))}"
+    rng = np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
+    variants: list[list[Shift]] = [[] for _ in range(VARIANTS)]
+    for shift in shifts:
+        values = [shift.value] * VARIANTS
+        if isinstance(shift.value, Range):
+            values = shift.value.at((rng.permutation(VARIANTS) + rng.random(VARIANTS)) / VARIANTS)
+        for variant, value in zip(variants, values, strict=True):
+            variant.append(replace(shift, value=value))
+    return Varied(robot, variants, tasks, by="episode", ranges=shifts)
+
+
+def _largest(values: Sequence[Any]) -> Any:
+    """Of numbers, or of arrays entry by entry, the largest in size."""
+    if np.ndim(values[0]) == 0:
+        return max(values)
+    every = np.stack(values)
+    return np.take_along_axis(every, np.abs(every).argmax(axis=0)[None], axis=0)[0]
+
+
+def _remake(
+    robot: str,
+    variants: tuple[tuple[Shift, ...], ...],
+    tasks: tuple[Task, ...],
+    columns: int,
+    by: By,
+    ranges: tuple[Shift, ...],
+) -> Varied:
+    return Varied(ROBOTS[robot], variants, tasks, columns, by=by, ranges=ranges)
