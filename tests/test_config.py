@@ -188,8 +188,20 @@ def test_a_setting_that_would_change_nothing_is_refused(method, path):
 
 
 def test_settings_of_the_other_learner_are_refused():
-    with pytest.raises(tr.RequestError, match=r"unknown setting 'learner\.polyak'"):
-        ask(learner="ppo", settings={"learner.polyak": "0.01"})
+    for name in ("polyak", "actor_rate"):
+        with pytest.raises(tr.RequestError, match=rf"^learner\.{name} is a setting of sac, not of ppo$"):
+            ask(learner="ppo", settings={f"learner.{name}": "0.01"})
+
+
+def test_settings_of_agents_that_are_trained_on_are_theirs_alone():
+    """Neither the source agent's training nor what learns from scratch has them."""
+    config = ask("fine_tune", learner="sac", settings={"learner.actor_rate": 1e-5}, controls=("target_only",))
+    tuned, plain = (for_method(config, row) for row in (config.method, *config.controls))
+    assert (tuned.learner.actor_rate, plain.learner.actor_rate) == (1e-5, 0.0)
+    assert plain.learner == config.learner.from_scratch == presets.SMALL
+    assert dict(plain.replaced) == {"actor_rate": 1e-5}
+    with pytest.raises(tr.RequestError, match=r"^learner\.actor_rate is for agents that .* of target_only none is: "):
+        ask("target_only", learner="sac", settings={"learner.actor_rate": 1e-5})
 
 
 def test_settings_reach_the_run_and_leave_the_table_alone():

@@ -256,6 +256,7 @@ def test_a_source_agent_comes_back_as_it_was_saved(run, tmp_path):
         ({"learner": "other"}, "was trained with"),
         ({"source_steps": 250}, "budget"),
         ({"source_run": "nowhere"}, "is not a run directory"),
+        ({"settings": {"learner.hidden": (3,)}}, r"trained with learner.hidden=\(4,\), so .* leave learner.hidden out"),
     ],
     ids=str,
 )

@@ -139,6 +139,20 @@ def test_an_update_bootstraps_from_the_slow_critics_and_moves_them_by_polyak(sma
     assert after.log_alpha == pytest.approx(-50.0 + 0.01)
 
 
+def test_the_actor_and_the_temperature_have_a_rate_of_their_own(small):
+    """Adam's first step is its rate."""
+    state, b, _ = small
+    sac = replace(SMALL, actor_rate=1e-4)
+    after, _ = jax.jit(sac._update)(state, b, jax.random.key(3))
+
+    def moved(name):
+        pairs = zip(jax.tree.leaves(getattr(after, name)), jax.tree.leaves(getattr(state, name)), strict=True)
+        return max(float(jnp.abs(a - b).max()) for a, b in pairs)
+
+    assert moved("critics") == pytest.approx(0.01, rel=1e-2)
+    assert moved("actor") == pytest.approx(1e-4, rel=1e-2) and moved("log_alpha") == pytest.approx(1e-4, rel=1e-2)
+
+
 def point_mass(policy, steps, robots, seed=0):
     """x' = x + 0.1 a, reward -x^2: steps [1, steps, robots], episodes of 20 steps that are truncated."""
     rng = np.random.default_rng(seed)
@@ -182,6 +196,25 @@ def test_it_learns_to_hold_a_point_mass(random_data, n_step):
     assert np.corrcoef(x, action)[0, 1] < -0.9
     assert np.abs(action).max() <= 2.0
     assert np.isfinite(float(metrics["critic_loss"]))
+
+
+@pytest.mark.parametrize(("settings", "done", "moves"), [
+    ({"policy_delay": 2}, 0.0, 4), ({"policy_delay": 8}, 0.0, 1), ({"actor_wait": 0.2}, 0.1, 0),
+    ({"actor_wait": 0.2, "policy_delay": 4}, 0.2, 2),
+])  # fmt: skip
+def test_the_actor_moves_less_often_than_the_critics_or_waits(random_data, settings, done, moves):
+    """While it waits not a bit of the policy changes, and the critics learn."""
+    sac = SAC(hidden=(4,), batch=16, burst=8, **settings)
+    before, data = sac.init(jax.random.key(0), SPACES), Pair(one_seed(random_data), None)
+    sample = rp.windows(data, 0.0, SPACES)
+    run = jax.jit(lambda s, done: sac.improve(s, sample, plain, Shaping(), jax.random.key(1), updates=8, done=done))
+    after, metrics = run(before, done)
+    actor, critics, temperature = (int(optimiser[0].count) for optimiser in after.optimisers)
+    assert (actor, critics, temperature) == (moves, 8, moves)
+    still = jax.tree.all(jax.tree.map(np.array_equal, before.actor, after.actor))
+    assert still == (moves == 0) and (after.log_alpha == before.log_alpha) == (moves == 0)
+    assert not np.array_equal(before.critics[0]["w"], after.critics[0]["w"])
+    assert (metrics["actor_loss"] != 0) == (moves > 0)
 
 
 def test_rows_of_weight_zero_do_not_train_the_critic(random_data):
@@ -228,8 +261,13 @@ def test_seeds_under_vmap_are_the_seeds_alone(random_data):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch": 0}, {"learning_rate": 0.0}, {"discount": 1.0}, {"n_step": 0}, {"steps_per_update": -1.0}]
-)
+    "wrong",
+    [
+        {"batch": 0}, {"learning_rate": 0.0}, {"discount": 1.0}, {"n_step": 0}, {"steps_per_update": -1.0},
+        {"actor_rate": -1e-5}, {"policy_delay": 0}, {"policy_delay": 3, "burst": 32}, {"actor_wait": 1.0},
+        {"warmup_share": 1.0},
+    ],
+)  # fmt: skip
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(RequestError):
         SAC(**wrong)

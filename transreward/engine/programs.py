@@ -115,7 +115,7 @@ class Programs:
             adjust = partial(self.compensation.adjust, state, **extra)
             shaping = self.compensation.shape(state, **extra)
             sample = self._newest(data) if self.learner.on_policy else rp.windows(data, target_share, self.spaces)
-            return self.learner.improve(agent, sample, adjust, shaping, key, updates=updates)
+            return self.learner.improve(agent, sample, adjust, shaping, key, updates=updates, done=done)
 
         axes = data.map(lambda d: 0 if self.learner.on_policy or d is None else d.axes)
         return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, asked)

@@ -45,13 +45,14 @@ def execute(
         return Checkpoints(directory and directory / PLACE / stage.name, request)
 
     began, results = time.perf_counter(), {}
+    scratch = replace(config, learner=config.learner.from_scratch)
     for track in plan.tracks:
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
         for stage in before(track, plan, agents):
-            shared = cache.entry(config, chain(plan, stage))
+            shared = cache.entry(scratch, chain(plan, stage))
             agents[stage.name] = source_agent(
-                config, stage, agents, directory if own else None, watch, saved(stage), shared
+                scratch, stage, agents, directory if own else None, watch, saved(stage), shared
             )
         agent = None if track.agent is None else agents[track.agent]
         results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Protocol, Self
 
 from transreward.bridges.take_up import Ends
 from transreward.types import Adjusted, Array, Key, Metrics, Pair, Shaping, Spaces, Transition
@@ -39,8 +40,16 @@ class Learner:
     takes_advice: bool = False  # does as `shaping` says; others are given none
     random_steps: int = 0  # uniform actions at the start of training from scratch
     warmup_steps: int = 0  # target steps before the first update of an agent that is trained on
+    warmup_share: float = 0.1  # the largest share of a phase's steps that the two may be
+    tuning: ClassVar[tuple[str, ...]] = ()  # settings that count where an agent is trained on, and nowhere else
+    networks: ClassVar[tuple[str, ...]] = ()  # settings in which an agent and whoever trains it on must agree
     ends: ClassVar[Ends | None] = None  # what a bridge has to know to take its agents up; None: it cannot
     minibatches: int = 1  # into which a rollout is cut, which is to have as many steps at least
+
+    @property
+    def from_scratch(self) -> Self:
+        """The settings for training from scratch: those of `tuning` are the defaults."""
+        return replace(self, **{f.name: f.default for f in fields(self) if f.name in self.tuning})
 
     @property
     def updates_per_round(self) -> int:
@@ -74,7 +83,16 @@ class Learner:
         raise NotImplementedError
 
     def improve(
-        self, state: Any, sample: Sample, adjust: Adjust, shaping: Shaping, key: Key, *, updates: int
+        self,
+        state: Any,
+        sample: Sample,
+        adjust: Adjust,
+        shaping: Shaping,
+        key: Key,
+        *,
+        updates: int,
+        done: Array | float = 0.0,
     ) -> tuple[Any, Metrics]:
-        """Learn from steps, each paid as `adjust` says at this moment, for so many updates."""
+        """Learn from steps, each paid as `adjust` says at this moment, for so many updates. `done` in [0, 1] is the
+        progress of the stage."""
         raise NotImplementedError

@@ -63,6 +63,7 @@ class PPO(Learner):
 
     name = "ppo"
     on_policy = True
+    networks = ("hidden",)
     ends = Ends(
         {"networks.policy": (("obs",), ("action",)), "networks.critic": (("obs",), ())},
         spreads=("networks.log_std",),
@@ -170,6 +171,7 @@ class PPO(Learner):
         key: Key,
         *,
         updates: int,
+        done: Array | float = 0.0,
     ) -> tuple[PPOState, Metrics]:
         """Learn from the newest rollout of the domain that feeds the learner."""
         rollout = sample(key, 0, 0)

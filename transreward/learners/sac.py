@@ -70,9 +70,16 @@ class SAC(Learner):
     burst: int = 32  # gradient updates in one dispatch
     random_steps: int = 5_000  # uniform actions at the start of training from scratch; at most a tenth of the budget
     warmup_steps: int = 256  # target steps before the first update of an agent that is trained on; the same holds
+    warmup_share: float = 0.1  # the largest share of a phase's steps that the two may be
+    # of an agent that is trained on in a transfer alone; the temperature, which answers to the actor, moves with it
+    actor_rate: float = 0.0  # learning rate of the actor; 0 = learning_rate
+    policy_delay: int = 1  # updates of the critics per update of the actor (TD3); a divisor of burst
+    actor_wait: float = 0.0  # share of the transfer's rounds before the actor's first update, in which critics learn
 
     name = "sac"
     takes_advice = True
+    tuning = ("actor_rate", "policy_delay", "actor_wait")
+    networks = ("hidden", "critics", "layer_norm")
     ends = Ends(
         {
             "actor": (("obs",), ("action", "spread")),
@@ -88,15 +95,18 @@ class SAC(Learner):
         for field in ("learning_rate", "steps_per_update", "target_updates_per_step", "alpha_start", "polyak"):
             if not getattr(self, field) > 0:
                 raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
-        for field in ("random_steps", "warmup_steps"):
+        for field in ("random_steps", "warmup_steps", "actor_rate"):
             if getattr(self, field) < 0:
                 raise RequestError(f"learner.{field} must not be negative, not {getattr(self, field)}")
         if not self.hidden or min(self.hidden) < 1:
             raise RequestError(f"learner.hidden must name the layers' widths, at least one, not {self.hidden}")
         if not 0 <= self.subset <= self.critics:
             raise RequestError(f"learner.subset must be at most learner.critics, {self.critics}, not {self.subset}")
-        if not 0 <= self.discount < 1:
-            raise RequestError(f"learner.discount must be in [0, 1), not {self.discount}")
+        for field in ("discount", "warmup_share", "actor_wait"):
+            if not 0 <= getattr(self, field) < 1:
+                raise RequestError(f"learner.{field} must be in [0, 1), not {getattr(self, field)}")
+        if self.policy_delay < 1 or self.burst % self.policy_delay:
+            raise RequestError(f"learner.policy_delay must divide learner.burst, {self.burst}, not {self.policy_delay}")
 
     # -- the contract of a learner -------------------------------------------------------------------------------
 
@@ -154,6 +164,7 @@ class SAC(Learner):
         key: Key,
         *,
         updates: int,
+        done: Array | float = 0.0,
     ) -> tuple[SACState, Metrics]:
         """`updates` gradient steps, each on a batch of its own.
 
@@ -162,12 +173,17 @@ class SAC(Learner):
         is above the critics', for the actor and in the critics' targets. `shaping.draw` is the actor's alone.
         """
 
-        def step(state: SACState, key: Key) -> tuple[SACState, Metrics]:
+        def step(state: SACState, now: tuple[Key, Array | None]) -> tuple[SACState, Metrics]:
+            key, moves = now
             sample_key, update_key = jax.random.split(key)
-            return self._update(state, self._batch(state, sample, adjust, sample_key), update_key, shaping)
+            return self._update(state, self._batch(state, sample, adjust, sample_key), update_key, shaping, moves)
 
-        state, metrics = jax.lax.scan(step, state, jax.random.split(key, updates))
-        return state, jax.tree.map(jnp.mean, metrics)
+        moves = self._actor_moves(updates, done)
+        state, metrics = jax.lax.scan(step, state, (jax.random.split(key, updates), moves))
+        metrics = jax.tree.map(jnp.mean, metrics)
+        if moves is not None:  # of the updates that there were
+            metrics["actor_loss"] *= updates / jnp.maximum(moves.sum(), 1)
+        return state, metrics
 
     @property
     def updates_per_round(self) -> int:
@@ -221,8 +237,8 @@ class SAC(Learner):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _optimiser(self) -> optax.GradientTransformation:
-        return optax.adam(self.learning_rate)
+    def _optimiser(self, rate: float = 0.0) -> optax.GradientTransformation:
+        return optax.adam(rate or self.learning_rate)
 
     def _policy(self, actor: Layers, obs: Array) -> tuple[Array, Array]:
         mean, log_std = jnp.split(mlp(actor, obs), 2, axis=-1)
@@ -272,37 +288,63 @@ class SAC(Learner):
         """Actions in [-1, 1] in the domain's units."""
         return state.centre + state.half_width * action
 
-    def _update(self, state: SACState, batch: Batch, key: Key, shaping: Shaping = UNSHAPED) -> tuple[SACState, Metrics]:
+    def _actor_moves(self, updates: int, done: Array | float) -> Array | None:
+        """Which of the updates are the actor's, too, [updates]; None: all."""
+        if self.policy_delay == 1 and not self.actor_wait:
+            return None
+        return (jnp.arange(1, updates + 1) % self.policy_delay == 0) & (done >= self.actor_wait)
+
+    def _update(
+        self, state: SACState, batch: Batch, key: Key, shaping: Shaping = UNSHAPED, moves: Array | None = None
+    ) -> tuple[SACState, Metrics]:
+        """A step of the critics, and where the actor `moves` one of actor and temperature."""
         *noise_keys, slow_key, judge_key = jax.random.split(key, 4)
         noise = [jax.random.normal(k, batch.action.shape) for k in noise_keys]
-        optimiser = self._optimiser()
-        actor_opt, critic_opt, alpha_opt = state.optimisers
+        state, metrics = self._critics_step(state, batch, noise[0], slow_key, shaping)
 
-        slow = self._drawn(state.slow_critics, slow_key)
-        target = self.critic_target(state, slow, batch, noise[0], shaping)
-        critic_gradient = jax.value_and_grad(self.critic_loss, has_aux=True)
-        (critic_value, q_mean), grads = critic_gradient(state.critics, state, batch, target, shaping)
-        step, critic_opt = optimiser.update(grads, critic_opt)
-        critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
+        def moved(state: SACState) -> tuple[SACState, Array]:
+            return self._actor_step(state, batch, noise[1], judge_key, shaping)
 
-        judges = self._drawn(critics, judge_key)
-        actor_gradient = jax.value_and_grad(self.actor_loss, has_aux=True)
-        (actor_value, log_prob), grads = actor_gradient(state.actor, state, judges, batch, noise[1], shaping)
-        step, actor_opt = optimiser.update(grads, actor_opt)
-        actor: Layers = optax.apply_updates(state.actor, step)  # type: ignore[assignment]
-
-        gradient = jax.grad(self.temperature_loss)(state.log_alpha, state, log_prob)
-        step, alpha_opt = optimiser.update(gradient, alpha_opt)
         alpha = jnp.exp(state.log_alpha)
-        metrics = {"critic_loss": critic_value, "actor_loss": actor_value, "q": q_mean, "alpha": alpha}
+        if moves is None:
+            state, loss = moved(state)
+        else:
+            state, loss = jax.lax.cond(moves, moved, lambda state: (state, jnp.zeros(())), state)
+        return state, {**metrics, "actor_loss": loss, "alpha": alpha}
+
+    def _critics_step(
+        self, state: SACState, batch: Batch, noise: Array, key: Key, shaping: Shaping
+    ) -> tuple[SACState, Metrics]:
+        actor_opt, critic_opt, alpha_opt = state.optimisers
+        slow = self._drawn(state.slow_critics, key)
+        target = self.critic_target(state, slow, batch, noise, shaping)
+        gradient = jax.value_and_grad(self.critic_loss, has_aux=True)
+        (loss, q_mean), grads = gradient(state.critics, state, batch, target, shaping)
+        step, critic_opt = self._optimiser().update(grads, critic_opt)
+        critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
         state = state._replace(
-            actor=actor,
             critics=critics,
             slow_critics=jax.tree.map(lambda s, c: s + self.polyak * (c - s), state.slow_critics, critics),
-            log_alpha=state.log_alpha + step,
             optimisers=(actor_opt, critic_opt, alpha_opt),
         )
-        return state, metrics
+        return state, {"critic_loss": loss, "q": q_mean}
+
+    def _actor_step(
+        self, state: SACState, batch: Batch, noise: Array, key: Key, shaping: Shaping
+    ) -> tuple[SACState, Array]:
+        optimiser = self._optimiser(self.actor_rate)
+        actor_opt, critic_opt, alpha_opt = state.optimisers
+        judges = self._drawn(state.critics, key)
+        gradient = jax.value_and_grad(self.actor_loss, has_aux=True)
+        (loss, log_prob), grads = gradient(state.actor, state, judges, batch, noise, shaping)
+        step, actor_opt = optimiser.update(grads, actor_opt)
+        actor: Layers = optax.apply_updates(state.actor, step)  # type: ignore[assignment]
+        slope = jax.grad(self.temperature_loss)(state.log_alpha, state, log_prob)
+        step, alpha_opt = optimiser.update(slope, alpha_opt)
+        state = state._replace(
+            actor=actor, log_alpha=state.log_alpha + step, optimisers=(actor_opt, critic_opt, alpha_opt)
+        )
+        return state, loss
 
 
 def _advised(shaping: Shaping, q: Array, obs: Array, action: Array) -> Array:

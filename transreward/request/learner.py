@@ -25,8 +25,10 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_
         return learner if isinstance(learner, Learner) else make_learner(learner, source)
     stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])
-    if learner is None or learner in (restored, restored.name):
+    if learner is None or learner == restored.name:
         return restored
+    if isinstance(learner, Learner) and learner.from_scratch == restored.from_scratch:
+        return learner
     cure = "leave `learner` out, or " if may_leave_out else ""  # without it another learner is needed
     name = learner.name if isinstance(learner, Learner) else learner
     other = name if name != restored.name else f"{name} with other settings"
@@ -34,6 +36,11 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_
         f"the source run {source_run} was trained with {restored.name}, not with {other}: {cure}leave `source_run` out "
         f"to train a source agent with {other}"
     )
+
+
+def tuned(learner: Learner) -> list[str]:
+    """The settings of `Learner.tuning` that are not the defaults."""
+    return [name for name in learner.tuning if getattr(learner, name) != getattr(learner.from_scratch, name)]
 
 
 def need_replay(rows: list[Method]) -> bool:
@@ -44,7 +51,8 @@ def need_replay(rows: list[Method]) -> bool:
 
 
 def for_method(config: Config, row: Method) -> Config:
-    """This request with a method's own settings of the learner, except for those that the user named.
+    """This request with a method's own settings of the learner, except for those that the user named. From scratch
+    those of `Learner.tuning` are the defaults.
 
     An on-policy agent that is fine-tuned in the target has shorter rollouts there, cut into equally many minibatches,
     which are smaller and noisier. At the full learning rate it forgets what it learned, so the rate is scaled by the
@@ -55,5 +63,7 @@ def for_method(config: Config, row: Method) -> Config:
         share = rollout(config, row) / config.learner.round_steps(False)
         own["learning_rate"] = config.learner.learning_rate * min(share, 1.0) ** 0.5
     own = {name: value for name, value in own.items() if f"learner.{name}" not in config.chosen}
+    if row.start != "source":
+        own |= {name: getattr(config.learner.from_scratch, name) for name in tuned(config.learner)}
     asked = tuple((name, getattr(config.learner, name)) for name in own)
     return replace(config, learner=replace(config.learner, **own), replaced=asked) if own else config

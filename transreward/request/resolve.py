@@ -26,6 +26,7 @@ from transreward.request.rules import (
     require_learner,
     require_rewards,
     require_simulated,
+    require_tuned,
     together,
     with_terms,
     without_a_model,
@@ -144,6 +145,7 @@ def require_all(config: Config) -> None:
     if config.cotrain:
         require_cotrain(config)
     require_simulated(config)
+    require_tuned(config)
     for row in (config.method, *config.controls):
         row.compensation()  # checks its settings
         require_effect(row)

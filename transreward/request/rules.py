@@ -12,6 +12,7 @@ from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method, names
 from transreward.request.config import Config
+from transreward.request.learner import tuned
 from transreward.types import CEILING, Pair, RequestError
 
 USE_SAC = 'use `learner="sac"`'
@@ -153,3 +154,20 @@ def require_learner(row: Method, learner: Learner, source: Domain, source_run: s
     for name, _ in row.learner:
         if name not in known:
             raise RequestError(f"'{row.name}' needs a learner with '{name}', which {learner.name} has not")
+        if name in learner.networks and row.start == "source":
+            raise RequestError(
+                f"'{row.name}' trains the source agent on, so it cannot have a learner.{name} of its own: set it for "
+                f"all methods"
+            )
+
+
+def require_tuned(config: Config) -> None:
+    """Raise RequestError for settings of agents that are trained on, where every method learns from scratch."""
+    rows = (config.method, *config.controls)
+    if any(row.start == "source" and row.feed is not None for row in rows):
+        return
+    for name in tuned(config.learner):
+        raise RequestError(
+            f"learner.{name} is for agents that are trained on in a transfer, and of "
+            f"{', '.join(row.name for row in rows)} none is: leave it out"
+        )

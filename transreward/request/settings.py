@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from transreward.learners import LEARNERS
 from transreward.methods import Method
 from transreward.request.fields import SECTIONS
 from transreward.types import RequestError, nearest, whole_number
@@ -38,14 +39,21 @@ def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Meth
     changes: dict[str, dict[str, Any]] = {}  # a section changes at once, since fields may be valid only together
     for path, value in settings.items():
         section, _, name = path.partition(".")
-        known = [f"{s}.{f.name}" for s, part in sections.items() if part is not None for f in fields(part)]
+        known = [f"{s}.{name}" for s, part in sections.items() if part is not None for name in settable(part)]
         if path not in known:
             if section in sections and sections[section] is None:
                 raise RequestError(f"method '{row.name}' has no {section}, so '{path}' would change nothing")
+            if section == "learner" and (others := [x for x, of in LEARNERS.items() if name in settable(of)]):
+                raise RequestError(f"{path} is a setting of {' and '.join(others)}, not of {sections[section].name}")
             raise nearest(path, known, "setting", WORDS)
         part = sections[section]
         changes.setdefault(section, {})[name] = typed(path, value, get_type_hints(type(part))[name])
     return {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
+
+
+def settable(part: Any) -> list[str]:
+    """The names of the settings of a part."""
+    return [f.name for f in fields(part)]
 
 
 def typed(path: str, value: Any, kind: Any) -> Any:

@@ -18,6 +18,7 @@ from transreward.domains.domain import Domain, stored_terms
 from transreward.domains.ids import domain
 from transreward.domains.users import import_modules
 from transreward.learners.learner import Learner
+from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.types import NO_STEPS, Pair, RequestError
 
@@ -80,6 +81,7 @@ class SourceAgent:
             raise RequestError(f"`source_run` {run} was trained in '{about['source']}', not in '{source.name}'")
         if about["seeds"] != seeds:
             raise RequestError(f"`source_run` {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
+        require_same_networks(run, restore_learner(about["learner"]), learner)
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         like = {"agents": store.shapes_of(learner, source.spaces, keys), "keys": jax.random.key_data(keys)}
         stored = store.load_tree(run / "source" / "agent.safetensors", like)
@@ -92,6 +94,18 @@ class SourceAgent:
         keys = jax.random.wrap_key_data(stored["keys"])
         evaluated = Pair(*about.get("evaluation_steps", NO_STEPS))  # earlier versions counted none
         return SourceAgent(source.name, learner, stored["agents"], replay, keys, about["steps"], seeds, [], evaluated)
+
+
+def require_same_networks(run: Path, stored: Learner, learner: Learner) -> None:
+    """Raise RequestError where a run's agent has other networks than the learner asked for: without layer norm, say,
+    the same weights are another function."""
+    for name in learner.networks:
+        theirs, ours = getattr(stored, name), getattr(learner, name)
+        if theirs != ours:
+            raise RequestError(
+                f"the source agent of {run} was trained with learner.{name}={theirs}, so it cannot be trained on with "
+                f"{ours}: leave learner.{name} out, or `source_run`, to train one"
+            )
 
 
 def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> tuple[str, ...]:
