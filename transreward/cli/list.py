@@ -101,4 +101,5 @@ def _tasks() -> list[tuple[str, str]]:
 def _shifts() -> list[tuple[str, str]]:
     from transreward.domains.shifts import SHIFTS
 
-    return [(kind.usage, kind.doc) for kind in SHIFTS.values()]
+    ranged = "a family: each episode has another value, as in hopper:gravity=0.5..2,mass=0.7..1.5; see docs/domains.md"
+    return [*((kind.usage, kind.doc) for kind in SHIFTS.values()), ("<shift>=<low>..<high>", ranged)]
