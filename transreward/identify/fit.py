@@ -22,9 +22,14 @@ MOST = 6  # parameters that are looked for
 NOTHING = 1e-4  # of the loss without any: what is left below it is rounding
 GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
 WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
-ROUGH, MIDDLE, FINE = 60, 250, 1000  # steps on which candidates are screened, refined, and chosen ones refined
-SCREENED, TRIED, BY_GAIN = 16, 5, 2  # candidates that pass the screening; that are refined; and of those by linear gain
+# Steps on which candidates are screened; on which derivatives are taken and candidates first refined; on which the best
+# of these are; and those that are chosen.
+ROUGH, GAUGE, MIDDLE, FINE = 32, 80, 250, 1000
+# Candidates that pass the screening; that are refined; of those by linear gain; and how many are left after the first
+# refinement.
+SCREENED, TRIED, BY_GAIN, LEFT = 16, 5, 2, 2
 FLOOR = 0.02  # of an entry's change: errors below it weigh no more
+ZOOMS = 4  # each to a third of the last
 EPS = 1e-4  # of the finite differences
 RIDGE = 1e-8
 ALIKE, PARALLEL = 3, 0.3  # unused parameters that may stand for a chosen one; the least cosine of their effects
@@ -52,7 +57,7 @@ class Problem:
         self.steps = evidence.take(evidence.known & simulator.shown(evidence.obs))
         order = np.random.default_rng(seed).permutation(np.flatnonzero(~self.steps.held))
         self.fine = self.steps.take(order[:FINE])
-        self.middle, self.rough = self.steps.take(order[:MIDDLE]), self.steps.take(order[:ROUGH])
+        self.middle, self.gauge, self.rough = (self.steps.take(order[:n]) for n in (MIDDLE, GAUGE, ROUGH))
         self.held = self.steps.take(self.steps.held)
         change = simulator.seen(self.steps.next_obs) - simulator.seen(self.steps.obs)
         off = simulator.differences(self.family.neutral[None], self.fine)[0]
@@ -60,13 +65,13 @@ class Problem:
         self.spread_of_states = np.maximum(simulator.seen(self.steps.obs).std(axis=0), 1e-6)
         self.weight = 1 / np.maximum(np.sqrt((off**2).mean(axis=0)), FLOOR * self.spread)
 
-    def residuals(self, values: np.ndarray, rows: Evidence) -> np.ndarray:
-        """[m, n, entries] of `values` [m, parameters]."""
-        return self.simulator.differences(values, rows) * self.weight
+    def residuals(self, values: np.ndarray, rows: Evidence, exact: bool = True) -> np.ndarray:
+        """[m, n, entries] of `values` [m, parameters]; `exact` as in `Family.variants`."""
+        return self.simulator.differences(values, rows, exact) * self.weight
 
-    def loss(self, values: np.ndarray, rows: Evidence) -> np.ndarray:
+    def loss(self, values: np.ndarray, rows: Evidence, exact: bool = True) -> np.ndarray:
         """Mean squared residual, [m]."""
-        return (self.residuals(values, rows) ** 2).mean(axis=(1, 2))
+        return (self.residuals(values, rows, exact) ** 2).mean(axis=(1, 2))
 
     def refine(self, values: np.ndarray, chosen: list[int], rows: Evidence, iterations: int) -> np.ndarray:
         """Values [parameters] whose chosen ones fit `rows` best, from `values` on; delays stay."""
@@ -86,7 +91,16 @@ class Problem:
             return np.concatenate([found, np.sqrt(RIDGE) * (x - neutral[:, None])])
 
         x, _ = minimize.least_squares(
-            start, residual, (low, high), eps=EPS, max_iter=iterations, xtol=1e-5, verbose=0, x_scale="jac"
+            start,
+            residual,
+            (low, high),
+            eps=EPS,
+            max_iter=iterations,
+            xtol=1e-5,
+            verbose=0,
+            x_scale="jac",
+            mu_min=0.01,
+            mu_factor=4.0,  # of columns of length 1: from none to much in a few rejected steps
         )
         return self.moved(values, free, x.reshape(1, -1))[0]
 
@@ -115,7 +129,7 @@ class Problem:
             return self.residuals(values[None], rows).ravel(), np.zeros((0, len(self.parameters)))
         step = np.where(at + 100 * EPS <= high, 100 * EPS, -100 * EPS)
         near = [self.moved(values, [i], at[k : k + 1, None] + step[k]) for k, i in enumerate(free)]
-        found = self.residuals(np.concatenate([values[None], *near]), rows)
+        found = self.residuals(np.concatenate([values[None], *near]), rows, exact=False)
         flat = found.reshape(len(found), -1)
         slopes = np.zeros((flat.shape[1], len(self.parameters)))
         slopes[:, free] = ((flat[1:] - flat[0]) / step[:, None]).T
@@ -144,21 +158,24 @@ def select(problem: Problem) -> Fit:
 
 def _added(problem: Problem, now: Found, enough: float) -> Found:
     """With the addition after which the held-out loss is least. What does almost the same is tried beside the best."""
-    best = _refined(problem, [(start, [*now[2], i]) for i, start in _starts(problem, now[1], now[2])], now, enough)
+    slopes = problem.slopes(now[1], problem.gauge)
+    best = _refined(problem, [(start, [*now[2], i]) for i, start in _starts(problem, now, slopes)], now, enough)
     if best is now or best[0] < enough:
         return best
-    other = _refined(problem, _alike(problem, best[1], best[2], best[2][-1]), best, enough)
+    other = _refined(problem, _alike(problem, best, best[2][-1], slopes[1]), best, enough)
     return min(best, other, key=lambda found: found[0])
 
 
 def _exchanged(problem: Problem, now: Found, enough: float) -> Found:
     """With one of the chosen given up for another, which does almost the same: alone they could not be told apart."""
-    return _refined(problem, [start for i in now[2] for start in _alike(problem, now[1], now[2], i)], now, enough)
+    _, slopes = problem.slopes(now[1], problem.gauge)
+    return _refined(problem, [start for i in now[2] for start in _alike(problem, now, i, slopes)], now, enough)
 
 
-def _alike(problem: Problem, values: np.ndarray, chosen: list[int], i: int) -> list[tuple[np.ndarray, list[int]]]:
-    """Starts in which an unused parameter of nearly the same effect stands for the chosen `i`."""
-    _, slopes = problem.slopes(values, problem.middle)
+def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[tuple[np.ndarray, list[int]]]:
+    """Starts in which an unused parameter of nearly the same effect stands for the chosen `i`; `slopes` [residuals,
+    parameters]."""
+    _, values, chosen = now
     size = np.sqrt((slopes**2).sum(axis=0))
     cosines = np.abs(slopes.T @ slopes[:, i]) / np.maximum(size * size[i], 1e-300)
     cosines[chosen] = 0
@@ -178,18 +195,19 @@ def _alike(problem: Problem, values: np.ndarray, chosen: list[int], i: int) -> l
 
 
 def _refined(problem: Problem, starts: list[tuple[np.ndarray, list[int]]], now: Found, enough: float) -> Found:
-    """The best of what is refined from `starts`, on all steps; `now` where there is none."""
-    best: Found | None = None
-    for start, chosen in starts:
-        values = problem.refine(start, chosen, problem.middle, 6)
-        loss = float(problem.loss(values[None], problem.held)[0])
-        if best is None or loss < best[0]:
-            best = loss, values, chosen
-        if loss < enough:
-            break
-    if best is None:
+    """The best of what is refined from `starts`, on all steps; `now` where there is none. All are refined a little, and
+    the best of them more."""
+    if not starts:
         return now
-    return _polished(problem, best)
+    first = [problem.refine(start, chosen, problem.gauge, 3) for start, chosen in starts]
+    losses = problem.loss(np.stack(first), problem.middle, exact=False)
+    found: list[Found] = []
+    for k in np.argsort(losses)[:LEFT].tolist():
+        values, chosen = problem.refine(first[k], starts[k][1], problem.middle, 6), starts[k][1]
+        found.append((float(problem.loss(values[None], problem.held)[0]), values, chosen))
+        if found[-1][0] < enough:
+            break
+    return _polished(problem, min(found, key=lambda one: one[0]))
 
 
 def _polished(problem: Problem, best: Found) -> Found:
@@ -198,31 +216,50 @@ def _polished(problem: Problem, best: Found) -> Found:
     return float(problem.loss(values[None], problem.held)[0]), values, best[2]
 
 
-def _starts(problem: Problem, values: np.ndarray, chosen: list[int]) -> list[tuple[int, np.ndarray]]:
+def _starts(problem: Problem, found: Found, slopes: tuple[np.ndarray, np.ndarray]) -> list[tuple[int, np.ndarray]]:
     """Which parameters are refined, and from which values: those of the best trials and those of the largest linear
     gains, as far as these promise at least half of what an addition has to gain."""
+    _, values, chosen = found
     unused = [i for i in range(len(problem.parameters)) if i not in chosen]
     trials = [(i, value) for i in unused for value in problem.parameters[i].search.trials]
     tried = np.repeat(values[None], len(trials), axis=0)
     tried[np.arange(len(trials)), [i for i, _ in trials]] = [value for _, value in trials]
-    rough = problem.loss(tried, problem.rough)
+    rough = problem.loss(tried, problem.rough, exact=False)
     first = {i: min((k for k, (j, _) in enumerate(trials) if j == i), key=lambda k: rough[k]) for i in unused}
     passed = sorted(unused, key=lambda i: rough[first[i]])[:SCREENED]
-    now, *middle = problem.loss(np.concatenate([values[None], tried[[first[i] for i in passed]]]), problem.middle)
+    now, *middle = problem.loss(
+        np.concatenate([values[None], tried[[first[i] for i in passed]]]), problem.middle, exact=False
+    )
     best = [k for k in np.argsort(middle)[:TRIED] if middle[k] < now * (1 - GAIN / 2)]
     starts = [(passed[k], tried[first[passed[k]]]) for k in best]
-    gains = _gains(problem, values, chosen)
+    gains = _gains(*slopes, chosen)
     for i in sorted(gains, key=lambda i: -gains[i])[:BY_GAIN]:
         if gains[i] > GAIN / 2 and (chosen or i not in [j for j, _ in starts]):
             starts.append((i, values.copy()))
-    return starts
+    return [(i, _zoomed(problem, start, i)) for i, start in starts]
 
 
-def _gains(problem: Problem, values: np.ndarray, chosen: list[int]) -> dict[int, float]:
+def _zoomed(problem: Problem, values: np.ndarray, i: int) -> np.ndarray:
+    """With parameter `i` where the loss is least between the neighbouring trials, by ever finer grids. Only for one in
+    which the model is not linear, such as a body's size: contacts begin and end with it, and derivatives mislead."""
+    parameter = problem.parameters[i]
+    if problem.family.linear(parameter):
+        return values
+    search, at = parameter.search, problem.of(i, values[i])
+    grid = [problem.of(i, v) for v in (search.low, parameter.neutral, *search.trials, search.high)]
+    low, high = max(x for x in grid if x < at), min(x for x in grid if x > at)
+    for _ in range(ZOOMS):
+        points = np.linspace(low, high, 7)
+        tried = problem.moved(values, [i], points[1:-1, None])
+        best = int(np.argmin(problem.loss(tried, problem.middle, exact=False)))
+        low, values, high = points[best], tried[best], points[best + 2]
+    return values
+
+
+def _gains(off: np.ndarray, slopes: np.ndarray, chosen: list[int]) -> dict[int, float]:
     """Unused parameter -> share of the loss that it and the chosen ones would take off if all effects were linear."""
-    off, slopes = problem.slopes(values, problem.middle)
     gains = {}
-    for i in range(len(problem.parameters)):
+    for i in range(slopes.shape[1]):
         if i not in chosen and slopes[:, i].any():
             effect = slopes[:, [*chosen, i]]
             best, *_ = np.linalg.lstsq(effect, -off, rcond=1e-8)

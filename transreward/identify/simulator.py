@@ -64,9 +64,10 @@ class Simulator:
         clip = self.robot.clip
         return np.concatenate([qpos, qvel.clip(-clip, clip)], axis=1)[:, self._seen]
 
-    def differences(self, values: np.ndarray, rows: Evidence) -> np.ndarray:
-        """Predicted less observed next states, [m, n, entries], of variants `values` [m, parameters]."""
-        variants = self.family.variants(values)
+    def differences(self, values: np.ndarray, rows: Evidence, exact: bool = True) -> np.ndarray:
+        """Predicted less observed next states, [m, n, entries], of variants `values` [m, parameters]; `exact` as in
+        `Family.variants`."""
+        variants = self.family.variants(values, exact)
         bias = np.stack([v.sensor_bias * self._spread for v in variants])[:, None]  # as the target's sensors show it
         start, end = rows.obs - bias, rows.next_obs - bias
         late = np.array([v.delay for v in variants])

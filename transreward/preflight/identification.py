@@ -168,7 +168,7 @@ def _remains(problem: Problem, values: np.ndarray) -> tuple[tuple[str, float], .
 def _alike(problem: Problem, values: np.ndarray, chosen: Sequence[int]) -> tuple[tuple[str, str], ...]:
     if not chosen:
         return ()
-    _, slopes = problem.slopes(values, problem.middle)
+    _, slopes = problem.slopes(values, problem.gauge)
     size = np.maximum(np.sqrt((slopes**2).sum(axis=0)), 1e-300)
     unit = slopes / size
     cosines = np.abs(unit.T @ unit)
@@ -181,7 +181,7 @@ def _unseen(problem: Problem) -> tuple[str, ...]:
     wanted = [i for i, p in enumerate(problem.parameters) if p.pattern is None and not p.counts]
     tried = np.repeat(problem.family.neutral[None], len(wanted) + 1, axis=0)
     tried[np.arange(len(wanted)), wanted] = [problem.parameters[i].search.trials[-1] for i in wanted]
-    off = problem.simulator.differences(tried, problem.middle)
+    off = problem.simulator.differences(tried, problem.middle, exact=False)
     effect = np.sqrt(((off[:-1] - off[-1]) ** 2).mean(axis=1)) / problem.spread
     return tuple(problem.parameters[i].name for i, e in zip(wanted, effect, strict=True) if e.max() < UNSEEN)
 
