@@ -22,6 +22,7 @@ LAYERS = [
     {"bridges"},
     {"domains", "gaps", "gates", "learners"},
     {"uses"},
+    {"row"},
     {"streams", "methods", "presets"},
     {"evaluation", "wrapper"},
     {"runs"},

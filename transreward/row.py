@@ -1,0 +1,135 @@
+"""A row of the table of methods: what is chosen, and what follows from the choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from transreward.feed import Feed
+from transreward.gaps.gap import Gap
+from transreward.gates.chain import Chain, Gate
+from transreward.types import RequestError
+from transreward.uses.compensation import Compensation
+from transreward.uses.use import UNCHANGED, Use
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row."""
+
+    name: str
+    summary: str
+    paper: str
+    start: Literal["source", "nothing", "ceiling"]  # a source agent; nothing; nothing, on the source's budget
+    feed: Feed | None  # None = no training in the second phase
+    gap: Gap | None = None
+    use: Use | None = None
+    gate: Gate | None = None
+    learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
+    teacher: str | None = None  # the row that takes the first part of the transfer, and is then imitated
+
+    def __post_init__(self) -> None:
+        for part, contract in ((self.gap, Gap), (self.use, Use)):
+            if part is not None and not isinstance(part, contract):
+                raise RequestError(
+                    f"'{self.name}': {type(part).__name__} must be a subclass of {contract.__name__} of "
+                    f"{contract.__module__}, which declares all that is asked of one"
+                )
+        if self.use is not None:
+            self.use.require(self.gap)
+
+    @property
+    def ceiling(self) -> bool:
+        """Whether it trains in the target as if it were the source, and so breaks the target's budget."""
+        return self.start == "ceiling"
+
+    @property
+    def target_share(self) -> float | None:
+        """Of target steps in what trains the learner; None = no training."""
+        return self.feed.target_share if self.feed else None
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether only an off-policy learner takes what feeds it, or what advises it."""
+        return self.needs("source_act") or (self.feed is not None and not self.feed.on_policy)
+
+    @property
+    def uses_source(self) -> bool:
+        """Whether source steps go on feeding the learner or the gap in the transfer phase."""
+        feed = self.feed
+        return feed is not None and feed.source != "replay" and (feed.target_share < 1 or self.gap is not None)
+
+    @property
+    def uses_replay(self) -> bool:
+        """Whether the stored steps of the source agent's training feed the learner or the gap."""
+        return self.feed is not None and self.feed.source == "replay"
+
+    @property
+    def branched(self) -> bool:
+        """Whether the source's steps start where the target was."""
+        return self.feed is not None and self.feed.source == "branched"
+
+    @property
+    def walks(self) -> bool:
+        """Whether robots go on walking in the source, in episodes of their own."""
+        return self.uses_source and not self.branched
+
+    @property
+    def replayed(self) -> int:
+        """Source steps taken from states that the target was observed in, per target step."""
+        branches = self.feed.branches if self.feed else 0
+        return branches + self.needs("counterpart")
+
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """Shares of the transfer's budgets that its parts take, one after the other."""
+        use = self.use or UNCHANGED
+        return (use.teach, 1.0 - use.teach) if self.teacher else (1.0,)
+
+    @property
+    def needs_target_reward(self) -> bool:
+        """Whether the learner sees the target's rewards."""
+        return self.ceiling or (self.feed is not None and self.feed.target_share > 0 and self.kept > 0)
+
+    @property
+    def kept(self) -> float:
+        """Share of the raw reward that the learner is still paid on the side that the use changes."""
+        return (self.use or UNCHANGED).kept
+
+    @property
+    def side(self) -> str:
+        """Whose steps show what the use does, a field of Pair."""
+        return (self.use or UNCHANGED).side
+
+    @property
+    def needs_source_agent(self) -> bool:
+        """Whether a source agent has to be trained first."""
+        return self.start == "source" or self.guided or self.uses_replay
+
+    @property
+    def guided(self) -> bool:
+        """Whether the source agent is asked while the method runs: to act, or for its value."""
+        return self.asks_source or (self.feed is not None and self.feed.guide > 0)
+
+    @property
+    def asks_source(self) -> bool:
+        """Whether the compensation asks the source agent."""
+        return self.needs("source_value") or self.needs("source_act")
+
+    @property
+    def relabels(self) -> bool:
+        """Whether the source's steps are paid the target's reward: computed without a gap, by its model with one."""
+        return self.use is not None and self.use.relabels
+
+    def stores_terms(self, side: str) -> bool:
+        """Whether a step of that side is stored with its reward terms: the source's always, for other tasks."""
+        return side == "source" or self.needs("terms")
+
+    def needs(self, extra: str) -> bool:
+        """Whether the gap or its use asks for an extra of that name."""
+        return any(extra in part.needs for part in (self.gap, self.use) if part is not None)
+
+    def compensation(self) -> Compensation:
+        """The gap, its use and the gate. Raises RequestError for settings that are out of range or do not fit."""
+        use = self.use or UNCHANGED
+        return Compensation(self.gap, use, Chain(use.transforms(self.gate)))
