@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.evaluation.statistics import interval
+from transreward.identify.fit import Problem
 from transreward.reports.terminal import closing_table, comparison_table
 from transreward.runs.account import account, account_of_all
 from transreward.runs.comparison import Comparison
@@ -167,6 +169,26 @@ class View:
             returns = ["-" if x is None else f"{x:,.0f}" for x in returns]
             table.add_row(str(row["seed"]), *returns, felt)
         return Group(bars, spent, table)
+
+
+PATIENT = 2.0  # seconds after which what goes on is shown
+
+
+@contextmanager
+def fitting(problem: Problem) -> Iterator[None]:
+    """On a terminal: how long a fit has taken, once it has taken a while."""
+    console, began = Console(stderr=True), time.perf_counter()
+    if not console.is_terminal:
+        yield
+        return
+
+    def shown() -> Text:
+        seconds, simulated = time.perf_counter() - began, problem.simulator.steps
+        what = f"fitting {len(problem.parameters)} parameters to {problem.steps.n:,} steps"
+        return Text(f"{what}: {seconds:.0f} s, {simulated:,} steps simulated" if seconds >= PATIENT else "")
+
+    with Live(console=console, get_renderable=shown, refresh_per_second=2, transient=True):
+        yield
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:

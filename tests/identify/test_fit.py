@@ -48,8 +48,8 @@ def test_a_period_says_the_gravity():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("hopper",), "name the target, or a log"),
-        (("pusher", "pusher:gravity=0.5"), "hides part of the state"),
+        (("hopper",), "name the target, or `logs`"),
+        (("pusher", "pusher:gravity=0.5"), "does not observe its whole state"),
         (("hopper", "halfcheetah"), "unlike robots"),
     ],
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from transreward.cli.directory import prepare_process
 from transreward.cli.options import IDS, whole
+from transreward.types import RequestError
 
 HELP = "what differs physically, read off few steps"
 ABOUT = """\
@@ -18,28 +20,33 @@ The last line is the id of the source with what was found, which any command tak
 
   transreward identify halfcheetah halfcheetah:broken=bthigh
   transreward transfer halfcheetah halfcheetah:broken=bthigh --source-run runs/x
-  transreward identify hopper --logs robot.hdf5
+  transreward identify hopper --logs monday.hdf5 tuesday.npz --out found.json
 """
 EPILOG = IDS
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("source", help="robot of the table: the simulator")
-    command.add_argument("target", nargs="?", help="domain that differs from it")
-    command.add_argument("--logs", metavar="FILE", help="HDF5 or npz file of steps that the target took (docs/logs.md)")
-    command.add_argument("--source-run", metavar="DIR", help="act with this run's source policy, not at random")
-    command.add_argument("--target-steps", type=whole, metavar="N", help="to take, or to read (default: 500; all)")
-    command.add_argument("--seed", type=whole, metavar="S", help="of the target's robot and of actions (default: 0)")
-    command.add_argument("--out", type=Path, metavar="FILE", help="write the answer as JSON, too")
+    option = command.add_argument
+    option("source", help="robot of the table: the simulator")
+    option("target", nargs="?", help="domain that differs from it")
+    option("--logs", nargs="+", action="extend", metavar="FILE", help="HDF5 or npz files of steps that the target took")
+    option("--source-run", metavar="DIR", help="act with this run's source policy, not at random")
+    option("--target-steps", type=whole, metavar="N", help="to take (default: 500), or to read of logs (default: all)")
+    option("--seed", type=whole, metavar="S", help="of the target's robot and of actions (default: 0)")
+    option("--out", type=Path, metavar="FILE", help="write the answer as JSON, too (docs/identify.md)")
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.out is not None and args.out.is_dir():
+        raise RequestError(f"`out` {args.out} is a directory: name a file, such as {args.out / 'identification.json'}")
+    prepare_process()
+    from transreward.live import fitting
     from transreward.preflight.identify import identify
     from transreward.runs import store
 
-    names = ("source_run", "target_steps", "seed", "imports")
+    names = ("logs", "source_run", "target_steps", "seed", "imports")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
-    found = identify(args.source, args.target, log=args.logs, **given)
+    found = identify(args.source, args.target, **given, watch=fitting)
     print(found)
     if args.out is not None:
         store.write_json(args.out, found.as_json())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
 
-from transreward.domains.parameters import DEAD, Parameter
-from transreward.domains.shifts import Shift
+from transreward.domains.mujoco import MujocoDomain
+from transreward.domains.parameters import DEAD, SET, Parameter
+from transreward.domains.shifts import SHIFTS, Shift
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Fit, Problem
 from transreward.identify.uncertainty import intervals
@@ -21,6 +23,7 @@ WORST = 5.0  # spreads: an error beyond counts as this, since one fall would out
 SHOWN = 0.02  # of an entry's change: what remains below it is not told
 UNSEEN = 1e-3  # of an entry's change: an effect below it is not seen
 ALIKE = 0.98  # cosine of two effects from which they cannot be told apart
+SMALL = 0.001  # an error below it is told as that
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,23 @@ class Named:
     def __str__(self) -> str:
         kind, pattern = self.parameter.kind, self.parameter.pattern
         what = kind.name if pattern is None else f"{kind.name} of {pattern}"
-        if self.parameter.kind.name == "gear" and self.value < DEAD:
+        if kind.name == "gear" and self.value < DEAD:
             return f"motor {pattern} dead" if pattern else "all motors dead"
-        sign = "x " if self.parameter.scales else ""
         if self.parameter.counts:
-            return f"{what} {self.value:g} control steps"
+            return f"{what} {self.value:g} control step{'s' if self.value != 1 else ''}"
         shown = [f"{x:.3g}" for x in (self.value, self.low, self.high)]
         span = f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else ""
-        return f"{what} {sign}{shown[0]}{span}"
+        return f"{what} {'x ' if self.parameter.scales else ''}{shown[0]}{self._unit}{span}"
+
+    @property
+    def _unit(self) -> str:
+        return "" if self.parameter.scales else f" {self.parameter.kind.value}"
+
+    def as_json(self) -> dict[str, Any]:
+        """An entry of `parameters`."""
+        p = self.parameter
+        found = {"name": p.kind.name, "pattern": p.pattern, "value": self.value, "low": self.low, "high": self.high}
+        return found | {"source": p.neutral, "unit": "factor" if p.scales else p.kind.value}
 
 
 @dataclass(frozen=True)
@@ -52,9 +64,14 @@ class Identification:
     source: str  # id
     named: tuple[Named, ...]
     explained: float  # share of what differs in the next state, on held-out steps
-    ten_step_error: tuple[float, float]  # before and after, root mean square in spreads of each entry
+    one_step_error: tuple[
+        float, float
+    ]  # before and after, root mean square in spreads of each entry's change, held out
+    ten_step_error: tuple[
+        float, float
+    ]  # the same ten steps ahead, in spreads of each entry; nan: no ten steps in a row
     target_steps: int
-    remains: tuple[tuple[str, float], ...]  # entry -> root mean square error of a step, as a share of its change
+    entries: tuple[tuple[str, float, float], ...]  # entry -> its part of the one-step error, before and after
     alike: tuple[tuple[str, str], ...]  # what was found, and what would have done almost the same
     unseen: tuple[str, ...]  # parameters that these steps cannot show
     discarded: bool  # what was found does not lower the ten-step error, so nothing is
@@ -63,24 +80,40 @@ class Identification:
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
+    @property
+    def remains(self) -> tuple[tuple[str, float], ...]:
+        """Entries of which a share remains that is told, the largest first."""
+        found = [(name, after) for name, _, after in self.entries if after > SHOWN]
+        return tuple(sorted(found, key=lambda one: -one[1]))
+
     def lines(self) -> list[str]:
         """In words."""
         if not self.named:
             return [self._nothing(), *self._rest()]
-        left = "nothing left that these steps can show" if not self.remains else "what remains is not of this family"
+        steps = f"{self.target_steps:,} steps"
+        left = (
+            "no parameter that is looked for explains the rest"
+            if self.remains
+            else f"nothing left that {steps} can show"
+        )
         parts = [*map(str, self.named), f"this explains {_percent(self.explained)} of what differs", left]
-        errors = f"ten steps ahead the error is {self.ten_step_error[1]:.2g} of each entry's spread, not "
-        return ["; ".join(parts), f"{errors}{self.ten_step_error[0]:.2g}", *self._rest(), f"id: {self.id}"]
+        return ["; ".join(parts), self._errors(), *self._rest(), f"id: {self.id}"]
 
     def _nothing(self) -> str:
         if self.discarded:
             return "what was found does not lower the error ten steps ahead, so it is discarded: nothing is identified"
         if not self.remains:
             return f"nothing differs that {self.target_steps:,} steps can show"
-        return "what differs is no parameter of this family: nothing is identified"
+        return "what differs is no parameter that is looked for: nothing is identified"
+
+    def _errors(self) -> str:
+        before, after = self.ten_step_error
+        if isnan(before):
+            return "no ten steps in a row are of one episode, so how far errors grow is not known"
+        return f"error ten steps ahead, in spreads of each entry: {_size(before)} before, {_size(after)} now"
 
     def _rest(self) -> list[str]:
-        told = [f"{a} could be {b} as well: these steps do not tell them apart" for a, b in self.alike]
+        told = [f"{a} might as well be {b}: these steps do not tell them apart" for a, b in self.alike]
         if self.remains:
             shares = ", ".join(f"{name} ({_percent(share)} of its change)" for name, share in self.remains[:3])
             told.append(f"what remains shows most in {shares}")
@@ -90,66 +123,72 @@ class Identification:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `identify --out` writes; docs/identify.md says what each key is."""
-        parameters = [
-            {"name": n.parameter.kind.name, "pattern": n.parameter.pattern}
-            | {k: getattr(n, k) for k in ("value", "low", "high")}
-            for n in self.named
-        ]
         return {
             "schema": store.SCHEMA,
             "versions": store.versions(),
             "source": self.source,
-            "parameters": parameters,
+            "parameters": [one.as_json() for one in self.named],
             "explained": self.explained,
-            "ten_step_error": list(self.ten_step_error),
+            "one_step_error": list(self.one_step_error),
+            "ten_step_error": [None if isnan(x) else x for x in self.ten_step_error],
             "target_steps": self.target_steps,
+            "entries": [{"name": name, "before": before, "after": after} for name, before, after in self.entries],
             "remains": dict(self.remains),
             "alike": [list(pair) for pair in self.alike],
             "unseen": list(self.unseen),
+            "discarded": self.discarded,
             "id": self.id,
+            "words": self.lines(),
         }
 
 
-def answer(problem: Problem, fit: Fit, evidence: Evidence, source: str) -> Identification:
-    """Of a fit to `evidence`, from the simulator that `source` names."""
+def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain) -> Identification:
+    """Of a fit to `evidence`, from the simulator of `source`."""
     neutral = problem.family.neutral
     error = tuple(ahead(problem, values, evidence) for values in (neutral, fit.values))
-    discarded = bool(fit.chosen) and not error[1] < error[0]
+    discarded = bool(fit.chosen) and error[1] >= error[0]
     values, chosen = (neutral, ()) if discarded else (fit.values, fit.chosen)
     spans = intervals(problem, values, chosen)
-    shifts = problem.family.shifts_of(values)
+    one_step = [_by_entry(problem, v) for v in (neutral, values)]
     return Identification(
-        source=source,
+        source=source.name,
         named=tuple(Named(problem.parameters[i], float(values[i]), *spans[i]) for i in chosen),
         explained=0.0 if discarded or not fit.before else 1 - fit.after / fit.before,
+        one_step_error=(_whole(one_step[0]), _whole(one_step[1])),
         ten_step_error=(error[0], error[0] if discarded else error[1]),
         target_steps=len(evidence.obs),
-        remains=_remains(problem, values),
+        entries=tuple(zip(problem.simulator.names, *(x.tolist() for x in one_step), strict=True)),
         alike=_alike(problem, values, chosen),
         unseen=_unseen(problem),
         discarded=discarded,
-        id=with_shifts(source, shifts),
+        id=with_shifts(source, problem.family.shifts_of(values)),
     )
 
 
-def with_shifts(source: str, shifts: Sequence[Shift]) -> str:
-    """The id of a robot with more shifts."""
-    if not shifts:
-        return source
-    text = ",".join(
-        str(Shift(s.name, float(f"{s.value:.6g}") if isinstance(s.value, float) else s.value, s.pattern))
-        for s in shifts
-    )
-    return f"{source}{',' if ':' in source else ':'}{text}"
+def with_shifts(source: MujocoDomain, found: Sequence[Shift]) -> str:
+    """The id of a robot with more shifts. What it has already is multiplied, added to or set."""
+    shifts = {(s.name, s.pattern, s.value if isinstance(s.value, str) else ""): s for s in source.shifts}
+    for s in found:
+        key, value = (s.name, s.pattern, s.value if isinstance(s.value, str) else ""), s.value
+        if isinstance(value, float | int):
+            own = shifts[key].value if key in shifts and s.name not in SET else None
+            if isinstance(own, float | int):
+                value = own * value if SHIFTS[s.name].neutral == 1.0 else own + value
+            value = float(f"{value:.6g}") if isinstance(value, float) else value
+        shifts[key] = Shift(s.name, value, s.pattern)
+    return ":".join(filter(None, [source.name.partition(":")[0], ",".join(map(str, shifts.values()))]))
 
 
 def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
-    """The error ten steps ahead, root mean square in spreads of the entries; nan where no ten steps are consecutive."""
+    """The error ten steps ahead, root mean square in spreads of the entries; nan where no ten steps are consecutive.
+    Of steps that were held out, where ten of these are."""
     simulator = problem.simulator
     n, seen = len(evidence.obs), simulator.seen(evidence.next_obs)
     good = evidence.known & simulator.shown(evidence.obs)
-    runs = np.array([evidence.follows[i + 1 : i + AHEAD].all() and good[i] for i in range(n - AHEAD)], bool)
-    starts = np.flatnonzero(runs)
+    last = range(n - AHEAD + 1)
+    runs = np.array([evidence.follows[i + 1 : i + AHEAD].all() and good[i] for i in last], bool)
+    held = np.array([evidence.held[i : i + AHEAD].all() for i in last], bool)
+    starts = np.flatnonzero(runs & held if (runs & held).any() else runs)
     if not len(starts):
         return float("nan")
     starts = starts[:: max(1, len(starts) // STARTS)]
@@ -158,11 +197,14 @@ def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
     return float(np.sqrt((np.nan_to_num(off / spread, nan=WORST).clip(-WORST, WORST) ** 2).mean()))
 
 
-def _remains(problem: Problem, values: np.ndarray) -> tuple[tuple[str, float], ...]:
+def _by_entry(problem: Problem, values: np.ndarray) -> np.ndarray:
+    """Root mean square error of a held-out step, in spreads of each entry's change, [entries]."""
     off = problem.simulator.differences(values[None], problem.held)[0]
-    shares = np.sqrt((off**2).mean(axis=0)) / problem.spread
-    order = [i for i in np.argsort(-shares).tolist() if shares[i] > SHOWN]
-    return tuple((problem.simulator.names[i], float(shares[i])) for i in order)
+    return np.sqrt((off**2).mean(axis=0)) / problem.spread
+
+
+def _whole(by_entry: np.ndarray) -> float:
+    return float(np.sqrt((by_entry**2).mean()))
 
 
 def _alike(problem: Problem, values: np.ndarray, chosen: Sequence[int]) -> tuple[tuple[str, str], ...]:
@@ -188,3 +230,7 @@ def _unseen(problem: Problem) -> tuple[str, ...]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g}%" if share < 0.999 else f"{min(100 * share, 100):.1f}%"
+
+
+def _size(error: float) -> str:
+    return f"{error:.2g}" if error >= SMALL else f"below {SMALL:g}"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transreward.domains import logs
+from transreward.domains import logs as recorded
 from transreward.domains.bridged import plain
 from transreward.domains.difference import require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain, spread_of
-from transreward.domains.names import entry_names
+from transreward.domains.names import entry_names, positions, velocities
 from transreward.domains.parameters import Family
 from transreward.domains.shifts import Shift
 from transreward.identify.evidence import Evidence, evidence
@@ -23,69 +25,103 @@ from transreward.identify.fit import Problem, select
 from transreward.identify.simulator import Simulator
 from transreward.preflight.check import source_policy
 from transreward.preflight.identification import Identification, answer
+from transreward.preflight.plausible import require_motion, require_related, require_usable
 from transreward.runs.source_agent import import_all
 from transreward.types import RequestError
 
 STEPS = 500
 HOLD = 3  # control steps for which a random action is held
 EXPLORE = 0.1  # half ranges: noise on the source policy's actions, without which some parameters hardly show
-STILL = 1e-4  # of an entry's size: a robot that moves less stands still
-FAR = 0.9  # a simulator whose error is this share of the robot's own movement simulates something else
+
+Paths = str | os.PathLike[str]
+Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit while it goes on
 
 
 def identify(
     source: Domain | str,
     target: Domain | str | None = None,
     *,
-    log: str | Path | None = None,
+    logs: Paths | Sequence[Paths] | None = None,
     source_run: str | Path | None = None,
     target_steps: int | None = None,
     seed: int = 0,
     imports: Sequence[str] = (),
+    watch: Watch = nullcontext,
 ) -> Identification:
     """Find the parameters of `source`, a robot of the table, with which its simulator does what `target` does.
 
     `target` takes `target_steps` control steps (500) with one robot: with the source policy of `source_run` and some
-    noise, or with random actions. Instead `log` names a file of steps that it took (see docs/logs.md), of which the
-    first `target_steps` are read (all of them). Nothing of the target is read but what it observes.
+    noise, or with random actions. Instead `logs` names a file of steps that it took (see docs/logs.md), or several, of
+    which the first `target_steps` are read (all of them). Nothing of the target is read but what it observes.
+    `watch(problem)` is a context manager within which the fit goes on.
     Raises RequestError for a source that cannot be put into an observed state, for spaces that differ, for too few
-    steps, and for steps that no robot of the kind can have taken.
+    steps, for steps in which the robot only stands still, and for steps that no robot of the kind can have taken.
     """
     imports = import_all(imports, source_run)
     robot = identifiable(source)
-    if (target is None) == (log is None):
-        raise RequestError("name the target, or a log of it (`log`), and not both")
-    if log is not None:
-        told = of_log(robot, logs.read(log), target_steps)
+    if (target is None) == (logs is None):
+        raise RequestError("name the target, or `logs` of it, and not both")
+    if target_steps is not None and (type(target_steps) is not int or target_steps < 1):
+        raise RequestError(f"`target_steps` must be a whole number above 0, not {target_steps}")
+    if logs is not None:
+        if source_run is not None:
+            raise RequestError("`source_run` acts in a target, and logs are of what acted already: leave one of them")
+        told = of_logs(robot, read(logs), target_steps)
     else:
         assert target is not None
         other = plain(domain(target))
         require_fit(robot, other)
         told = walked(robot, other, source_run, STEPS if target_steps is None else target_steps, seed)
-    problem = posed(robot, told)
-    return answer(problem, select(problem), told, robot.name)
+    return identified(robot, told, watch)
+
+
+def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) -> Identification:
+    """What differs between the simulator of `robot` and the robot that took these steps. Raises RequestError where they
+    cannot be its own, or tell nothing."""
+    variants = family(robot.robot.name, tuple(robot.shifts), tuple(entry_names(robot)))
+    simulator = Simulator(variants, told.obs.shape[1], spread_of(robot))
+    require_usable(simulator, told)
+    require_motion(simulator, told)
+    problem = Problem(simulator, told)
+    require_related(problem)
+    with watch(problem):
+        return answer(problem, select(problem), told, robot)
 
 
 def identifiable(source: Domain | str) -> MujocoDomain:
     """The robot of the table that `source` is. Raises RequestError where it is none, or hides a part of its state."""
     found = plain(domain(source))
-    robot = found if isinstance(found, MujocoDomain) else None
-    if robot is None:
+    if not isinstance(found, MujocoDomain):
         raise RequestError(
             f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
             f"name the robot itself (transreward list robots)"
         )
-    if len(robot.variants) > 1:
+    if len(found.variants) > 1:
         raise RequestError(
             f"'{found.name}' is a family of robots, and what differs is told from one: name one robot of it, such as "
-            f"{robot.robot.name}"
+            f"{found.robot.name}"
         )
-    if robot.robot.invert is None:
+    if found.robot.invert is None:
+        state = [e.name for e in (*positions(found.model), *velocities(found.model))]
+        hidden = ", ".join(name for name in state if name not in entry_names(found))
         raise RequestError(
-            f"'{found.name}' hides part of the state (its row has no `invert`), so its simulator cannot be put where "
-            f"an observation was made"
+            f"'{found.name}' does not observe its whole state, in which its simulator would have to be put: there is "
+            f"no column {hidden}"
         )
-    return robot
+    if found.physics.sensor_delay or found.physics.sensor_noise.any():
+        raise RequestError(
+            f"'{found.name}' sees through noise or late, so its observations are not the state in which its simulator "
+            f"would have to be put: leave that out of the source"
+        )
+    return found
+
+
+def read(paths: Paths | Sequence[Paths]) -> list[recorded.Log]:
+    """The logs in these files."""
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if not several:
+        raise RequestError("`logs` names no file")
+    return [recorded.read(path) for path in several]
 
 
 def walked(robot: MujocoDomain, target: Domain, source_run: str | Path | None, steps: int, seed: int) -> Evidence:
@@ -109,24 +145,14 @@ def walked(robot: MujocoDomain, target: Domain, source_run: str | Path | None, s
     return evidence(*(np.array(column) for column in columns.values()))
 
 
-def of_log(robot: MujocoDomain, log: logs.Log, steps: int | None) -> Evidence:
-    """The first steps of a log."""
-    logs.require_fit(log, robot)
-    n = len(log) if steps is None else min(steps, len(log))
-    begins = np.diff(log.episode[:n], prepend=-1) != 0
-    return evidence(log.obs[:n], log.action[:n], log.next_obs[:n], log.reward[:n], begins)
-
-
-def posed(robot: MujocoDomain, told: Evidence) -> Problem:
-    """The problem of fitting `robot` to steps. Raises RequestError where they cannot be its own, or tell nothing."""
-    variants = family(robot.robot.name, tuple(robot.shifts), tuple(entry_names(robot)))
-    simulator = Simulator(variants, told.obs.shape[1], spread_of(robot))
-    states = simulator.seen(told.obs)
-    size = np.abs(states).max(axis=0) + 1e-12
-    if (states.std(axis=0) < STILL * size).all():
-        raise RequestError("the robot only stands still in these steps: give steps in which it moves")
-    problem = Problem(simulator, told)
-    return problem
+def of_logs(robot: MujocoDomain, several: Sequence[recorded.Log], steps: int | None = None) -> Evidence:
+    """The first steps of logs, one after the other; each begins with an episode of its own."""
+    for log in several:
+        recorded.require_fit(log, robot)
+    begins = np.concatenate([np.diff(log.episode, prepend=-1) != 0 for log in several])
+    columns = (np.concatenate([getattr(log, name) for log in several]) for name in ("obs", "action", "next_obs"))
+    reward = np.concatenate([log.reward for log in several])
+    return evidence(*(x[:steps] for x in (*columns, reward, begins)))
 
 
 @lru_cache(maxsize=8)
