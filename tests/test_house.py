@@ -21,7 +21,7 @@ LAYERS = [
     {"networks", "replay", "draws", "feed", "watchdog"},
     {"bridges"},
     {"domains", "gaps", "gates", "learners"},
-    {"uses"},
+    {"uses", "identify"},
     {"row"},
     {"streams", "methods", "presets"},
     {"evaluation", "wrapper"},

@@ -113,7 +113,10 @@ class Identification:
         return f"error ten steps ahead, in spreads of each entry: {_size(before)} before, {_size(after)} now"
 
     def _rest(self) -> list[str]:
-        told = [f"{a} might as well be {b}: these steps do not tell them apart" for a, b in self.alike]
+        others: dict[str, list[str]] = {}
+        for a, b in self.alike:
+            others.setdefault(a, []).append(b)
+        told = [f"{a} might as well be {' or '.join(b)}: these steps do not tell" for a, b in others.items()]
         if self.remains:
             shares = ", ".join(f"{name} ({_percent(share)} of its change)" for name, share in self.remains[:3])
             told.append(f"what remains shows most in {shares}")
