@@ -323,6 +323,15 @@ def test_an_expression_that_does_not_parse(name, message):
     [
         ("mix", {"feed.target_share": 1.5}, "sac", "feed.target_share must be in [0, 1], not 1.5"),
         ("mix", {"feed.target_share": -0.1}, "sac", "feed.target_share must be in [0, 1]"),
+        ("mix", {"feed.anneal": 1.5}, "sac", "feed.anneal must be in [0, 1], not 1.5"),
+        ("darc", {"feed.anneal": 0.5}, "sac", "feed.anneal leads from source steps to feed.target_share, which is 0"),
+        ("fine_tune", {"feed.anneal": 0.5}, "ppo", "trains on mix annealed to 1, steps that another policy took"),
+        (
+            "fine_tune",
+            {"feed.deterministic": True},
+            "ppo",
+            "trains on target, deterministic, steps that another policy",
+        ),
         ("mix", {"feed.source": "offline"}, "sac", "feed.source must be online, replay or branched"),
         ("mix", {"feed.source": "branched"}, "sac", "feed.branches must be above 0 with feed.source=branched"),
         ("mix", {"feed.branches": 3}, "sac", "is not used without"),

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transreward.types import Array, Key, Pair, Spaces, Steps, Transition
+from transreward.types import Array, Drawn, Key, Pair, Spaces, Steps, Transition
 
 # Of every 50 places of the ring the 6th to 10th are kept from a gap's training: neighbours in time, so that few of them
 # border on what is trained on; early in the block, so that six control steps have both parts; and of fixed places, so
@@ -199,19 +199,27 @@ def with_room(replay: Replay, capacity: int) -> Replay:
     )
 
 
-def windows(replays: Pair[Replay | None], target_share: float, spaces: Spaces) -> Callable[..., Pair[Transition]]:
-    """What a learner samples from two replays of one seed: see `Sample` in learners/learner.py."""
+def windows(replays: Pair[Replay | None], target_share: float | Array, spaces: Spaces) -> Callable[..., Drawn]:
+    """What a learner samples from two replays of one seed: see `Sample` in learners/learner.py.
 
-    def sample(key: Key, n: int, length: int) -> Pair[Transition]:
-        from_target = round(n * target_share)
-        sizes, keys = Pair(n - from_target, from_target), Pair(*jax.random.split(key))
+    A share that is only known when the program runs cannot set sizes: then both sides draw a whole batch, of which the
+    source's last rows and the target's first are taken.
+    """
+
+    def sample(key: Key, n: int, length: int) -> Drawn:
+        keys, sizes, first = Pair(*jax.random.split(key)), Pair(n, n), None
+        if isinstance(target_share, (int, float)):
+            from_target = round(n * target_share)
+            sizes = Pair(n - from_target, from_target)
+        else:
+            first = jnp.round(n * target_share).astype(jnp.int32)
 
         def draw(replay: Replay | None, key: Key, n: int) -> Transition:
             if n == 0 or replay is None:
                 return no_steps(spaces, 0, length).transition
             return sample_windows(replay, key, n, length)
 
-        return Pair(*(draw(r, k, n) for r, k, n in zip(replays, keys, sizes, strict=True)))
+        return Drawn(Pair(*(draw(r, k, n) for r, k, n in zip(replays, keys, sizes, strict=True))), first)
 
     return sample
 

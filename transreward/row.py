@@ -57,7 +57,7 @@ class Method:
     def uses_source(self) -> bool:
         """Whether source steps go on feeding the learner or the gap in the transfer phase."""
         feed = self.feed
-        return feed is not None and feed.source != "replay" and (feed.target_share < 1 or self.gap is not None)
+        return feed is not None and feed.source != "replay" and (feed.of_source or self.gap is not None)
 
     @property
     def uses_replay(self) -> bool:

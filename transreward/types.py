@@ -117,6 +117,14 @@ class Adjusted(NamedTuple):
     weight: Array  # [batch], 1 = counts fully
 
 
+class Drawn(NamedTuple):
+    """What a learner draws to learn from: of each domain, [windows, length, ...] steps."""
+
+    steps: Pair[Transition]
+    first: Array | None = None  # []: the batch is as many rows of both sides, one after the other, as each has, from
+    # this one on; None: all of them
+
+
 OfAction = Callable[[Array, Array], Array]  # (obs [..., obs], action [..., action], in the domain's units) -> [...]
 
 

@@ -244,6 +244,29 @@ def test_the_share_of_target_steps_in_a_batch(random_data, share, reward):
     assert batch.obs.shape == (64, 2)
 
 
+def test_a_share_of_target_steps_that_moves_is_one_program(random_data):
+    """And each side's steps are compensated among their own kind, a whole batch of them."""
+
+    def paid(batches):
+        assert batches.source.reward.shape == batches.target.reward.shape == (64 * 2,)
+        return Pair(
+            *(Adjusted(jnp.full_like(t.reward, 10.0 * i), jnp.ones_like(t.reward)) for i, t in enumerate(batches))
+        )
+
+    sac = SAC(batch=64, n_step=2, discount=0.0)
+    data, compiled = Pair(one_seed(random_data), one_seed(random_data)), []
+    state = sac.init(jax.random.key(0), SPACES)
+
+    @jax.jit
+    def rewards(share):
+        compiled.append(share)
+        return sac._batch(state, rp.windows(data, share, SPACES), paid, jax.random.key(1)).target_reward
+
+    for share, of_target in ((0.0, 0), (0.25, 16), (0.501, 32), (1.0, 64)):
+        assert rewards(jnp.float32(share)).tolist() == [0.0] * (64 - of_target) + [10.0] * of_target
+    assert len(compiled) == 1
+
+
 @pytest.mark.slow
 def test_seeds_under_vmap_are_the_seeds_alone(random_data):
     sac = SAC(hidden=(16, 16), batch=32)

@@ -144,7 +144,7 @@ def improve(run: Run, fresh: dict[str, Steps]) -> None:
         data = Pair(None, None)._replace(**{side: fresh[side].transition if side in fresh else None})
     agents, metrics = run.programs.improve(
         state.agents, state.compensation, data, run.next_keys(), run.asked, run.done, updates=updates,
-        target_share=share,
+        target_share=share, anneal=run.stage.anneal,
     )  # fmt: skip
     state.metrics |= metrics
     require_finite(run)

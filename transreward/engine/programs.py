@@ -14,7 +14,7 @@ from transreward import replay as rp
 from transreward.draws import stream
 from transreward.learners.learner import Learner, Sample
 from transreward.replay import Replay
-from transreward.types import SHOWN, Adjusted, Array, Key, Metrics, Pair, Spaces, Steps, Transition
+from transreward.types import SHOWN, Adjusted, Array, Drawn, Key, Metrics, Pair, Spaces, Steps, Transition
 from transreward.uses.compensation import Compensation
 
 # Acting takes little time: dispatched to another thread, it would mostly wait for that thread to wake.
@@ -47,7 +47,7 @@ class Programs:
         self.act = jax.jit(self._act_)
         self._noise = jax.jit(self._noise_, static_argnums=(1, 2))
         self.see = jax.jit(jax.vmap(learner.see))
-        self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share"))
+        self._improve = jax.jit(self._improve_, static_argnames=("updates", "target_share", "anneal"))
         self._compensate = jax.jit(self._compensate_, static_argnames=("updates", "batch"), donate_argnums=0)
         self._look = jax.jit(self._look_)
         self.correct = jax.jit(jax.vmap(self._correct_))
@@ -92,10 +92,12 @@ class Programs:
         *,
         updates: int,
         target_share: float,
+        anneal: float = 0.0,
     ) -> tuple[Any, Metrics]:
-        """The learner's updates on the compensated reward; `done` in [0, 1] is the progress of the transfer."""
-        share = np.float32(done)
-        return self._improve(agents, state, data, keys, asked, share, updates=updates, target_share=target_share)
+        """The learner's updates on the compensated reward; `done` in [0, 1] is the progress of the transfer, over the
+        first `anneal` of which the share of target steps grows from 0 to `target_share`."""
+        shares = {"target_share": target_share, "anneal": anneal}
+        return self._improve(agents, state, data, keys, asked, np.float32(done), updates=updates, **shares)
 
     def _improve_(
         self,
@@ -107,14 +109,16 @@ class Programs:
         done: Array,
         updates: int,
         target_share: float,
+        anneal: float,
     ) -> Any:
         self._traced("improve")
+        share = target_share * jnp.minimum(done / anneal, 1.0) if anneal else target_share
 
         def one(agent: Any, state: Any, data: Pair, key: Key, asked: Asked) -> tuple[Any, Metrics]:
             extra = self._extra(agent, asked, done)
             adjust = partial(self.compensation.adjust, state, **extra)
             shaping = self.compensation.shape(state, **extra)
-            sample = self._newest(data) if self.learner.on_policy else rp.windows(data, target_share, self.spaces)
+            sample = self._newest(data) if self.learner.on_policy else rp.windows(data, share, self.spaces)
             return self.learner.improve(agent, sample, adjust, shaping, key, updates=updates, done=done)
 
         axes = data.map(lambda d: 0 if self.learner.on_policy or d is None else d.axes)
@@ -123,7 +127,7 @@ class Programs:
     def _newest(self, rollouts: Pair[Transition | None]) -> Sample:
         """The `Sample` of an on-policy learner: the newest rollouts, whole."""
         none = rp.no_steps(self.spaces, 0, 0).transition
-        return lambda key, n, length: rollouts.map(lambda steps: none if steps is None else steps)
+        return lambda key, n, length: Drawn(rollouts.map(lambda steps: none if steps is None else steps))
 
     def _extra(self, agent: Any, asked: Asked, done: Array) -> dict[str, Any]:
         """The extras of a compensation besides a batch: see `wanted` in gaps/gap.py."""

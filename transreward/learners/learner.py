@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, ClassVar, Protocol, Self
 
+import jax
+import jax.numpy as jnp
+
 from transreward.bridges.take_up import Ends
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, Shaping, Spaces, Transition
+from transreward.types import Adjusted, Array, Drawn, Key, Metrics, Pair, Shaping, Spaces, Transition
 
 Adjust = Callable[[Pair[Transition]], Pair[Adjusted]]  # what is paid in place of the raw rewards of steps [n, ...]
 
@@ -15,13 +18,21 @@ Adjust = Callable[[Pair[Transition]], Pair[Adjusted]]  # what is paid in place o
 class Sample(Protocol):
     """Where a learner has its steps from."""
 
-    def __call__(self, key: Key, n: int, length: int) -> Pair[Transition]:
-        """`n` windows of `length` successive steps, [windows, length, ...] of each domain in the shares of the feed.
+    def __call__(self, key: Key, n: int, length: int) -> Drawn:
+        """`n` windows of `length` successive steps, [windows, length, ...] of each domain in the shares of the feed,
+        as `joined` puts them together.
 
         Of an `on_policy` learner, whatever is asked for: the newest rollout, [steps, robots, ...] in the order of time,
         of the domain that feeds it, and no steps of the other.
         """
         ...
+
+
+def joined(drawn: Drawn, sides: Pair[Any]) -> Any:
+    """The rows [n, ...] of a batch, of what both sides' windows have, [windows, ...] each."""
+    n, first = drawn.steps.source.reward.shape[0], drawn.first
+    whole = jax.tree.map(lambda s, t: jnp.concatenate([s, t]), *sides)
+    return whole if first is None else jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, n), whole)
 
 
 class Learner:

@@ -174,7 +174,7 @@ class PPO(Learner):
         done: Array | float = 0.0,
     ) -> tuple[PPOState, Metrics]:
         """Learn from the newest rollout of the domain that feeds the learner."""
-        rollout = sample(key, 0, 0)
+        rollout = sample(key, 0, 0).steps
         side = 0 if rollout.source.reward.size else 1
         return self.learn(state, rollout[side], lambda t: adjust(Pair(t, t))[side], key)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from transreward.bridges.take_up import Ends
-from transreward.learners.learner import Adjust, Learner, Sample
+from transreward.learners.learner import Adjust, Learner, Sample, joined
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
 from transreward.types import Array, Key, Metrics, RequestError, Shaping, Spaces, Transition
 
@@ -260,12 +260,11 @@ class SAC(Learner):
 
     def _batch(self, state: SACState, sample: Sample, adjust: Adjust, key: Key) -> Batch:
         """Draw from both domains, compensate each single step, then fold n steps into one."""
-        windows = sample(key, self.batch, self.n_step)
-        flat = windows.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
-        adjusted = adjust(flat)
-        w: Transition = jax.tree.map(lambda s, t: jnp.concatenate([s, t]), *windows)
-        reward, weight = jax.tree.map(lambda s, t: jnp.concatenate([s, t]).reshape(-1, self.n_step), *adjusted)
-        return self._fold(state, w, reward, weight)
+        drawn = sample(key, self.batch, self.n_step)
+        flat = drawn.steps.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
+        adjusted = adjust(flat).map(lambda a: jax.tree.map(lambda x: x.reshape(-1, self.n_step), a))
+        reward, weight = joined(drawn, adjusted)
+        return self._fold(state, joined(drawn, drawn.steps), reward, weight)
 
     def _fold(self, state: SACState, w: Transition, reward: Array, weight: Array) -> Batch:
         """n steps into one: stop at the first end of an episode, bootstrap unless the task itself ended there."""

@@ -152,8 +152,9 @@ def transfer(
     phase: Any = "transfer",
 ) -> Stage:
     """A stage that takes target steps."""
-    share = row.target_share
-    assert share is not None
+    feed = row.feed
+    assert feed is not None
+    share = feed.target_share
     steps = budget._replace(source=budget.source - row.replayed * budget.target)  # what robots walk
     schedule = scheduled(config, row, steps, share, fresh, rounds)
     streams = source_streams(config, row, budget, schedule)
@@ -171,7 +172,7 @@ def transfer(
         streams.append(Stream("demonstrations", "lesson", "source", "free", config.learner.robots, newest=newest))
     streams.sort(key=lambda stream: STREAMS[stream.kind].turn)
     return Stage(
-        name, phase, row, after, tuple(streams), budget, schedule, share, fresh, evaluations, guided=row.guided
+        name, phase, row, after, tuple(streams), budget, schedule, share, fresh, evaluations, row.guided, feed.anneal
     )  # fmt: skip
 
 
@@ -240,6 +241,7 @@ def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> St
     return Stream(
         side, kind_of(own, side), domain, domain, robots, kept, terms, rewards,
         lead=row.feed.guide if row.feed else 0.0,
+        deterministic=side == "target" and row.feed is not None and row.feed.deterministic,
     )  # fmt: skip
 
 

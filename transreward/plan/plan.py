@@ -70,6 +70,7 @@ class Stage:
     from_nothing: bool  # the policy is fresh and acts at random first
     evaluations: int
     guided: bool = False  # the source agent acts, or its value is used
+    anneal: float = 0.0  # share of the stage's rounds over which target_share is reached, from source steps only
     draws: str = ""  # a word of `draws.PURPOSES`; "" = the seeds' own random streams
 
     def stream(self, name: str) -> Stream | None:

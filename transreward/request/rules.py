@@ -99,11 +99,11 @@ def require_effect(row: Method) -> None:
     if row.feed is None:
         return
     use = row.use
-    if use is not None and use.relabels and row.feed.target_share == 1:
+    if use is not None and use.relabels and not row.feed.of_source:
         raise RequestError(f"'{use.name}' pays the source's steps, so feed.target_share must be below 1")
     if use is not None and use.side == "target" and not row.feed.target_share:
         raise RequestError(f"'{use.name}' pays the target's steps, so feed.target_share must be above 0")
-    if row.uses_replay and row.feed.target_share == 1 and row.gap is None:
+    if row.uses_replay and not row.feed.of_source and row.gap is None:
         raise RequestError(
             f"with feed.target_share=1 and no gap '{row.name}' looks at no source step, so feed.source=replay would "
             f"change nothing"

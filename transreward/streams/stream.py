@@ -41,6 +41,7 @@ class Stream:
     terms: int = 0  # reward terms stored beside each step
     rewards: Literal["own", "target"] = "own"  # target: replaced by the reward of the target's task
     lead: float = 0.0  # the source policy acts first in each episode, annealed to zero over this share of the stage
+    deterministic: bool = False  # the policy acts without noise
     newest: float = 1.0  # share of the stored steps that is used, the newest
     per_step: int = 0  # branch: source steps for each target step
     length: int = 0  # branch: control steps of each rollout

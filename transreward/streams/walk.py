@@ -85,7 +85,9 @@ class Walk(Taker):
         if round.random and not lead:
             steps = self.collect(None, None, None, round.steps)
         else:
-            noise = round.noise(draw(round.keys, f"noise {self.stream.name}"), round.steps, self.robots)
+            noise = None
+            if not self.stream.deterministic:
+                noise = round.noise(draw(round.keys, f"noise {self.stream.name}"), round.steps, self.robots)
             steps = self.collect(act, round.agents, noise, round.steps)
         return steps if self.stream.rewards == "own" else relabel(self.target, steps)
 
