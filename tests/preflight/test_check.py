@@ -50,6 +50,14 @@ PAIRS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def unasked():
+    """What differs physically is not asked here, since it takes seconds a pair: tests/identify/test_checked.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transreward.preflight.check.physical", lambda *_: "not asked")
+        yield
+
+
 def pendulum(name: str, **settings) -> GymDomain:
     return GymDomain(name, lambda: gymnasium.make("Pendulum-v1", **settings))
 

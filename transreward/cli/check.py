@@ -11,8 +11,8 @@ from transreward.cli.options import IDS, whole
 HELP = "before you spend: spaces, shift, support, rewards, verdict"
 ABOUT = """\
 Look at a pair before a step is spent on training, with at most 2,000 target steps: the spaces entry by entry, what the
-shift changes and moves, whether each can do what the other does, how well a classifier tells them apart, how the
-rewards differ; then a verdict and the command to run next:
+shift changes and moves, what differs physically, whether each can do what the other does, how well a classifier tells
+them apart, how the rewards differ; then a verdict and the command to run next:
 
   same                      source and target do not differ
   transfer the policy       use the source policy unchanged
@@ -25,7 +25,10 @@ EPILOG = IDS
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", help="domain where steps are cheap")
-    command.add_argument("target", help="domain where steps are expensive")
+    command.add_argument("target", nargs="?", help="domain where steps are expensive")
+    command.add_argument(
+        "--logs", nargs="+", action="extend", metavar="FILE", help="HDF5 or npz files of its steps, in its place"
+    )
     command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
     command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
     command.add_argument("--target-steps", type=whole, metavar="N", help="to take at most (default and most: 2000)")
@@ -34,11 +37,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     prepare_process()
+    from transreward.live import fitting
     from transreward.preflight.check import check
 
-    names = ("source_run", "target_steps", "seed", "imports")
+    names = ("logs", "source_run", "target_steps", "seed", "imports")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
-    found = check(args.source, args.target, **given)
+    found = check(args.source, args.target, **given, watch=fitting)
     if args.json:
         print(json.dumps(found.as_json(), allow_nan=False))
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +21,11 @@ from transreward.domains.views import viewed
 from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
+from transreward.preflight.identification import Identification
+from transreward.preflight.identify import Paths, Watch
+from transreward.preflight.physical import limits, of_recorded, physical, unshifted
 from transreward.preflight.rewards import TermChange
-from transreward.preflight.steps import Act, Budget, Probes, probe, require_enough
+from transreward.preflight.steps import Budget, Probes, probe, require_enough, source_policy
 from transreward.preflight.support import answers, reach
 from transreward.preflight.verdict import (
     COMPENSATE,
@@ -38,7 +42,6 @@ from transreward.preflight.verdict import (
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
 from transreward.request.rules import require_learner
 from transreward.runs import store
-from transreward.runs.result import policy_of
 from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import Pair, RequestError
 
@@ -70,6 +73,7 @@ class Check:
     source_steps: int
     shift: ShiftMeasure
     changes: list[Change]  # in the compiled model, if both are versions of one robot
+    identification: Identification | str  # what differs physically; or why that cannot be said
     entries: list[Moved]  # the largest first
     parts: list[Moved]  # the same by joint, body or actuator
     starts_differ: bool
@@ -126,6 +130,7 @@ class Check:
                 "answer": f.answer,
                 "agreement": f.agreement,
             },
+            "identification": None if isinstance(self.identification, str) else self.identification.as_json(),
             "support": {
                 "random": asdict(f.random),
                 "policy": asdict(f.policy) if f.policy else None,
@@ -161,22 +166,48 @@ def _space(d: Domain) -> dict[str, Any]:
 
 def check(
     source: Domain | str,
-    target: Domain | str,
+    target: Domain | str | None = None,
     *,
+    logs: Paths | list[Paths] | None = None,
     source_run: str | Path | None = None,
     target_steps: int = MOST_TARGET_STEPS,
     seed: int = 0,
     imports: Sequence[str] = (),
+    watch: Watch = nullcontext,
 ) -> Check:
     """Judge a pair before training, with at most `target_steps` (at most 2,000) target steps.
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
     half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
-    source and target are one. `imports`: see `transfer`.
+    source and target are one. Where there are only `logs` of the target (see docs/logs.md), the source's simulator with
+    what they show stands for it, and no target step is taken. `imports`: see `transfer`; `watch`: see `identify`.
     Raises RequestError for a wrong request, for spaces that differ, and for a budget that is too small.
     """
     require_counts(target_steps, seed)
-    imports, (asked, pair) = import_all(imports, source_run), asked_pair(source, target)
+    imports = import_all(imports, source_run)
+    if (target is None) == (logs is None):
+        raise RequestError("name the target, or `logs` of it, and not both")
+    if logs is not None:
+        found = of_recorded(domain(source), logs, watch)
+        one = _check(source, found.id, source_run, target_steps, seed, imports, found)
+        verdict = replace(one.verdict, limits=(*limits(found), *one.verdict.limits))
+        return replace(one, verdict=verdict, target_steps=0, source_steps=one.source_steps + one.target_steps)
+    assert target is not None
+    return _check(source, target, source_run, target_steps, seed, imports, watch=watch)
+
+
+def _check(
+    source: Domain | str,
+    target: Domain | str,
+    source_run: str | Path | None,
+    target_steps: int,
+    seed: int,
+    imports: Sequence[str],
+    known: Identification | None = None,
+    watch: Watch = nullcontext,
+) -> Check:
+    """Of two domains that can be simulated. `known`: what differs, where that was found before."""
+    asked, pair = asked_pair(source, target)
     act = None if source_run is None else source_policy(Path(source_run), pair.source)
     budget, body = Budget(target_steps), one_body(pair.source, pair.target)
     same = source is target or (isinstance(source, str) and source == target)
@@ -187,7 +218,9 @@ def check(
     probes = probe(pair.source, pair.source if same else pair.target, budget, act, seed)
     detection = detect(probes.steps, probes.group, pair.source.spaces, seed)
     terms = rewards.changed_terms(probes)
+    found = known or ("nothing differs" if same else physical(pair, probes, watch))
     figures = figures_of(pair, probes, shift, detection, terms, starts_differ, same)
+    figures = figures if body else replace(figures, unshifted=unshifted(found))
     taken = measured if same else budget.taken
     verdict, seen = decide(figures), seen_as(asked)
     return Check(
@@ -198,6 +231,7 @@ def check(
         source_steps=shift_source + probes.source_steps + budget.taken - taken,
         shift=shift,
         changes=changes(pair.source, pair.target),
+        identification=found,
         entries=_moved_entries(pair.source, probes),
         parts=_moved_parts(pair.source, probes),
         starts_differ=starts_differ,
@@ -235,19 +269,6 @@ def seen_as(asked: Pair[Domain]) -> str | None:
     """Id of the source in the view that a transfer would choose; None if that is the requested one."""
     name = viewed(asked).source.name
     return None if name == asked.source.name else name
-
-
-def source_policy(run: Path, source: Domain) -> Act:
-    """The source policy of an earlier run: its first seed's, without exploration.
-
-    Raises:
-        RequestError: not a run directory, or another domain's agent.
-    """
-    about = SourceAgent.about(run)
-    learner = restore_learner(about["learner"])
-    agent = SourceAgent.load(run, source, learner, about["seeds"])
-    act = policy_of(learner, agent.agents, 0, source.spaces.obs)
-    return lambda obs: act(obs).astype(float)
 
 
 def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasure, int]:

@@ -109,7 +109,7 @@ class Identification:
     def _errors(self) -> str:
         before, after = self.ten_step_error
         if isnan(before):
-            return "no ten steps in a row are of one episode, so how far errors grow is not known"
+            return "error ten steps ahead: not known, since no ten steps are in a row"
         return f"error ten steps ahead, in spreads of each entry: {_size(before)} before, {_size(after)} now"
 
     def _rest(self) -> list[str]:

@@ -23,9 +23,9 @@ from transreward.domains.shifts import Shift
 from transreward.identify.evidence import Evidence, evidence
 from transreward.identify.fit import Problem, select
 from transreward.identify.simulator import Simulator
-from transreward.preflight.check import source_policy
 from transreward.preflight.identification import Identification, answer
 from transreward.preflight.plausible import require_motion, require_related, require_usable
+from transreward.preflight.steps import source_policy
 from transreward.runs.source_agent import import_all
 from transreward.types import RequestError
 

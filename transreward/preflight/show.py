@@ -23,11 +23,11 @@ TWIN = {  # whether the source is invertible -> what the paired methods do
 
 
 def show(check: Check, console: Console | None = None) -> None:
-    """Print a check: spaces, shift, support, detection, rewards, and the verdict last."""
+    """Print a check: spaces, shift, physics, support, detection, rewards, and the verdict last."""
     console = console or Console()
     if not console.is_terminal or console.width > 100:
         console.width = WIDTH
-    for section in (_spaces, _shift, _support, _detection, _rewards, _verdict):
+    for section in (_spaces, _shift, _physical, _support, _detection, _rewards, _verdict):
         section(check, console)
 
 
@@ -108,6 +108,13 @@ def _measured(check: Check) -> str:
     for i, _ in check.shift.entries:
         text = text.replace(f"obs[{i}]", names[i])
     return text
+
+
+def _physical(check: Check, console: Console) -> None:
+    _heading(console, "what differs physically, by the target's steps")
+    found = check.identification
+    for line in [f"not known: {found}"] if isinstance(found, str) else found.lines():
+        _say(console, line)
 
 
 def _support(check: Check, console: Console) -> None:

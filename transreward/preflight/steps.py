@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import numpy as np
 from transreward.domains.difference import bodies, delay, one_body
 from transreward.domains.domain import Domain, TableRobot, TableSimulation
 from transreward.preflight.surrogate import Surrogate
+from transreward.presets import restore_learner
+from transreward.runs.result import policy_of
+from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair, RequestError, Spaces, Transition
 
 Act = Callable[[np.ndarray], np.ndarray]  # obs [n, obs] -> action [n, action]
@@ -73,6 +77,19 @@ class Probes:
         never moves."""
         spread = np.maximum(*(x.reshape(-1, x.shape[-1]).std(axis=0) for x in self.change))
         return np.where(spread > 1e-6 * (1.0 + spread.max()), spread, np.inf)
+
+
+def source_policy(run: Path, source: Domain) -> Act:
+    """The source policy of an earlier run: its first seed's, without exploration.
+
+    Raises:
+        RequestError: not a run directory, or another domain's agent.
+    """
+    about = SourceAgent.about(run)
+    learner = restore_learner(about["learner"])
+    agent = SourceAgent.load(run, source, learner, about["seeds"])
+    act = policy_of(learner, agent.agents, 0, source.spaces.obs)
+    return lambda obs: act(obs).astype(float)
 
 
 def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndarray | None) -> np.ndarray:

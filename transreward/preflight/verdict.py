@@ -66,6 +66,7 @@ class Figures:
     tasks_differ: bool  # the rewards are known to differ, or measured to
     relabels: bool  # the target's reward for a source step can be computed
     explained: float = 1.0  # share of the changes that a model explains; 1 = simulated
+    unshifted: int = 0  # target steps all of which the source's simulator foretells; 0 = not all, or it was not asked
 
     @property
     def gap(self) -> float:
@@ -99,7 +100,7 @@ class Verdict:
 
 def decide(f: Figures, t: Thresholds = THRESHOLDS) -> Verdict:
     """The verdict on a pair, from the strongest evidence to the weakest."""
-    verdict = _same(f) or _hopeless(f, t) or _other_task(f, t) or _alike(f, t) or _other_dynamics(f, t)
+    verdict = _same(f) or _hopeless(f, t) or _other_task(f, t) or _foretold(f) or _alike(f, t) or _other_dynamics(f, t)
     return Verdict(verdict.verdict, verdict.reason, verdict.relabel, _limits(f, t))
 
 
@@ -162,6 +163,18 @@ def _other_task(f: Figures, t: Thresholds) -> Verdict | None:
         )
         + ": train on target steps and let the source guide",
     )
+
+
+def _foretold(f: Figures) -> Verdict | None:
+    """The same task, and the source's simulator, put into the target's states, does what the target does. This says
+    more than models do."""
+    if f.unshifted:
+        return Verdict(
+            TRANSFER,
+            f"put into the states of {f.unshifted:,} target steps, the source's simulator does what the target did: "
+            f"nothing differs that they can show",
+        )
+    return None
 
 
 def _alike(f: Figures, t: Thresholds) -> Verdict | None:
