@@ -18,6 +18,7 @@ from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import GAPS, METHODS, USES, Feed, Gate
+from transreward.randomise import Randomise
 from transreward.request.loop import Loop
 from transreward.streams import STREAMS
 
@@ -31,6 +32,7 @@ SECTIONS = {
     "use": tuple(USES.values()),
     "gate": (Gate,),
     "feed": (Feed,),
+    "randomise": (Randomise,),
 }
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
 TABLES = (ROBOTS, SHIFTS, BRIDGES, METHODS, GAPS, presets.LEARNERS, STREAMS)
@@ -125,7 +127,7 @@ def test_commands_parse(page):
 
 @every_page
 def test_settings_exist(page):
-    for section, name in re.findall(r"`(loop|gap|use|gate|learner)\.(\w+)[=`]", page.read_text()):
+    for section, name in re.findall(r"`(loop|gap|use|gate|learner|randomise)\.(\w+)[=`]", page.read_text()):
         known = {field.name for part in SECTIONS[section] for field in fields(part)}
         assert name in known, f"{page.name}: there is no setting {section}.{name}"
 
@@ -133,7 +135,9 @@ def test_settings_exist(page):
 @every_page
 def test_defaults(page):
     """A table's row `| `section.field` | `default` | ...` says the default of the code."""
-    for section, name, default in re.findall(r"^\| `(loop|gap|use|gate)\.(\w+)` \| `([^`]*)`", page.read_text(), re.M):
+    for section, name, default in re.findall(
+        r"^\| `(loop|gap|use|gate|randomise)\.(\w+)` \| `([^`]*)`", page.read_text(), re.M
+    ):
         found = getattr(SECTIONS[section][0](), name)
         assert default == str(found), f"{page.name}: {section}.{name} is {found}"
 

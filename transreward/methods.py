@@ -17,6 +17,7 @@ from transreward.gaps.reward import MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.successor import Successor
 from transreward.gates.chain import NATS, Gate
+from transreward.randomise import Randomise
 from transreward.row import Method
 from transreward.types import CEILING, FINE_TUNE, OWN_MODULE, TARGET_ONLY, ZERO_SHOT, RequestError, make, nearest
 from transreward.uses import USES
@@ -227,6 +228,14 @@ METHODS: dict[str, Method] = {
             use=Kickstart(),
         ),
         Method(ZERO_SHOT, "the source policy, unchanged", "control", start="source", feed=None),
+        Method(
+            "randomised",
+            "a policy trained over a family of robots around the source, unchanged (domain randomisation)",
+            "Peng et al. 2018, arXiv:1710.06537",
+            start="source",
+            feed=None,
+            randomise=Randomise(),
+        ),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
         Method(TARGET_ONLY, "from scratch, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
         Method(

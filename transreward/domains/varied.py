@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transreward.domains.domain import TableRobot, row_seeds
+from transreward.domains.bridged import Bridged, plain
+from transreward.domains.domain import Domain, TableRobot, row_seeds
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS
-from transreward.domains.shifts import Range, Shift, applied, prepared
+from transreward.domains.shifts import SHIFTS, Range, Shift, applied, parse, prepared
 from transreward.domains.shifts.kinds import Beside
 from transreward.domains.tasks import Task
 from transreward.types import RequestError
@@ -119,6 +120,33 @@ def family(robot: Robot, shifts: Sequence[Shift], tasks: Sequence[Task] = ()) ->
         for variant, value in zip(variants, values, strict=True):
             variant.append(replace(shift, value=value))
     return Varied(robot, variants, tasks, by="episode", ranges=shifts)
+
+
+def randomised(source: Domain, ranges: str) -> Domain:
+    """The family of robots around the source that `ranges` are, as in an id. The source keeps its other shifts. Where
+    it has one of the same kind, a factor scales the range, and any other number gives way to it.
+
+    Raises:
+        RequestError: the source is no single robot of the table, or cannot have one of the shifts.
+    """
+    single = plain(source)
+    if not isinstance(single, MujocoDomain) or len(single.variants) > 1:
+        raise RequestError(f"'{source.name}' is not a single robot of the table, so there is no family around it")
+    own = {(shift.name, shift.pattern): shift for shift in single.shifts}
+    for shift in parse(ranges):
+        before = own.get((shift.name, shift.pattern))
+        own[shift.name, shift.pattern] = shift if before is None else _around(before, shift)
+    found = family(ROBOTS[single.robot.name], list(own.values()), single.tasks)
+    return Bridged(found, source.view) if isinstance(source, Bridged) else found
+
+
+def _around(own: Shift, shift: Shift) -> Shift:
+    """A shift of a family around a robot that has one of its kind."""
+    factor, value = SHIFTS[shift.name].neutral == 1.0, own.value
+    if not factor or not isinstance(value, float) or not isinstance(shift.value, Range):
+        return shift
+    low, high = value * shift.value.low, value * shift.value.high
+    return parse(str(replace(shift, value=Range(low, high, log=True))))[0]  # within the shift's own limits, or refused
 
 
 def _largest(values: Sequence[Any]) -> Any:

@@ -50,9 +50,10 @@ def execute(
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
         for stage in before(track, plan, agents):
-            shared = cache.entry(scratch, chain(plan, stage))
+            training = scratch.of_agent(stage.method)
+            shared = cache.entry(training, chain(plan, stage))
             agents[stage.name] = source_agent(
-                scratch, stage, agents, directory if own else None, watch, saved(stage), shared
+                training, stage, agents, directory if own else None, watch, saved(stage), shared
             )
         agent = None if track.agent is None else agents[track.agent]
         results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)
@@ -171,7 +172,7 @@ def finish(
         compensation_state=state.compensation,
         source_agents=state.guide if method.asks_source else None,
         returns=returns,
-        zero_shot=None if zero_shot is None else zero_shot.target,
+        zero_shot=None if zero_shot is None or method.randomise else zero_shot.target,  # of the agent that all share
         steps=run.steps,
         evaluation_steps=run.evaluation,
         stopped=state.stopped or "budget",

@@ -11,6 +11,7 @@ from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
 from transreward.plan.plan import Plan, Schedule, Stage, Track
+from transreward.randomise import Randomise
 from transreward.request import budgets
 from transreward.request.config import PLAIN, Config
 from transreward.request.learner import for_method
@@ -38,19 +39,25 @@ def compile(config: Config, taken: int | None = None) -> Plan:
     """
     asked, config = config, config.at_horizon
     agents: dict[str, Stage] = {}
-    tracks, agent, steps = [], None if taken is None else EARLIER, taken or 0
+    tracks: list[Track] = []
+    known: dict[Randomise | None, tuple[str | None, int]] = {}  # the latest agent, by what it is trained in
+    if taken is not None:
+        known[None] = EARLIER, taken
     for row in sorted((config.method, *config.controls), key=partial(budgets.pretrain_steps, config)):
+        agent, steps = None, 0
         if row.needs_source_agent:
+            agent, steps = known.get(row.randomise, (None, 0))
             stage = source_stage(config, row, agent, steps)
             if stage is not None:
                 steps += walked(stage).source
                 agent = stage.name
                 agents[agent] = stage
+            known[row.randomise] = agent, steps
         own = for_method(config, row)
         if row is config.method and config.cotrain:
             tracks.append(cotrained(own, row))
         else:
-            tracks.append(track(own, row, *((agent, steps) if row.needs_source_agent else (None, 0))))
+            tracks.append(track(own, row, agent, steps))
     if asked.target_steps > config.target_steps:
         tracks = [longer(asked, track, asked.target_steps - config.target_steps) for track in tracks]
     return Plan(agents, tuple(tracks))
@@ -105,11 +112,13 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
         return None
     fresh = agent is None
     budget = Pair(left, 0)
-    schedule = scheduled(config, PLAIN, budget, 0.0, fresh)
+    plain = replace(PLAIN, randomise=row.randomise)
+    schedule = scheduled(config, plain, budget, 0.0, fresh)
     name = f"source-{steps + schedule.controls.source * config.learner.robots}"
-    streams = (walk(config, PLAIN, "source", left, "source"),)
+    name = name if row.randomise is None else f"{row.name}-{name}"
+    streams = (walk(config, plain, "source", left, "source"),)
     return Stage(
-        name, "source", PLAIN, agent, streams, budget, schedule, 0.0, fresh, config.loop.source_evaluations
+        name, "source", plain, agent, streams, budget, schedule, 0.0, fresh, config.loop.source_evaluations
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,21 @@ from transreward.domains.names import action_entries, entries
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
+from transreward.randomise import Randomise
 from transreward.request.fields import SECTIONS
 from transreward.request.loop import Loop
 from transreward.request.settings import plain_settings
 from transreward.runs import store
 from transreward.types import Pair
+
+
+@lru_cache(maxsize=4)
+def family_of(source: Domain, randomise: Randomise) -> Domain:
+    """The family around the source in which an agent is trained. Raises RequestError."""
+    from transreward.domains.varied import randomised  # which needs MuJoCo, as few requests do
+
+    return randomised(source, randomise.ranges)
+
 
 PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", feed=Feed(0.0))
 
@@ -57,6 +68,13 @@ class Config:
     def at_horizon(self) -> Config:
         """The same request with `loop.horizon` as its target budget, to which its schedules refer."""
         return replace(self, target_steps=self.loop.horizon or self.target_steps)
+
+    def of_agent(self, row: Method) -> Config:
+        """The request in which a method's source agent is trained: in another domain than the source if the method says
+        so."""
+        if row.randomise is None:
+            return self
+        return replace(self, domains=self.domains._replace(source=family_of(self.domains.source, row.randomise)))
 
     @property
     def needs_source_agent(self) -> bool:

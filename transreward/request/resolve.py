@@ -23,6 +23,7 @@ from transreward.request.loop import Loop
 from transreward.request.rules import (
     require_cotrain,
     require_effect,
+    require_family,
     require_learner,
     require_rewards,
     require_simulated,
@@ -149,6 +150,7 @@ def require_all(config: Config) -> None:
     for row in (config.method, *config.controls):
         row.compensation()  # checks its settings
         require_effect(row)
+        require_family(row, config)
         require_rewards(row, config.domains.target)
         require_learner(row, config.learner, config.domains.source, config.source_run)
     if config.loop.horizon > config.target_steps:

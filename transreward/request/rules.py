@@ -94,6 +94,16 @@ def require_simulated(config: Config) -> None:
         raise RequestError(f"with `cotrain` both agents are evaluated in both domains, in episodes that {how}")
 
 
+def require_family(row: Method, config: Config) -> None:
+    """Raise RequestError for a family that the source cannot have around it, and for a method trained in one if an
+    earlier run's agent is to be taken up instead."""
+    config.of_agent(row)
+    if row.randomise and config.source_run is not None and row is config.method:
+        raise RequestError(
+            f"'{row.name}' trains a source agent of its own, in a family of robots: leave `source_run` out"
+        )
+
+
 def require_effect(row: Method) -> None:
     """Raise RequestError for a feed with which a part of the method would have no effect."""
     if row.feed is None:

@@ -132,7 +132,7 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     loop = {path: settings[path] for path in OF_PAIRS if isinstance(settings.get(path), str)}
     request, config = checked(request, *measured(*pair.what.values(), *sorted(loop.items())), plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
-    if not config.needs_source_agent or config.source_run is not None:
+    if not config.needs_source_agent or config.source_run is not None or config.method.randomise:
         return job, None
     steps = pretrain_steps(config, config.method) if taken is None else taken
     first = agent_of(config, request, steps, own)
