@@ -168,6 +168,13 @@ def test_a_name_makes_the_domain_again(id):
         assert [v.model.opt.gravity[2] for v in made.variants] == [v.model.opt.gravity[2] for v in other.variants]
 
 
+def test_the_name_of_a_users_reward_stands_in_a_name():
+    made = domain("halfcheetah+tests.domains.made:ahead:gravity=2|mass=2")
+    assert made.name == "halfcheetah+tests.domains.made:ahead:gravity=2|mass=2"
+    assert made.traits["variants"] == "gravity=2|mass=2"
+    assert varied("hopper", [""]).name == "hopper"
+
+
 def test_a_family_covers_its_ranges():
     made = domain("hopper:gravity=0.5..2,slope=-4..4,delay=0..3,damping=2")
     drawn = made._shifts_of

@@ -61,7 +61,8 @@ class Varied(MujocoDomain):
         self.ranges, self.redrawn = tuple(ranges), by == "episode"
         self.shifts = self.ranges or tuple(dict.fromkeys(shift for shifts in variants for shift in shifts))
         texts = [",".join(map(str, shifts)) for shifts in (variants if not ranges else [ranges])]
-        self.name = f"{self.name.partition(':')[0]}:{BETWEEN[by].join(texts)}"
+        self._text = BETWEEN[by].join(texts)
+        self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), self._text]))
         self._shifts_of, spec = tuple(map(tuple, variants)), prepared(robot)
         self.variants = tuple(applied(spec.copy(), robot, shifts) for shifts in variants)
         bounds = [v.model.actuator_ctrlrange for v in self.variants]
@@ -78,7 +79,7 @@ class Varied(MujocoDomain):
     @property
     def traits(self) -> dict[str, str]:
         """See `Traced`: the hashes of one model, and which there are."""
-        return {**super().traits, "variants": self.name.partition(":")[2]}
+        return {**super().traits, "variants": self._text}
 
     def paid_as(self, other: TableRobot) -> Varied:
         """See `TableRobot`."""
