@@ -16,7 +16,7 @@ from mujoco.batch import Batch, SimulationError
 from transreward.domains.names import positions, velocities
 from transreward.domains.parameters import Family
 from transreward.domains.robot import Robot
-from transreward.domains.shifts import acting
+from transreward.domains.shifts import Physics, acting
 from transreward.identify.evidence import Evidence
 from transreward.types import RequestError
 
@@ -76,10 +76,16 @@ class Simulator:
         m, n = acts.shape[:2]
         flat = start.reshape(m * n, -1)
         found = self.step([v.model for v in variants], *self.states(flat), acts.reshape(m * n, -1))
-        off = found - self.seen(end.reshape(m * n, -1))
-        off[:, self._turns] = (off[:, self._turns] + np.pi) % (2 * np.pi) - np.pi
-        off = np.nan_to_num(off, nan=LOST, posinf=LOST, neginf=-LOST)
-        return off.reshape(m, n, -1)
+        return self.turned(found - self.seen(end.reshape(m * n, -1))).reshape(m, n, -1)
+
+    def turned(self, off: np.ndarray) -> np.ndarray:
+        """Differences of states [..., entries], of angles by less than half a turn; finite."""
+        off[..., self._turns] = (off[..., self._turns] + np.pi) % (2 * np.pi) - np.pi
+        return np.nan_to_num(off, nan=LOST, posinf=LOST, neginf=-LOST)
+
+    def unbiased(self, variant: Physics, obs: np.ndarray) -> np.ndarray:
+        """The states that `obs` [n, columns] show where the sensors are a variant's, [n, entries]."""
+        return self.seen(obs - variant.sensor_bias * self._spread)
 
     def ahead(self, values: np.ndarray, states: np.ndarray, rows: Evidence) -> np.ndarray:
         """The states that variants `values` [m, parameters] are in one step after `states` [m, n, entries], with the

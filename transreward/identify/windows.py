@@ -1,0 +1,197 @@
+"""Parameters where observations are noisy: short windows of steps, each from a first state that is fitted, too.
+
+A one-step residual begins at a noisy observation, and a fit to such residuals is biased (errors in variables): it takes
+noise for friction. Here each window is simulated from an unknown first state, and Gauss and Newton's steps are taken in
+the parameters and in all first states at once (multiple shooting: Bock 1981); a window's state is solved for first, so
+that what each says of the parameters stays apart. That makes windows the blocks of a bootstrap, and their residuals an
+estimate of the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from transreward.identify.evidence import Evidence
+from transreward.identify.fit import Problem
+
+LENGTH = 4  # control steps of a window: in longer ones contacts make too many local minima
+LEAST = 6  # windows
+TURNS = 15
+STEP = 0.1  # of an entry's noise: finite differences by its first state
+SLOPE = 3e-3  # the same by a parameter, as the fit moves it
+SMALL = 1e-4
+FAR = 4.0  # windows that are this many times as bad as the median count less: a contact went another way
+LEVEL, DRAWS = 0.95, 500
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a fit to windows found."""
+
+    values: np.ndarray  # [parameters]
+    noise: np.ndarray  # [entries], standard deviation
+    loss: float  # mean squared residual in units of `noise`, of all windows
+    spans: dict[int, tuple[float, float]]  # chosen parameter -> its 95% interval
+
+
+class Windows:
+    """`count` windows that do not overlap, of steps that follow on one another."""
+
+    def __init__(self, problem: Problem, evidence: Evidence, length: int = LENGTH) -> None:
+        simulator = problem.simulator
+        good = evidence.known & simulator.shown(evidence.obs) & simulator.shown(evidence.next_obs)
+        starts, at = [], 0
+        while at + length <= evidence.n:
+            bad = [k for k in range(length) if not good[at + k] or (k and not evidence.follows[at + k])]
+            if not bad:
+                starts.append(at)
+            at += max(bad) + (0 if bad and good[at + max(bad)] and max(bad) else 1) if bad else length
+        self.count, self.length, self.problem = len(starts), length, problem
+        first = np.array(starts, int)
+        self.rows = [evidence.take(first + k) for k in range(length)]
+
+    def observed(self, values: np.ndarray) -> np.ndarray:
+        """What a variant `values` [parameters] makes of the observations, [count, length + 1, entries]."""
+        simulator = self.problem.simulator
+        (variant,) = simulator.family.variants(values[None], exact=False)
+        obs = [self.rows[0].obs, *(rows.next_obs for rows in self.rows)]
+        return np.stack([simulator.unbiased(variant, x) for x in obs], axis=1)
+
+    def simulated(self, values: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """Paths of variants `values` [m, parameters] from `first` [m, count, entries], [m, count, length + 1,
+        entries]."""
+        path = [first]
+        for rows in self.rows:
+            path.append(self.problem.simulator.ahead(values, path[-1], rows))
+        return np.stack(path, axis=2)
+
+
+class Equations:
+    """Gauss and Newton's equations at one point, window by window."""
+
+    def __init__(self, shooting: Shooting, values: np.ndarray, first: np.ndarray, noise: np.ndarray) -> None:
+        windows, free, width = shooting.windows, shooting.free, first.shape[1]
+        problem, h = windows.problem, STEP * noise
+        at = np.array([problem.of(i, values[i]) for i in free])
+        moved = [problem.moved(values, [i], at[j : j + 1, None] + SLOPE)[0] for j, i in enumerate(free)]
+        variants = np.stack([*[values] * (1 + width), *moved])
+        firsts = np.repeat(first[None], len(variants), axis=0)
+        firsts[1 : 1 + width] += np.eye(width)[:, None] * h
+        path = windows.simulated(variants, firsts)
+        seen = windows.observed(values)
+        off = [shooting.off(p, seen) for p in path[: 1 + width]]
+        off += [shooting.off(p, windows.observed(v)) for p, v in zip(path[1 + width :], moved, strict=True)]
+        flat = np.stack(off).reshape(len(off), windows.count, -1, width) / noise
+        flat = flat.reshape(len(off), windows.count, -1)
+        self.r = flat[0]  # [count, residuals]
+        by_state = ((flat[1 : 1 + width] - flat[0]) / h[:, None, None]).transpose(1, 2, 0)
+        self.by_state = by_state  # [count, residuals, width]
+        self.by_parameter = ((flat[1 + width :] - flat[0]) / SLOPE).transpose(1, 2, 0)  # [count, residuals, free]
+        self.scale = noise
+
+    def solved(self, weight: np.ndarray, damping: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Moves of the parameters [free] and of first states [count, width], and each window's own part of the reduced
+        equations: information [count, free, free] and gradient [count, free]. `damping` [count] of first states."""
+        a, b = self.by_state * self.scale, self.by_parameter
+        normal = np.einsum("wri,wrj->wij", a, a) + damping[:, None, None] * np.eye(a.shape[2])
+        right = np.concatenate([np.einsum("wri,wr->wi", a, self.r)[..., None], np.einsum("wri,wrk->wik", a, b)], axis=2)
+        solved = np.linalg.solve(normal, right)
+        ab = right[..., 1:]
+        information = np.einsum("wrk,wrl->wkl", b, b) - np.einsum("wik,wil->wkl", ab, solved[..., 1:])
+        gradient = np.einsum("wrk,wr->wk", b, self.r) - np.einsum("wik,wi->wk", ab, solved[..., 0])
+        whole = np.tensordot(weight, information, 1)
+        move = -np.linalg.lstsq(whole, weight @ gradient, rcond=1e-12)[0]
+        states = -(solved[..., 0] + solved[..., 1:] @ move) * self.scale
+        return move, states, information, gradient
+
+
+class Shooting:
+    """A fit of the chosen parameters to windows."""
+
+    def __init__(self, windows: Windows, chosen: Sequence[int]) -> None:
+        self.windows, self.problem = windows, windows.problem
+        self.free = [i for i in chosen if not self.problem.parameters[i].counts]
+
+    def off(self, path: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Simulated less observed states."""
+        return self.problem.simulator.turned(path - seen)
+
+    def run(self, values: np.ndarray) -> Shot:
+        """From `values` [parameters] on. A window whose state does not improve keeps the one it has."""
+        windows, problem = self.windows, self.problem
+        first = windows.observed(values)[:, 0]
+        noise = self._first_noise(values, first)
+        damping, equations = np.full(windows.count, 0.1), None
+        for turn in range(TURNS):
+            equations = Equations(self, values, first, noise)
+            cost = (equations.r**2).mean(axis=1)
+            weight = np.minimum(1.0, FAR * np.median(cost) / cost)
+            move, states, *_ = equations.solved(weight, damping)
+            at = np.array([problem.of(i, values[i]) for i in self.free])
+            trial = self._bounded(values, at + move)
+            off, both = self._tried([trial, trial, values], [first, first + states, first + states], noise)
+            moved, stayed = np.minimum(both[0], both[1]), np.minimum(cost, both[2])
+            enough = FAR * np.median(cost)
+            ahead = np.minimum(moved, enough).sum() < np.minimum(stayed, enough).sum()
+            better = both[1] < both[0] if ahead else both[2] < cost
+            damping = np.where(better, damping / 4, damping * 4).clip(1e-6, 1e6)
+            first = np.where(better[:, None], first + states, first)
+            found = np.where(better[:, None, None], off[1 if ahead else 2], off[0] if ahead else self._off(equations))
+            values = trial if ahead else values
+            now = moved if ahead else stayed
+            noise = self._noise(found[now <= FAR * np.median(now)])
+            if turn > 4 and ahead and np.abs(move).max(initial=0) < SMALL:
+                break
+        return self._shot(values, noise, Equations(self, values, first, noise))
+
+    def _tried(
+        self, values: list[np.ndarray], first: list[np.ndarray], noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Differences [m, count, length + 1, entries] of variants from their first states, and costs [m, count]."""
+        path = self.windows.simulated(np.stack(values), np.stack(first))
+        off = np.stack([self.off(p, self.windows.observed(v)) for p, v in zip(path, values, strict=True)])
+        return off, ((off / noise) ** 2).mean(axis=(2, 3))
+
+    def _off(self, equations: Equations) -> np.ndarray:
+        width = len(equations.scale)
+        return equations.r.reshape(len(equations.r), -1, width) * equations.scale
+
+    def _noise(self, off: np.ndarray) -> np.ndarray:
+        """Of each entry, from the differences [windows, length + 1, entries] of a fit that took up one of them."""
+        share = (self.windows.length + 1) / self.windows.length
+        return np.maximum(np.sqrt((off**2).mean(axis=(0, 1)) * share), 1e-9 * self.problem.spread_of_states)
+
+    def _shot(self, values: np.ndarray, noise: np.ndarray, equations: Equations) -> Shot:
+        cost = (equations.r**2).mean(axis=1)
+        weight = np.minimum(1.0, FAR * np.median(cost) / cost)
+        *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
+        spans, n = {}, self.windows.count
+        if self.free:
+            draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS) * weight
+            moved = -np.stack(
+                [np.linalg.lstsq(np.tensordot(w, information, 1), w @ gradient, rcond=1e-12)[0] for w in draws]
+            )
+            half = moved.std(axis=0) * np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2)
+            at = np.array([self.problem.of(i, values[i]) for i in self.free])
+            low, high = (self._bounded(values, at + sign * half) for sign in (-1, 1))
+            spans = {i: (float(low[i]), float(high[i])) for i in self.free}
+        return Shot(values, noise, float(np.median(cost)), spans)
+
+    def _bounded(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
+        problem = self.problem
+        searched = [problem.parameters[i].search for i in self.free]
+        low = np.array([problem.of(i, search.low) for i, search in zip(self.free, searched, strict=True)])
+        high = np.array([problem.of(i, search.high) for i, search in zip(self.free, searched, strict=True)])
+        return problem.moved(values, self.free, x.clip(low, high)[None])[0]
+
+    def _first_noise(self, values: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """From one step's residuals, of which the states on both sides are noisy."""
+        rows = self.windows.rows[0]
+        found = self.problem.simulator.ahead(values[None], first[None], rows)[0]
+        off = self.off(found, self.windows.observed(values)[:, 1])
+        share = np.sqrt(np.median((off / self.problem.spread_of_states) ** 2) / 2)
+        return np.maximum(share, 1e-9) * self.problem.spread_of_states
