@@ -67,6 +67,21 @@ def test_a_value_potential_pays_ever_less(agent):
     assert len(rows) == 4 and np.isfinite(worth).all() and rows[0]["gap_std"] > 0
 
 
+SGFT = {"use.start": "source", "use.horizon": 10, "use.fade": 0.0}
+
+
+def test_with_a_horizon_it_goes_on_from_the_source_agent(agent):
+    """Whose own discount is as it was."""
+    result = move("value_potential", {**SGFT, "learner.actor_wait": 0.99}, source_run=agent)
+    assert same(result.agents.actor, move("zero_shot", source_run=agent).agents.actor)  # it waits to the end
+    assert not same(result.agents.critics, move("zero_shot", source_run=agent).agents.critics)
+    plain = LEARNERS["sac"].discount
+    assert result.learner.discount == pytest.approx(0.9 * plain) and result.config["replaced"]["discount"] == plain
+    assert result.config["use"]["start"] == "source"
+    paid = [row for row in result.log if row["method"] == "value_potential"]
+    assert all(row["gap_std"] > 0 for row in paid)
+
+
 @pytest.mark.slow
 def test_successor_knows_the_task_of_the_target_from_the_sources_terms():
     """Its terms and squares: backward is a sum of them. It learns while the first target steps are still random."""

@@ -431,8 +431,8 @@ def best_actions(p, reward, ends, horizon=None):
     return np.array(policies) if horizon else policies[-1]
 
 
-def shaped(reward, ends, phi):
-    """What `Potential` makes of a tabular MDP's rewards, asked for every (s, a, s')."""
+def shaped(reward, ends, phi, use=Potential(), discount=GAMMA):  # noqa: B008 - frozen
+    """What a potential makes of a tabular MDP's rewards, asked for every (s, a, s')."""
     s, a, n = np.indices(reward.shape)
     flat = Transition(
         jnp.asarray(s.reshape(-1, 1), jnp.float32),
@@ -443,7 +443,7 @@ def shaped(reward, ends, phi):
         jnp.zeros(reward.size),
     )
     value = lambda obs: jnp.asarray(phi, jnp.float32)[obs[:, 0].astype(int)]  # noqa: E731
-    return np.asarray(adjust(over(None, Potential()), flat, source_value=value, discount=GAMMA).source.reward).reshape(
+    return np.asarray(adjust(over(None, use), flat, source_value=value, discount=discount).source.reward).reshape(
         reward.shape
     )
 
@@ -459,6 +459,44 @@ def test_a_potential_keeps_the_optimal_policies_of_random_mdps(seed):
     drifting = [shaped(reward, ends, phi * scale) for scale in (0.2, 1.0, 3.0)]  # frozen within each update's backup
     for one in drifting:
         assert np.array_equal(best_actions(p, one, ends)[live], plain[live])
+
+
+@pytest.mark.parametrize("horizon", [2, 10])
+def test_a_horizon_leaves_the_rest_to_the_potential_from_scratch_and_from_the_source_agent(horizon):
+    """The two forms pay differently and want the same: their values differ by the potential, in each state. Where it is
+    the value itself, the source's critics are right from the start."""
+    p, reward, ends = random_mdp(3)
+
+    def values(reward, discount):
+        q = np.zeros(p.shape[:2])
+        for _ in range(600):
+            q = (p * (reward + discount * np.where(ends, 0.0, q.max(axis=1)))).sum(axis=2)
+        return q
+
+    best = values(reward, GAMMA)
+    for phi in (best.max(axis=1), 5 * np.random.default_rng(4).standard_normal(len(p))):
+        short = GAMMA * (1 - 1 / horizon)
+        scratch, source = (
+            values(shaped(reward, ends, phi, Potential(horizon=horizon, start=start), short), short)
+            for start in ("nothing", "source")
+        )
+        np.testing.assert_allclose(source - scratch, np.repeat(phi[:, None], p.shape[1], axis=1), atol=1e-4)
+        assert np.allclose(source, best, atol=1e-4) == np.array_equal(phi, best.max(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"horizon": 1}, "use.horizon must be at least 2 control steps, or 0"),
+        ({"horizon": 10, "fade": 0.5}, "use.fade must be 0"),
+        ({"horizon": 10, "strength": 0.0}, "use.strength above 0"),
+        ({"start": "ceiling"}, "use.start must be source or nothing"),
+        ({"start": "source"}, "use.start=source needs use.horizon"),
+    ],
+)
+def test_a_potential_that_makes_no_sense_is_refused(settings, why):
+    with pytest.raises(RequestError, match=why):
+        Potential(**settings)
 
 
 def test_a_potential_that_ignored_ends_would_change_policies():

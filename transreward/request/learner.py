@@ -63,6 +63,8 @@ def for_method(config: Config, row: Method) -> Config:
         share = rollout(config, row) / config.learner.round_steps(False)
         own["learning_rate"] = config.learner.learning_rate * min(share, 1.0) ** 0.5
     own = {name: value for name, value in own.items() if f"learner.{name}" not in config.chosen}
+    if row.use is not None and row.use.horizon:
+        own["discount"] = config.learner.discount * row.use.sight
     if row.start != "source":
         own |= {name: getattr(config.learner.from_scratch, name) for name in tuned(config.learner)}
     asked = tuple((name, getattr(config.learner, name)) for name in own)

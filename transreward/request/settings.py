@@ -29,8 +29,10 @@ def settings_of(row: Method, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_settings(row: Method, settings: dict[str, Any]) -> Method:
-    """The row with settings of its gap, use, gate or feed."""
-    return replace(row, **apply_settings({name: getattr(row, name) for name in SECTIONS}, settings, row))
+    """The row with settings of its gap, use, gate or feed. A use may have a setting that says where it starts."""
+    row = replace(row, **apply_settings({name: getattr(row, name) for name in SECTIONS}, settings, row))
+    use = row.use
+    return row if use is None or use.start == type(use).start else replace(row, start=use.start)
 
 
 def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:

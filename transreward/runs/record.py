@@ -116,7 +116,7 @@ class Record:
     def _trained_on(self) -> bool:
         """True if it started from the source agent. Assumed for a user's method that is not in the table now."""
         try:
-            return method(self.config["method"]).start == "source"
+            return (self.config.get("use", {}).get("start") or method(self.config["method"]).start) == "source"
         except RequestError:
             return True
 

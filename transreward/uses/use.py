@@ -44,6 +44,7 @@ class Use:
     relabels: bool = False  # pays the source's steps as the target would: without a gap where that can be computed
     cotrains: bool = False  # makes sense between two agents that learn at once
     corrects: bool = False  # judges source steps that its gap has corrected, so that branches may feed the learner
+    horizon: int = 0  # control steps that the learner looks ahead; 0 = as far as its discount says
     relative: str = ""  # why a step alone has no compensation of its own; "" = it has
     # what a cell use(gap) chooses where nobody says otherwise
     start: Literal["source", "nothing", "ceiling"] = "source"  # see Method.start
@@ -57,6 +58,11 @@ class Use:
     def kept(self) -> float:
         """Share of the raw reward that the learner is still paid on the side that the use changes."""
         return 1.0
+
+    @property
+    def sight(self) -> float:
+        """What a horizon makes of the learner's discount: a factor in (0, 1]."""
+        return 1.0 - 1.0 / self.horizon if self.horizon else 1.0
 
     def gate(self, gap: Gap | None) -> Gate | None:
         """The gate that a cell of this use chooses; None: it has none."""
