@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from transreward.domains.domain import invertible
+from transreward.domains.domain import invertible, table_robot
 from transreward.domains.names import UNKNOWN, Entry
 from transreward.preflight.check import Check
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage
@@ -15,6 +15,7 @@ WIDTH = 80
 MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all
 MOST_MOVED = 6
 COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
+FAMILY = "each episode of the source is another robot, so paired methods are refused: name one robot of the family"
 TWIN = {  # whether the source is invertible -> what the paired methods do
     True: "the source's simulator can be reset to observed target states: paired methods replay target steps in it",
     False: "the source cannot be reset to an observed state (part of it is hidden, or a row of your own has no "
@@ -98,7 +99,10 @@ def _shift(check: Check, console: Console) -> None:
     _say(console, "1 spread: standard deviation of an entry's one-step change", "dim")
     if check.starts_differ:
         _say(console, "initial states differ")
-    _say(console, f"twin: {TWIN[invertible(check.domains.source)]}", "dim")
+    source = check.domains.source
+    robot = table_robot(source)
+    twin = FAMILY if robot is not None and robot.redrawn else TWIN[invertible(source)]
+    _say(console, f"twin: {twin}", "dim")
 
 
 def _measured(check: Check) -> str:

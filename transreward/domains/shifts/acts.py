@@ -71,6 +71,7 @@ class Motors:
         seeds: Sequence[tuple[int, int]],
     ):
         self._now, self._plain, self._low, self._high = now, all(v.obeys for v in variants), low, high
+        self._changed = any(v.bias.any() or v.deadzone.any() for v in variants)
         latest = max(v.delay for v in variants)
         self._queue = np.zeros((len(seeds), latest, len(low)))  # actions on their way, the oldest first
         noisy = any(v.noise.any() for v in variants)
@@ -84,7 +85,8 @@ class Motors:
             return action
         if self._queue.shape[1]:
             action, self._queue = delayed(self._queue, action, self._now.delay)
-        action = acting(self._now, action, self._low, self._high)
+        if self._changed:
+            action = acting(self._now, action, self._low, self._high)
         if self._noise is not None:
             action = np.clip(action + self._now.noise * self._noise.of(step), self._low, self._high)
         return action
