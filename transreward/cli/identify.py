@@ -37,12 +37,13 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from transreward.runs import store
+
     if args.out is not None and args.out.is_dir():
-        raise RequestError(f"`out` {args.out} is a directory: name a file, such as {args.out / 'identification.json'}")
+        raise RequestError(f"`out` {args.out} is a directory: name a file, such as {args.out / store.IDENTIFICATION}")
     prepare_process()
     from transreward.live import fitting
     from transreward.preflight.identify import identify
-    from transreward.runs import store
 
     names = ("logs", "source_run", "target_steps", "seed", "imports")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}

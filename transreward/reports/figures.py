@@ -133,7 +133,7 @@ def swatch(style: int, label: str) -> str:
     return (
         f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{own}" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="t{own}">{escape(label)}</title>'
-        f'<path class="line {colour}" d="M1 6H33" stroke-dasharray="{dash}"/>{_marker(style, 17, 6)}'
+        f'<path class="line {colour}" d="M1 6H33" stroke-dasharray="{dash}"/>{marker(style, 17, 6)}'
         f"</svg>"
     )
 
@@ -272,11 +272,17 @@ def _level(line: Line, box: _Box) -> str:
 def _drawn(line: Line, box: _Box) -> str:
     if not len(line.x):
         return ""
-    markers = "" if line.steps else "".join(_marker(line.style, *p) for p in _points(line, line.y, box))
+    markers = "" if line.steps else "".join(marker(line.style, *p) for p in _points(line, line.y, box))
     return _path(line, line.y, box, "line") + markers
 
 
-def _marker(style: int, u: float, v: float) -> str:
+def number_of_chart() -> int:
+    """Of the next chart on a page, for its ids."""
+    return next(_numbers)
+
+
+def marker(style: int, u: float, v: float) -> str:
+    """A style's marker at a place in pixels, as SVG."""
     colour, _, name = _look(style)
     shape = {
         "circle": f"M{u - 3:.1f} {v:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",

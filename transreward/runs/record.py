@@ -32,6 +32,7 @@ class Record:
     run: str = ""  # the directory of the run that it belongs to
     agent: str | None = None  # which source agent it shares with others; None = trained from scratch
     provenance: dict[str, Any] | None = None  # provenance.json
+    identification: dict[str, Any] | None = None  # identification.json, where there is one
     videos: tuple[Path, ...] = ()
     label: str = ""
 
@@ -157,7 +158,9 @@ def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Recor
     result = store.read_json(done) if done.exists() else None
     shares = result is not None and result.get("source_agent", result["zero_shot_target_return"] is not None)
     rows = store.read_rows(place)
-    return Record(config, rows, result, str(place), str(run), agent=agent if shares else None)
+    file = place / store.IDENTIFICATION
+    identification = store.read_json(file) if file.exists() else None
+    return Record(config, rows, result, str(place), str(run), agent if shares else None, identification=identification)
 
 
 def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,15 @@ SHOWN = 60  # characters of what is damaged
 NUMBER = float | int
 TEXTS, NUMBERS, GAPPED, TERMS = [str], [NUMBER], [NUMBER | None], {str: NUMBER}
 EVAL_TARGETS = frozenset({"simulated", "training", "none"})
+PARAMETER = {
+    "name": str,
+    "pattern": str | None,
+    "unit": str,
+    **dict.fromkeys(("source", "value", "low", "high"), NUMBER),
+}
 # By path, where `a.b` is of a part that is no null, and `a?` of one that need not be there. What it is: a type, the
 # range of a whole number, a set of words, [such a kind] of all entries of a list, {str: such a kind} of all of a
-# mapping, (a kind, a kind) of a list's entries one by one.
+# mapping, {"a": a kind, "b": a kind} of these keys of one, (a kind, a kind) of a list's entries one by one.
 KEYS: dict[str, dict[str, Any]] = {
     "config.json": {
         "source": str, "target": str, "method": str, "source_steps": COUNT, "target_steps": COUNT, "seeds": SEEDS,
@@ -47,6 +53,11 @@ KEYS: dict[str, dict[str, Any]] = {
         "evaluation_steps?": (COUNT, COUNT),
     },
     "comparison.json": {"methods": dict},
+    "identification.json": {
+        "source": str, "id": str, "words": TEXTS, "parameters": [PARAMETER], "explained": NUMBER, "target_steps": COUNT,
+        "one_step_error": (NUMBER, NUMBER), "ten_step_error": (NUMBER | None, NUMBER | None), "discarded": bool,
+        "entries": [{"name": str, "before": NUMBER, "after": NUMBER}],
+    },
     "request.json": {
         "source": str, "target": str, "method": str, "learner": dict | str | None, "source_steps": COUNT,
         "target_steps": COUNT, "seeds": SEEDS, "seed": FIRST_SEED, "settings": dict, "controls": TEXTS,
@@ -96,8 +107,10 @@ def fits(value: Any, kind: Any) -> bool:
         return isinstance(value, str) and value in kind
     if isinstance(kind, list):
         return isinstance(value, list) and len(value) <= LONGEST and all(fits(x, kind[0]) for x in value)
-    if isinstance(kind, dict):
+    if isinstance(kind, dict) and str in kind:
         return isinstance(value, dict) and all(fits(x, kind[str]) for x in value.values())
+    if isinstance(kind, dict):
+        return isinstance(value, dict) and all(key in value and fits(value[key], of) for key, of in kind.items())
     if isinstance(value, str) and len(value) > LONGEST:
         return False
     if isinstance(value, bool) and isinstance(kind, UnionType) and bool not in kind.__args__:  # it is an int, too

@@ -12,6 +12,7 @@ from transreward.reports.sections import (
     diagnostics,
     differences,
     films,
+    identified,
     matrix,
     profile,
     provenance,
@@ -55,5 +56,6 @@ SECTIONS = (
     Section("diagnostics", (diagnostics,)),
     Section("videos", (films,)),
     Section("shift", (shift,)),
+    Section("identified", (identified,)),
     Section("provenance", (provenance,)),
 )

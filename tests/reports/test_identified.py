@@ -1,0 +1,57 @@
+"""The page shows what differs physically, where a run directory has it, and refuses what is damaged."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from transreward.reports.page import write_report
+from transreward.runs import store
+from transreward.types import RequestError
+
+RUN = Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-ppo"
+FOUND = {
+    "schema": 1, "source": "inverted_pendulum", "id": "inverted_pendulum:gravity=1.5,delay=1", "discarded": False,
+    "parameters": [
+        {"name": "gravity", "pattern": None, "unit": "factor", "source": 1.0, "value": 1.5, "low": 1.4, "high": 1.6},
+        {"name": "delay", "pattern": None, "unit": "steps", "source": 0.0, "value": 1.0, "low": 1.0, "high": 1.0},
+        {"name": "mass", "pattern": "<pole>", "unit": "factor", "source": 1.0, "value": 0.0, "low": -1e300, "high": 9},
+    ],
+    "explained": 0.98, "one_step_error": [0.5, 0.01], "ten_step_error": [None, None], "target_steps": 500,
+    "entries": [{"name": "hinge angle", "before": 0.5, "after": 0.01}], "words": ["gravity x 1.5 (1.4 to 1.6)"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Path(shutil.copytree(RUN, tmp_path / "run"))
+
+
+def page(place, **changed):
+    (place / store.IDENTIFICATION).write_text(json.dumps(FOUND | changed))
+    return write_report([place]).read_text()
+
+
+def test_the_section_is_there_with_words_and_a_chart_for_each_unit(place):
+    assert 'id="identified"' not in write_report([place]).read_text()
+    section = page(place).partition('<section id="identified">')[2].partition("</section>")[0]
+    assert "gravity x 1.5 (1.4 to 1.6)" in section and "500 target steps" in section
+    for title in ("Values, times the source", "Values, steps", "Error of the simulator", "What remains, by entry"):
+        assert f"<figcaption>{title}" in section
+    assert "ten steps ahead" not in section and "<pole>" not in section and "&lt;pole&gt;" in section
+
+
+def test_nothing_found_is_a_page_too(place):
+    found = {"parameters": [], "entries": [], "words": ["nothing differs that 500 steps can show"]}
+    assert "nothing differs that 500 steps can show" in page(place, **found)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"parameters": [{"name": "gravity"}]}, {"entries": [3]}, {"ten_step_error": [1.0]}, {"words": None}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_damaged_one_is_refused(place, changed):
+    with pytest.raises(RequestError, match=f"{store.IDENTIFICATION} is damaged: '{next(iter(changed))}'"):
+        page(place, **changed)

@@ -1,0 +1,76 @@
+"""What differs physically, as `identification.json` has it: values against the source's, errors before and after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transreward.reports.figures import Figure, csv_text, known, swatch
+from transreward.reports.rows import Mark, Row, rows_figure
+from transreward.reports.subject import Subject
+
+FOUND, SOURCE = 0, 7  # styles: a filled circle, a ring
+MOST = 12  # entries of the state that are drawn; the CSV has all
+LEGEND = ((FOUND, "identified", "with its 95% interval"), (SOURCE, "source", "before anything was identified"))
+HTML = """\
+<h2>What differs physically</h2>
+<p class="quiet">Read off {{ steps }} target steps: the parameters with which the source's simulator does what the \
+target did. Errors of one step are of steps that were held out.{% if of %} Of {{ of }}.{% endif %}</p>
+{% for line in words %}<p>{{ line }}</p>
+{% endfor %}
+{{ key(legend) }}
+{{ grid(figures) }}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any] | None:
+    records = [subject.focus, *(r for r in subject.records if r is not subject.focus)]
+    one = next((r for r in records if r.identification), None)
+    if one is None or one.identification is None:
+        return None
+    found = one.identification
+    return {
+        "steps": f"{found['target_steps']:,}",
+        "words": found["words"],
+        "of": "" if one is subject.focus else one.name,
+        "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
+        "figures": [*_parameters(found["parameters"]), *_errors(found)],
+    }
+
+
+def _parameters(parameters: list[dict[str, Any]]) -> list[Figure]:
+    """A chart for each unit."""
+    columns = ("name", "pattern", "unit", "source", "value", "low", "high")
+    csv = csv_text(columns, [[known(p[c]) for c in columns] for p in parameters])
+    figures = []
+    for unit in dict.fromkeys(p["unit"] for p in parameters):
+        rows, said = [], []
+        for p in (p for p in parameters if p["unit"] == unit):
+            name = p["name"] if p["pattern"] is None else f"{p['name']}({p['pattern']})"
+            rows.append(Row(name, (Mark(SOURCE, p["source"]), Mark(FOUND, p["value"], p["low"], p["high"]))))
+            said.append(f"{name} {p['value']:.4g} (95% interval {p['low']:.4g} to {p['high']:.4g})")
+        what = "times the source's" if unit == "factor" else unit
+        text = f"{'; '.join(said)}. The source has {1 if unit == 'factor' else 'what its ring shows'}."
+        figures.append(rows_figure(f"Values, {what}", text, what, rows, "parameters", csv))
+    return figures
+
+
+def _errors(found: dict[str, Any]) -> list[Figure]:
+    """The errors of the simulator before and after, ahead and by entry."""
+    ahead = [("one step ahead", found["one_step_error"]), ("ten steps ahead", found["ten_step_error"])]
+    ahead = [(name, pair) for name, pair in ahead if None not in pair]
+    entries = [(e["name"], (e["before"], e["after"])) for e in found["entries"]]
+    entries.sort(key=lambda one: -max(one[1]))
+    title, unit = "Error of the simulator", "spreads of each entry (its changes' for one step)"
+    figures = [_before_and_after(title, unit, ahead, "errors")]
+    if entries:
+        figures.append(_before_and_after("What remains, by entry", "spreads of its changes", entries, "entries"))
+    return figures
+
+
+def _before_and_after(title: str, unit: str, rows: list[tuple[str, Any]], file: str) -> Figure:
+    csv = csv_text(("name", "before", "after"), [(name, *pair) for name, pair in rows])
+    shown = rows[:MOST]
+    said = "; ".join(f"{name} {before:.3g} before, {after:.3g} after" for name, (before, after) in shown[:6])
+    more = f" The CSV has {len(rows) - MOST} more." if len(rows) > MOST else ""
+    drawn = [Row(name, (Mark(SOURCE, before), Mark(FOUND, after))) for name, (before, after) in shown]
+    return rows_figure(title, f"{said}.{more}", unit, drawn, file, csv)
