@@ -98,6 +98,16 @@ def test_an_agent_that_is_trained_on_has_a_batch_of_target_steps_before_its_firs
     assert plan.warm == 0
 
 
+def test_a_warm_up_may_be_longer_than_a_tenth_where_that_is_said():
+    """With as many updates all the same."""
+    settings = {"learner.warmup_steps": 5_000, "learner.warmup_share": 0.5}
+    _, (plan,) = plans("fine_tune", LEGGED, settings)
+    assert sum(plan.steps(i).target for i in range(plan.warm)) == 5_000
+    assert updates("fine_tune", LEGGED, settings) == 60_000
+    _, (plan,) = plans("fine_tune", LEGGED, {"learner.warmup_steps": 5_000})
+    assert sum(plan.steps(i).target for i in range(plan.warm)) == pytest.approx(1_000, rel=0.01)
+
+
 def test_the_source_agents_last_step_is_followed_by_no_other_robots_step():
     """What its robots did last is cut off from what new ones do first."""
     config, _ = plans("darc", SAC(robots=4), source_steps=4000, target_steps=100)

@@ -16,9 +16,11 @@ from transreward.streams.walk import Walk
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
-TUNING = {"learner.actor_rate": 1e-4, "learner.policy_delay": 2, "learner.actor_wait": 0.3}
+TUNING = {
+    "learner.warmup_share": 0.4, "learner.actor_rate": 1e-4, "learner.policy_delay": 2, "learner.actor_wait": 0.3
+}  # fmt: skip
 FEED = {"feed.source": "replay", "feed.anneal": 0.5, "feed.deterministic": True}
-LEARNER = replace(LEARNERS["sac"], layer_norm=True, warmup_share=0.4, warmup_steps=1000)
+LEARNER = replace(LEARNERS["sac"], layer_norm=True, warmup_steps=1000)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def test_the_source_agent_is_that_of_a_run_without_them(run):
     assert np.array_equal(plain.zero_shot, result.zero_shot)
     again = move("fine_tune", {**TUNING, **FEED}, source_run=directory)
     assert same(again.agents, result.agents)
-    asked = replace(LEARNER, actor_rate=1e-4, policy_delay=2, actor_wait=0.3)
+    asked = replace(LEARNER, warmup_share=0.4, actor_rate=1e-4, policy_delay=2, actor_wait=0.3)
     assert same(move("fine_tune", FEED, source_run=directory, learner=asked).agents, result.agents)
 
 

@@ -231,6 +231,14 @@ def test_a_source_agent_is_a_job_that_is_shared():
         assert job.agent is None or ("--source-run" in job.command() and str(job.agent.place) in job.command())
 
 
+def test_settings_of_agents_that_are_trained_on_are_not_the_source_agents():
+    """So that rows that differ in them start from one."""
+    slow = {"name": "slow", "method": "fine_tune", "settings": {"learner.actor_rate": 1e-5, "learner.policy_delay": 2}}
+    one, other = by_name(jobs(methods=["fine_tune", slow])).values()
+    assert one.agent == other.agent and one.place != other.place
+    assert not {"learner.actor_rate", "learner.policy_delay"} & set(other.agent.request["settings"])
+
+
 def test_all_start_from_one_agent_where_the_plan_says_what_it_has():
     found = jobs(agent={"source_steps": 400, "settings": {"learner.steps_per_update": 2}}, methods=["darc", "mix",
                  "fine_tune", "oracle"])  # fmt: skip

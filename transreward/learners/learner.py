@@ -51,7 +51,7 @@ class Learner:
     takes_advice: bool = False  # does as `shaping` says; others are given none
     random_steps: int = 0  # uniform actions at the start of training from scratch
     warmup_steps: int = 0  # target steps before the first update of an agent that is trained on
-    warmup_share: float = 0.1  # the largest share of a phase's steps that the two may be
+    warmup_share: float = 0.1  # the largest share of the target steps that warmup_steps may be
     tuning: ClassVar[tuple[str, ...]] = ()  # settings that count where an agent is trained on, and nowhere else
     networks: ClassVar[tuple[str, ...]] = ()  # settings in which an agent and whoever trains it on must agree
     ends: ClassVar[Ends | None] = None  # what a bridge has to know to take its agents up; None: it cannot

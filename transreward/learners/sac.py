@@ -70,15 +70,15 @@ class SAC(Learner):
     burst: int = 32  # gradient updates in one dispatch
     random_steps: int = 5_000  # uniform actions at the start of training from scratch; at most a tenth of the budget
     warmup_steps: int = 256  # target steps before the first update of an agent that is trained on; the same holds
-    warmup_share: float = 0.1  # the largest share of a phase's steps that the two may be
     # of an agent that is trained on in a transfer alone; the temperature, which answers to the actor, moves with it
+    warmup_share: float = 0.1  # the largest share of the target steps that warmup_steps may be
     actor_rate: float = 0.0  # learning rate of the actor; 0 = learning_rate
     policy_delay: int = 1  # updates of the critics per update of the actor (TD3); a divisor of burst
     actor_wait: float = 0.0  # share of the transfer's rounds before the actor's first update, in which critics learn
 
     name = "sac"
     takes_advice = True
-    tuning = ("actor_rate", "policy_delay", "actor_wait")
+    tuning = ("warmup_share", "actor_rate", "policy_delay", "actor_wait")
     networks = ("hidden", "critics", "layer_norm")
     ends = Ends(
         {

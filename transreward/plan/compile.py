@@ -310,10 +310,11 @@ def scheduled(
 
 
 def warm_share(learner: Learner, row: Method, steps: Pair[int], fresh: bool) -> float:
-    """Share of a stage's steps, at most `warmup_share`, that are stored before an off-policy learner starts to learn.
-    From scratch their actions are uniform, unless the source policy leads, which explores better."""
+    """Share of a stage's steps that are stored before an off-policy learner starts to learn. From scratch it is at most
+    a tenth, and their actions are uniform, unless the source policy leads, which explores better."""
     at_random = fresh and not (row.feed and row.feed.guide)
     if not at_random and not steps.target:
         return 0.0
-    wanted, taken = (learner.random_steps, sum(steps)) if at_random else (learner.warmup_steps, steps.target)
-    return min(wanted / max(taken, 1), learner.warmup_share)
+    if at_random:
+        return min(learner.random_steps / max(sum(steps), 1), 0.1)
+    return min(learner.warmup_steps / steps.target, learner.warmup_share)

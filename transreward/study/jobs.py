@@ -156,7 +156,12 @@ def learner_for(plan: Plan, pair: Row) -> str | None:
 def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[str, Any]) -> dict[str, Any]:
     """The request for a source agent: only the settings that its training reads, and the source without a view, since
     each transfer chooses its own."""
-    settings = {path: v for path, v in request["settings"].items() if path.startswith("learner.") or path in OF_AGENTS}
+    unread = {f"learner.{name}" for name in config.learner.tuning}
+    settings = {
+        path: value
+        for path, value in request["settings"].items()
+        if (path.startswith("learner.") and path not in unread) or path in OF_AGENTS
+    }
     settings |= {**own.get("settings", {}), "loop.symmetry": "none"}
     kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed")}
     first = {**kept, "method": UNCHANGED, "source_steps": steps, "target_steps": None, "settings": settings}
