@@ -46,6 +46,7 @@ TABLES = {
     "tasks_as_it_is": TASKS,
     "tasks_defaults": TASKS,
     "tasks_defaults_as_it_is": TASKS._replace(plan="tasks_defaults"),
+    "fine_tuning": Table((2_000, 5_000, 10_000), ("fine_tune", "mix")),
     "ppo": Table((5_000, 20_000, 100_000)),
     "double_softmax": Table((2_000, 5_000, 10_000), last=("gap_std", "gap_accuracy")),
 }
