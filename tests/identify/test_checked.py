@@ -1,5 +1,7 @@
 """`check` says what differs physically, by the steps that it takes anyway, or by logs alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_request import steps, written
@@ -7,7 +9,9 @@ from test_request import steps, written
 import transreward as tr
 from transreward.cli.main import main
 from transreward.preflight import check
-from transreward.preflight.verdict import TRANSFER
+from transreward.preflight.physical import unshifted
+from transreward.preflight.steps import Budget, probe
+from transreward.preflight.verdict import COMPENSATE, TRANSFER, Coverage, Figures, decide
 from transreward.types import Pair, RequestError
 
 
@@ -16,19 +20,21 @@ from transreward.types import Pair, RequestError
 )
 def test_it_takes_no_further_step(monkeypatch, target, id):
     """Nothing of the target is simulated once the figures have been taken."""
-    physical, taken = check.physical, []
+    pair, budget, more = Pair(tr.domain("hopper"), tr.domain(target)), Budget(600), []
+    probes = probe(*pair, budget, None, 0)
+    monkeypatch.setattr(pair.target, "simulate", lambda *_: more.append(1))
+    found = check.physical(pair, probes)
+    assert not more and budget.taken <= 600
+    assert found.id == id and not found.remains
+    assert unshifted(found) == (found.target_steps if id == "hopper" else 0)
 
-    def watched(pair, *rest):
-        monkeypatch.setattr(pair.target, "simulate", lambda *_: taken.append(1))
-        return physical(pair, *rest)
 
-    monkeypatch.setattr(check, "physical", watched)
-    one = tr.check("hopper", target, target_steps=600)
-    assert not taken and one.target_steps <= 600
-    assert one.identification.id == id and not one.identification.remains
-    assert one.as_json()["identification"]["id"] == id
-    # where models judge, what the source's own simulator says counts more
-    assert target.startswith("hopper") or one.verdict.verdict == TRANSFER
+def test_what_the_sources_simulator_foretells_counts_more_than_models():
+    """Of another domain, whose figures are those of models: they see a gap, and there is none."""
+    some = Coverage(0.3, 0.98, 0.98)
+    seen = Figures(False, some, None, 0.0, 1.0, 1.0, 0.7, 0.0, False, False, explained=0.9)
+    assert decide(seen).verdict == COMPENSATE
+    assert decide(replace(seen, unshifted=500)).verdict == TRANSFER
 
 
 def test_a_source_that_cannot_be_asked_is_said():

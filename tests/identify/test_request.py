@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,18 @@ def test_several_logs_are_read_one_after_the_other_and_short_episodes_have_no_te
     assert "too few" in refused("hopper", logs=files[:1])
     found = tr.identify("hopper", logs=files)
     assert found.target_steps == 120 and found.id == "hopper:gravity=0.5"
+
+
+def test_the_source_policy_acts(tmp_path):
+    run = Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-sac"
+    found = tr.identify("inverted_pendulum", "inverted_pendulum:gravity=0.5", source_run=run, target_steps=100)
+    assert found.id == "inverted_pendulum:gravity=0.5" and found.target_steps == 100
+
+
+def test_an_angle_that_turned_is_where_it_is():
+    """Reacher shows its angles by sine and cosine: ten steps on, a turn more is no error."""
+    found = tr.identify("reacher", "reacher:damping=3", target_steps=200)
+    assert found.ten_step_error[1] < 0.01 < found.ten_step_error[0]
 
 
 def test_the_command_writes_what_it_says(tmp_path, recorded, capsys):

@@ -196,6 +196,8 @@ def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
         return float("nan")
     starts = starts[:: max(1, len(starts) // STARTS)]
     off = simulator.rollout(values, evidence, starts, AHEAD) - seen[starts + AHEAD - 1]
+    turns = [entry.unit == "rad" for entry in simulator.entries]
+    off[:, turns] = (off[:, turns] + np.pi) % (2 * np.pi) - np.pi
     spread = np.maximum(seen.std(axis=0), 1e-6)
     return float(np.sqrt((np.nan_to_num(off / spread, nan=WORST).clip(-WORST, WORST) ** 2).mean()))
 
