@@ -1,0 +1,60 @@
+"""What is said of a fit, whatever the fit was."""
+
+from dataclasses import replace
+from math import isnan, nan
+
+import numpy as np
+import pytest
+
+from transreward.domains.ids import domain
+from transreward.identify.fit import Fit, Problem
+from transreward.identify.simulator import Simulator
+from transreward.preflight.identification import answer
+from transreward.preflight.identify import family, identifiable, walked
+
+
+@pytest.fixture(scope="module")
+def arm():
+    """The problem of steps in which nothing differs."""
+    robot = identifiable("reacher")
+    told = walked(robot, domain("reacher"), None, 100, 0)
+    return robot, told, Problem(Simulator(family("reacher", (), ()), told.obs.shape[1]), told)
+
+
+def fitted(arm, **values):
+    """The answer of a fit that found these."""
+    robot, told, problem = arm
+    names = [p.name for p in problem.parameters]
+    chosen = tuple(names.index(name) for name in values)
+    found = problem.family.neutral.copy()
+    found[list(chosen)] = list(values.values())
+    return answer(problem, Fit(found, chosen, 1.0, 0.5), told, robot)
+
+
+def test_what_does_not_lower_the_error_ten_steps_ahead_is_discarded(arm):
+    found = fitted(arm, damping=3.0)
+    assert found.discarded and not found.named and found.id == "reacher" and found.explained == 0
+    assert "discarded" in found.lines()[0] and found.as_json()["discarded"] is True
+    assert found.ten_step_error[0] == found.ten_step_error[1]
+
+
+def test_no_ten_steps_in_a_row_discard_nothing(arm):
+    robot, told, problem = arm
+    alone = told.take(np.arange(told.n))
+    alone.follows[:] = False
+    found = answer(problem, Fit(problem.family.neutral, (), 1.0, 1.0), alone, robot)
+    assert isnan(found.ten_step_error[0]) and found.as_json()["ten_step_error"] == [None, None] and not found.discarded
+
+
+def test_words(arm):
+    found = fitted(arm, damping=1.0)
+    found = replace(
+        found, discarded=False, ten_step_error=(2.0, 1e-9), alike=(("a", "b"), ("a", "c")), unseen=("mass",)
+    )
+    assert found.lines() == [
+        "nothing differs that 100 steps can show",
+        "a might as well be b or c: these steps do not tell",
+        "these steps cannot show: mass",
+    ]
+    assert found._errors() == "error ten steps ahead, in spreads of each entry: 2 before, below 0.001 now"
+    assert "not known" in replace(found, ten_step_error=(nan, nan))._errors()
