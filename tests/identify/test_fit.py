@@ -30,11 +30,6 @@ def test_nothing_is_found_where_nothing_differs():
     assert not found.named and found.id == "hopper" and not found.remains
 
 
-def test_noise_on_actions_is_no_parameter_and_is_seen_to_remain():
-    found = tr.identify("halfcheetah", "halfcheetah:noise=0.2")
-    assert not found.named and found.remains
-
-
 def test_a_period_says_the_gravity():
     """Of a pendulum that swings freely: half the gravity is a period sqrt(2) longer, in the identified robot, too."""
     found = tr.identify("inverted_pendulum", "inverted_pendulum:gravity=0.5")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -13,7 +13,8 @@ BLOCK, HELD = 50, 10  # of every 50 steps the last 10 are held out
 LEAST = 60  # steps: below these there is nothing to hold out
 
 
-class Evidence(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Evidence:
     """n steps, as a table."""
 
     obs: np.ndarray  # [n, obs]
@@ -27,10 +28,8 @@ class Evidence(NamedTuple):
     def take(self, rows: np.ndarray) -> Evidence:
         """Some rows, by number or mask. What follows what is then no longer told."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Evidence(*(x[:, rows] if x is self.commanded else x[rows] for x in self))
-
-    def __len__(self) -> int:
-        raise TypeError("use evidence.n")
+        columns = (getattr(self, column.name) for column in fields(self))
+        return Evidence(*(x[:, rows] if x is self.commanded else x[rows] for x in columns))
 
     @property
     def n(self) -> int:

@@ -9,7 +9,8 @@ already by Levenberg and Marquardt's method; and what the later ones made needle
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from mujoco import minimize
@@ -35,6 +36,13 @@ RIDGE = 1e-8
 ALIKE, PARALLEL = 3, 0.3  # unused parameters that may stand for a chosen one; the least cosine of their effects
 
 
+class Noise(NamedTuple):
+    """Standard deviations with their 95% intervals; 0 where there is none."""
+
+    action: tuple[float, float, float] = (0.0, 0.0, 0.0)  # as a share of half the action's range
+    sensor: tuple[float, float, float] = (0.0, 0.0, 0.0)  # as a share of each entry's spread
+
+
 @dataclass(frozen=True)
 class Fit:
     """The chosen parameters and their values. Losses are of the held-out steps."""
@@ -43,6 +51,8 @@ class Fit:
     chosen: tuple[int, ...]
     before: float
     after: float
+    spans: dict[int, tuple[float, float]] = field(default_factory=dict)  # chosen parameter -> its 95% interval
+    noise: Noise = field(default_factory=Noise)
 
 
 class Problem:

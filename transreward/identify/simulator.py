@@ -38,7 +38,7 @@ class Simulator:
         self._columns = columns
         self._batch = Batch(family.model, ROWS, threads)
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(x) for x in ("qpos", "qvel", "ctrl"))
-        self._low, self._high = family.model.actuator_ctrlrange.T
+        self.low, self.high = family.model.actuator_ctrlrange.T
         seen = _seen(self.robot, columns, family.model)
         self._seen = np.flatnonzero(seen)
         entries = [*positions(family.model), *velocities(family.model, self.robot.clip)]
@@ -71,8 +71,8 @@ class Simulator:
         bias = np.stack([v.sensor_bias * self._spread for v in variants])[:, None]  # as the target's sensors show it
         start, end = rows.obs - bias, rows.next_obs - bias
         late = np.array([v.delay for v in variants])
-        action = np.clip(rows.commanded[late], self._low, self._high)
-        acts = np.stack([acting(v, a, self._low, self._high) for v, a in zip(variants, action, strict=True)])
+        action = np.clip(rows.commanded[late], self.low, self.high)
+        acts = np.stack([acting(v, a, self.low, self.high) for v, a in zip(variants, action, strict=True)])
         m, n = acts.shape[:2]
         flat = start.reshape(m * n, -1)
         found = self.step([v.model for v in variants], *self.states(flat), acts.reshape(m * n, -1))
@@ -82,6 +82,11 @@ class Simulator:
         """Differences of states [..., entries], of angles by less than half a turn; finite."""
         off[..., self._turns] = (off[..., self._turns] + np.pi) % (2 * np.pi) - np.pi
         return np.nan_to_num(off, nan=LOST, posinf=LOST, neginf=-LOST)
+
+    def unit_noise(self, obs: np.ndarray) -> np.ndarray:
+        """What noise of one spread of each column of `obs` [n, columns] is in the entries of a state, [entries]."""
+        small = 1e-4 * np.random.default_rng(0).standard_normal(obs.shape) * self._spread
+        return np.asarray(self.turned(self.seen(obs + small) - self.seen(obs)).std(axis=0) / 1e-4)
 
     def unbiased(self, variant: Physics, obs: np.ndarray) -> np.ndarray:
         """The states that `obs` [n, columns] show where the sensors are a variant's, [n, entries]."""
@@ -93,8 +98,8 @@ class Simulator:
         variants = self.family.variants(values)
         m, n = states.shape[:2]
         late = np.array([v.delay for v in variants])
-        action = np.clip(rows.commanded[late], self._low, self._high)
-        acts = np.stack([acting(v, a, self._low, self._high) for v, a in zip(variants, action, strict=True)])
+        action = np.clip(rows.commanded[late], self.low, self.high)
+        acts = np.stack([acting(v, a, self.low, self.high) for v, a in zip(variants, action, strict=True)])
         full = np.zeros((m * n, self.family.model.nq + self.family.model.nv))
         full[:, self._seen] = states.reshape(m * n, -1)
         qpos, qvel = np.split(full, [self.family.model.nq], axis=1)
@@ -107,8 +112,8 @@ class Simulator:
         qpos, qvel = self.states(rows.obs[starts] - variant.sensor_bias * self._spread)
         found = np.zeros((len(starts), 0))
         for t in range(length):
-            action = np.clip(rows.commanded[variant.delay, starts + t], self._low, self._high)
-            found = self.step([variant.model], qpos, qvel, acting(variant, action, self._low, self._high))
+            action = np.clip(rows.commanded[variant.delay, starts + t], self.low, self.high)
+            found = self.step([variant.model], qpos, qvel, acting(variant, action, self.low, self.high))
             qpos, qvel = self._after
         return found
 

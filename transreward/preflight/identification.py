@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.mujoco import MujocoDomain
-from transreward.domains.parameters import DEAD, SET, Parameter
+from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Fit, Problem
-from transreward.identify.uncertainty import intervals
 from transreward.runs import store
 
+NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`
 AHEAD = 10  # control steps
 STARTS = 200  # from which these are simulated
 WORST = 5.0  # spreads: an error beyond counts as this, since one fall would outweigh all else
@@ -40,6 +40,9 @@ class Named:
         what = kind.name if pattern is None else f"{kind.name} of {pattern}"
         if kind.name == "gear" and self.value < DEAD:
             return f"motor {pattern} dead" if pattern else "all motors dead"
+        if kind.name in NOISES:
+            whose = "actions" if kind.name == "noise" else "sensors"
+            return f"noise of {whose} {self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
         if self.parameter.counts:
             return f"{what} {self.value:g} control step{'s' if self.value != 1 else ''}"
         shown = [f"{x:.3g}" for x in (self.value, self.low, self.high)]
@@ -83,8 +86,13 @@ class Identification:
     @property
     def remains(self) -> tuple[tuple[str, float], ...]:
         """Entries of which a share remains that is told, the largest first."""
-        found = [(name, after) for name, _, after in self.entries if after > SHOWN]
+        found = [(name, after) for name, _, after in self.entries if after > SHOWN and not self.noisy]
         return tuple(sorted(found, key=lambda one: -one[1]))
+
+    @property
+    def noisy(self) -> bool:
+        """Whether what no parameter explains is noise."""
+        return any(one.parameter.kind.name in NOISES for one in self.named)
 
     def lines(self) -> list[str]:
         """In words."""
@@ -96,7 +104,11 @@ class Identification:
             if self.remains
             else f"nothing left that {steps} can show"
         )
-        parts = [*map(str, self.named), f"this explains {_percent(self.explained)} of what differs", left]
+        if self.noisy:
+            left = "the rest is noise"
+        alone = len(self.named) == 1 and self.noisy
+        explained = [] if alone else [f"this explains {_percent(self.explained)} of what differs"]
+        parts = [*map(str, self.named), *explained, "nothing else differs" if alone else left]
         return ["; ".join(parts), self._errors(), *self._rest(), f"id: {self.id}"]
 
     def _nothing(self) -> str:
@@ -151,11 +163,12 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
     error = tuple(ahead(problem, values, evidence) for values in (neutral, fit.values))
     discarded = bool(fit.chosen) and error[1] >= error[0]
     values, chosen = (neutral, ()) if discarded else (fit.values, fit.chosen)
-    spans = intervals(problem, values, chosen)
+    named = [Named(problem.parameters[i], float(values[i]), *fit.spans[i]) for i in chosen]
+    noise = [Named(_noise(name), *about) for name, about in zip(NOISES, fit.noise, strict=True) if about[0]]
     one_step = [_by_entry(problem, v) for v in (neutral, values)]
     return Identification(
         source=source.name,
-        named=tuple(Named(problem.parameters[i], float(values[i]), *spans[i]) for i in chosen),
+        named=(*named, *noise),
         explained=0.0 if discarded or not fit.before else 1 - fit.after / fit.before,
         one_step_error=(_whole(one_step[0]), _whole(one_step[1])),
         ten_step_error=(error[0], error[0] if discarded else error[1]),
@@ -164,8 +177,12 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         alike=_alike(problem, values, chosen),
         unseen=_unseen(problem),
         discarded=discarded,
-        id=with_shifts(source, problem.family.shifts_of(values)),
+        id=with_shifts(source, [*problem.family.shifts_of(values), *(n.parameter.shift(n.value) for n in noise)]),
     )
+
+
+def _noise(name: str) -> Parameter:
+    return Parameter(SHIFTS[name], None, Search(0, 10, ()), 0.0)
 
 
 def with_shifts(source: MujocoDomain, found: Sequence[Shift]) -> str:

@@ -22,6 +22,7 @@ from transreward.domains.parameters import Family
 from transreward.domains.shifts import Shift
 from transreward.identify.evidence import Evidence, evidence
 from transreward.identify.fit import Problem, select
+from transreward.identify.noise import settled
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identification import Identification, answer
 from transreward.preflight.plausible import require_motion, require_related, require_usable
@@ -85,7 +86,7 @@ def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) 
     problem = Problem(simulator, told)
     require_related(problem)
     with watch(problem):
-        return answer(problem, select(problem), told, robot)
+        return answer(problem, settled(problem, told, select(problem)), told, robot)
 
 
 def identifiable(source: Domain | str) -> MujocoDomain:

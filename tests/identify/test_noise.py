@@ -1,0 +1,34 @@
+"""Noise of actions and of sensors, told apart from physics, and parameters that it does not bias."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import transreward as tr
+from transreward.identify.noise import _ruled
+
+
+def test_what_is_linear_is_no_noise():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(400), rng.standard_normal((400, 20))])
+    assert abs(_ruled(rng.standard_normal(400), x)) < 0.1
+    assert _ruled(x[:, 1] + 0.1 * rng.standard_normal(400), x) > 0.95
+
+
+def test_noise_of_actions_is_found():
+    found = tr.identify("halfcheetah", "halfcheetah:noise=0.2")
+    (noise,) = found.named
+    assert noise.parameter.name == "noise" and noise.value == pytest.approx(0.2, rel=0.1)
+    assert noise.low < 0.2 < noise.high and not found.remains and "nothing else differs" in str(found)
+    assert tr.domain(found.id).name == found.id
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shift", "value"), [("gravity=0.5", 0.5), ("mass(torso)=2", 2.0)])
+def test_sensor_noise_does_not_bias_what_is_found(shift, value):
+    found = tr.identify("halfcheetah", f"halfcheetah:{shift},sensor_noise=0.01")
+    physical, noise = found.named
+    assert f"{physical.parameter.name}={physical.value:.0f}".startswith(shift.partition("=")[0])
+    assert physical.value == pytest.approx(value, rel=0.02)
+    assert noise.parameter.name == "sensor_noise" and noise.value == pytest.approx(0.01, rel=0.15)

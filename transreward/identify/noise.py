@@ -1,0 +1,119 @@
+"""Whether what the parameters leave is noise, of actions or of sensors, and how large it is.
+
+Noise of actions moves a step only where its motors can: nearly all that remains lies in the span of the actions'
+effects, and what it takes to make it depends on nothing. Noise of sensors is the same in every entry, in shares of its
+spread, and in a window of any length. What is neither is of the physics, and no parameter of the family.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from transreward.identify.evidence import Evidence
+from transreward.identify.fit import Fit, Noise, Problem
+from transreward.identify.uncertainty import intervals
+from transreward.identify.windows import LENGTH, Shooting, Shot, Windows
+
+NONE = 2e-3  # of an entry's change: what remains below it is no noise
+IN_SPAN = 0.9  # share of what remains that noise of actions must explain
+RULED = 0.15  # share of it, adjusted, that action and state may explain: more is a rule of the motors, not noise
+GROWTH = 1.15  # of what remains in windows twice as long, for noise of sensors
+EVEN = 2.0  # third over first quartile of the entries' noise
+STEP = 0.02  # of half an action's range: finite differences
+LEAST = 20  # windows
+NEAR = 3.0  # standard deviations from its bound where an action's noise is not cut off
+
+
+def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
+    """The fit with its intervals, its noise, and, where that is of the sensors, with values that it does not bias."""
+    plain = replace(fit, spans=intervals(problem, fit.values, fit.chosen))
+    if _remaining(problem, fit.values) < NONE:
+        return plain
+    if action := _of_actions(problem, fit.values):
+        return replace(plain, noise=Noise(action=_about(action, problem.steps.n)))
+    windows = Windows(problem, evidence)
+    if windows.count < LEAST:
+        return plain
+    shot, chosen = _significant(problem, windows, fit)
+    sensor = _of_sensors(problem, evidence, shot)
+    if not sensor:
+        return plain
+    values, noise = shot.values, Noise(sensor=_about(sensor, windows.count))
+    spans = {i: shot.spans.get(i, (float(values[i]), float(values[i]))) for i in chosen}
+    after = float(problem.loss(values[None], problem.held)[0])
+    return Fit(values, tuple(chosen), fit.before, after, spans, noise)
+
+
+def _about(noise: float, n: int) -> tuple[float, float, float]:
+    """A standard deviation told from `n` blocks, with its 95% interval."""
+    half = 1.96 / np.sqrt(2 * n)
+    return noise, noise * (1 - half), noise * (1 + half)
+
+
+def _remaining(problem: Problem, values: np.ndarray) -> float:
+    """Largest root mean square error of a step of all entries, as a share of the entry's change."""
+    off = problem.simulator.differences(values[None], problem.held)[0]
+    return float((np.sqrt((off**2).mean(axis=0)) / problem.spread).max())
+
+
+def _significant(problem: Problem, windows: Windows, fit: Fit) -> tuple[Shot, list[int]]:
+    """A fit to windows without parameters that may as well have their neutral value."""
+    chosen, values = list(fit.chosen), fit.values
+    while True:
+        shot = Shooting(windows, chosen).run(values)
+        neutral = problem.family.neutral
+        idle = [i for i, (low, high) in shot.spans.items() if low <= neutral[i] <= high]
+        if not idle:
+            return shot, chosen
+        chosen, values = [i for i in chosen if i not in idle], shot.values.copy()
+        values[idle] = neutral[idle]
+
+
+def _of_sensors(problem: Problem, evidence: Evidence, shot: Shot) -> float:
+    """Noise of the sensors as a share of each entry's spread; 0 = what remains is something else."""
+    longer = Windows(problem, evidence, 2 * LENGTH)
+    if longer.count < 2:
+        return 0.0
+    grown = Shooting(longer, ()).run(shot.values).noise / shot.noise
+    share = shot.noise / problem.simulator.unit_noise(problem.steps.obs)
+    low, middle, high = np.percentile(share, (25, 50, 75))
+    return float(middle) if np.median(grown) < GROWTH and high < EVEN * low else 0.0
+
+
+def _of_actions(problem: Problem, values: np.ndarray) -> float:
+    """Noise of the actions as a share of half their range; 0 = what remains is something else."""
+    rows, simulator = problem.steps, problem.simulator
+    low, high = simulator.low, simulator.high
+    half, action = (high - low) / 2, rows.commanded[0].clip(low, high)
+    off = simulator.differences(values[None], rows)[0] / problem.spread
+    effects = np.empty((*off.shape, len(half)))
+    for j, h in enumerate(STEP * half):
+        step = np.where(action[:, j] + h > high[j], -h, h)
+        moved = rows.commanded.copy()
+        moved[..., j] += step
+        found = simulator.differences(values[None], replace(rows, commanded=moved))[0] / problem.spread
+        effects[..., j] = (found - off) / step[:, None]
+    taken = np.stack([np.linalg.lstsq(effect, -x, rcond=1e-8)[0] for effect, x in zip(effects, off, strict=True)])
+    left = off + np.einsum("nej,nj->ne", effects, taken)
+    if 1 - (left**2).sum() / (off**2).sum() < IN_SPAN:
+        return 0.0
+    sizes = []
+    for j, noise in enumerate(taken.std(axis=0)):
+        inside = np.abs(action[:, j] - (low + high)[j] / 2) < half[j] - NEAR * noise
+        inside = inside if inside.sum() > 50 else np.ones(rows.n, bool)
+        seen = np.column_stack([np.ones(rows.n), rows.commanded[:2, :, j].T, simulator.seen(rows.obs)])[inside]
+        if _ruled(taken[inside, j], seen) > RULED:
+            return 0.0
+        sizes.append(taken[inside, j].std() / half[j])
+    return float(np.sqrt(np.mean(np.square(sizes))))
+
+
+def _ruled(y: np.ndarray, x: np.ndarray) -> float:
+    """Share of the variance of `y` [n] that is linear in `x` [n, columns], adjusted for their number."""
+    n, rank = len(y), np.linalg.matrix_rank(x)
+    if n - rank < 10:
+        return 0.0
+    left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    return float(1 - (left @ left) / (n - rank) / max(y.var(ddof=1), 1e-300))
