@@ -14,7 +14,7 @@ LEGEND = ((FOUND, "identified", "with its 95% interval"), (SOURCE, "source", "be
 HTML = """\
 <h2>What differs physically</h2>
 <p class="quiet">Read off {{ steps }} target steps: the parameters with which the source's simulator does what the \
-target did. Errors of one step are of steps that were held out.{% if of %} Of {{ of }}.{% endif %}</p>
+target did. Errors are of steps that were held out.{% if of %} Of {{ of }}.{% endif %}</p>
 {% for line in words %}<p>{{ line }}</p>
 {% endfor %}
 {{ key(legend) }}
@@ -49,7 +49,7 @@ def _parameters(parameters: list[dict[str, Any]]) -> list[Figure]:
             rows.append(Row(name, (Mark(SOURCE, p["source"]), Mark(FOUND, p["value"], p["low"], p["high"]))))
             said.append(f"{name} {p['value']:.4g} (95% interval {p['low']:.4g} to {p['high']:.4g})")
         what = "times the source's" if unit == "factor" else unit
-        text = f"{'; '.join(said)}. The source has {1 if unit == 'factor' else 'what its ring shows'}."
+        text = f"{'; '.join(said)}. Rings show the source."
         figures.append(rows_figure(f"Values, {what}", text, what, rows, "parameters", csv))
     return figures
 
@@ -60,7 +60,7 @@ def _errors(found: dict[str, Any]) -> list[Figure]:
     ahead = [(name, pair) for name, pair in ahead if None not in pair]
     entries = [(e["name"], (e["before"], e["after"])) for e in found["entries"]]
     entries.sort(key=lambda one: -max(one[1]))
-    title, unit = "Error of the simulator", "spreads of each entry (its changes' for one step)"
+    title, unit = "Error of the simulator", "spreads (of changes, one step ahead)"
     figures = [_before_and_after(title, unit, ahead, "errors")]
     if entries:
         figures.append(_before_and_after("What remains, by entry", "spreads of its changes", entries, "entries"))
