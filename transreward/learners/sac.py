@@ -74,7 +74,7 @@ class SAC(Learner):
     warmup_share: float = 0.1  # the largest share of the target steps that warmup_steps may be
     actor_rate: float = 0.0  # learning rate of the actor; 0 = learning_rate
     policy_delay: int = 1  # updates of the critics per update of the actor (TD3); a divisor of burst
-    actor_wait: float = 0.0  # share of the transfer's rounds before the actor's first update, in which critics learn
+    actor_wait: float = 0.0  # share of the transfer, warm-up included, before the actor's first update
 
     name = "sac"
     takes_advice = True
