@@ -458,6 +458,7 @@ READERS: dict[str, Reader] = {
     "returns.safetensors": run_file("transfer-ppo", "returns.safetensors", arrays),
     "compensation.safetensors": run_file("transfer-ppo", "compensation.safetensors", arrays),
     "comparison.json": run_file("compare", "comparison.json", lambda p: record.in_order(record.read(p), p)),
+    "identification.json": run_file("transfer-sac", "identification.json", load),
     "agent.json": run_file("transfer-sac", "source/agent.json", source_agent, ("runs/source_agent.py", *RUN[:3])),
     "agent.safetensors": run_file(
         "transfer-sac", "source/agent.safetensors", source_agent, ("runs/source_agent.py", *RUN[:3])

@@ -42,6 +42,7 @@ def main() -> None:
     tr.transfer(*PAIR, "darc", learner=PPO, settings=SETTINGS | GAP, out=HERE / "transfer-ppo", **BUDGET)
     sac = {"learner": SAC, "settings": SETTINGS} | BUDGET
     tr.transfer(*PAIR, "mix", controls=("zero_shot",), out=HERE / "transfer-sac", **sac)
+    store.write_json(HERE / "transfer-sac" / store.IDENTIFICATION, tr.identify(*PAIR).as_json())
     tr.compare(*PAIR, ["mix"], out=HERE / "compare", **sac)
     cotrain = sac | {"settings": SETTINGS | GAP}
     tr.transfer(*PAIR, "reward_gap", cotrain=True, out=HERE / "cotrain", **cotrain)
