@@ -18,14 +18,15 @@ ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
     {"types", "interruption"},
-    {"networks", "replay", "draws", "feed", "randomise", "watchdog"},
+    {"networks", "replay", "draws", "feed", "randomise", "ground", "watchdog"},
     {"bridges"},
     {"domains", "gaps", "gates", "learners"},
-    {"uses", "identify"},
+    {"uses"},
     {"row"},
     {"streams", "methods", "presets"},
     {"evaluation", "wrapper"},
     {"runs"},
+    {"identify"},
     {"request", "reports"},
     {"plan"},
     {"engine"},

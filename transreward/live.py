@@ -33,6 +33,7 @@ BESIDE = 9  # columns that the time of an evaluation takes
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
     "teacher": "transfer, its teacher first",
+    "evidence": "transfer, first target steps by the source policy",
     "transfer": "transfer",
     "cotrain": "both agents at once",
     CEILING: CEILING,

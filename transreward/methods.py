@@ -17,6 +17,7 @@ from transreward.gaps.reward import MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.successor import Successor
 from transreward.gates.chain import NATS, Gate
+from transreward.ground import Ground
 from transreward.randomise import Randomise
 from transreward.row import Method
 from transreward.types import CEILING, FINE_TUNE, OWN_MODULE, TARGET_ONLY, ZERO_SHOT, RequestError, make, nearest
@@ -235,6 +236,14 @@ METHODS: dict[str, Method] = {
             start="source",
             feed=None,
             randomise=Randomise(),
+        ),
+        Method(
+            "identified",
+            "train in the simulator with the physics that the first target steps show",
+            "kin: PACE (arXiv:2509.06342), mujoco.sysid; see docs/identify.md",
+            start="source",
+            feed=Feed(0.0),
+            ground=Ground(),
         ),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
         Method(TARGET_ONLY, "from scratch, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),

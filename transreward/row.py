@@ -8,6 +8,7 @@ from typing import Any, Literal
 from transreward.feed import Feed
 from transreward.gaps.gap import Gap
 from transreward.gates.chain import Chain, Gate
+from transreward.ground import Ground
 from transreward.randomise import Randomise
 from transreward.types import RequestError
 from transreward.uses.compensation import Compensation
@@ -29,6 +30,7 @@ class Method:
     learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
     teacher: str | None = None  # the row that takes the first part of the transfer, and is then imitated
     randomise: Randomise | None = None  # its source agent is trained in this family, not in the source
+    ground: Ground | None = None  # it is trained on in the simulator identified from its first target steps
 
     def __post_init__(self) -> None:
         for part, contract in ((self.gap, Gap), (self.use, Use)):

@@ -15,7 +15,7 @@ from transreward.domains.robots import ROBOTS
 from transreward.domains.robots.hopper import ROBOT as HOPPER
 from transreward.domains.shifts import Range, parse
 from transreward.domains.varied import VARIANTS, Varied
-from transreward.preflight.identify import identifiable
+from transreward.identify.identified import identifiable
 from transreward.request.resolve import resolve
 from transreward.types import RequestError
 

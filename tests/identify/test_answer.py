@@ -8,9 +8,10 @@ import pytest
 
 from transreward.domains.ids import domain
 from transreward.identify.fit import Fit, Problem
+from transreward.identify.identification import answer
+from transreward.identify.identified import family, identifiable
 from transreward.identify.simulator import Simulator
-from transreward.preflight.identification import answer
-from transreward.preflight.identify import family, identifiable, walked
+from transreward.preflight.identify import walked
 
 
 @pytest.fixture(scope="module")

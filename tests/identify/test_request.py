@@ -11,7 +11,7 @@ import pytest
 import transreward as tr
 from transreward.cli.main import main
 from transreward.domains.shifts import Shift
-from transreward.preflight.identification import with_shifts
+from transreward.identify.identification import with_shifts
 from transreward.types import RequestError
 
 DEGREES = 180 / np.pi

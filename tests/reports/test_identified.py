@@ -34,8 +34,8 @@ def page(place, **changed):
 
 
 def test_the_section_is_there_with_words_and_a_chart_for_each_unit(place):
-    assert 'id="identified"' not in write_report([place]).read_text()
-    section = page(place).partition('<section id="identified">')[2].partition("</section>")[0]
+    assert 'id="physics"' not in write_report([place]).read_text()
+    section = page(place).partition('<section id="physics">')[2].partition("</section>")[0]
     assert "gravity x 1.5 (1.4 to 1.6)" in section and "500 target steps" in section
     for title in ("Values, times the source", "Values, steps", "Error of the simulator", "What remains, by entry"):
         assert f"<figcaption>{title}" in section

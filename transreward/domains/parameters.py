@@ -200,7 +200,7 @@ class Family:
         for name, search in SEARCHED.items():
             kind = SHIFTS[name]
             assert kind.neutral is not None
-            neutral = float(getattr(self.model.opt, name, kind.neutral)) if name in SET else kind.neutral
+            neutral = float(_array(self.model, f"opt.{name}")) if name in SET else kind.neutral
             if search.whole or not kind.element:
                 yield Parameter(kind, None, search, neutral)
             elements = entries if kind.element == "entry" else labels(self._spec, kind.element) if kind.element else []

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from transreward import replay as rp
 from transreward.draws import stream as draw
+from transreward.engine.grounding import grounded
 from transreward.engine.programs import Asked, Programs, copied, programs
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Stage
@@ -77,6 +78,7 @@ class Run:
     watch: Watch
     keep: Keep
     partner: Run | None = None  # in co-training, the other run
+    identified: dict[str, Any] = field(default_factory=dict)  # what identification.json keeps; empty: nobody looked
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -196,8 +198,13 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
     """Open a stage's streams and make their buffers. Robots of a target that is not simulated are those of the stage
     before."""
     config, stage, state, payer = run.config, run.stage, run.state, run.ledger.payer
+    domains = config.domains
+    if stage.ground is not None:
+        assert lesson is not None
+        source, run.identified = grounded(domains, config.seed_list, stage.ground, lesson.state.buffers["target"])
+        domains = domains._replace(source=source)
     opening = Opening(
-        config.domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
+        domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
         None if agent is None else agent.replay, run.takers, limits=config.loop.limits,
     )  # fmt: skip
     going_on: dict[str, Taker] = {}

@@ -24,6 +24,7 @@ REPLAY_STEPS = 1_000_000  # per seed and domain; the oldest steps are overwritte
 GAP_STEPS = 100_000  # the same if only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
 GAP_STEPS_PER_UPDATE = 16  # steps per update of the gap with an on-policy learner; else the learner's updates set it
+EVIDENCE_ROUND = 50  # control steps of a round in which nobody learns
 EARLIER = "source_run"  # name of the stage that stands for another run's training
 
 
@@ -131,6 +132,11 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     fresh, rounds, evaluations = row.start != "source", budgets.rounds(config, row), config.loop.evaluations
     source = row.replayed * config.target_steps
     budget = Pair(config.source_steps - taken if row.walks else source, config.target_steps)
+    if row.ground is not None:
+        first = evidence(config, row, agent)
+        left = budget._replace(target=config.target_steps - walked(first).target if row.gap or row.target_share else 0)
+        stage = transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)
+        return Track(row, (first, replace(stage, ground=row.ground)), agent=agent)
     if not row.teacher:
         stage = transfer(config, row, row.name, agent, budget, fresh, evaluations, rounds)
         return Track(row, (stage,), agent=agent)
@@ -183,6 +189,20 @@ def transfer(
     return Stage(
         name, phase, row, after, tuple(streams), budget, schedule, share, fresh, evaluations, row.guided, feed.anneal
     )  # fmt: skip
+
+
+def evidence(config: Config, row: Method, agent: str | None) -> Stage:
+    """A stage in which the source policy takes the target steps from which the physics is identified, and nobody
+    learns."""
+    assert row.ground is not None
+    robots = config.loop.target_robots
+    controls = min(row.ground.steps, config.target_steps) // robots
+    rounds = -(-controls // EVIDENCE_ROUND)
+    schedule = Schedule(rounds, rounds, Pair(0, controls), Pair(0, 0), 0, 0)
+    stream = walk(config, row, "target", config.target_steps, "target")
+    stream = replace(stream, room=room(config.learner, config.target_steps, robots))
+    budget = Pair(0, controls * robots)
+    return Stage(f"{row.name}-evidence", "evidence", row, agent, (stream,), budget, schedule, 0.0, False, 0)
 
 
 def unchanged(config: Config, row: Method, agent: str | None) -> Stage:

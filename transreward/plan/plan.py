@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from transreward.ground import Ground
 from transreward.methods import Method
 from transreward.streams.stream import Stream
 from transreward.types import Pair
@@ -71,6 +72,7 @@ class Stage:
     evaluations: int
     guided: bool = False  # the source agent acts, or its value is used
     anneal: float = 0.0  # share of the stage's rounds over which target_share is reached, from source steps only
+    ground: Ground | None = None  # its source is what the target steps of the stage before show, see `engine.grounding`
     draws: str = ""  # a word of `draws.PURPOSES`; "" = the seeds' own random streams
 
     def stream(self, name: str) -> Stream | None:

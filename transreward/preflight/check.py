@@ -18,10 +18,10 @@ from transreward.domains.domain import Domain, Tried, invertible
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.views import viewed
+from transreward.identify.identification import Identification
 from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
-from transreward.preflight.identification import Identification
 from transreward.preflight.identify import Paths, Watch
 from transreward.preflight.physical import limits, of_recorded, physical, unshifted
 from transreward.preflight.rewards import TermChange

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,10 @@ from transreward.domains.bridged import plain
 from transreward.domains.difference import require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
-from transreward.domains.mujoco import MujocoDomain, spread_of
-from transreward.domains.names import entry_names, positions, velocities
-from transreward.domains.parameters import Family
-from transreward.domains.shifts import Shift
+from transreward.domains.mujoco import MujocoDomain
 from transreward.identify.evidence import Evidence, evidence
-from transreward.identify.fit import Problem, select
-from transreward.identify.noise import settled
-from transreward.identify.simulator import Simulator
-from transreward.preflight.identification import Identification, answer
-from transreward.preflight.plausible import require_motion, require_related, require_usable
+from transreward.identify.identification import Identification
+from transreward.identify.identified import Watch, identifiable, identified
 from transreward.preflight.steps import source_policy
 from transreward.runs.source_agent import import_all
 from transreward.types import RequestError
@@ -35,7 +28,6 @@ HOLD = 3  # control steps for which a random action is held
 EXPLORE = 0.1  # half ranges: noise on the source policy's actions, without which some parameters hardly show
 
 Paths = str | os.PathLike[str]
-Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit while it goes on
 
 
 def identify(
@@ -76,47 +68,6 @@ def identify(
     return identified(robot, told, watch)
 
 
-def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) -> Identification:
-    """What differs between the simulator of `robot` and the robot that took these steps. Raises RequestError where they
-    cannot be its own, or tell nothing."""
-    variants = family(robot.robot.name, tuple(robot.shifts), tuple(entry_names(robot)))
-    simulator = Simulator(variants, told.obs.shape[1], spread_of(robot))
-    require_usable(simulator, told)
-    require_motion(simulator, told)
-    problem = Problem(simulator, told)
-    require_related(problem)
-    with watch(problem):
-        return answer(problem, settled(problem, told, select(problem)), told, robot)
-
-
-def identifiable(source: Domain | str) -> MujocoDomain:
-    """The robot of the table that `source` is. Raises RequestError where it is none, or hides a part of its state."""
-    found = plain(domain(source))
-    if not isinstance(found, MujocoDomain):
-        raise RequestError(
-            f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
-            f"name the robot itself (transreward list robots)"
-        )
-    if len(found.variants) > 1:
-        raise RequestError(
-            f"'{found.name}' is a family of robots, and what differs is told from one: name one robot of it, such as "
-            f"{found.robot.name}"
-        )
-    if found.robot.invert is None:
-        state = [e.name for e in (*positions(found.model), *velocities(found.model))]
-        hidden = ", ".join(name for name in state if name not in entry_names(found))
-        raise RequestError(
-            f"'{found.name}' does not observe its whole state, in which its simulator would have to be put: there is "
-            f"no column {hidden}"
-        )
-    if found.physics.sensor_delay or found.physics.sensor_noise.any():
-        raise RequestError(
-            f"'{found.name}' sees through noise or late, so its observations are not the state in which its simulator "
-            f"would have to be put: leave that out of the source"
-        )
-    return found
-
-
 def read(paths: Paths | Sequence[Paths]) -> list[recorded.Log]:
     """The logs in these files."""
     several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -154,11 +105,3 @@ def of_logs(robot: MujocoDomain, several: Sequence[recorded.Log], steps: int | N
     columns = (np.concatenate([getattr(log, name) for log in several]) for name in ("obs", "action", "next_obs"))
     reward = np.concatenate([log.reward for log in several])
     return evidence(*(x[:steps] for x in (*columns, reward, begins)))
-
-
-@lru_cache(maxsize=8)
-def family(name: str, shifts: tuple[Shift, ...], entries: tuple[str, ...]) -> Family:
-    """The variants of a robot of the table, made once in a process."""
-    from transreward.domains.robots import ROBOTS
-
-    return Family(ROBOTS[name], shifts, entries)

@@ -10,8 +10,9 @@ from transreward.domains.difference import one_body
 from transreward.domains.domain import Domain
 from transreward.domains.parameters import DELAYS
 from transreward.identify.evidence import Evidence, evidence
-from transreward.preflight.identification import Identification
-from transreward.preflight.identify import Paths, Watch, identifiable, identified, of_logs, read
+from transreward.identify.identification import Identification
+from transreward.identify.identified import Watch, identifiable, identified
+from transreward.preflight.identify import Paths, of_logs, read
 from transreward.preflight.steps import WALKERS, Probes
 from transreward.types import Pair, RequestError
 

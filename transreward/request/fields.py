@@ -8,4 +8,4 @@ FIELDS = (
     "cotrain", "imports", "log",
 )  # fmt: skip
 COUNTS = ("source_steps", "target_steps", "seeds", "seed")  # whole numbers
-SECTIONS = ("feed", "gap", "use", "gate", "randomise")  # the parts of a method that have settings
+SECTIONS = ("feed", "gap", "use", "gate", "randomise", "ground")  # the parts of a method that have settings

@@ -24,6 +24,7 @@ from transreward.request.rules import (
     require_cotrain,
     require_effect,
     require_family,
+    require_ground,
     require_learner,
     require_rewards,
     require_simulated,
@@ -151,6 +152,7 @@ def require_all(config: Config) -> None:
         row.compensation()  # checks its settings
         require_effect(row)
         require_family(row, config)
+        require_ground(row, config)
         require_rewards(row, config.domains.target)
         require_learner(row, config.learner, config.domains.source, config.source_run)
     if config.loop.horizon > config.target_steps:

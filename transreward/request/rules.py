@@ -9,6 +9,7 @@ from typing import Any
 from transreward.domains.difference import relabels, require_other_pay
 from transreward.domains.domain import Domain, invertible, stored_terms, table_robot
 from transreward.feed import Feed
+from transreward.ground import LEAST
 from transreward.learners.learner import Learner
 from transreward.methods import Method, names
 from transreward.request.config import Config
@@ -101,6 +102,22 @@ def require_family(row: Method, config: Config) -> None:
     if row.randomise and config.source_run is not None and row is config.method:
         raise RequestError(
             f"'{row.name}' trains a source agent of its own, in a family of robots: leave `source_run` out"
+        )
+
+
+def require_ground(row: Method, config: Config) -> None:
+    """Raise RequestError for a source whose simulator cannot be put where the target was, and for too few target
+    steps."""
+    if row.ground is None:
+        return
+    from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
+
+    identifiable(config.domains.source)
+    least = LEAST * config.loop.target_robots
+    if config.target_steps < least:
+        raise RequestError(
+            f"'{row.name}' identifies the target's physics from its first steps, and {config.target_steps} are too "
+            f"few: raise `target_steps` to {least} or more, 500 are usual"
         )
 
 

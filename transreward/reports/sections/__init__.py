@@ -56,6 +56,6 @@ SECTIONS = (
     Section("diagnostics", (diagnostics,)),
     Section("videos", (films,)),
     Section("shift", (shift,)),
-    Section("identified", (identified,)),
+    Section("physics", (identified,)),
     Section("provenance", (provenance,)),
 )

@@ -10,7 +10,7 @@ from transreward.reports.subject import Subject
 
 FOUND, SOURCE = 0, 7  # styles: a filled circle, a ring
 MOST = 12  # entries of the state that are drawn; the CSV has all
-LEGEND = ((FOUND, "identified", "with its 95% interval"), (SOURCE, "source", "before anything was identified"))
+LEGEND = ((FOUND, "found", "with its 95% interval"), (SOURCE, "source", "before anything was identified"))
 HTML = """\
 <h2>What differs physically</h2>
 <p class="quiet">Read off {{ steps }} target steps: the parameters with which the source's simulator does what the \

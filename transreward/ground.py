@@ -1,0 +1,23 @@
+"""How a method grounds its simulator: it is trained on in what is identified from its first target steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transreward.types import RequestError
+
+LEAST = 60  # steps: below these nothing can be held out
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The source policy takes the first target steps; the simulator whose physics they show is the source from then."""
+
+    steps: int = 500  # target steps per seed from which the physics is identified
+    least: float = 0.2  # share of what differs that has to be explained on held-out steps; else the source stays
+
+    def __post_init__(self) -> None:
+        if self.steps < LEAST:
+            raise RequestError(f"ground.steps must be at least {LEAST}, 500 are usual, not {self.steps}")
+        if not 0 <= self.least <= 1:
+            raise RequestError(f"ground.least must be in [0, 1], not {self.least}")

@@ -1,0 +1,74 @@
+"""From steps of a robot to what differs: the checks, the fit and the answer in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any
+
+from transreward.domains.bridged import plain
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
+from transreward.domains.mujoco import MujocoDomain, spread_of
+from transreward.domains.names import entry_names, positions, velocities
+from transreward.domains.parameters import Family
+from transreward.domains.shifts import Shift
+from transreward.identify.evidence import Evidence
+from transreward.identify.fit import Problem, select
+from transreward.identify.identification import Identification, answer
+from transreward.identify.noise import settled
+from transreward.identify.plausible import require_motion, require_related, require_usable
+from transreward.identify.simulator import Simulator
+from transreward.types import RequestError
+
+Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit while it goes on
+
+
+def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) -> Identification:
+    """What differs between the simulator of `robot` and the robot that took these steps. Raises RequestError where they
+    cannot be its own, or tell nothing."""
+    variants = family(robot.robot.name, tuple(robot.shifts), tuple(entry_names(robot)))
+    simulator = Simulator(variants, told.obs.shape[1], spread_of(robot))
+    require_usable(simulator, told)
+    require_motion(simulator, told)
+    problem = Problem(simulator, told)
+    require_related(problem)
+    with watch(problem):
+        return answer(problem, settled(problem, told, select(problem)), told, robot)
+
+
+def identifiable(source: Domain | str) -> MujocoDomain:
+    """The robot of the table that `source` is. Raises RequestError where it is none, or hides a part of its state."""
+    found = plain(domain(source))
+    if not isinstance(found, MujocoDomain):
+        raise RequestError(
+            f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
+            f"name the robot itself (transreward list robots)"
+        )
+    if len(found.variants) > 1:
+        raise RequestError(
+            f"'{found.name}' is a family of robots, and what differs is told from one: name one robot of it, such as "
+            f"{found.robot.name}"
+        )
+    if found.robot.invert is None:
+        state = [e.name for e in (*positions(found.model), *velocities(found.model))]
+        hidden = ", ".join(name for name in state if name not in entry_names(found))
+        raise RequestError(
+            f"'{found.name}' does not observe its whole state, in which its simulator would have to be put: there is "
+            f"no column {hidden}"
+        )
+    if found.physics.sensor_delay or found.physics.sensor_noise.any():
+        raise RequestError(
+            f"'{found.name}' sees through noise or late, so its observations are not the state in which its simulator "
+            f"would have to be put: leave that out of the source"
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def family(name: str, shifts: tuple[Shift, ...], entries: tuple[str, ...]) -> Family:
+    """The variants of a robot of the table, made once in a process."""
+    from transreward.domains.robots import ROBOTS
+
+    return Family(ROBOTS[name], shifts, entries)
