@@ -126,6 +126,7 @@ def test_a_source_run_is_found_from_another_directory(tmp_path, monkeypatch):
     assert where_it_was("first", str(tmp_path)) == str(tmp_path / "first")
     monkeypatch.chdir(tmp_path)
     assert where_it_was("first", "/gone") == "first"
+    assert where_it_was("a" * 5000, str(tmp_path)) == str(tmp_path / ("a" * 5000))
     assert where_it_was(None, str(tmp_path)) is None and where_it_was("first", None) == "first"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -162,7 +163,7 @@ def asked_in(file: Path, request: dict[str, Any]) -> tuple[Config, dict[str, Any
 
 def where_it_was(path: str | None, begun_in: str | None) -> str | None:
     """A path of the first request, relative to the directory in which the run was begun unless it is below this one."""
-    if path is None or begun_in is None or Path(path).exists():
+    if path is None or begun_in is None or os.path.exists(path):  # which takes any text, too long a one as well
         return path
     return str(Path(begun_in) / path)
 

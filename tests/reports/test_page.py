@@ -356,6 +356,14 @@ def test_a_control_without_its_own_config_has_its_parents(run):
     assert record.result is None and record.own and record.outcome.target_steps > 0
 
 
+def test_a_result_of_other_seeds_is_refused(run):
+    told = json.loads((run / "result.json").read_text())
+    told["zero_shot_target_return"]["per_seed"].append(1.0)
+    (run / "result.json").write_text(json.dumps(told))
+    with pytest.raises(tr.RequestError, match=r"'zero_shot_target_return' has \d values for \d seeds"):
+        read(run)
+
+
 WRONG = {
     "report nowhere": "nowhere is not a run directory: there is no such directory",
     "report empty": "empty is not a run directory: it has no config.json",

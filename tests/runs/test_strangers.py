@@ -353,7 +353,8 @@ def test_a_study_of_a_stranger_is_refused(changed, tmp_path):
         request = {key: value for key, value in (JOB | changed).items() if value is not None}
         return {"pair": "a", "method": "mix", "directory": "runs/a", "request": request, **more}
 
-    for wrong in (entry(), entry(request=JOB, agent=["x"]), entry(request=JOB, directory="../mine")):
+    places = [entry(request=JOB, directory=place) for place in ("../mine", "runs/" + "a" * 300)]
+    for wrong in (entry(), entry(request=JOB, agent=["x"]), *places):
         (tmp_path / "study.json").write_text(json.dumps({"jobs": [wrong]}))
         with pytest.raises(RequestError, match=r"study\.json is damaged"):
             folder.read(tmp_path)

@@ -156,6 +156,10 @@ def videos(place: Path) -> tuple[Path, ...]:
 def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Record:
     done = place / "result.json"
     result = store.read_json(done) if done.exists() else None
+    for name in ("target_return", "zero_shot_target_return", "source_return"):
+        per_seed = ((result or {}).get(name) or {}).get("per_seed")
+        if per_seed is not None and len(per_seed) != config["seeds"]:
+            raise RequestError(f"{done} is damaged: '{name}' has {len(per_seed)} values for {config['seeds']} seeds")
     shares = result is not None and result.get("source_agent", result["zero_shot_target_return"] is not None)
     rows = store.read_rows(place)
     file = place / store.IDENTIFICATION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ class SourceAgent:
     @staticmethod
     def about(run: Path) -> dict[str, Any]:
         """The content of agent.json of an earlier run. Raises RequestError if it left no source agent."""
-        if not (run / "source" / "agent.json").exists():
+        if not os.path.exists(run / "source" / "agent.json"):
             raise RequestError(f"{run} is not a run directory with a source agent: it has no source/agent.json")
         return store.read_json(run / "source" / "agent.json")
 
@@ -115,7 +116,7 @@ def import_all(imports: Sequence[str] | str, source_run: str | Path | None) -> t
     """
     own = (imports,) if isinstance(imports, str) else tuple(imports)
     run = None if source_run is None else Path(source_run)
-    if run is None or not all((run / name).exists() for name in ("config.json", "source/agent.json")):
+    if run is None or not all(os.path.exists(run / name) for name in ("config.json", "source/agent.json")):
         return import_modules(own)
     theirs = store.read_json(run / "config.json").get("imports", ())
     try:

@@ -15,6 +15,7 @@ from transreward.types import RequestError
 FILE, PLAN = "study.json", "plan.yaml"
 KEYS = {"pair": str, "method": str, "request": dict, "directory": str}
 ASKED = schema.KEYS["request.json"] | {"learner": str}  # what is null stands at its default
+NAME = 255  # bytes of a name that a file system takes
 NEEDED = ("source", "target", "method", "settings")
 
 
@@ -88,7 +89,7 @@ def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), kind) for key, kind in KEYS.items()):
         return None
     place, request = PurePosixPath(entry["directory"]), entry["request"]
-    if place.is_absolute() or ".." in place.parts or len(place.parts) != 2:
+    if place.is_absolute() or ".." in place.parts or len(place.parts) != 2 or len(place.name.encode()) > NAME:
         return None
     said = {key: request[key] for key in ASKED if request.get(key) is not None}
     if any(key not in said for key in NEEDED) or not all(fits(value, ASKED[key]) for key, value in said.items()):
