@@ -52,7 +52,7 @@ PAIRS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def unasked():
-    """What differs physically is not asked here, since it takes seconds a pair: tests/identify/test_checked.py."""
+    """What differs physically is not asked here, since it takes seconds a pair: tests/identify/test_in_check.py."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("transreward.preflight.check.physical", lambda *_: "not asked")
         yield

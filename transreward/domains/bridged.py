@@ -37,7 +37,7 @@ class Bridged:
         self.spaces, self.entries, self.action_entries, self.stored_terms = self.crossing.shown
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
         self.robot, self.tasks, self.shifts, self.model = plain.robot, plain.tasks, plain.shifts, plain.model
-        self.physics, self.redrawn = plain.physics, plain.redrawn
+        self.physics, self.variants, self.redrawn = plain.physics, plain.variants, plain.redrawn
         head = re.split("[+:]", plain.name)[0]
         end = len(head if head == plain.robot.name else plain.name)  # a factory's name has nothing behind it
         self.name = f"{plain.name[:end]}@{view_name}{plain.name[end:]}"
