@@ -144,9 +144,10 @@ def vacant(directory: Path) -> None:
     """Raise `Taken` unless `directory` can become a run directory. Changes nothing."""
     if directory.is_file():
         raise Taken(f"`out` {directory} is a file: name a directory")
-    if (directory / "config.json").exists():
+    held = {path.name for path in directory.iterdir()} if directory.is_dir() else set()  # at one moment
+    if "config.json" in held:
         raise in_use(directory)
-    if directory.is_dir() and any(directory.iterdir()):
+    if held:
         raise Taken(f"`out` {directory} is not empty: name another directory")
 
 
