@@ -37,6 +37,7 @@ def test_the_first_target_steps_are_taken_by_the_source_policy():
     assert then.budget.target == 0 and then.budget.source > 0 and then.ground == track.method.ground
 
 
+@pytest.mark.slow
 def test_each_seed_trains_in_what_its_own_steps_show(tmp_path, monkeypatch):
     sources, kept = [], state.grounded
 

@@ -70,6 +70,7 @@ def test_a_value_potential_pays_ever_less(agent):
 SGFT = {"use.start": "source", "use.horizon": 10, "use.fade": 0.0}
 
 
+@pytest.mark.slow
 def test_with_a_horizon_it_goes_on_from_the_source_agent(agent):
     """Whose own discount is as it was."""
     result = move("value_potential", {**SGFT, "learner.actor_wait": 0.99}, source_run=agent)

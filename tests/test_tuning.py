@@ -40,6 +40,7 @@ def run(tmp_path_factory):
     return result, directory, noisy
 
 
+@pytest.mark.slow
 def test_a_run_with_all_settings_keeps_its_budgets_and_compiles_once(run):
     """The share of source steps falls from all to none meanwhile, and none of the source's budget is left unspent."""
     result, *_ = run
@@ -49,11 +50,13 @@ def test_a_run_with_all_settings_keeps_its_budgets_and_compiles_once(run):
     assert traces["improve"] == 1
 
 
+@pytest.mark.slow
 def test_only_the_source_is_explored(run):
     *_, noisy = run
     assert noisy == {("source", True), ("target", False)}
 
 
+@pytest.mark.slow
 def test_the_source_agent_is_that_of_a_run_without_them(run):
     result, directory, _ = run
     about = json.loads((directory / "source" / "agent.json").read_text())["learner"]
@@ -67,6 +70,7 @@ def test_the_source_agent_is_that_of_a_run_without_them(run):
     assert same(move("fine_tune", FEED, source_run=directory, learner=asked).agents, result.agents)
 
 
+@pytest.mark.slow
 def test_a_source_agent_with_other_networks_is_refused(run):
     *_, directory, _ = run
     with pytest.raises(

@@ -42,6 +42,7 @@ def test_a_source_that_cannot_be_asked_is_said():
     assert "no robot of the table" in check.physical(Pair(pendulum, pendulum), None)
 
 
+@pytest.mark.slow
 def test_logs_alone(tmp_path, capsys):
     """The identified simulator stands for the target, and the page says so."""
     path = written(tmp_path / "log.npz", steps("hopper:gravity=0.5", 300))

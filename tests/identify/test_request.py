@@ -111,6 +111,7 @@ def test_wrong_requests(arguments, named, words):
         tr.identify(*arguments, **named)
 
 
+@pytest.mark.slow
 def test_several_logs_are_read_one_after_the_other_and_short_episodes_have_no_ten_steps(tmp_path):
     """All of them together are enough, and each alone is not."""
     columns = steps("hopper:gravity=0.5", 120)
