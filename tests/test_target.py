@@ -104,7 +104,10 @@ def move(name, how, **request):
     )  # fmt: skip
 
 
-ABLE = [name for name, row in METHODS.items() if not row.ceiling and name != "successor"]
+# Without those that need a robot of the table as their source.
+ABLE = [
+    name for name, row in METHODS.items() if not (row.ceiling or row.randomise or row.ground) and name != "successor"
+]
 FAST = ("mix", "paired_branched", "jsrl", "zero_shot", "target_only")  # a way of taking target steps each
 
 
