@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import jax
@@ -45,3 +46,14 @@ def hurry():
     """The same for a file of tests: `pytestmark = pytest.mark.usefixtures("hurry")`."""
     with compiler(hurried=True):
         yield
+
+
+@pytest.fixture
+def heard():
+    """Signals as in a terminal's foreground: what runs in the background or under nohup ignores some, and so do the
+    processes that it starts."""
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

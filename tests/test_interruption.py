@@ -178,6 +178,7 @@ def test_what_is_undone_may_write_something_whole():
     assert (done.returncode, done.stderr) == (143, "transreward: interrupted; saved\n")
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_native_code_does_not_hold_an_interruption_up(number):
     """The main thread does not come back to Python."""
@@ -194,6 +195,7 @@ def test_native_code_does_not_hold_an_interruption_up(number):
     assert (process.returncode, out, said) == (128 + number, "x" * 9, "transreward: interrupted\n")
 
 
+@pytest.mark.usefixtures("heard")
 def test_outside_a_command_signals_are_pythons():
     from transreward.interruption import ends_at_once
 

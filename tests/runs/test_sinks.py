@@ -103,6 +103,7 @@ def test_trackers_hear_how_a_run_ended(fake, tmp_path):
     assert ends == ([0, 1, 1] if fake == "wandb" else [None] * 3)
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("fake", ["wandb", "trackio"], indirect=True)
 def test_trackers_hear_of_an_interruption(fake, name, tmp_path):

@@ -262,6 +262,7 @@ main()
 """
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_all_jobs(stub, monkeypatch, number):
     file = plan_file(methods=["target_only", "oracle"])
