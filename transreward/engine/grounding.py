@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
-
 from transreward import replay as rp
 from transreward.domains.bridged import plain
 from transreward.domains.domain import Domain, table_robot
@@ -15,11 +13,11 @@ from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.varied import Varied
 from transreward.ground import Ground
-from transreward.identify.evidence import Evidence, evidence
+from transreward.identify.evidence import of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import identifiable, identified
 from transreward.replay import Replay
-from transreward.types import Pair, RequestError
+from transreward.types import Pair, RequestError, Transition
 
 
 def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay) -> tuple[Domain, dict[str, Any]]:
@@ -29,45 +27,33 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed. What
     was found is told, seed by seed, as a warning.
     """
-    source = identifiable(domains.source)
-    found = [_of(source, told) for told in _steps_of(stored)]
-    variants, ids = [], []
-    for seed, one in zip(seeds, found, strict=True):
-        kept = isinstance(one, Identification) and (one.noisy or one.explained >= ground.least) and bool(one.named)
+    source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
+    found = [_of(source, Transition(*(x[k] for x in t))) for k in range(len(seeds))]
+    simulators = [_simulator(source, one, ground.least) for one in found]
+    for seed, one, simulator in zip(seeds, found, simulators, strict=True):
         said = one if isinstance(one, str) else one.lines()[0]
-        warnings.warn(f"seed {seed}: {said}{'' if kept else ': the source stays as it is'}", stacklevel=2)
-        other = domain(one.id) if kept and isinstance(one, Identification) else source
-        assert isinstance(other, MujocoDomain)
-        variants.append(other.shifts)
-        ids.append(other.name)
-    simulator: Domain = Varied(ROBOTS[source.robot.name], variants, source.tasks, source.spaces.obs)
+        warnings.warn(
+            f"seed {seed}: {said}{': the source stays as it is' if simulator is source else ''}", stacklevel=2
+        )
+    whole = Varied(ROBOTS[source.robot.name], [s.shifts for s in simulators], source.tasks, source.spaces.obs)
     target = table_robot(plain(domains.target))
-    if target is not None and target.tasks != source.tasks:
-        simulator = simulator.paid_as(target)  # pyright: ignore[reportAttributeAccessIssue]
     first = next((one for one in found if isinstance(one, Identification)), None)
-    return simulator, {} if first is None else {**first.as_json(), "ids": ids}
+    kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
+    return whole if target is None or target.tasks == source.tasks else whole.paid_as(target), kept
 
 
-def _of(source: MujocoDomain, told: Evidence) -> Identification | str:
+def _of(source: MujocoDomain, steps: Transition) -> Identification | str:
+    """What one seed's steps [control steps, robots] show, or why they show nothing."""
     try:
-        return identified(source, told)
+        return identified(source, of_walks(steps))
     except RequestError as error:
         return str(error)
 
 
-def _steps_of(stored: Replay) -> list[Evidence]:
-    """The stored steps of each seed, its robots one after the other."""
-    t = rp.in_order(stored).transition  # [seeds, steps, robots]
-
-    def column(x: Any) -> np.ndarray:
-        x = np.asarray(x, float)
-        return x.swapaxes(1, 2).reshape(x.shape[0], -1, *x.shape[3:])
-
-    ended = np.logical_or(np.asarray(t.terminated) > 0, np.asarray(t.truncated) > 0)
-    begins = np.roll(ended, 1, axis=1)
-    begins[:, 0] = True
-    steps = map(column, (t.obs, t.action, t.next_obs, t.reward, begins))
-    return [
-        evidence(obs, action, after, reward, first > 0)
-        for obs, action, after, reward, first in zip(*steps, strict=True)
-    ]
+def _simulator(source: MujocoDomain, found: Identification | str, least: float) -> MujocoDomain:
+    """The source with what was found, or as it is where that is too little."""
+    if isinstance(found, str) or not found.named or not (found.noisy or found.explained >= least):
+        return source
+    other = domain(found.id)
+    assert isinstance(other, MujocoDomain)
+    return other

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from transreward.domains.parameters import DELAYS
-from transreward.types import RequestError
+from transreward.ground import LEAST
+from transreward.types import RequestError, Transition
 
 BLOCK, HELD = 50, 10  # of every 50 steps the last 10 are held out
-LEAST = 60  # steps: below these there is nothing to hold out
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,3 +52,16 @@ def evidence(
     late = [np.where((clock >= k)[:, None], np.roll(action, k, axis=0), 0.0) for k in range(1 + DELAYS)]
     held = np.arange(n) % BLOCK >= BLOCK - HELD
     return Evidence(obs, np.stack(late), next_obs, reward, clock >= DELAYS, ~begins, held)
+
+
+def of_walks(t: Transition) -> Evidence:
+    """Steps [control steps, robots, ...] of robots side by side, one robot after the other. Raises RequestError."""
+
+    def in_turn(x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, float).swapaxes(0, 1)
+        return x.reshape(-1, *x.shape[2:])
+
+    ended = np.logical_or(np.asarray(t.terminated) > 0, np.asarray(t.truncated) > 0)
+    begins = np.concatenate([np.ones_like(ended[:1]), ended[:-1]])
+    obs, action, next_obs, reward, first = map(in_turn, (t.obs, t.action, t.next_obs, t.reward, begins))
+    return evidence(obs, action, next_obs, reward, first > 0)

@@ -83,16 +83,22 @@ class Problem:
         """Mean squared residual, [m]."""
         return (self.residuals(values, rows, exact) ** 2).mean(axis=(1, 2))
 
+    def held_out(self, values: np.ndarray) -> float:
+        """The loss of `values` [parameters] on the held-out steps."""
+        return float(self.loss(values[None], self.held)[0])
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Root mean square error of a held-out step, in spreads of each entry's change, [entries]."""
+        off = self.simulator.differences(values[None], self.held)[0]
+        return np.sqrt((off**2).mean(axis=0)) / self.spread
+
     def refine(self, values: np.ndarray, chosen: list[int], rows: Evidence, iterations: int) -> np.ndarray:
         """Values [parameters] whose chosen ones fit `rows` best, from `values` on; delays stay."""
         free = [i for i in chosen if not self.parameters[i].counts]
         if not free:
             return values
-        searched = [self.parameters[i].search for i in free]
-        low = np.array([self.of(i, search.low) for i, search in zip(free, searched, strict=True)])
-        high = np.array([self.of(i, search.high) for i, search in zip(free, searched, strict=True)])
-        start = np.array([self.of(i, values[i]) for i in free]).clip(low, high)
-        neutral = np.array([self.of(i, self.parameters[i].neutral) for i in free])
+        low, high = self.bounds(free)
+        start, neutral = self.at(values, free).clip(low, high), self.at(self.family.neutral, free)
         scale = 1 / np.sqrt(rows.n * len(self.weight))
 
         def residual(x: np.ndarray) -> np.ndarray:
@@ -119,6 +125,15 @@ class Problem:
         search = self.parameters[i].search
         return float(np.log(max(value, search.low))) if search.log else float(value)
 
+    def at(self, values: np.ndarray, free: Sequence[int]) -> np.ndarray:
+        """The `free` of `values` [parameters] as the fit moves them, [free]."""
+        return np.array([self.of(i, values[i]) for i in free])
+
+    def bounds(self, free: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Between which the fit moves them, [free] each."""
+        searched = [(i, self.parameters[i].search) for i in free]
+        return np.array([self.of(i, s.low) for i, s in searched]), np.array([self.of(i, s.high) for i, s in searched])
+
     def moved(self, values: np.ndarray, free: list[int], x: np.ndarray) -> np.ndarray:
         """`values` [parameters] with `free` as the fit moved them, x [m, free] -> [m, parameters]."""
         out = np.repeat(values[None], len(x), axis=0)
@@ -133,8 +148,7 @@ class Problem:
         parameters]; 0 by the others, and by those that no derivative moves."""
         wanted = range(len(self.parameters)) if of is None else of
         free = [i for i in wanted if not self.parameters[i].counts]
-        at = np.array([self.of(i, values[i]) for i in free])
-        high = np.array([self.of(i, self.parameters[i].search.high) for i in free])
+        at, (_, high) = self.at(values, free), self.bounds(free)
         if not free:
             return self.residuals(values[None], rows).ravel(), np.zeros((0, len(self.parameters)))
         step = np.where(at + 100 * EPS <= high, 100 * EPS, -100 * EPS)
@@ -146,13 +160,20 @@ class Problem:
         return flat[0], slopes
 
 
+def alike(slopes: np.ndarray) -> np.ndarray:
+    """Cosines, without their sign, of the effects of parameters, of which `slopes` [residuals, parameters] are the
+    derivatives, [parameters, parameters]; 0 of what has none."""
+    unit = slopes / np.maximum(np.sqrt((slopes**2).sum(axis=0)), 1e-300)
+    return np.abs(unit.T @ unit)
+
+
 Found = tuple[float, np.ndarray, list[int]]  # held-out loss, values [parameters], what is chosen
 
 
 def select(problem: Problem) -> Fit:
     """The parameters that explain what differs, and their values."""
     values = problem.family.neutral.copy()
-    before = float(problem.loss(values[None], problem.held)[0])
+    before = problem.held_out(values)
     enough = NOTHING * max(before, 1.0)
     now: Found = before, values, []
     while now[0] > enough:
@@ -186,14 +207,13 @@ def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[tup
     """Starts in which an unused parameter of nearly the same effect stands for the chosen `i`; `slopes` [residuals,
     parameters]."""
     _, values, chosen = now
-    size = np.sqrt((slopes**2).sum(axis=0))
-    cosines = np.abs(slopes.T @ slopes[:, i]) / np.maximum(size * size[i], 1e-300)
+    cosines = alike(slopes)[i]
     cosines[chosen] = 0
     neutral, starts = problem.family.neutral, []
     for j in np.argsort(-cosines)[:ALIKE].tolist():
         if cosines[j] < PARALLEL:
             break
-        share = float(slopes[:, j] @ slopes[:, i]) / size[j] ** 2
+        share = float(slopes[:, j] @ slopes[:, i]) / float(slopes[:, j] @ slopes[:, j])
         moved = share * (problem.of(i, values[i]) - problem.of(i, neutral[i]))
         start = values.copy()
         start[i] = neutral[i]
@@ -214,7 +234,7 @@ def _refined(problem: Problem, starts: list[tuple[np.ndarray, list[int]]], now: 
     found: list[Found] = []
     for k in np.argsort(losses)[:LEFT].tolist():
         values, chosen = problem.refine(first[k], starts[k][1], problem.middle, 6), starts[k][1]
-        found.append((float(problem.loss(values[None], problem.held)[0]), values, chosen))
+        found.append((problem.held_out(values), values, chosen))
         if found[-1][0] < enough:
             break
     return _polished(problem, min(found, key=lambda one: one[0]))
@@ -223,7 +243,7 @@ def _refined(problem: Problem, starts: list[tuple[np.ndarray, list[int]]], now: 
 def _polished(problem: Problem, best: Found) -> Found:
     """Refined on all steps."""
     values = problem.refine(best[1], best[2], problem.fine, 8)
-    return float(problem.loss(values[None], problem.held)[0]), values, best[2]
+    return problem.held_out(values), values, best[2]
 
 
 def _starts(problem: Problem, found: Found, slopes: tuple[np.ndarray, np.ndarray]) -> list[tuple[int, np.ndarray]]:
@@ -285,7 +305,7 @@ def _pruned(problem: Problem, now: Found, before: float, of: Sequence[int] | Non
         without = values.copy()
         without[i] = problem.parameters[i].neutral
         without = problem.refine(without, rest, problem.fine, 6)
-        loss = float(problem.loss(without[None], problem.held)[0])
+        loss = problem.held_out(without)
         if loss < after + max(LITTLE * before, WORTH * after):
             after, values, chosen = loss, without, rest
     return after, values, chosen

@@ -13,7 +13,7 @@ from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Fit, Problem
+from transreward.identify.fit import Fit, Problem, alike
 from transreward.runs import store
 
 NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`
@@ -70,9 +70,7 @@ class Identification:
     one_step_error: tuple[
         float, float
     ]  # before and after, root mean square in spreads of each entry's change, held out
-    ten_step_error: tuple[
-        float, float
-    ]  # the same ten steps ahead, in spreads of each entry; nan: no ten steps in a row
+    ten_step_error: tuple[float, float]  # the same ten steps ahead, in spreads of each entry; nan: no ten in a row
     target_steps: int
     entries: tuple[tuple[str, float, float], ...]  # entry -> its part of the one-step error, before and after
     alike: tuple[tuple[str, str], ...]  # what was found, and what would have done almost the same
@@ -165,14 +163,14 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
     values, chosen = (neutral, ()) if discarded else (fit.values, fit.chosen)
     named = [Named(problem.parameters[i], float(values[i]), *fit.spans[i]) for i in chosen]
     noise = [Named(_noise(name), *about) for name, about in zip(NOISES, fit.noise, strict=True) if about[0]]
-    one_step = [_by_entry(problem, v) for v in (neutral, values)]
+    one_step = [problem.errors(v) for v in (neutral, values)]
     return Identification(
         source=source.name,
         named=(*named, *noise),
         explained=0.0 if discarded or not fit.before else 1 - fit.after / fit.before,
         one_step_error=(_whole(one_step[0]), _whole(one_step[1])),
         ten_step_error=(error[0], error[0] if discarded else error[1]),
-        target_steps=len(evidence.obs),
+        target_steps=evidence.n,
         entries=tuple(zip(problem.simulator.names, *(x.tolist() for x in one_step), strict=True)),
         alike=_alike(problem, values, chosen),
         unseen=_unseen(problem),
@@ -203,7 +201,7 @@ def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
     """The error ten steps ahead, root mean square in spreads of the entries; nan where no ten steps are consecutive.
     Of steps that were held out, where ten of these are."""
     simulator = problem.simulator
-    n, seen = len(evidence.obs), simulator.seen(evidence.next_obs)
+    n, seen = evidence.n, simulator.seen(evidence.next_obs)
     good = evidence.known & simulator.shown(evidence.obs)
     last = range(n - AHEAD + 1)
     runs = np.array([evidence.follows[i + 1 : i + AHEAD].all() and good[i] for i in last], bool)
@@ -212,17 +210,9 @@ def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
     if not len(starts):
         return float("nan")
     starts = starts[:: max(1, len(starts) // STARTS)]
-    off = simulator.rollout(values, evidence, starts, AHEAD) - seen[starts + AHEAD - 1]
-    turns = [entry.unit == "rad" for entry in simulator.entries]
-    off[:, turns] = (off[:, turns] + np.pi) % (2 * np.pi) - np.pi
+    off = simulator.turned(simulator.rollout(values, evidence, starts, AHEAD) - seen[starts + AHEAD - 1])
     spread = np.maximum(seen.std(axis=0), 1e-6)
-    return float(np.sqrt((np.nan_to_num(off / spread, nan=WORST).clip(-WORST, WORST) ** 2).mean()))
-
-
-def _by_entry(problem: Problem, values: np.ndarray) -> np.ndarray:
-    """Root mean square error of a held-out step, in spreads of each entry's change, [entries]."""
-    off = problem.simulator.differences(values[None], problem.held)[0]
-    return np.sqrt((off**2).mean(axis=0)) / problem.spread
+    return float(np.sqrt(((off / spread).clip(-WORST, WORST) ** 2).mean()))
 
 
 def _whole(by_entry: np.ndarray) -> float:
@@ -232,22 +222,18 @@ def _whole(by_entry: np.ndarray) -> float:
 def _alike(problem: Problem, values: np.ndarray, chosen: Sequence[int]) -> tuple[tuple[str, str], ...]:
     if not chosen:
         return ()
-    _, slopes = problem.slopes(values, problem.gauge)
-    size = np.maximum(np.sqrt((slopes**2).sum(axis=0)), 1e-300)
-    unit = slopes / size
-    cosines = np.abs(unit.T @ unit)
+    cosines = alike(problem.slopes(values, problem.gauge)[1])
     names = [p.name for p in problem.parameters]
     return tuple((names[i], names[j]) for i in chosen for j in np.flatnonzero(cosines[i] > ALIKE) if j not in chosen)
 
 
 def _unseen(problem: Problem) -> tuple[str, ...]:
     """Parameters of the whole robot whose largest trial changes nothing."""
-    wanted = [i for i, p in enumerate(problem.parameters) if p.pattern is None and not p.counts]
-    tried = np.repeat(problem.family.neutral[None], len(wanted) + 1, axis=0)
-    tried[np.arange(len(wanted)), wanted] = [problem.parameters[i].search.trials[-1] for i in wanted]
-    off = problem.simulator.differences(tried, problem.middle, exact=False)
-    effect = np.sqrt(((off[:-1] - off[-1]) ** 2).mean(axis=1)) / problem.spread
-    return tuple(problem.parameters[i].name for i, e in zip(wanted, effect, strict=True) if e.max() < UNSEEN)
+    size = {
+        problem.parameters[i]: np.sqrt((effect**2).mean(axis=0)) / problem.spread
+        for i, effect in problem.simulator.effects(problem.middle).items()
+    }
+    return tuple(p.name for p, x in size.items() if not p.counts and x.max() < UNSEEN)
 
 
 def _percent(share: float) -> str:

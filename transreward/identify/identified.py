@@ -44,7 +44,7 @@ def identifiable(source: Domain | str) -> MujocoDomain:
     if not isinstance(found, MujocoDomain):
         raise RequestError(
             f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
-            f"name the robot itself (transreward list robots)"
+            f"name the robot itself (transreward list domains)"
         )
     if len(found.variants) > 1:
         raise RequestError(

@@ -29,7 +29,7 @@ NEAR = 3.0  # standard deviations from its bound where an action's noise is not 
 def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
     """The fit with its intervals, its noise, and, where that is of the sensors, with values that it does not bias."""
     plain = replace(fit, spans=intervals(problem, fit.values, fit.chosen))
-    if _remaining(problem, fit.values) < NONE:
+    if problem.errors(fit.values).max() < NONE:
         return plain
     if action := _of_actions(problem, fit.values):
         return replace(plain, noise=Noise(action=_about(action, problem.steps.n)))
@@ -42,20 +42,13 @@ def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
         return plain
     values, noise = shot.values, Noise(sensor=_about(sensor, windows.count))
     spans = {i: shot.spans.get(i, (float(values[i]), float(values[i]))) for i in chosen}
-    after = float(problem.loss(values[None], problem.held)[0])
-    return Fit(values, tuple(chosen), fit.before, after, spans, noise)
+    return Fit(values, tuple(chosen), fit.before, problem.held_out(values), spans, noise)
 
 
 def _about(noise: float, n: int) -> tuple[float, float, float]:
     """A standard deviation told from `n` blocks, with its 95% interval."""
     half = 1.96 / np.sqrt(2 * n)
     return noise, noise * (1 - half), noise * (1 + half)
-
-
-def _remaining(problem: Problem, values: np.ndarray) -> float:
-    """Largest root mean square error of a step of all entries, as a share of the entry's change."""
-    off = problem.simulator.differences(values[None], problem.held)[0]
-    return float((np.sqrt((off**2).mean(axis=0)) / problem.spread).max())
 
 
 def _significant(problem: Problem, windows: Windows, fit: Fit) -> tuple[Shot, list[int]]:

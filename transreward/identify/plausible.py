@@ -7,7 +7,8 @@ from scipy.stats import rankdata
 
 from transreward.domains.domain import Entry
 from transreward.domains.parameters import DELAYS
-from transreward.identify.evidence import LEAST, Evidence
+from transreward.ground import LEAST
+from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Problem
 from transreward.identify.simulator import Simulator
 from transreward.types import RequestError
@@ -38,13 +39,9 @@ def require_motion(simulator: Simulator, told: Evidence) -> None:
     states = simulator.seen(told.obs)
     if (states.std(axis=0) >= STILL * (np.abs(states).max(axis=0) + 1e-12)).any():
         return
-    family = simulator.family
-    whole = [i for i, p in enumerate(family.parameters) if p.pattern is None]
-    tried = np.repeat(family.neutral[None], len(whole) + 1, axis=0)
-    tried[np.arange(len(whole)), whole] = [family.parameters[i].search.trials[-1] for i in whole]
-    off = simulator.differences(tried, told.take(np.arange(min(told.n, ROWS))))
-    effect = np.abs(off[:-1] - off[-1]).max(axis=(1, 2))
-    names = [family.parameters[i].name for i, e in zip(whole, effect, strict=True) if e <= SEEN * effect.max()]
+    effects = simulator.effects(told.take(np.arange(min(told.n, ROWS))))
+    size = {simulator.family.parameters[i].name: np.abs(effect).max() for i, effect in effects.items()}
+    names = [name for name, x in size.items() if x <= SEEN * max(size.values())]
     hidden = f", which cannot show {_listed(names)}" if names else ""
     raise RequestError(f"the robot only stands still in these steps{hidden}: give steps in which it moves")
 

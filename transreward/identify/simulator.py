@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 
@@ -43,7 +43,6 @@ class Simulator:
         self._seen = np.flatnonzero(seen)
         entries = [*positions(family.model), *velocities(family.model, self.robot.clip)]
         self.entries = tuple(entries[i] for i in self._seen)
-        self.positions = int(seen[: family.model.nq].sum())
         self._turns = np.array([e.unit == "rad" for e in self.entries])
 
     def states(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,13 +69,24 @@ class Simulator:
         variants = self.family.variants(values, exact)
         bias = np.stack([v.sensor_bias * self._spread for v in variants])[:, None]  # as the target's sensors show it
         start, end = rows.obs - bias, rows.next_obs - bias
-        late = np.array([v.delay for v in variants])
-        action = np.clip(rows.commanded[late], self.low, self.high)
-        acts = np.stack([acting(v, a, self.low, self.high) for v, a in zip(variants, action, strict=True)])
+        acts = self._acting(variants, rows)
         m, n = acts.shape[:2]
         flat = start.reshape(m * n, -1)
         found = self.step([v.model for v in variants], *self.states(flat), acts.reshape(m * n, -1))
         return self.turned(found - self.seen(end.reshape(m * n, -1))).reshape(m, n, -1)
+
+    def _acting(self, variants: Sequence[Physics], rows: Evidence) -> np.ndarray:
+        """What acts in each variant, [m, n, action]."""
+        action = np.clip(rows.commanded[[v.delay for v in variants]], self.low, self.high)
+        return np.stack([acting(v, a, self.low, self.high) for v, a in zip(variants, action, strict=True)])
+
+    def effects(self, rows: Evidence) -> dict[int, np.ndarray]:
+        """Parameter of the whole robot -> what its last trial changes in the next states, [n, entries]."""
+        whole = [i for i, p in enumerate(self.family.parameters) if p.pattern is None]
+        tried = np.repeat(self.family.neutral[None], len(whole) + 1, axis=0)
+        tried[np.arange(len(whole)), whole] = [self.family.parameters[i].search.trials[-1] for i in whole]
+        *found, plain = self.differences(tried, rows)
+        return {i: off - plain for i, off in zip(whole, found, strict=True)}
 
     def turned(self, off: np.ndarray) -> np.ndarray:
         """Differences of states [..., entries], of angles by less than half a turn; finite."""
@@ -96,10 +106,8 @@ class Simulator:
         """The states that variants `values` [m, parameters] are in one step after `states` [m, n, entries], with the
         actions of `rows`, [m, n, entries]."""
         variants = self.family.variants(values)
+        acts = self._acting(variants, rows)
         m, n = states.shape[:2]
-        late = np.array([v.delay for v in variants])
-        action = np.clip(rows.commanded[late], self.low, self.high)
-        acts = np.stack([acting(v, a, self.low, self.high) for v, a in zip(variants, action, strict=True)])
         full = np.zeros((m * n, self.family.model.nq + self.family.model.nv))
         full[:, self._seen] = states.reshape(m * n, -1)
         qpos, qvel = np.split(full, [self.family.model.nq], axis=1)
@@ -112,8 +120,8 @@ class Simulator:
         qpos, qvel = self.states(rows.obs[starts] - variant.sensor_bias * self._spread)
         found = np.zeros((len(starts), 0))
         for t in range(length):
-            action = np.clip(rows.commanded[variant.delay, starts + t], self.low, self.high)
-            found = self.step([variant.model], qpos, qvel, acting(variant, action, self.low, self.high))
+            (acts,) = self._acting([variant], rows.take(starts + t))
+            found = self.step([variant.model], qpos, qvel, acts)
             qpos, qvel = self._after
         return found
 

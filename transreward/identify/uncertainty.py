@@ -36,12 +36,19 @@ def intervals(
     normal, pull = np.zeros((count, len(free), len(free))), np.zeros((count, len(free)))
     np.add.at(normal, block, np.einsum("nei,nej->nij", slopes, slopes))
     np.add.at(pull, block, np.einsum("nei,ne->ni", slopes, off))
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS)
-    moved = -np.stack([np.linalg.lstsq(np.tensordot(w, normal, 1), w @ pull, rcond=1e-12)[0] for w in weights])
-    half = moved.std(axis=0) * np.sqrt(count / max(count - 1, 1)) * stdtrit(max(count - 1, 1), (1 + LEVEL) / 2)
-    at = np.array([problem.of(i, values[i]) for i in free])
+    half, at = half_width(normal, pull, np.ones(count), seed), problem.at(values, free)
     low, high = (problem.moved(values, free, (at + sign * half)[None])[0] for sign in (-1, 1))
     for i in free:
         search = problem.parameters[i].search
         found[i] = max(float(low[i]), search.low), min(float(high[i]), search.high)
     return found
+
+
+def half_width(information: np.ndarray, gradient: np.ndarray, weight: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Half of the 95% interval of each parameter, [free], from each block's part of Gauss and Newton's equations:
+    `information` [blocks, free, free], `gradient` [blocks, free] and how much the block counts, `weight` [blocks]."""
+    n = len(weight)
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS) * weight
+    moved = [np.linalg.lstsq(np.tensordot(w, information, 1), w @ gradient, rcond=1e-12)[0] for w in draws]
+    free = max(n - 1, 1)
+    return np.std(moved, axis=0) * np.sqrt(n / free) * stdtrit(free, (1 + LEVEL) / 2)

@@ -13,19 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Problem
+from transreward.identify.uncertainty import half_width
 
 LENGTH = 4  # control steps of a window: in longer ones contacts make too many local minima
-LEAST = 6  # windows
 TURNS = 15
 STEP = 0.1  # of an entry's noise: finite differences by its first state
 SLOPE = 3e-3  # the same by a parameter, as the fit moves it
 SMALL = 1e-4
 FAR = 4.0  # windows that are this many times as bad as the median count less: a contact went another way
-LEVEL, DRAWS = 0.95, 500
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,6 @@ class Shot:
 
     values: np.ndarray  # [parameters]
     noise: np.ndarray  # [entries], standard deviation
-    loss: float  # mean squared residual in units of `noise`, of all windows
     spans: dict[int, tuple[float, float]]  # chosen parameter -> its 95% interval
 
 
@@ -44,12 +41,16 @@ class Windows:
     def __init__(self, problem: Problem, evidence: Evidence, length: int = LENGTH) -> None:
         simulator = problem.simulator
         good = evidence.known & simulator.shown(evidence.obs) & simulator.shown(evidence.next_obs)
-        starts, at = [], 0
-        while at + length <= evidence.n:
-            bad = [k for k in range(length) if not good[at + k] or (k and not evidence.follows[at + k])]
-            if not bad:
+        starts, at, done = [], 0, 0  # a window from `at` on, of which the rows before `done` are
+        while at + length <= evidence.n and done < evidence.n:
+            if not good[done]:
+                at = done + 1
+            elif done > at and not evidence.follows[done]:
+                at = done
+            done += 1
+            if done - at == length:
                 starts.append(at)
-            at += max(bad) + (0 if bad and good[at + max(bad)] and max(bad) else 1) if bad else length
+                at = done
         self.count, self.length, self.problem = len(starts), length, problem
         first = np.array(starts, int)
         self.rows = [evidence.take(first + k) for k in range(length)]
@@ -76,7 +77,7 @@ class Equations:
     def __init__(self, shooting: Shooting, values: np.ndarray, first: np.ndarray, noise: np.ndarray) -> None:
         windows, free, width = shooting.windows, shooting.free, first.shape[1]
         problem, h = windows.problem, STEP * noise
-        at = np.array([problem.of(i, values[i]) for i in free])
+        at = problem.at(values, free)
         moved = [problem.moved(values, [i], at[j : j + 1, None] + SLOPE)[0] for j, i in enumerate(free)]
         variants = np.stack([*[values] * (1 + width), *moved])
         firsts = np.repeat(first[None], len(variants), axis=0)
@@ -85,11 +86,10 @@ class Equations:
         seen = windows.observed(values)
         off = [shooting.off(p, seen) for p in path[: 1 + width]]
         off += [shooting.off(p, windows.observed(v)) for p, v in zip(path[1 + width :], moved, strict=True)]
-        flat = np.stack(off).reshape(len(off), windows.count, -1, width) / noise
-        flat = flat.reshape(len(off), windows.count, -1)
+        flat = (np.stack(off) / noise).reshape(len(off), windows.count, -1)
         self.r = flat[0]  # [count, residuals]
-        by_state = ((flat[1 : 1 + width] - flat[0]) / h[:, None, None]).transpose(1, 2, 0)
-        self.by_state = by_state  # [count, residuals, width]
+        slopes = (flat[1 : 1 + width] - flat[0]) / h[:, None, None]
+        self.by_state = slopes.transpose(1, 2, 0)  # [count, residuals, width]
         self.by_parameter = ((flat[1 + width :] - flat[0]) / SLOPE).transpose(1, 2, 0)  # [count, residuals, free]
         self.scale = noise
 
@@ -125,14 +125,13 @@ class Shooting:
         windows, problem = self.windows, self.problem
         first = windows.observed(values)[:, 0]
         noise = self._first_noise(values, first)
-        damping, equations = np.full(windows.count, 0.1), None
+        damping = np.full(windows.count, 0.1)
         for turn in range(TURNS):
             equations = Equations(self, values, first, noise)
             cost = (equations.r**2).mean(axis=1)
             weight = np.minimum(1.0, FAR * np.median(cost) / cost)
             move, states, *_ = equations.solved(weight, damping)
-            at = np.array([problem.of(i, values[i]) for i in self.free])
-            trial = self._bounded(values, at + move)
+            trial = self._bounded(values, problem.at(values, self.free) + move)
             off, both = self._tried([trial, trial, values], [first, first + states, first + states], noise)
             moved, stayed = np.minimum(both[0], both[1]), np.minimum(cost, both[2])
             enough = FAR * np.median(cost)
@@ -169,24 +168,15 @@ class Shooting:
         cost = (equations.r**2).mean(axis=1)
         weight = np.minimum(1.0, FAR * np.median(cost) / cost)
         *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
-        spans, n = {}, self.windows.count
+        spans = {}
         if self.free:
-            draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS) * weight
-            moved = -np.stack(
-                [np.linalg.lstsq(np.tensordot(w, information, 1), w @ gradient, rcond=1e-12)[0] for w in draws]
-            )
-            half = moved.std(axis=0) * np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2)
-            at = np.array([self.problem.of(i, values[i]) for i in self.free])
+            half, at = half_width(information, gradient, weight), self.problem.at(values, self.free)
             low, high = (self._bounded(values, at + sign * half) for sign in (-1, 1))
             spans = {i: (float(low[i]), float(high[i])) for i in self.free}
-        return Shot(values, noise, float(np.median(cost)), spans)
+        return Shot(values, noise, spans)
 
     def _bounded(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
-        problem = self.problem
-        searched = [problem.parameters[i].search for i in self.free]
-        low = np.array([problem.of(i, search.low) for i, search in zip(self.free, searched, strict=True)])
-        high = np.array([problem.of(i, search.high) for i, search in zip(self.free, searched, strict=True)])
-        return problem.moved(values, self.free, x.clip(low, high)[None])[0]
+        return self.problem.moved(values, self.free, x.clip(*self.problem.bounds(self.free))[None])[0]
 
     def _first_noise(self, values: np.ndarray, first: np.ndarray) -> np.ndarray:
         """From one step's residuals, of which the states on both sides are noisy."""

@@ -130,13 +130,16 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     if row.target_share is None:
         return Track(row, (unchanged(config, row, agent),), agent=agent)
     fresh, rounds, evaluations = row.start != "source", budgets.rounds(config, row), config.loop.evaluations
-    source = row.replayed * config.target_steps
-    budget = Pair(config.source_steps - taken if row.walks else source, config.target_steps)
+
+    def budget_with(target: int) -> Pair[int]:
+        return Pair(config.source_steps - taken if row.walks else row.replayed * target, target)
+
     if row.ground is not None:
         first = evidence(config, row, agent)
-        left = budget._replace(target=config.target_steps - walked(first).target if row.gap or row.target_share else 0)
-        stage = transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)
+        left = config.target_steps - walked(first).target if row.gap or row.target_share else 0
+        stage = transfer(config, row, row.name, first.name, budget_with(left), fresh, evaluations, rounds)
         return Track(row, (first, replace(stage, ground=row.ground)), agent=agent)
+    budget = budget_with(config.target_steps)
     if not row.teacher:
         stage = transfer(config, row, row.name, agent, budget, fresh, evaluations, rounds)
         return Track(row, (stage,), agent=agent)

@@ -9,12 +9,12 @@ import numpy as np
 from transreward.domains.difference import one_body
 from transreward.domains.domain import Domain
 from transreward.domains.parameters import DELAYS
-from transreward.identify.evidence import Evidence, evidence
+from transreward.identify.evidence import Evidence, of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import Watch, identifiable, identified
 from transreward.preflight.identify import Paths, of_logs, read
 from transreward.preflight.steps import WALKERS, Probes
-from transreward.types import Pair, RequestError
+from transreward.types import Pair, RequestError, Transition
 
 HELD = 5  # of so many states in which steps were taken, the steps of the last are held out
 
@@ -76,9 +76,4 @@ def _single(probes: Probes) -> Evidence:
 
 def _walked(probes: Probes) -> Evidence:
     """The walks of several robots, one after the other."""
-    t = probes.steps.target
-    order = np.arange(len(t.obs)).reshape(-1, WALKERS).T
-    ends = (t.terminated | t.truncated)[order]
-    begins = np.concatenate([np.ones((WALKERS, 1), bool), ends[:, :-1]], axis=1).ravel()
-    obs, action, next_obs, reward = (x[order.ravel()] for x in (t.obs, t.action, t.next_obs, t.reward))
-    return evidence(obs, np.asarray(action, float), next_obs, reward, begins)
+    return of_walks(Transition(*(x.reshape(-1, WALKERS, *x.shape[1:]) for x in probes.steps.target)))
