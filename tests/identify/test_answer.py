@@ -9,7 +9,7 @@ import pytest
 from transreward.domains.ids import domain
 from transreward.identify.fit import Fit, Problem
 from transreward.identify.identification import answer
-from transreward.identify.identified import family, identifiable
+from transreward.identify.identified import identifiable, variants_of
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
 
@@ -19,7 +19,7 @@ def arm():
     """The problem of steps in which nothing differs."""
     robot = identifiable("reacher")
     told = walked(robot, domain("reacher"), None, 100, 0)
-    return robot, told, Problem(Simulator(family("reacher", (), ()), told.obs.shape[1]), told)
+    return robot, told, Problem(Simulator(variants_of(robot), told.obs.shape[1]), told)
 
 
 def fitted(arm, **values):

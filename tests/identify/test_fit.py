@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import transreward as tr
+from transreward.identify.identified import identifiable, identified
+from transreward.preflight.identify import walked
 from transreward.types import RequestError
 
 QUICK = [
@@ -47,14 +49,25 @@ def test_nothing_is_found_where_nothing_differs():
     assert not found.named and found.id == "hopper" and not found.remains
 
 
-def test_a_period_says_the_gravity():
-    """Of a pendulum that swings freely: half the gravity is a period sqrt(2) longer, in the identified robot, too."""
-    found = tr.identify("inverted_pendulum", "inverted_pendulum:gravity=0.5")
-    times = []
-    for id in ("inverted_pendulum", found.id):
-        model = tr.domain(id).model
-        times.append(1 / np.sqrt(-model.opt.gravity[2]))
-    assert times[1] / times[0] == pytest.approx(np.sqrt(2), rel=1e-3)
+@pytest.mark.parametrize(
+    ("shifts", "named", "told"),
+    [
+        ("sensor_delay=2", {"sensor_delay": 2}, True),
+        ("delay=1,sensor_delay=1", {"delay": 1, "sensor_delay": 1}, True),
+        ("delay=1", {"delay": 1}, False),  # in the midst of an episode
+    ],
+)
+def test_acting_late_and_seeing_late(shifts, named, told):
+    """They differ in the first steps of an episode alone."""
+    robot = identifiable("hopper")
+    steps = walked(robot, tr.domain(f"hopper:{shifts}"), None, 250, 0)
+    if not told:
+        middle = np.flatnonzero(steps.known & steps.follows)
+        steps = steps.take(middle)
+    found = identified(robot, steps)
+    assert {n.parameter.name: n.value for n in found.named} == named
+    assert (("delay", "sensor_delay") in found.alike) is not told
+    assert {s.name: s.value for s in tr.domain(found.id).shifts} == named
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_robot_that_only_stands_still(tmp_path):
     zeros = np.zeros((100, 4))
     columns = {"obs": zeros, "action": zeros[:, :1], "next_obs": zeros, "terminated": np.zeros(100, bool)}
     said = refused("inverted_pendulum", logs=written(tmp_path / "log.npz", columns))
-    assert "only stands still" in said and "friction, mass, range, gear" in said
+    assert "only stands still" in said and "friction, mass, size" in said
 
 
 def test_steps_that_cannot_be_used(tmp_path, recorded):

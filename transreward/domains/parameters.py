@@ -35,7 +35,6 @@ class Search(NamedTuple):
     high: float
     trials: tuple[float, ...]  # values that it begins from
     log: bool = False  # whether it moves in the logarithm
-    whole: bool = True  # without a pattern
     each: bool = True  # element by element, where the shift takes a pattern
 
 
@@ -45,7 +44,7 @@ SEARCHED: dict[str, Search] = {
     "gravity": Search(0, 5, FACTORS),
     "friction": Search(0.01, 10, (0.05, 0.1, 0.2, 0.4, 0.7, 1.5, 3.0), log=True),
     "mass": Search(0.05, 20, POSITIVE, log=True),
-    "size": Search(0.5, 2, (0.7, 0.85, 1.15, 1.4), log=True, whole=False),
+    "size": Search(0.5, 2, (0.7, 0.85, 1.15, 1.4), log=True),
     "damping": Search(0, 10, FACTORS),
     "armature": Search(0, 10, FACTORS),
     "stiffness": Search(0, 10, FACTORS),
@@ -56,10 +55,10 @@ SEARCHED: dict[str, Search] = {
     "density": Search(0, 5000, (30, 100, 300, 1000, 3000)),
     "slope": Search(-40, 40, (-12, -4, 4, 12)),
     "softness": Search(0.3, 10, (0.5, 2, 4), log=True, each=False),
-    "payload": Search(0, 50, (0.5, 2, 5, 15), whole=False),
-    "bias": Search(-1, 1, (-0.3, -0.1, 0.1, 0.3), whole=False),
+    "payload": Search(0, 50, (0.5, 2, 5, 15)),
+    "bias": Search(-1, 1, (-0.3, -0.1, 0.1, 0.3)),
     "deadzone": Search(0, 0.9, (0.05, 0.1, 0.2, 0.4)),
-    "sensor_bias": Search(-3, 3, (-0.3, 0.3), whole=False),
+    "sensor_bias": Search(-3, 3, (-0.3, 0.3)),
     "delay": Search(0, DELAYS, tuple(range(1, DELAYS + 1))),
 }
 SET = ("viscosity", "density")  # what is set, neither scaled nor added to
@@ -143,10 +142,6 @@ class Family:
         """Whether the numbers of the model are linear in it."""
         return self._effects[parameter.name] is not None
 
-    def shifts_of(self, values: np.ndarray) -> list[Shift]:
-        """The shifts that `values` [parameters] are, in the table's order; those at their neutral value are none."""
-        return [parameter.shift(value) for parameter, value in self._moved(values)]
-
     def variants(self, values: np.ndarray, exact: bool = True) -> list[Physics]:
         """The physics of each row of `values` [m, parameters]. They are lent: the next call makes others of them.
 
@@ -201,10 +196,9 @@ class Family:
             kind = SHIFTS[name]
             assert kind.neutral is not None
             neutral = float(_array(self.model, f"opt.{name}")) if name in SET else kind.neutral
-            if search.whole or not kind.element:
-                yield Parameter(kind, None, search, neutral)
+            yield Parameter(kind, None, search, neutral)
             elements = entries if kind.element == "entry" else labels(self._spec, kind.element) if kind.element else []
-            if search.each and (len(elements) > 1 or not search.whole):
+            if search.each and len(elements) > 1:
                 yield from (Parameter(kind, element, search, neutral) for element in elements if element not in still)
 
     def _acts(self, parameter: Parameter) -> bool:

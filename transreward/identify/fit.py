@@ -23,6 +23,7 @@ MOST = 6  # parameters that are looked for
 NOTHING = 1e-4  # of the loss without any: what is left below it is rounding
 GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
 WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
+SAME = 1e-6  # of the loss without any: two that differ by less explain the same
 # Steps on which candidates are screened; on which derivatives are taken and candidates first refined; on which the best
 # of these are; and those that are chosen.
 ROUGH, GAUGE, MIDDLE, FINE = 32, 80, 250, 1000
@@ -183,7 +184,7 @@ def select(problem: Problem) -> Fit:
             if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
                 break
         now = _pruned(problem, more, before)
-    now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
+    now = _whole(problem, _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now, before)
     return Fit(now[1], tuple(now[2]), before, now[0])
 
 
@@ -222,6 +223,24 @@ def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[tup
         start[j] = start[j].clip(search.low, search.high)
         starts.append((start, [*(k for k in chosen if k != i), j]))
     return starts
+
+
+def _whole(problem: Problem, now: Found, before: float) -> Found:
+    """With the whole robot's parameter for an element's, where it explains as much: the feet are all of a robot that
+    touches the ground, and what is named is to hold where the others do, too."""
+    whole = {p.kind.name: i for i, p in enumerate(problem.parameters) if p.pattern is None}
+    for i in now[2]:
+        j = whole.get(problem.parameters[i].kind.name, i)
+        if j in now[2]:
+            continue
+        _, values, chosen = now
+        start, neutral = values.copy(), problem.family.neutral
+        start[j], start[i] = values[i], neutral[i]
+        rest = [j if k == i else k for k in chosen]
+        loss = problem.held_out(start)
+        if loss < now[0] * (1 + WORTH) + SAME * before:
+            now = loss, start, rest
+    return now
 
 
 def _refined(problem: Problem, starts: list[tuple[np.ndarray, list[int]]], now: Found, enough: float) -> Found:

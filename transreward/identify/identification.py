@@ -14,6 +14,7 @@ from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Fit, Problem, alike
+from transreward.identify.late import Late, late
 from transreward.runs import store
 
 NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`
@@ -161,7 +162,8 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
     error = tuple(ahead(problem, values, evidence) for values in (neutral, fit.values))
     discarded = bool(fit.chosen) and error[1] >= error[0]
     values, chosen = (neutral, ()) if discarded else (fit.values, fit.chosen)
-    named = [Named(problem.parameters[i], float(values[i]), *fit.spans[i]) for i in chosen]
+    when = late(problem, values, evidence)
+    named = [one for i in chosen for one in _named(problem.parameters[i], float(values[i]), fit.spans[i], when)]
     noise = [Named(_noise(name), *about) for name, about in zip(NOISES, fit.noise, strict=True) if about[0]]
     one_step = [problem.errors(v) for v in (neutral, values)]
     return Identification(
@@ -172,11 +174,19 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         ten_step_error=(error[0], error[0] if discarded else error[1]),
         target_steps=evidence.n,
         entries=tuple(zip(problem.simulator.names, *(x.tolist() for x in one_step), strict=True)),
-        alike=_alike(problem, values, chosen),
+        alike=(*_alike(problem, values, chosen), *(() if when.told else [("delay", "sensor_delay")])),
         unseen=_unseen(problem),
         discarded=discarded,
-        id=with_shifts(source, [*problem.family.shifts_of(values), *(n.parameter.shift(n.value) for n in noise)]),
+        id=with_shifts(source, [one.parameter.shift(one.value) for one in (*named, *noise)]),
     )
+
+
+def _named(parameter: Parameter, value: float, span: tuple[float, float], when: Late) -> list[Named]:
+    """A parameter as it is told: a delay as that of what acts and that of what is seen."""
+    if not parameter.counts:
+        return [Named(parameter, value, *span)]
+    parts = [(parameter, when.acts), (Parameter(SHIFTS["sensor_delay"], None, parameter.search, 0.0), when.sees)]
+    return [Named(p, float(steps), float(steps), float(steps)) for p, steps in parts if steps]
 
 
 def _noise(name: str) -> Parameter:

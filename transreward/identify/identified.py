@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from typing import Any
 
 from transreward.domains.bridged import plain
@@ -13,13 +12,12 @@ from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain, spread_of
 from transreward.domains.names import entry_names, positions, velocities
 from transreward.domains.parameters import Family
-from transreward.domains.shifts import Shift
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Problem, select
 from transreward.identify.identification import Identification, answer
 from transreward.identify.noise import settled
 from transreward.identify.plausible import require_motion, require_related, require_usable
-from transreward.identify.simulator import Simulator
+from transreward.identify.simulator import Simulator, showing
 from transreward.types import RequestError
 
 Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit while it goes on
@@ -28,8 +26,7 @@ Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit whi
 def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) -> Identification:
     """What differs between the simulator of `robot` and the robot that took these steps. Raises RequestError where they
     cannot be its own, or tell nothing."""
-    variants = family(robot.robot.name, tuple(robot.shifts), tuple(entry_names(robot)))
-    simulator = Simulator(variants, told.obs.shape[1], spread_of(robot))
+    simulator = Simulator(variants_of(robot), told.obs.shape[1], spread_of(robot))
     require_usable(simulator, told)
     require_motion(simulator, told)
     problem = Problem(simulator, told)
@@ -66,9 +63,14 @@ def identifiable(source: Domain | str) -> MujocoDomain:
     return found
 
 
-@lru_cache(maxsize=8)
-def family(name: str, shifts: tuple[Shift, ...], entries: tuple[str, ...]) -> Family:
-    """The variants of a robot of the table, made once in a process."""
-    from transreward.domains.robots import ROBOTS
+def variants_of(robot: MujocoDomain) -> Family:
+    """The variants of a robot with its shifts, made once in a process. Sensors are those that show its state."""
+    row, key = robot.robot, (robot.robot.name, *map(str, robot.shifts))
+    if key not in _FAMILIES or _FAMILIES[key].robot is not row:
+        shows = showing(row, robot.spaces.obs, robot.model)
+        entries = [name for name, shown in zip(entry_names(robot), shows, strict=True) if shown]
+        _FAMILIES[key] = Family(row, robot.shifts, entries)
+    return _FAMILIES[key]
 
-    return Family(ROBOTS[name], shifts, entries)
+
+_FAMILIES: dict[tuple[str, ...], Family] = {}

@@ -47,7 +47,7 @@ def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
 
 def _about(noise: float, n: int) -> tuple[float, float, float]:
     """A standard deviation told from `n` blocks, with its 95% interval."""
-    half = 1.96 / np.sqrt(2 * n)
+    half = 1.96 / (2 * n) ** 0.5
     return noise, noise * (1 - half), noise * (1 + half)
 
 

@@ -166,6 +166,16 @@ def _seen(robot: Robot, columns: int, model: object) -> np.ndarray:
     return np.ptp(state, axis=0) > 0
 
 
+def showing(robot: Robot, columns: int, model: object) -> np.ndarray:
+    """Which columns of an observation say something of the state, [columns] bool."""
+    assert robot.invert is not None
+    obs = np.random.default_rng(0).uniform(0.1, 0.9, columns)
+    plain, *moved = np.concatenate(
+        robot.invert(obs + 0.1 * np.eye(columns + 1, columns, -1), model.nq, model.nv), axis=1
+    )  # pyright: ignore
+    return np.array([(state != plain).any() for state in moved])
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Within it MuJoCo's warnings go nowhere: a fit tries robots that cannot stand."""
