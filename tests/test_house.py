@@ -18,7 +18,7 @@ ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
     {"types", "interruption"},
-    {"networks", "replay", "draws", "feed", "randomise", "ground", "watchdog"},
+    {"networks", "replay", "draws", "feed", "randomise", "ground", "fallback", "watchdog"},
     {"bridges"},
     {"domains", "gaps", "gates", "learners"},
     {"uses"},

@@ -109,7 +109,7 @@ def test_what_looks_at_others_steps_has_its_turn_after_them():
     branch = STREAMS["branch"].open(Stream("source", "branch", "source", "source", 3, 8, per_step=1, length=2), opening)
     assert STREAMS["walk"].turn < STREAMS["counterpart"].turn < branch.turn
     fresh = {}
-    due = Round(4, True, 0.0, None, None, None, None, None, fresh, None, None)
+    due = Round(4, True, 0.0, None, None, None, {}, None, None, fresh, None, None)
     assert opening.opened["counterpart"].take(due) is None and branch.take(due) is None  # the target took nothing
     fresh["target"] = opening.opened["target"].take(due)
     again = opening.opened["counterpart"].take(due)

@@ -25,6 +25,7 @@ PURPOSES = (
     "uniform source",  # actions before learning starts
     "uniform target",
     "uniform partner",
+    "who acts",  # candidates in the target
 )
 
 

@@ -48,6 +48,7 @@ def cases() -> dict[str, dict[str, Any]]:
             found[f"{row.name}-{learner}"] = {"method": row.name, "learner": learner}
     for learner in LEARNERS:
         found[f"controls-{learner}"] = {"method": "darc", "learner": learner, "controls": ("fine_tune", "zero_shot")}
+        found[f"fallback-{learner}"] = {"method": "darc", "learner": learner, "fallback": True}
     return found | {"cotrain-sac": {"method": "reward_gap", "learner": "sac", "cotrain": True}}
 
 
@@ -60,6 +61,7 @@ def run(request: dict[str, Any], **more: Any) -> Any:
     settings = {f"loop.{name}": value for name, value in LOOP.items()}
     gap = None if row.name == "relabel" else row.gap  # which needs none where the target's reward can be computed
     settings |= {f"gap.{k}": v for k, v in GAP.items() if k in getattr(gap, "__dataclass_fields__", {})}
+    settings |= {"loop.fallback": True} if request.pop("fallback", False) else {}
     settings |= {"feed.branches": 1} if row.feed is not None and row.feed.source == "branched" else {}
     return tr.transfer(
         SOURCE, OTHER_TASK if row.name == "relabel" else TARGET, row.name,

@@ -104,6 +104,7 @@ def turn(run: Run, name: str, keys: Any, fresh: dict[str, Steps]) -> Round:
         keys=keys,
         agents=state.agents,
         guide=state.guide,
+        candidates=state.candidates,
         act=programs.act,
         noise=programs.noise,
         fresh=fresh,

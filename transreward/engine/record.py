@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.engine.delivery import deliverable, delivered, latest
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
 from transreward.evaluation.diagnostics import felt
@@ -19,7 +20,8 @@ from transreward.types import Adjusted, Pair
 def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     """One row of metrics.jsonl per seed: raw returns in both domains and, separately, what the compensation did."""
     episodes = run.config.loop.eval_episodes
-    seen = evaluate_both(run.config, run.state.agents, episodes, run.ledger)
+    agents, chosen = deliverable(run), delivered(run)
+    seen = evaluate_both(run.config, agents, episodes, run.ledger)
     returns = raw_returns(run, seen, episodes)
     figures = compensation_figures(run, seen)
     moved = policy_change(run, seen.target or seen.source)
@@ -49,6 +51,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "target_terms": terms_of(seen.target, i),
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **{name: word for taker in run.takers.values() for name, word in taker.said().items()},
+                **({"delivered": chosen[i]} if chosen else {}),
                 **({"source_agent": "untrained"} if run.state.learned is False else {}),
                 **(
                     {"relabelled": "exactly" if run.stage.method.gap is None else "by a model"}
@@ -118,7 +121,9 @@ def raw_returns(run: Run, seen: Pair[Evaluation | None], episodes: int) -> Pair[
     """Raw returns [seeds, episodes] in both domains; in the target those of the last finished training episodes if
     `loop.eval_target` says so. No episodes if nothing is known."""
     source, target = (none_of(run.config) if e is None else e.returns for e in seen)
-    if run.config.loop.eval_target == "training" and "target" in run.takers:
+    if run.config.loop.eval_target == "training" and run.stage.candidates:
+        target = latest(run, episodes)
+    elif run.config.loop.eval_target == "training" and "target" in run.takers:
         target = run.takers["target"].latest(episodes)
     return Pair(source, target)
 

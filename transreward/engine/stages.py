@@ -12,6 +12,7 @@ import numpy as np
 
 from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
+from transreward.engine.delivery import deliver
 from transreward.engine.loop import loop
 from transreward.engine.record import evaluate_both, final_returns, none_of
 from transreward.engine.state import Keep, Run, Watch, begin
@@ -145,10 +146,11 @@ def follow(
                 loop(*runs, saved=checkpoints)
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)
+    settled = deliver(run)
     returns = [final_returns(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
     seconds = time.perf_counter() - began
     partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, returns, strict=True)]
-    return replace(partners[0], partner=partners[1] if run.partner is not None else None)
+    return replace(partners[0], fallback=settled, partner=partners[1] if run.partner is not None else None)
 
 
 def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[Run, Run]:

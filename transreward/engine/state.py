@@ -14,12 +14,14 @@ from transreward import replay as rp
 from transreward.draws import stream as draw
 from transreward.engine.grounding import grounded
 from transreward.engine.programs import Asked, Programs, copied, programs
+from transreward.fallback import SOURCE
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Stage
 from transreward.replay import Replay
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
 from transreward.streams import STREAMS
+from transreward.streams.choice import Choice
 from transreward.streams.stream import Opening, Taker
 from transreward.types import NO_STEPS, Metrics, Pair
 
@@ -53,6 +55,7 @@ class State:
     buffers: dict[str, Replay]  # of the streams, by name
     stored: dict[str, int] = field(default_factory=dict)  # control steps given to each growing buffer in total
     guide: Any = None  # the source agents' state [seeds], if they act or their value is used
+    candidates: dict[str, Any] = field(default_factory=dict)  # states [seeds] of the stage's candidates but itself
     judged: Any = None  # the learner's state at the previous evaluation, [seeds]
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     index: int = 0  # finished rounds of this stage
@@ -78,6 +81,7 @@ class Run:
     watch: Watch
     keep: Keep
     partner: Run | None = None  # in co-training, the other run
+    choice: Choice | None = None  # of who acts in the target, in this stage or before it
     identified: dict[str, Any] = field(default_factory=dict)  # what identification.json keeps; empty: nobody looked
     began: float = field(default_factory=time.perf_counter)
 
@@ -171,8 +175,14 @@ def begin(
     state = State(agents, compensation, keys, ledger.spent, {})
     if agent is not None and stage.guided:
         state.guide = agent.agents if before is None else before.agents
+    if agent is not None and stage.candidates:
+        state.candidates = {SOURCE: agent.agents} if before is None else dict(before.candidates)
+        if lesson is not None and lesson.stage.name in stage.candidates:
+            state.candidates[lesson.stage.name] = lesson.state.agents
     run = Run(config, stage, state, compiled, {}, ledger, reference, watch, keep)
     open_streams(run, agent, lesson)
+    chosen = (taker.choice for taker in run.takers.values())
+    run.choice = next((choice for choice in chosen if choice is not None), lesson and lesson.choice)
     if before is not None:
         state.log, state.stopped = before.log, before.stopped
         state.rounds, state.updates, state.judged = before.rounds, before.updates, before.judged
@@ -205,18 +215,18 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
         domains = domains._replace(source=source)
     opening = Opening(
         domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
-        None if agent is None else agent.replay, run.takers, limits=config.loop.limits,
+        None if agent is None or stage.ground is not None else agent.replay, run.takers, limits=config.loop.limits,
     )  # fmt: skip
     going_on: dict[str, Taker] = {}
     if lesson is not None:
         opening.takers, opening.buffers = lesson.takers, lesson.state.buffers
-        going_on = {} if config.simulates_target else lesson.takers
+        going_on = {} if config.simulates_target and not stage.candidates else lesson.takers
     for stream in stage.streams:
         name, taker = stream.name, going_on.get(stream.name)
         if taker is None or name != "target":
             taker = STREAMS[stream.kind].open(stream, opening)
         else:
-            taker.stream, taker.pay = stream, payer(stream.account)
+            taker.go_on(stream, payer(stream.account))
         run.takers[name], buffer = taker, taker.buffer(opening)
         if buffer is None:
             continue

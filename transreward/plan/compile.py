@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from transreward.domains.domain import stored_terms
+from transreward.fallback import SOURCE
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
@@ -58,7 +59,7 @@ def compile(config: Config, taken: int | None = None) -> Plan:
         if row is config.method and config.cotrain:
             tracks.append(cotrained(own, row))
         else:
-            tracks.append(track(own, row, agent, steps))
+            tracks.append(competing(own, track(own, row, agent, steps)))
     if asked.target_steps > config.target_steps:
         tracks = [longer(asked, track, asked.target_steps - config.target_steps) for track in tracks]
     return Plan(agents, tuple(tracks))
@@ -139,13 +140,15 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
         left = config.target_steps - walked(first).target if row.gap or row.target_share else 0
         stage = transfer(config, row, row.name, first.name, budget_with(left), fresh, evaluations, rounds)
         return Track(row, (first, replace(stage, ground=row.ground)), agent=agent)
-    budget = budget_with(config.target_steps)
+    before = (evidence(config, row, agent),) if budgets.falls_back(config, row) else ()
+    after = before[0].name if before else agent
+    budget = budget_with(config.target_steps - sum(walked(stage).target for stage in before))
     if not row.teacher:
-        stage = transfer(config, row, row.name, agent, budget, fresh, evaluations, rounds)
-        return Track(row, (stage,), agent=agent)
+        stage = transfer(config, row, row.name, after, budget, fresh, evaluations, rounds)
+        return Track(row, (*before, stage), agent=agent)
     teach = row.parts[0]
     first = transfer(
-        config, replace(named(row.teacher), name=row.name), f"{row.name}-teacher", agent,
+        config, replace(named(row.teacher), name=row.name), f"{row.name}-teacher", after,
         budget.map(lambda steps: int(teach * steps)), fresh, max(round(teach * evaluations), 1),
         rounds and budgets.rounds_of_parts(row, rounds)[0], phase="teacher",
     )  # fmt: skip
@@ -154,7 +157,9 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     evaluations = max(round(evaluations * left.target / config.target_steps), 1)
     rounds = rounds and max(rounds - budgets.rounds_of_parts(row, rounds)[0], 1)
     return Track(
-        row, (first, transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)), agent=agent
+        row,
+        (*before, first, transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)),
+        agent=agent,
     )
 
 
@@ -194,12 +199,27 @@ def transfer(
     )  # fmt: skip
 
 
+def competing(config: Config, track: Track) -> Track:
+    """A track with the candidates of each stage, if the source policy is kept as one.
+
+    An on-policy learner that target steps feed needs them to be its own, so nobody else acts while it learns.
+    """
+    if not budgets.falls_back(config, track.method):
+        return track
+    found: list[Stage] = []
+    names: tuple[str, ...] = (SOURCE,)
+    for stage in track.stages:
+        names = names if stage.phase == "evidence" else (*names, stage.name)
+        acting = names[-1:] if config.learner.on_policy and stage.target_share > 0 else names
+        streams = tuple(replace(s, acting=acting) if s.name == "target" else s for s in stage.streams)
+        found.append(replace(stage, candidates=names, streams=streams))
+    return replace(track, stages=tuple(found))
+
+
 def evidence(config: Config, row: Method, agent: str | None) -> Stage:
-    """A stage in which the source policy takes the target steps from which the physics is identified, and nobody
-    learns."""
-    assert row.ground is not None
+    """A stage in which the source policy takes the first target steps, and nobody learns."""
     robots = config.loop.target_robots
-    controls = min(row.ground.steps, config.target_steps) // robots
+    controls = budgets.opening_steps(config, row) // robots
     rounds = -(-controls // EVIDENCE_ROUND)
     schedule = Schedule(rounds, rounds, Pair(0, controls), Pair(0, 0), 0, 0)
     stream = walk(config, row, "target", config.target_steps, "target")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transreward.fallback import opening
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.request.config import Config
@@ -19,6 +20,19 @@ def walked_steps(config: Config, row: Method, taken: int) -> int:
     """Source steps per seed that a method takes with its robots after a source agent of `taken` steps; the rest of the
     budget is for steps that start from states of the target."""
     return config.source_steps - taken - row.replayed * config.target_steps
+
+
+def falls_back(config: Config, row: Method) -> bool:
+    """Whether the source policy stays a candidate of a method, to act in the target and to be delivered."""
+    return config.loop.fallback and row.start == "source" and row.target_share is not None
+
+
+def opening_steps(config: Config, row: Method) -> int:
+    """Target steps per seed that the source policy takes before a method learns."""
+    steps = 0 if row.ground is None else min(row.ground.steps, config.target_steps)
+    if falls_back(config, row):
+        steps = max(steps, opening(config.target_steps, config.domains.target.episode_steps))
+    return steps
 
 
 def rounds(config: Config, row: Method) -> int | None:
@@ -56,7 +70,7 @@ def rollout(config: Config, row: Method, taken: int | None = None) -> int:
     in_target = row.target_share == 1
     width = config.loop.target_robots if in_target else config.learner.robots
     taken = pretrain_steps(config, row) if taken is None else taken
-    steps = config.target_steps if in_target else walked_steps(config, row, taken)
+    steps = config.target_steps - opening_steps(config, row) if in_target else walked_steps(config, row, taken)
     parts = zip(row.parts, rounds_of_parts(row, rounds(config, row) or 1), strict=True)
     each = min(int(share * steps) // width // rounds for share, rounds in parts)
     return min(config.learner.round_steps(in_target) // width, each) * width
@@ -70,7 +84,11 @@ def require_rounds(config: Config) -> None:
             if side == "target":
                 budget = config.target_steps
                 width = "learner.target_rollout" if config.learner.on_policy else "loop.target_robots"
-            left = "are" if steps == budget else f"leave {steps} for a part of the run (loop.pretrain), which is"
+            left = (
+                "are"
+                if steps == budget
+                else f"leave {steps} for a part of the run (loop.pretrain, loop.fallback), which is"
+            )
             cure = f"raise `{side}_steps`" + (f" to {needed} or more" if steps == budget else "")
             raise RequestError(
                 f"{budget} {side} steps {left} less than one round of '{config.learner.name}', {needed}: {cure}, or "
@@ -102,10 +120,12 @@ def paid(config: Config) -> list[tuple[str, int, int]]:
             found += [("source", before, least.source)]
             found += [("source", int(part * walked), least.source)] if row.walks else []
             found += [("target", int(part * config.target_steps), config.loop.target_robots)] if row.teacher else []
+    opened = [opening_steps(config, row) for row in rows if row.ground is None or row.gap is not None]
+    left = config.target_steps - max(opened, default=0)
     if any(row.target_share == 1 for row in rows):
-        found += [("target", config.target_steps, least.target)]
+        found += [("target", left, least.target)]
     elif any(row.gap is not None or row.off_policy for row in rows):
-        found += [("target", config.target_steps, config.loop.target_robots)]
+        found += [("target", left, config.loop.target_robots)]
     return found
 
 

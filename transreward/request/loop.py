@@ -33,6 +33,9 @@ class Loop:
     patience: float = 3600.0  # seconds that a domain may take for one call; past them the run ends. 0 = no limit
     diverged: float = 0.1  # share of a domain's episodes that may end because a robot diverged; past it the run stops
     eval_target: Literal["simulated", "training", "none"] = "simulated"  # the episodes whose returns are the target's
+    fallback: bool = (
+        False  # the source policy stays a candidate: it acts first, and is delivered unless another is better
+    )
     horizon: int = 0  # target steps to which source_steps and all annealing refer; 0 = target_steps.
     # Beyond it a run continues at its pace.
     keep_state: bool = True  # of a finished run, for `transreward resume DIR --target-steps N`

@@ -23,6 +23,7 @@ from transreward.request.loop import Loop
 from transreward.request.rules import (
     require_cotrain,
     require_effect,
+    require_fallback,
     require_family,
     require_ground,
     require_learner,
@@ -148,6 +149,7 @@ def require_all(config: Config) -> None:
         require_cotrain(config)
     require_simulated(config)
     require_tuned(config)
+    require_fallback(config)
     for row in (config.method, *config.controls):
         row.compensation()  # checks its settings
         require_effect(row)

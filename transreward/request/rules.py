@@ -121,6 +121,23 @@ def require_ground(row: Method, config: Config) -> None:
         )
 
 
+def require_fallback(config: Config) -> None:
+    """Raise RequestError if the source policy cannot stay a candidate of the request's method."""
+    if not config.loop.fallback:
+        return
+    row, why = config.method, ""
+    if config.cotrain:
+        why = "with `cotrain` there is no source policy"
+    elif row.target_share is None:
+        why = f"'{row.name}' takes no target steps, in which candidates could act"
+    elif row.start != "source":
+        why = f"'{row.name}' does not start from the source policy"
+    elif not config.domains.target.reward_terms:
+        why = f"{config.domains.target.name} has no rewards, by which candidates are judged"
+    if why:
+        raise RequestError(f"loop.fallback keeps the source policy beside what it becomes, and {why}: leave it out")
+
+
 def require_effect(row: Method) -> None:
     """Raise RequestError for a feed with which a part of the method would have no effect."""
     if row.feed is None:

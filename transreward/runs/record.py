@@ -33,6 +33,7 @@ class Record:
     agent: str | None = None  # which source agent it shares with others; None = trained from scratch
     provenance: dict[str, Any] | None = None  # provenance.json
     identification: dict[str, Any] | None = None  # identification.json, where there is one
+    fallback: dict[str, Any] | None = None  # fallback.json, where there were candidates
     videos: tuple[Path, ...] = ()
     label: str = ""
 
@@ -162,9 +163,11 @@ def _record(place: Path, run: Path, config: dict[str, Any], agent: str) -> Recor
             raise RequestError(f"{done} is damaged: '{name}' has {len(per_seed)} values for {config['seeds']} seeds")
     shares = result is not None and result.get("source_agent", result["zero_shot_target_return"] is not None)
     rows = store.read_rows(place)
-    file = place / store.IDENTIFICATION
-    identification = store.read_json(file) if file.exists() else None
-    return Record(config, rows, result, str(place), str(run), agent if shares else None, identification=identification)
+    more = {}
+    for name, file in (("identification", store.IDENTIFICATION), ("fallback", store.FALLBACK)):
+        if (place / file).exists():
+            more[name] = store.read_json(place / file)
+    return Record(config, rows, result, str(place), str(run), agent if shares else None, **more)
 
 
 def _config(place: Path, parent: dict[str, Any]) -> dict[str, Any]:

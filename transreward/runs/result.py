@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -52,6 +53,7 @@ class Result:
     controls: dict[str, Result] = field(default_factory=dict)
     partner: Result | None = None  # of co-training, the agent that learned in the source
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
+    fallback: dict[str, Any] = field(default_factory=dict)  # as fallback.json; empty: there were no other candidates
     compensation_state: Any = ()  # of the compensation, [seeds]; no leaves: it learns nothing
     source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for them
     saved: Path | None = None  # the run directory that it was written to or read from
@@ -67,6 +69,7 @@ class Result:
             f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
             f"target return {returned}{before}\n"
             f"target steps: {self.account}; {self.steps.source:,} source steps; stopped: {self.stopped}"
+            + (f"; delivered: {tally(self.delivered)}" if self.delivered else "")
             + (f", saved in {self.saved}" if self.saved else "")
         )
 
@@ -74,6 +77,12 @@ class Result:
     def method(self) -> str:
         """Name of the method."""
         return self.config["method"]
+
+    @property
+    def delivered(self) -> list[str]:
+        """The candidate that each seed's policy is: `source`, or the stage that learned it. Empty without
+        `loop.fallback`."""
+        return [one["delivered"] for one in self.fallback.get("seeds", ())]
 
     @property
     def eval_target(self) -> str:
@@ -194,6 +203,7 @@ class Result:
             "rounds": self.rounds,
             "updates": self.updates,
             "aligned_return": self.aligned_return,
+            **({"delivered": self.delivered} if self.delivered else {}),
             "warnings": self.warnings,
             "source_agent": self.zero_shot is not None,
             "breaks_budget": self.config["method"] == CEILING,
@@ -231,6 +241,8 @@ class Result:
         store.write_json(directory / "config.json", self.config)
         if self.provenance:
             store.write_json(directory / "provenance.json", self.provenance)
+        if self.fallback:
+            store.write_json(directory / store.FALLBACK, self.fallback)
         store.write_text(directory / "metrics.jsonl", store.lines(self.log))
         store.save_tree(directory / "policy.safetensors", self.agents)
         if jax.tree.leaves(kept := (self.compensation_state, self.source_agents)):
@@ -245,6 +257,11 @@ class Result:
             self.partner.write(directory / "partner")
         store.write_json(directory / "result.json", self.as_json())  # last: where it is, everything is
         self.saved = directory
+
+
+def tally(delivered: list[str]) -> str:
+    """The candidates that were delivered, as text, with how many seeds each."""
+    return ", ".join(f"{name} {n} of {len(delivered)}" for name, n in Counter(delivered).items())
 
 
 def load(directory: str | Path) -> Result:
@@ -275,7 +292,7 @@ def _alone(directory: Path) -> Result:
         what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise RequestError(f"{directory} cannot be read: {what}") from None
     kept = _kept(directory, config, spaces, like, keys)
-    origin = directory / "provenance.json"
+    origin, chosen = directory / "provenance.json", directory / store.FALLBACK
     return Result(
         config=config,
         learner=learner,
@@ -291,6 +308,7 @@ def _alone(directory: Path) -> Result:
         wall_seconds=result["wall_seconds"],
         log=log,
         provenance=store.read_json(origin) if origin.exists() else {},
+        fallback=store.read_json(chosen) if chosen.exists() else {},
         compensation_state=kept[0],
         source_agents=kept[1],
         saved=directory,

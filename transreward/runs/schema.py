@@ -20,6 +20,8 @@ PARAMETER = {
     "unit": str,
     **dict.fromkeys(("source", "value", "low", "high"), NUMBER),
 }
+CANDIDATE = {"name": str, "mean": NUMBER, "low": NUMBER, "high": NUMBER, "episodes": COUNT}
+ACTED = {"who": str, "return": NUMBER, "target_steps": COUNT}
 # By path, where `a.b` is of a part that is no null, and `a?` of one that need not be there. What it is: a type, the
 # range of a whole number, a set of words, [such a kind] of all entries of a list, {str: such a kind} of all of a
 # mapping, {"a": a kind, "b": a kind} of these keys of one, (a kind, a kind) of a list's entries one by one.
@@ -42,7 +44,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "zero_shot_target_return": dict | None, "zero_shot_target_return.per_seed": NUMBERS,
         "source_return?": dict | None, "source_return.per_seed": NUMBERS, "source_return.mean": NUMBER,
         "source_evaluation_steps?": COUNT, "target_evaluation_steps?": COUNT, "rounds?": COUNT, "updates?": COUNT,
-        "aligned_return?": NUMBER, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
+        "aligned_return?": NUMBER, "delivered?": TEXTS, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
     },
     "provenance.json": {
         "command?": str, "started?": str, "machine?": dict, "machine.system?": str, "machine.processor?": str,
@@ -57,6 +59,10 @@ KEYS: dict[str, dict[str, Any]] = {
         "source": str, "id": str, "words": TEXTS, "parameters": [PARAMETER], "explained": NUMBER, "target_steps": COUNT,
         "one_step_error": (NUMBER, NUMBER), "ten_step_error": (NUMBER | None, NUMBER | None), "discarded": bool,
         "entries": [{"name": str, "before": NUMBER, "after": NUMBER}],
+    },
+    "fallback.json": {
+        "target_steps": COUNT,
+        "seeds": [{"seed": FIRST_SEED, "delivered": str, "candidates": [CANDIDATE], "episodes": [ACTED]}],
     },
     "request.json": {
         "source": str, "target": str, "method": str, "learner": dict | str | None, "source_steps": COUNT,

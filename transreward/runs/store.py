@@ -34,6 +34,7 @@ from transreward.types import BrokenRun, RequestError, Spaces
 
 SCHEMA = 1
 IDENTIFICATION = "identification.json"  # what differs physically, in a run directory where it was looked for
+FALLBACK = "fallback.json"  # who acted in the target and who was delivered, where there were candidates
 MOST = 2**36  # bytes of arrays that are read from one file
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the disk is full or fails, whatever the request
 OPENING = ("config.json", "provenance.json")  # all that a run directory holds until there is something to keep

@@ -16,12 +16,10 @@ import numpy as np
 from transreward import replay as rp
 from transreward.domains.domain import Domain
 from transreward.replay import Replay
+from transreward.streams.choice import Act, Choice
 from transreward.streams.guarded import NO_LIMITS, Limits
 from transreward.streams.log import StepLog
-from transreward.types import Array, Key, Pair, Steps, Transition
-
-# (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
-Act = Callable[[Any, Array, Array | None], Array]
+from transreward.types import Key, Pair, Steps, Transition
 
 
 def unpaid(steps: int) -> None:
@@ -42,6 +40,7 @@ class Stream:
     rewards: Literal["own", "target"] = "own"  # target: replaced by the reward of the target's task
     lead: float = 0.0  # the source policy acts first in each episode, annealed to zero over this share of the stage
     deterministic: bool = False  # the policy acts without noise
+    acting: tuple[str, ...] = ()  # candidates of which one acts in each episode, see `Choice`; (): the policy acts
     newest: float = 1.0  # share of the stored steps that is used, the newest
     per_step: int = 0  # branch: source steps for each target step
     length: int = 0  # branch: control steps of each rollout
@@ -79,6 +78,7 @@ class Round:
     keys: Key  # [seeds], of this round; each stream derives its own by words
     agents: Any  # the learner's state
     guide: Any  # the source agents' state, if they may act
+    candidates: Mapping[str, Any]  # states of further agents that may act, by name
     act: Act
     noise: Callable[[Key, int, int], np.ndarray]  # (keys, steps, robots) -> [seeds, steps, robots, action], normal
     fresh: Mapping[str, Steps]  # steps that earlier streams took in this round, by name
@@ -99,6 +99,7 @@ class Taker:
         self.steps = 0  # taken so far, per seed, by all its robots
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished, unguided episodes
         self.broken = False  # the next step begins new episodes, since the state could not be restored
+        self.choice: Choice | None = None  # of who acts
         self.model: Any = None  # queried by a compensation instead of the source's simulator: see `Asked`
 
     @classmethod
@@ -113,6 +114,10 @@ class Taker:
         if not stream.room:
             return None
         return rp.empty(self.domain.spaces, len(self.seeds), stream.room, stream.robots, stream.terms)
+
+    def go_on(self, stream: Stream, pay: Callable[[int], None]) -> None:
+        """Continue in the next stage, with the same robots, as its `stream`."""
+        self.stream, self.pay = stream, pay
 
     def take(self, round: Round) -> Steps | None:
         """The steps of a round, [seeds, steps, robots, ...], or None. `pay` is called before they are taken."""

@@ -14,6 +14,7 @@ from transreward.domains.domain import Domain, stored_terms, table_robot
 from transreward.draws import stream as draw
 from transreward.draws import word
 from transreward.replay import Replay
+from transreward.streams.choice import Choice
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.streams.stream import Act, Opening, Round, Stream, Taker, unpaid
 from transreward.types import Array, BrokenRun, Steps, Transition
@@ -46,6 +47,8 @@ class Walk(Taker):
         self.episode_return = np.zeros((len(seeds), robots))
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
         self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
+        if stream.acting:
+            self.choice = Choice(stream.acting, seeds, robots)
         purpose = word(f"uniform {whose or stream.name}")
         self._uniform = [np.random.default_rng([seed, purpose]) for seed in seeds]
 
@@ -69,12 +72,18 @@ class Walk(Taker):
         stream, old = self.stream, opening.stored
         if not stream.room:
             return None
-        if opening.takers is not None:
-            return rp.cut(opening.buffers["target"]) if stream.name == "target" else super().buffer(opening)
-        if old is None or stream.name == "target":
+        if stream.name == "target" and "target" in opening.buffers:
+            return rp.cut(opening.buffers["target"])
+        if old is None or stream.name == "target" or stream.name in (opening.takers or {}):
             return super().buffer(opening)
         old = rp.with_room(old, stream.room)
         return rp.cut(old if stream.rewards == "own" else rp.changed(old, partial(relabel, self.target)))
+
+    def go_on(self, stream: Stream, pay: Callable[[int], None]) -> None:
+        """See `Taker.go_on`."""
+        super().go_on(stream, pay)
+        if self.choice is not None:
+            self.choice.acting = stream.acting
 
     def take(self, round: Round) -> Steps | None:
         """A round of steps with the current policy; at first with uniform actions, or led by the source policy."""
@@ -82,6 +91,8 @@ class Walk(Taker):
             return None
         lead = self._leading_steps(round.done)
         act = self.guided(round.act, round.guide, lead) if lead else round.act
+        if self.choice is not None:
+            act = self.choice.among(act, round.candidates, lambda: self.clock)
         if round.random and not lead:
             steps = self.collect(None, None, None, round.steps)
         else:
@@ -149,8 +160,10 @@ class Walk(Taker):
         self.episode_return += reward
         self.clock = np.where(ended, 0, self.clock + 1)
         for seed, robot in np.argwhere(ended):  # few, and rarely any
-            if not self._led[seed, robot]:  # the return of a guided episode is not this policy's
-                self.returns[seed].append(float(self.episode_return[seed, robot]))
+            total = float(self.episode_return[seed, robot])
+            own = self.choice is None or self.choice.ended(seed, robot, total)
+            if own and not self._led[seed, robot]:  # the return of a guided episode is not this policy's
+                self.returns[seed].append(total)
             self.episode_return[seed, robot], self._led[seed, robot] = 0.0, False
 
     def said(self) -> dict[str, Any]:
@@ -164,13 +177,16 @@ class Walk(Taker):
             arrays |= {f"simulation {name}": x for name, x in self.simulation.get_state().items()}
         uniform = [random.bit_generator.state for random in self._uniform]
         returns, episodes = [list(of_seed) for of_seed in self.returns], [self.guarded.begun, self.guarded.diverged]
-        return arrays, {"steps": self.steps, "returns": returns, "uniform": uniform, "episodes": episodes}
+        numbers = {"steps": self.steps, "returns": returns, "uniform": uniform, "episodes": episodes}
+        return arrays, numbers | ({} if self.choice is None else {"choice": self.choice.state()})
 
     def restore(self, arrays: dict[str, np.ndarray], numbers: dict[str, Any]) -> None:
         """See `Taker.restore`. If the domain's state cannot be restored, new episodes begin: the steps of those cut off
         stay counted, but their returns are not recorded."""
         self.steps, self.returns = numbers["steps"], numbers["returns"]
         self.guarded.begun, self.guarded.diverged = numbers.get("episodes", (self.guarded.begun, 0))
+        if self.choice is not None:
+            self.choice.restore(numbers["choice"])
         for random, state in zip(self._uniform, numbers["uniform"], strict=True):
             random.bit_generator.state = state
         if table_robot(self.domain) is None:

@@ -9,6 +9,7 @@ from transreward.reports.sections import (
     compensation,
     costs,
     curves,
+    delivery,
     diagnostics,
     differences,
     films,
@@ -49,6 +50,7 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("verdict", (verdict, table, matrix, profile, differences, costs), "Verdict"),
+    Section("delivery", (delivery,)),
     Section("curves", (curves,)),
     Section("compensation", (compensation, where)),
     Section("rounds", (rounds,)),

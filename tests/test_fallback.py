@@ -1,0 +1,230 @@
+"""`loop.fallback`: what is believed of the candidates, who acts, and who is delivered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "golden"))
+import bits
+
+import transreward as tr
+from transreward.fallback import MEMORY, SPREAD, Belief, Episode, beliefs, best, drawn, expected, opening
+from transreward.methods import METHODS
+from transreward.plan.compile import compile, walked
+from transreward.reports.page import write_report
+from transreward.request.resolve import resolve
+from transreward.streams.choice import Choice
+
+NAMES = ("source", "learner")
+SETTINGS = {f"loop.{name}": value for name, value in bits.LOOP.items()} | {"loop.fallback": True}
+
+
+def acted(**returns):
+    """Episodes of ten steps, of one candidate after the other."""
+    flat = [(who, total) for who, totals in returns.items() for total in totals]
+    return [Episode(who, total, 10 * (i + 1)) for i, (who, total) in enumerate(flat)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "first"), [(10_000, 2_000), (4_000, 2_000), (3_999, 1_000), (2_000, 1_000), (500, 250), (1, 1)]
+)
+def test_the_source_policy_acts_first_in_two_episodes_or_in_half_of_a_small_budget(budget, first):
+    assert opening(budget, 1_000) == first
+
+
+def test_a_policy_that_never_acted_is_believed_to_be_like_the_source_with_much_doubt():
+    belief = beliefs(acted(source=[100.0, 100.0]), NAMES, "learner", None, 20)
+    assert belief.mean.tolist() == [100, 100] and belief.sd[1] == pytest.approx(SPREAD * 100)
+    assert best(belief) == 0
+
+
+def test_beliefs_are_the_posterior_of_a_normal_with_its_prior():
+    belief = beliefs(acted(source=[90.0, 110.0], learner=[150.0]), NAMES, None, None, 30)
+    noise = np.sqrt((2 * 10**2 + 200) / (2 + 1))  # two episodes' worth of 10% of the source's return; two seen
+    precision = 1 / 30**2 + 1 / noise**2
+    assert belief.sd[0] == pytest.approx(noise / np.sqrt(2))
+    assert belief.mean[1] == pytest.approx((100 / 30**2 + 150 / noise**2) / precision)
+    assert belief.sd[1] == pytest.approx(precision**-0.5)
+
+
+def test_old_episodes_of_a_policy_that_learns_fade_and_those_of_the_source_policy_do_not():
+    early = acted(source=[100.0, 20.0], learner=[20.0, 100.0])
+    late = [*early[:3], early[3]._replace(at=int(40 + MEMORY * 1_000))]
+    belief = beliefs(early, NAMES, "learner", None, 1_000)
+    assert belief.mean[0] == 60 and belief.sd[1] > beliefs(early, NAMES, None, None, 1_000).sd[1]
+    assert beliefs(late, NAMES, "learner", None, 1_000).mean[1] > beliefs(early, NAMES, "learner", None, 1_000).mean[1]
+
+
+def test_a_simulator_is_believed_for_the_share_that_it_explains():
+    simulated = np.array([[100.0, 100.0], [200.0, 200.0]])
+    whole, half, none = (expected(simulated, e) for e in (1.0, 0.5, -3.0))
+    assert (whole.mean.tolist(), whole.sd.tolist()) == ([100, 200], [0, 0])
+    assert (half.mean.tolist(), half.sd.tolist()) == ([100, 150], [0, 50])
+    assert (none.mean.tolist(), none.sd.tolist()) == ([100, 100], [0, 100])
+    sure = beliefs(acted(source=[80.0, 80.0]), NAMES, None, whole, 20)
+    assert sure.mean.tolist() == pytest.approx([80, 180]) and best(sure) == 1
+    assert best(beliefs(acted(source=[80.0]), NAMES, None, none, 20)) == 0
+    assert best(beliefs([], NAMES, None, whole, 20)) == 1  # nothing was tested on the target
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_clear_differences_the_better_one_is_delivered_whatever_the_sign_of_returns(sign):
+    good, bad = sorted((sign * 100.0, sign * 200.0), reverse=True)
+    worse = acted(source=[good] * 2, learner=[bad] * 6)
+    better = acted(source=[bad] * 2, learner=[good] * 6)
+    assert [best(beliefs(x, NAMES, "learner", None, 80)) for x in (worse, better)] == [0, 1]
+
+
+def test_draws_favour_what_is_better_and_try_what_is_unknown():
+    random = np.random.default_rng(0)
+
+    def share(mean, sd):
+        return np.mean([drawn(Belief(np.array(mean), np.array(sd)), random) for _ in range(2_000)])
+
+    assert share([100.0, 100.0], [5.0, 30.0]) > 0.6  # optimism: above half
+    assert share([100.0, 50.0], [5.0, 10.0]) < 0.01
+    assert share([0.0, 0.0], [0.0, 0.0]) == 1  # of equals, the one that learns
+
+
+def test_two_policies_that_are_equal_cost_nothing_and_a_bad_one_is_kept_out():
+    """Of a thousand runs of ten episodes with returns of 10% noise, the learner's shifted by `lead`."""
+    random, delivered = np.random.default_rng(1), {}
+    for lead in (-50.0, 0.0, 50.0):
+        total = 0.0
+        for _ in range(300):
+            episodes = [Episode("source", random.normal(100, 10), 1_000 * (i + 1)) for i in range(2)]
+            while len(episodes) < 10:
+                now = 1_000 * len(episodes)
+                who = drawn(beliefs(episodes, NAMES, "learner", None, now), random)
+                episodes.append(Episode(NAMES[who], random.normal(100 + who * lead, 10), now + 1_000))
+            total += (0.0, lead)[best(beliefs(episodes, NAMES, "learner", None, 10_000))]
+        delivered[lead] = total / 300
+    assert delivered[-50.0] > -1 and delivered[50.0] > 45 and delivered[0.0] == 0
+
+
+def test_a_choice_holds_for_a_whole_episode_and_episodes_of_several_do_not_count():
+    choice, clock = Choice(("source",), [3], 2), np.zeros((1, 2), int)
+
+    def act(agents, obs, noise):
+        return np.full((1, 2, 1), agents)
+
+    def step(act, ended=False):
+        nonlocal clock
+        action = act(7.0, None, None)[0, :, 0].tolist()
+        if ended:
+            for robot in range(2):
+                choice.ended(0, robot, 5.0)
+        clock = np.zeros_like(clock) if ended else clock + 1
+        return action
+
+    one = choice.among(act, {"source": 1.0}, lambda: clock)
+    assert [step(one), step(one, ended=True), step(one)] == [[1, 1]] * 3
+    choice.acting = ("learner",)  # the next stage's: in the middle of an episode
+    two = choice.among(act, {"source": 1.0}, lambda: clock)
+    assert step(two, ended=True) == [7, 7]
+    again = Choice(("learner",), [3], 2)
+    again.restore(json.loads(json.dumps(choice.state())))
+    assert again.state() == choice.state()
+    assert step(two, ended=True) == [7, 7]
+    assert [(e.who, e.at) for e in choice.episodes[0]] == [("source", 4)] * 2 + [("learner", 10)] * 2
+
+
+def config(method="mix", learner="sac", **more):
+    settings = SETTINGS | more.pop("settings", {})
+    return resolve(
+        "hopper", bits.TARGET, method, learner=tr.learner(learner, **bits.LEARNERS[learner]), settings=settings,
+        source_run=None, **{"controls": (), **bits.REQUEST, **more},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [row.name for row in METHODS.values() if row.start == "source" and row.target_share is not None]
+)
+def test_every_row_that_starts_from_a_source_agent_keeps_its_budget(name):
+    learner = "sac" if METHODS[name].off_policy or METHODS[name].learner else "ppo"
+    (track,) = compile(config(name, learner, target_steps=300, source_steps=8_000)).tracks
+    first, *_, last = track.stages
+    assert first.phase == "evidence" and first.stream("target").acting == ("source",)
+    assert sum(walked(stage).target for stage in track.stages) <= 300
+    assert last.candidates[0] == "source" and last.candidates[-1] == name
+
+
+def test_a_learner_that_needs_its_own_steps_acts_alone_once_it_learns():
+    for name, acting in (("fine_tune", ("fine_tune",)), ("darc", ("source", "darc"))):
+        (track,) = compile(config(name, "ppo", target_steps=300)).tracks
+        assert track.stages[-1].stream("target").acting == acting
+
+
+def test_controls_that_have_no_source_policy_run_as_ever():
+    tracks = compile(config("mix", controls=("zero_shot", "target_only", "fine_tune"))).tracks
+    fell_back = {track.method.name for track in tracks if track.stages[-1].candidates}
+    assert fell_back == {"mix", "fine_tune"}
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "why"),
+    [
+        ("zero_shot", {}, "takes no target steps"),
+        ("target_only", {}, "does not start from the source policy"),
+        ("reward_gap", {"cotrain": True}, "there is no source policy"),
+        ("fine_tune", {"target_steps": 1}, "raise `target_steps`"),
+    ],
+)
+def test_what_cannot_fall_back_is_refused(method, more, why):
+    with pytest.raises(tr.RequestError, match=why):
+        config(method, **more)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("fallback") / "run"
+    settings = SETTINGS | {"loop.eval_target": "training"}
+    learner = tr.learner("sac", **bits.LEARNERS["sac"])
+    request = {**bits.REQUEST, "target_steps": 400}
+    return tr.transfer("hopper", bits.TARGET, "mix", learner=learner, settings=settings, out=out, **request), out
+
+
+def test_a_run_says_who_acted_and_who_was_delivered(run):
+    result, out = run
+    said = json.loads((out / "fallback.json").read_text())
+    assert result.steps.target == said["target_steps"] == 400
+    assert [one["seed"] for one in said["seeds"]] == [4, 5]
+    for one in said["seeds"]:
+        who, at = ([e[key] for e in one["episodes"]] for key in ("who", "target_steps"))
+        assert who[0] == "source" and set(who) == {"source", "mix"} and at == sorted(at) and at[-1] <= 400
+        low = {c["name"]: c["low"] for c in one["candidates"]}
+        assert one["delivered"] == max(low, key=low.__getitem__)
+        assert {c["name"]: c["episodes"] for c in one["candidates"]} == {n: who.count(n) for n in low}
+
+
+def test_returns_and_policy_are_those_of_what_was_delivered(run):
+    result, out = run
+    said = json.loads((out / "fallback.json").read_text())["seeds"]
+    own = [[e["return"] for e in one["episodes"] if e["who"] == one["delivered"]] for one in said]
+    n = min(bits.LOOP["final_episodes"], *map(len, own))
+    assert result.target_return.tolist() == [returns[-n:] for returns in own]
+    assert result.delivered == [one["delivered"] for one in said] == tr.load(out).delivered
+
+
+def test_the_page_says_who_acted_and_why_which_was_delivered(run):
+    _, out = run
+    section = write_report([out]).read_text().partition('<section id="delivery">')[2].partition("</section>")[0]
+    said = json.loads((out / "fallback.json").read_text())["seeds"]
+    kept = sum(one["delivered"] == "source" for one in said)
+    assert f"The source policy was delivered for {kept} of 2 seeds" in section
+    assert section.count("<figcaption>What is known of the candidates") == 2 and "lower bound" in section
+
+
+@pytest.mark.parametrize("changed", [{"seeds": [{"seed": 4}]}, {"target_steps": -1}, {"seeds": None}])
+def test_a_damaged_account_is_refused(run, tmp_path, changed):
+    place = Path(shutil.copytree(run[1], tmp_path / "run"))
+    said = json.loads((place / "fallback.json").read_text())
+    (place / "fallback.json").write_text(json.dumps(said | changed))
+    with pytest.raises(tr.RequestError, match=f"fallback.json is damaged: '{next(iter(changed))}'"):
+        write_report([place])

@@ -1,0 +1,119 @@
+"""Never worse than the source policy: which candidate acts in a target episode, and which one is delivered.
+
+The candidates of a run are the source policy and the policies at the ends of its stages. What is known of each is a
+normal belief about its return in the target: from the episodes that it acted in, which the budget has paid for anyway,
+and before them from what the identified simulator expects, shrunk by the share of the difference that is explained. A
+test by further evaluation episodes would not fit: two policies that differ by one standard deviation of their returns
+need five or six episodes each.
+
+Kin: Bayesian optimisation over policies with a simulated prior (arXiv:2202.05843), commitment to whole episodes as in
+AC-Teach (arXiv:1909.04121), conservative bandits (arXiv:1602.04282), optimistic Thompson sampling (May et al. 2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+SOURCE = "source"  # the candidate that every run with a fallback has
+EPISODES = 2  # of the source policy, before anything else acts in the target
+BOUND = -0.8416  # normal quantile, of 0.2: a candidate is delivered by this lower bound of its return
+MEMORY = 0.25  # share of the target steps so far after which an episode of a policy that still learns counts half
+SPREAD = 0.3  # prior standard deviation of the return of a policy that nothing is known of, in `scale`s
+NOISE, NOISE_EPISODES = 0.1, 2.0  # prior standard deviation of one episode's return, in `scale`s, and what it weighs
+
+
+class Episode(NamedTuple):
+    """A finished target episode."""
+
+    who: str  # the candidate that acted in all of it
+    total: float  # raw return
+    at: int  # target steps of its seed when it ended
+
+
+class Belief(NamedTuple):
+    """Normal beliefs about returns in the target, [candidates] each."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+
+    @property
+    def low(self) -> np.ndarray:
+        """By which a candidate is delivered."""
+        return self.mean + BOUND * self.sd
+
+    @property
+    def high(self) -> np.ndarray:
+        """The upper bound that is as far away."""
+        return self.mean - BOUND * self.sd
+
+
+def opening(target_steps: int, episode_steps: int) -> int:
+    """Target steps that the source policy takes first: `EPISODES` whole episodes' worth, one where the budget has fewer
+    than four, and half of a budget of less than two."""
+    if target_steps >= 4 * episode_steps:
+        return EPISODES * episode_steps
+    return min(episode_steps, -(-target_steps // 2))
+
+
+def expected(simulated: np.ndarray, explained: float) -> Belief:
+    """What an identified simulator expects: `simulated` returns [candidates, episodes], the source policy's first, in
+    a simulator that explains so much of what differs, in [0, 1].
+
+    The lead over the source policy is believed for the explained share; the rest of it is doubt.
+    """
+    means = simulated.mean(axis=1)
+    lead, share = means - means[0], min(max(explained, 0.0), 1.0)
+    error = simulated.std(axis=1) / np.sqrt(simulated.shape[1])
+    return Belief(means[0] + share * lead, np.hypot((1.0 - share) * lead, error))
+
+
+def beliefs(
+    episodes: Sequence[Episode], names: Sequence[str], learning: str | None, prior: Belief | None, now: int
+) -> Belief:
+    """What is known of the candidates `names` after `now` target steps of one seed. The first is the source policy.
+
+    The episodes of the candidate that is `learning` fade, since its policy changes. Without a `prior` from a simulator
+    every other candidate is believed to be like the source policy, with much doubt.
+    """
+    returns = [np.array([e.total for e in episodes if e.who == name]) for name in names]
+    base = returns[0].mean() if returns[0].size else 0.0 if prior is None else prior.mean[0]
+    scale = np.abs(returns[0]).mean() if returns[0].size else abs(base)
+    noise = _noise([r for r in returns if r.size], scale)
+    means, sds = np.full(len(names), float(base)), np.full(len(names), SPREAD * scale)
+    if prior is not None:
+        means, sds = base + prior.mean - prior.mean[0], np.maximum(prior.sd, 1e-3 * scale)
+    sds[0] = noise  # what one episode leaves open
+    for i, name in enumerate(names):
+        own = [e for e in episodes if e.who == name]
+        if not own:
+            continue
+        ages = np.array([now - e.at for e in own]) / max(MEMORY * now, 1.0)
+        weight = 0.5**ages if name == learning else np.ones(len(own))
+        seen, known = weight.sum(), 0.0 if i == 0 else 1.0 / max(sds[i], 1e-12) ** 2
+        precision = known + seen / max(noise, 1e-12) ** 2
+        means[i] = (known * means[i] + weight @ returns[i] / max(noise, 1e-12) ** 2) / precision
+        sds[i] = precision**-0.5
+    return Belief(means, sds)
+
+
+def _noise(returns: list[np.ndarray], scale: float) -> float:
+    """Standard deviation of an episode's return within a candidate, pooled over all, with a prior."""
+    squares = sum(float(((r - r.mean()) ** 2).sum()) for r in returns)
+    freedom = sum(r.size - 1 for r in returns)
+    return float(np.sqrt((NOISE_EPISODES * (NOISE * scale) ** 2 + squares) / (NOISE_EPISODES + freedom)))
+
+
+def drawn(belief: Belief, random: np.random.Generator) -> int:
+    """The candidate that acts in the next episode: a Thompson draw, optimistic for all but the source policy, of which
+    another episode would teach the least."""
+    draws = belief.mean + belief.sd * random.standard_normal(len(belief.mean))
+    draws[1:] = np.maximum(draws[1:], belief.mean[1:])
+    return len(draws) - 1 - int(np.argmax(draws[::-1]))  # of equals the latest
+
+
+def best(belief: Belief) -> int:
+    """The candidate whose lower bound is the largest; of equals the first, which is the source policy."""
+    return int(np.argmax(belief.low))

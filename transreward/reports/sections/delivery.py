@@ -1,0 +1,86 @@
+"""Who acted in the target, and why which candidate was delivered, as `fallback.json` has it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from transreward.evaluation.verdict import number
+from transreward.reports.figures import Figure, csv_text, swatch
+from transreward.reports.rows import Mark, Row, rows_figure
+from transreward.reports.subject import Subject
+
+BELIEVED, ACTED = 0, 7  # styles: a filled circle, a ring
+LEGEND = (
+    (BELIEVED, "believed", "return in the target, from its lower to its upper bound"),
+    (ACTED, "episode", "return of a training episode that it acted in"),
+)
+COLUMNS = ["seed", "delivered", "why", "who acted, in order"]
+HTML = """\
+<h2>Who acted, and who is delivered</h2>
+<p>{{ said }}</p>
+<p class="quiet">The source policy stays a candidate: it acts in the first target episodes, later ones go to whichever \
+candidate a draw from what is known favours, and the one with the best lower bound is delivered.\
+{% if of %} Of {{ of }}.{% endif %}</p>
+{{ plain("Who was delivered, by seed", columns, rows) }}
+{{ key(legend) }}
+{{ grid(figures) }}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any] | None:
+    records = [subject.focus, *(r for r in subject.records if r is not subject.focus)]
+    one = next((r for r in records if r.fallback), None)
+    if one is None or one.fallback is None:
+        return None
+    seeds = one.fallback["seeds"]
+    return {
+        "said": _said(seeds),
+        "of": "" if one is subject.focus else one.name,
+        "columns": COLUMNS,
+        "rows": [[str(s["seed"]), s["delivered"], _why(s), _order(s["episodes"])] for s in seeds],
+        "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
+        "figures": [_figure(seed) for seed in seeds],
+    }
+
+
+def _said(seeds: list[dict[str, Any]]) -> str:
+    """In one sentence."""
+    kept = sum(s["delivered"] == "source" for s in seeds)
+    untested = sum(not _of(s, s["delivered"])["episodes"] for s in seeds)
+    text = f"The source policy was delivered for {kept} of {len(seeds)} seeds"
+    return text + (f"; what was delivered was not tested on the target for {untested}." if untested else ".")
+
+
+def _of(seed: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(c for c in seed["candidates"] if c["name"] == name)
+
+
+def _why(seed: dict[str, Any]) -> str:
+    """The lower bound of what was delivered against the best other one's."""
+    chosen = _of(seed, seed["delivered"])
+    others = [c for c in seed["candidates"] if c is not chosen]
+    tested = f"{chosen['episodes']} target episodes" if chosen["episodes"] else "not tested on the target"
+    if not others:
+        return tested
+    second = max(others, key=lambda c: c["low"])
+    return f"lower bound {number(chosen['low'])}, {tested}; {second['name']} {number(second['low'])}"
+
+
+def _order(episodes: list[dict[str, Any]]) -> str:
+    runs = [(who, len(list(of))) for who, of in groupby(e["who"] for e in episodes)]
+    return ", ".join(who if n == 1 else f"{who} x {n}" for who, n in runs) or "no whole episode"
+
+
+def _figure(seed: dict[str, Any]) -> Figure:
+    rows, said, csv = [], [], []
+    for c in seed["candidates"]:
+        returns = [e["return"] for e in seed["episodes"] if e["who"] == c["name"]]
+        rows.append(
+            Row(c["name"], (*(Mark(ACTED, r) for r in returns), Mark(BELIEVED, c["mean"], c["low"], c["high"])))
+        )
+        said.append(f"{c['name']} {number(c['mean'])} ({number(c['low'])} to {number(c['high'])})")
+        csv.append([c[key] for key in ("name", "mean", "low", "high", "episodes")])
+    columns = ("candidate", "mean", "low", "high", "episodes")
+    title = f"What is known of the candidates, seed {seed['seed']}"
+    return rows_figure(title, f"{'; '.join(said)}.", "raw target return", rows, "candidates", csv_text(columns, csv))
