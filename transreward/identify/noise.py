@@ -10,17 +10,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Fit, Noise, Problem
+from transreward.identify.noisy import completed, significant
 from transreward.identify.uncertainty import intervals
 from transreward.identify.windows import LENGTH, Shooting, Shot, Windows
 
 NONE = 2e-3  # of an entry's change: what remains below it is no noise
 IN_SPAN = 0.9  # share of what remains that noise of actions must explain
 RULED = 0.15  # share of it, adjusted, that action and state may explain: more is a rule of the motors, not noise
-GROWTH = 1.15  # of what remains in windows twice as long, for noise of sensors
-EVEN = 2.0  # third over first quartile of the entries' noise
+GROWTH = (
+    1.15  # of what remains in windows twice as long, for noise of sensors, and in the middle window over a good one
+)
+QUARTER = 0.674  # standard deviations below the middle: of the first quartile
+EVEN, MAYBE = 2.0, 4.0  # third over first quartile of the entries' noise; where parameters are still to be found
+TRIFLE = 3e-4  # of an entry's spread: noise of sensors below it is none
 STEP = 0.02  # of half an action's range: finite differences
 LEAST = 20  # windows
 NEAR = 3.0  # standard deviations from its bound where an action's noise is not cut off
@@ -36,7 +42,10 @@ def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
     windows = Windows(problem, evidence)
     if windows.count < LEAST:
         return plain
-    shot, chosen = _significant(problem, windows, fit)
+    shot, chosen = significant(problem, windows, fit.values, fit.chosen)
+    if not _even(problem, shot, MAYBE):
+        return plain
+    shot, chosen = completed(problem, windows, shot, chosen)
     sensor = _of_sensors(problem, evidence, shot)
     if not sensor:
         return plain
@@ -51,28 +60,30 @@ def _about(noise: float, n: int) -> tuple[float, float, float]:
     return noise, noise * (1 - half), noise * (1 + half)
 
 
-def _significant(problem: Problem, windows: Windows, fit: Fit) -> tuple[Shot, list[int]]:
-    """A fit to windows without parameters that may as well have their neutral value."""
-    chosen, values = list(fit.chosen), fit.values
-    while True:
-        shot = Shooting(windows, chosen).run(values)
-        neutral = problem.family.neutral
-        idle = [i for i, (low, high) in shot.spans.items() if low <= neutral[i] <= high]
-        if not idle:
-            return shot, chosen
-        chosen, values = [i for i in chosen if i not in idle], shot.values.copy()
-        values[idle] = neutral[idle]
-
-
 def _of_sensors(problem: Problem, evidence: Evidence, shot: Shot) -> float:
     """Noise of the sensors as a share of each entry's spread; 0 = what remains is something else."""
-    longer = Windows(problem, evidence, 2 * LENGTH)
-    if longer.count < 2:
+    longer, unit = Windows(problem, evidence, 2 * LENGTH), problem.simulator.unit_noise(problem.steps.obs)
+    if longer.count < 2 or not _even(problem, shot, EVEN):
         return 0.0
-    grown = Shooting(longer, ()).run(shot.values).noise / shot.noise
-    share = shot.noise / problem.simulator.unit_noise(problem.steps.obs)
-    low, middle, high = np.percentile(share, (25, 50, 75))
-    return float(middle) if np.median(grown) < GROWTH and high < EVEN * low else 0.0
+    off = [shot.off / unit, Shooting(longer, ()).run(shot.values).off / unit]
+    best = [_size(x, -QUARTER) for x in off]
+    middle = _size(off[0], 0.0)
+    return middle if best[1] < GROWTH * best[0] and middle < GROWTH * best[0] else 0.0
+
+
+def _even(problem: Problem, shot: Shot, most: float) -> bool:
+    """Whether windows leave much the same in all entries, in shares of their spread, and no trifle."""
+    low, middle, high = np.percentile(shot.noise / problem.simulator.unit_noise(problem.steps.obs), (25, 50, 75))
+    return bool(high < most * low and middle > TRIFLE)
+
+
+def _size(off: np.ndarray, quantile: float) -> float:
+    """Standard deviation of noise that leaves `off` [windows, length + 1, entries] where the first states are fitted:
+    that of the window at a normal `quantile`, since in some a contact goes another way. Of a chi-squared as Wilson and
+    Hilferty (1931) have it."""
+    free = (off.shape[1] - 1) * off.shape[2]
+    found = float(np.quantile((off**2).sum(axis=(1, 2)), ndtr(quantile))) / free
+    return (found / (1 - 2 / (9 * free) + quantile * (2 / (9 * free)) ** 0.5) ** 3) ** 0.5
 
 
 def _of_actions(problem: Problem, values: np.ndarray) -> float:

@@ -22,7 +22,7 @@ LENGTH = 4  # control steps of a window: in longer ones contacts make too many l
 TURNS = 15
 STEP = 0.1  # of an entry's noise: finite differences by its first state
 SLOPE = 3e-3  # the same by a parameter, as the fit moves it
-SMALL = 1e-4
+SMALL, STALL = 1e-3, 0.998  # of a parameter's move, and of what windows leave after a turn: less than that is the end
 FAR = 4.0  # windows that are this many times as bad as the median count less: a contact went another way
 
 
@@ -32,6 +32,8 @@ class Shot:
 
     values: np.ndarray  # [parameters]
     noise: np.ndarray  # [entries], standard deviation
+    first: np.ndarray  # states, [windows, entries]
+    off: np.ndarray  # simulated less observed states, [windows, length + 1, entries]
     spans: dict[int, tuple[float, float]]  # chosen parameter -> its 95% interval
 
 
@@ -120,10 +122,11 @@ class Shooting:
         """Simulated less observed states."""
         return self.problem.simulator.turned(path - seen)
 
-    def run(self, values: np.ndarray) -> Shot:
-        """From `values` [parameters] on. A window whose state does not improve keeps the one it has."""
+    def run(self, values: np.ndarray, first: np.ndarray | None = None) -> Shot:
+        """From `values` [parameters] and first states [windows, entries] on, as observed unless given. A window whose
+        state does not improve keeps the one it has."""
         windows, problem = self.windows, self.problem
-        first = windows.observed(values)[:, 0]
+        first = windows.observed(values)[:, 0] if first is None else first
         noise = self._first_noise(values, first)
         damping = np.full(windows.count, 0.1)
         for turn in range(TURNS):
@@ -143,9 +146,10 @@ class Shooting:
             values = trial if ahead else values
             now = moved if ahead else stayed
             noise = self._noise(found[now <= FAR * np.median(now)])
-            if turn > 4 and ahead and np.abs(move).max(initial=0) < SMALL:
+            stalls = np.minimum(now, enough).sum() > STALL * np.minimum(cost, enough).sum()
+            if turn > 2 and stalls and (not ahead or np.abs(move).max(initial=0) < SMALL):
                 break
-        return self._shot(values, noise, Equations(self, values, first, noise))
+        return self._shot(values, noise, first, Equations(self, values, first, noise))
 
     def _tried(
         self, values: list[np.ndarray], first: list[np.ndarray], noise: np.ndarray
@@ -164,7 +168,7 @@ class Shooting:
         share = (self.windows.length + 1) / self.windows.length
         return np.maximum(np.sqrt((off**2).mean(axis=(0, 1)) * share), 1e-9 * self.problem.spread_of_states)
 
-    def _shot(self, values: np.ndarray, noise: np.ndarray, equations: Equations) -> Shot:
+    def _shot(self, values: np.ndarray, noise: np.ndarray, first: np.ndarray, equations: Equations) -> Shot:
         cost = (equations.r**2).mean(axis=1)
         weight = np.minimum(1.0, FAR * np.median(cost) / cost)
         *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
@@ -173,7 +177,7 @@ class Shooting:
             half, at = half_width(information, gradient, weight), self.problem.at(values, self.free)
             low, high = (self._bounded(values, at + sign * half) for sign in (-1, 1))
             spans = {i: (float(low[i]), float(high[i])) for i in self.free}
-        return Shot(values, noise, spans)
+        return Shot(values, noise, first, self._off(equations), spans)
 
     def _bounded(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
         return self.problem.moved(values, self.free, x.clip(*self.problem.bounds(self.free))[None])[0]
