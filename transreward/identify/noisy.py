@@ -23,25 +23,26 @@ def completed(problem: Problem, windows: Windows, shot: Shot, chosen: Sequence[i
     """With what else differs, beside the `chosen` that `shot` is a fit of, or in the place of one of them."""
     kept = list(chosen)
     while len(kept) < MOST:
-        best = _better(problem, windows, shot, shot, kept)
+        best = _better(problem, windows, shot, _candidates(problem, windows, shot, kept), kept)
         if _left(best[0].off, shot) > (1 - GAIN) * _left(shot.off, shot) or set(best[1]) <= set(kept):
             break
         shot, kept = best
     for i in [i for i in kept if i in shot.spans]:
         rest, values = [k for k in kept if k != i], shot.values.copy()
         values[i] = problem.family.neutral[i]
-        best = _better(problem, windows, Shooting(windows, rest).run(values, shot.first), shot, rest)
+        starts = _candidates(problem, windows, Shooting(windows, rest).run(values, shot.first), rest)
+        best = _better(problem, windows, shot, starts, rest) if starts and starts[0][1] != i else (shot, kept)
         if _left(best[0].off, shot) < (1 - GAIN / 4) * _left(shot.off, shot):
-            shot, kept = best
-            break
+            return best
     return shot, kept
 
 
-def _better(problem: Problem, windows: Windows, shot: Shot, usual: Shot, kept: Sequence[int]) -> tuple[Shot, list[int]]:
-    """The best fit with one more than the `kept`, which `shot` is a fit of; in the noise of `usual`."""
-    starts = _candidates(problem, windows, shot, kept)
+def _better(
+    problem: Problem, windows: Windows, shot: Shot, starts: list[tuple[np.ndarray, int]], kept: Sequence[int]
+) -> tuple[Shot, list[int]]:
+    """The best fit with one more than the `kept`, from `starts`; `shot` where there are none."""
     tried = [significant(problem, windows, values, [*kept, i], shot.first) for values, i in starts]
-    return min(tried, key=lambda one: _left(one[0].off, usual), default=(shot, list(kept)))
+    return min(tried, key=lambda one: _left(one[0].off, shot), default=(shot, list(kept)))
 
 
 def significant(

@@ -23,6 +23,8 @@ TURNS = 15
 STEP = 0.1  # of an entry's noise: finite differences by its first state
 SLOPE = 3e-3  # the same by a parameter, as the fit moves it
 SMALL, STALL = 1e-3, 0.998  # of a parameter's move, and of what windows leave after a turn: less than that is the end
+# Windows drawn anew do not show that a contact which goes another way pulls all of them in one direction.
+WIDER = 2.0
 FAR = 4.0  # windows that are this many times as bad as the median count less: a contact went another way
 
 
