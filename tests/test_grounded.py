@@ -1,4 +1,5 @@
-"""The method `identified`: evidence by the source policy, a simulator for each seed, and training in it."""
+"""The methods `identified` and `grounded`: evidence by the source policy, a simulator for each seed, training in it,
+and what remains."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
 import bits
 
 import transreward as tr
+from transreward import replay as rp
 from transreward.domains.varied import Varied
 from transreward.engine import state
 from transreward.plan.compile import compile
@@ -77,3 +80,89 @@ def test_settings_out_of_range_are_refused(steps, least):
             "hopper", bits.TARGET, "identified", learner=LEARNER, controls=(), source_run=None,
             settings=SETTINGS | {"ground.steps": steps, "ground.least": least}, **bits.REQUEST,
         )  # fmt: skip
+
+
+def learns_the_rest(**more):
+    settings = SETTINGS | {"ground.steps": 300, "feed.branches": 2} | more.pop("settings", {})
+    return resolve(
+        "hopper", bits.TARGET, "grounded", learner=LEARNER, settings=settings, controls=(), source_run=None,
+        **{**bits.REQUEST, "source_steps": 4_000, "target_steps": 400, **more},
+    )  # fmt: skip
+
+
+def test_what_remains_is_learned_in_a_stage_of_its_own_and_all_is_paid_for():
+    plan = compile(learns_the_rest())
+    (track,) = plan.tracks
+    first, alone, last = track.stages
+    assert [s.name for s in track.stages] == ["grounded-evidence", "grounded-alone", "grounded"]
+    assert (first.budget.target, alone.budget.target, last.budget.target) == (300, 0, 100)
+    assert last.budget.source == 3 * 100 + 300  # branches and counterparts of its own, and the evidence once more
+    (agent,) = plan.agents.values()
+    assert sum(s.budget.source for s in (agent, alone, last)) == 4_000
+    assert alone.ground and not last.ground and alone.method.gap is None and last.method is track.method
+    rounds = [s.schedule.rounds - s.schedule.warm for s in (alone, last)]
+    (plain,) = compile(config(source_steps=4_000)).tracks
+    assert abs(rounds[0] - rounds[1]) <= 1
+    assert sum(rounds) == plain.stages[-1].schedule.rounds  # as many updates as any row
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ground.steps": 400}, "learns from the target steps behind the first 400, and 400 are all: raise"),
+        ({"ground.walk": 1.0}, "ground.walk must be at least 0 and below 1"),
+        ({"use.strength": 2.0}, "use.strength of 'trust' must be in"),
+    ],
+)
+def test_a_request_that_leaves_nothing_to_learn_is_refused(settings, said):
+    with pytest.raises(tr.RequestError, match=said):
+        learns_the_rest(settings=settings)
+
+
+def test_ppo_is_told_what_to_use_instead():
+    with pytest.raises(tr.RequestError, match='steps that another policy took, which ppo cannot: use `learner="sac"`'):
+        resolve(
+            "hopper", bits.TARGET, "grounded", learner=tr.learner("ppo", **bits.LEARNERS["ppo"]), settings={},
+            controls=(), source_run=None, **{**bits.REQUEST, "source_steps": 40_000, "target_steps": 1_000},
+        )  # fmt: skip
+
+
+def asked(monkeypatch, settings):
+    """The last run of `grounded` with these settings, with its result."""
+    runs, kept = [], state.open_streams
+
+    def open_streams(run, *given):
+        kept(run, *given)
+        runs.append(run)
+
+    monkeypatch.setattr(state, "open_streams", open_streams)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = tr.transfer(
+            "hopper", bits.TARGET, "grounded", learner=LEARNER,
+            settings=SETTINGS | {"ground.steps": 300, "feed.branches": 2, "gap.hidden": (8,)} | settings,
+            **{**bits.REQUEST, "source_steps": 4_000, "target_steps": 400},
+        )  # fmt: skip
+    return runs[-1], result
+
+
+@pytest.mark.slow
+def test_where_the_physics_explains_all_the_steps_count_and_the_correction_is_tiny(monkeypatch):
+    run, result = asked(monkeypatch, {})
+    assert (result.steps.source, result.steps.target) == (4_000, 400)
+    assert run.grounded is not None and (run.grounded.explained > 0.999).all()
+    replay, pair = (rp.in_order(run.state.buffers[name]).transition for name in ("target", "counterpart"))
+    assert replay.obs.shape[1] == 400 and (replay.obs == pair.obs).all() and (replay.action == pair.action).all()
+    known = pair.truncated == 0
+    assert np.abs(replay.next_obs - pair.next_obs)[known].max() < 1e-3  # of the grounded twin, the evidence as well
+    row = result.log[-1]
+    assert row["twin"] == "simulator" and row["grounded_explained"] > 0.999 and row["effective_sample_size"] > 0.999
+
+
+@pytest.mark.slow
+def test_as_a_control_the_source_stays_and_nothing_is_corrected(monkeypatch):
+    run, result = asked(monkeypatch, {"ground.physics": False, "use.strength": 0.0})
+    assert run.grounded.source is run.config.domains.source and run.asked.explained is None
+    target, pair = (rp.in_order(run.state.buffers[name]).transition for name in ("target", "counterpart"))
+    assert np.abs(target.next_obs - pair.next_obs).max() > 1e-2
+    assert (result.steps.source, result.steps.target) == (4_000, 400) and result.log[-1]["effective_sample_size"] == 1

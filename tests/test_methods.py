@@ -39,6 +39,7 @@ def played(row):
     wide, flat = jnp.zeros((N, 3)), jnp.zeros(N)
     t = Transition(wide, jnp.zeros((N, 2)), flat, wide, flat, flat)
     extra = {"value": value, "source_value": value, "act": act, "source_act": act, "discount": 0.9, "done": flat[0],
+             "explained": flat[0],
              "source_model": lambda obs, action: jnp.concatenate([obs, action[..., :1]], axis=-1)}  # fmt: skip
     shown = {"counterpart": t, "demonstrations": t, "terms": Pair(jnp.zeros((N, 2)), jnp.zeros((N, 2)))}
 

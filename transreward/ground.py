@@ -15,9 +15,13 @@ class Ground:
 
     steps: int = 500  # target steps per seed from which the physics is identified
     least: float = 0.2  # share of what differs that has to be explained on held-out steps; else the source stays
+    walk: float = 0.0  # share of the updates that are made in that simulator alone, before more target steps are taken
+    physics: bool = True  # False, as a control: the same stages, and the source stays whatever the steps show
 
     def __post_init__(self) -> None:
         if self.steps < LEAST:
             raise RequestError(f"ground.steps must be at least {LEAST}, 500 are usual, not {self.steps}")
         if not 0 <= self.least <= 1:
             raise RequestError(f"ground.least must be in [0, 1], not {self.least}")
+        if not 0 <= self.walk < 1:
+            raise RequestError(f"ground.walk must be at least 0 and below 1, not {self.walk}")

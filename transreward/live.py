@@ -34,6 +34,7 @@ PHASES = {  # name -> how it is shown
     "source": "training the source agent",
     "teacher": "transfer, its teacher first",
     "evidence": "transfer, first target steps by the source policy",
+    "walk": "transfer, in the identified simulator first",
     "transfer": "transfer",
     "cotrain": "both agents at once",
     CEILING: CEILING,

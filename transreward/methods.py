@@ -245,6 +245,16 @@ METHODS: dict[str, Method] = {
             feed=Feed(0.0),
             ground=Ground(),
         ),
+        Method(
+            "grounded",
+            "identified, then paired_branched on what remains: branches and differences of the identified simulator",
+            "here first; kin: ASAP (arXiv:2502.01143); see docs/methods/grounded.md",
+            start="source",
+            feed=Feed(0.5, "branched", branches=20),
+            gap=Paired(),
+            use=Trust(),
+            ground=Ground(walk=0.5),
+        ),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
         Method(TARGET_ONLY, "from scratch, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
         Method(

@@ -76,13 +76,17 @@ class Method:
     @property
     def walks(self) -> bool:
         """Whether robots go on walking in the source, in episodes of their own."""
-        return self.uses_source and not self.branched
+        return self.uses_source and (not self.branched or (self.ground is not None and self.ground.walk > 0))
 
     @property
     def replayed(self) -> int:
         """Source steps taken from states that the target was observed in, per target step."""
         branches = self.feed.branches if self.feed else 0
         return branches + self.needs("counterpart")
+
+    def asked_again(self, steps: int) -> int:
+        """Source steps that repeat the target steps which were taken before a stage with a counterpart."""
+        return steps * self.needs("counterpart")
 
     @property
     def parts(self) -> tuple[float, ...]:

@@ -62,6 +62,7 @@ def run(request: dict[str, Any], **more: Any) -> Any:
     gap = None if row.name == "relabel" else row.gap  # which needs none where the target's reward can be computed
     settings |= {f"gap.{k}": v for k, v in GAP.items() if k in getattr(gap, "__dataclass_fields__", {})}
     settings |= {"loop.fallback": True} if request.pop("fallback", False) else {}
+    settings |= {"ground.steps": 80} if row.ground is not None and row.gap is not None else {}
     settings |= {"feed.branches": 1} if row.feed is not None and row.feed.source == "branched" else {}
     return tr.transfer(
         SOURCE, OTHER_TASK if row.name == "relabel" else TARGET, row.name,

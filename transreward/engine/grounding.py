@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from transreward import replay as rp
 from transreward.domains.bridged import plain
-from transreward.domains.domain import Domain, table_robot
+from transreward.domains.domain import Domain, invertible, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
@@ -17,16 +19,28 @@ from transreward.identify.evidence import of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import identifiable, identified
 from transreward.replay import Replay
+from transreward.streams.twin import Twin
 from transreward.types import Pair, RequestError, Transition
 
+SMALL = 1e-3  # of the spread of an entry's change, or of the reward's: a difference below it is none
 
-def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay) -> tuple[Domain, dict[str, Any]]:
-    """The source with the physics that the `stored` target steps of each seed show, paid as the target is, and what
-    identification.json keeps of it.
+
+class Grounded(NamedTuple):
+    """A source with the physics that its target's steps show."""
+
+    source: Domain
+    explained: np.ndarray | None  # float32 [seeds]: share in [0, 1] of what those steps differ by that is gone with it
+    kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
+
+
+def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay) -> Grounded:
+    """The source with the physics that the `stored` target steps of each seed show, paid as the target is.
 
     Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed. What
     was found is told, seed by seed, as a warning.
     """
+    if not ground.physics:
+        return Grounded(domains.source, None, {})
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
     found = [_of(source, Transition(*(x[k] for x in t))) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
@@ -37,9 +51,41 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
         )
     whole = Varied(ROBOTS[source.robot.name], [s.shifts for s in simulators], source.tasks, source.spaces.obs)
     target = table_robot(plain(domains.target))
+    whole = whole if target is None or target.tasks == source.tasks else whole.paid_as(target)
     first = next((one for one in found if isinstance(one, Identification)), None)
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
-    return whole if target is None or target.tasks == source.tasks else whole.paid_as(target), kept
+    noisy = [isinstance(one, Identification) and one.noisy for one in found]  # which takes no noise away, and knows it
+    gone = explained(source, whole, seeds, t) if invertible(whole) else np.zeros(len(seeds))
+    return Grounded(whole, np.where(noisy, 1.0, gone).astype(np.float32), kept)
+
+
+def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) -> np.ndarray:
+    """Share in [0, 1] of what steps [seeds, steps, robots] differ by from the source's, in the next state's entries and
+    the reward, that is gone with the `other` simulator, [seeds]; each entry counts alike. 1 where nothing differs.
+
+    It is measured on the steps from which the other was identified: few numbers were fitted to many.
+    """
+    t = Transition(*(np.asarray(x).reshape(len(seeds), -1, *x.shape[3:]) for x in t))
+    taken = [Twin(d, seeds, 0, None).step(t.obs, t.action) for d in (source, other)]
+    known = ~np.logical_or(taken[0].truncated, taken[1].truncated)
+    change = _entries(t.next_obs - t.obs, t.reward)
+    apart = [_entries(t.next_obs - s.next_obs, t.reward - s.reward) for s in taken]
+    return np.array([_gone(*(x[k][known[k]] for x in (change, *apart))) for k in range(len(seeds))])
+
+
+def _entries(obs: Any, reward: Any) -> np.ndarray:
+    """[seeds, n, obs + 1]."""
+    return np.concatenate([obs, np.asarray(reward)[..., None]], axis=-1)
+
+
+def _gone(change: np.ndarray, source: np.ndarray, other: np.ndarray) -> float:
+    """The share that `explained` says, of one seed: how the steps changed each entry, and by what two simulators
+    missed that, each [n, obs + 1]."""
+    if not len(change):
+        return 0.0
+    spread, before, after = change.std(axis=0), *(np.mean(d**2, axis=0) for d in (source, other))
+    counts = np.sqrt(before) > SMALL * spread
+    return float(np.clip(1.0 - np.mean(after[counts] / before[counts]), 0.0, 1.0)) if counts.any() else 1.0
 
 
 def _of(source: MujocoDomain, steps: Transition) -> Identification | str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,7 @@ def turn(run: Run, name: str, keys: Any, fresh: dict[str, Steps]) -> Round:
         noise=programs.noise,
         fresh=fresh,
         visited=lambda buffer, keys, shape: programs.visited(state.buffers[buffer], keys, shape),
-        correct=partial(programs.correct, state.compensation),
+        correct=lambda steps, keys: programs.correct(state.compensation, steps, keys, run.asked.explained),
     )
 
 

@@ -26,6 +26,7 @@ class Asked(NamedTuple):
 
     agents: Any = None  # the source agents' state
     model: Any = None  # of the source, if its simulator cannot be put into a state: see `Model.one` in twin.py
+    explained: Any = None  # [seeds]: see `Grounded.explained` in grounding.py; None: the source is as it is
 
 
 NOBODY = Asked()
@@ -137,6 +138,7 @@ class Programs:
             "act": lambda obs: self.learner.act(agent, obs, None),
             "source_act": None if asked.agents is None else lambda obs: self.learner.act(asked.agents, obs, None),
             "source_model": asked.model,
+            "explained": asked.explained,
             "discount": self.learner.discount,
             "done": done,
             **dict.fromkeys(SHOWN),
@@ -206,12 +208,13 @@ class Programs:
         axes = (0, replays.map(lambda r: r.axes), 0, 0, 0, {name: replay.axes for name, replay in shown.items()})
         return jax.vmap(one, in_axes=axes)(state, replays, keys, agents, asked, shown)
 
-    def _correct_(self, state: Any, t: Transition, key: Key) -> Transition:
+    def _correct_(self, state: Any, t: Transition, key: Key, explained: Array | None = None) -> Transition:
         """Source steps [n, ...] as the target would have taken them, each by a random member of a paired gap."""
         gap: Any = self.compensation.gap  # a model of differences: only plans with one have streams that are corrected
+        use: Any = self.compensation.use
         d = gap.differences(state.use, t)
         member = jax.random.randint(key, (d.shape[1],), 0, d.shape[0])
-        d = d[member, jnp.arange(d.shape[1])]
+        d = d[member, jnp.arange(d.shape[1])] * use.part(gap, state.use, t, {"explained": explained})[:, None]
         return t._replace(next_obs=t.next_obs + d[..., :-1], reward=t.reward + d[..., -1])
 
     def visited(self, replay: Replay, keys: Key, shape: tuple[int, ...]) -> np.ndarray:

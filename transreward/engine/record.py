@@ -25,6 +25,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     returns = raw_returns(run, seen, episodes)
     figures = compensation_figures(run, seen)
     moved = policy_change(run, seen.target or seen.source)
+    explained = run.asked.explained
     acted_on, evaluation, rows = getattr(returns, run.stage.method.side), run.evaluation, []
     for i, seed in enumerate(run.config.seed_list):
         paid = figures[i].pop("gap_per_episode", None)
@@ -52,6 +53,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **{name: word for taker in run.takers.values() for name, word in taker.said().items()},
                 **({"delivered": chosen[i]} if chosen else {}),
+                **({} if explained is None else {"grounded_explained": float(explained[i])}),
                 **({"source_agent": "untrained"} if run.state.learned is False else {}),
                 **(
                     {"relabelled": "exactly" if run.stage.method.gap is None else "by a model"}

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from transreward import replay as rp
 from transreward.draws import stream as draw
-from transreward.engine.grounding import grounded
+from transreward.engine.grounding import Grounded, grounded
 from transreward.engine.programs import Asked, Programs, copied, programs
 from transreward.fallback import SOURCE
 from transreward.plan.ledger import EVALUATION, Ledger
@@ -82,7 +82,7 @@ class Run:
     keep: Keep
     partner: Run | None = None  # in co-training, the other run
     choice: Choice | None = None  # of who acts in the target, in this stage or before it
-    identified: dict[str, Any] = field(default_factory=dict)  # what identification.json keeps; empty: nobody looked
+    grounded: Grounded | None = None  # the source that its streams have instead of the request's
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -120,7 +120,8 @@ class Run:
     @property
     def asked(self) -> Asked:
         """What its compensation may query besides the learner."""
-        return Asked(self.state.guide, next((t.model for t in self.takers.values() if t.model is not None), None))
+        model = next((t.model for t in self.takers.values() if t.model is not None), None)
+        return Asked(self.state.guide, model, None if self.grounded is None else self.grounded.explained)
 
     @property
     def done(self) -> float:
@@ -209,13 +210,15 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
     before."""
     config, stage, state, payer = run.config, run.stage, run.state, run.ledger.payer
     domains = config.domains
-    if stage.ground is not None:
-        assert lesson is not None
-        source, run.identified = grounded(domains, config.seed_list, stage.ground, lesson.state.buffers["target"])
-        domains = domains._replace(source=source)
+    if lesson is not None:
+        run.grounded = lesson.grounded
+        if stage.ground is not None:
+            run.grounded = grounded(domains, config.seed_list, stage.ground, lesson.state.buffers["target"])
+    if run.grounded is not None:
+        domains = domains._replace(source=run.grounded.source)
     opening = Opening(
         domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
-        None if agent is None or stage.ground is not None else agent.replay, run.takers, limits=config.loop.limits,
+        None if agent is None or run.grounded is not None else agent.replay, run.takers, limits=config.loop.limits,
     )  # fmt: skip
     going_on: dict[str, Taker] = {}
     if lesson is not None:

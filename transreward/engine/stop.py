@@ -19,8 +19,8 @@ ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean return is c
 def stop_reason(run: Run) -> str | None:
     """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
     loop, target = run.config.loop, run.takers.get("target")
-    if target is None or not target.domain.reward_terms or loop.eval_target == "none":
-        return None  # its returns are not known, or must not be used
+    if target is None or not target.domain.reward_terms or loop.eval_target == "none" or not run.stage.budget.target:
+        return None  # its returns are not known, must not be used, or are of an earlier policy
     recent = target.recent_return(ALIGNED_EPISODES)
     wanted = aligned_return(run.config, run.reference)
     if wanted is not None and recent.mean() >= wanted:  # NaN, and so False, while a seed has too few episodes

@@ -70,6 +70,7 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     source_act    the same of the source agent
     source_model  [n, obs], [n, action] -> [n, obs + 1]: s' - s and r of source steps, by a model, where no simulator
                   made the counterparts; else None
+    explained     [], share of what differs that is gone with the simulator which was identified; None: there is none
     discount      the learner's
     done          [], share of the transfer that is over
     counterpart   of `update` and `evaluate` alone: the target batch's steps as the source's simulator took them, from

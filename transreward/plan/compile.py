@@ -8,6 +8,7 @@ from typing import Any
 
 from transreward.domains.domain import stored_terms
 from transreward.fallback import SOURCE
+from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
@@ -131,20 +132,15 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     if row.target_share is None:
         return Track(row, (unchanged(config, row, agent),), agent=agent)
     fresh, rounds, evaluations = row.start != "source", budgets.rounds(config, row), config.loop.evaluations
-
-    def budget_with(target: int) -> Pair[int]:
-        return Pair(config.source_steps - taken if row.walks else row.replayed * target, target)
-
     if row.ground is not None:
-        first = evidence(config, row, agent)
-        left = config.target_steps - walked(first).target if row.gap or row.target_share else 0
-        stage = transfer(config, row, row.name, first.name, budget_with(left), fresh, evaluations, rounds)
-        return Track(row, (first, replace(stage, ground=row.ground)), agent=agent)
+        return grounded(config, row, agent, taken)
     before = (evidence(config, row, agent),) if budgets.falls_back(config, row) else ()
-    after = before[0].name if before else agent
-    budget = budget_with(config.target_steps - sum(walked(stage).target for stage in before))
+    after, seen = before[0].name if before else agent, sum(walked(stage).target for stage in before)
+    left = config.target_steps - seen
+    own = config.source_steps - taken if row.walks else row.replayed * left + row.asked_again(seen)
+    budget = Pair(own, left)
     if not row.teacher:
-        stage = transfer(config, row, row.name, after, budget, fresh, evaluations, rounds)
+        stage = transfer(config, row, row.name, after, budget, fresh, evaluations, rounds, before=seen)
         return Track(row, (*before, stage), agent=agent)
     teach = row.parts[0]
     first = transfer(
@@ -156,11 +152,36 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     left = Pair(budget.source - spent.source, budget.target - spent.target)
     evaluations = max(round(evaluations * left.target / config.target_steps), 1)
     rounds = rounds and max(rounds - budgets.rounds_of_parts(row, rounds)[0], 1)
-    return Track(
-        row,
-        (*before, first, transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds)),
-        agent=agent,
-    )
+    then = transfer(config, row, row.name, first.name, left, fresh, evaluations, rounds, before=seen + spent.target)
+    return Track(row, (*before, first, then), agent=agent)
+
+
+def grounded(config: Config, row: Method, agent: str | None, taken: int) -> Track:
+    """Evidence; then, over the simulator that it shows, the row's own stage, before which a share of the updates may be
+    made in that simulator alone. So the policies at the end of each are those of three stages."""
+    ground, fresh, rounds = row.ground, row.start != "source", budgets.rounds(config, row)
+    assert ground is not None
+    first = evidence(config, row, agent)
+    seen = walked(first).target
+    left = config.target_steps - seen if row.gap or row.target_share else 0
+    turned = row.replayed * left + row.asked_again(seen)  # source steps from where the target was
+    own = config.source_steps - taken - turned if row.walks else 0  # by robots that walk
+    evaluations, stages = config.loop.evaluations, [first]
+    if ground.walk:
+        alone = replace(row, gap=None, use=None, gate=None, feed=Feed(0.0))
+        steps, part = own if row.branched else int(ground.walk * own), max(round(ground.walk * evaluations), 1)
+        own, evaluations = own - steps, max(evaluations - part, 1)
+        part_rounds = rounds and max(round(ground.walk * rounds), 1)
+        rounds = rounds and max(rounds - (part_rounds or 0), 1)
+        stage = transfer(
+            config, alone, f"{row.name}-alone", first.name, Pair(steps, 0), fresh, part, part_rounds, phase="walk"
+        )
+        idle = first.streams[0]  # keeps the target's steps and robots for the stage that follows
+        stages.append(replace(stage, streams=(*stage.streams, idle)))
+    budget = Pair(turned + own, left)
+    stages.append(transfer(config, row, row.name, stages[-1].name, budget, fresh, evaluations, rounds, before=seen))
+    stages[1] = replace(stages[1], ground=ground)
+    return Track(row, tuple(stages), agent=agent)
 
 
 def transfer(
@@ -173,12 +194,14 @@ def transfer(
     evaluations: int,
     rounds: int | None,
     phase: Any = "transfer",
+    before: int = 0,
 ) -> Stage:
-    """A stage that takes target steps."""
+    """A stage that takes target steps, after so many that were taken `before` it."""
     feed = row.feed
     assert feed is not None
     share = feed.target_share
-    steps = budget._replace(source=budget.source - row.replayed * budget.target)  # what robots walk
+    turned = row.replayed * budget.target + row.asked_again(before)
+    steps = budget._replace(source=budget.source - turned)  # what robots walk
     schedule = scheduled(config, row, steps, share, fresh, rounds)
     streams = source_streams(config, row, budget, schedule)
     if schedule.controls.target:

@@ -11,9 +11,10 @@ from transreward.types import Pair, RequestError
 
 def pretrain_steps(config: Config, row: Method) -> int:
     """Steps per seed of the training of the source agent from which a method starts."""
+    branched = config.source_steps - row.replayed * config.target_steps
     if row.walks:
-        return round(config.source_steps * config.loop.pretrain)
-    return config.source_steps - row.replayed * config.target_steps
+        return round((branched if row.branched else config.source_steps) * config.loop.pretrain)
+    return branched
 
 
 def walked_steps(config: Config, row: Method, taken: int) -> int:

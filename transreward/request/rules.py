@@ -113,6 +113,14 @@ def require_ground(row: Method, config: Config) -> None:
     from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
 
     identifiable(config.domains.source)
+    learns = bool(row.target_share or row.gap)
+    if row.ground.walk and not learns:
+        raise RequestError(f"'{row.name}' takes no target steps but the first, so leave ground.walk out")
+    if learns and config.target_steps <= row.ground.steps:
+        raise RequestError(
+            f"'{row.name}' learns from the target steps behind the first {row.ground.steps}, and {config.target_steps} "
+            f"are all: raise `target_steps`, lower ground.steps, or use identified"
+        )
     least = LEAST * config.loop.target_robots
     if config.target_steps < least:
         raise RequestError(

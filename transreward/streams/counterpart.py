@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from transreward import replay as rp
 from transreward.domains.domain import Domain, invertible
 from transreward.draws import stream as draw
+from transreward.replay import Replay
 from transreward.streams.stream import Opening, Round, Stream, Taker
 from transreward.streams.twin import Model, Twin, learn_model
 from transreward.types import Steps
@@ -37,6 +39,13 @@ class Counterpart(Taker):
             assert opening.stored is not None
             model = learn_model(opening.stored, draw(opening.keys, "model of the source"), source.spaces)
         return cls(stream, source, opening.seeds, opening.threads, model, opening.payer(stream.account))
+
+    def buffer(self, opening: Opening) -> Replay | None:
+        """Row i belongs to the target's row i, so target steps of a stage before are repeated first."""
+        buffer, before = super().buffer(opening), opening.buffers.get("target")
+        if buffer is None or before is None or not int(before.size):
+            return buffer
+        return rp.add(buffer, self.twin.replay(rp.in_order(before)))
 
     def take(self, round: Round) -> Steps | None:
         """One source step for each target step of the round."""

@@ -25,5 +25,6 @@ class Bellman(Trust):
         """Corrections of the source's rewards, and weights of both domains' steps; the gap has `differences`."""
         source, target = super().change(gap, state, batches, **extra)
         d = gap.differences(state, batches.source, source_model=extra.get("source_model")).mean(axis=0)
+        d = d * self.part(gap, state, batches.source, extra)[:, None]
         delta = gap.effect(d, batches.source, extra["value"], extra["discount"])
         return Pair(source._replace(delta=delta), target)
