@@ -21,6 +21,7 @@ SOURCE = "source"  # the candidate that every run with a fallback has
 EPISODES = 2  # of the source policy, before anything else acts in the target
 BOUND = -0.8416  # normal quantile, of 0.2: a candidate is delivered by this lower bound of its return
 MEMORY = 0.25  # share of the target steps so far after which an episode of a policy that still learns counts half
+MARGIN = 0.02  # of the delivered candidate's lower bound, by which another has to be better to go on
 SPREAD = 0.3  # prior standard deviation of the return of a policy that nothing is known of, in `scale`s
 NOISE, NOISE_EPISODES = 0.1, 2.0  # prior standard deviation of one episode's return, in `scale`s, and what it weighs
 
@@ -62,12 +63,12 @@ def expected(simulated: np.ndarray, explained: float) -> Belief:
     """What an identified simulator expects: `simulated` returns [candidates, episodes], the source policy's first, in
     a simulator that explains so much of what differs, in [0, 1].
 
-    The lead over the source policy is believed for the explained share; the rest of it is doubt.
+    All began alike, so that episodes are compared one by one. The lead over the source policy is believed for the
+    explained share; the rest of it is doubt.
     """
-    means = simulated.mean(axis=1)
-    lead, share = means - means[0], min(max(explained, 0.0), 1.0)
-    error = simulated.std(axis=1) / np.sqrt(simulated.shape[1])
-    return Belief(means[0] + share * lead, np.hypot((1.0 - share) * lead, error))
+    apart, share = simulated - simulated[0], min(max(explained, 0.0), 1.0)
+    lead, error = apart.mean(axis=1), apart.std(axis=1) / np.sqrt(simulated.shape[1])
+    return Belief(simulated[0].mean() + share * lead, np.hypot((1.0 - share) * lead, share * error))
 
 
 def beliefs(
@@ -117,3 +118,11 @@ def drawn(belief: Belief, random: np.random.Generator) -> int:
 def best(belief: Belief) -> int:
     """The candidate whose lower bound is the largest; of equals the first, which is the source policy."""
     return int(np.argmax(belief.low))
+
+
+def decided(belief: Belief, tested: bool) -> bool:
+    """Whether another episode could hardly change what is delivered: it was `tested` on the target, and no other
+    candidate's upper bound exceeds its lower bound by `MARGIN`."""
+    i, low = best(belief), belief.low
+    others = np.delete(belief.high, i)
+    return tested and bool((others <= low[i] + MARGIN * abs(low[i])).all())

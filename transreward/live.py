@@ -35,6 +35,7 @@ PHASES = {  # name -> how it is shown
     "teacher": "transfer, its teacher first",
     "evidence": "transfer, first target steps by the source policy",
     "walk": "transfer, in the identified simulator first",
+    "trial": "transfer, candidates in the target",
     "transfer": "transfer",
     "cotrain": "both agents at once",
     CEILING: CEILING,

@@ -255,6 +255,18 @@ METHODS: dict[str, Method] = {
             use=Trust(),
             ground=Ground(walk=0.5),
         ),
+        Method(
+            "auto",
+            "first the source policy, then what is learned in the simulator that its steps show; the better is kept",
+            "here first; see docs/methods/auto.md",
+            start="source",
+            feed=Feed(0.5),
+            gap=Paired(),
+            use=Bellman(),
+            ground=Ground(walk=0.5),
+            fallback=True,
+            in_simulator=(("feed", Feed(0.0)), ("gap", None), ("use", None), ("ground", Ground())),
+        ),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
         Method(TARGET_ONLY, "from scratch, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
         Method(

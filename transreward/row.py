@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from transreward.feed import Feed
@@ -30,6 +30,8 @@ class Method:
     learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
     teacher: str | None = None  # the row that takes the first part of the transfer, and is then imitated
     randomise: Randomise | None = None  # its source agent is trained in this family, not in the source
+    fallback: bool = False  # the source policy stays a candidate, as with `loop.fallback`
+    in_simulator: tuple[tuple[str, Any], ...] = ()  # its choices instead where no target steps can train the learner
     ground: Ground | None = None  # it is trained on in the simulator identified from its first target steps
 
     def __post_init__(self) -> None:
@@ -47,6 +49,11 @@ class Method:
         """Whether it trains in the target as if it were the source, and so breaks the target's budget."""
         return self.start == "ceiling"
 
+    def fitted(self, on_policy: bool, target_steps: int) -> Method:
+        """The row for a learner that is `on_policy`, or is not, and for so many target steps."""
+        none_left = self.ground is not None and target_steps <= self.ground.steps
+        return replace(self, **dict(self.in_simulator)) if on_policy or none_left else self
+
     @property
     def target_share(self) -> float | None:
         """Of target steps in what trains the learner; None = no training."""
@@ -55,6 +62,8 @@ class Method:
     @property
     def off_policy(self) -> bool:
         """Whether only an off-policy learner takes what feeds it, or what advises it."""
+        if self.in_simulator:
+            return False
         return self.needs("source_act") or (self.feed is not None and not self.feed.on_policy)
 
     @property

@@ -40,10 +40,10 @@ WIDEST = 2**130  # bound of whole numbers, large enough for the states of random
 PLACE, REQUEST = "state", "request.json"  # a folder of the run directory, and a file in that folder
 COUNTERS = {  # with their types for `schema.fits`; the rows of the log are those of metrics.jsonl
     "index": COUNT, "rounds": COUNT, "updates": COUNT, "refitted": COUNT, "stopped": str | None, "learned": bool | None,
-    "spent": {str: COUNT}, "stored": {str: COUNT}, "log": list,
+    "peaks": list | None, "spent": {str: COUNT}, "stored": {str: COUNT}, "log": list,
 }  # fmt: skip
 BESIDE = {"rows": {str: dict}, "streams": {str: dict}, "metrics": TEXTS, "seconds": NUMBER}
-TREES = ("agents", "compensation", "judged")
+TREES = ("agents", "compensation", "judged", "peak")
 
 
 class Damaged(RequestError):
@@ -349,10 +349,10 @@ def put(run: Run, at: str, arrays: dict[str, np.ndarray], numbers: dict[str, Any
     """Put a run into a state; `at` is the prefix of its names among `arrays`."""
     state = run.state
     for name in COUNTERS:
-        setattr(state, name, numbers[name])
+        setattr(state, name, numbers.get(name))
     run.ledger.spent = state.spent
     for name in TREES:
-        like = state.agents if name == "judged" else getattr(state, name)
+        like = state.agents if name in ("judged", "peak") else getattr(state, name)
         setattr(state, name, tree_of(arrays, f"{at}['{name}']", like))
     state.keys = jax.random.wrap_key_data(jnp.asarray(arrays[f"{at}['keys']"]))
     state.metrics = {name: jnp.asarray(arrays[f"{at}['metrics']['{name}']"]) for name in numbers["metrics"]}

@@ -8,8 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transreward.engine.programs import programs
 from transreward.engine.state import Run
+from transreward.evaluation.returns import evaluate
 from transreward.fallback import Belief, best
+from transreward.plan.ledger import EVALUATION
+from transreward.request.config import PLAIN
 
 
 def deliver(run: Run) -> dict[str, Any]:
@@ -17,6 +21,7 @@ def deliver(run: Run) -> dict[str, Any]:
     where the run has no candidates."""
     if not run.stage.candidates:
         return {}
+    foresee(run)
     said = standing(run)
     run.state.agents = deliverable(run)
     return said
@@ -27,8 +32,7 @@ def deliverable(run: Run) -> Any:
     names = run.stage.candidates
     if not names:
         return run.state.agents
-    chosen, of = [best(belief) for belief in beliefs(run)], [_agents(run, name) for name in names]
-    return jax.tree.map(lambda *leaves: jnp.stack([leaves[i][k] for k, i in enumerate(chosen)]), *of)
+    return chosen([_agents(run, name) for name in names], [best(belief) for belief in beliefs(run)])
 
 
 def delivered(run: Run) -> list[str]:
@@ -42,6 +46,66 @@ def beliefs(run: Run) -> list[Belief]:
         return []
     assert run.choice is not None
     return [run.choice.belief(k, run.stage.candidates) for k in range(run.config.seeds)]
+
+
+def tested(run: Run) -> list[bool]:
+    """Whether what would be delivered acted in a whole target episode, by seed."""
+    assert run.choice is not None
+    of_seeds = zip(run.choice.episodes, delivered(run), strict=True)
+    return [any(e.who == who for e in episodes) for episodes, who in of_seeds]
+
+
+def foresee(run: Run) -> None:
+    """Let the candidates act in the identified simulator, where there is one: what their returns there are is the first
+    that is known of them. The steps have the account of evaluations in the source."""
+    if run.grounded is None or run.grounded.explained is None or not run.stage.candidates:
+        return
+    assert run.choice is not None
+    run.choice.explained = run.grounded.explained.tolist()
+    for name in run.stage.candidates:
+        if name not in run.choice.simulated or name == run.choice.learning:
+            run.choice.simulated[name] = simulated(run, _agents(run, name)).tolist()
+
+
+def remember(run: Run) -> None:
+    """At an evaluation of a stage that takes no target steps: keep each seed's policy that has earned most in the
+    identified simulator so far."""
+    if run.grounded is None or run.grounded.explained is None or run.stage.budget.target:
+        return
+    state, known = run.state, {} if run.choice is None else run.choice.simulated
+    returns = known[run.stage.name] if run.stage.name in known else simulated(run, state.agents)
+    scores = np.mean(returns, axis=1)
+    if state.peak is None:
+        state.peak, state.peaks = state.agents, scores.tolist()
+        return
+    better = scores > state.peaks
+    state.peak = chosen([state.peak, state.agents], better.astype(int).tolist())
+    state.peaks = np.maximum(scores, state.peaks).tolist()
+
+
+def recall(run: Run) -> None:
+    """At the end of such a stage: make these policies its own."""
+    if run.state.peak is None:
+        return
+    run.state.agents = run.state.peak
+    if run.choice is not None:
+        run.choice.simulated.pop(run.stage.name, None)  # of the last policy
+
+
+def chosen(agents: list[Any], which: list[int]) -> Any:
+    """Of agents [seeds] those at the place `which` [seeds] says, [seeds]."""
+    return jax.tree.map(lambda *leaves: jnp.stack([leaves[i][k] for k, i in enumerate(which)]), *agents)
+
+
+def simulated(run: Run, agents: Any) -> np.ndarray:
+    """Returns [seeds, episodes] in the identified simulator."""
+    assert run.grounded is not None
+    config, loop, pay = run.config, run.config.loop, run.ledger.payer(EVALUATION.source)
+    act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
+    episodes = loop.eval_episodes
+    return evaluate(
+        run.grounded.source, act, agents, config.seed_list, episodes, loop.threads, pay, loop.limits
+    ).returns  # fmt: skip
 
 
 def latest(run: Run, episodes: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.engine.checkpoint import NOWHERE, Checkpoints
+from transreward.engine.delivery import remember
 from transreward.engine.record import evaluation_rows
 from transreward.engine.state import Run, State
 from transreward.engine.stop import stop_reason
@@ -69,7 +70,8 @@ def learn(run: Run, fresh: dict[str, Steps]) -> None:
     if not warm or (gap is not None and gap.early):
         compensate(run)
     if not warm:
-        improve(run, fresh)
+        if run.stage.schedule.updates:
+            improve(run, fresh)
         refine(run)
     run.state.index += 1
 
@@ -172,5 +174,6 @@ def refine(run: Run) -> None:
     run.state.stopped = stop_reason(run)
     if int(share * wanted) > int(index / total * wanted) or run.state.stopped:
         rows = evaluation_rows(run)
+        remember(run)
         run.keep(run, rows)
     run.tell(index + 1, rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.engine.delivery import deliverable, delivered, latest
+from transreward.engine.delivery import deliverable, delivered, foresee, latest
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
 from transreward.evaluation.diagnostics import felt
@@ -20,6 +20,7 @@ from transreward.types import Adjusted, Pair
 def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     """One row of metrics.jsonl per seed: raw returns in both domains and, separately, what the compensation did."""
     episodes = run.config.loop.eval_episodes
+    foresee(run)
     agents, chosen = deliverable(run), delivered(run)
     seen = evaluate_both(run.config, agents, episodes, run.ledger)
     returns = raw_returns(run, seen, episodes)

@@ -12,7 +12,7 @@ import numpy as np
 
 from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
-from transreward.engine.delivery import deliver
+from transreward.engine.delivery import deliver, foresee, recall
 from transreward.engine.loop import loop
 from transreward.engine.record import evaluate_both, final_returns, none_of
 from transreward.engine.state import Keep, Run, Watch, begin
@@ -137,6 +137,7 @@ def follow(
             for account, steps in zip(EVALUATION, agent.returns_took, strict=True):
                 run.ledger.spend(account, steps)
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
+        foresee(run)
         if sum(stage.budget) and not run.state.stopped:
             checkpoints = saved(stage)
             with checkpoints.logging(*runs) as restored:
@@ -144,6 +145,7 @@ def follow(
                     rewrite(place, [*before_method(config, track, agent), *run.state.log])
                 run.tell(run.state.index, [])
                 loop(*runs, saved=checkpoints)
+            recall(run)
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)
     settled = deliver(run)

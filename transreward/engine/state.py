@@ -57,6 +57,8 @@ class State:
     guide: Any = None  # the source agents' state [seeds], if they act or their value is used
     candidates: dict[str, Any] = field(default_factory=dict)  # states [seeds] of the stage's candidates but itself
     judged: Any = None  # the learner's state at the previous evaluation, [seeds]
+    peak: Any = None  # the learner's state that was the best in the identified simulator, [seeds]
+    peaks: list[float] | None = None  # its returns there
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     index: int = 0  # finished rounds of this stage
     rounds: int = 0  # of the method, begun
@@ -184,6 +186,10 @@ def begin(
     open_streams(run, agent, lesson)
     chosen = (taker.choice for taker in run.takers.values())
     run.choice = next((choice for choice in chosen if choice is not None), lesson and lesson.choice)
+    if run.choice is not None and stage.ground is not None:
+        run.choice.simulated = {}  # by another simulator
+    if run.choice is not None:
+        run.choice.learning = stage.name if stage.name in stage.candidates else None
     if before is not None:
         state.log, state.stopped = before.log, before.stopped
         state.rounds, state.updates, state.judged = before.rounds, before.updates, before.judged

@@ -6,8 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from transreward.domains.difference import same_task
+from transreward.engine.delivery import beliefs, tested
 from transreward.engine.state import Run
 from transreward.evaluation.returns import evaluate
+from transreward.fallback import decided
+from transreward.plan.compile import TRIAL
 from transreward.plan.ledger import EVALUATION
 from transreward.presets import PRESETS
 from transreward.request.config import Config
@@ -21,6 +24,8 @@ def stop_reason(run: Run) -> str | None:
     loop, target = run.config.loop, run.takers.get("target")
     if target is None or not target.domain.reward_terms or loop.eval_target == "none" or not run.stage.budget.target:
         return None  # its returns are not known, must not be used, or are of an earlier policy
+    if run.stage.phase == TRIAL:
+        return "decided" if all(map(decided, beliefs(run), tested(run))) else None
     recent = target.recent_return(ALIGNED_EPISODES)
     wanted = aligned_return(run.config, run.reference)
     if wanted is not None and recent.mean() >= wanted:  # NaN, and so False, while a seed has too few episodes

@@ -27,6 +27,7 @@ GAP_STEPS = 100_000  # the same if only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
 GAP_STEPS_PER_UPDATE = 16  # steps per update of the gap with an on-policy learner; else the learner's updates set it
 EVIDENCE_ROUND = 50  # control steps of a round in which nobody learns
+TRIAL = "trial"  # phase in which candidates act
 EARLIER = "source_run"  # name of the stage that stands for another run's training
 
 
@@ -176,12 +177,28 @@ def grounded(config: Config, row: Method, agent: str | None, taken: int) -> Trac
         stage = transfer(
             config, alone, f"{row.name}-alone", first.name, Pair(steps, 0), fresh, part, part_rounds, phase="walk"
         )
-        idle = first.streams[0]  # keeps the target's steps and robots for the stage that follows
-        stages.append(replace(stage, streams=(*stage.streams, idle)))
+        stages.append(idling(stage, first))
     budget = Pair(turned + own, left)
     stages.append(transfer(config, row, row.name, stages[-1].name, budget, fresh, evaluations, rounds, before=seen))
     stages[1] = replace(stages[1], ground=ground)
+    rest = config.target_steps - seen - left
+    if budgets.falls_back(config, row) and rest >= config.loop.target_robots:
+        stages[-1] = idling(stages[-1], first)
+        stages.append(trial(config, row, stages[-1].name, first.streams[0], rest))
     return Track(row, tuple(stages), agent=agent)
+
+
+def idling(stage: Stage, first: Stage) -> Stage:
+    """A stage without target steps that keeps the target's robots and steps for the one that follows."""
+    return replace(stage, streams=(*stage.streams, first.streams[0]))
+
+
+def trial(config: Config, row: Method, after: str, stream: Stream, steps: int) -> Stage:
+    """A stage in which candidates act in the target until one of them is clearly the best, and nobody learns."""
+    controls = steps // stream.robots
+    schedule = Schedule(-(-controls // EVIDENCE_ROUND), 0, Pair(0, controls), Pair(0, 0), 0, 0)
+    budget, evaluations = Pair(0, controls * stream.robots), config.loop.evaluations
+    return Stage(f"{row.name}-trial", TRIAL, row, after, (stream,), budget, schedule, 0.0, False, evaluations)
 
 
 def transfer(
@@ -232,7 +249,7 @@ def competing(config: Config, track: Track) -> Track:
     found: list[Stage] = []
     names: tuple[str, ...] = (SOURCE,)
     for stage in track.stages:
-        names = names if stage.phase == "evidence" else (*names, stage.name)
+        names = names if stage.phase in ("evidence", TRIAL) else (*names, stage.name)
         acting = names[-1:] if config.learner.on_policy and stage.target_share > 0 else names
         streams = tuple(replace(s, acting=acting) if s.name == "target" else s for s in stage.streams)
         found.append(replace(stage, candidates=names, streams=streams))

@@ -61,7 +61,7 @@ class Stage:
     """A part of a run in which a learner is trained on the same streams. It starts from the end of `after`."""
 
     name: str  # unique in the plan; a path below the run's directory
-    phase: str  # source, teacher, evidence, walk, transfer or cotrain; `types.CEILING` breaks the budget
+    phase: str  # source, teacher, evidence, walk, trial, transfer or cotrain; `types.CEILING` breaks the budget
     method: Method
     after: str | None  # the stage whose final state it starts from; None: from scratch
     streams: tuple[Stream, ...]  # in the order of their turns in a round

@@ -25,7 +25,7 @@ def walked_steps(config: Config, row: Method, taken: int) -> int:
 
 def falls_back(config: Config, row: Method) -> bool:
     """Whether the source policy stays a candidate of a method, to act in the target and to be delivered."""
-    return config.loop.fallback and row.start == "source" and row.target_share is not None
+    return (config.loop.fallback or row.fallback) and row.start == "source" and row.target_share is not None
 
 
 def opening_steps(config: Config, row: Method) -> int:

@@ -94,6 +94,8 @@ def resolved(
     if learner is None and source_run is None and need_replay(rows):
         learner = "sac"  # the preset may be PPO
     learner = learner_of(learner, pair.source, source_run, may_leave_out=not any(r.off_policy for r in rows))
+    target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
+    rows = [r.fitted(learner.on_policy, target_steps) for r in rows]
     (row, *control_rows), learner, loop = with_all_settings(rows, learner, settings)
     config = Config(
         domains=pair,
@@ -102,7 +104,7 @@ def resolved(
         learner=learner,
         loop=loop,
         source_steps=count("source steps", source_steps, source_budget(learner, pair.source)),
-        target_steps=count("target steps", target_steps, DEFAULT_STEPS.target),
+        target_steps=target_steps,
         seeds=count("seeds", seeds, seeds),
         seed=count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from transreward.draws import word
-from transreward.fallback import SOURCE, Belief, Episode, beliefs, drawn
+from transreward.fallback import SOURCE, Belief, Episode, beliefs, drawn, expected
 from transreward.types import Array
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
@@ -21,17 +21,19 @@ class Choice:
     def __init__(self, acting: Sequence[str], seeds: Sequence[int], robots: int) -> None:
         self.acting = tuple(acting)
         self.episodes: list[list[Episode]] = [[] for _ in seeds]  # of each seed, as they ended
-        self.expected: list[dict[str, list[float]]] = []  # of each seed, by candidate: mean and sd, by a simulator
+        self.simulated: dict[str, list[list[float]]] = {}  # candidate -> returns [seeds, episodes] in a simulator
+        self.explained: list[float] = []  # by that simulator, of what differs, for each seed
+        self.learning: str | None = None  # the candidate that is, whose old episodes fade
         self.now = 0  # target steps of each seed
         self._who = np.full((len(seeds), robots), "", object)  # whose episode it is; "": of several, or nobody's yet
         self._random = [np.random.default_rng([seed, word("who acts")]) for seed in seeds]
 
     def belief(self, seed: int, names: Sequence[str]) -> Belief:
         """What is known of the candidates `names`, the source policy first, of the seed at that place."""
-        known, prior = self.expected[seed] if self.expected else {}, None
-        if known and all(name in known for name in names):
-            prior = Belief(*np.array([known[name] for name in names]).T)
-        return beliefs(self.episodes[seed], names, self.acting[-1], prior, self.now)
+        prior = None
+        if all(name in self.simulated for name in names):
+            prior = expected(np.array([self.simulated[name][seed] for name in names]), self.explained[seed])
+        return beliefs(self.episodes[seed], names, self.learning, prior, self.now)
 
     def among(self, act: Act, candidates: Mapping[str, Any], clock: Callable[[], np.ndarray]) -> Act:
         """A policy that acts for whoever was chosen. `candidates` are the agents of all but the one that learns, and
@@ -71,7 +73,8 @@ class Choice:
         return {
             "who": self._who.tolist(),
             "episodes": [[list(e) for e in of_seed] for of_seed in self.episodes],
-            "expected": self.expected,
+            "simulated": self.simulated,
+            "explained": self.explained,
             "now": self.now,
             "random": [random.bit_generator.state for random in self._random],
         }
@@ -80,6 +83,6 @@ class Choice:
         """Continue from a `state`."""
         self._who[:] = state["who"]
         self.episodes = [[Episode(*e) for e in of_seed] for of_seed in state["episodes"]]
-        self.expected, self.now = state["expected"], state["now"]
+        self.simulated, self.explained, self.now = dict(state["simulated"]), state["explained"], state["now"]
         for random, known in zip(self._random, state["random"], strict=True):
             random.bit_generator.state = known
