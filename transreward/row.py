@@ -49,10 +49,10 @@ class Method:
         """Whether it trains in the target as if it were the source, and so breaks the target's budget."""
         return self.start == "ceiling"
 
-    def fitted(self, on_policy: bool, target_steps: int) -> Method:
-        """The row for a learner that is `on_policy`, or is not, and for so many target steps."""
-        none_left = self.ground is not None and target_steps <= self.ground.steps
-        return replace(self, **dict(self.in_simulator)) if on_policy or none_left else self
+    @property
+    def simulated(self) -> Method:
+        """The row where no target steps can train the learner."""
+        return replace(self, **dict(self.in_simulator))
 
     @property
     def target_share(self) -> float | None:

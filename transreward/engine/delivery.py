@@ -75,7 +75,7 @@ def remember(run: Run) -> None:
     state, known = run.state, {} if run.choice is None else run.choice.simulated
     returns = known[run.stage.name] if run.stage.name in known else simulated(run, state.agents)
     scores = np.mean(returns, axis=1)
-    if state.peak is None:
+    if state.peaks is None:
         state.peak, state.peaks = state.agents, scores.tolist()
         return
     better = scores > state.peaks

@@ -30,6 +30,17 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
     return replace(row, gap=None)
 
 
+def in_simulator(row: Method, target_steps: int, settings: dict[str, Any]) -> Method:
+    """The row; one that can do without training on target steps does so where its first steps are all, unless settings
+    of what it would leave out were given."""
+    few = row.ground is not None and target_steps <= row.ground.steps
+    left_out = [name for name, part in row.in_simulator if part is None]
+    named = any(part in left_out for path in settings for part in path.split(".")[:-1])
+    if row.ground is None or not few or named or not row.in_simulator:
+        return row
+    return replace(row.simulated, ground=replace(row.ground, walk=0.0))
+
+
 def with_terms(row: Method, pair: Pair[Domain]) -> Method:
     """The row, with the number of reward terms set in a gap that reads them.
 
