@@ -19,6 +19,7 @@ from transreward.engine import delivery
 from transreward.fallback import Belief, decided
 from transreward.plan.compile import compile, walked
 from transreward.request.resolve import resolve
+from transreward.runs.result import restore_method
 
 SETTINGS = {f"loop.{name}": value for name, value in bits.LOOP.items()}
 BUDGETS = {**bits.REQUEST, "source_steps": 4_000, "target_steps": 400}
@@ -100,3 +101,25 @@ def test_a_run_keeps_its_budgets_and_says_what_it_delivers(run):
     assert said["target_steps"] == result.steps.target
     assert json.loads((out / "identification.json").read_text())["id"].startswith("hopper:gravity=0.5")
     assert tr.load(out).delivered == result.delivered
+
+
+@pytest.mark.parametrize(("learner", "other"), [("ppo", "darc"), ("sac", "mix")])
+def test_without_a_simulator_of_the_source_it_does_as_another_row_with_a_fallback(learner, other):
+    made = tr.learner(learner, **bits.LEARNERS[learner])
+    with pytest.warns(UserWarning, match=f"'auto' does as '{other}' does, with a fallback: .* is no robot of the table"):
+        found = resolve(
+            "gym:InvertedPendulum-v5", "inverted_pendulum:gravity=0.5", "auto", learner=made, settings=SETTINGS,
+            source_run=None, controls=(), **BUDGETS,
+        )  # fmt: skip
+    row = tr.method(other)
+    assert (found.method.feed, found.method.gap, found.method.use) == (row.feed, row.gap, row.use)
+    (track,) = compile(found).tracks
+    assert found.method.name == "auto" and track.stages[-1].candidates == ("source", "auto")
+    assert restore_method(found.as_json(found.method)).gap == row.gap
+
+
+@pytest.mark.parametrize("learner", ["ppo", "sac"])
+def test_a_config_says_which_variant_ran(learner):
+    found = config(learner)
+    row = restore_method(json.loads(json.dumps(found.as_json(found.method))))
+    assert (row.gap, row.use, row.feed) == (found.method.gap, found.method.use, found.method.feed)

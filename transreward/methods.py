@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from transreward.feed import DEMONSTRATIONS, LOOKED_AT, Feed
@@ -266,6 +267,7 @@ METHODS: dict[str, Method] = {
             ground=Ground(walk=0.5),
             fallback=True,
             in_simulator=(("feed", Feed(0.0)), ("gap", None), ("use", None), ("ground", Ground())),
+            no_simulator=("mix", "darc"),
         ),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),
         Method(TARGET_ONLY, "from scratch, on the target budget alone", "control", start="nothing", feed=Feed(1.0)),
@@ -306,6 +308,14 @@ def method(name: str) -> Method:
     if "(" in name or ")" in name:
         return _cell(name)
     raise nearest(name, METHODS, "method", otherwise=OWN_MODULE)
+
+
+def variant(row: Method, name: str) -> Method:
+    """The row with other choices: `in_simulator`, or those of the row of that name; "" = as it is."""
+    if not name or name == "in_simulator":
+        return row.simulated if name else row
+    kept = {part: getattr(row, part) for part in ("name", "summary", "paper", "fallback")}
+    return replace(method(name), **kept, variant=name)
 
 
 def _cell(expression: str) -> Method:

@@ -32,6 +32,10 @@ class Method:
     randomise: Randomise | None = None  # its source agent is trained in this family, not in the source
     fallback: bool = False  # the source policy stays a candidate, as with `loop.fallback`
     in_simulator: tuple[tuple[str, Any], ...] = ()  # its choices instead where no target steps can train the learner
+    no_simulator: tuple[
+        str, ...
+    ] = ()  # rows that it is if nothing can be identified: off-policy, on-policy
+    variant: str = ""  # which of these it is: in_simulator, or the other row's name
     ground: Ground | None = None  # it is trained on in the simulator identified from its first target steps
 
     def __post_init__(self) -> None:
@@ -52,7 +56,7 @@ class Method:
     @property
     def simulated(self) -> Method:
         """The row where no target steps can train the learner."""
-        return replace(self, **dict(self.in_simulator))
+        return replace(self, **dict(self.in_simulator), variant="in_simulator") if self.in_simulator else self
 
     @property
     def target_share(self) -> float | None:

@@ -91,6 +91,7 @@ class Config:
             "source": self.domains.source.name,
             "target": self.domains.target.name,
             "method": row.name,
+            **({"variant": row.variant} if row.variant else {}),
             "controls": [control.name for control in self.controls if row is self.method],
             "source_steps": self.source_steps,
             "target_steps": self.target_steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from transreward.domains.domain import Domain, invertible, stored_terms, table_r
 from transreward.feed import Feed
 from transreward.ground import LEAST
 from transreward.learners.learner import Learner
-from transreward.methods import Method, names
+from transreward.methods import Method, names, variant
 from transreward.request.config import Config
 from transreward.request.learner import tuned
 from transreward.types import CEILING, Pair, RequestError
@@ -28,6 +29,20 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
         return row
     require_other_pay(pair.source, pair.target)
     return replace(row, gap=None)
+
+
+def fitting(row: Method, source: Domain, learner: Learner) -> Method:
+    """The row; one that can be several takes what the source and the learner allow, and says so if it is less."""
+    if row.no_simulator:
+        from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
+
+        try:
+            identifiable(source)
+        except RequestError as error:
+            other = row.no_simulator[learner.on_policy]
+            warnings.warn(f"'{row.name}' does as '{other}' does, with a fallback: {error}", stacklevel=2)
+            return variant(row, other)
+    return row.simulated if learner.on_policy else row
 
 
 def in_simulator(row: Method, target_steps: int, settings: dict[str, Any]) -> Method:

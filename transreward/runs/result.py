@@ -19,7 +19,7 @@ from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
 from transreward.evaluation.statistics import known
 from transreward.learners.learner import Learner
-from transreward.methods import Method, method
+from transreward.methods import Method, method, variant
 from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
@@ -387,7 +387,7 @@ def policy_of(learner: Learner, agents: Any, seed: int, size: int) -> Callable[[
 
 def restore_method(config: dict[str, Any]) -> Method:
     """The method of a run's config.json with its settings. Raises RequestError if this version does not have it."""
-    row = method(config["method"])
+    row = variant(method(config["method"]), config.get("variant", ""))
     for section in ("feed", "gap", "use", "gate"):
         try:
             settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.get(section, {}).items()}

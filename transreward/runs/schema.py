@@ -34,7 +34,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "spaces.low": NUMBERS, "spaces.high": NUMBERS, "spaces.obs_names?": TEXTS, "spaces.action_names?": TEXTS,
         "spaces.obs_low?": GAPPED, "spaces.obs_high?": GAPPED, "spaces.changing?": {str: TEXTS},
         "spaces.apart?": {str: list}, "versions": {str: str}, "controls?": TEXTS, "imports?": TEXTS,
-        "feed?": dict, "gap?": dict, "use?": dict, "gate?": dict, "replaced?": dict,
+        "variant?": str, "feed?": dict, "gap?": dict, "use?": dict, "gate?": dict, "replaced?": dict,
         "shift?": dict | None, "shift.share": NUMBER, "shift.states": COUNT, "shift.obs": NUMBER,
         "shift.relative": NUMBER, "shift.entries": [(COUNT, NUMBER)],
         "shift.reward": NUMBER, "shift.target_steps": COUNT,
