@@ -21,7 +21,7 @@ Metrics = dict[str, Array]  # name -> scalar
 # the target's budget, and the one that people get who name none.
 CONTROLS = ZERO_SHOT, FINE_TUNE, TARGET_ONLY = "zero_shot", "fine_tune", "target_only"
 CEILING = "oracle"
-DEFAULT_METHOD = "darc"
+DEFAULT_METHOD = "auto"
 
 MANY = 40  # names that an error does not list
 OWN_MODULE = "; those of a module of your own are known once `imports` names it"  # of a name that is in no table

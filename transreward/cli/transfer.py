@@ -21,7 +21,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", nargs="?", help="domain where steps are cheap (default: halfcheetah)")
     target = "domain where steps are expensive (default: halfcheetah:broken=bthigh)"
     command.add_argument("target", nargs="?", help=target)
-    command.add_argument("--method", help="a row of 'transreward list methods' (default: darc)")
+    command.add_argument("--method", help="a row of 'transreward list methods' (default: auto)")
     command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     training_options(command)
     command.add_argument(
