@@ -96,8 +96,8 @@ WRONG = {
     "--method paired": "use --learner sac",
     "--method mean_gap --cotrain --learner sac --source-run run": "with --cotrain the source's agent learns",
     "--set strength": "write PATH=VALUE",
-    "--set use.strenght=1": "did you mean use.strength",
-    "--set use.strength=much": "use.strength must be a number",
+    "--method darc --set use.strenght=1": "did you mean use.strength",
+    "--method darc --set use.strength=much": "use.strength must be a number",
     "--set learner.robots=0": "learner.robots must be at least 1",
     "--method fine_tune --set use.strength=1": "method 'fine_tune' has no use",
     "--metod darc": "unrecognized arguments: --metod",
@@ -155,7 +155,7 @@ def test_long_names_are_shortened_and_stay_apart(part):
 
 
 WRONG_COMPARISONS = {
-    "": "name the methods to compare, as in --methods darc,fine_tune",
+    "": "name the methods to compare, as in --methods auto,fine_tune",
     "--methods ,": "name the methods to compare",
     "--methods dark": "unknown method 'dark': did you mean darc",
     "--methods darc,oracel": "unknown method 'oracel': did you mean oracle",
@@ -432,7 +432,8 @@ def finished(tmp_path_factory):
         patch.setenv("TRANSREWARD_CACHE", "")
         patch.setattr(sys, "stdout", printed)
         cli.main(
-            ["transfer", *PAIR, "--learner", "ppo", "--source-steps", "512", "--target-steps", "64", "--seeds", "2",
+            ["transfer", *PAIR, "--method", "darc", "--learner", "ppo",
+             "--source-steps", "512", "--target-steps", "64", "--seeds", "2",
              "--controls", "zero_shot,oracle", "--set", *SMALL]
         )  # fmt: skip
     return place, (place / "printed").read_text()

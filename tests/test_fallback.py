@@ -148,11 +148,13 @@ def config(method="mix", learner="sac", **more):
 )
 def test_every_row_that_starts_from_a_source_agent_keeps_its_budget(name):
     learner = "sac" if METHODS[name].off_policy or METHODS[name].learner else "ppo"
-    (track,) = compile(config(name, learner, target_steps=300, source_steps=8_000)).tracks
+    grounds = {"ground.steps": 60} if METHODS[name].ground else {}
+    (track,) = compile(config(name, learner, target_steps=300, source_steps=8_000, settings=grounds)).tracks
     first, *_, last = track.stages
     assert first.phase == "evidence" and first.stream("target").acting == ("source",)
     assert sum(walked(stage).target for stage in track.stages) <= 300
     assert last.candidates[0] == "source" and last.candidates[-1] == name
+    assert sum(walked(stage).source for stage in track.stages) <= 8_000
 
 
 def test_a_learner_that_needs_its_own_steps_acts_alone_once_it_learns():

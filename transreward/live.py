@@ -21,7 +21,7 @@ from transreward.identify.fit import Problem
 from transreward.reports.terminal import closing_table, comparison_table
 from transreward.runs.account import account, account_of_all
 from transreward.runs.comparison import Comparison
-from transreward.runs.result import Result
+from transreward.runs.result import Result, tally
 from transreward.transfer import Progress
 from transreward.types import CEILING, Pair
 
@@ -82,6 +82,8 @@ class View:
             self.phase, self.phase_began = (progress.method, progress.phase), time.perf_counter()
             if progress.phase == CEILING:
                 self._say(Text(LOUD, style="bold red"))
+        for line in progress.said:
+            self._say(Text(f"{time.perf_counter() - self.began:5.0f} s  {line}"))
         self.latest = progress
         if progress.rows:
             self.rows = progress.rows
@@ -106,6 +108,8 @@ class View:
             self.console.print(Text(LOUD, style="bold red"))
         for name, result in results.items():
             self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)
+            if result.delivered:
+                self.console.print(f"{name}: delivered: {tally(result.delivered)}", highlight=False)
         first = next(iter(results.values()))
         spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
                  for r in results.values()]  # fmt: skip

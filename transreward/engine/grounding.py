@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,24 +30,24 @@ class Grounded(NamedTuple):
     source: Domain
     explained: np.ndarray | None  # float32 [seeds]: share in [0, 1] of what those steps differ by that is gone with it
     kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
+    said: tuple[str, ...] = ()  # what was found, in words, a line a seed
 
 
 def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay) -> Grounded:
     """The source with the physics that the `stored` target steps of each seed show, paid as the target is.
 
-    Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed. What
-    was found is told, seed by seed, as a warning.
+    Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed.
     """
     if not ground.physics:
         return Grounded(domains.source, None, {})
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
     found = [_of(source, Transition(*(x[k] for x in t))) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
-    for seed, one, simulator in zip(seeds, found, simulators, strict=True):
-        said = one if isinstance(one, str) else one.lines()[0]
-        warnings.warn(
-            f"seed {seed}: {said}{': the source stays as it is' if simulator is source else ''}", stacklevel=2
-        )
+    said = [
+        f"seed {seed}: {one if isinstance(one, str) else one.lines()[0]}"
+        f"{': the source stays as it is' if simulator is source else ''}"
+        for seed, one, simulator in zip(seeds, found, simulators, strict=True)
+    ]
     whole = Varied(ROBOTS[source.robot.name], [s.shifts for s in simulators], source.tasks, source.spaces.obs)
     target = table_robot(plain(domains.target))
     whole = whole if target is None or target.tasks == source.tasks else whole.paid_as(target)
@@ -56,7 +55,7 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
     noisy = [isinstance(one, Identification) and one.noisy for one in found]  # which takes no noise away, and knows it
     gone = explained(source, whole, seeds, t) if invertible(whole) else np.zeros(len(seeds))
-    return Grounded(whole, np.where(noisy, 1.0, gone).astype(np.float32), kept)
+    return Grounded(whole, np.where(noisy, 1.0, gone).astype(np.float32), kept, tuple(said))
 
 
 def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) -> np.ndarray:

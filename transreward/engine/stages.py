@@ -137,6 +137,8 @@ def follow(
             for account, steps in zip(EVALUATION, agent.returns_took, strict=True):
                 run.ledger.spend(account, steps)
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
+        if stage.ground is not None and run.grounded is not None:
+            run.tell(run.state.index, [], run.grounded.said)
         foresee(run)
         if sum(stage.budget) and not run.state.stopped:
             checkpoints = saved(stage)

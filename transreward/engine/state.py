@@ -38,6 +38,7 @@ class Progress(NamedTuple):
     source: str = ""  # id of the source, with the view that was chosen
     evaluation: Pair[int] = NO_STEPS  # steps taken by evaluations so far, per seed; outside the budget
     eval_target: str = "simulated"  # `Loop.eval_target`
+    said: tuple[str, ...] = ()  # what the stage begins with, in words: what was identified
 
 
 Watch = Callable[[Progress], None]
@@ -136,7 +137,7 @@ class Run:
         self.state.keys, fresh = self.programs.next_keys(self.state.keys)
         return fresh
 
-    def tell(self, rounds: int, rows: list[dict[str, Any]]) -> None:
+    def tell(self, rounds: int, rows: list[dict[str, Any]], said: tuple[str, ...] = ()) -> None:
         """Report progress after so many rounds of the stage."""
         done = min(rounds / self.stage.schedule.rounds, 1.0)
         budget = Pair(*(self.ledger.granted.get(side) or 0 for side in Pair._fields))
@@ -144,7 +145,7 @@ class Run:
             budget = Pair(self.partner.ledger.granted["target"] or 0, budget.target)
         name, how = self.config.domains.source.name, self.config.loop.eval_target
         steps, account = self.steps, self.evaluation
-        self.watch(Progress(self.name, self.stage.phase, steps, budget, done, rows, name, account, how))
+        self.watch(Progress(self.name, self.stage.phase, steps, budget, done, rows, name, account, how, said))
 
     def taken_in_the_target(self) -> str | None:
         """The target steps of an interrupted run in words: they were taken, whether the policy learned from them or

@@ -96,7 +96,7 @@ def resolved(
     if learner is None and source_run is None and need_replay(rows):
         learner = "sac"  # the preset may be PPO
     learner = learner_of(learner, pair.source, source_run, may_leave_out=not any(r.off_policy for r in rows))
-    rows = [fitting(r, pair.source, learner) for r in rows]
+    rows = [fitting(r, pair, learner) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)
     target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
     row, *control_rows = (in_simulator(r, target_steps, settings) for r in all_rows)

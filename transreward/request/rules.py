@@ -31,18 +31,21 @@ def without_a_model(row: Method, pair: Pair[Domain]) -> Method:
     return replace(row, gap=None)
 
 
-def fitting(row: Method, source: Domain, learner: Learner) -> Method:
-    """The row; one that can be several takes what the source and the learner allow, and says so if it is less."""
+def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
+    """The row; one that can be several takes what the pair and the learner allow, and says so if it is less."""
+    rewarded = bool(pair.target.reward_terms)
+    if row.fallback and not rewarded:
+        row = replace(row, fallback=False)  # candidates could not be judged
     if row.no_simulator:
         from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
 
         try:
-            identifiable(source)
+            identifiable(pair.source)
         except RequestError as error:
             other = row.no_simulator[learner.on_policy]
             warnings.warn(f"'{row.name}' does as '{other}' does, with a fallback: {error}", stacklevel=2)
             return variant(row, other)
-    return row.simulated if learner.on_policy else row
+    return row.simulated if learner.on_policy or not rewarded else row
 
 
 def in_simulator(row: Method, target_steps: int, settings: dict[str, Any]) -> Method:
