@@ -184,7 +184,8 @@ def select(problem: Problem) -> Fit:
             if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
                 break
         now = _pruned(problem, more, before)
-    now = _whole(problem, _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now, before)
+    now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
+    now = _whole(problem, _fewer(problem, now, before, enough), before)
     return Fit(now[1], tuple(now[2]), before, now[0])
 
 
@@ -223,6 +224,21 @@ def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[tup
         start[j] = start[j].clip(search.low, search.high)
         starts.append((start, [*(k for k in chosen if k != i), j]))
     return starts
+
+
+def _fewer(problem: Problem, now: Found, before: float, enough: float) -> Found:
+    """With fewer, where all is explained and one of three or more stands for what needs no third: more mass and more
+    rotor inertia do what weaker motors do."""
+    if len(now[2]) < 3 or now[0] > enough:
+        return now
+    _, slopes = problem.slopes(now[1], problem.gauge)
+    for i in now[2]:
+        for start, chosen in _alike(problem, now, i, slopes):
+            values = problem.refine(start, chosen, problem.middle, 6)
+            other = _pruned(problem, (problem.held_out(values), values, chosen), before, of=chosen[:-1])
+            if len(other[2]) < len(now[2]) and other[0] < enough:
+                return _polished(problem, other)
+    return now
 
 
 def _whole(problem: Problem, now: Found, before: float) -> Found:

@@ -211,7 +211,8 @@ def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
     """The error ten steps ahead, root mean square in spreads of the entries; nan where no ten steps are consecutive.
     Of steps that were held out, where ten of these are."""
     simulator = problem.simulator
-    n, seen = evidence.n, simulator.seen(evidence.next_obs)
+    (variant,) = problem.family.variants(values[None])
+    n, seen = evidence.n, simulator.unbiased(variant, evidence.next_obs)
     good = evidence.known & simulator.shown(evidence.obs)
     last = range(n - AHEAD + 1)
     runs = np.array([evidence.follows[i + 1 : i + AHEAD].all() and good[i] for i in last], bool)

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Fit, Noise, Problem
 from transreward.identify.noisy import completed, significant
+from transreward.identify.plausible import correlation
 from transreward.identify.uncertainty import intervals
 from transreward.identify.windows import LENGTH, Shooting, Shot, Windows
 
@@ -26,6 +27,7 @@ GROWTH = (
 )
 QUARTER = 0.674  # standard deviations below the middle: of the first quartile
 EVEN, MAYBE = 2.0, 4.0  # third over first quartile of the entries' noise; where parameters are still to be found
+RETURNS = -0.1  # first quartile of the entries' rank correlations of two steps in a row, for noise of sensors
 TRIFLE = 3e-4  # of an entry's spread: noise of sensors below it is none
 STEP = 0.02  # of half an action's range: finite differences
 LEAST = 20  # windows
@@ -40,7 +42,7 @@ def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
     if action := _of_actions(problem, fit.values):
         return replace(plain, noise=Noise(action=_about(action, problem.steps.n)))
     windows = Windows(problem, evidence)
-    if windows.count < LEAST:
+    if windows.count < LEAST or not _returning(problem, evidence, fit.values):
         return plain
     shot, chosen = significant(problem, windows, fit.values, fit.chosen)
     if not _even(problem, shot, MAYBE):
@@ -58,6 +60,15 @@ def _about(noise: float, n: int) -> tuple[float, float, float]:
     """A standard deviation told from `n` blocks, with its 95% interval."""
     half = 1.96 / (2 * n) ** 0.5
     return noise, noise * (1 - half), noise * (1 + half)
+
+
+def _returning(problem: Problem, evidence: Evidence, values: np.ndarray) -> bool:
+    """Whether what one step leaves tends to be the opposite of what the step before left, as where the observation
+    between them is wrong; what is missing in the physics tends to stay."""
+    off = problem.simulator.differences(values[None], evidence)[0]
+    good = evidence.known & problem.simulator.shown(evidence.obs)
+    then = np.flatnonzero(evidence.follows[1:] & good[1:] & good[:-1])
+    return bool(np.quantile([correlation(x[then], x[then + 1]) for x in off.T], 0.25) < RETURNS)
 
 
 def _of_sensors(problem: Problem, evidence: Evidence, shot: Shot) -> float:

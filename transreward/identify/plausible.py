@@ -52,9 +52,7 @@ def require_related(problem: Problem) -> None:
     simulator, rows = problem.simulator, problem.steps.take(np.arange(min(problem.steps.n, ROWS)))
     change = simulator.seen(rows.next_obs) - simulator.seen(rows.obs)
     simulated = simulator.differences(_tries(problem), rows) + change
-    related = np.array([[_correlation(x, y) for x, y in zip(s.T, change.T, strict=True)] for s in simulated]).max(
-        axis=0
-    )
+    related = np.array([[correlation(x, y) for x, y in zip(s.T, change.T, strict=True)] for s in simulated]).max(axis=0)
     moves = change.std(axis=0) > 0
     lost = [simulator.entries[i] for i in np.flatnonzero(moves & (related < RELATED))]
     if len(lost) < 2 or len(lost) < UNRELATED * moves.sum():
@@ -77,7 +75,7 @@ def _tries(problem: Problem) -> np.ndarray:
     return np.stack(found)
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Of ranks: what an unstable simulation makes of a wrong state may be of any size."""
     a, b = rankdata(x), rankdata(y)
     a, b = a - a.mean(), b - b.mean()

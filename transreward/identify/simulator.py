@@ -21,6 +21,7 @@ from transreward.identify.evidence import Evidence
 from transreward.types import RequestError
 
 ROWS = 2048  # simulated at a time
+CLIPPED = 0.9  # of the clip: a velocity beyond may be one at it, with a sensor's bias or noise
 LOST = 1e3  # what stands for a state that is not finite
 HINGE = 3  # of mujoco.mjtJoint
 
@@ -56,8 +57,8 @@ class Simulator:
         return self._entries(*self.states(obs))
 
     def shown(self, obs: np.ndarray) -> np.ndarray:
-        """Whether `obs` [n, columns] shows the whole state: no velocity is at the clip, [n] bool."""
-        return np.asarray((np.abs(self.states(obs)[1]) < self.robot.clip).all(axis=1))
+        """Whether `obs` [n, columns] shows the whole state: no velocity is near the clip, [n] bool."""
+        return np.asarray((np.abs(self.states(obs)[1]) < CLIPPED * self.robot.clip).all(axis=1))
 
     def _entries(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
         clip = self.robot.clip

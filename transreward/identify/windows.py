@@ -24,7 +24,7 @@ STEP = 0.1  # of an entry's noise: finite differences by its first state
 SLOPE = 3e-3  # the same by a parameter, as the fit moves it
 SMALL, STALL = 1e-3, 0.998  # of a parameter's move, and of what windows leave after a turn: less than that is the end
 # Windows drawn anew do not show that a contact which goes another way pulls all of them in one direction.
-WIDER = 2.0
+WIDER = 3.0
 FAR = 4.0  # windows that are this many times as bad as the median count less: a contact went another way
 
 
@@ -176,7 +176,7 @@ class Shooting:
         *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
         spans = {}
         if self.free:
-            half, at = half_width(information, gradient, weight), self.problem.at(values, self.free)
+            half, at = WIDER * half_width(information, gradient, weight), self.problem.at(values, self.free)
             low, high = (self._bounded(values, at + sign * half) for sign in (-1, 1))
             spans = {i: (float(low[i]), float(high[i])) for i in self.free}
         return Shot(values, noise, first, self._off(equations), spans)
