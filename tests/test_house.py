@@ -31,7 +31,7 @@ LAYERS = [
     {"plan"},
     {"engine"},
     {"transfer", "preflight"},
-    {"compare"},
+    {"compare", "rehearsal"},
     {"live", "doctor"},
     {"study"},
     {"cli"},

@@ -77,6 +77,28 @@ def transfer(
     return carry_out(config, requested(config, learner, settings or {}, log), out, log, watch)
 
 
+def planned(
+    source: Domain | str,
+    target: Domain | str,
+    method: str = DEFAULT_METHOD,
+    *,
+    out: str | Path | None = None,
+    log: Sequence[str] = (),
+    fresh: bool = False,
+    settings: dict[str, Any] | None = None,
+    controls: Sequence[str] = (),
+    imports: Sequence[str] = (),
+    **request: Any,
+) -> Config:
+    """The checked request of a `transfer` with these arguments, of which nothing is run."""
+    asked = {"learner": None, "source_steps": None, "target_steps": None, "seeds": 3, "seed": 0, "source_run": None}
+    found = resolve(
+        source, target, method, settings=settings or {}, controls=tuple(controls), imports=tuple(imports),
+        **asked | {"cotrain": False} | request,
+    )  # fmt: skip
+    return replace(found, fresh=fresh)
+
+
 def carry_out(
     config: Config,
     request: dict[str, Any],

@@ -57,7 +57,7 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
 
         request |= read_config(Path(args.config))
     of_config = request.pop("imports", [])
-    apart = ("run", "config", "set", "methods", "video", "imports")
+    apart = ("run", "config", "set", "methods", "video", "imports", "dry_run")
     request |= {name: value for name, value in vars(args).items() if value is not None and name not in apart}
     if imports := [*names(of_config), *args.imports]:
         request["imports"] = imports

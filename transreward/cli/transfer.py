@@ -25,6 +25,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     training_options(command)
     command.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and how long it takes; take no target step"
+    )
+    command.add_argument(
         "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from scratch"
     )
 
@@ -32,7 +35,13 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     prepare_process()
-    from transreward.transfer import transfer
+    from transreward.transfer import planned, transfer
+
+    if args.dry_run:
+        from transreward.rehearsal import rehearse
+
+        print(*rehearse(planned(**request)), sep="\n")
+        return
 
     def run(out: str) -> None:
         with watched(request, out) as view:

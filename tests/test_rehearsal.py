@@ -1,0 +1,58 @@
+"""`transreward transfer --dry-run`: what would be done, before a target step is taken."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import transreward as tr
+from transreward import cli
+from transreward.rehearsal import rehearse
+from transreward.streams.walk import Walk
+from transreward.transfer import planned
+
+SMALL = tr.learner("ppo", robots=4, rollout_steps=16, minibatches=2, epochs=1, hidden=(4,))
+PAIR = ("hopper", "hopper:gravity=0.5")
+
+
+def rehearsed(method="auto", **more):
+    request = {"source_steps": 4_000, "target_steps": 2_000, "seeds": 2, **more}
+    return rehearse(planned(*PAIR, method, learner=SMALL, **request))
+
+
+def test_it_names_each_stage_with_its_steps_and_takes_no_target_step(monkeypatch):
+    walked, collect = [], Walk.collect
+
+    def watched(self, *given):
+        walked.append(self.stream.name)
+        return collect(self, *given)
+
+    monkeypatch.setattr(Walk, "collect", watched)
+    title, agent, evidence, own, trial, *rest = rehearsed()
+    assert set(walked) == {"source"}
+    assert "hopper -> hopper:gravity=0.5, ppo, 2 seeds" in title
+    assert "source-2400: the source agent is trained: 2,400 source steps, about" in agent
+    assert "auto-evidence: the source policy acts, and nobody learns: 1,000 target steps" in evidence
+    assert "auto: it learns in the identified simulator alone: 1,600 source steps" in own
+    assert "at most 1,000 target steps; source, auto may act" in trial
+    assert rest[0] == "target steps a seed: at most 2,000 learning in each method, about 16 s of the robot's time"
+    assert "nothing was run" in rest[-1]
+
+
+def test_controls_are_in_it_and_what_learns_nothing_says_so():
+    text = "\n".join(rehearsed("darc", controls=("zero_shot", "fine_tune")))
+    assert "zero_shot: the policy is unchanged" in text and "fine_tune: it learns: 2,000 target steps" in text
+
+
+def test_the_command_prints_it_and_leaves_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = ["learner.robots=4", "learner.rollout_steps=16", "learner.minibatches=2", "learner.hidden=4"]
+    command = ["transfer", *PAIR, "--learner", "ppo", "--source-steps", "4000", "--target-steps", "2000", "--dry-run"]
+    cli.main([*command, "--set", *settings])
+    assert "nothing was run" in capsys.readouterr().out and not os.listdir(tmp_path)
+
+
+def test_a_wrong_request_is_refused_by_it_too():
+    with pytest.raises(tr.RequestError, match="did you mean"):
+        planned(*PAIR, "autom")

@@ -1,0 +1,122 @@
+"""What a transfer would do, before a target step is taken: its stages, their steps, and about how long they take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from transreward.domains.domain import control_rate
+from transreward.engine import cache
+from transreward.engine.loop import gather, learn
+from transreward.engine.stages import before, chain
+from transreward.engine.state import begin
+from transreward.plan.compile import TRIAL, compile, walked
+from transreward.plan.plan import Plan, Schedule, Stage, Track
+from transreward.request.config import Config
+from transreward.runs.source_agent import SourceAgent
+from transreward.types import Pair
+
+ROUNDS = 4  # of the source agent's training, of which the fastest is taken: in the first ones programs are compiled
+DOES = {
+    "source": "the source agent is trained",
+    "teacher": "its teacher, first",
+    "evidence": "the source policy acts, and nobody learns",
+    "walk": "it learns in the identified simulator alone",
+    TRIAL: "candidates act, and nobody learns, until one is clearly the best",
+    "transfer": "it learns",
+}
+
+
+def rehearse(config: Config) -> list[str]:
+    """The lines that `transreward transfer --dry-run` prints. Source steps are taken to time the learner, no target
+    steps beside those that measured the shift of a simulated target."""
+    taken = None
+    if config.source_run is not None and config.needs_source_agent:
+        taken = int(SourceAgent.about(config.source_run)["steps"])
+    plan = compile(config, taken)
+    each, source, target = seconds_per_update(config, plan), *config.domains
+    lines = [f"{source.name} -> {target.name}, {config.learner.name}, {config.seeds} seeds; steps are of each seed"]
+    total, done = 0.0, set[str]()
+    for track in plan.tracks:
+        for stage in (*agents(track, plan, done), *track.stages):
+            kept = stage.phase == "source" and in_cache(config, plan, stage)
+            seconds = 0.0 if kept else each * updates(stage)
+            total += seconds
+            lines.append(f"  {stage.name}: {told(stage)}{', kept from an earlier run' if kept else about(seconds)}")
+    most = max(sum(walked(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
+    lines.append(f"target steps a seed: at most {most:,} learning in each method{robot_time(config, most)}")
+    how = {"simulated": "evaluation is simulated, and apart", "training": "returns are those of training episodes"}
+    lines.append(how.get(config.loop.eval_target, "no returns in the target are looked at"))
+    lines.append(f"{about(total).removeprefix(', ')} in all on this machine, beside evaluations; nothing was run")
+    return lines
+
+
+def agents(track: Track, plan: Plan, done: set[str]) -> Iterator[Stage]:
+    """The stages of source agents that a track needs and no track before it did."""
+    for stage in before(track, plan, {}) if track.agent in plan.agents else []:
+        if stage.name not in done:
+            done.add(stage.name)
+            yield stage
+
+
+def in_cache(config: Config, plan: Plan, stage: Stage) -> bool:
+    """Whether the source agent of that stage was trained before."""
+    training = replace(config, learner=config.learner.from_scratch).of_agent(stage.method)
+    place = cache.entry(training, chain(plan, stage))
+    return place is not None and place.exists()
+
+
+def updates(stage: Stage) -> int:
+    """Of the learner, in a stage."""
+    return (stage.schedule.rounds - stage.schedule.warm) * stage.schedule.updates
+
+
+def told(stage: Stage) -> str:
+    """What a stage does, and its steps."""
+    steps = walked(stage)
+    parts = [f"{n:,} {side} steps" for side, n in zip(Pair._fields, steps, strict=True) if n]
+    if stage.phase == TRIAL:
+        parts = [f"at most {part}" for part in parts]
+    acting = next((s.acting for s in stage.streams if s.name == "target" and len(s.acting) > 1), ())
+    who = f"; {', '.join(acting)} may act" if acting and steps.target else ""
+    does = DOES.get(stage.phase, stage.phase)
+    if not sum(stage.budget):
+        does = "the policy is unchanged"
+    elif stage.ground is not None and not steps.target:
+        does = DOES["walk"]
+    return f"{does}{': ' if parts else ''}{' and '.join(parts)}{who}"
+
+
+def about(seconds: float) -> str:
+    """A duration in words, or nothing."""
+    if not seconds:
+        return ""
+    return f", about {seconds:.0f} s" if seconds < 120 else f", about {seconds / 60:.0f} min"
+
+
+def robot_time(config: Config, steps: int) -> str:
+    """How long a robot takes for so many steps, where its rate is known."""
+    rate = control_rate(config.domains.target)
+    return f"{about(steps / rate / config.loop.target_robots)} of the robot's time" if rate else ""
+
+
+def seconds_per_update(config: Config, plan: Plan) -> float:
+    """Of all seeds, with the steps that go with it, by the first rounds of a source agent's training."""
+    training = replace(config, learner=config.learner.from_scratch)
+    stage = next(iter(plan.agents.values()), None)
+    if stage is None:
+        return 0.0
+    schedule = stage.schedule
+    share = max(schedule.rounds // ROUNDS, 1)
+    controls = schedule.controls.map(lambda n: -(-n // share))
+    short = Schedule(ROUNDS, 0, controls, schedule.rollout, schedule.updates, schedule.gap_updates)
+    streams = tuple(replace(s, room=min(s.room, controls.source)) for s in stage.streams)
+    alone = replace(stage, schedule=short, streams=streams, evaluations=0)
+    run = begin(training.of_agent(stage.method), alone, None, None, lambda progress: None, lambda run, rows: None)
+    took: list[float] = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        learn(run, gather(run))
+        took.append(time.perf_counter() - began)
+    return min(took) / max(schedule.updates, 1)
