@@ -2,7 +2,7 @@
 
     python benchmarks/identify.py                         # runs the cases that are missing, then prints the table
     python benchmarks/identify.py --only 'hopper *'       # of these cases alone; `--again` also those that are there
-    python benchmarks/identify.py --markdown              # the table of docs/identify.md; runs nothing
+    python benchmarks/identify.py --markdown              # the tables, into docs/identify.md; runs nothing
     python benchmarks/identify.py --list
 
 A case is a robot, its shifts and a seed. The source policy acts, with a little noise, as in `identify --source-run`: a
@@ -38,6 +38,7 @@ from transreward.preflight.identify import read as read_logs
 
 RESULT = RESULTS / "identify.json"
 AGENTS = Path("runs/identify")
+PAGE, BEGIN, END = Path("docs/identify.md"), "<!-- table -->", "<!-- end -->"
 ROBOTS = ("halfcheetah", "hopper", "walker2d", "ant")
 STEPS = 500
 CLOSE, NOISY = 0.02, 0.1  # of a value: what counts as found, without noise and with it
@@ -285,6 +286,18 @@ def summary(found: list[dict[str, Any]]) -> str:
     )
 
 
+def words(found: list[dict[str, Any]], markdown: bool) -> str:
+    """All tables."""
+    titled = {
+        "": counts(found),
+        "Not what differs:": others(found),
+        "Outside the family, by the factories of `benchmarks/outside.py`:": told(found, "outside"),
+        "Logs of another simulator's generation (OTDF, ICLR 2025), 5,000 steps each:": told(found, "log"),
+    }
+    parts = [part for title, rows in titled.items() if len(rows) > 1 for part in (title, table(rows, markdown)) if part]
+    return "\n\n".join([summary(found), *parts])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="of names or groups of cases")
@@ -308,10 +321,12 @@ def main() -> None:
             )
     if args.list or not result["cases"]:
         return
-    found = list(result["cases"].values())
-    for rows in (counts(found), others(found), told(found, "outside"), told(found, "log")):
-        print(table(rows, args.markdown) + "\n")
-    print(summary(found))
+    text = words(list(result["cases"].values()), args.markdown)
+    if args.markdown:
+        page = PAGE.read_text()
+        before, _, rest = page.partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,10 @@ OTHERS = [
     ("hopper", "deadzone=0.2", {"deadzone": 0.2}),
     ("hopper", "bias(leg_joint)=0.1", {"bias(leg_joint)": 0.1}),
     ("hopper", "size(thigh)=1.2", {"size(thigh)": 1.2}),
+    ("hopper", "bias=0.1", {"bias": 0.1}),
+    ("hopper", "viscosity=1", {"viscosity": 1.0}),
+    ("hopper", "density=300", {"density": 300.0}),
+    ("hopper", "sensor_bias=0.1", {"sensor_bias": 0.1}),  # of velocities at the clip, too
     ("walker2d", "friction=0.3", {"friction": 0.3}),
     ("swimmer", "gear=0.5", {"gear": 0.5}),
 ]
@@ -42,6 +46,20 @@ def test_a_shift_is_found(robot, shifts, named):
     assert {n.parameter.name: n.value for n in found.named} == pytest.approx(named, rel=0.02, abs=0.01)
     assert found.explained > 0.999 and not found.remains
     assert [shift.name for shift in tr.domain(found.id).shifts] == [shifts.partition("(")[0].partition("=")[0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("robot", "shifts", "named"),
+    [
+        ("hopper", "gravity=0.8,damping=3", {"gravity": 0.8, "damping": 3.0}),
+        ("halfcheetah", "gear=0.7,friction=0.3", {"gear": 0.7, "friction": 0.3}),
+        ("halfcheetah", "gravity=0.5,delay=1", {"gravity": 0.5, "delay": 1.0}),
+    ],
+)
+def test_pairs_are_found(robot, shifts, named):
+    found = tr.identify(robot, f"{robot}:{shifts}")
+    assert {n.parameter.name: n.value for n in found.named} == pytest.approx(named, rel=0.02)
 
 
 def test_nothing_is_found_where_nothing_differs():

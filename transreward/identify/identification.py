@@ -46,7 +46,8 @@ class Named:
             return f"noise of {whose} {self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
         if self.parameter.counts:
             return f"{what} {self.value:g} control step{'s' if self.value != 1 else ''}"
-        shown = [f"{x:.3g}" for x in (self.value, self.low, self.high)]
+        digits = 3 if f"{self.value:.3g}" != f"{self.parameter.neutral:.3g}" else 6
+        shown = [f"{x:.{digits}g}" for x in (self.value, self.low, self.high)]
         span = f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else ""
         return f"{what} {'x ' if self.parameter.scales else ''}{shown[0]}{self._unit}{span}"
 
