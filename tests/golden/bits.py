@@ -59,10 +59,11 @@ def run(request: dict[str, Any], **more: Any) -> Any:
     request = dict(request)
     row, learner = tr.method(request.pop("method")), request.pop("learner")
     settings = {f"loop.{name}": value for name, value in LOOP.items()}
+    row = row.simulated if learner == "ppo" else row
     gap = None if row.name == "relabel" else row.gap  # which needs none where the target's reward can be computed
     settings |= {f"gap.{k}": v for k, v in GAP.items() if k in getattr(gap, "__dataclass_fields__", {})}
     settings |= {"loop.fallback": True} if request.pop("fallback", False) else {}
-    settings |= {"ground.steps": 80} if row.ground is not None and row.gap is not None else {}
+    settings |= {"ground.steps": 80} if row.ground is not None and (row.gap is not None or row.fallback) else {}
     settings |= {"feed.branches": 1} if row.feed is not None and row.feed.source == "branched" else {}
     return tr.transfer(
         SOURCE, OTHER_TASK if row.name == "relabel" else TARGET, row.name,
