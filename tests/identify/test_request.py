@@ -73,6 +73,13 @@ def test_logs_of_other_columns_or_units(tmp_path, recorded, changed, words):
         tr.identify("halfcheetah", logs=written(tmp_path / "log.npz", columns))
 
 
+def test_a_log_is_a_target(tmp_path, recorded):
+    path = written(tmp_path / "log.npz", recorded)
+    assert tr.identify("halfcheetah", f"data:{path}").lines() == tr.identify("halfcheetah", logs=path).lines()
+    with pytest.raises(RequestError, match="is a log, which takes no step"):
+        tr.transfer("halfcheetah", f"data:{path}", "identified")
+
+
 def test_a_robot_that_only_stands_still(tmp_path):
     """A cart under an upright pole, both at rest: its motor may be anything."""
     zeros = np.zeros((100, 4))
@@ -98,6 +105,10 @@ def test_not_a_number(tmp_path, recorded):
         (("hopper", "hopper:gravity=2"), {"logs": "some.npz"}, "not both"),
         (("hopper",), {"logs": []}, "names no file"),
         (("hopper",), {"logs": "nowhere.npz"}, "no such file"),
+        (("hopper", "data:nowhere.npz"), {}, "no such file"),
+        (("hopper", "data:"), {}, "write the file behind the colon"),
+        (("hopper", "data:some.npz"), {"logs": "some.npz"}, "not both"),
+        (("data:some.npz", "hopper"), {}, "takes no step"),
         (("hopper",), {"logs": "some.npz", "source_run": "runs/x"}, "leave one of them"),
         (("hopper", "hopper:gravity=2"), {"source_run": "runs/nowhere"}, "no source/agent.json"),
         (("hopper", "hopper:gravity=2"), {"target_steps": 0}, "whole number above 0"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # MuJoCo and Gymnasium are imported only when a domain needs them, so that listing names or refusing an id is fast.
 
-_LATER = {"mjcf": "MJCF files", "data": "offline data files", "minari": "Minari data sets"}
+_LATER = {"mjcf": "MJCF files", "minari": "Minari data sets"}
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
@@ -43,6 +43,10 @@ def domain(id: str | Domain) -> Domain:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
     if colon and head in _LATER:
         raise RequestError(f"'{id}': {_LATER[head]} are not supported yet")
+    if colon and head == "data":
+        raise RequestError(
+            f"'{id}' is a log, which takes no step: it can be the target of `identify` and of `check` alone"
+        )
     if colon and head == "gym":
         from transreward.domains.gym import gym_domain
 

@@ -22,7 +22,7 @@ from transreward.identify.identification import Identification
 from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight import rewards
 from transreward.preflight.detect import Detection, detect
-from transreward.preflight.identify import Paths, Watch
+from transreward.preflight.identify import Paths, Watch, target_or_logs
 from transreward.preflight.physical import limits, of_recorded, physical, unshifted
 from transreward.preflight.rewards import TermChange
 from transreward.preflight.steps import Budget, Probes, probe, require_enough, source_policy
@@ -168,7 +168,7 @@ def check(
     source: Domain | str,
     target: Domain | str | None = None,
     *,
-    logs: Paths | list[Paths] | None = None,
+    logs: Paths | Sequence[Paths] | None = None,
     source_run: str | Path | None = None,
     target_steps: int = MOST_TARGET_STEPS,
     seed: int = 0,
@@ -179,14 +179,14 @@ def check(
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
     half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
-    source and target are one. Where there are only `logs` of the target (see docs/logs.md), the source's simulator with
-    what they show stands for it, and no target step is taken. `imports`: see `transfer`; `watch`: see `identify`.
+    source and target are one. Where there are only `logs` of the target (see docs/logs.md), or it is `data:FILE`, the
+    source's simulator with what they show stands for it, and no target step is taken. `imports`: see `transfer`;
+    `watch`: see `identify`.
     Raises RequestError for a wrong request, for spaces that differ, and for a budget that is too small.
     """
     require_counts(target_steps, seed)
     imports = import_all(imports, source_run)
-    if (target is None) == (logs is None):
-        raise RequestError("name the target, or `logs` of it, and not both")
+    target, logs = target_or_logs(target, logs)
     if logs is not None:
         found = of_recorded(domain(source), logs, watch)
         one = _check(source, found.id, source_run, target_steps, seed, imports, found)

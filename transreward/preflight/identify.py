@@ -27,6 +27,8 @@ STEPS = 500
 HOLD = 3  # control steps for which a random action is held
 EXPLORE = 0.1  # half ranges: noise on the source policy's actions, without which some parameters hardly show
 
+DATA = "data:"  # of an id whose rest is a file
+
 Paths = str | os.PathLike[str]
 
 
@@ -45,15 +47,15 @@ def identify(
 
     `target` takes `target_steps` control steps (500) with one robot: with the source policy of `source_run` and some
     noise, or with random actions. Instead `logs` names a file of steps that it took (see docs/logs.md), or several, of
-    which the first `target_steps` are read (all of them). Nothing of the target is read but what it observes.
+    which the first `target_steps` are read (all of them); a target `data:FILE` is the same as the file's name there.
+    Nothing of the target is read but what it observes.
     `watch(problem)` is a context manager within which the fit goes on.
     Raises RequestError for a source that cannot be put into an observed state, for spaces that differ, for too few
     steps, for steps in which the robot only stands still, and for steps that no robot of the kind can have taken.
     """
     imports = import_all(imports, source_run)
     robot = identifiable(source)
-    if (target is None) == (logs is None):
-        raise RequestError("name the target, or `logs` of it, and not both")
+    target, logs = target_or_logs(target, logs)
     if target_steps is not None and (type(target_steps) is not int or target_steps < 1):
         raise RequestError(f"`target_steps` must be a whole number above 0, not {target_steps}")
     if logs is not None:
@@ -66,6 +68,22 @@ def identify(
         require_fit(robot, other)
         told = walked(robot, other, source_run, STEPS if target_steps is None else target_steps, seed)
     return identified(robot, told, watch)
+
+
+def target_or_logs(
+    target: Domain | str | None, logs: Paths | Sequence[Paths] | None
+) -> tuple[Domain | str | None, Paths | Sequence[Paths] | None]:
+    """What there is of a target, the other None: a domain that takes steps, or logs, as which an id `data:FILE` counts.
+
+    Raises RequestError for both, for neither, and for an id that names no file.
+    """
+    if (target is None) == (logs is None):
+        raise RequestError("name the target, or `logs` of it, and not both")
+    if not isinstance(target, str) or not target.startswith(DATA):
+        return target, logs
+    if target == DATA:
+        raise RequestError(f"malformed id '{target}': write the file behind the colon, such as data:monday.hdf5")
+    return None, target.removeprefix(DATA)
 
 
 def read(paths: Paths | Sequence[Paths]) -> list[recorded.Log]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -29,7 +30,7 @@ def physical(pair: Pair[Domain], probes: Probes, watch: Watch = nullcontext) -> 
         return str(error)
 
 
-def of_recorded(source: Domain, logs: Paths | list[Paths], watch: Watch = nullcontext) -> Identification:
+def of_recorded(source: Domain, logs: Paths | Sequence[Paths], watch: Watch = nullcontext) -> Identification:
     """What differs by logs of the target, for a check that has nothing else of it.
 
     Raises:
