@@ -40,7 +40,7 @@ RESULT = RESULTS / "identify.json"
 AGENTS = Path("runs/identify")
 PAGE, BEGIN, END = Path("docs/identify.md"), "<!-- table -->", "<!-- end -->"
 ROBOTS = ("halfcheetah", "hopper", "walker2d", "ant")
-STEPS = 500
+STEPS, LOGGED = 500, 2000  # of a target, and of a log
 CLOSE, NOISY = 0.02, 0.1  # of a value: what counts as found, without noise and with it
 NOISE = "sensor_noise=0.01"
 
@@ -127,7 +127,7 @@ def cases(logs: Path | None) -> list[Case]:
     """All of them; those of logs where there is a directory of these."""
     found = [Case("walker2d", "acting", "delay=3", steps=1500)]  # it falls at once: few of 500 steps can be used
     found += [Case(robot, "outside", factory) for factory, robot in OUTSIDE.items()]
-    found += [Case(robot, "log", name, steps=5000) for name, (robot, _) in LOGS.items()] if logs else []
+    found += [Case(robot, "log", name, steps=LOGGED) for name, (robot, _) in LOGS.items()] if logs else []
     for robot in ROBOTS:
         found += [Case(robot, "none", "", seed) for seed in (0, 1)]
         whole = [shifts.replace("density=300", "density=30") if robot == "ant" else shifts for shifts in WHOLE]
@@ -292,7 +292,7 @@ def words(found: list[dict[str, Any]], markdown: bool) -> str:
         "": counts(found),
         "Not what differs:": others(found),
         "Outside the family, by the factories of `benchmarks/outside.py`:": told(found, "outside"),
-        "Logs of another simulator's generation (OTDF, ICLR 2025), 5,000 steps each:": told(found, "log"),
+        "Logs of another simulator's generation (OTDF, ICLR 2025), the first 2,000 steps of each:": told(found, "log"),
     }
     parts = [part for title, rows in titled.items() if len(rows) > 1 for part in (title, table(rows, markdown)) if part]
     return "\n\n".join([summary(found), *parts])

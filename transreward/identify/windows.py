@@ -19,6 +19,7 @@ from transreward.identify.fit import Problem
 from transreward.identify.uncertainty import half_width
 
 LENGTH = 4  # control steps of a window: in longer ones contacts make too many local minima
+MOST = 200  # windows
 TURNS = 15
 STEP = 0.1  # of an entry's noise: finite differences by its first state
 SLOPE = 3e-3  # the same by a parameter, as the fit moves it
@@ -40,7 +41,7 @@ class Shot:
 
 
 class Windows:
-    """`count` windows that do not overlap, of steps that follow on one another."""
+    """`count` windows that do not overlap, at most `MOST`, of steps that follow on one another."""
 
     def __init__(self, problem: Problem, evidence: Evidence, length: int = LENGTH) -> None:
         simulator = problem.simulator
@@ -55,6 +56,7 @@ class Windows:
             if done - at == length:
                 starts.append(at)
                 at = done
+        starts = starts[:: -(-len(starts) // MOST) or 1]
         self.count, self.length, self.problem = len(starts), length, problem
         first = np.array(starts, int)
         self.rows = [evidence.take(first + k) for k in range(length)]
