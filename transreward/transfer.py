@@ -91,11 +91,11 @@ def planned(
     **request: Any,
 ) -> Config:
     """The checked request of a `transfer` with these arguments, of which nothing is run."""
-    asked = {"learner": None, "source_steps": None, "target_steps": None, "seeds": 3, "seed": 0, "source_run": None}
+    asked: dict[str, Any] = dict.fromkeys(("learner", "source_steps", "target_steps", "source_run"))
+    asked |= {"seeds": 3, "seed": 0, "cotrain": False, **request}
     found = resolve(
-        source, target, method, settings=settings or {}, controls=tuple(controls), imports=tuple(imports),
-        **asked | {"cotrain": False} | request,
-    )  # fmt: skip
+        source, target, method, settings=settings or {}, controls=tuple(controls), imports=tuple(imports), **asked
+    )
     return replace(found, fresh=fresh)
 
 

@@ -58,10 +58,10 @@ def tested(run: Run) -> list[bool]:
 def foresee(run: Run) -> None:
     """Let the candidates act in the identified simulator, where there is one: what their returns there are is the first
     that is known of them. The steps have the account of evaluations in the source."""
-    if run.grounded is None or run.grounded.explained is None or not run.stage.candidates:
+    if run.grounded is None or run.grounded.believed is None or not run.stage.candidates:
         return
     assert run.choice is not None
-    run.choice.explained = run.grounded.explained.tolist()
+    run.choice.explained = run.grounded.believed.tolist()
     for name in run.stage.candidates:
         if name not in run.choice.simulated or name == run.choice.learning:
             run.choice.simulated[name] = simulated(run, _agents(run, name)).tolist()
@@ -70,7 +70,7 @@ def foresee(run: Run) -> None:
 def remember(run: Run) -> None:
     """At an evaluation of a stage that takes no target steps: keep each seed's policy that has earned most in the
     identified simulator so far."""
-    if run.grounded is None or run.grounded.explained is None or run.stage.budget.target:
+    if run.grounded is None or run.grounded.believed is None or run.stage.budget.target:
         return
     state, known = run.state, {} if run.choice is None else run.choice.simulated
     returns = known[run.stage.name] if run.stage.name in known else simulated(run, state.agents)

@@ -8,10 +8,11 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.domains.bridged import plain
-from transreward.domains.domain import Domain, invertible, table_robot
+from transreward.domains.domain import Domain, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import Shift
 from transreward.domains.varied import Varied
 from transreward.ground import Ground
 from transreward.identify.evidence import of_walks
@@ -21,14 +22,17 @@ from transreward.replay import Replay
 from transreward.streams.twin import Twin
 from transreward.types import Pair, RequestError, Transition
 
+UNSTILL = ("noise", "delay", "sensor_noise", "sensor_delay")  # shifts
 SMALL = 1e-3  # of the spread of an entry's change, or of the reward's: a difference below it is none
 
 
 class Grounded(NamedTuple):
     """A source with the physics that its target's steps show."""
 
-    source: Domain
-    explained: np.ndarray | None  # float32 [seeds]: share in [0, 1] of what those steps differ by that is gone with it
+    source: Domain  # in which robots walk
+    twin: Domain  # the same without noise and delays: what is put into the target's states
+    explained: np.ndarray | None  # float32 [seeds]: share in [0, 1] of what differs that is gone with the twin
+    believed: np.ndarray | None  # [seeds]: the same of the source, by steps that were held out where that is more
     kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
     said: tuple[str, ...] = ()  # what was found, in words, a line a seed
 
@@ -39,7 +43,7 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed.
     """
     if not ground.physics:
-        return Grounded(domains.source, None, {})
+        return Grounded(domains.source, domains.source, None, None, {})
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
     found = [_of(source, Transition(*(x[k] for x in t))) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
@@ -48,19 +52,36 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
         f"{': the source stays as it is' if simulator is source else ''}"
         for seed, one, simulator in zip(seeds, found, simulators, strict=True)
     ]
-    whole = Varied(ROBOTS[source.robot.name], [s.shifts for s in simulators], source.tasks, source.spaces.obs)
-    target = table_robot(plain(domains.target))
-    whole = whole if target is None or target.tasks == source.tasks else whole.paid_as(target)
+    physics = [simulator.shifts for simulator in simulators]
+    whole, twin = (_paid(_each(source, some), domains.target) for some in (physics, [*map(_still, physics)]))
     first = next((one for one in found if isinstance(one, Identification)), None)
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
-    noisy = [isinstance(one, Identification) and one.noisy for one in found]  # which takes no noise away, and knows it
-    gone = explained(source, whole, seeds, t) if invertible(whole) else np.zeros(len(seeds))
-    return Grounded(whole, np.where(noisy, 1.0, gone).astype(np.float32), kept, tuple(said))
+    gone = explained(source, twin, seeds, t)
+    held_out = [one.explained if isinstance(one, Identification) else 0.0 for one in found]
+    return Grounded(whole, twin, gone, np.maximum(gone, held_out), kept, tuple(said))
+
+
+def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]]) -> Varied:
+    """The source with one of these for each seed."""
+    return Varied(ROBOTS[source.robot.name], physics, source.tasks, source.spaces.obs)
+
+
+def _still(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
+    """Physics without what stands between a state and the next: its noise would be taken for a difference, and what
+    comes late is in no observation."""
+    return tuple(shift for shift in shifts if shift.name not in UNSTILL)
+
+
+def _paid(source: Varied, target: Domain) -> Varied:
+    """The source, paid as the target is where it is a robot of the table."""
+    robot = table_robot(plain(target))
+    return source if robot is None or robot.tasks == source.tasks else source.paid_as(robot)
 
 
 def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) -> np.ndarray:
-    """Share in [0, 1] of what steps [seeds, steps, robots] differ by from the source's, in the next state's entries and
-    the reward, that is gone with the `other` simulator, [seeds]; each entry counts alike. 1 where nothing differs.
+    """float32 [seeds]: share in [0, 1] of what steps [seeds, steps, robots] differ by from the source's, in the next
+    state's entries and the reward, that is gone with the `other` simulator; each entry counts alike. 1 where nothing
+    differs.
 
     It is measured on the steps from which the other was identified: few numbers were fitted to many.
     """
@@ -69,7 +90,8 @@ def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) ->
     known = ~np.logical_or(taken[0].truncated, taken[1].truncated)
     change = _entries(t.next_obs - t.obs, t.reward)
     apart = [_entries(t.next_obs - s.next_obs, t.reward - s.reward) for s in taken]
-    return np.array([_gone(*(x[k][known[k]] for x in (change, *apart))) for k in range(len(seeds))])
+    gone = [_gone(*(x[k][known[k]] for x in (change, *apart))) for k in range(len(seeds))]
+    return np.array(gone, np.float32)
 
 
 def _entries(obs: Any, reward: Any) -> np.ndarray:

@@ -226,6 +226,7 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
     opening = Opening(
         domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
         None if agent is None or run.grounded is not None else agent.replay, run.takers, limits=config.loop.limits,
+        twin=None if run.grounded is None else run.grounded.twin,
     )  # fmt: skip
     going_on: dict[str, Taker] = {}
     if lesson is not None:

@@ -34,7 +34,7 @@ class Counterpart(Taker):
     def open(cls, stream: Stream, opening: Opening) -> Counterpart:
         """Uses the source's simulator if it can be put into a state, else a model learned from the source agent's
         stored steps."""
-        source, model = opening.domains[stream.place], None
+        source, model = opening.twin or opening.domains[stream.place], None
         if not invertible(source):
             assert opening.stored is not None
             model = learn_model(opening.stored, draw(opening.keys, "model of the source"), source.spaces)

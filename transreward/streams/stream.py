@@ -66,6 +66,7 @@ class Opening:
     takers: Mapping[str, Taker] | None = None  # streams of the teacher's stage, if this one follows it
     buffers: Mapping[str, Replay] = field(default_factory=dict)  # the buffers of `takers`
     limits: Limits = NO_LIMITS  # of divergence and waiting; past them the run ends
+    twin: Domain | None = None  # what is put into the target's states; None: the source
 
 
 @dataclass
