@@ -20,7 +20,7 @@ ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean return is c
 
 
 def stop_reason(run: Run) -> str | None:
-    """aligned, converged or None; judged by target episodes that the budget has paid for anyway."""
+    """aligned, converged, decided or None; judged by target episodes that the budget has paid for anyway."""
     loop, target = run.config.loop, run.takers.get("target")
     if target is None or not target.domain.reward_terms or loop.eval_target == "none" or not run.stage.budget.target:
         return None  # its returns are not known, must not be used, or are of an earlier policy

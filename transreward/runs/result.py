@@ -43,7 +43,7 @@ class Result:
     returns: Pair[np.ndarray]  # [seeds, episodes] in each domain, of the final policies; no episodes: not evaluated
     zero_shot: np.ndarray | None  # [seeds, episodes] of the source policy in the target, where there is one
     steps: Pair[int]  # taken to learn, per seed: what the budgets pay
-    stopped: str  # aligned, converged or budget; unfinished: there is no result.json yet
+    stopped: str  # aligned, converged, decided or budget; unfinished: there is no result.json yet
     wall_seconds: float
     rounds: int = 0  # of the loop
     updates: int | None = None  # of the learner, per seed, after the source agent; None: not counted yet

@@ -56,7 +56,9 @@ def _ended(focus: Record) -> str:
     if r["stopped"] == "aligned":
         reached = f", whose last episodes returned at least {number(wanted)}" if wanted is not None else ""
         return f"{after}: the target was aligned with the source{reached}."
-    if r["stopped"] == "converged":
+    if r["stopped"] == "decided":
+        after += ": what is delivered was tested on the target, and no other candidate could be clearly better."
+    elif r["stopped"] == "converged":
         after += f": {loop.get('converged', 0)} more episodes of each seed brought no improvement."
     else:
         after += ": the budget was spent."
