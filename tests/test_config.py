@@ -410,7 +410,7 @@ def test_the_learner_may_be_a_mere_name(tmp_path):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("learner", [SAC(hidden=(8,)), PPO(hidden=(8, 4), clip=0.3)], ids=lambda x: x.name)
 def test_a_runs_own_config_repeats_it(tmp_path, method, learner):
-    row = METHODS[method]
+    row = METHODS[method].simulated if learner.on_policy else METHODS[method]
     sized = {"gap.hidden": (4, 4)} if hasattr(row.gap, "hidden") else {"gap.batch": 32}
     own = {"gap": sized, "gate": {"gate.scale": False, "use.strength": 0.25}, "feed": {}}
     gap = {name: value for part, some in own.items() if getattr(row, part) for name, value in some.items()}

@@ -25,9 +25,6 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     training_options(command)
     command.add_argument(
-        "--dry-run", action="store_true", help="say what would be done, and how long it takes; take no target step"
-    )
-    command.add_argument(
         "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from scratch"
     )
 

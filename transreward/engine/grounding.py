@@ -80,8 +80,8 @@ def _paid(source: Varied, target: Domain) -> Varied:
 
 def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) -> np.ndarray:
     """float32 [seeds]: share in [0, 1] of what steps [seeds, steps, robots] differ by from the source's, in the next
-    state's entries and the reward, that is gone with the `other` simulator; each entry counts alike. 1 where nothing
-    differs.
+    state's entries and the reward, that is gone with the `other` simulator; entries are measured in spreads of their
+    change. 1 where nothing differs.
 
     It is measured on the steps from which the other was identified: few numbers were fitted to many.
     """
@@ -106,7 +106,11 @@ def _gone(change: np.ndarray, source: np.ndarray, other: np.ndarray) -> float:
         return 0.0
     spread, before, after = change.std(axis=0), *(np.mean(d**2, axis=0) for d in (source, other))
     counts = np.sqrt(before) > SMALL * spread
-    return float(np.clip(1.0 - np.mean(after[counts] / before[counts]), 0.0, 1.0)) if counts.any() else 1.0
+    if not counts.any():
+        return 1.0
+    scale = np.where(spread > 0, spread, np.sqrt(before))[counts]  # an entry may never change in the target
+    left, all_of_it = (np.sum(x[counts] / scale**2) for x in (after, before))
+    return float(np.clip(1.0 - left / all_of_it, 0.0, 1.0))
 
 
 def _of(source: MujocoDomain, steps: Transition) -> Identification | str:

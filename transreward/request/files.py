@@ -29,7 +29,7 @@ def read_config(path: Path) -> dict[str, Any]:
     learner, settings = _settings(path, text)
     if "schema" in text and "loop.symmetry" not in settings:  # written by a run before there were symmetries
         settings["loop.symmetry"] = "none"
-    for ignored in ("schema", "versions", "spaces", "shift"):
+    for ignored in ("schema", "versions", "spaces", "shift", "variant"):
         text.pop(ignored, None)
     replaced = text.pop("replaced", {})
     if not isinstance(replaced, dict):
