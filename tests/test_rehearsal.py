@@ -45,6 +45,7 @@ def test_controls_are_in_it_and_what_learns_nothing_says_so():
     assert "zero_shot: the policy is unchanged" in text and "fine_tune: it learns: 2,000 target steps" in text
 
 
+@pytest.mark.slow
 def test_the_command_prints_it_and_leaves_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = ["learner.robots=4", "learner.rollout_steps=16", "learner.minibatches=2", "learner.hidden=4"]

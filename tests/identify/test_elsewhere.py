@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.elsewhere import Elsewhere
 
 
+@pytest.mark.slow
 def test_a_robot_in_another_process_is_identified_to_the_same_figures():
     id = "halfcheetah:gravity=2"
     target = GymDomain("elsewhere", partial(Elsewhere, id))

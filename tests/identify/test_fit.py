@@ -71,8 +71,8 @@ def test_nothing_is_found_where_nothing_differs():
     ("shifts", "named", "told"),
     [
         ("sensor_delay=2", {"sensor_delay": 2}, True),
-        ("delay=1,sensor_delay=1", {"delay": 1, "sensor_delay": 1}, True),
-        ("delay=1", {"delay": 1}, False),  # in the midst of an episode
+        pytest.param("delay=1,sensor_delay=1", {"delay": 1, "sensor_delay": 1}, True, marks=pytest.mark.slow),
+        pytest.param("delay=1", {"delay": 1}, False, marks=pytest.mark.slow),  # in the midst of an episode
     ],
 )
 def test_acting_late_and_seeing_late(shifts, named, told):
