@@ -192,6 +192,7 @@ def run(tmp_path_factory):
     return tr.transfer("hopper", bits.TARGET, "mix", learner=learner, settings=settings, out=out, **request), out
 
 
+@pytest.mark.slow
 def test_a_run_says_who_acted_and_who_was_delivered(run):
     result, out = run
     said = json.loads((out / "fallback.json").read_text())
@@ -205,6 +206,7 @@ def test_a_run_says_who_acted_and_who_was_delivered(run):
         assert {c["name"]: c["episodes"] for c in one["candidates"]} == {n: who.count(n) for n in low}
 
 
+@pytest.mark.slow
 def test_returns_and_policy_are_those_of_what_was_delivered(run):
     result, out = run
     said = json.loads((out / "fallback.json").read_text())["seeds"]
@@ -214,6 +216,7 @@ def test_returns_and_policy_are_those_of_what_was_delivered(run):
     assert result.delivered == [one["delivered"] for one in said] == tr.load(out).delivered
 
 
+@pytest.mark.slow
 def test_the_page_says_who_acted_and_why_which_was_delivered(run):
     _, out = run
     section = write_report([out]).read_text().partition('<section id="delivery">')[2].partition("</section>")[0]
@@ -223,6 +226,7 @@ def test_the_page_says_who_acted_and_why_which_was_delivered(run):
     assert section.count("<figcaption>What is known of the candidates") == 2 and "lower bound" in section
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"seeds": [{"seed": 4}]}, {"target_steps": -1}, {"seeds": None}])
 def test_a_damaged_account_is_refused(run, tmp_path, changed):
     place = Path(shutil.copytree(run[1], tmp_path / "run"))

@@ -74,7 +74,7 @@ def move(name, settings=(), source=SOURCE, target=TARGET, **request):
 
 
 # The golden bits run every row, too; these are the kinds of stage that a plan may have.
-KINDS = ("mix", "paired_branched", "relabel", "zero_shot", "oracle")
+KINDS = ("mix", "paired_branched", "zero_shot")
 ALL = [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in METHODS if name != "darc"]
 
 

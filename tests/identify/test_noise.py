@@ -16,6 +16,7 @@ def test_what_is_linear_is_no_noise():
     assert _ruled(x[:, 1] + 0.1 * rng.standard_normal(400), x) > 0.95
 
 
+@pytest.mark.slow
 def test_noise_of_actions_is_found():
     found = tr.identify("halfcheetah", "halfcheetah:noise=0.2")
     (noise,) = found.named
