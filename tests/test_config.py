@@ -24,7 +24,7 @@ from transreward.learners.sac import SAC
 from transreward.methods import METHODS
 from transreward.reports.repeat import repeat
 from transreward.request import resolve as resolving
-from transreward.request.budgets import require_steps_left
+from transreward.request.budgets import conversion_steps, require_steps_left
 from transreward.request.fields import SECTIONS
 from transreward.request.files import read_config
 from transreward.request.learner import for_method
@@ -294,22 +294,53 @@ def test_each_part_of_a_transfer_has_rollouts_of_enough_steps():
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
-        ({"method": "paired_branched"}, "leave `source_run` out"),
-        ({"method": "policy_advice"}, "cannot: leave `source_run` out"),
-        ({"method": "paired_branched", "learner": "sac"}, "not with sac: leave `source_run` out"),
-        ({"method": "darc", "learner": "sac"}, "not with sac: leave `learner` out, or leave `source_run` out"),
+        ({"method": "mix", "learner": PPO(), "settings": {"feed.target_share": 0.25}}, 'cannot: use `learner="sac"`'),
         ({"method": "darc", "learner": PPO(robots=8)}, "not with ppo with other settings"),
     ],
     ids=str,
 )
 def test_a_source_run_of_ppo_is_no_dead_end(tmp_path, request_, why):
     """What the error says to do is not refused for the contrary, and no settings are poured out."""
-    (tmp_path / "source").mkdir()
-    agent = {"source": PAIR[0], "learner": {"name": "ppo", **asdict(PPO())}, "seeds": [0], "steps": 1}
-    (tmp_path / "source" / "agent.json").write_text(json.dumps(agent))
     with pytest.raises(tr.RequestError) as caught:
-        ask(**request_, source_run=tmp_path)
+        ask(**request_, source_run=run_of_ppo(tmp_path))
     assert why in str(caught.value) and "learning_rate" not in str(caught.value)
+
+
+def run_of_ppo(place):
+    """A run directory of which only the source agent is told, of 1,000 steps."""
+    (place / "source").mkdir()
+    agent = {"source": PAIR[0], "learner": {"name": "ppo", **asdict(PPO())}, "seeds": [0], "steps": 1000}
+    (place / "source" / "agent.json").write_text(json.dumps(agent))
+    return place
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"method": "paired_branched", "target_steps": 1000},
+        {"method": "policy_advice"},
+        {"method": "fine_tune", "controls": ("mix",)},
+        {"method": "darc", "learner": "sac"},
+    ],
+    ids=str,
+)
+def test_what_needs_stored_steps_takes_over_an_agent_of_ppo(tmp_path, request_):
+    config = ask(**request_, source_run=run_of_ppo(tmp_path))
+    own = presets.make_learner("sac", PAIR[0])
+    assert config.learner == own and config.converted == PPO()
+    assert config.source_steps == 1000 + presets.source_budget(own, PAIR[0])
+    assert conversion_steps(config, 1000) == 12_480  # a quarter of the rest, by 64 robots
+
+
+def test_a_budget_in_which_it_cannot_be_taken_over_is_refused(tmp_path):
+    config = ask("fine_tune", learner="sac", source_steps=2_000, source_run=run_of_ppo(tmp_path))
+    with pytest.raises(tr.RequestError, match="sac could take its agent of ppo over: raise `source_steps` to 9000 or"):
+        require_steps_left(config, 1000)
+
+
+def test_what_an_agent_of_ppo_can_do_itself_it_does(tmp_path):
+    config = ask("fine_tune", source_run=run_of_ppo(tmp_path))
+    assert config.learner == PPO() and config.converted is None and conversion_steps(config, 1000) == 0
 
 
 def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():

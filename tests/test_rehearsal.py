@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -13,12 +14,13 @@ from transreward.streams.walk import Walk
 from transreward.transfer import planned
 
 SMALL = tr.learner("ppo", robots=4, rollout_steps=16, minibatches=2, epochs=1, hidden=(4,))
+LONG = replace(SMALL, rollout_steps=128)  # of whose rounds there are two
 PAIR = ("hopper", "hopper:gravity=0.5")
 
 
 def rehearsed(method="auto", **more):
-    request = {"source_steps": 4_000, "target_steps": 2_000, "seeds": 2, **more}
-    return rehearse(planned(*PAIR, method, learner=SMALL, **request))
+    request = {"source_steps": 4_000, "target_steps": 2_000, "seeds": 2, "learner": SMALL, **more}
+    return rehearse(planned(*PAIR, method, **request))
 
 
 def test_it_names_each_stage_with_its_steps_and_takes_no_target_step(monkeypatch):
@@ -43,6 +45,12 @@ def test_it_names_each_stage_with_its_steps_and_takes_no_target_step(monkeypatch
 def test_controls_are_in_it_and_what_learns_nothing_says_so():
     text = "\n".join(rehearsed("darc", controls=("zero_shot", "fine_tune")))
     assert "zero_shot: the policy is unchanged" in text and "fine_tune: it learns: 2,000 target steps" in text
+
+
+def test_an_agent_of_few_rounds_is_timed_by_these():
+    assert (
+        "source-1200: the source agent is trained: 1,200 source steps" in rehearsed(source_steps=2_000, learner=LONG)[1]
+    )
 
 
 @pytest.mark.slow

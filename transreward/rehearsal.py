@@ -13,6 +13,7 @@ from transreward.engine.stages import before, chain
 from transreward.engine.state import begin
 from transreward.plan.compile import TRIAL, compile, walked
 from transreward.plan.plan import Plan, Schedule, Stage, Track
+from transreward.request.budgets import conversion_steps
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair
@@ -31,12 +32,17 @@ DOES = {
 def rehearse(config: Config) -> list[str]:
     """The lines that `transreward transfer --dry-run` prints. Source steps are taken to time the learner, no target
     steps beside those that measured the shift of a simulated target."""
-    taken = None
+    taken, more = None, 0
     if config.source_run is not None and config.needs_source_agent:
-        taken = int(SourceAgent.about(config.source_run)["steps"])
+        known = int(SourceAgent.about(config.source_run)["steps"])
+        more = conversion_steps(config, known)
+        taken = known + more
     plan = compile(config, taken)
     each, source, target = seconds_per_update(config, plan), *config.domains
     lines = [f"{source.name} -> {target.name}, {config.learner.name}, {config.seeds} seeds; steps are of each seed"]
+    if config.converted is not None and more:
+        words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
+        lines.append(f"  {config.source_run}: {words}")
     total, done = 0.0, set[str]()
     for track in plan.tracks:
         for stage in (*agents(track, plan, done), *track.stages):
@@ -48,7 +54,9 @@ def rehearse(config: Config) -> list[str]:
     lines.append(f"target steps a seed: at most {most:,} learning in each method{robot_time(config, most)}")
     how = {"simulated": "evaluation is simulated, and apart", "training": "returns are those of training episodes"}
     lines.append(how.get(config.loop.eval_target, "no returns in the target are looked at"))
-    lines.append(f"{about(total).removeprefix(', ')} in all on this machine, beside evaluations; nothing was run")
+    lines.append(
+        f"{about(total).removeprefix(', ')} in all on this machine, beside evaluations; nothing was run".strip()
+    )
     return lines
 
 
@@ -108,14 +116,15 @@ def seconds_per_update(config: Config, plan: Plan) -> float:
     if stage is None:
         return 0.0
     schedule = stage.schedule
-    share = max(schedule.rounds // ROUNDS, 1)
+    rounds = min(ROUNDS, schedule.rounds)
+    share = schedule.rounds // rounds
     controls = schedule.controls.map(lambda n: -(-n // share))
-    short = Schedule(ROUNDS, 0, controls, schedule.rollout, schedule.updates, schedule.gap_updates)
+    short = Schedule(rounds, 0, controls, schedule.rollout, schedule.updates, schedule.gap_updates)
     streams = tuple(replace(s, room=min(s.room, controls.source)) for s in stage.streams)
     alone = replace(stage, schedule=short, streams=streams, evaluations=0)
     run = begin(training.of_agent(stage.method), alone, None, None, lambda progress: None, lambda run, rows: None)
     took: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         learn(run, gather(run))
         took.append(time.perf_counter() - began)

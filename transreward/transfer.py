@@ -14,6 +14,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain, Kept
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
+from transreward.engine.converted import converted
 from transreward.engine.stages import execute
 from transreward.engine.state import Progress, Watch
 from transreward.interruption import undone
@@ -238,10 +239,11 @@ def all_methods(
     directory, provenance = Path(out) if out is not None else None, store.provenance()
     sinks, agents = Log(log, directory), {}
     if config.source_run is not None and config.needs_source_agent:
-        agent = SourceAgent.load(Path(config.source_run), config.domains.source, config.learner, config.seed_list)
+        theirs = config.converted or config.learner
+        agent = SourceAgent.load(Path(config.source_run), config.domains.source, theirs, config.seed_list)
         require_steps_left(config.at_horizon, agent.steps)
         require_stored_terms(config, agent)
-        agents[EARLIER] = agent
+        agents[EARLIER] = agent if config.converted is None else converted(config, agent)
     plan = compile(config, agents[EARLIER].steps if agents else None)
     place = nullcontext() if directory is None else store.locked(directory) if again else store.claimed(directory)
     with place, going_on(directory), sinks.closing():

@@ -52,13 +52,15 @@ def entry(config: Config, stages: Sequence[Stage]) -> Path | None:
     """The place of the agent that these stages train, in order; None if it is not kept.
 
     A simulated target is part of the hash, since the agent is evaluated there. Nothing is kept where a domain, learner
-    or import is a user's own, since a name does not say what that code does.
+    or import is a user's own, since a name does not say what that code does, and where the training goes on with the
+    agent of an earlier run.
     """
     place, pair = root(), config.domains
     named = [pair.source, pair.target] if config.simulates_target else [pair.source]
     robots = [re.split("[@+:]", domain.name)[0] for domain in named]
     own = type(config.learner).__module__.startswith("transreward.") and not config.imports and ROBOTS == OWN
-    if config.fresh or place is None or not own or not OWN.keys() >= {*robots}:
+    begun = stages[0].after is not None  # in an earlier run, of which the hash would know nothing
+    if config.fresh or place is None or begun or not own or not OWN.keys() >= {*robots}:
         return None
     loop = {name: value for name, value in plain_settings(config.loop).items() if name not in APART}
     machine = {name: x for name, x in store.provenance()["machine"].items() if name != "cores"}

@@ -49,6 +49,7 @@ class Learner:
     robots: int  # side by side in the source, per seed
     on_policy: bool = False  # learns from each rollout as it comes, and keeps no steps
     takes_advice: bool = False  # does as `shaping` says; others are given none
+    takes_over: bool = False  # takes another learner's agent over: `imitate` and `judge`
     random_steps: int = 0  # uniform actions at the start of training from scratch
     warmup_steps: int = 0  # target steps before the first update of an agent that is trained on
     warmup_share: float = 0.1  # the largest share of the target steps that warmup_steps may be
@@ -91,6 +92,16 @@ class Learner:
 
     def value(self, state: Any, obs: Array) -> Array:
         """[..., obs] -> [...]: the value of states, in units of the raw reward."""
+        raise NotImplementedError
+
+    def imitate(self, state: Any, obs: Array, action: Array, spread: Array, key: Key) -> tuple[Any, Array]:
+        """The state with a policy whose mode at obs [n, obs] is `action` [n, action] in the domain's units, and whose
+        noise has the standard deviations `spread` [action] in half-widths. Also how far they are apart then: root mean
+        square, in half-widths. Asked for where it `takes_over`."""
+        raise NotImplementedError
+
+    def judge(self, state: Any, sample: Sample, adjust: Adjust, key: Key, *, updates: int) -> tuple[Any, Metrics]:
+        """Learn from steps what the present policy is worth, which does not change (policy evaluation)."""
         raise NotImplementedError
 
     def improve(

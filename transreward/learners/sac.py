@@ -7,7 +7,7 @@ the reward of each sampled transition is compensated when it is sampled, with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
 from transreward.types import Array, Key, Metrics, RequestError, Shaping, Spaces, Transition
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
+IMITATION, IMITATION_BATCH = 10_000, 256  # updates, of an actor that takes another learner's over
 UNSHAPED = Shaping()
 
 
@@ -77,7 +78,7 @@ class SAC(Learner):
     actor_wait: float = 0.0  # share of the transfer, warm-up included, before the actor's first update
 
     name = "sac"
-    takes_advice = True
+    takes_advice = takes_over = True
     tuning = ("warmup_share", "actor_rate", "policy_delay", "actor_wait")
     networks = ("hidden", "critics", "layer_norm")
     ends = Ends(
@@ -184,6 +185,36 @@ class SAC(Learner):
         if moves is not None:  # of the updates that there were
             metrics["actor_loss"] *= updates / jnp.maximum(moves.sum(), 1)
         return state, metrics
+
+    def imitate(self, state: SACState, obs: Array, action: Array, spread: Array, key: Key) -> tuple[SACState, Array]:
+        """See `Learner`: by regression of the squashed mean, whose rate falls to zero."""
+        state = self.see(state, obs)
+        obs, wanted = state.normaliser(obs), jnp.clip((action - state.centre) / state.half_width, -1.0, 1.0)
+        log_spread = jnp.clip(jnp.log(spread), LOG_STD_LOW + 0.1, LOG_STD_HIGH - 0.1)
+        rule = optax.adam(optax.cosine_decay_schedule(1e-3, IMITATION))
+
+        def loss(actor: Layers, obs: Array, wanted: Array) -> Array:
+            mean, log_std = self._policy(actor, obs)
+            return jnp.mean((jnp.tanh(mean) - wanted) ** 2) + 0.01 * jnp.mean((log_std - log_spread) ** 2)
+
+        def update(carry: Any, key: Key) -> tuple[Any, None]:
+            actor, moments = carry
+            rows = jax.random.randint(key, (IMITATION_BATCH,), 0, len(obs))
+            step, moments = rule.update(jax.grad(loss)(actor, obs[rows], wanted[rows]), moments)
+            return (optax.apply_updates(actor, step), moments), None
+
+        keys = jax.random.split(key, IMITATION)
+        (actor, _), _ = jax.lax.scan(update, (state.actor, rule.init(state.actor)), keys)
+        apart = jnp.tanh(self._policy(actor, obs)[0]) - wanted
+        return state._replace(actor=actor), jnp.sqrt(jnp.mean(apart**2))
+
+    def judge(
+        self, state: SACState, sample: Sample, adjust: Adjust, key: Key, *, updates: int
+    ) -> tuple[SACState, Metrics]:
+        """See `Learner`. Steps are the policy's own, so that targets may look many steps ahead; with slow critics that
+        follow fast, values of a hundred steps are there after a few thousand updates."""
+        waits = replace(self, actor_wait=0.5, n_step=max(self.n_step, 10), polyak=max(self.polyak, 0.02))
+        return waits.improve(state, sample, adjust, UNSHAPED, key, updates=updates)
 
     @property
     def updates_per_round(self) -> int:

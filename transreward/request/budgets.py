@@ -8,6 +8,10 @@ from transreward.methods import Method
 from transreward.request.config import Config
 from transreward.types import Pair, RequestError
 
+CONVERSION_STEPS = 50_000  # of the source, at most, in which another learner's agent is taken over
+CONVERSION_SHARE = 0.25  # of what its training left of the budget, at most
+CONVERSION_LEAST = 1_000  # steps
+
 
 def pretrain_steps(config: Config, row: Method) -> int:
     """Steps per seed of the training of the source agent from which a method starts."""
@@ -15,6 +19,16 @@ def pretrain_steps(config: Config, row: Method) -> int:
     if row.walks:
         return round((branched if row.branched else config.source_steps) * config.loop.pretrain)
     return branched
+
+
+def conversion_steps(config: Config, taken: int) -> int:
+    """Source steps per seed in which the agent of `source_run`, of `taken` steps, is taken over by another learner; 0
+    where it is the learner's own."""
+    if config.converted is None:
+        return 0
+    robots = config.learner.robots
+    left = int(CONVERSION_SHARE * max(config.source_steps - taken, 0))
+    return min(CONVERSION_STEPS, left) // robots * robots
 
 
 def walked_steps(config: Config, row: Method, taken: int) -> int:
@@ -149,7 +163,17 @@ def require_minibatches(config: Config, row: Method, taken: int | None = None) -
 
 
 def require_steps_left(config: Config, taken: int) -> None:
-    """Raise RequestError if the source agent's `taken` steps leave nothing of the budget for the method's own."""
+    """Raise RequestError if the source agent's `taken` steps leave nothing of the budget for the method's own, or too
+    little for another learner to take it over."""
+    more = conversion_steps(config, taken)
+    if config.converted is not None and more < CONVERSION_LEAST:
+        least = taken + int(2 * CONVERSION_LEAST / CONVERSION_SHARE)
+        raise RequestError(
+            f"the source run took {taken} steps of a source budget of {config.source_steps}, so too few are left in "
+            f"which {config.learner.name} could take its agent of {config.converted.name} over: raise `source_steps` "
+            f"to {least} or more (it counts both)"
+        )
+    taken += more
     for row in (config.method, *config.controls):
         spends = row.walks or row.replayed
         if spends and walked_steps(config, row, taken) < int(row.walks):

@@ -47,6 +47,7 @@ class Config:
     seeds: int
     seed: int
     source_run: Path | None = None
+    converted: Learner | None = None  # of the source run's agent, where `learner` has to take it over
     fresh: bool = False  # train a new source agent even if the same one was kept
     cotrain: bool = False  # train agents in source and target at the same time
     imports: tuple[str, ...] = ()  # a user's modules that define rows of this request

@@ -16,26 +16,41 @@ from transreward.runs.source_agent import SourceAgent
 from transreward.types import CONTROLS, RequestError
 
 
-def learner_of(learner: Any, source: Domain, source_run: str | Path | None, may_leave_out: bool = True) -> Learner:
-    """The learner asked for, else that of the source run, else the robot's preset.
+def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows: list[Method]) -> Learner:
+    """The learner asked for, else that of the source run, else the robot's preset. Where methods need one that keeps
+    its steps, SAC, unless another is asked for: it takes over an agent of the source run that is not its own.
 
-    Raises RequestError if the source run was trained with another learner than the one asked for.
+    Raises RequestError if the source run was trained with another learner than the one asked for, which cannot take its
+    agent over.
     """
     if source_run is None:
+        if learner is None and need_replay(rows):
+            learner = "sac"  # the preset may be PPO
         return learner if isinstance(learner, Learner) else make_learner(learner, source)
     stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])
+    if learner is None and restored.on_policy and any(map(keeps_steps, rows)):
+        learner = "sac"
     if learner is None or learner == restored.name:
         return restored
     if isinstance(learner, Learner) and learner.from_scratch == restored.from_scratch:
         return learner
-    cure = "leave `learner` out, or " if may_leave_out else ""  # without it another learner is needed
-    name = learner.name if isinstance(learner, Learner) else learner
-    other = name if name != restored.name else f"{name} with other settings"
+    made = learner if isinstance(learner, Learner) else make_learner(learner, source)
+    if made.takes_over and made.name != restored.name:
+        return made
+    other = made.name if made.name != restored.name else f"{made.name} with other settings"
     raise RequestError(
-        f"the source run {source_run} was trained with {restored.name}, not with {other}: {cure}leave `source_run` out "
-        f"to train a source agent with {other}"
+        f"the source run {source_run} was trained with {restored.name}, not with {other}: leave `learner` out, or "
+        f"leave `source_run` out to train a source agent with {other}"
     )
+
+
+def converted(learner: Learner, source_run: str | Path | None) -> Learner | None:
+    """The learner of the source run's agent, where it is another than `learner`."""
+    if source_run is None:
+        return None
+    stored = restore_learner(SourceAgent.about(Path(source_run))["learner"])
+    return None if stored.name == learner.name else stored
 
 
 def tuned(learner: Learner) -> list[str]:
@@ -48,6 +63,11 @@ def need_replay(rows: list[Method]) -> bool:
     an on-policy learner has too few target steps."""
     chosen = [row for row in rows if row.name not in CONTROLS] or rows
     return any(row.off_policy for row in rows) or all(row.start == "nothing" for row in chosen)
+
+
+def keeps_steps(row: Method) -> bool:
+    """True if no on-policy learner can take up a source agent for the row."""
+    return row.off_policy or row.uses_replay or (row.use is not None and row.use.shapes)
 
 
 def for_method(config: Config, row: Method) -> Config:

@@ -18,7 +18,7 @@ from transreward.presets import DEFAULT_STEPS, source_budget
 from transreward.request.budgets import require_rounds
 from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
-from transreward.request.learner import learner_of, need_replay
+from transreward.request.learner import converted, learner_of
 from transreward.request.loop import Loop
 from transreward.request.rules import (
     fitting,
@@ -37,7 +37,7 @@ from transreward.request.rules import (
     without_a_model,
 )
 from transreward.request.settings import apply_settings, settings_of, with_settings
-from transreward.runs.source_agent import import_all
+from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import Pair, RequestError
 
 MOST = 10**9  # steps or seeds, which are counted in 32 bits on the device
@@ -93,24 +93,27 @@ def resolved(
     rows = [without_a_model(r, pair) for r in rows]
     if cotrain:
         rows[0] = together(rows[0], pair, source_run)
-    if learner is None and source_run is None and need_replay(rows):
-        learner = "sac"  # the preset may be PPO
-    learner = learner_of(learner, pair.source, source_run, may_leave_out=not any(r.off_policy for r in rows))
+    learner = learner_of(learner, pair.source, source_run, rows)
+    taken_over = converted(learner, source_run)
     rows = [fitting(r, pair, learner) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)
     target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
     row, *control_rows = (in_simulator(r, target_steps, settings) for r in all_rows)
+    budget = source_budget(learner, pair.source)
+    if taken_over is not None and source_run is not None:  # whose training is none of its own
+        budget += SourceAgent.about(Path(source_run))["steps"]
     config = Config(
         domains=pair,
         method=with_terms(row, pair),
         controls=tuple(with_terms(r, pair) for r in control_rows),
         learner=learner,
         loop=loop,
-        source_steps=count("source steps", source_steps, source_budget(learner, pair.source)),
+        source_steps=count("source steps", source_steps, budget),
         target_steps=target_steps,
         seeds=count("seeds", seeds, seeds),
         seed=count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
+        converted=taken_over,
         cotrain=cotrain,
         imports=imports,
         chosen=frozenset(settings),
@@ -161,7 +164,7 @@ def require_all(config: Config) -> None:
         require_family(row, config)
         require_ground(row, config)
         require_rewards(row, config.domains.target)
-        require_learner(row, config.learner, config.domains.source, config.source_run)
+        require_learner(row, config.learner, config.domains.source)
     if config.loop.horizon > config.target_steps:
         raise RequestError(
             f"loop.horizon={config.loop.horizon} is more than {config.target_steps} target steps: lower it, or raise "

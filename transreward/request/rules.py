@@ -198,21 +198,20 @@ def require_rewards(row: Method, target: Domain) -> None:
         raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
 
 
-def require_learner(row: Method, learner: Learner, source: Domain, source_run: str | Path | None = None) -> None:
+def require_learner(row: Method, learner: Learner, source: Domain) -> None:
     """Raise RequestError for a method that needs something that the learner does not have on this source."""
-    cure = USE_SAC
-    if source_run is not None:  # the learner is that run's
-        cure = f"leave `source_run` out ({source_run} was trained with {learner.name}), or name one trained with sac"
     if learner.on_policy and row.uses_replay:
         raise RequestError(
             f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
-            f"{cure}"
+            f"{USE_SAC}"
         )
     if row.use is not None and row.use.shapes and not learner.takes_advice:
-        raise RequestError(f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {cure}")
+        raise RequestError(
+            f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {USE_SAC}"
+        )
     if learner.on_policy and row.off_policy:
         raise RequestError(
-            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {cure}"
+            f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {USE_SAC}"
         )
     if row.branched and not (row.use is not None and row.use.corrects):
         raise RequestError(
@@ -229,7 +228,7 @@ def require_learner(row: Method, learner: Learner, source: Domain, source_run: s
         raise RequestError(
             f"'{row.name}' has to put {source.name} into the states that the target was seen in, which its observation "
             f"does not tell in full; a model of it needs stored source steps, which {learner.name} has not: "
-            f"{cure}"
+            f"{USE_SAC}"
         )
     known = {f.name for f in fields(learner)}
     for name, _ in row.learner:

@@ -1,0 +1,91 @@
+"""Another learner's source agent, taken over: PPO's becomes SAC's, so that no method and source agent fail to fit.
+
+Weights cannot be carried over, since the two squash actions differently and have other layers. The policy is learned by
+regression on the states that it visits, and the critics by policy evaluation on the same steps, which are counted and
+become the agent's stored steps.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from transreward import replay as rp
+from transreward.domains.domain import stored_terms
+from transreward.draws import stream as draw
+from transreward.engine.programs import programs
+from transreward.learners.learner import Learner
+from transreward.replay import Replay
+from transreward.request.budgets import conversion_steps
+from transreward.request.config import PLAIN, Config
+from transreward.runs.source_agent import SourceAgent
+from transreward.streams.stream import Stream
+from transreward.streams.walk import Walk
+from transreward.types import Adjusted, Array, Key, Pair, Spaces, Steps, Transition
+
+
+def converted(config: Config, agent: SourceAgent) -> SourceAgent:
+    """The agent as one of the request's learner: the same policy, up to an error that a warning tells, and critics of
+    its own. Its stored steps are `conversion_steps` that the old policy takes in the source, with its noise; there are
+    as many updates of the critics as the learner makes with so many steps."""
+    source, learner = config.domains.source, config.learner
+    old, new = (programs(one, PLAIN.compensation(), source.spaces) for one in (agent.learner, learner))
+    keys, own = new.next_keys(agent.keys)
+    controls = conversion_steps(config, agent.steps) // learner.robots
+    stream = Stream("source", "walk", "source", "source", learner.robots, terms=len(stored_terms(source)))
+    walk = Walk(stream, source, config.seed_list, config.loop.threads, limits=config.loop.limits)
+    noise = old.noise(draw(own, "noise source"), controls, learner.robots)
+    steps = executed(walk.collect(old.act, agent.agents, noise, controls), source.spaces)
+    obs = steps.transition.obs.reshape(config.seeds, -1, source.spaces.obs)
+    act = partial(old.act, agent.agents)
+    states, apart = imitated(learner, new.init(agent.keys)[0], obs, act, source.spaces, draw(own, "uniform source"))
+    replay = rp.of(steps, source.spaces)
+    rounds = -(-walk.steps // learner.round_steps(False))
+    states = judged(learner, states, replay, draw(own, "learner"), rounds * learner.updates_per_round)
+    warnings.warn(
+        f"the source agent of {config.source_run} was trained with {agent.learner.name}, and {learner.name} takes it "
+        f"over: from {walk.steps:,} more source steps it learned the same actions to {np.max(apart):.2f} (rms, of half "
+        f"their range), and what they are worth",
+        stacklevel=2,
+    )
+    return SourceAgent(
+        agent.source, learner, states, replay, keys, agent.steps + walk.steps, agent.seeds, agent.log, agent.evaluated
+    )
+
+
+def executed(steps: Steps, spaces: Spaces) -> Steps:
+    """Steps whose actions are those that the robot executed: a draw of a learner that does not squash may leave the
+    box."""
+    t = steps.transition
+    return steps._replace(transition=t._replace(action=np.clip(t.action, spaces.low, spaces.high)))
+
+
+def imitated(
+    learner: Learner, states: Any, obs: np.ndarray, act: Callable[..., Array], spaces: Spaces, keys: Key
+) -> tuple[Any, np.ndarray]:
+    """States [seeds] of the learner that do as `act(obs, noise)` does at obs [seeds, n, obs], and how far they are
+    apart."""
+    mode = np.asarray(act(obs, None))
+    high, low = (np.asarray(act(obs, sign * np.ones_like(mode))) for sign in (1, -1))
+    spread = np.median(high - low, axis=1) / 2 / spaces.half_width
+    states, apart = jax.jit(jax.vmap(learner.imitate))(states, obs, mode, spread, keys)
+    return states, np.asarray(apart)
+
+
+def judged(learner: Learner, states: Any, replay: Replay, keys: Key, updates: int) -> Any:
+    """The states after so many updates of what their policies are worth, by raw rewards."""
+
+    def raw(t: Transition) -> Adjusted:
+        return Adjusted(t.reward, np.ones(t.reward.shape, np.float32))
+
+    def one(state: Any, replay: Replay, key: Array) -> Any:
+        sample = rp.windows(Pair(replay, None), 0.0, replay.spaces)
+        return learner.judge(state, sample, lambda steps: steps.map(raw), key, updates=updates)[0]
+
+    judge: Callable[..., Any] = jax.jit(jax.vmap(one, in_axes=(0, replay.axes, 0)))
+    return judge(states, replay, keys)
