@@ -27,7 +27,10 @@ each = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 
 
 def test_each_kind_is_here():
-    assert list(VALUES) == list(SHIFTS) or set(SHIFTS) - set(VALUES) == {"rest"}  # which a page of the docs adds
+    assert list(VALUES) == list(SHIFTS) or set(SHIFTS) - set(VALUES) <= {
+        "motors",
+        "rest",
+    }  # a file; of a page of the docs
 
 
 @each

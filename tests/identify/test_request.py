@@ -11,7 +11,7 @@ import pytest
 import transreward as tr
 from transreward.cli.main import main
 from transreward.domains.shifts import Shift
-from transreward.identify.identification import with_shifts
+from transreward.identify.identification import together
 from transreward.types import RequestError
 
 DEGREES = 180 / np.pi
@@ -165,6 +165,6 @@ def test_what_is_found_is_joined_with_the_sources_own_shifts():
     """Factors multiply, what is added adds up, and what is set is set."""
     source = tr.domain("hopper+hop(speed=1):gravity=2,frictionloss=1,viscosity=0.5,broken=leg_joint")
     found = [Shift("gravity", 1.5), Shift("frictionloss", 2.0), Shift("viscosity", 3.0), Shift("mass", 2.0, "foot")]
-    id = with_shifts(source, found)
-    assert id == "hopper+hop(speed=1):gravity=3,frictionloss=3,viscosity=3,broken=leg_joint,mass(foot)=2"
-    assert tr.domain(id).name == id
+    text = ",".join(map(str, together(source, found)))
+    assert text == "gravity=3,frictionloss=3,viscosity=3,broken=leg_joint,mass(foot)=2"
+    assert tr.domain(f"hopper:{text}").name == f"hopper:{text}"

@@ -79,10 +79,11 @@ class Symmetry(Bridge):
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
         """See `Bridge`. Shown columns have the robot's own names, with unit and range of the column that each shows.
 
-        Raises RequestError if the robot has action noise.
+        Raises RequestError if the robot has action noise or a learned rule of its motors.
         """
-        if robot.physics.noise.any():
-            raise RequestError(f"{robot.name} cannot be seen {self.name}: the noise on its actions would not be")
+        if robot.physics.noise.any() or robot.physics.motors is not None:
+            what = "the rule of its motors" if robot.physics.motors is not None else "the noise on its actions"
+            raise RequestError(f"{robot.name} cannot be seen {self.name}: {what} would not be")
         own, rename = Columns.of(robot), self.of[robot.robot.name]
         there = _turned(own, rename, self.times)
         back = _turned(own, rename, self.whole - self.times)  # not the inverse order: two terms may show one

@@ -33,6 +33,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--source-run", metavar="DIR", help="act with this run's source policy, not at random")
     option("--target-steps", type=whole, metavar="N", help="to take (default: 500), or to read of logs (default: all)")
     option("--seed", type=whole, metavar="S", help="of the target's robot and of actions (default: 0)")
+    option("--motors", type=Path, metavar="FILE", help="keep what is learned of the motors, if so, in an npz file")
     option("--out", type=Path, metavar="FILE", help="write the answer as JSON, too (docs/identify.md)")
 
 
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.out is not None and args.out.is_dir():
         raise RequestError(f"`out` {args.out} is a directory: name a file, such as {args.out / store.IDENTIFICATION}")
+    if args.motors is not None and (args.motors.suffix != ".npz" or not args.motors.parent.is_dir()):
+        raise RequestError(f"`motors` {args.motors}: name an npz file in a directory that is there")
     prepare_process()
     from transreward.live import fitting
     from transreward.preflight.identify import identify
@@ -48,6 +51,10 @@ def run(args: argparse.Namespace) -> None:
     names = ("logs", "source_run", "target_steps", "seed", "imports")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     found = identify(args.source, args.target, **given, watch=fitting)
+    if args.motors is not None and found.motors is not None:
+        found = found.keeping(args.motors)
     print(found)
+    if args.motors is None and found.motors is not None:
+        print("the id can be used once --motors FILE has kept what was learned of the motors")
     if args.out is not None:
         store.write_json(args.out, found.as_json())

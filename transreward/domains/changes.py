@@ -107,7 +107,7 @@ def _beside_the_model(source: TableRobot, target: TableRobot) -> Iterator[Change
         values = getattr(source.physics, name), getattr(target.physics, name)
         if not kind.element:
             if values[0] != values[1]:
-                yield Change(kind.shown, "all", *map(str, values))
+                yield Change(kind.shown, "all", *("none" if x is None else str(x) for x in values))
             continue
         model, seen = source.model, kind.element == "entry"
         names = seen_names(source.robot, model) if seen else _names(model, "control")

@@ -85,7 +85,7 @@ class MujocoDomain:
         """True if the observation shows the whole state, so that `MujocoSimulation.put` works. It never shows delayed
         actions or the state of actuators, such as a muscle's activation, nor anything through noise or late."""
         remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
-        blurred = any(p.delay or p.sensor_delay or p.sensor_noise.any() for p in self.variants)
+        blurred = any(p.delay or p.motors or p.sensor_delay or p.sensor_noise.any() for p in self.variants)
         return self.robot.invert is not None and not (blurred or remembered)
 
     @property
@@ -181,7 +181,7 @@ class MujocoSimulation:
         self._ctrl = bind("ctrl")
         self._warnings = self._batch.warning[:, min(_BAD) : max(_BAD) + 1, 1]
         low, high = model.actuator_ctrlrange.astype(np.float32).astype(float).T
-        self._motors = Motors(fleet.variants, fleet.now, low, high, seeds)
+        self._motors = Motors(fleet.variants, fleet.now, fleet.of, low, high, self._qpos, self._qvel, seeds)
         blurred = any(not variant.sees for variant in fleet.variants)
         self._sensors = Sensors(fleet.variants, fleet.now, spread_of(domain), seeds) if blurred else None
         self._generators = [np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed))) for seed in seeds]

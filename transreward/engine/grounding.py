@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,20 +11,21 @@ import numpy as np
 from transreward import replay as rp
 from transreward.domains.bridged import plain
 from transreward.domains.domain import Domain, table_robot
-from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import Shift
+from transreward.domains.shifts.rules import Rule
 from transreward.domains.varied import Varied
 from transreward.ground import Ground
 from transreward.identify.evidence import of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import identifiable, identified
 from transreward.replay import Replay
+from transreward.runs import store
 from transreward.streams.twin import Twin
 from transreward.types import Pair, RequestError, Transition
 
-UNSTILL = ("noise", "delay", "sensor_noise", "sensor_delay")  # shifts
+UNSTILL = ("noise", "delay", "motors", "sensor_noise", "sensor_delay")  # shifts
 SMALL = 1e-3  # of the spread of an entry's change, or of the reward's: a difference below it is none
 
 
@@ -30,11 +33,24 @@ class Grounded(NamedTuple):
     """A source with the physics that its target's steps show."""
 
     source: Domain  # in which robots walk
-    twin: Domain  # the same without noise and delays: what is put into the target's states
+    compared: Domain  # the same without a rule of the motors: in which they walk if a gap says what their steps lack
+    twin: Domain  # without noise and delays, too: what is put into the target's states
     explained: np.ndarray | None  # float32 [seeds]: share in [0, 1] of what differs that is gone with the twin
     believed: np.ndarray | None  # [seeds]: the same of the source, by steps that were held out where that is more
     kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
     said: tuple[str, ...] = ()  # what was found, in words, a line a seed
+    rules: tuple[Rule | None, ...] = ()  # of the motors, a seed each
+
+    def keep(self, seeds: list[int], place: Path) -> None:
+        """Write identification.json into a run directory, and beside it what was learned of the motors."""
+        if not self.kept:
+            return
+        place.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.kept)
+        for seed, rule in zip(seeds, self.rules, strict=True):
+            if rule is not None:
+                text = text.replace(str(rule), str(rule.save(place / f"motors-{seed}.npz")))
+        store.write_json(place / store.IDENTIFICATION, json.loads(text))
 
 
 def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay) -> Grounded:
@@ -43,7 +59,7 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed.
     """
     if not ground.physics:
-        return Grounded(domains.source, domains.source, None, None, {})
+        return Grounded(domains.source, domains.source, domains.source, None, None, {})
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
     found = [_of(source, Transition(*(x[k] for x in t))) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
@@ -53,12 +69,16 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
         for seed, one, simulator in zip(seeds, found, simulators, strict=True)
     ]
     physics = [simulator.shifts for simulator in simulators]
-    whole, twin = (_paid(_each(source, some), domains.target) for some in (physics, [*map(_still, physics)]))
+    without = [tuple(s for s in shifts if s.name != "motors") for shifts in physics]
+    whole, compared, twin = (
+        _paid(_each(source, some), domains.target) for some in (physics, without, [*map(_still, physics)])
+    )
     first = next((one for one in found if isinstance(one, Identification)), None)
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
     gone = explained(source, twin, seeds, t)
     held_out = [one.explained if isinstance(one, Identification) else 0.0 for one in found]
-    return Grounded(whole, twin, gone, np.maximum(gone, held_out), kept, tuple(said))
+    rules = tuple(next((s.value for s in shifts if isinstance(s.value, Rule)), None) for shifts in physics)
+    return Grounded(whole, compared, twin, gone, np.maximum(gone, held_out), kept, tuple(said), rules)
 
 
 def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]]) -> Varied:
@@ -68,7 +88,7 @@ def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]]) -> Varied:
 
 def _still(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
     """Physics without what stands between a state and the next: its noise would be taken for a difference, and what
-    comes late is in no observation."""
+    comes late, or what acted before, is in no observation."""
     return tuple(shift for shift in shifts if shift.name not in UNSTILL)
 
 
@@ -123,8 +143,6 @@ def _of(source: MujocoDomain, steps: Transition) -> Identification | str:
 
 def _simulator(source: MujocoDomain, found: Identification | str, least: float) -> MujocoDomain:
     """The source with what was found, or as it is where that is too little."""
-    if isinstance(found, str) or not found.named or not (found.noisy or found.explained >= least):
+    if isinstance(found, str) or found.nothing or not (found.noisy or found.explained >= least):
         return source
-    other = domain(found.id)
-    assert isinstance(other, MujocoDomain)
-    return other
+    return MujocoDomain(ROBOTS[source.robot.name], found.physics, source.tasks, source.spaces.obs)

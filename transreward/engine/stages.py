@@ -130,9 +130,8 @@ def follow(
     for stage in track.stages:
         first = run is None
         run = begin(config, stage, agent, reference, watch, kept(place), lesson=run)
-        if run.grounded is not None and run.grounded.kept and place is not None:
-            place.mkdir(parents=True, exist_ok=True)
-            store.write_json(place / store.IDENTIFICATION, run.grounded.kept)
+        if run.grounded is not None and place is not None:
+            run.grounded.keep(config.seed_list, place)
         if first and agent is not None:
             for account, steps in zip(EVALUATION, agent.returns_took, strict=True):
                 run.ledger.spend(account, steps)

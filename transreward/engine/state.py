@@ -222,7 +222,8 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
         if stage.ground is not None:
             run.grounded = grounded(domains, config.seed_list, stage.ground, lesson.state.buffers["target"])
     if run.grounded is not None:
-        domains = domains._replace(source=run.grounded.source)
+        walked = run.grounded.source if stage.method.gap is None else run.grounded.compared
+        domains = domains._replace(source=walked)
     opening = Opening(
         domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
         None if agent is None or run.grounded is not None else agent.replay, run.takers, limits=config.loop.limits,

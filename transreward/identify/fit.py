@@ -8,7 +8,7 @@ already by Levenberg and Marquardt's method; and what the later ones made needle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,10 +16,11 @@ import numpy as np
 from mujoco import minimize
 
 from transreward.domains.parameters import Parameter
+from transreward.domains.shifts.rules import Rule
 from transreward.identify.evidence import Evidence
 from transreward.identify.simulator import Simulator
 
-MOST = 6  # parameters that are looked for
+MOST, SEVERAL = 6, 2  # parameters that are looked for; with how many the other explanation is asked for
 NOTHING = 1e-4  # of the loss without any: what is left below it is rounding
 GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
 WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
@@ -54,6 +55,7 @@ class Fit:
     after: float
     spans: dict[int, tuple[float, float]] = field(default_factory=dict)  # chosen parameter -> its 95% interval
     noise: Noise = field(default_factory=Noise)
+    motors: Rule | None = None  # a rule of the motors, beside the values
 
 
 class Problem:
@@ -88,10 +90,18 @@ class Problem:
         """The loss of `values` [parameters] on the held-out steps."""
         return float(self.loss(values[None], self.held)[0])
 
-    def errors(self, values: np.ndarray) -> np.ndarray:
-        """Root mean square error of a held-out step, in spreads of each entry's change, [entries]."""
-        off = self.simulator.differences(values[None], self.held)[0]
+    def errors(self, values: np.ndarray, rule: Rule | None = None) -> np.ndarray:
+        """Root mean square error of a held-out step, in spreads of each entry's change, [entries]; with a `rule` of the
+        motors."""
+        off = self.simulator.differences(values[None], self.obeyed(values, self.held, rule))[0]
         return np.sqrt((off**2).mean(axis=0)) / self.spread
+
+    def obeyed(self, values: np.ndarray, rows: Evidence, rule: Rule | None) -> Evidence:
+        """The steps as if what the rule adds had been commanded, in the variant that has `values` [parameters]."""
+        if rule is None:
+            return rows
+        (variant,) = self.family.variants(values[None])
+        return self.simulator.moved(variant, rows, rule(self.simulator.inputs(variant, rows)))
 
     def refine(self, values: np.ndarray, chosen: list[int], rows: Evidence, iterations: int) -> np.ndarray:
         """Values [parameters] whose chosen ones fit `rows` best, from `values` on; delays stay."""
@@ -171,21 +181,29 @@ def alike(slopes: np.ndarray) -> np.ndarray:
 Found = tuple[float, np.ndarray, list[int]]  # held-out loss, values [parameters], what is chosen
 
 
-def select(problem: Problem) -> Fit:
-    """The parameters that explain what differs, and their values."""
+def enough(before: float) -> float:
+    """The held-out loss at which all is explained, of one that was `before`."""
+    return NOTHING * max(before, 1.0)
+
+
+def select(problem: Problem, rival: Callable[[], float]) -> Fit:
+    """The parameters that explain what differs, and their values. Several that leave more than `rival()`, the held-out
+    loss by another explanation, are not the ones, and no more are looked for."""
     values = problem.family.neutral.copy()
     before = problem.held_out(values)
-    enough = NOTHING * max(before, 1.0)
+    little = enough(before)
     now: Found = before, values, []
-    while now[0] > enough:
-        more = _added(problem, now, enough) if len(now[2]) < MOST else now
+    while now[0] > little:
+        more = _added(problem, now, little) if len(now[2]) < MOST else now
         if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
-            more = _exchanged(problem, now, enough)
+            more = _exchanged(problem, now, little)
             if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
                 break
         now = _pruned(problem, more, before)
+        if len(now[2]) >= SEVERAL and now[0] > little and rival() < now[0]:
+            break
     now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
-    now = _whole(problem, _fewer(problem, now, before, enough), before)
+    now = _whole(problem, _fewer(problem, now, before, little), before)
     return Fit(now[1], tuple(now[2]), before, now[0])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
+from transreward.domains.shifts.rules import Rule
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Fit, Problem, alike
 from transreward.identify.late import Late, late
@@ -78,7 +80,25 @@ class Identification:
     alike: tuple[tuple[str, str], ...]  # what was found, and what would have done almost the same
     unseen: tuple[str, ...]  # parameters that these steps cannot show
     discarded: bool  # what was found does not lower the ten-step error, so nothing is
-    id: str  # of the source with what was found
+    physics: tuple[Shift, ...]  # all shifts of the source with what was found
+    id: str  # of that
+
+    @property
+    def motors(self) -> Rule | None:
+        """What was learned of them, beside the parameters."""
+        return next((s.value for s in self.physics if isinstance(s.value, Rule)), None)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing was found."""
+        return not self.named and self.motors is None
+
+    def keeping(self, file: Path) -> Identification:
+        """The same, with what was learned of the motors kept in an npz file; it has to have been."""
+        assert self.motors is not None
+        kept = self.motors.save(file)
+        physics = tuple(replace(s, value=kept) if isinstance(s.value, Rule) else s for s in self.physics)
+        return replace(self, physics=physics, id=self.id.replace(str(self.motors), str(kept)))
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -96,7 +116,7 @@ class Identification:
 
     def lines(self) -> list[str]:
         """In words."""
-        if not self.named:
+        if self.nothing:
             return [self._nothing(), *self._rest()]
         steps = f"{self.target_steps:,} steps"
         left = (
@@ -108,7 +128,8 @@ class Identification:
             left = "the rest is noise"
         alone = len(self.named) == 1 and self.noisy
         explained = [] if alone else [f"this explains {_percent(self.explained)} of what differs"]
-        parts = [*map(str, self.named), *explained, "nothing else differs" if alone else left]
+        learned = [] if self.motors is None else ["a rule of what the motors do, learned from these steps"]
+        parts = [*map(str, self.named), *learned, *explained, "nothing else differs" if alone else left]
         return ["; ".join(parts), self._errors(), *self._rest(), f"id: {self.id}"]
 
     def _nothing(self) -> str:
@@ -143,6 +164,7 @@ class Identification:
             "versions": store.versions(),
             "source": self.source,
             "parameters": [one.as_json() for one in self.named],
+            "motors": None if self.motors is None else str(self.motors),
             "explained": self.explained,
             "one_step_error": list(self.one_step_error),
             "ten_step_error": [None if isnan(x) else x for x in self.ten_step_error],
@@ -160,13 +182,15 @@ class Identification:
 def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain) -> Identification:
     """Of a fit to `evidence`, from the simulator of `source`."""
     neutral = problem.family.neutral
-    error = tuple(ahead(problem, values, evidence) for values in (neutral, fit.values))
-    discarded = bool(fit.chosen) and error[1] >= error[0]
-    values, chosen = (neutral, ()) if discarded else (fit.values, fit.chosen)
+    error = ahead(problem, neutral, evidence), ahead(problem, fit.values, evidence, fit.motors)
+    discarded = bool(fit.chosen or fit.motors) and error[1] >= error[0]
+    values, chosen, rule = (neutral, (), None) if discarded else (fit.values, fit.chosen, fit.motors)
     when = late(problem, values, evidence)
     named = [one for i in chosen for one in _named(problem.parameters[i], float(values[i]), fit.spans[i], when)]
     noise = [Named(_noise(name), *about) for name, about in zip(NOISES, fit.noise, strict=True) if about[0]]
-    one_step = [problem.errors(v) for v in (neutral, values)]
+    one_step = [problem.errors(neutral), problem.errors(values, rule)]
+    learned = [] if rule is None else [Shift("motors", rule)]
+    physics = together(source, [*(one.parameter.shift(one.value) for one in (*named, *noise)), *learned])
     return Identification(
         source=source.name,
         named=(*named, *noise),
@@ -178,7 +202,8 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         alike=(*_alike(problem, values, chosen), *(() if when.told else [("delay", "sensor_delay")])),
         unseen=_unseen(problem),
         discarded=discarded,
-        id=with_shifts(source, [one.parameter.shift(one.value) for one in (*named, *noise)]),
+        physics=physics,
+        id=":".join(filter(None, [source.name.partition(":")[0], ",".join(map(str, physics))])),
     )
 
 
@@ -194,8 +219,8 @@ def _noise(name: str) -> Parameter:
     return Parameter(SHIFTS[name], None, Search(0, 10, ()), 0.0)
 
 
-def with_shifts(source: MujocoDomain, found: Sequence[Shift]) -> str:
-    """The id of a robot with more shifts. What it has already is multiplied, added to or set."""
+def together(source: MujocoDomain, found: Sequence[Shift]) -> tuple[Shift, ...]:
+    """The shifts of a robot with more of them. What it has already is multiplied, added to or set."""
     shifts = {(s.name, s.pattern, s.value if isinstance(s.value, str) else ""): s for s in source.shifts}
     for s in found:
         key, value = (s.name, s.pattern, s.value if isinstance(s.value, str) else ""), s.value
@@ -205,12 +230,12 @@ def with_shifts(source: MujocoDomain, found: Sequence[Shift]) -> str:
                 value = own * value if SHIFTS[s.name].neutral == 1.0 else own + value
             value = float(f"{value:.6g}") if isinstance(value, float) else value
         shifts[key] = Shift(s.name, value, s.pattern)
-    return ":".join(filter(None, [source.name.partition(":")[0], ",".join(map(str, shifts.values()))]))
+    return tuple(shifts.values())
 
 
-def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
-    """The error ten steps ahead, root mean square in spreads of the entries; nan where no ten steps are consecutive.
-    Of steps that were held out, where ten of these are."""
+def ahead(problem: Problem, values: np.ndarray, evidence: Evidence, rule: Rule | None = None) -> float:
+    """The error of `values` [parameters], with a `rule` of the motors, ten steps ahead, root mean square in spreads of
+    the entries; nan where no ten steps are consecutive. Of steps that were held out, where ten of these are."""
     simulator = problem.simulator
     (variant,) = problem.family.variants(values[None])
     n, seen = evidence.n, simulator.unbiased(variant, evidence.next_obs)
@@ -222,7 +247,7 @@ def ahead(problem: Problem, values: np.ndarray, evidence: Evidence) -> float:
     if not len(starts):
         return float("nan")
     starts = starts[:: max(1, len(starts) // STARTS)]
-    off = simulator.turned(simulator.rollout(values, evidence, starts, AHEAD) - seen[starts + AHEAD - 1])
+    off = simulator.turned(simulator.rollout(values, evidence, starts, AHEAD, rule) - seen[starts + AHEAD - 1])
     spread = np.maximum(seen.std(axis=0), 1e-6)
     return float(np.sqrt(((off / spread).clip(-WORST, WORST) ** 2).mean()))
 

@@ -13,9 +13,9 @@ from transreward.domains.mujoco import MujocoDomain, spread_of
 from transreward.domains.names import entry_names, positions, velocities
 from transreward.domains.parameters import Family
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Problem, select
+from transreward.identify.fit import Problem
 from transreward.identify.identification import Identification, answer
-from transreward.identify.noise import settled
+from transreward.identify.motors import settled_with_motors
 from transreward.identify.plausible import require_motion, require_related, require_usable
 from transreward.identify.simulator import Simulator, showing
 from transreward.types import RequestError
@@ -32,7 +32,7 @@ def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) 
     problem = Problem(simulator, told)
     require_related(problem)
     with watch(problem):
-        return answer(problem, settled(problem, told, select(problem)), told, robot)
+        return answer(problem, settled_with_motors(problem, told), told, robot)
 
 
 def identifiable(source: Domain | str) -> MujocoDomain:
@@ -55,6 +55,8 @@ def identifiable(source: Domain | str) -> MujocoDomain:
             f"'{found.name}' does not observe its whole state, in which its simulator would have to be put: there is "
             f"no column {hidden}"
         )
+    if found.physics.motors is not None:
+        raise RequestError(f"'{found.name}' has motors that were learned already: leave motors=... out of the source")
     if found.physics.sensor_delay or found.physics.sensor_noise.any():
         raise RequestError(
             f"'{found.name}' sees through noise or late, so its observations are not the state in which its simulator "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 
 import mujoco
@@ -14,9 +15,10 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.names import positions, velocities
-from transreward.domains.parameters import Family
+from transreward.domains.parameters import DELAYS, Family
 from transreward.domains.robot import Robot
 from transreward.domains.shifts import Physics, acting
+from transreward.domains.shifts.rules import Rule, inputs, share
 from transreward.identify.evidence import Evidence
 from transreward.types import RequestError
 
@@ -46,6 +48,15 @@ class Simulator:
         self.entries = tuple(entries[i] for i in self._seen)
         self._turns = np.array([e.unit == "rad" for e in self.entries])
 
+    @property
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the actions."""
+        return self.low, self.high
+
+    def bias(self, variant: Physics) -> np.ndarray:
+        """What a variant's sensors add to each column, [columns]."""
+        return np.asarray(variant.sensor_bias * self._spread)
+
     def states(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """qpos and qvel that `obs` [n, columns] show."""
         assert self.robot.invert is not None
@@ -68,7 +79,7 @@ class Simulator:
         """Predicted less observed next states, [m, n, entries], of variants `values` [m, parameters]; `exact` as in
         `Family.variants`."""
         variants = self.family.variants(values, exact)
-        bias = np.stack([v.sensor_bias * self._spread for v in variants])[:, None]  # as the target's sensors show it
+        bias = np.stack([self.bias(v) for v in variants])[:, None]  # as the target's sensors show it
         start, end = rows.obs - bias, rows.next_obs - bias
         acts = self._acting(variants, rows)
         m, n = acts.shape[:2]
@@ -101,7 +112,7 @@ class Simulator:
 
     def unbiased(self, variant: Physics, obs: np.ndarray) -> np.ndarray:
         """The states that `obs` [n, columns] show where the sensors are a variant's, [n, entries]."""
-        return self.seen(obs - variant.sensor_bias * self._spread)
+        return self.seen(obs - self.bias(variant))
 
     def ahead(self, values: np.ndarray, states: np.ndarray, rows: Evidence) -> np.ndarray:
         """The states that variants `values` [m, parameters] are in one step after `states` [m, n, entries], with the
@@ -114,17 +125,36 @@ class Simulator:
         qpos, qvel = np.split(full, [self.family.model.nq], axis=1)
         return self.step([v.model for v in variants], qpos, qvel, acts.reshape(m * n, -1)).reshape(m, n, -1)
 
-    def rollout(self, values: np.ndarray, rows: Evidence, starts: np.ndarray, length: int) -> np.ndarray:
-        """The states that a variant `values` [parameters] is in `length` steps after those of `starts` (numbers of
-        rows that are followed by as many of their episode), [starts, entries]."""
+    def rollout(
+        self, values: np.ndarray, rows: Evidence, starts: np.ndarray, length: int, rule: Rule | None = None
+    ) -> np.ndarray:
+        """The states that a variant `values` [parameters], with a `rule` of its motors, is in `length` steps after
+        those of `starts` (numbers of rows that are followed by as many of their episode), [starts, entries]."""
         (variant,) = self.family.variants(values[None])
-        qpos, qvel = self.states(rows.obs[starts] - variant.sensor_bias * self._spread)
+        qpos, qvel = self.states(rows.obs[starts] - self.bias(variant))
         found = np.zeros((len(starts), 0))
         for t in range(length):
-            (acts,) = self._acting([variant], rows.take(starts + t))
+            taken = rows.take(starts + t)
+            if rule is not None:
+                taken = self.moved(variant, taken, rule(self.inputs(variant, taken, (qpos, qvel))))
+            (acts,) = self._acting([variant], taken)
             found = self.step([variant.model], qpos, qvel, acts)
             qpos, qvel = self._after
         return found
+
+    def inputs(
+        self, variant: Physics, rows: Evidence, state: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Of a rule of a variant's motors, [INPUTS, n, motors], in a `state` (qpos and qvel), or as the steps show."""
+        late = variant.delay, min(variant.delay + 1, DELAYS)
+        now, before = (share(rows.commanded[k].clip(*self.box), *self.box) for k in late)
+        return inputs(variant.model, now, before, *(state or self.states(rows.obs - self.bias(variant))))
+
+    def moved(self, variant: Physics, rows: Evidence, added: np.ndarray) -> Evidence:
+        """The steps with commands that are others by `added` [n, motors], as shares of half their range."""
+        commanded = rows.commanded.copy()
+        commanded[variant.delay] = commanded[variant.delay].clip(*self.box) + added * (self.high - self.low) / 2
+        return replace(rows, commanded=commanded)
 
     def step(self, models: list[object], qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray) -> np.ndarray:
         """The states one control step later, [rows, entries]; an equal number of rows in turn on each model."""

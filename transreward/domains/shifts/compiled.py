@@ -13,6 +13,7 @@ import numpy as np
 from transreward.domains.actuators import distinct
 from transreward.domains.robot import Robot
 from transreward.domains.shifts.kinds import Elements, Kind, Physics, Shift, Spec, label, type_of
+from transreward.domains.shifts.rules import Rule
 from transreward.domains.shifts.table import SHIFTS
 from transreward.types import RequestError, nearest
 
@@ -64,16 +65,22 @@ def applied(spec: Spec, robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
 
 
 def _told(spec: Spec, model: Any, robot: Robot, shifts: Sequence[Shift]) -> dict[str, Any]:
-    """What changes no model: the value of every such kind."""
+    """What changes no model: the value of every such kind.
+
+    Raises RequestError for a rule of other motors."""
     actuators = labels(spec, "actuator")
     entries = seen_names(robot, model)
     rows = {"actuator": len(actuators), "entry": len(entries) or 1}
     kinds = {name: kind for name, kind in SHIFTS.items() if kind.edit is None}
     told: dict[str, Any] = {name: np.zeros(rows[k.element]) if k.element else 0 for name, k in kinds.items()}
+    told |= {name: None for name, kind in kinds.items() if kind.read is not None}
     for shift in shifts:
         if shift.name not in kinds:
             continue
         kind, value = kinds[shift.name], told[shift.name]
+        if kind.read is not None:
+            told[shift.name] = _of_as_many(shift, model.nu)
+            continue
         if not kind.element:
             told[shift.name] = int(kind.combine(value, shift.value))
             continue
@@ -89,6 +96,14 @@ def _told(spec: Spec, model: Any, robot: Robot, shifts: Sequence[Shift]) -> dict
         if kind.element == "actuator":  # which may have several controls
             told[name] = np.repeat(told[name], model.actuator_ctrlnum)
     return told
+
+
+def _of_as_many(shift: Shift, motors: int) -> Any:
+    """The rule that a shift is. Raises RequestError if it is one of other motors."""
+    assert isinstance(shift.value, Rule)
+    if len(shift.value.weight) != motors:
+        raise RequestError(f"'{shift}' is of {len(shift.value.weight)} motors, and the robot has {motors}")
+    return shift.value
 
 
 def seen_names(robot: Robot, model: Any) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.shifts.rules import Rule
+
 Spec = Any  # mujoco.MjSpec; its elements have no useful types
 Elements = list[Any]
 
@@ -39,11 +41,11 @@ class Shift:
     makes a family."""
 
     name: str
-    value: float | int | str | Range
+    value: float | int | str | Range | Rule
     pattern: str | None = None
 
     def __str__(self) -> str:
-        value = self.value if isinstance(self.value, (str, Range)) else _number(self.value)
+        value = _number(self.value) if isinstance(self.value, (float, int)) else self.value
         return f"{self.name}={value}" if self.pattern is None else f"{self.name}({self.pattern})={value}"
 
 
@@ -66,9 +68,10 @@ class Kind:
     low: float = 0.0  # smallest value
     above: bool = False  # the smallest value itself is not allowed
     high: float = 1000.0
-    value: str = "factor"  # or a unit; steps: a whole number; pattern: the value is an element's name
+    value: str = "factor"  # or a unit; steps: a whole number; pattern: an element's name; file: see `read`
     words: tuple[str, ...] = ()  # what others call it
-    neutral: float | None = 1.0  # the value that changes nothing; None for patterns
+    read: Callable[[str], Any] | None = None  # from the name of a file to the value
+    neutral: float | None = 1.0  # the value that changes nothing; None for patterns and files
     default: Callable[[Spec], Elements] | None = None  # what is chosen without a pattern; None = all
     combine: Callable[[Any, Any], Any] = np.add  # without `edit`: what two of it come to
     shown: str = ""  # without `edit`: what it is called among what changed
@@ -87,6 +90,8 @@ class Kind:
         """Valid values, for people."""
         if self.value == "pattern":
             return f"a name or a pattern such as hip_* of {self.element}s"
+        if self.read is not None:
+            return "the name of a file"
         number = "a whole number" if self.value == "steps" else "a number"
         return f"{number} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
 
@@ -99,6 +104,7 @@ class Physics(NamedTuple):
     bias: np.ndarray  # added to what acts, as a share of half the control range, [control]
     deadzone: np.ndarray  # about the middle of the control range, as a share of half of it, [control]
     delay: int  # control steps before an action acts
+    motors: Rule | None  # what is added to what has arrived
     sensor_noise: np.ndarray  # standard deviation, as a share of each entry's spread, [obs]; [1] if they have no names
     sensor_bias: np.ndarray  # added to what is seen, as a share of each entry's spread, [obs]; [1] if without names
     sensor_delay: int  # control steps before an observation is seen
@@ -106,7 +112,8 @@ class Physics(NamedTuple):
     @property
     def obeys(self) -> bool:
         """Whether what acts is the commanded action, at once."""
-        return not (self.delay or self.noise.any() or self.bias.any() or self.deadzone.any())
+        moved = self.noise.any() or self.bias.any() or self.deadzone.any()
+        return not (self.delay or self.motors or moved)
 
     @property
     def sees(self) -> bool:

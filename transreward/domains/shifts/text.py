@@ -6,6 +6,7 @@ import math
 import re
 
 from transreward.domains.shifts.kinds import Kind, Range, Shift
+from transreward.domains.shifts.rules import Rule
 from transreward.domains.shifts.table import SHIFTS
 from transreward.types import RequestError, nearest
 
@@ -41,7 +42,7 @@ def _parse_one(text: str) -> Shift:
         raise RequestError(f"the shift '{text}' has no value: write {kind.usage}")
     if pattern and (not kind.element or kind.value == "pattern"):
         raise RequestError(f"the shift '{name}' takes no (pattern): write {kind.usage}")
-    numbers = kind.value != "pattern" or re.fullmatch(rf"{NUMBER}\.\.{NUMBER}", value)
+    numbers = kind.neutral is not None or re.fullmatch(rf"{NUMBER}\.\.{NUMBER}", value)
     return Shift(name, _range(kind, value) if ".." in value and numbers else _value(kind, value), pattern)
 
 
@@ -55,11 +56,11 @@ def _range(kind: Kind, text: str) -> Range:
     Raises:
         RequestError: of what has no numbers, of one value, upside down, or of a factor from 0.
     """
-    if kind.value == "pattern":
+    if kind.neutral is None:
         raise RequestError(f"'{kind.name}={text}': {kind.name} has {kind.range}, not a number that could have a range")
     first, _, last = text.partition("..")
     low, high = _value(kind, first), _value(kind, last)
-    assert not isinstance(low, str) and not isinstance(high, str)
+    assert isinstance(low, float | int) and isinstance(high, float | int)
     if low == high:
         raise RequestError(f"'{kind.name}={text}' is a range of one value: write {kind.name}={first}")
     if low > high:
@@ -70,7 +71,9 @@ def _range(kind: Kind, text: str) -> Range:
     return Range(low, high, log=factor)
 
 
-def _value(kind: Kind, text: str) -> float | int | str:
+def _value(kind: Kind, text: str) -> float | int | str | Rule:
+    if kind.read is not None:
+        return kind.read(text)
     if kind.value == "pattern":
         return text
     try:

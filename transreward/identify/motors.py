@@ -1,0 +1,135 @@
+"""A rule of the motors, learned where the parameters leave much that motors could have done.
+
+What is missing in a step is asked of the motors: by how much each command would have to be another. The simulator's own
+derivatives answer that for all motors and steps at once, so that a rule (`domains.shifts.rules`), which is linear in
+its weights, is a ridge regression on what remains of the next states. It is repeated where the rule has led to, since
+contacts and limits are not linear. Kin: delta actions (ASAP, arXiv:2502.01143), which are learned by reinforcement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from transreward.domains.shifts import Physics
+from transreward.domains.shifts.rules import INPUTS, Rule, share
+from transreward.identify.evidence import BLOCK, Evidence
+from transreward.identify.fit import FINE, Fit, Noise, Problem, enough, select
+from transreward.identify.identification import ahead
+from transreward.identify.noise import settled
+from transreward.identify.uncertainty import intervals
+
+ENOUGH = 0.99  # share of what differs that parameters explain: no rule is learned beyond
+GAIN, SHARE = 0.1, 0.02  # a rule has to lower the held-out loss by these shares of it and of the first
+CLEAR = 0.2  # of it and of the error ten steps ahead: where a rule lowers both by that, noise is not looked for
+MIXTURES = 48
+TURNS = 5
+STEP = 0.02  # of half an action's range: finite differences
+RIDGES = 10.0 ** np.arange(-5, 1.1, 0.5)  # of the weights, in units of the mean squared residual
+PARTS = 4  # of the steps, by which the ridge is chosen
+ROWS = 2 * FINE  # steps from which it is learned
+
+
+class Ruled:
+    """What a rule of the motors explains, learned where that is asked first."""
+
+    def __init__(self, problem: Problem, evidence: Evidence) -> None:
+        self._problem, self._evidence = problem, evidence
+
+    @cached_property
+    def alone(self) -> Fit:
+        """Of a robot whose parameters are all as in the simulator."""
+        values = self._problem.family.neutral
+        before = self._problem.held_out(values)
+        return _with_rule(self._problem, Fit(values, (), before, before))
+
+    def loss(self) -> float:
+        """On held-out steps, of the rule alone."""
+        return self.alone.after
+
+    def beside(self, fit: Fit, clearly: bool) -> Fit:
+        """The fit with a rule of the motors, if one explains more on held-out steps and ten steps ahead, `clearly` or
+        not: beside the parameters, or instead of them where these only stood for what the motors do."""
+        if fit.after <= max((1 - ENOUGH) * fit.before, enough(fit.before)):
+            return fit
+        both = _with_rule(self._problem, fit) if fit.chosen else self.alone
+        best = self.alone if self.alone.after <= (1 + GAIN) * both.after else both
+        gain, least = (CLEAR, CLEAR) if clearly else (GAIN, 0.0)
+        if best.after > fit.after - max(gain * fit.after, SHARE * fit.before):
+            return fit
+        before, after = (ahead(self._problem, one.values, self._evidence, one.motors) for one in (fit, best))
+        return best if not after >= (1 - least) * before else fit
+
+
+def settled_with_motors(problem: Problem, evidence: Evidence) -> Fit:
+    """The parameters that differ, with a rule of the motors and noise where these explain the rest. What a rule clearly
+    explains is no noise."""
+    ruled = Ruled(problem, evidence)
+    fit = select(problem, ruled.loss)
+    found = ruled.beside(fit, clearly=True)
+    if found.motors is not None:
+        return replace(found, spans=intervals(problem, found.values, found.chosen))
+    fit = settled(problem, evidence, fit)
+    return fit if fit.noise != Noise() else ruled.beside(fit, clearly=False)
+
+
+def _with_rule(problem: Problem, fit: Fit) -> Fit:
+    """The fit with the rule that its training steps show."""
+    train = problem.steps.take(np.flatnonzero(~problem.steps.held)[:ROWS])
+    values, (variant,) = fit.values, problem.family.variants(fit.values[None])
+    x = problem.simulator.inputs(variant, train)
+    random = np.random.default_rng(0)
+    mixing, offset = random.standard_normal((INPUTS, MIXTURES)), random.uniform(-2, 2, MIXTURES)
+    weight = np.zeros((x.shape[-1], 1 + INPUTS + MIXTURES))
+    rule = Rule(x.mean(axis=1), np.maximum(x.std(axis=1), 1e-6), mixing, offset, weight)
+    features, best = rule.features(x), replace(fit, motors=None)
+    for _ in range(TURNS):
+        off, slopes = _effects(problem, values, variant, problem.simulator.moved(variant, train, rule(x)))
+        rest = off - np.einsum("nej,nj->ne", slopes, rule(x))
+        rule = replace(rule, weight=_regressed(rest, slopes, features))
+        after = float(problem.loss(values[None], problem.obeyed(values, problem.held, rule))[0])
+        if after < best.after:
+            best = replace(fit, motors=rule, after=after)
+    return best
+
+
+def _effects(problem: Problem, values: np.ndarray, variant: Physics, rows: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted residuals [n, entries] of a variant, which has `values`, and their derivatives by each command, [n,
+    entries, motors]."""
+    (off,) = problem.residuals(values[None], rows)
+    slopes = np.empty((*off.shape, len(problem.simulator.low)))
+    command = share(rows.commanded[variant.delay], *problem.simulator.box)
+    for j in range(slopes.shape[-1]):
+        step = np.zeros_like(command)
+        step[:, j] = np.where(command[:, j] + STEP > 1, -STEP, STEP)
+        (near,) = problem.residuals(values[None], problem.simulator.moved(variant, rows, step))
+        slopes[..., j] = (near - off) / step[:, [j]]
+    return off, slopes
+
+
+def _regressed(rest: np.ndarray, slopes: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The weights [motors, features] of which the effects, by `slopes` [n, entries, motors], take off most of what
+    remains, `rest` [n, entries]; with the ridge that is best on parts left out."""
+    n, motors, size = features.shape
+    part = np.arange(n) // BLOCK % PARTS
+    effects = (slopes[..., None] * features[:, None]).reshape(n, -1, motors * size)
+    sums = [_sums(effects[part == k], -rest[part == k]) for k in range(PARTS)]
+    whole, to = (np.sum(x, axis=0) for x in zip(*sums, strict=True))
+    lost = np.zeros(len(RIDGES))
+    for k, (square, product) in enumerate(sums):
+        for i, ridge in enumerate(RIDGES):
+            weight = _solved(whole - square, to - product, ridge * n * (PARTS - 1) / PARTS)
+            lost[i] += ((rest[part == k] + effects[part == k] @ weight) ** 2).sum()
+    return _solved(whole, to, RIDGES[int(np.argmin(lost))] * n).reshape(motors, size)
+
+
+def _sums(effects: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of normal equations."""
+    flat = effects.reshape(-1, effects.shape[-1])
+    return flat.T @ flat, flat.T @ wanted.ravel()
+
+
+def _solved(square: np.ndarray, product: np.ndarray, ridge: float) -> np.ndarray:
+    return np.linalg.solve(square + ridge * np.eye(len(square)), product)
