@@ -47,10 +47,13 @@ def test_a_policy_that_never_acted_is_believed_to_be_like_the_source_with_much_d
 def test_beliefs_are_the_posterior_of_a_normal_with_its_prior():
     belief = beliefs(acted(source=[90.0, 110.0], learner=[150.0]), NAMES, None, None, 30)
     noise = np.sqrt((2 * 10**2 + 200) / (2 + 1))  # two episodes' worth of 10% of the source's return; two seen
-    precision = 1 / 30**2 + 1 / noise**2
+    lead = noise**2 / 1 + noise**2 / 2  # variance of what its episode says beside the source policy's two
+    precision = 1 / 30**2 + 1 / lead
     assert belief.sd[0] == pytest.approx(noise / np.sqrt(2))
-    assert belief.mean[1] == pytest.approx((100 / 30**2 + 150 / noise**2) / precision)
+    assert belief.mean[1] == pytest.approx((100 / 30**2 + 150 / lead) / precision)
     assert belief.sd[1] == pytest.approx(precision**-0.5)
+    assert belief.low[0] == belief.high[0] == belief.mean[0] == 100
+    assert belief.low[1] == pytest.approx(belief.mean[1] - 0.8416 * belief.sd[1])
 
 
 def test_old_episodes_of_a_policy_that_learns_fade_and_those_of_the_source_policy_do_not():
@@ -64,9 +67,10 @@ def test_old_episodes_of_a_policy_that_learns_fade_and_those_of_the_source_polic
 def test_a_simulator_is_believed_for_the_share_that_it_explains():
     simulated = np.array([[100.0, 100.0], [200.0, 200.0]])
     whole, half, none = (expected(simulated, e) for e in (1.0, 0.5, -3.0))
-    assert (whole.mean.tolist(), whole.sd.tolist()) == ([100, 200], [0, 0])
-    assert (half.mean.tolist(), half.sd.tolist()) == ([100, 150], [0, 50])
-    assert (none.mean.tolist(), none.sd.tolist()) == ([100, 100], [0, 100])
+    for belief, mean, doubt in ((whole, 200, 2), (half, 150, 30 * 0.5**0.5), (none, 100, 30)):
+        assert belief.mean.tolist() == [100, mean] and belief.sd[1] == pytest.approx(doubt)
+    spread = expected(np.array([[100.0, 100.0], [150.0, 250.0]]), 1.0)  # episodes that do not agree
+    assert spread.sd[1] == pytest.approx(np.hypot(2, 50 / np.sqrt(2)))
     sure = beliefs(acted(source=[80.0, 80.0]), NAMES, None, whole, 20)
     assert sure.mean.tolist() == pytest.approx([80, 180]) and best(sure) == 1
     assert best(beliefs(acted(source=[80.0]), NAMES, None, none, 20)) == 0

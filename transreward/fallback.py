@@ -19,10 +19,11 @@ import numpy as np
 
 SOURCE = "source"  # the candidate that every run with a fallback has
 EPISODES = 2  # of the source policy, before anything else acts in the target
-BOUND = -0.8416  # normal quantile, of 0.2: a candidate is delivered by this lower bound of its return
+BOUND = -0.8416  # normal quantile, of 0.2: a candidate is delivered by this lower bound of its lead
 MEMORY = 0.25  # share of the target steps so far after which an episode of a policy that still learns counts half
 MARGIN = 0.02  # of the delivered candidate's lower bound, by which another has to be better to go on
 SPREAD = 0.3  # prior standard deviation of the return of a policy that nothing is known of, in `scale`s
+LEAST = 0.02  # of the source policy's return: least doubt of a lead that a simulator expects
 NOISE, NOISE_EPISODES = 0.1, 2.0  # prior standard deviation of one episode's return, in `scale`s, and what it weighs
 
 
@@ -35,7 +36,10 @@ class Episode(NamedTuple):
 
 
 class Belief(NamedTuple):
-    """Normal beliefs about returns in the target, [candidates] each."""
+    """Normal beliefs about returns in the target, [candidates] each, the source policy first.
+
+    Others are compared with it: their doubt is about their lead over it, and its own return is what it is.
+    """
 
     mean: np.ndarray
     sd: np.ndarray
@@ -43,12 +47,16 @@ class Belief(NamedTuple):
     @property
     def low(self) -> np.ndarray:
         """By which a candidate is delivered."""
-        return self.mean + BOUND * self.sd
+        return self.mean + BOUND * self._doubt
 
     @property
     def high(self) -> np.ndarray:
         """The upper bound that is as far away."""
-        return self.mean - BOUND * self.sd
+        return self.mean - BOUND * self._doubt
+
+    @property
+    def _doubt(self) -> np.ndarray:
+        return np.concatenate([[0.0], self.sd[1:]])
 
 
 def opening(target_steps: int, episode_steps: int) -> int:
@@ -64,11 +72,13 @@ def expected(simulated: np.ndarray, explained: float) -> Belief:
     a simulator that explains so much of what differs, in [0, 1].
 
     All began alike, so that episodes are compared one by one. The lead over the source policy is believed for the
-    explained share; the rest of it is doubt.
+    explained share. Where nothing is explained there is as much doubt as of a policy that nothing is known of; where
+    the share is e, sqrt(1 - e) of that: what is not explained is a share of a squared error.
     """
     apart, share = simulated - simulated[0], min(max(explained, 0.0), 1.0)
     lead, error = apart.mean(axis=1), apart.std(axis=1) / np.sqrt(simulated.shape[1])
-    return Belief(simulated[0].mean() + share * lead, np.hypot((1.0 - share) * lead, share * error))
+    doubt = max(np.sqrt(1.0 - share) * SPREAD, LEAST) * np.abs(simulated[0]).mean()
+    return Belief(simulated[0].mean() + share * lead, np.hypot(doubt, share * error))
 
 
 def beliefs(
@@ -83,20 +93,20 @@ def beliefs(
     base = returns[0].mean() if returns[0].size else 0.0 if prior is None else prior.mean[0]
     scale = np.abs(returns[0]).mean() if returns[0].size else abs(base)
     noise = _noise([r for r in returns if r.size], scale)
+    own = noise**2 / returns[0].size if returns[0].size else (SPREAD * scale) ** 2
     means, sds = np.full(len(names), float(base)), np.full(len(names), SPREAD * scale)
     if prior is not None:
-        means, sds = base + prior.mean - prior.mean[0], np.maximum(prior.sd, 1e-3 * scale)
-    sds[0] = noise  # what one episode leaves open
-    for i, name in enumerate(names):
-        own = [e for e in episodes if e.who == name]
-        if not own:
+        means, sds = base + prior.mean - prior.mean[0], prior.sd.copy()
+    sds[0] = np.sqrt(own)
+    for i, name in enumerate(names[1:], 1):
+        acted = [e for e in episodes if e.who == name]
+        if not acted:
             continue
-        ages = np.array([now - e.at for e in own]) / max(MEMORY * now, 1.0)
-        weight = 0.5**ages if name == learning else np.ones(len(own))
-        seen, known = weight.sum(), 0.0 if i == 0 else 1.0 / max(sds[i], 1e-12) ** 2
-        precision = known + seen / max(noise, 1e-12) ** 2
-        means[i] = (known * means[i] + weight @ returns[i] / max(noise, 1e-12) ** 2) / precision
-        sds[i] = precision**-0.5
+        ages = np.array([now - e.at for e in acted]) / max(MEMORY * now, 1.0)
+        weight = 0.5**ages if name == learning else np.ones(len(acted))
+        known, told = (max(x, 1e-12) ** -2 for x in (sds[i], np.sqrt(noise**2 / weight.sum() + own)))
+        means[i] = (known * means[i] + told * (weight @ returns[i] / weight.sum())) / (known + told)
+        sds[i] = (known + told) ** -0.5
     return Belief(means, sds)
 
 
