@@ -347,6 +347,13 @@ def test_rows_that_lack_what_a_figure_needs_cost_it_alone(run):
         assert [str(one.message) for one in told] == [said][: lost[0] in must]
 
 
+def test_a_target_whose_reward_has_terms_of_its_own_has_its_figure(run):
+    log = run / "metrics.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text(store.lines([{**row, "source_terms": {"a": 1.0}, "target_terms": {"b": 2.0}} for row in rows]))
+    assert {row["term"] for row in tables(text_of(run))["reward-terms.csv"]} == {"a", "b"}
+
+
 def test_a_control_without_its_own_config_has_its_parents(run):
     """They are written when the run ends."""
     control = run / "controls" / "fine_tune"

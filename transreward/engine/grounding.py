@@ -15,11 +15,13 @@ from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import Shift
 from transreward.domains.shifts.rules import Rule
+from transreward.domains.tasks import Task
 from transreward.domains.varied import Varied
 from transreward.ground import Ground
 from transreward.identify.evidence import of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import identifiable, identified
+from transreward.identify.pay import ENOUGH, Pay, pay_of
 from transreward.replay import Replay
 from transreward.runs import store
 from transreward.streams.twin import Twin
@@ -70,20 +72,24 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     ]
     physics = [simulator.shifts for simulator in simulators]
     without = [tuple(s for s in shifts if s.name != "motors") for shifts in physics]
-    whole, compared, twin = (
-        _paid(_each(source, some), domains.target) for some in (physics, without, [*map(_still, physics)])
-    )
+    still = [*map(_still, physics)]
+    pay = _pay(_each(source, still, source.tasks), domains.target, seeds, t)
+    whole, compared, twin = (_each(source, some, pay.tasks) for some in (physics, without, still))
     first = next((one for one in found if isinstance(one, Identification)), None)
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
     gone = explained(source, twin, seeds, t)
     held_out = [one.explained if isinstance(one, Identification) else 0.0 for one in found]
     rules = tuple(next((s.value for s in shifts if isinstance(s.value, Rule)), None) for shifts in physics)
-    return Grounded(whole, compared, twin, gone, np.maximum(gone, held_out), kept, tuple(said), rules)
+    believed = np.maximum(gone, held_out)
+    if pay.explained < ENOUGH:
+        believed = np.minimum(believed, pay.explained)  # whose returns it shows are of another task
+    said += _told(source, domains.target, pay)
+    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules)
 
 
-def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]]) -> Varied:
-    """The source with one of these for each seed."""
-    return Varied(ROBOTS[source.robot.name], physics, source.tasks, source.spaces.obs)
+def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...]) -> Varied:
+    """The source with these tasks, and one of the physics for each seed."""
+    return Varied(ROBOTS[source.robot.name], physics, tasks, source.spaces.obs)
 
 
 def _still(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
@@ -92,10 +98,25 @@ def _still(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
     return tuple(shift for shift in shifts if shift.name not in UNSTILL)
 
 
-def _paid(source: Varied, target: Domain) -> Varied:
-    """The source, paid as the target is where it is a robot of the table."""
+def _pay(simulator: Varied, target: Domain, seeds: list[int], t: Transition) -> Pay:
+    """How the target pays: as it says where it is a robot of the table, otherwise as its steps show."""
     robot = table_robot(plain(target))
-    return source if robot is None or robot.tasks == source.tasks else source.paid_as(robot)
+    if robot is not None:
+        return Pay(robot.tasks, 1.0)
+    return pay_of(simulator, seeds, t) if target.reward_terms else Pay(simulator.tasks, 1.0)
+
+
+def _told(source: MujocoDomain, target: Domain, pay: Pay) -> list[str]:
+    """In words, whose reward the simulator pays from here on, where that is not simply the source's."""
+    share = f"{pay.explained:.1%} of what the target's reward varies by"
+    if pay.explained < ENOUGH:
+        least = f"the terms of {source.robot.name}'s reward explain {share}"
+        return [f"{least}: the simulator pays for another task, and what it foresees is believed as little"]
+    if pay.tasks == source.tasks:
+        return []
+    name = "+".join(map(str, (source.robot.name, *pay.tasks)))
+    how = "the target's reward" if table_robot(plain(target)) is not None else share
+    return [f"the simulator pays as {name}, {how}"]
 
 
 def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) -> np.ndarray:
