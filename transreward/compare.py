@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from transreward.domains.domain import Domain
 from transreward.methods import Method, method
+from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
-from transreward.request.resolve import resolve
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
-from transreward.transfer import Watch, carry_out, compared, requested
+from transreward.transfer import Watch, carry_out, compared, planned, requested
 from transreward.types import CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError
 
 
@@ -41,17 +41,34 @@ def compare(
     theirs, as in {"darc.use.strength": 1.0, "sac_iw.use.high": 5.0}.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
+    config, names = planned_comparison(
+        source, target, methods, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
+        seed=seed, settings=settings, source_run=source_run, fresh=fresh, imports=imports,
+    )  # fmt: skip
+    result = carry_out(config, requested(config, learner, settings or {}, log, names), out, log, watch)
+    return compared(result, names)
+
+
+def planned_comparison(
+    source: Domain | str,
+    target: Domain | str,
+    methods: Sequence[str],
+    *,
+    settings: dict[str, Any] | None = None,
+    source_run: str | Path | None = None,
+    imports: Sequence[str] = (),
+    **request: Any,
+) -> tuple[Config, list[str]]:
+    """The checked request of a `compare` with these arguments, of which nothing is run, and its methods in order."""
     imports = import_all(imports, source_run)
     rows = chosen(methods)
     first = leader(rows, settings or {})
-    config = resolve(
-        source, target, first.name, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings or {}, controls=tuple(row.name for row in rows if row is not first),
-        source_run=source_run, imports=imports,
+    controls = [row.name for row in rows if row is not first]
+    config = planned(
+        source, target, first.name, settings=settings, controls=controls, source_run=source_run, imports=imports,
+        **request,
     )  # fmt: skip
-    config, names = replace(config, fresh=fresh), [row.name for row in rows]
-    result = carry_out(config, requested(config, learner, settings or {}, log, names), out, log, watch)
-    return compared(result, names)
+    return config, [row.name for row in rows]
 
 
 def chosen(names: Sequence[str]) -> list[Method]:

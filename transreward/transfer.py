@@ -69,12 +69,11 @@ def transfer(
     that the run is opened with them.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.
     """
-    config = resolve(
+    config = planned(
         source, target, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings or {}, controls=tuple(controls), source_run=source_run, cotrain=cotrain,
+        seed=seed, settings=settings, controls=controls, source_run=source_run, cotrain=cotrain, fresh=fresh,
         imports=imports,
     )  # fmt: skip
-    config = replace(config, fresh=fresh)
     return carry_out(config, requested(config, learner, settings or {}, log), out, log, watch)
 
 

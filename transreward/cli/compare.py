@@ -37,16 +37,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     prepare_process()
-    from transreward.compare import chosen, compare, leader
+    from transreward.compare import compare, planned_comparison
 
     if args.dry_run:
         from transreward.rehearsal import rehearse
-        from transreward.transfer import planned
 
-        rows = chosen(request.pop("methods"))
-        first = leader(rows, request["settings"])
-        others = [row.name for row in rows if row is not first]
-        print(*rehearse(planned(**request, method=first.name, controls=others)), sep="\n")
+        print(*rehearse(planned_comparison(**request)[0]), sep="\n")
         return
 
     def run(out: str) -> None:
