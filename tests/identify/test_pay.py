@@ -45,7 +45,7 @@ def test_what_no_weights_explain_leaves_the_source_its_own():
     steps = walked(tr.domain("halfcheetah+run(speed=1)"))
     found = pay_of(source, [0, 1], steps)
     assert found.explained < 0.9 and found.tasks == ()
-    (line,) = _told(source, altered(source, reward_terms=("reward",)), found)
+    (line,) = _told(source, altered(source, reward_terms=("reward",)), found, None)
     assert "the simulator pays for another task" in line
     none = pay_of(source, [0, 1], steps._replace(reward=np.zeros_like(steps.reward)))
     assert none == Pay((), 0.0)
@@ -78,7 +78,8 @@ def test_a_simulator_is_paid_as_the_steps_of_its_target_are(task, paid, believed
     found = grounded(Pair(tr.domain("halfcheetah"), target), [0, 1], Ground(), rp.of(steps, target.spaces))
     assert found.source.name.partition(":")[0] == found.twin.name.partition(":")[0] == paid
     assert (found.believed == 1).all() if believed else (found.believed < 0.9).all()
-    assert len(found.said) == 2 + (task != "")
+    assert len(found.said) == 2 + (task != "") + (task == "+backward")
+    assert (found.crossing is not None) == (task == "+backward")
 
 
 def test_a_weight_that_the_steps_do_not_tell_is_the_usual():

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward import replay as rp
-from transreward.domains.bridged import plain
+from transreward.bridges.bridge import Crossing
+from transreward.domains.bridged import crossing_of, plain
 from transreward.domains.domain import Domain, table_robot
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
@@ -17,6 +18,7 @@ from transreward.domains.shifts import Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.tasks import Task
 from transreward.domains.varied import Varied
+from transreward.domains.views import viewed
 from transreward.ground import Ground
 from transreward.identify.evidence import of_walks
 from transreward.identify.identification import Identification
@@ -42,6 +44,7 @@ class Grounded(NamedTuple):
     kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
     said: tuple[str, ...] = ()  # what was found, in words, a line a seed
     rules: tuple[Rule | None, ...] = ()  # of the motors, a seed each
+    crossing: Crossing | None = None  # to the view in which the source is paid most like a target whose steps told that
 
     def keep(self, seeds: list[int], place: Path) -> None:
         """Write identification.json into a run directory, and beside it what was learned of the motors."""
@@ -55,8 +58,9 @@ class Grounded(NamedTuple):
         store.write_json(place / store.IDENTIFICATION, json.loads(text))
 
 
-def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay) -> Grounded:
-    """The source with the physics that the `stored` target steps of each seed show, paid as the target is.
+def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay, views: bool = True) -> Grounded:
+    """The source with the physics that the `stored` target steps of each seed show, paid as the target is; with `views`
+    the policy may go on as in another view.
 
     Where too little is explained, or the steps cannot be the robot's own, the source stays as it is for that seed.
     """
@@ -83,8 +87,9 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     believed = np.maximum(gone, held_out)
     if pay.explained < ENOUGH:
         believed = np.minimum(believed, pay.explained)  # whose returns it shows are of another task
-    said += _told(source, domains.target, pay)
-    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules)
+    crossing = _crossing(domains, pay) if views else None
+    said += _told(source, domains.target, pay, crossing)
+    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules, crossing)
 
 
 def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...]) -> Varied:
@@ -106,7 +111,17 @@ def _pay(simulator: Varied, target: Domain, seeds: list[int], t: Transition) -> 
     return pay_of(simulator, seeds, t) if target.reward_terms else Pay(simulator.tasks, 1.0)
 
 
-def _told(source: MujocoDomain, target: Domain, pay: Pay) -> list[str]:
+def _crossing(domains: Pair[Domain], pay: Pay) -> Crossing | None:
+    """To the view in which the source is paid most like the target. None where a request has chosen it, by the target's
+    id or the user's own, or no view is better than none."""
+    source = domains.source
+    if table_robot(plain(domains.target)) is not None or not isinstance(source, MujocoDomain):
+        return None
+    told = MujocoDomain(ROBOTS[source.robot.name], source.shifts, pay.tasks, source.spaces.obs)
+    return crossing_of(viewed(Pair(source, told)).source)
+
+
+def _told(source: MujocoDomain, target: Domain, pay: Pay, crossing: Crossing | None) -> list[str]:
     """In words, whose reward the simulator pays from here on, where that is not simply the source's."""
     share = f"{pay.explained:.1%} of what the target's reward varies by"
     if pay.explained < ENOUGH:
@@ -116,7 +131,8 @@ def _told(source: MujocoDomain, target: Domain, pay: Pay) -> list[str]:
         return []
     name = "+".join(map(str, (source.robot.name, *pay.tasks)))
     how = "the target's reward" if table_robot(plain(target)) is not None else share
-    return [f"the simulator pays as {name}, {how}"]
+    said = [f"the simulator pays as {name}, {how}"]
+    return said if crossing is None else [*said, "the policy goes on as in the view that is paid most like it"]
 
 
 def explained(source: Domain, other: Domain, seeds: list[int], t: Transition) -> np.ndarray:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from transreward import replay as rp
+from transreward.bridges.take_up import take_up
 from transreward.draws import stream as draw
 from transreward.engine.grounding import Grounded, grounded
 from transreward.engine.programs import Asked, Programs, copied, programs
@@ -220,7 +221,11 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
     if lesson is not None:
         run.grounded = lesson.grounded
         if stage.ground is not None:
-            run.grounded = grounded(domains, config.seed_list, stage.ground, lesson.state.buffers["target"])
+            stored, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
+            views = views and config.learner.ends is not None
+            run.grounded = grounded(domains, config.seed_list, stage.ground, stored, views)
+            if run.grounded.crossing is not None:
+                state.agents = take_up(config.learner, state.agents, run.grounded.crossing)
     if run.grounded is not None:
         walked = run.grounded.source if stage.method.gap is None else run.grounded.compared
         domains = domains._replace(source=walked)
