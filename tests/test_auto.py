@@ -61,11 +61,12 @@ def test_where_no_target_steps_can_train_it_the_rest_are_trials(learner, steps):
 @pytest.mark.parametrize(
     ("low", "high", "tested", "over"),
     [
-        ([100, 60], [110, 90], True, True),
-        ([100, 60], [110, 90], False, False),  # it never acted in the target
-        ([100, 60], [110, 104], True, False),
-        ([100, 60], [110, 101.9], True, True),  # within the margin
-        ([-100, -160], [-90, -120], True, True),
+        ([100, 60], [100, 90], True, True),
+        ([100, 60], [100, 90], False, False),  # it never acted in the target
+        ([100, 60], [100, 104], True, False),
+        ([100, 60], [100, 101.9], True, True),  # within the margin
+        ([100, 101], [100, 200], True, True),  # surely ahead of the source policy, by whatever
+        ([-100, -160], [-100, -120], True, True),
     ],
 )
 def test_trials_are_over_when_no_other_candidate_could_be_better(low, high, tested, over):
