@@ -164,3 +164,20 @@ def test_as_a_control_the_source_stays_and_nothing_is_corrected(monkeypatch):
     target, pair = (rp.in_order(run.state.buffers[name]).transition for name in ("target", "counterpart"))
     assert np.abs(target.next_obs - pair.next_obs).max() > 1e-2
     assert (result.steps.source, result.steps.target) == (4_000, 400) and result.log[-1]["effective_sample_size"] == 1
+
+
+@pytest.mark.slow
+def test_a_delay_that_commanded_actions_show_stays_in_the_twin(monkeypatch, tmp_path):
+    found, kept = [], state.grounded
+    monkeypatch.setattr(state, "grounded", lambda *given: found.append(kept(*given)) or found[-1])
+    settings = SETTINGS | {"loop.history": 1, "ground.steps": 200}
+    request = {**bits.REQUEST, "target_steps": 400, "source_steps": 9_000}
+    result = tr.transfer(
+        "hopper", "hopper:delay=1", "grounded", learner=LEARNER, settings=settings, out=tmp_path / "run", **request
+    )
+    (one,) = found
+    assert one.source.name == one.twin.name == "hopper:delay=1|delay=1@history=1" and one.twin.invertible
+    assert one.explained.min() > 0.99
+    assert result.config["source"] == "hopper@history=1"
+    again = tr.load(tmp_path / "run")
+    assert np.array_equal(again.returns.target, result.returns.target)

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from transreward.domains.bridged import view_of
 from transreward.evaluation.statistics import interval
 from transreward.identify.fit import Problem
 from transreward.reports.terminal import closing_table, comparison_table
@@ -74,7 +75,7 @@ class View:
         """Show it."""
         if self.phase is None:  # the request was sound: from here on there is something to see
             self._say(Text(self.title, style="bold"))
-            if "@" in progress.source and "@" not in self.title:
+            if view_of(progress.source) and not view_of(self.title):
                 self._say(Text(f"{progress.source} is paid most like the target, so the source is seen so; {PLAINLY}"))
             if self.live:
                 self.live.start()

@@ -11,6 +11,7 @@ import numpy as np
 from transreward.bridges import view
 from transreward.bridges.bridge import Crossing
 from transreward.domains.domain import BrokenSimulation, Domain, TableRobot
+from transreward.domains.history import crossing_with, history_of, without_history
 from transreward.domains.users import in_one_line
 from transreward.types import RequestError, Transition
 
@@ -45,6 +46,10 @@ class Bridged:
     @property
     def invertible(self) -> bool:
         return self.plain.invertible
+
+    def shown_with(self, sent: int) -> bool:
+        """See `TableRobot`."""
+        return self.plain.shown_with(sent)
 
     @property
     def control_rate(self) -> float:
@@ -130,6 +135,10 @@ class BridgedSimulation:
         self.plain.set_physics(qpos, qvel)
         self._look()
 
+    def recall(self, sent: np.ndarray) -> None:
+        """See `TableSimulation`; `sent` is in the view's columns."""
+        self.plain.recall(self.back.action(sent))
+
     def put(self, obs: np.ndarray) -> np.ndarray:
         """See `MujocoSimulation.put`."""
         known = self.plain.put(self.back.obs(np.asarray(obs)))
@@ -154,13 +163,17 @@ class BridgedSimulation:
 
 
 def plain(domain: Domain) -> Domain:
-    """The domain without its view, or itself if it has none."""
-    return domain.plain if isinstance(domain, Bridged) else domain
+    """The domain without its view and without commanded actions among its columns; itself if it has neither."""
+    found = without_history(domain)
+    return found.plain if isinstance(found, Bridged) else found
 
 
 def crossing_of(domain: Domain) -> Crossing | None:
-    """The bridge of a `Bridged` domain, or None."""
-    return domain.crossing if isinstance(domain, Bridged) else None
+    """The bridge of a domain in a view, or None."""
+    found, n = without_history(domain), history_of(domain)
+    if not isinstance(found, Bridged):
+        return None
+    return crossing_with(found.crossing, n) if n else found.crossing
 
 
 def crossings(one: Domain, other: Domain) -> list[Crossing]:
@@ -171,10 +184,10 @@ def crossings(one: Domain, other: Domain) -> list[Crossing]:
 
 def view_of(id: str) -> str | None:
     """The view that an id names, or None."""
-    found = re.match(r"[\w.:]+@(\w+)", id)
+    found = re.match(r"[\w.:]+@(\w+)(?![\w=])", id)
     return found[1] if found else None
 
 
 def plain_id(id: str) -> str:
     """An id without the view in it."""
-    return re.sub(r"^([\w.:]+)@\w+", r"\1", id)
+    return re.sub(r"^([\w.:]+)@\w+(?![\w=])", r"\1", id)

@@ -173,6 +173,11 @@ class TableSimulation(RebuildableSimulation, RepayableSimulation, Protocol):
         """Put every row into a physics state, [n, nq] and [n, nv]; clocks, delayed actions and memory start anew."""
         ...
 
+    def recall(self, sent: np.ndarray) -> None:
+        """Take `sent` [n, number, action] for each row's latest commanded actions, the newest first: a delay brings
+        them."""
+        ...
+
 
 @runtime_checkable
 class TableRobot(Rebuildable, Repayable, Protocol):
@@ -197,6 +202,10 @@ class TableRobot(Rebuildable, Repayable, Protocol):
     def redrawn(self) -> bool: ...  # whether each episode has other physics: `model` is one of many
 
     def simulate(self, n: int, seed: int | Sequence[int], threads: int = 0) -> TableSimulation: ...
+
+    def shown_with(self, sent: int) -> bool:
+        """True if an observation and the last `sent` commanded actions show the whole state."""
+        ...
 
     def paid_as(self, other: TableRobot) -> TableRobot:
         """This robot and its shifts, with the tasks of another domain that has the same observations."""

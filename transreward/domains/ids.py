@@ -1,4 +1,5 @@
-"""From ids to domains: `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`."""
+"""From ids to domains: `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`, each with
+`@history=n` behind it or not."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from transreward.domains import shifts, tasks
 from transreward.domains.bridged import Bridged
 from transreward.domains.checked import checked
 from transreward.domains.domain import Domain, altered
+from transreward.domains.history import with_history
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS
 from transreward.domains.users import in_one_line, look_beside_user, named
@@ -26,7 +28,8 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 def domain(id: str | Domain) -> Domain:
     """The domain that an id names: `robot[@view][+task][:shift[,shift...]]`, `gym:[module:]Id` or
-    `package.module:factory[@view]`. A `Domain` object is accepted as well; what a user's returns is checked.
+    `package.module:factory[@view]`, and behind each of these `@history=n` (see `History`) or not. A `Domain` object is
+    accepted as well; what a user's returns is checked.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. The domain is named
     after the factory, so that its id makes it again.
@@ -39,6 +42,8 @@ def domain(id: str | Domain) -> Domain:
     if not isinstance(id, str) or not id or not id.isprintable():
         raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
     head, colon, tail = id.partition(":")
+    if sent := re.fullmatch(r"(.*)@history=([1-9]\d{0,8})", id):
+        return with_history(domain(sent[1]), int(sent[2]))
     if colon and not tail:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
     if colon and head in _LATER:

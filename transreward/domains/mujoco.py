@@ -82,11 +82,13 @@ class MujocoDomain:
 
     @property
     def invertible(self) -> bool:
-        """True if the observation shows the whole state, so that `MujocoSimulation.put` works. It never shows delayed
-        actions or the state of actuators, such as a muscle's activation, nor anything through noise or late."""
+        """True if the observation shows the whole state, so that `MujocoSimulation.put` works."""
+        return self.shown_with(0)
+
+    def shown_with(self, sent: int) -> bool:
+        """See `TableRobot`. Nothing shows the state of actuators, such as a muscle's activation."""
         remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
-        blurred = any(p.delay or p.motors or p.sensor_delay or p.sensor_noise.any() for p in self.variants)
-        return self.robot.invert is not None and not (blurred or remembered)
+        return self.robot.invert is not None and not remembered and all(p.shown_with(sent) for p in self.variants)
 
     @property
     def control_rate(self) -> float:
@@ -271,6 +273,10 @@ class MujocoSimulation:
         self._rows.without_step()
         self.obs = self.obs.copy()  # the latest transition keeps its own
         self._settle(np.arange(len(self.clock)))
+
+    def recall(self, sent: np.ndarray) -> None:
+        """See `TableSimulation`."""
+        self._motors.recall(sent)
 
     def put(self, obs: np.ndarray) -> np.ndarray:
         """Put every row into the state that `obs` [n, obs] shows, by `set_physics`. Only for `invertible` domains.

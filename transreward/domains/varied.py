@@ -14,6 +14,7 @@ import numpy as np
 
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.domain import Domain, TableRobot, row_seeds
+from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS
@@ -71,10 +72,9 @@ class Varied(MujocoDomain):
         beside = {name: _largest([getattr(v, name) for v in self.variants]) for name in Beside._fields}
         self.physics = self.physics._replace(**beside)
 
-    @property
-    def invertible(self) -> bool:
+    def shown_with(self, sent: int) -> bool:
         """Never where an episode's physics is drawn, which no observation shows; else as for each variant."""
-        return super().invertible and not self.redrawn
+        return super().shown_with(sent) and not self.redrawn
 
     @property
     def traits(self) -> dict[str, str]:
@@ -138,7 +138,8 @@ def randomised(source: Domain, ranges: str) -> Domain:
         before = own.get((shift.name, shift.pattern))
         own[shift.name, shift.pattern] = shift if before is None else _around(before, shift)
     found = family(ROBOTS[single.robot.name], list(own.values()), single.tasks)
-    return Bridged(found, source.view) if isinstance(source, Bridged) else found
+    seen = without_history(source)
+    return with_history(Bridged(found, seen.view) if isinstance(seen, Bridged) else found, history_of(source))
 
 
 def _around(own: Shift, shift: Shift) -> Shift:

@@ -12,6 +12,7 @@ from transreward.bridges.bridge import Crossing
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.difference import relabels, same_task
 from transreward.domains.domain import Domain
+from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.shifts import SHIFTS
 from transreward.types import Pair, RequestError
 
@@ -31,8 +32,8 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     Unchanged if the user named a view, and if the source has action noise or a shift of single parts or of one side:
     mirrored, others would be shifted.
     """
-    source = pair.source
-    if plain(source) is not source or not relabels(source, pair.target) or same_task(source, pair.target):
+    source, target = map(without_history, pair)
+    if plain(source) is not source or not relabels(source, target) or same_task(source, target):
         return pair
     robot: MujocoDomain = source  # type: ignore[assignment]  # a robot of the table, without a view
     if any(shift.pattern or SHIFTS[shift.name].sided for shift in robot.shifts):
@@ -41,10 +42,12 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     if not known:
         return pair
     try:
-        name, _ = best_view(robot, pair.target, known)  # type: ignore[arg-type]
+        name, _ = best_view(robot, target, known)  # type: ignore[arg-type]
     except RequestError:  # the user's reward failed on observations in another view
         return pair
-    return pair if name is None else pair._replace(source=Bridged(robot, name))
+    if name is None:
+        return pair
+    return pair._replace(source=with_history(Bridged(robot, name), history_of(pair.source)))
 
 
 def own_views(source: MujocoDomain) -> dict[str, Crossing]:

@@ -11,7 +11,8 @@ import numpy as np
 from transreward import replay as rp
 from transreward.bridges.bridge import Crossing
 from transreward.domains.bridged import crossing_of, plain
-from transreward.domains.domain import Domain, table_robot
+from transreward.domains.domain import Domain, TableRobot, table_robot
+from transreward.domains.history import RobotHistory, history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import Shift
@@ -38,7 +39,7 @@ class Grounded(NamedTuple):
 
     source: Domain  # in which robots walk
     compared: Domain  # the same without a rule of the motors: in which they walk if a gap says what their steps lack
-    twin: Domain  # without noise and delays, too: what is put into the target's states
+    twin: Domain  # without noise and hidden delays, too: what is put into the target's states
     explained: np.ndarray | None  # float32 [seeds]: share in [0, 1] of what differs that is gone with the twin
     believed: np.ndarray | None  # [seeds]: the same of the source, by steps that were held out where that is more
     kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
@@ -67,21 +68,21 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     if not ground.physics:
         return Grounded(domains.source, domains.source, domains.source, None, None, {})
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
-    found = [_of(source, Transition(*(x[k] for x in t))) for k in range(len(seeds))]
+    found = [_of(source, _without_commands(Transition(*(x[k] for x in t)), source)) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
     said = [
         f"seed {seed}: {one if isinstance(one, str) else one.lines()[0]}"
         f"{': the source stays as it is' if simulator is source else ''}"
         for seed, one, simulator in zip(seeds, found, simulators, strict=True)
     ]
-    physics = [simulator.shifts for simulator in simulators]
+    physics, sent = [simulator.shifts for simulator in simulators], history_of(domains.source)
     without = [tuple(s for s in shifts if s.name != "motors") for shifts in physics]
-    still = [*map(_still, physics)]
-    pay = _pay(_each(source, still, source.tasks), domains.target, seeds, t)
-    whole, compared, twin = (_each(source, some, pay.tasks) for some in (physics, without, still))
+    still = [_still(shifts, sent) for shifts in physics]
+    pay = _pay(_each(source, still, source.tasks, sent), domains.target, seeds, t)
+    whole, compared, twin = (_each(source, some, pay.tasks, sent) for some in (physics, without, still))
     first = next((one for one in found if isinstance(one, Identification)), None)
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
-    gone = explained(source, twin, seeds, t)
+    gone = explained(with_history(source, sent), twin, seeds, t)
     held_out = [one.explained if isinstance(one, Identification) else 0.0 for one in found]
     rules = tuple(next((s.value for s in shifts if isinstance(s.value, Rule)), None) for shifts in physics)
     believed = np.maximum(gone, held_out)
@@ -92,18 +93,26 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules, crossing)
 
 
-def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...]) -> Varied:
-    """The source with these tasks, and one of the physics for each seed."""
-    return Varied(ROBOTS[source.robot.name], physics, tasks, source.spaces.obs)
+def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...], sent: int) -> TableRobot:
+    """The source with these tasks, one of the physics for each seed, and the last `sent` commanded actions shown."""
+    found = Varied(ROBOTS[source.robot.name], physics, tasks, source.spaces.obs)
+    return RobotHistory(found, sent) if sent else found  # type: ignore[return-value]  # as `table_robot` finds
 
 
-def _still(shifts: tuple[Shift, ...]) -> tuple[Shift, ...]:
+def _without_commands(t: Transition, source: MujocoDomain) -> Transition:
+    """Steps in the plain columns of the source, which are followed by commanded actions or not."""
+    return t._replace(obs=t.obs[..., : source.spaces.obs], next_obs=t.next_obs[..., : source.spaces.obs])
+
+
+def _still(shifts: tuple[Shift, ...], sent: int) -> tuple[Shift, ...]:
     """Physics without what stands between a state and the next: its noise would be taken for a difference, and what
-    comes late, or what acted before, is in no observation."""
-    return tuple(shift for shift in shifts if shift.name not in UNSTILL)
+    comes late, or what acted before, is in no observation; but for a delay of no more than the `sent` commanded actions
+    that one shows."""
+    shown = {shift for shift in shifts if shift.name == "delay" and shift.value <= sent}  # type: ignore[operator]
+    return tuple(shift for shift in shifts if shift.name not in UNSTILL or shift in shown)
 
 
-def _pay(simulator: Varied, target: Domain, seeds: list[int], t: Transition) -> Pay:
+def _pay(simulator: TableRobot, target: Domain, seeds: list[int], t: Transition) -> Pay:
     """How the target pays: as it says where it is a robot of the table, otherwise as its steps show."""
     robot = table_robot(plain(target))
     if robot is not None:
@@ -114,11 +123,11 @@ def _pay(simulator: Varied, target: Domain, seeds: list[int], t: Transition) -> 
 def _crossing(domains: Pair[Domain], pay: Pay) -> Crossing | None:
     """To the view in which the source is paid most like the target. None where a request has chosen it, by the target's
     id or the user's own, or no view is better than none."""
-    source = domains.source
+    source = without_history(domains.source)
     if table_robot(plain(domains.target)) is not None or not isinstance(source, MujocoDomain):
         return None
     told = MujocoDomain(ROBOTS[source.robot.name], source.shifts, pay.tasks, source.spaces.obs)
-    return crossing_of(viewed(Pair(source, told)).source)
+    return crossing_of(viewed(Pair(domains.source, told)).source)
 
 
 def _told(source: MujocoDomain, target: Domain, pay: Pay, crossing: Crossing | None) -> list[str]:

@@ -19,6 +19,7 @@ from transreward.identify.fit import Fit, Problem, alike
 from transreward.identify.late import Late, late
 from transreward.runs import store
 
+LATE = ("delay", "sensor_delay")  # shifts
 NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`
 AHEAD = 10  # control steps
 STARTS = 200  # from which these are simulated
@@ -130,7 +131,7 @@ class Identification:
         explained = [] if alone else [f"this explains {_percent(self.explained)} of what differs"]
         learned = [] if self.motors is None else ["a rule of what the motors do, learned from these steps"]
         parts = [*map(str, self.named), *learned, *explained, "nothing else differs" if alone else left]
-        return ["; ".join(parts), self._errors(), *self._rest(), f"id: {self.id}"]
+        return ["; ".join(parts), self._errors(), *self._on_their_way(), *self._rest(), f"id: {self.id}"]
 
     def _nothing(self) -> str:
         if self.discarded:
@@ -144,6 +145,14 @@ class Identification:
         if isnan(before):
             return "error ten steps ahead: not known, since no ten steps are in a row"
         return f"error ten steps ahead, in spreads of each entry: {_size(before)} before, {_size(after)} now"
+
+    def _on_their_way(self) -> list[str]:
+        """What to do about a delay."""
+        steps = sum(s.value for s in self.physics if s.name in LATE and isinstance(s.value, int))
+        if not steps or not any(one.parameter.kind.name in LATE for one in self.named):
+            return []
+        shown = f"the last {steps} commanded actions" if steps > 1 else "the last commanded action"
+        return [f"`loop.history={steps}` trains a policy that sees {shown}, without which a delay hides the state"]
 
     def _rest(self) -> list[str]:
         others: dict[str, list[str]] = {}

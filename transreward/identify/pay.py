@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.domains.mujoco import MujocoDomain
+from transreward.domains.domain import TableRobot
 from transreward.domains.robots import ROBOTS
 from transreward.domains.tasks import Task
 from transreward.types import Transition
@@ -24,7 +24,7 @@ class Pay(NamedTuple):
     explained: float  # share of the reward's variance, in [0, 1], that they are right about on held-out steps
 
 
-def pay_of(simulator: MujocoDomain, seeds: list[int], t: Transition) -> Pay:
+def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
     """The tasks of the robot of `simulator`, which can be put into a state, that pay for steps [seeds, n, ...] as the
     robot was paid. Its own where these explain enough; otherwise weights of its terms, those beside its own as well.
 

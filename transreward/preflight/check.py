@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.bridged import plain
+from transreward.domains.bridged import plain, view_of
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, Tried, invertible
@@ -25,7 +25,7 @@ from transreward.preflight.detect import Detection, detect
 from transreward.preflight.identify import Paths, Watch, target_or_logs
 from transreward.preflight.physical import limits, of_recorded, physical, unshifted
 from transreward.preflight.rewards import TermChange
-from transreward.preflight.steps import Budget, Probes, probe, require_enough, source_policy
+from transreward.preflight.steps import Budget, Probes, in_states, probe, require_enough
 from transreward.preflight.support import answers, reach
 from transreward.preflight.verdict import (
     COMPENSATE,
@@ -208,7 +208,7 @@ def _check(
 ) -> Check:
     """Of two domains that can be simulated. `known`: what differs, where that was found before."""
     asked, pair = asked_pair(source, target)
-    act = None if source_run is None else source_policy(Path(source_run), pair.source)
+    act = None if source_run is None else in_states(Path(source_run), asked.source)
     budget, body = Budget(target_steps), one_body(pair.source, pair.target)
     same = source is target or (isinstance(source, str) and source == target)
     shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
@@ -260,7 +260,7 @@ def asked_pair(source: Domain | str, target: Domain | str) -> tuple[Pair[Domain]
     asked: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(asked.source, asked.target)
     pair = asked.map(plain)
-    if asked.target is not pair.target:
+    if view_of(asked.target.name):
         raise RequestError(f"a check compares the target's own view: leave the view out of '{asked.target.name}'")
     return asked, pair.map(lambda d: d.untried() if isinstance(d, Tried) else d)
 

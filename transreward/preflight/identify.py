@@ -14,6 +14,7 @@ from transreward.domains import logs as recorded
 from transreward.domains.bridged import plain
 from transreward.domains.difference import require_fit
 from transreward.domains.domain import Domain
+from transreward.domains.history import history_of, with_history
 from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain
 from transreward.identify.evidence import Evidence, evidence
@@ -64,9 +65,10 @@ def identify(
         told = of_logs(robot, read(logs), target_steps)
     else:
         assert target is not None
-        other = plain(domain(target))
+        other, sent = plain(domain(target)), history_of(domain(source))
         require_fit(robot, other)
-        told = walked(robot, other, source_run, STEPS if target_steps is None else target_steps, seed)
+        acts, takes = with_history(robot, sent), with_history(other, sent)
+        told = walked(acts, takes, source_run, STEPS if target_steps is None else target_steps, seed)
     return identified(robot, told, watch)
 
 
@@ -94,10 +96,10 @@ def read(paths: Paths | Sequence[Paths]) -> list[recorded.Log]:
     return [recorded.read(path) for path in several]
 
 
-def walked(robot: MujocoDomain, target: Domain, source_run: str | Path | None, steps: int, seed: int) -> Evidence:
-    """Steps of one robot in the target."""
-    act = None if source_run is None else source_policy(Path(source_run), robot)
-    rng, spaces = np.random.default_rng(seed), target.spaces
+def walked(source: Domain, target: Domain, source_run: str | Path | None, steps: int, seed: int) -> Evidence:
+    """Steps of one robot in the target, in its plain columns; the source policy may see commanded actions, too."""
+    act = None if source_run is None else source_policy(Path(source_run), source)
+    rng, spaces, width = np.random.default_rng(seed), target.spaces, plain(target).spaces.obs
     low, high, simulation = spaces.low.astype(float), spaces.high.astype(float), target.simulate(1, seed, 1)
     columns: dict[str, list[Any]] = {"obs": [], "action": [], "next_obs": [], "reward": [], "begins": []}
     begins, held = True, np.zeros((1, spaces.action))
@@ -109,7 +111,8 @@ def walked(robot: MujocoDomain, target: Domain, source_run: str | Path | None, s
         elif step % HOLD == 0:
             held = rng.uniform(low, high, held.shape)
         t = simulation.step(held)
-        for name, value in zip(columns, (t.obs[0], held[0], t.next_obs[0], t.reward[0], begins), strict=True):
+        taken = (t.obs[0, :width], held[0], t.next_obs[0, :width], t.reward[0], begins)
+        for name, value in zip(columns, taken, strict=True):
             columns[name].append(value)
         begins = bool(t.terminated[0] or t.truncated[0])
     return evidence(*(np.array(column) for column in columns.values()))

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.bridged import plain
 from transreward.domains.difference import bodies, delay, one_body
 from transreward.domains.domain import Domain, TableRobot, TableSimulation
+from transreward.domains.history import history_of
 from transreward.preflight.surrogate import Surrogate
 from transreward.presets import restore_learner
 from transreward.runs.result import policy_of
@@ -90,6 +92,16 @@ def source_policy(run: Path, source: Domain) -> Act:
     agent = SourceAgent.load(run, source, learner, about["seeds"])
     act = policy_of(learner, agent.agents, 0, source.spaces.obs)
     return lambda obs: act(obs).astype(float)
+
+
+def in_states(run: Path, source: Domain) -> Act:
+    """The same in single states of the source without a view. Raises RequestError where it has to see more than one."""
+    if history_of(source):
+        raise RequestError(
+            f"a check puts robots into single states, in which the policy of `source_run` {run} would not see its last "
+            f"actions: leave `source_run` out"
+        )
+    return source_policy(run, plain(source))
 
 
 def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndarray | None) -> np.ndarray:

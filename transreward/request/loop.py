@@ -39,6 +39,7 @@ class Loop:
     horizon: int = 0  # target steps to which source_steps and all annealing refer; 0 = target_steps.
     # Beyond it a run continues at its pace.
     keep_state: bool = True  # of a finished run, for `transreward resume DIR --target-steps N`
+    history: int = 0  # last commanded actions among the columns of source and target; 0 = as their ids say
     symmetry: Literal["auto", "none"] = "auto"  # auto: mirror or rotate the source if its reward then fits the target's
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 
 from transreward.domains.difference import ShiftMeasure, require_difference, require_fit
 from transreward.domains.domain import Domain
+from transreward.domains.history import with_history
 from transreward.domains.ids import domain
 from transreward.domains.views import viewed
 from transreward.learners.learner import Learner
@@ -36,7 +37,7 @@ from transreward.request.rules import (
     with_terms,
     without_a_model,
 )
-from transreward.request.settings import apply_settings, settings_of, with_settings
+from transreward.request.settings import apply_settings, settings_of, typed, with_settings
 from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import Pair, RequestError
 
@@ -128,7 +129,8 @@ def pair_of(
 ) -> tuple[Pair[Domain], ShiftMeasure | None]:
     """The domains of a request, the source in the view that `viewed` chooses, and the measure of the shift; None if the
     target is not simulated, where the measure would take steps."""
-    pair: Pair[Domain] = Pair(domain(source), domain(target))
+    sent = typed("loop.history", settings.get("loop.history", Loop.history), int)
+    pair: Pair[Domain] = Pair(domain(source), domain(target)).map(lambda d: with_history(d, sent))
     require_fit(pair.source, pair.target)
     shift = None
     if settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:

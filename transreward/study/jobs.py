@@ -28,9 +28,10 @@ from transreward.types import CONTROLS, Pair, RequestError
 
 UNCHANGED = CONTROLS[0]  # the control that only trains a source agent
 AGENTS, RUNS, LOGS = "agents", "runs", "logs"  # below a study's directory
-OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads")  # beside learner.*
+# Settings that a source agent's training reads, beside learner.*
+OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads", "loop.history")
 EXIT = "exit "
-OF_PAIRS = ("loop.eval_target", "loop.symmetry")  # settings on which making and measuring a pair depends
+OF_PAIRS = ("loop.eval_target", "loop.symmetry", "loop.history")  # on which making and measuring a pair depends
 LONGEST = 80  # characters of a directory's name before its hash
 OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed")
 

@@ -139,6 +139,11 @@ class Motors:
         if self._rules is not None:
             self._rules.before[rows] = np.clip(0, self._low, self._high)
 
+    def recall(self, sent: np.ndarray) -> None:
+        """Have commanded actions `sent` [n, any number, control], the newest first, on their way."""
+        n = min(sent.shape[1], self._queue.shape[1])
+        self._queue[:, self._queue.shape[1] - n :] = np.clip(sent[:, :n][:, ::-1], self._low, self._high)
+
     def get_state(self) -> dict[str, np.ndarray]:
         """All that later actions depend on, as arrays."""
         state = {"queue": self._queue.copy()}

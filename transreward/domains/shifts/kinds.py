@@ -120,6 +120,10 @@ class Physics(NamedTuple):
         """Whether what is seen is the state, at once."""
         return not (self.sensor_delay or self.sensor_noise.any() or self.sensor_bias.any())
 
+    def shown_with(self, sent: int) -> bool:
+        """Whether what is seen and the last `sent` commanded actions tell the state, and what the next step does."""
+        return not (self.delay > sent or self.motors or self.sensor_delay or self.sensor_noise.any())
+
 
 class Beside(NamedTuple):
     """What each of n robots has beside its model; see `Physics`."""
