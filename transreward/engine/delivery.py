@@ -67,20 +67,32 @@ def foresee(run: Run) -> None:
             run.choice.simulated[name] = simulated(run, _agents(run, name)).tolist()
 
 
-def remember(run: Run) -> None:
+def remember(run: Run) -> list[dict[str, Any]]:
     """At an evaluation of a stage that takes no target steps: keep each seed's policy that has earned most in the
-    identified simulator so far."""
+    identified simulator so far. Returns what metrics.jsonl says of each seed's policy there; else nothing."""
     if run.grounded is None or run.grounded.believed is None or run.stage.budget.target:
-        return
+        return []
     state, known = run.state, {} if run.choice is None else run.choice.simulated
     returns = known[run.stage.name] if run.stage.name in known else simulated(run, state.agents)
     scores = np.mean(returns, axis=1)
+    said = _learned_there(run, scores)
     if state.peaks is None:
         state.peak, state.peaks = state.agents, scores.tolist()
-        return
+        return said
     better = scores > state.peaks
     state.peak = chosen([state.peak, state.agents], better.astype(int).tolist())
     state.peaks = np.maximum(scores, state.peaks).tolist()
+    return said
+
+
+def _learned_there(run: Run, scores: np.ndarray) -> list[dict[str, Any]]:
+    """What a row of each seed says of its policy's return in the identified simulator, and of the stage's steps there;
+    nothing where that of some seed explains too little, or pays for another task."""
+    assert run.grounded is not None and run.grounded.believed is not None and run.stage.method.ground is not None
+    if run.grounded.believed.min() < run.stage.method.ground.least:
+        return []
+    steps = run.steps.source - (run.ledger.granted["source"] or 0) + run.stage.budget.source
+    return [{"identified_steps": steps, "identified_return": float(score)} for score in scores]
 
 
 def recall(run: Run) -> None:

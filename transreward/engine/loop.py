@@ -174,6 +174,7 @@ def refine(run: Run) -> None:
     run.state.stopped = stop_reason(run)
     if int(share * wanted) > int(index / total * wanted) or run.state.stopped:
         rows = evaluation_rows(run)
-        remember(run)
+        for row, said in zip(rows, remember(run), strict=False):  # nothing is said without a simulator
+            row |= said
         run.keep(run, rows)
     run.tell(index + 1, rows)

@@ -74,12 +74,14 @@ KEYS: dict[str, dict[str, Any]] = {
         "source_return": NUMBER | None, "target_return": NUMBER | None, "compensated_return?": NUMBER | None,
         "source_terms?": TERMS, "target_terms?": TERMS, "gap_by_time?": GAPPED, "gap_by_obs?": GAPPED,
         "gap_by_action?": GAPPED,
-        **dict.fromkeys(("round?", "updates?", "source_evaluation_steps?", "target_evaluation_steps?"), COUNT),
+        **dict.fromkeys(
+            ("round?", "updates?", "source_evaluation_steps?", "target_evaluation_steps?", "identified_steps?"), COUNT
+        ),
         **dict.fromkeys(
             (
                 "seconds?", "gap_mean?", "gap_std?", "gap_q05?", "gap_q50?", "gap_q95?", "gap_loss?", "gap_accuracy?",
                 "gap_held_out_loss?", "gap_trust?", "gap_explained?", "reward_std?", "effective_sample_size?",
-                "policy_change?", "source_diverged?", "target_diverged?",
+                "policy_change?", "source_diverged?", "target_diverged?", "identified_return?",
             ),
             NUMBER,
         ),

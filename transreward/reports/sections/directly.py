@@ -1,0 +1,65 @@
+"""How many target steps learning on from the source policy would take: returns in the identified simulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transreward.evaluation.verdict import number
+from transreward.reports.figures import Chart, Figure, Line, csv_text, ends, figure, line
+from transreward.reports.subject import Subject
+from transreward.runs.record import Record
+
+HTML = """\
+<h2>How many target steps would it take?</h2>
+<p>{{ said }}</p>
+<p class="quiet">Returns in the identified simulator against the steps that the policy learned from there, as if they \
+were target steps. It is an estimate, as good as that simulator.{% if of %} Of {{ of }}.{% endif %}</p>
+{{ grid([curve]) }}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any] | None:
+    records = [subject.focus, *(r for r in subject.records if r is not subject.focus)]
+    for one in records:
+        x, y = _learned(one)
+        if x:
+            of = "" if one is subject.focus else one.name
+            return {"said": _said(one, x, y), "of": of, "curve": _curve(one, x, y, subject.styles[one.name])}
+    return None
+
+
+def _learned(record: Record) -> tuple[list[int], np.ndarray]:
+    """Steps [n] in the identified simulator at which all seeds were evaluated there, and the returns [n, seeds]."""
+    at: dict[int, dict[int, float]] = {}
+    for row in record.own:
+        if "identified_return" in row and "identified_steps" in row:
+            at.setdefault(row["identified_steps"], {})[row["seed"]] = row["identified_return"]
+    whole = {steps: row for steps, row in sorted(at.items()) if len(row) == len(record.seeds)}
+    return [*whole], np.array([[row[seed] for seed in record.seeds] for row in whole.values()])
+
+
+def _said(record: Record, x: list[int], y: np.ndarray) -> str:
+    """After about how many steps the mean reaches what was delivered, in one sentence."""
+    learning = "Learning directly in a robot like this one, from the source policy,"
+    delivered = record.outcome.mean if len(record.outcome.per_seed) else None
+    if delivered is None:
+        return f"{learning} returned {number(float(y[-1].mean()))} after {x[-1]:,} steps."
+    taken = f"{record.outcome.target_steps:,}"
+    known = f"what was delivered returns in the target ({number(delivered)}, after {taken} target steps)"
+    reached = next((steps for steps, mean in zip(x, y.mean(axis=1), strict=True) if mean >= delivered), None)
+    if reached is None:
+        return f"{learning} did not reach in {x[-1]:,} steps {known}."
+    within = "at most" if reached == x[0] else "about"
+    return f"{learning} would take {within} {reached:,} steps to reach {known}."
+
+
+def _curve(record: Record, x: list[int], y: np.ndarray, style: int) -> Figure:
+    lines = [line(record.name, style, [float(steps) for steps in x], y, singles=True)]
+    levels = [Line("delivered", 7, (), (record.outcome.mean,))] if len(record.outcome.per_seed) else []
+    columns = ("identified_steps", "seed", "identified_return")
+    csv = [[steps, seed, r] for steps, row in zip(x, y, strict=True) for seed, r in zip(record.seeds, row, strict=True)]
+    title, text = "Return in the identified simulator", ends([*lines, *levels])
+    chart = Chart(title, text, "steps there, a seed", "return an episode", lines, levels, origin=True)
+    return figure(chart, "directly", csv_text(columns, csv), named=True)
