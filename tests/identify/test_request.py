@@ -168,3 +168,11 @@ def test_what_is_found_is_joined_with_the_sources_own_shifts():
     text = ",".join(map(str, together(source, found)))
     assert text == "gravity=3,frictionloss=3,viscosity=3,broken=leg_joint,mass(foot)=2"
     assert tr.domain(f"hopper:{text}").name == f"hopper:{text}"
+
+
+def test_a_source_that_acts_late_itself_has_less_that_is_looked_for():
+    found = tr.identify("hopper:delay=1", "hopper:delay=2")
+    assert [str(one) for one in found.named] == ["delay 1 control step"] and found.id == "hopper:delay=2"
+    assert not tr.identify("hopper:delay=3", "hopper:delay=3", target_steps=300).named
+    with pytest.raises(RequestError, match="acts late by more than 3 steps"):
+        tr.identify("hopper:delay=4", "hopper")

@@ -25,9 +25,9 @@ def section(place, returns):
 @pytest.mark.parametrize(
     ("returns", "said"),
     [
-        ({2000: -1e6, 4000: 1e6, 6000: 1e6}, "would take about 4,000 steps to reach what was delivered"),
-        ({2000: 1e6, 4000: 1e6}, "would take at most 2,000 steps to reach what was delivered"),
-        ({2000: -1e6, 4000: -1e6}, "did not reach in 4,000 steps what was delivered"),
+        ({2000: -1e6, 4000: 1e6, 6000: 1e6}, "would take about 4,000 steps to reach the return that was delivered"),
+        ({2000: 1e6, 4000: 1e6}, "would take at most 2,000 steps to reach the return that was delivered"),
+        ({2000: -1e6, 4000: -1e6}, "did not reach the return that was delivered"),
     ],
 )
 def test_the_first_steps_at_which_the_mean_is_as_good_as_what_was_delivered(tmp_path, returns, said):

@@ -195,6 +195,8 @@ class Family:
         for name, search in SEARCHED.items():
             kind = SHIFTS[name]
             assert kind.neutral is not None
+            if kind.value == "steps":  # of which the robot may have some already
+                search = Search(0, DELAYS - self.base.delay, search.trials[: DELAYS - self.base.delay])
             neutral = float(_array(self.model, f"opt.{name}")) if name in SET else kind.neutral
             yield Parameter(kind, None, search, neutral)
             elements = entries if kind.element == "entry" else labels(self._spec, kind.element) if kind.element else []
@@ -205,7 +207,7 @@ class Family:
         """Whether it changes anything. Finds out how."""
         if parameter.counts:
             self._effects[parameter.name] = []
-            return True
+            return bool(parameter.search.trials)
         one, other = [v for v in parameter.search.trials if abs(v) > DEAD and v != parameter.neutral][:2]
         try:
             at = {v: self._compiled([parameter.shift(v)]) for v in (one, other)}

@@ -11,7 +11,7 @@ from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain, spread_of
 from transreward.domains.names import entry_names, positions, velocities
-from transreward.domains.parameters import Family
+from transreward.domains.parameters import DELAYS, Family
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Problem
 from transreward.identify.identification import Identification, answer
@@ -54,6 +54,10 @@ def identifiable(source: Domain | str) -> MujocoDomain:
         raise RequestError(
             f"'{found.name}' does not observe its whole state, in which its simulator would have to be put: there is "
             f"no column {hidden}"
+        )
+    if found.physics.delay > DELAYS:
+        raise RequestError(
+            f"'{found.name}' acts late by more than {DELAYS} steps, which is as far as steps are looked at"
         )
     if found.physics.motors is not None:
         raise RequestError(f"'{found.name}' has motors that were learned already: leave motors=... out of the source")

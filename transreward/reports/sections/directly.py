@@ -47,10 +47,10 @@ def _said(record: Record, x: list[int], y: np.ndarray) -> str:
     if delivered is None:
         return f"{learning} returned {number(float(y[-1].mean()))} after {x[-1]:,} steps."
     taken = f"{record.outcome.target_steps:,}"
-    known = f"what was delivered returns in the target ({number(delivered)}, after {taken} target steps)"
+    known = f"the return that was delivered ({number(delivered)}, after {taken} target steps)"
     reached = next((steps for steps, mean in zip(x, y.mean(axis=1), strict=True) if mean >= delivered), None)
     if reached is None:
-        return f"{learning} did not reach in {x[-1]:,} steps {known}."
+        return f"{learning} did not reach {known} within {x[-1]:,} steps."
     within = "at most" if reached == x[0] else "about"
     return f"{learning} would take {within} {reached:,} steps to reach {known}."
 
