@@ -181,3 +181,72 @@ def test_a_delay_that_commanded_actions_show_stays_in_the_twin(monkeypatch, tmp_
     assert result.config["source"] == "hopper@history=1"
     again = tr.load(tmp_path / "run")
     assert np.array_equal(again.returns.target, result.returns.target)
+
+
+@pytest.mark.parametrize(
+    ("method", "learner"), [("identified", "sac"), ("grounded", "sac"), ("auto", "sac"), ("auto", "ppo")]
+)
+def test_rounds_of_identification_share_the_budgets(method, learner):
+    def planned(rounds):
+        settings = SETTINGS | {"ground.steps": 100, "ground.rounds": rounds}
+        return compile(
+            resolve(
+                "hopper", bits.TARGET, method, learner=tr.learner(learner, **bits.LEARNERS[learner]), settings=settings,
+                controls=(), source_run=None, **{**bits.REQUEST, "source_steps": 200_000, "target_steps": 5_000},
+            )
+        )  # fmt: skip
+
+    plans = [planned(1), planned(3)]
+    (one,), (three,) = (plan.tracks for plan in plans)
+    rounds = [s for s in three.stages if s.name.startswith(f"{method}-round-")]
+    evidence = [s for s in three.stages if s.phase == "evidence"]
+    assert [s.phase for s in three.stages[:5]] == ["evidence", "walk"] * 2 + ["evidence"]
+    assert len(rounds) == 2 and len(evidence) == 3 and len({s.name for s in three.stages}) == len(three.stages)
+    assert [s for s in three.stages if s.ground] == [*rounds, three.stages[5]]
+    assert sum(s.budget.target for s in three.stages) == sum(s.budget.target for s in one.stages) + (
+        200 if method == "identified" else 0
+    )
+    walked = [sum(s.budget.source for s in track.stages) for track in (one, three)]
+    turned = 0 if method == "identified" or learner == "ppo" else walked[0] - walked[1]  # fewer target steps are left
+    assert abs(walked[0] - walked[1] - turned) <= bits.LEARNERS[learner].get("robots", 64)
+    updates = [
+        sum((s.schedule.rounds - s.schedule.warm) * s.schedule.updates for s in track.stages)
+        / one.stages[1].schedule.updates
+        for track in (one, three)
+    ]
+    assert abs(updates[0] - updates[1]) <= 3
+    if method == "auto":
+        assert [s.stream("target").acting for s in evidence] == [("source",), ("auto-round-1",), ("auto-round-2",)]
+        assert three.stages[-1].candidates[:3] == ("source", "auto-round-1", "auto-round-2")
+
+
+def test_rounds_that_the_target_budget_does_not_pay_are_refused():
+    settings = SETTINGS | {"ground.steps": 150, "ground.rounds": 3}
+    with pytest.raises(tr.RequestError, match="takes 450 target steps to identify the physics in 3 rounds, and"):
+        resolve(
+            "hopper", bits.TARGET, "identified", learner=LEARNER, settings=settings, controls=(), source_run=None,
+            **{**bits.REQUEST, "target_steps": 400},
+        )  # fmt: skip
+    with pytest.raises(tr.RequestError, match=r"ground\.rounds must be at least 1"):
+        config_of = SETTINGS | {"ground.rounds": 0}
+        resolve(
+            "hopper", bits.TARGET, "identified", learner=LEARNER, settings=config_of, controls=(), source_run=None,
+            **{**bits.REQUEST, "target_steps": 400},
+        )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_each_round_identifies_from_all_target_steps_so_far(monkeypatch):
+    seen, kept = [], state.grounded
+
+    def grounded(*given):
+        seen.append(len(rp.in_order(given[3]).transition.reward[0]))
+        return kept(*given)
+
+    monkeypatch.setattr(state, "grounded", grounded)
+    settings = SETTINGS | {"ground.steps": 150, "ground.rounds": 2}
+    result = tr.transfer(
+        "hopper", bits.TARGET, "identified", learner=LEARNER, settings=settings,
+        **{**bits.REQUEST, "source_steps": 4_000, "target_steps": 400},
+    )  # fmt: skip
+    assert seen == [150, 300] and result.steps.target == 300

@@ -137,7 +137,8 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     fresh, rounds, evaluations = row.start != "source", budgets.rounds(config, row), config.loop.evaluations
     if row.ground is not None:
         return grounded(config, row, agent, taken)
-    before = (evidence(config, row, agent),) if budgets.falls_back(config, row) else ()
+    steps = budgets.opening_steps(config, row)
+    before = (evidence(config, row, agent, steps),) if budgets.falls_back(config, row) else ()
     after, seen = before[0].name if before else agent, sum(walked(stage).target for stage in before)
     left = config.target_steps - seen
     own = config.source_steps - taken if row.walks else row.replayed * left + row.asked_again(seen)
@@ -161,38 +162,49 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
 
 def grounded(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     """Evidence; then, over the simulator that it shows, the row's own stage, before which a share of the updates may be
-    made in that simulator alone. So the policies at the end of each are those of three stages."""
+    made in that simulator alone. So the policies at the end of each are those of three stages.
+
+    With several rounds, training in that simulator and evidence by the policy that comes of it go before: each with an
+    equal part of the source steps that robots walk.
+    """
     ground, fresh, rounds = row.ground, row.start != "source", budgets.rounds(config, row)
     assert ground is not None
-    first = evidence(config, row, agent)
-    seen = walked(first).target
+    first, *again = budgets.evidence_steps(config, row)
+    stages = [evidence(config, row, agent, first)]
+    seen = sum(steps // config.loop.target_robots for steps in (first, *again)) * config.loop.target_robots
     left = config.target_steps - seen if row.gap or row.target_share else 0
     turned = row.replayed * left + row.asked_again(seen)  # source steps from where the target was
     own = config.source_steps - taken - turned if row.walks else 0  # by robots that walk
-    evaluations, stages = config.loop.evaluations, [first]
+    evaluations, target = config.loop.evaluations, stages[0].streams[0]
+
+    def alone(name: str, steps: int, share: float) -> Stage:
+        """Training in the simulator alone, with a share of the updates that are left."""
+        nonlocal evaluations, rounds
+        part, some = max(round(share * evaluations), 1), rounds and max(round(share * rounds), 1)
+        evaluations, rounds = max(evaluations - part, 1), rounds and max(rounds - (some or 0), 1)
+        plain = replace(row, gap=None, use=None, gate=None, feed=Feed(0.0))
+        budget, after = Pair(steps, 0), stages[-1].name
+        stage = transfer(config, plain, f"{row.name}-{name}", after, budget, fresh, part, some, phase="walk")
+        return replace(stage, streams=(*stage.streams, target))
+
+    for k, steps in enumerate(again):
+        walk = own // (ground.rounds - k)
+        stages.append(replace(alone(f"round-{k + 1}", walk, 1 / (ground.rounds - k)), ground=ground))
+        stages.append(evidence(config, row, stages[-1].name, steps, k + 2))
+        own -= walk
+    at = len(stages)
     if ground.walk:
-        alone = replace(row, gap=None, use=None, gate=None, feed=Feed(0.0))
-        steps, part = own if row.branched else int(ground.walk * own), max(round(ground.walk * evaluations), 1)
-        own, evaluations = own - steps, max(evaluations - part, 1)
-        part_rounds = rounds and max(round(ground.walk * rounds), 1)
-        rounds = rounds and max(rounds - (part_rounds or 0), 1)
-        stage = transfer(
-            config, alone, f"{row.name}-alone", first.name, Pair(steps, 0), fresh, part, part_rounds, phase="walk"
-        )
-        stages.append(idling(stage, first))
+        steps = own if row.branched else int(ground.walk * own)
+        stages.append(alone("alone", steps, ground.walk))
+        own -= steps
     budget = Pair(turned + own, left)
     stages.append(transfer(config, row, row.name, stages[-1].name, budget, fresh, evaluations, rounds, before=seen))
-    stages[1] = replace(stages[1], ground=ground)
+    stages[at] = replace(stages[at], ground=ground)
     rest = config.target_steps - seen - left
     if budgets.falls_back(config, row) and rest >= config.loop.target_robots:
-        stages[-1] = idling(stages[-1], first)
-        stages.append(trial(config, row, stages[-1].name, first.streams[0], rest))
+        stages[-1] = replace(stages[-1], streams=(*stages[-1].streams, target))  # kept for the stage that follows
+        stages.append(trial(config, row, stages[-1].name, target, rest))
     return Track(row, tuple(stages), agent=agent)
-
-
-def idling(stage: Stage, first: Stage) -> Stage:
-    """A stage without target steps that keeps the target's robots and steps for the one that follows."""
-    return replace(stage, streams=(*stage.streams, first.streams[0]))
 
 
 def trial(config: Config, row: Method, after: str, stream: Stream, steps: int) -> Stage:
@@ -252,22 +264,23 @@ def competing(config: Config, track: Track) -> Track:
     names: tuple[str, ...] = (SOURCE,)
     for stage in track.stages:
         names = names if stage.phase in ("evidence", TRIAL) else (*names, stage.name)
-        acting = names[-1:] if config.learner.on_policy and stage.target_share > 0 else names
+        own = stage.phase == "evidence" or (config.learner.on_policy and stage.target_share > 0)
+        acting = names[-1:] if own else names
         streams = tuple(replace(s, acting=acting) if s.name == "target" else s for s in stage.streams)
         found.append(replace(stage, candidates=names, streams=streams))
     return replace(track, stages=tuple(found))
 
 
-def evidence(config: Config, row: Method, agent: str | None) -> Stage:
-    """A stage in which the source policy takes the first target steps, and nobody learns."""
+def evidence(config: Config, row: Method, after: str | None, steps: int, number: int = 1) -> Stage:
+    """A stage in which the source policy takes the first target steps, or the newest one the next; nobody learns."""
     robots = config.loop.target_robots
-    controls = budgets.opening_steps(config, row) // robots
+    controls = steps // robots
     rounds = -(-controls // EVIDENCE_ROUND)
     schedule = Schedule(rounds, rounds, Pair(0, controls), Pair(0, 0), 0, 0)
     stream = walk(config, row, "target", config.target_steps, "target")
     stream = replace(stream, room=room(config.learner, config.target_steps, robots))
-    budget = Pair(0, controls * robots)
-    return Stage(f"{row.name}-evidence", "evidence", row, agent, (stream,), budget, schedule, 0.0, False, 0)
+    name, budget = f"{row.name}-evidence{f'-{number}' if number > 1 else ''}", Pair(0, controls * robots)
+    return Stage(name, "evidence", row, after, (stream,), budget, schedule, 0.0, False, 0)
 
 
 def unchanged(config: Config, row: Method, agent: str | None) -> Stage:

@@ -50,6 +50,16 @@ def opening_steps(config: Config, row: Method) -> int:
     return steps
 
 
+def evidence_steps(config: Config, row: Method) -> tuple[int, ...]:
+    """Target steps per seed before each round of a grounded method: by the source policy, then by the newest one. Where
+    candidates are judged by their episodes, it takes a whole one."""
+    assert row.ground is not None
+    first, again = opening_steps(config, row), row.ground.steps
+    if falls_back(config, row):
+        again = max(again, config.domains.target.episode_steps)
+    return (first, *[again] * (row.ground.rounds - 1))
+
+
 def rounds(config: Config, row: Method) -> int | None:
     """Rounds of updates in a method's transfer, the same for all methods with the learner's settings: the larger of the
     numbers that the source steps and the target steps call for. None: as many as the steps that feed the method call

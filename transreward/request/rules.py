@@ -13,6 +13,7 @@ from transreward.feed import Feed
 from transreward.ground import LEAST
 from transreward.learners.learner import Learner
 from transreward.methods import Method, names, variant
+from transreward.request.budgets import evidence_steps
 from transreward.request.config import Config
 from transreward.request.learner import tuned
 from transreward.types import CEILING, Pair, RequestError
@@ -149,6 +150,11 @@ def require_ground(row: Method, config: Config) -> None:
         raise RequestError(
             f"'{row.name}' learns from the target steps behind the first {row.ground.steps}, and {config.target_steps} "
             f"are all: raise `target_steps`, lower ground.steps, or use identified"
+        )
+    if row.ground.rounds > 1 and (needed := sum(evidence_steps(config, row))) + learns > config.target_steps:
+        raise RequestError(
+            f"'{row.name}' takes {needed:,} target steps to identify the physics in {row.ground.rounds} rounds, and "
+            f"{config.target_steps:,} are not enough: raise `target_steps`, or lower ground.rounds"
         )
     least = LEAST * config.loop.target_robots
     if config.target_steps < least:
