@@ -46,6 +46,9 @@ TABLES = {
     "tasks_as_it_is": TASKS,
     "tasks_defaults": TASKS,
     "tasks_defaults_as_it_is": TASKS._replace(plan="tasks_defaults"),
+    "grounded": Table((500, 2_000, 10_000), ("paired_branched", "mix", "fine_tune")),
+    "grounded_rest": Table((500, 2_000, 10_000), ("mix", "fine_tune")),
+    "grounded_ppo": Table((500, 2_000, 10_000)),
     "fine_tuning": Table((2_000, 5_000, 10_000), ("fine_tune", "mix")),
     "ppo": Table((5_000, 20_000, 100_000)),
     "double_softmax": Table((2_000, 5_000, 10_000), last=("gap_std", "gap_accuracy")),
@@ -135,13 +138,14 @@ class Study:
         for pair in pairs:
             for method in methods:
                 found = [self.reading(pair, method, steps) for steps in self.how.read]
-                if found[-1] is None:
+                if all(x is None for x in found):
                     continue
-                kept = self.found(pair, method) or self.found(pair, f"{method}-{self.how.read[-1]}")
+                names = [method, *(f"{method}-{steps}" for steps in reversed(self.how.read))]
+                kept = next(filter(None, (self.found(pair, name) for name in names)))
                 last = [f"{np.mean(kept['curve'][-1][key]):.2f}" for key in self.how.last]
                 other = self.reading(pair, control, self.how.read[-1]) if control else None
-                better = "-" if other is None or method == control else odds(found[-1], other)
-                cells = [cell_text(x) for x in found if x is not None]
+                better = "-" if other is None or found[-1] is None or method == control else odds(found[-1], other)
+                cells = ["-" if x is None else cell_text(x) for x in found]
                 rows.append([pair, method, *cells, *last, *[better] * bool(control), f"{kept['seconds']:.0f}"])
         return record.table(rows, markdown)
 

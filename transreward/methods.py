@@ -21,7 +21,17 @@ from transreward.gates.chain import NATS, Gate
 from transreward.ground import Ground
 from transreward.randomise import Randomise
 from transreward.row import Method
-from transreward.types import CEILING, FINE_TUNE, OWN_MODULE, TARGET_ONLY, ZERO_SHOT, RequestError, make, nearest
+from transreward.types import (
+    CEILING,
+    DEFAULT_METHOD,
+    FINE_TUNE,
+    OWN_MODULE,
+    TARGET_ONLY,
+    ZERO_SHOT,
+    RequestError,
+    make,
+    nearest,
+)
 from transreward.uses import USES
 from transreward.uses.advice import Advice
 from transreward.uses.bellman import Bellman
@@ -287,7 +297,7 @@ ANSWERS = {
     "transfer": (ZERO_SHOT,),
     "relabel": ("relabel",),
     "known": (FINE_TUNE,),  # the source agent knows the target's task already
-    "compensate": ("paired_branched", "paired", "darc"),
+    "compensate": (DEFAULT_METHOD, "paired_branched", "paired", "darc"),
     "shape": ("value_potential", "potential(value)"),
     "no help": (TARGET_ONLY,),
 }

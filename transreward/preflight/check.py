@@ -425,7 +425,10 @@ def next_command(
 
 
 def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool:
-    """True if a method can be run on the source: it takes the agent's learner, and the source budget suffices."""
+    """True if a method can be run on the source: it takes the agent's learner, the source budget suffices, and a
+    simulator that it identifies can be put where the target was."""
+    if row.ground is not None and not invertible(source):
+        return False
     learner = restore_learner(agent["learner"]) if agent else make_learner("sac", source)
     try:
         require_learner(row, learner, source)
