@@ -39,7 +39,11 @@ from transreward.runs.record import Record, read
 from transreward.runs.schema import KEYS
 
 SECTIONS = ["verdict", "curves", "compensation", "rounds", "terms", "diagnostics", "videos", "shift", "provenance"]
-SOMETIMES = ("physics", "delivery")  # where a run directory has it, see test_identified.py, test_fallback.py
+SOMETIMES = (
+    "physics",
+    "delivery",
+    "directly",
+)  # where a run directory has it, see test_identified.py, test_fallback.py
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 METHODS = ["darc", "oracle", "zero_shot", "fine_tune", "target_only"]
 
