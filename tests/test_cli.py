@@ -21,6 +21,7 @@ from transreward import cli
 from transreward.cli import compare as compare_command
 from transreward.cli import directory, options
 from transreward.cli import transfer as transfer_command
+from transreward.domains.logs import recorded
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.domains.tasks import TASKS
@@ -43,7 +44,7 @@ SMALL = [
 def hurry():
     """The compiler is told not to try hard, and a domain is made once, so that what was compiled serves twice."""
     with compiler(hurried=True), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resolving, "domain", lru_cache(resolving.domain))
+        patch.setattr(recorded, "domain", lru_cache(recorded.domain))
         patch.setattr(resolving, "require_difference", lru_cache(resolving.require_difference))
         yield
 

@@ -14,6 +14,7 @@ import yaml
 import transreward as tr
 from transreward import cli, presets
 from transreward.domains.ids import domain
+from transreward.domains.logs import recorded
 from transreward.domains.names import entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.engine.programs import programs
@@ -42,7 +43,7 @@ PAIR = ("inverted_pendulum", "inverted_pendulum:gravity=2")
 def measured_once():
     """The measurement of a pair takes longer than all the rest of a request."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resolving, "domain", lru_cache(domain))
+        patch.setattr(recorded, "domain", lru_cache(recorded.domain))
         patch.setattr(resolving, "require_difference", lru_cache(resolving.require_difference))
         yield
 

@@ -76,8 +76,6 @@ def test_logs_of_other_columns_or_units(tmp_path, recorded, changed, words):
 def test_a_log_is_a_target(tmp_path, recorded):
     path = written(tmp_path / "log.npz", recorded)
     assert tr.identify("halfcheetah", f"data:{path}").lines() == tr.identify("halfcheetah", logs=path).lines()
-    with pytest.raises(RequestError, match="is a log, which takes no step"):
-        tr.transfer("halfcheetah", f"data:{path}", "identified")
 
 
 def test_a_robot_that_only_stands_still(tmp_path):

@@ -55,8 +55,9 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     request: dict[str, Any] = {
         "source": "halfcheetah",
         "target": "halfcheetah:broken=bthigh",
-        "controls": list(CONTROLS),
         **options(args),
     }
+    of_a_log = str(request["target"]).startswith("data:")  # in which no control could act
+    request.setdefault("controls", [] if of_a_log else list(CONTROLS))
     request["controls"] = names(request["controls"])
     return request

@@ -50,7 +50,7 @@ def domain(id: str | Domain) -> Domain:
         raise RequestError(f"'{id}': {_LATER[head]} are not supported yet")
     if colon and head == "data":
         raise RequestError(
-            f"'{id}' is a log, which takes no step: it can be the target of `identify` and of `check` alone"
+            f"'{id}' is a log, which takes no step: it can be the target of `identify`, `check` and `transfer` alone"
         )
     if colon and head == "gym":
         from transreward.domains.gym import gym_domain

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from transreward.domains.domain import Domain
+from transreward.domains.logs import Log, require_fit
 from transreward.domains.parameters import DELAYS
 from transreward.ground import LEAST
 from transreward.types import RequestError, Transition
@@ -65,3 +68,13 @@ def of_walks(t: Transition) -> Evidence:
     begins = np.concatenate([np.ones_like(ended[:1]), ended[:-1]])
     obs, action, next_obs, reward, first = map(in_turn, (t.obs, t.action, t.next_obs, t.reward, begins))
     return evidence(obs, action, next_obs, reward, first > 0)
+
+
+def of_logs(robot: Domain, several: Sequence[Log], steps: int | None = None) -> Evidence:
+    """The first steps of logs, one after the other; each begins with an episode of its own."""
+    for log in several:
+        require_fit(log, robot)
+    begins = np.concatenate([np.diff(log.episode, prepend=-1) != 0 for log in several])
+    columns = (np.concatenate([getattr(log, name) for log in several]) for name in ("obs", "action", "next_obs"))
+    reward = np.concatenate([log.reward for log in several])
+    return evidence(*(x[:steps] for x in (*columns, reward, begins)))

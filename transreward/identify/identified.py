@@ -26,13 +26,19 @@ Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit whi
 def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) -> Identification:
     """What differs between the simulator of `robot` and the robot that took these steps. Raises RequestError where they
     cannot be its own, or tell nothing."""
+    problem = posed(robot, told)
+    with watch(problem):
+        return answer(problem, settled_with_motors(problem, told), told, robot)
+
+
+def posed(robot: MujocoDomain, told: Evidence) -> Problem:
+    """What a fit of `robot` to these steps is asked. Raises RequestError as `identified` does."""
     simulator = Simulator(variants_of(robot), told.obs.shape[1], spread_of(robot))
     require_usable(simulator, told)
     require_motion(simulator, told)
     problem = Problem(simulator, told)
     require_related(problem)
-    with watch(problem):
-        return answer(problem, settled_with_motors(problem, told), told, robot)
+    return problem
 
 
 def identifiable(source: Domain | str) -> MujocoDomain:

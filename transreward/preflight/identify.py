@@ -16,8 +16,8 @@ from transreward.domains.difference import require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.history import history_of, with_history
 from transreward.domains.ids import domain
-from transreward.domains.mujoco import MujocoDomain
-from transreward.identify.evidence import Evidence, evidence
+from transreward.domains.logs.recorded import file_of
+from transreward.identify.evidence import Evidence, evidence, of_logs
 from transreward.identify.identification import Identification
 from transreward.identify.identified import Watch, identifiable, identified
 from transreward.preflight.steps import source_policy
@@ -27,8 +27,6 @@ from transreward.types import RequestError
 STEPS = 500
 HOLD = 3  # control steps for which a random action is held
 EXPLORE = 0.1  # half ranges: noise on the source policy's actions, without which some parameters hardly show
-
-DATA = "data:"  # of an id whose rest is a file
 
 Paths = str | os.PathLike[str]
 
@@ -81,11 +79,10 @@ def target_or_logs(
     """
     if (target is None) == (logs is None):
         raise RequestError("name the target, or `logs` of it, and not both")
-    if not isinstance(target, str) or not target.startswith(DATA):
-        return target, logs
-    if target == DATA:
-        raise RequestError(f"malformed id '{target}': write the file behind the colon, such as data:monday.hdf5")
-    return None, target.removeprefix(DATA)
+    if target is None:
+        return None, logs
+    path = file_of(target)
+    return (target, logs) if path is None else (None, path)
 
 
 def read(paths: Paths | Sequence[Paths]) -> list[recorded.Log]:
@@ -116,13 +113,3 @@ def walked(source: Domain, target: Domain, source_run: str | Path | None, steps:
             columns[name].append(value)
         begins = bool(t.terminated[0] or t.truncated[0])
     return evidence(*(np.array(column) for column in columns.values()))
-
-
-def of_logs(robot: MujocoDomain, several: Sequence[recorded.Log], steps: int | None = None) -> Evidence:
-    """The first steps of logs, one after the other; each begins with an episode of its own."""
-    for log in several:
-        recorded.require_fit(log, robot)
-    begins = np.concatenate([np.diff(log.episode, prepend=-1) != 0 for log in several])
-    columns = (np.concatenate([getattr(log, name) for log in several]) for name in ("obs", "action", "next_obs"))
-    reward = np.concatenate([log.reward for log in several])
-    return evidence(*(x[:steps] for x in (*columns, reward, begins)))

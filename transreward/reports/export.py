@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from transreward.domains.domain import Domain, control_rate, table_robot
-from transreward.domains.ids import domain
+from transreward.domains.logs.recorded import pair
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.evaluation.returns import SEED
 from transreward.interruption import undone, whole
@@ -61,7 +61,7 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
     files = _vacant(path)
     if not 0 <= seed < run.config["seeds"]:
         raise RequestError(f"seed {seed} of a run with seeds 0 to {run.config['seeds'] - 1}")
-    domains = Pair(domain(run.config["source"]), domain(run.config["target"]))
+    domains = pair(run.config["source"], run.config["target"])
     graph = to_onnx(lambda obs: run.learner.act(_agent(run, seed), obs, None), domains.target.spaces)
     with jax.default_matmul_precision("highest"):  # an accelerator's shortened products are not the policy
         simulated = list(domains) if run.eval_target == "simulated" else [domains.source]

@@ -11,7 +11,7 @@ from typing import Any
 from transreward.domains.difference import ShiftMeasure, require_difference, require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.history import with_history
-from transreward.domains.ids import domain
+from transreward.domains.logs.recorded import Recorded, pair, recorded
 from transreward.domains.views import viewed
 from transreward.learners.learner import Learner
 from transreward.methods import Method, method
@@ -30,6 +30,8 @@ from transreward.request.rules import (
     require_family,
     require_ground,
     require_learner,
+    require_log,
+    require_recorded,
     require_rewards,
     require_simulated,
     require_tuned,
@@ -65,8 +67,12 @@ def resolve(
     imports = import_all(imports, source_run)
     for name in (method_name, *controls):  # an unknown name is reported before domains are made
         method(str(name))
+    domains, shift = pair_of(source, target, settings)
+    log = recorded(domains.target)
+    if log is not None:
+        settings, target_steps = of_a_log(log, method(str(method_name)), settings, target_steps)
     return resolved(
-        *pair_of(source, target, settings), method_name, learner=learner, source_steps=source_steps,
+        domains, shift, method_name, learner=learner, source_steps=source_steps,
         target_steps=target_steps, seeds=seeds, seed=seed, settings=settings, controls=controls, source_run=source_run,
         cotrain=cotrain, imports=imports,
     )  # fmt: skip
@@ -130,15 +136,26 @@ def pair_of(
     """The domains of a request, the source in the view that `viewed` chooses, and the measure of the shift; None if the
     target is not simulated, where the measure would take steps."""
     sent = typed("loop.history", settings.get("loop.history", Loop.history), int)
-    pair: Pair[Domain] = Pair(domain(source), domain(target)).map(lambda d: with_history(d, sent))
-    require_fit(pair.source, pair.target)
+    made: Pair[Domain] = pair(source, target).map(lambda d: with_history(d, sent))
+    require_fit(made.source, made.target)
     shift = None
-    if settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
-        shift = require_difference(pair.source, pair.target)
-    elif pair.source.name == pair.target.name:
-        raise RequestError(f"source and target are the same: '{pair.source.name}'")
+    if recorded(made.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+        shift = require_difference(made.source, made.target)
+    elif made.source.name == made.target.name:
+        raise RequestError(f"source and target are the same: '{made.source.name}'")
     as_it_is = settings.get("loop.symmetry", Loop.symmetry) == "none"
-    return pair if as_it_is else viewed(pair), shift
+    return made if as_it_is else viewed(made), shift
+
+
+def of_a_log(
+    log: Recorded, row: Method, settings: dict[str, Any], target_steps: int | None
+) -> tuple[dict[str, Any], int]:
+    """Settings and target steps where the target is a log: all of its steps, or the first `ground.steps`, are what the
+    simulator is identified from, and nothing is evaluated there. Raises RequestError for other settings."""
+    told = typed("ground.steps", settings["ground.steps"], int) if "ground.steps" in settings else None
+    steps = count("target steps", target_steps, told or len(log.log))
+    require_log(log, row, settings, steps)
+    return {"loop.eval_target": "none", **settings, "ground.steps": steps}, steps
 
 
 def with_all_settings(
@@ -158,6 +175,7 @@ def require_all(config: Config) -> None:
     if config.cotrain:
         require_cotrain(config)
     require_simulated(config)
+    require_recorded(config)
     require_tuned(config)
     require_fallback(config)
     for row in (config.method, *config.controls):

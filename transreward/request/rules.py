@@ -9,6 +9,7 @@ from typing import Any
 
 from transreward.domains.difference import relabels, require_other_pay
 from transreward.domains.domain import Domain, invertible, stored_terms, table_robot
+from transreward.domains.logs.recorded import Recorded, recorded
 from transreward.feed import Feed
 from transreward.ground import LEAST
 from transreward.learners.learner import Learner
@@ -46,7 +47,7 @@ def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
             other = row.no_simulator[learner.on_policy]
             warnings.warn(f"'{row.name}' does as '{other}' does, with a fallback: {error}", stacklevel=2)
             return variant(row, other)
-    return row.simulated if learner.on_policy or not rewarded else row
+    return row.simulated if learner.on_policy or not rewarded or recorded(pair.target) is not None else row
 
 
 def in_simulator(row: Method, target_steps: int, settings: dict[str, Any]) -> Method:
@@ -143,15 +144,14 @@ def require_ground(row: Method, config: Config) -> None:
     from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
 
     identifiable(config.domains.source)
-    learns = bool(row.target_share or row.gap)
-    if row.ground.walk and not learns:
+    if row.ground.walk and not learns(row):
         raise RequestError(f"'{row.name}' takes no target steps but the first, so leave ground.walk out")
-    if learns and config.target_steps <= row.ground.steps:
+    if learns(row) and config.target_steps <= row.ground.steps:
         raise RequestError(
             f"'{row.name}' learns from the target steps behind the first {row.ground.steps}, and {config.target_steps} "
             f"are all: raise `target_steps`, lower ground.steps, or use identified"
         )
-    if row.ground.rounds > 1 and (needed := sum(evidence_steps(config, row))) + learns > config.target_steps:
+    if row.ground.rounds > 1 and (needed := sum(evidence_steps(config, row))) + learns(row) > config.target_steps:
         raise RequestError(
             f"'{row.name}' takes {needed:,} target steps to identify the physics in {row.ground.rounds} rounds, and "
             f"{config.target_steps:,} are not enough: raise `target_steps`, or lower ground.rounds"
@@ -162,6 +162,46 @@ def require_ground(row: Method, config: Config) -> None:
             f"'{row.name}' identifies the target's physics from its first steps, and {config.target_steps} are too "
             f"few: raise `target_steps` to {least} or more, 500 are usual"
         )
+
+
+def require_log(log: Recorded, row: Method, settings: dict[str, Any], steps: int) -> None:
+    """Raise RequestError for a method and settings that need more of a target than a log of it, and for more steps than
+    it has."""
+    if row.simulated.ground is None:
+        able = names(lambda r: r.simulated.ground is not None and not learns(r.simulated))
+        raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
+    if steps > len(log.log):
+        raise RequestError(f"'{log.name}' has {len(log.log):,} steps: lower `target_steps` from {steps:,}")
+    if steps < LEAST:
+        raise RequestError(f"'{log.name}': {steps} steps are too few to identify anything: {LEAST} are the least")
+    for name, only in (("loop.eval_target", "none"), ("loop.target_robots", "1")):
+        if str(settings.get(name, only)) != only:
+            raise RequestError(f"'{log.name}' is a log, in which nothing acts: leave {name} out")
+
+
+def require_recorded(config: Config) -> None:
+    """Raise RequestError if the target is a log, and a method needs a target that takes steps; and for steps that no
+    robot like the source can have taken."""
+    log = recorded(config.domains.target)
+    if log is None:
+        return
+    from transreward.identify.evidence import of_logs  # which need MuJoCo, as few requests do
+    from transreward.identify.identified import identifiable, posed
+
+    if config.cotrain:
+        raise RequestError(f"with `cotrain` an agent learns in the target, and '{log.name}' is a log: leave it out")
+    for row in (config.method, *config.controls):
+        if row.target_share is not None and (row.ground is None or learns(row)):
+            able = names(
+                lambda r: r.target_share is None or (r.simulated.ground is not None and not learns(r.simulated))
+            )
+            raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
+    posed(identifiable(config.domains.source), of_logs(config.domains.source, [log.log], config.target_steps))
+
+
+def learns(row: Method) -> bool:
+    """Whether target steps train its learner or its gap."""
+    return bool(row.target_share or row.gap)
 
 
 def require_fallback(config: Config) -> None:

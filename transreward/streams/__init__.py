@@ -3,6 +3,7 @@
 from transreward.domains.domain import Domain, stream_kind, table_robot
 from transreward.streams.branch import Branch
 from transreward.streams.counterpart import Counterpart
+from transreward.streams.data import Data
 from transreward.streams.lesson import Lesson
 from transreward.streams.logged import LoggedWalk
 from transreward.streams.stored import Stored
@@ -17,6 +18,7 @@ STREAMS: dict[str, type[Taker]] = {
     "counterpart": Counterpart,
     "branch": Branch,
     "lesson": Lesson,
+    "data": Data,
 }
 
 

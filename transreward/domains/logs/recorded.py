@@ -1,0 +1,62 @@
+"""`data:FILE`: a target of which there is a log and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import Domain, control_rate
+from transreward.domains.ids import domain
+from transreward.domains.logs import read, require_fit
+from transreward.domains.names import action_entries, entries
+from transreward.types import Pair, RequestError
+
+DATA = "data:"  # of an id whose rest is a file
+
+
+class Recorded:
+    """The robot that took the steps of a log. They can be read, and no further one can be taken.
+
+    A log has no names of columns and no bounds of actions: it has those of `robot`, with which it is compared.
+    Raises RequestError where the file cannot be read, and where it cannot be of that robot.
+    """
+
+    stream = "data"
+
+    def __init__(self, path: str, robot: Domain):
+        self.name, self.log = f"{DATA}{path}", read(path)
+        require_fit(self.log, robot)
+        self.spaces, self.entries, self.action_entries = robot.spaces, entries(robot), action_entries(robot)
+        self.control_rate: float | None = control_rate(robot)
+        self.reward_terms: tuple[str, ...] = ("reward",) if self.log.rewarded else ()
+        self.episode_steps = int(np.bincount(self.log.episode).max())  # of its longest episode
+
+    def __repr__(self) -> str:
+        return f"domain({self.name!r})"
+
+    def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> Any:
+        """Raises RequestError: there is no robot to take a step."""
+        raise RequestError(f"'{self.name}' is a log of {len(self.log):,} steps, which takes no further one")
+
+
+def recorded(domain: Domain) -> Recorded | None:
+    """The domain if it is a log, else None."""
+    return domain if isinstance(domain, Recorded) else None
+
+
+def file_of(target: Domain | str) -> str | None:
+    """The file of an id `data:FILE`; None for another target. Raises RequestError for an id that names no file."""
+    if not isinstance(target, str) or not target.startswith(DATA):
+        return None
+    if target == DATA:
+        raise RequestError(f"malformed id '{target}': write the file behind the colon, such as data:monday.hdf5")
+    return target.removeprefix(DATA)
+
+
+def pair(source: Domain | str, target: Domain | str) -> Pair[Domain]:
+    """Source and target, which may be a log of a robot like the source. Raises RequestError as `domain` does."""
+    robot, path = domain(source), file_of(target)
+    other: Domain = domain(target) if path is None else Recorded(path, robot)
+    return Pair(robot, other)
