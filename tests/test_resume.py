@@ -19,6 +19,7 @@ from transreward.engine import checkpoint
 from transreward.transfer import where_it_was
 
 pytestmark = pytest.mark.usefixtures("hurry")
+MORE = ("darc-ppo", "paired_branched-sac", "grounded-sac", "auto-ppo", "auto-sac")
 
 
 def interrupted(name, tmp_path, seed, at=None):
@@ -28,7 +29,7 @@ def interrupted(name, tmp_path, seed, at=None):
     return found
 
 
-@pytest.mark.parametrize("name", ["darc-ppo", "mix-sac", "paired_branched-sac"])
+@pytest.mark.parametrize("name", ["mix-sac", *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
 def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
     assert interrupted(name, tmp_path, 0, ("rounds", 5))["resumed"]
 

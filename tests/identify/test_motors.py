@@ -22,6 +22,9 @@ def test_the_weights_of_a_linear_world_are_found():
     assert np.abs(_regressed(rest + noise, slopes, features) - weight).max() < 0.2
 
 
+SLOW = ("halfcheetah", "halfcheetah:gravity=2,friction=0.3")
+
+
 class Tired(MujocoDomain):
     """Half-cheetah whose motors do a third where their command is negative, and less the faster their joint turns."""
 
@@ -62,7 +65,10 @@ def test_motors_that_no_parameter_describes_are_learned(tmp_path, monkeypatch, c
     assert told["id"] in capsys.readouterr().out and tr.domain(told["id"]).physics.motors == found.motors
 
 
-@pytest.mark.parametrize("target", ["halfcheetah", "halfcheetah:gear=0.7", "halfcheetah:gravity=2,friction=0.3"])
+@pytest.mark.parametrize(
+    "target",
+    ["halfcheetah:gear=0.7", *(pytest.param(t, marks=pytest.mark.slow) for t in SLOW)],
+)
 def test_no_rule_is_learned_where_parameters_explain_all(target):
     found = tr.identify("halfcheetah", target)
     assert found.motors is None and found.as_json()["motors"] is None

@@ -168,6 +168,7 @@ def test_what_is_found_is_joined_with_the_sources_own_shifts():
     assert tr.domain(f"hopper:{text}").name == f"hopper:{text}"
 
 
+@pytest.mark.slow
 def test_a_source_that_acts_late_itself_has_less_that_is_looked_for():
     found = tr.identify("hopper:delay=1", "hopper:delay=2")
     assert [str(one) for one in found.named] == ["delay 1 control step"] and found.id == "hopper:delay=2"
