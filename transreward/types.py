@@ -22,6 +22,7 @@ Metrics = dict[str, Array]  # name -> scalar
 CONTROLS = ZERO_SHOT, FINE_TUNE, TARGET_ONLY = "zero_shot", "fine_tune", "target_only"
 CEILING = "oracle"
 DEFAULT_METHOD = "auto"
+DATA = "data:"  # of a target's id whose rest is a file: a log of it
 
 MANY = 40  # names that an error does not list
 OWN_MODULE = "; those of a module of your own are known once `imports` names it"  # of a name that is in no table

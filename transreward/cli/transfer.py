@@ -7,7 +7,7 @@ from typing import Any
 
 from transreward.cli.directory import prepare_process, run_in_its_directory, show, watched
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
-from transreward.types import CONTROLS, DEFAULT_METHOD, RequestError
+from transreward.types import CONTROLS, DATA, DEFAULT_METHOD, RequestError
 
 HELP = "move a skill"
 ABOUT = """\
@@ -57,7 +57,7 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
         "target": "halfcheetah:broken=bthigh",
         **options(args),
     }
-    of_a_log = str(request["target"]).startswith("data:")  # in which no control could act
+    of_a_log = str(request["target"]).startswith(DATA)  # in which no control could act
     request.setdefault("controls", [] if of_a_log else list(CONTROLS))
     request["controls"] = names(request["controls"])
     return request

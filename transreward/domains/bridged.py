@@ -10,8 +10,9 @@ import numpy as np
 
 from transreward.bridges import view
 from transreward.bridges.bridge import Crossing
-from transreward.domains.domain import BrokenSimulation, Domain, TableRobot
+from transreward.domains.domain import Domain, TableRobot
 from transreward.domains.history import crossing_with, history_of, without_history
+from transreward.domains.relayed import Sparing
 from transreward.domains.users import in_one_line
 from transreward.types import RequestError, Transition
 
@@ -80,7 +81,7 @@ class Bridged:
         return self.plain.pay(back.obs(obs), back.action(action), back.obs(next_obs), back.stored(stored))
 
 
-class BridgedSimulation:
+class BridgedSimulation(Sparing):
     """n robots of a `Bridged` domain. `plain` simulates them; actions and observations are mapped on the way."""
 
     def __init__(self, plain: MujocoSimulation, domain: Bridged) -> None:
@@ -100,29 +101,6 @@ class BridgedSimulation:
     def stored(self) -> np.ndarray:
         """See `RepayableSimulation`."""
         return self.there.stored(self.plain.stored)
-
-    @property
-    def storing(self) -> bool:
-        """Whether each step fills `stored`."""
-        return self.plain.storing
-
-    @storing.setter
-    def storing(self, on: bool) -> None:
-        self.plain.storing = on
-
-    @property
-    def sparing(self) -> bool:
-        """See `SparingSimulation`."""
-        return self.plain.sparing
-
-    @sparing.setter
-    def sparing(self, on: bool) -> None:
-        self.plain.sparing = on
-
-    @property
-    def diverged(self) -> dict[int, BrokenSimulation]:
-        """See `SparingSimulation`."""
-        return self.plain.diverged
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""
@@ -151,11 +129,8 @@ class BridgedSimulation:
         self._look()
         return over
 
-    def get_state(self) -> dict[str, np.ndarray]:
-        return self.plain.get_state()
-
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.plain.set_state(state)
+        super().set_state(state)
         self._look()
 
     def _look(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from transreward.domains.domain import (
     without,
 )
 from transreward.domains.names import action_entries, action_names, entries
+from transreward.domains.relayed import Relayed
 from transreward.domains.users import in_one_line, numbers, truths, unpacked, whole
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
@@ -98,7 +98,7 @@ class CheckedDomain:
         return CheckedSimulation(self.plain, n, seed, threads)
 
 
-class CheckedSimulation:
+class CheckedSimulation(Relayed):
     """n robots of a `CheckedDomain`; see `Simulation`.
 
     Raises:
@@ -110,7 +110,7 @@ class CheckedSimulation:
         self.domain, self._n, self._taken = domain, n, 0
         self.sparing, self.diverged = False, {}  # see `SparingSimulation`
         try:
-            self.plain: Any = domain.simulate(n, seed, threads)
+            self.plain = domain.simulate(n, seed, threads)
             obs = self.obs
         except (Exception, SystemExit) as error:
             raise self._wrong("simulate(n, seed, threads)", error) from error
@@ -133,15 +133,6 @@ class CheckedSimulation:
         return terms
 
     @property
-    def storing(self) -> bool:
-        """Whether each step fills `stored`."""
-        return self.plain.storing
-
-    @storing.setter
-    def storing(self, on: bool) -> None:
-        self.plain.storing = on
-
-    @property
     def stored(self) -> np.ndarray:
         """See `RepayableSimulation`."""
         found = numbers("simulation.stored", self.plain.stored, (self._n, len(stored_terms(self.domain))))
@@ -155,16 +146,6 @@ class CheckedSimulation:
     def ended(self, obs: np.ndarray) -> np.ndarray:
         """See `RebuildableSimulation`."""
         return truths("ended(obs)", self.plain.ended(obs), (self._n,))
-
-    def pictures(self) -> list[np.ndarray]:
-        """A picture of each row, uint8 [height, width, 3]. Only for domains returned by `drawn`."""
-        return self.plain.pictures()
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        return self.plain.get_state()
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.plain.set_state(state)
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""

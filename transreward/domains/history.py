@@ -20,7 +20,6 @@ from scipy.linalg import block_diag
 from transreward.bridges.bridge import Columns, Crossing, Map, Maps
 from transreward.bridges.linear import Linear
 from transreward.domains.domain import (
-    BrokenSimulation,
     Domain,
     Drawn,
     Kept,
@@ -36,6 +35,7 @@ from transreward.domains.domain import (
     table_robot,
 )
 from transreward.domains.names import action_entries, entries
+from transreward.domains.relayed import Sparing
 from transreward.types import RequestError, Spaces, Transition
 
 MOST = 100  # actions, as the longest delay
@@ -134,7 +134,7 @@ class RobotHistory(History):
         return RobotHistorySimulation(self.plain.simulate(n, seed, threads), self, n)
 
 
-class HistorySimulation:
+class HistorySimulation(Sparing):
     """n robots of a `History`, which `plain` simulates; see `Simulation`."""
 
     def __init__(self, plain: Any, domain: History, n: int) -> None:
@@ -150,29 +150,6 @@ class HistorySimulation:
         """See `Simulation`."""
         seen = self.plain.obs  # before `_sent`, since reading it may reset robots
         return np.concatenate([seen, self._sent], axis=1)
-
-    @property
-    def sparing(self) -> bool:
-        """See `SparingSimulation`."""
-        return self.plain.sparing
-
-    @sparing.setter
-    def sparing(self, on: bool) -> None:
-        self.plain.sparing = on
-
-    @property
-    def diverged(self) -> dict[int, BrokenSimulation]:
-        """See `SparingSimulation`."""
-        return self.plain.diverged
-
-    @property
-    def storing(self) -> bool:
-        """See `RepayableSimulation`."""
-        return self.plain.storing
-
-    @storing.setter
-    def storing(self, on: bool) -> None:
-        self.plain.storing = on
 
     @property
     def stored(self) -> np.ndarray:
@@ -201,10 +178,6 @@ class HistorySimulation:
         over = self.plain.ended(np.asarray(obs)[:, : self._width])
         self._send(obs)
         return over
-
-    def pictures(self) -> list[np.ndarray]:
-        """See `Drawn`."""
-        return self.plain.pictures()
 
     def get_state(self) -> dict[str, np.ndarray]:
         return self.plain.get_state() | {"history": self._sent.copy()}

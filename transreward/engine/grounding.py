@@ -12,7 +12,7 @@ from transreward import replay as rp
 from transreward.bridges.bridge import Crossing
 from transreward.domains.bridged import crossing_of, plain
 from transreward.domains.domain import Domain, TableRobot, table_robot
-from transreward.domains.history import RobotHistory, history_of, with_history, without_history
+from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import Shift
@@ -96,7 +96,7 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
 def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...], sent: int) -> TableRobot:
     """The source with these tasks, one of the physics for each seed, and the last `sent` commanded actions shown."""
     found = Varied(ROBOTS[source.robot.name], physics, tasks, source.spaces.obs)
-    return RobotHistory(found, sent) if sent else found  # type: ignore[return-value]  # as `table_robot` finds
+    return with_history(found, sent)  # type: ignore[return-value]  # which of a robot of the table is one, too
 
 
 def _without_commands(t: Transition, source: MujocoDomain) -> Transition:

@@ -37,6 +37,7 @@ class Ruled:
 
     def __init__(self, problem: Problem, evidence: Evidence) -> None:
         self._problem, self._evidence = problem, evidence
+        self._latest: Fit | None = None
 
     @cached_property
     def alone(self) -> Fit:
@@ -54,13 +55,19 @@ class Ruled:
         not: beside the parameters, or instead of them where these only stood for what the motors do."""
         if fit.after <= max((1 - ENOUGH) * fit.before, enough(fit.before)):
             return fit
-        both = _with_rule(self._problem, fit) if fit.chosen else self.alone
+        both = self._both(fit) if fit.chosen else self.alone
         best = self.alone if self.alone.after <= (1 + GAIN) * both.after else both
         gain, least = (CLEAR, CLEAR) if clearly else (GAIN, 0.0)
         if best.after > fit.after - max(gain * fit.after, SHARE * fit.before):
             return fit
         before, after = (ahead(self._problem, one.values, self._evidence, one.motors) for one in (fit, best))
         return best if not after >= (1 - least) * before else fit
+
+    def _both(self, fit: Fit) -> Fit:
+        """The fit with the rule that is learned beside its values, once for the same values."""
+        if self._latest is None or not np.array_equal(self._latest.values, fit.values):
+            self._latest = _with_rule(self._problem, fit)
+        return replace(self._latest, spans=fit.spans, noise=fit.noise)
 
 
 def settled_with_motors(problem: Problem, evidence: Evidence) -> Fit:

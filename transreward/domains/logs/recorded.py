@@ -11,9 +11,7 @@ from transreward.domains.domain import Domain, control_rate
 from transreward.domains.ids import domain
 from transreward.domains.logs import read, require_fit
 from transreward.domains.names import action_entries, entries
-from transreward.types import Pair, RequestError
-
-DATA = "data:"  # of an id whose rest is a file
+from transreward.types import DATA, Pair, RequestError
 
 
 class Recorded:

@@ -47,8 +47,7 @@ def acting(physics: Physics | Beside, action: np.ndarray, low: np.ndarray, high:
     changes = np.asarray(physics.bias.any(axis=-1) | physics.deadzone.any(axis=-1))
     if not np.any(changes):
         return action
-    middle, half = (low + high) / 2, (high - low) / 2
-    part = (action - middle) / half
+    middle, half, part = (low + high) / 2, (high - low) / 2, share(action, low, high)
     if physics.deadzone.any():
         part = np.sign(part) * np.maximum(np.abs(part) - physics.deadzone, 0)
     acts = np.clip(middle + half * (part + physics.bias), low, high)

@@ -1,0 +1,52 @@
+"""What a simulation passes on that changes only what is seen, commanded or paid of another one's robots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import BrokenSimulation
+
+
+class Relayed:
+    """A simulation whose robots `plain` simulates: an ability that it does not define is that one's."""
+
+    plain: Any
+
+    @property
+    def storing(self) -> bool:
+        """See `RepayableSimulation`."""
+        return self.plain.storing
+
+    @storing.setter
+    def storing(self, on: bool) -> None:
+        self.plain.storing = on
+
+    def pictures(self) -> list[np.ndarray]:
+        """A picture of each row, uint8 [height, width, 3]. Only for domains returned by `drawn`."""
+        return self.plain.pictures()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        return self.plain.get_state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        self.plain.set_state(state)
+
+
+class Sparing(Relayed):
+    """A `SparingSimulation` whose `plain` is one, too."""
+
+    @property
+    def sparing(self) -> bool:
+        """See `SparingSimulation`."""
+        return self.plain.sparing
+
+    @sparing.setter
+    def sparing(self, on: bool) -> None:
+        self.plain.sparing = on
+
+    @property
+    def diverged(self) -> dict[int, BrokenSimulation]:
+        """See `SparingSimulation`."""
+        return self.plain.diverged
