@@ -142,7 +142,8 @@ def test_the_critic_learns_the_return():
     state, data = learner.init(jax.random.key(0), SPACES), rollout()
     data = data._replace(reward=4 + np.sign(data.obs[..., 0]), terminated=np.ones_like(data.terminated))
     for i in range(40):
-        state, _ = learn(learner, state, data, jax.random.key(i))
+        own = data._replace(action=act(learner, state, data.obs, jax.random.key(i)))
+        state, _ = learn(learner, state, own, jax.random.key(i))
     np.testing.assert_allclose(learner.value(state, data.obs).mean(), data.reward.mean(), atol=0.3)
 
 
