@@ -13,6 +13,7 @@ from transreward.bridges.bridge import Crossing
 from transreward.domains.domain import Domain, TableRobot
 from transreward.domains.history import crossing_with, history_of, without_history
 from transreward.domains.relayed import Sparing
+from transreward.domains.shifts import of_plan
 from transreward.domains.users import in_one_line
 from transreward.types import RequestError, Transition
 
@@ -30,6 +31,11 @@ class Bridged:
 
     def __init__(self, plain: MujocoDomain, view_name: str) -> None:
         self.plain, self.view = plain, view_name
+        if plan := of_plan(plain.shifts):
+            raise RequestError(
+                f"'{plain.name}' has other parts than {plain.robot.name} ({plan[0]}), so it has no views: leave "
+                f"@{view_name} out"
+            )
         try:
             self.crossing = view(plain, view_name)
         except RequestError:

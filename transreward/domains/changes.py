@@ -62,15 +62,15 @@ PROPERTIES = (
 
 def changes(source: Domain, target: Domain) -> list[Change]:
     """Differences between two domains of one robot: tasks, gravity, the fluid, each body, geom, joint and actuator,
-    what acts on actions and on observations. Empty for domains that are not robots of the table, and for models with
-    other numbers of elements."""
+    what acts on actions and on observations; where the bodies have other parts, which these are. Empty for domains that
+    are not robots of the table."""
     a, b = table_robot(source), table_robot(target)
     if a is None or b is None:
         return []
     models = (a.model, b.model)
-    if any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
-        return []
     found = [*_whole(a, b, *models), *_of_families(a, b)]
+    if any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
+        return [*found, *_of_parts(a, b)]
     for what, kind, array, entries in PROPERTIES:
         rows = _rows(models[0], kind)
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))
@@ -90,6 +90,14 @@ def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[C
             yield Change(what, "world", *map(_number, values))
 
 
+def _of_parts(source: TableRobot, target: TableRobot) -> Iterator[Change]:
+    """The columns that only one of two bodies has, by the part that they are of."""
+    sides = [dict.fromkeys(e.part or e.name for e in (*d.entries, *d.action_entries)) for d in (source, target)]
+    for part in dict.fromkeys([*sides[0], *sides[1]]):
+        if part not in sides[0] or part not in sides[1]:
+            yield Change("part", part, *("there" if part in side else "none" for side in sides))
+
+
 def _of_families(source: TableRobot, target: TableRobot) -> Iterator[Change]:
     """The ranges of which one side draws an episode's physics, and the other does not."""
     ours, theirs = ([s for s in d.shifts if isinstance(s.value, Range)] for d in (source, target))
@@ -102,7 +110,7 @@ def _of_families(source: TableRobot, target: TableRobot) -> Iterator[Change]:
 def _beside_the_model(source: TableRobot, target: TableRobot) -> Iterator[Change]:
     """What acts on actions and on observations."""
     for name, kind in SHIFTS.items():
-        if kind.edit is not None:
+        if kind.of_model:
             continue
         values = getattr(source.physics, name), getattr(target.physics, name)
         if not kind.element:

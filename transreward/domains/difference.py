@@ -12,6 +12,7 @@ from transreward.domains.domain import Domain, Modelled, TableRobot, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import UNKNOWN, action_entries, entries
 from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import of_plan
 from transreward.domains.tasks import Task
 from transreward.types import RequestError, Transition
 
@@ -53,11 +54,11 @@ def require_fit(source: Domain, target: Domain) -> None:
     Raises:
         RequestError: sizes or bounds of the spaces differ or, if both domains name their columns, the names do.
     """
-    others = _other_columns(source, target)
-    if source.spaces.fit(target.spaces) and not others:
+    if fits(source, target):
         return
+    others = _other_columns(source, target)
     rows = [(name, domain(name)) for name in ROBOTS]
-    robots = [name for name, row in rows if row.spaces.fit(source.spaces) and not _other_columns(source, row)]
+    robots = [name for name, row in rows if fits(source, row)]
     fitting = f"robots that fit {source.name}, with any shift: {', '.join(robots) or 'none of the table'}"
     sizes = [f"{d.name} has {d.spaces.obs} observations, {d.spaces.action} actions" for d in (source, target)]
     bounds = ""
@@ -65,6 +66,11 @@ def require_fit(source: Domain, target: Domain) -> None:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         bounds = f" that mean other things ({others[0]}{more})" if others else " with other bounds"
     raise RequestError(f"{' and '.join(sizes)}{bounds}: unlike robots need a bridge; {fitting}")
+
+
+def fits(source: Domain, target: Domain) -> bool:
+    """True if a policy of the source can act in the target; see `require_fit`."""
+    return source.spaces.fit(target.spaces) and not _other_columns(source, target)
 
 
 def _other_columns(source: Domain, target: Domain) -> list[str]:
@@ -114,17 +120,24 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
             f"the shift '{text}' of {source.name} changes nothing: no state of {measured.states} differs"
         )
     if robot and len(shifts) > 1:
-        name = "+".join(map(str, (robot.robot.name, *robot.tasks)))
+        name, plan = "+".join(map(str, (robot.robot.name, *robot.tasks))), of_plan(shifts)
         for shift in shifts:
-            if measure(domain(name), domain(f"{name}:{shift}"), seed=seed).null:
+            others = () if shift in plan else plan  # the parts that it is a shift of
+            plain_robot, shifted = (
+                domain(":".join(filter(None, [name, ",".join(map(str, some))]))) for some in (others, (*others, shift))
+            )
+            if fits(plain_robot, shifted) and measure(plain_robot, shifted, seed=seed).null:
                 raise RequestError(f"the shift '{shift}' of {name} changes nothing: leave it out")
     return measured
 
 
 def bodies(source: Domain, target: Domain) -> tuple[TableRobot, TableRobot] | None:
-    """Both domains if they are versions of one robot of the table, so that physics states can be exchanged."""
+    """Both domains if they are versions of one robot of the table with the same parts, so that physics states can be
+    exchanged."""
     a, b = table_robot(source), table_robot(target)
-    return (a, b) if a and b and a.robot.name == b.robot.name else None
+    if a is None or b is None or a.robot.name != b.robot.name:
+        return None
+    return (a, b) if of_plan(a.shifts) == of_plan(b.shifts) else None
 
 
 def one_body(source: Domain, target: Domain) -> bool:

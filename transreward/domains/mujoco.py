@@ -30,7 +30,7 @@ from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.robot import Robot, Rows, Term, physics_state, went_wrong
 from transreward.domains.robots import OWN, ROBOTS
-from transreward.domains.shifts import Shift, build
+from transreward.domains.shifts import Shift, build, of_plan
 from transreward.domains.shifts.acts import Motors
 from transreward.domains.shifts.sensors import Sensors, spread
 from transreward.domains.tasks import Task, ingredients, is_own, pay, with_tasks
@@ -137,9 +137,10 @@ def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...], colu
 
 
 def spread_of(domain: MujocoDomain) -> np.ndarray:
-    """Of each entry of an observation, [obs], by the same robot and tasks without shifts; see `sensors.spread`."""
-    row = ROBOTS[domain.robot.name]
-    return spread(row, domain.tasks, lambda: MujocoDomain(row, (), domain.tasks, domain.spaces.obs))
+    """Of each entry of an observation, [obs], by a robot of the same parts and tasks without other shifts; see
+    `sensors.spread`."""
+    row, plan = ROBOTS[domain.robot.name], of_plan(domain.shifts)
+    return spread(row, (*domain.tasks, *plan), lambda: MujocoDomain(row, plan, domain.tasks, domain.spaces.obs))
 
 
 class Unstable(BrokenSimulation):

@@ -86,12 +86,12 @@ class Parameter:
     @property
     def counts(self) -> bool:
         """Whether its values are whole numbers, which no derivative moves."""
-        return self.kind.value == "steps"
+        return self.kind.counts
 
     @property
     def of_model(self) -> bool:
         """Whether it changes the model; if not, what acts or what is seen."""
-        return self.kind.edit is not None
+        return self.kind.of_model
 
     def shift(self, value: float) -> Shift:
         """The shift of this value, which its id names. A motor that makes no force is `broken`."""
@@ -124,7 +124,7 @@ class Family:
         names: Iterable[str] | None = None,
     ):
         self.robot, self.shifts = robot, tuple(shifts)
-        self._spec = prepared(robot)
+        self._spec = prepared(robot, self.shifts)
         for geom in labels(self._spec, "geom"):  # pairs of the same numbers, so that every variant has them
             applied(self._spec, robot, [Shift("friction", 1.0, geom)])
         self.base = self._compiled([])

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from operator import add
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -182,6 +182,14 @@ def gaussian(scale: float) -> Draw:
     return draw
 
 
+class Plan(NamedTuple):
+    """Of how many equal parts a robot may consist. `build` changes its `MjSpec` so that it has so many."""
+
+    fewest: int
+    most: int
+    build: Callable[[Any, int], None]
+
+
 @dataclass(frozen=True)
 class View:
     """A camera for videos. It follows the robot along the floor but not up and down, so that a hop is visible."""
@@ -221,6 +229,7 @@ class Robot:
     total: Callable[[Sequence[Array]], Array] = in_order
     show: Show | None = None  # the entries of an observation, one per column; None = they are numbered
     placed: bool = False  # whether its position in the plane is observed, in the first columns
+    plans: dict[str, Plan] = field(default_factory=dict)  # legs, links: numbers of parts that a shift may set
     view: View | None = None  # None = MuJoCo's own fixed camera
     episode_steps: int = 1000
 

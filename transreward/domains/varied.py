@@ -18,7 +18,7 @@ from transreward.domains.history import history_of, with_history, without_histor
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS
-from transreward.domains.shifts import SHIFTS, Range, Shift, applied, parse, prepared
+from transreward.domains.shifts import SHIFTS, Range, Shift, applied, of_plan, parse, prepared
 from transreward.domains.shifts.kinds import Beside
 from transreward.domains.tasks import Task
 from transreward.types import RequestError
@@ -56,6 +56,10 @@ class Varied(MujocoDomain):
             raise RequestError(f"'{robot.name}': give at least one variant, by 'seed' or 'episode', not {many}")
         if any(isinstance(shift.value, Range) for shifts in variants for shift in shifts):
             raise RequestError(f"'{robot.name}': a variant has one value of each shift: leave ranges to a family's id")
+        if len({of_plan(shifts) for shifts in variants}) > 1:
+            raise RequestError(
+                f"'{robot.name}': its variants have different parts (without, legs, links): make them alike"
+            )
         fixed = [shift for shift in ranges if not isinstance(shift.value, Range)] if ranges else variants[0]
         super().__init__(robot, fixed, tasks, columns)
         self.by: By = by
@@ -64,7 +68,7 @@ class Varied(MujocoDomain):
         texts = [",".join(map(str, shifts)) for shifts in (variants if not ranges else [ranges])]
         self._text = BETWEEN[by].join(texts)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), self._text]))
-        self._shifts_of, spec = tuple(map(tuple, variants)), prepared(robot)
+        self._shifts_of, spec = tuple(map(tuple, variants)), prepared(robot, variants[0])
         self.variants = tuple(applied(spec.copy(), robot, shifts) for shifts in variants)
         bounds = [v.model.actuator_ctrlrange for v in self.variants]
         if not all(np.array_equal(bound, self.model.actuator_ctrlrange) for bound in bounds):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from transreward.domains import names
 from transreward.domains.names import Entry
 from transreward.domains.robot import (
+    Plan,
     Robot,
     Rows,
     View,
@@ -21,7 +23,11 @@ from transreward.domains.robot import (
     sideways,
     survive,
 )
+from transreward.domains.shifts.plan import copied
 from transreward.types import Array
+
+LEGS = ("front_left_leg", "front_right_leg", "back_leg", "right_back_leg")  # 1 to 4
+MORE = (-90, 90, 180, 0)  # where legs 5 to 8 point, degrees from its front
 
 
 def healthy(s: Rows) -> Array:
@@ -42,6 +48,20 @@ def observe(s: Rows) -> Array:
 
 def show(model: Any) -> list[Entry]:
     return [*show_state(skip=2)(model), *names.contacts(model, clip=1)]
+
+
+def legs(spec: Any, n: int) -> None:
+    """Remove the last legs, or add copies of the first between them, of which the first points as in QAvatar
+    (arXiv:2603.12087)."""
+    for leg in LEGS[n:]:
+        spec.delete(spec.body(leg))
+    for k, at in enumerate(MORE[: max(n - 4, 0)], 5):
+        turn = math.radians(at - 45) / 2  # the first points to 45 degrees
+
+        def renamed(name: str, k: int = k) -> str:
+            return {LEGS[0]: f"leg_{k}"}.get(name, name.replace("_1", f"_{k}").replace("left_", f"{k}_"))
+
+        copied(spec, spec.body(LEGS[0]), spec.body("torso"), renamed, (math.cos(turn), 0, 0, math.sin(turn)))
 
 
 ROBOT = Robot(
@@ -67,5 +87,6 @@ ROBOT = Robot(
     fields=("cfrc_ext",),
     bodies=("torso",),
     total=in_halves,
+    plans={"legs": Plan(2, 8, legs)},
     view=View(4.2, 0.4, -25),
 )

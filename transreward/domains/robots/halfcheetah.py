@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from transreward.domains.robot import Robot, View, control, forward, gaussian, of_state, show_state, state
+from typing import Any
+
+from transreward.domains.robot import Plan, Robot, View, control, forward, gaussian, of_state, show_state, state
+from transreward.domains.shifts.plan import copied
+
+
+def legs(spec: Any, n: int) -> None:
+    """A second hind leg (as in QAvatar, arXiv:2603.12087), then a second fore leg, beside the first, which is as heavy
+    for its size."""
+    for thigh in ("bthigh", "fthigh")[: n - 2]:
+        leg = copied(spec, spec.body(thigh), spec.body("torso"), "{}2".format)
+        leg.pos[1] += 0.12
+
 
 ROBOT = Robot(
     "halfcheetah",
@@ -15,5 +27,6 @@ ROBOT = Robot(
     invert=of_state(skip=1),
     terms={"forward": forward(1), "control": control(0.1)},
     draw=gaussian(0.1),
+    plans={"legs": Plan(2, 4, legs)},
     view=View(2.9, 0.45),
 )

@@ -8,25 +8,30 @@ import numpy as np
 
 from transreward.domains import names
 from transreward.domains.names import Entry
-from transreward.domains.robot import Robot, Rows, View, columns, control, distance
+from transreward.domains.robot import Plan, Robot, Rows, View, columns, control, distance
+from transreward.domains.shifts.plan import copied
 from transreward.types import Array
+
+TIP = "fingertip"  # a body and its geom
 
 
 def observe(s: Rows) -> Array:
-    angles = s.qpos[:, :2]
-    return columns(np.cos(angles), np.sin(angles), s.qpos[:, 2:], s.qvel[:, :2], (s.fingertip - s.target)[:, :2])
+    angles, goal = s.qpos[:, :-2], s.qpos[:, -2:]
+    return columns(np.cos(angles), np.sin(angles), goal, s.qvel[:, :-2], (s.fingertip - s.target)[:, :2])
 
 
 def show(model: Any) -> list[Entry]:
     positions = names.positions(model)
-    angles, goal = positions[:2], positions[2:]
+    angles, goal = positions[:-2], positions[-2:]
     turned = [*names.function("cos", angles), *names.function("sin", angles)]
-    return [*turned, *goal, *names.velocities(model)[:2], *names.place("fingertip - target", "xy")]
+    return [*turned, *goal, *names.velocities(model)[:-2], *names.place("fingertip - target", "xy")]
 
 
 def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
-    angles = np.arctan2(obs[:, 2:4], obs[:, :2])
-    return columns(angles, obs[:, 4:6]), columns(obs[:, 6:8], np.zeros((len(obs), 2)))
+    n = nq - 2  # joints
+    angles = np.arctan2(obs[:, n : 2 * n], obs[:, :n])
+    goal, turning = np.split(obs[:, 2 * n : nq + 2 * n], [2], axis=1)
+    return columns(angles, goal), columns(turning, np.zeros((len(obs), 2)))
 
 
 def draw(rng, qpos, qvel):
@@ -38,6 +43,19 @@ def draw(rng, qpos, qvel):
     qvel = qvel + rng.uniform(-0.005, 0.005, qvel.size)
     qpos[-2:], qvel[-2:] = goal, 0
     return qpos, qvel
+
+
+def links(spec: Any, n: int) -> None:
+    """Cut the outer link into n - 1, each with a joint and a motor: the same reach."""
+    part = 0.1 / (n - 1)
+    spec.geom("link1").fromto = [0, 0, 0, part, 0, 0]
+    spec.body("fingertip").pos = [part + 0.01, 0, 0]
+    for k in range(2, n):
+        before, tip = spec.body(f"body{k - 1}"), spec.body("fingertip")
+        link = copied(spec, before, before, lambda name, k=k: name.replace(str(k - 1), str(k)) + "'" * (name == TIP))
+        link.pos = [part, 0, 0]
+        spec.delete(tip)
+        spec.body(f"{TIP}'").name, spec.geom(f"{TIP}'").name = TIP, TIP
 
 
 ROBOT = Robot(
@@ -53,5 +71,6 @@ ROBOT = Robot(
     draw=draw,
     bodies=("fingertip", "target"),
     episode_steps=50,
+    plans={"links": Plan(2, 6, links)},
     view=View(0.85, 0.0, -75, follow=None),
 )

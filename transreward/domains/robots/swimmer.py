@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from transreward.domains.robot import Robot, View, control, forward, of_state, show_state, state, uniform
+from typing import Any
+
+from transreward.domains.robot import Plan, Robot, View, control, forward, of_state, show_state, state, uniform
+from transreward.domains.shifts.plan import copied
+
+
+def links(spec: Any, n: int) -> None:
+    """Remove the last link, or put as long ones behind it, each with a joint and a motor."""
+    if n == 2:
+        spec.delete(spec.body("back"))
+    last = spec.body("back")
+    for k in range(3, n):
+        last = copied(spec, last, last, {last.name: f"back{k - 1}", f"motor{k - 1}_rot": f"motor{k}_rot"}.__getitem__)
+
 
 ROBOT = Robot(
     "swimmer",
@@ -15,5 +28,6 @@ ROBOT = Robot(
     invert=of_state(skip=2),
     terms={"forward": forward(1), "control": control(1e-4)},
     draw=uniform(0.1),
+    plans={"links": Plan(2, 12, links)},
     view=View(5.0, 0.0, -50),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
@@ -24,44 +24,83 @@ def build(robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
     Raises:
         RequestError: a pattern that matches nothing, a shift that cannot be, or a model that does not compile.
     """
-    return applied(prepared(robot), robot, shifts)
+    return applied(prepared(robot, shifts), robot, shifts)
 
 
-def prepared(robot: Robot) -> Spec:
-    """The robot's `MjSpec`, to be copied and given to `applied`: what the compiler would derive from what shifts
-    change is written down.
+def prepared(robot: Robot, shifts: Sequence[Shift] = ()) -> Spec:
+    """The robot's `MjSpec`, to be copied and given to `applied`: it has the parts that it has with `shifts`, and what
+    the compiler would derive from what other shifts change is written down.
 
     Raises:
-        RequestError: the model does not compile.
+        RequestError: a pattern that matches nothing, parts that the robot cannot have or be without, or a model that
+            does not compile.
     """
     import mujoco
 
-    with _compiling(robot, ()):
+    plan = of_plan(shifts)
+    with _compiling(robot, plan):
         spec = mujoco.MjSpec.from_file(str(robot.path))  # pyright: ignore[reportAttributeAccessIssue]
+        _edited(spec, robot, plan)
         _write_down(spec)
     return spec
 
 
+def of_plan(shifts: Sequence[Shift]) -> tuple[Shift, ...]:
+    """Those that say which parts there are."""
+    return tuple(shift for shift in shifts if SHIFTS[shift.name].first)
+
+
 def applied(spec: Spec, robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
-    """The robot with its shifts, made on its `prepared` specification, which is changed.
+    """The robot with its shifts, made on the specification that is `prepared` for them, which is changed.
 
     Raises:
         RequestError: a pattern that matches nothing, a shift that cannot be, or a model that does not compile.
     """
     with _compiling(robot, shifts):
-        # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
-        total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
-        before = _total_mass(spec) if total > 0 else 1.0
-        for shift in shifts:
-            kind, value = SHIFTS[shift.name], shift.value
-            if kind.edit is not None:
-                if kind.value == "kg" and total > 0:  # which will be scaled with all masses
-                    value *= before / total
-                kind.edit(spec, _chosen(spec, kind, shift, robot.name), value)
-        if total > 0:
-            spec.compiler.settotalmass = total * (_total_mass(spec) / before)
+        _edited(spec, robot, [shift for shift in shifts if not SHIFTS[shift.name].first])
         model = _compiled(spec)
+        _require_whole(model, robot, shifts)
     return Physics(model, **_told(spec, model, robot, shifts))
+
+
+def _edited(spec: Spec, robot: Robot, shifts: Sequence[Shift]) -> None:
+    """Make the shifts that change the model, in their order."""
+    # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
+    total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
+    before = _total_mass(spec) if total > 0 else 1.0
+    for shift in shifts:
+        kind, value = SHIFTS[shift.name], shift.value
+        if kind.planned:
+            _planned(robot, shift)(spec, value)
+        elif kind.edit is not None:
+            if kind.value == "kg" and total > 0:  # which will be scaled with all masses
+                value *= before / total
+            kind.edit(spec, _chosen(spec, kind, shift, robot.name), value)
+    if total > 0:
+        spec.compiler.settotalmass = total * (_total_mass(spec) / before)
+
+
+def _planned(robot: Robot, shift: Shift) -> Callable[[Spec, Any], None]:
+    """How a robot comes to have another number of parts. Raises RequestError if its row does not say, or not for so
+    many."""
+    plan = robot.plans.get(shift.name)
+    if plan is None:
+        from transreward.domains.robots import ROBOTS  # whose rows need shifts
+
+        able = ", ".join(name for name, row in ROBOTS.items() if shift.name in row.plans)
+        raise RequestError(f"'{shift}': {robot.name} has no number of {shift.name} that could be another; {able} have")
+    if not plan.fewest <= shift.value <= plan.most:  # type: ignore[operator]
+        raise RequestError(f"'{shift}': {robot.name} can have {plan.fewest} to {plan.most} {shift.name}")
+    return plan.build
+
+
+def _require_whole(model: Any, robot: Robot, shifts: Sequence[Shift]) -> None:
+    """Raise RequestError for a model without a body whose place the robot's functions read."""
+    names = {model.body(i).name for i in range(model.nbody)}
+    lost = [name for name in robot.bodies if name not in names]
+    if lost and of_plan(shifts):  # a row that names what its model never had is another matter, said elsewhere
+        said = f"{robot.name} with {','.join(map(str, shifts))}"
+        raise RequestError(f"{said} has no body {lost[0]}, whose place its task or observation reads: leave it in")
 
 
 def _told(spec: Spec, model: Any, robot: Robot, shifts: Sequence[Shift]) -> dict[str, Any]:
@@ -71,7 +110,7 @@ def _told(spec: Spec, model: Any, robot: Robot, shifts: Sequence[Shift]) -> dict
     actuators = labels(spec, "actuator")
     entries = seen_names(robot, model)
     rows = {"actuator": len(actuators), "entry": len(entries) or 1}
-    kinds = {name: kind for name, kind in SHIFTS.items() if kind.edit is None}
+    kinds = {name: kind for name, kind in SHIFTS.items() if not kind.of_model}
     told: dict[str, Any] = {name: np.zeros(rows[k.element]) if k.element else 0 for name, k in kinds.items()}
     told |= {name: None for name, kind in kinds.items() if kind.read is not None}
     for shift in shifts:

@@ -57,8 +57,8 @@ def _number(value: float | int) -> str:
 class Kind:
     """One row of the table of shifts.
 
-    A kind with `edit` changes the model. One without is a field of `Physics` of the same name, which acts on actions or
-    on what is seen.
+    A kind with `edit` changes the model, and so does one that is `planned`, as the robot's row says. Any other is a
+    field of `Physics` of the same name, which acts on actions or on what is seen.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Kind:
     low: float = 0.0  # smallest value
     above: bool = False  # the smallest value itself is not allowed
     high: float = 1000.0
-    value: str = "factor"  # or a unit; steps: a whole number; pattern: an element's name; file: see `read`
+    value: str = "factor"  # or a unit; number, steps: a whole number; pattern: an element's name; file: see `read`
     words: tuple[str, ...] = ()  # what others call it
     read: Callable[[str], Any] | None = None  # from the name of a file to the value
     neutral: float | None = 1.0  # the value that changes nothing; None for patterns and files
@@ -76,6 +76,18 @@ class Kind:
     combine: Callable[[Any, Any], Any] = np.add  # without `edit`: what two of it come to
     shown: str = ""  # without `edit`: what it is called among what changed
     sided: bool = False  # whether a mirrored robot would be shifted in another way, with or without a pattern
+    planned: bool = False  # whether `Robot.plans` says how it is made
+    first: bool = False  # whether it changes which parts there are, and so comes before all others
+
+    @property
+    def counts(self) -> bool:
+        """Whether its values are whole numbers."""
+        return self.value in ("steps", "number")
+
+    @property
+    def of_model(self) -> bool:
+        """Whether it changes the model; if not, what acts or what is seen."""
+        return self.edit is not None or self.planned
 
     @property
     def usage(self) -> str:
@@ -92,7 +104,7 @@ class Kind:
             return f"a name or a pattern such as hip_* of {self.element}s"
         if self.read is not None:
             return "the name of a file"
-        number = "a whole number" if self.value == "steps" else "a number"
+        number = "a whole number" if self.counts else "a number"
         return f"{number} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
 
 

@@ -83,10 +83,10 @@ class Sensors:
             self._noise.set_state(state, "sensor_noise")
 
 
-def spread(row: Any, tasks: Sequence[Any], unshifted: Callable[[], Domain]) -> np.ndarray:
+def spread(row: Any, what: Sequence[Any], unshifted: Callable[[], Domain]) -> np.ndarray:
     """Standard deviation of each entry of an observation, [obs], over a fixed walk of random actions by the robot
-    `row` of the table, with `tasks` and without shifts, which `unshifted` makes. Computed once for each of them."""
-    key = (row.name, *map(str, tasks))
+    `row` of the table, which `unshifted` makes. Computed once for each of `what`: its tasks and parts."""
+    key = (row.name, *map(str, what))
     known, found = _SPREADS.get(key, (None, None))
     if known is not row or found is None:
         found = _walked(unshifted())

@@ -77,7 +77,7 @@ def _value(kind: Kind, text: str) -> float | int | str | Rule:
     if kind.value == "pattern":
         return text
     try:
-        value = int(text) if kind.value == "steps" else float(text)
+        value = int(text) if kind.counts else float(text)
     except ValueError:
         value = math.nan
     if not kind.low <= value <= kind.high or (kind.above and value == kind.low):
