@@ -23,7 +23,7 @@ from transreward.domains.robot import (
     sideways,
     survive,
 )
-from transreward.domains.shifts.plan import copied
+from transreward.domains.shifts.body_plan import copied
 from transreward.types import Array
 
 LEGS = ("front_left_leg", "front_right_leg", "back_leg", "right_back_leg")  # 1 to 4

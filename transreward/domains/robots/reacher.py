@@ -9,7 +9,7 @@ import numpy as np
 from transreward.domains import names
 from transreward.domains.names import Entry
 from transreward.domains.robot import Plan, Robot, Rows, View, columns, control, distance
-from transreward.domains.shifts.plan import copied
+from transreward.domains.shifts.body_plan import copied
 from transreward.types import Array
 
 TIP = "fingertip"  # a body and its geom

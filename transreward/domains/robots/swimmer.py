@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transreward.domains.robot import Plan, Robot, View, control, forward, of_state, show_state, state, uniform
-from transreward.domains.shifts.plan import copied
+from transreward.domains.shifts.body_plan import copied
 
 
 def links(spec: Any, n: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from transreward.domains.shifts import acts, actuators, bodies, contact, joints, plan, sensors, world
+from transreward.domains.shifts import acts, actuators, bodies, body_plan, contact, joints, sensors, world
 from transreward.domains.shifts.kinds import Kind
 
 SHIFTS: dict[str, Kind] = {
-    kind.name: kind for part in (world, contact, plan, bodies, joints, actuators, acts, sensors) for kind in part.KINDS
+    kind.name: kind
+    for part in (world, contact, body_plan, bodies, joints, actuators, acts, sensors)
+    for kind in part.KINDS
 }
