@@ -13,32 +13,40 @@ QUICK = [
     ("hopper", "mass(torso)=2", {"mass(torso)": 2.0}),
     ("inverted_pendulum", "gravity=0.5", {"gravity": 0.5}),
 ]
+SOME = [
+    ("halfcheetah", "delay=2", {"delay": 2.0}),
+    ("hopper", "damping=2", {"damping": 2.0}),
+    ("hopper", "payload(torso)=2", {"payload": 2.0}),
+    ("hopper", "deadzone=0.2", {"deadzone": 0.2}),
+    ("hopper", "size(thigh)=1.2", {"size(thigh)": 1.2}),
+    ("hopper", "sensor_bias=0.1", {"sensor_bias": 0.1}),  # of velocities at the clip, too
+    ("walker2d", "friction=0.3", {"friction": 0.3}),
+]
 OTHERS = [
     ("halfcheetah", "gravity=2", {"gravity": 2.0}),
-    ("halfcheetah", "delay=2", {"delay": 2.0}),
     ("halfcheetah", "stiffness=2", {"stiffness": 2.0}),
     ("halfcheetah", "size(torso)=1.2", {"size(torso)": 1.2}),
-    ("hopper", "damping=2", {"damping": 2.0}),
     ("hopper", "armature=2", {"armature": 2.0}),
     ("hopper", "gear=0.7", {"gear": 0.7}),
-    ("hopper", "payload(torso)=2", {"payload": 2.0}),
     ("hopper", "slope=5", {"slope": 5.0}),
     ("hopper", "softness=2", {"softness": 2.0}),
     ("hopper", "frictionloss=3", {"frictionloss": 3.0}),
-    ("hopper", "deadzone=0.2", {"deadzone": 0.2}),
     ("hopper", "bias(leg_joint)=0.1", {"bias(leg_joint)": 0.1}),
-    ("hopper", "size(thigh)=1.2", {"size(thigh)": 1.2}),
     ("hopper", "bias=0.1", {"bias": 0.1}),
     ("hopper", "viscosity=1", {"viscosity": 1.0}),
     ("hopper", "density=300", {"density": 300.0}),
-    ("hopper", "sensor_bias=0.1", {"sensor_bias": 0.1}),  # of velocities at the clip, too
-    ("walker2d", "friction=0.3", {"friction": 0.3}),
     ("swimmer", "gear=0.5", {"gear": 0.5}),
 ]
+LONG = (pytest.mark.slow, pytest.mark.long)
 
 
 @pytest.mark.parametrize(
-    ("robot", "shifts", "named"), [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
+    ("robot", "shifts", "named"),
+    [
+        *QUICK,
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in SOME),
+        *(pytest.param(*case, marks=LONG) for case in OTHERS),
+    ],
 )
 def test_a_shift_is_found(robot, shifts, named):
     steps = 1500 if robot == "walker2d" else 500  # which falls at once, its velocities beyond what is observed
