@@ -22,6 +22,7 @@ _PUBLIC = {
     "Simulation": "transreward.domains.domain",
     "Spaces": "transreward.types",
     "Transition": "transreward.types",
+    "bridge": "transreward.domains.joined",
     "check": "transreward.preflight.check",
     "compare": "transreward.compare",
     "domain": "transreward.domains.ids",

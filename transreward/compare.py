@@ -14,7 +14,7 @@ from transreward.request.fields import SECTIONS
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
 from transreward.transfer import Watch, carry_out, compared, planned, requested
-from transreward.types import CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError
+from transreward.types import AUTO, CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError
 
 
 def compare(
@@ -29,6 +29,7 @@ def compare(
     seed: int = 0,
     settings: dict[str, Any] | None = None,
     source_run: str | Path | None = None,
+    bridge: str = AUTO,
     fresh: bool = False,
     out: str | Path | None = None,
     log: Sequence[str] = (),
@@ -43,7 +44,8 @@ def compare(
     """
     config, names = planned_comparison(
         source, target, methods, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings, source_run=source_run, fresh=fresh, imports=imports,
+        seed=seed, settings=settings, source_run=source_run, bridge=bridge, fresh=fresh,
+        imports=imports,
     )  # fmt: skip
     result = carry_out(config, requested(config, learner, settings or {}, log, names), out, log, watch)
     return compared(result, names)

@@ -277,6 +277,7 @@ METHODS: dict[str, Method] = {
             ground=Ground(walk=0.5),
             fallback=True,
             in_simulator=(("feed", Feed(0.0)), ("gap", None), ("use", None), ("ground", Ground())),
+            unlike=FINE_TUNE,
             no_simulator=("mix", "darc"),
         ),
         Method(FINE_TUNE, "the source agent, trained on with target steps", "control", start="source", feed=Feed(1.0)),

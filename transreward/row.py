@@ -32,6 +32,7 @@ class Method:
     randomise: Randomise | None = None  # its source agent is trained in this family, not in the source
     fallback: bool = False  # the source policy stays a candidate, as with `loop.fallback`
     in_simulator: tuple[tuple[str, Any], ...] = ()  # its choices instead where no target steps can train the learner
+    unlike: str = ""  # row that it is between unlike bodies; "" = none
     no_simulator: tuple[str, ...] = ()  # rows that it is if nothing can be identified: off-policy, on-policy
     variant: str = ""  # which of these it is: in_simulator, or the other row's name
     ground: Ground | None = None  # it is trained on in the simulator identified from its first target steps

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
 from transreward.engine.converted import converted
@@ -31,7 +32,7 @@ from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
-from transreward.types import DEFAULT_METHOD, BrokenRun, RequestError
+from transreward.types import AUTO, DEFAULT_METHOD, BrokenRun, RequestError
 
 __all__ = ["Progress", "Watch", "resume", "transfer"]
 
@@ -49,6 +50,7 @@ def transfer(
     settings: dict[str, Any] | None = None,
     controls: Sequence[str] = (),
     source_run: str | Path | None = None,
+    bridge: str = AUTO,
     cotrain: bool = False,
     fresh: bool = False,
     out: str | Path | None = None,
@@ -61,6 +63,8 @@ def transfer(
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
     run's directory, whose source agent is taken up instead of training one; its steps count as taken.
+    `bridge` says how unlike robots are joined: a bridge such as named, kinematic, clone(named) or shuffled(named), auto
+    for named where their columns differ, or none.
     A source agent of robots of the table that was trained on this machine before, for the same settings, is taken up,
     to the same bits, unless `fresh`.
     With `cotrain` the source's agent learns beside the target's, each compensating the other; it is the result's
@@ -71,8 +75,8 @@ def transfer(
     """
     config = planned(
         source, target, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings, controls=controls, source_run=source_run, cotrain=cotrain, fresh=fresh,
-        imports=imports,
+        seed=seed, settings=settings, controls=controls, source_run=source_run, bridge=bridge, cotrain=cotrain,
+        fresh=fresh, imports=imports,
     )  # fmt: skip
     return carry_out(config, requested(config, learner, settings or {}, log), out, log, watch)
 
@@ -92,7 +96,7 @@ def planned(
 ) -> Config:
     """The checked request of a `transfer` with these arguments, of which nothing is run."""
     asked: dict[str, Any] = dict.fromkeys(("learner", "source_steps", "target_steps", "source_run"))
-    asked |= {"seeds": 3, "seed": 0, "cotrain": False, **request}
+    asked |= {"seeds": 3, "seed": 0, "bridge": AUTO, "cotrain": False, **request}
     found = resolve(
         source, target, method, settings=settings or {}, controls=tuple(controls), imports=tuple(imports), **asked
     )
@@ -239,7 +243,7 @@ def all_methods(
     sinks, agents = Log(log, directory), {}
     if config.source_run is not None and config.needs_source_agent:
         theirs = config.converted or config.learner
-        agent = SourceAgent.load(Path(config.source_run), config.domains.source, theirs, config.seed_list)
+        agent = SourceAgent.load(Path(config.source_run), own(config.domains.source), theirs, config.seed_list)
         require_steps_left(config.at_horizon, agent.steps)
         require_stored_terms(config, agent)
         agents[EARLIER] = agent if config.converted is None else converted(config, agent)

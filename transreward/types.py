@@ -22,6 +22,7 @@ Metrics = dict[str, Array]  # name -> scalar
 CONTROLS = ZERO_SHOT, FINE_TUNE, TARGET_ONLY = "zero_shot", "fine_tune", "target_only"
 CEILING = "oracle"
 DEFAULT_METHOD = "auto"
+AUTO, NO = "auto", "none"  # of a bridge: where it is needed, and nowhere
 DATA = "data:"  # of a target's id whose rest is a file: a log of it
 
 MANY = 40  # names that an error does not list

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+import numpy as np
+
 from transreward.bridges.bridge import Bridge, Crossing, Side, require_sound
+from transreward.bridges.kinematic import clone, kinematic
+from transreward.bridges.match import NAMED, Matched, Parts, named
 from transreward.bridges.mirrored import MIRRORED
 from transreward.bridges.turned import turned
 from transreward.types import OWN_MODULE, RequestError, nearest
@@ -12,7 +19,32 @@ BRIDGES: dict[str, Bridge] = {
     "turned90": turned(1),
     "turned180": turned(2),
     "turned270": turned(3),
+    NAMED: Matched(NAMED, named),
+    "kinematic": Matched("kinematic", kinematic),
 }
+
+
+def shuffled(other: Side, parts: Parts) -> Parts:
+    """Each part has the counterpart of another one: a control, since what still helps is not the map."""
+    names = list(parts)
+    order = np.random.default_rng(0).permutation(len(names))
+    return {names[i]: parts[names[j]] for i, j in zip(order, np.roll(order, 1), strict=True)}
+
+
+OPTIONS: dict[str, Callable[[Side, Parts], Parts]] = {"clone": clone, "shuffled": shuffled}
+
+
+def between(how: str) -> Matched:
+    """The bridge between unlike robots that a text names, such as named or clone(named). Raises RequestError."""
+    if option := re.fullmatch(r"(\w+)\((.+)\)", how):
+        if option[1] not in OPTIONS:
+            raise nearest(option[1], OPTIONS, "option of a bridge", otherwise=OWN_MODULE)
+        change, inner = OPTIONS[option[1]], between(option[2])
+        return Matched(how, lambda own, other: change(other, inner.match(own, other)))
+    able = {name: bridge for name, bridge in BRIDGES.items() if isinstance(bridge, Matched)}
+    if how not in able:
+        raise nearest(how, able, "bridge", otherwise=OWN_MODULE)
+    return able[how]
 
 
 def views(robot: str) -> tuple[str, ...]:

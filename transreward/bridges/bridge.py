@@ -37,7 +37,7 @@ class Side(Protocol):
     def stored_terms(self) -> tuple[str, ...]: ...
 
     @property
-    def physics(self) -> Any: ...  # shifts.Physics
+    def physics(self) -> Any: ...  # shifts.Physics; None if it is no robot of the table
 
     @property
     def robot(self) -> Any: ...  # its row of the table of robots

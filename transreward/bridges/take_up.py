@@ -19,6 +19,8 @@ from transreward.bridges.bridge import Crossing, Map
 from transreward.networks import Layers, Normaliser
 from transreward.types import RequestError, Spaces
 
+QUIET = 0.22  # standard deviation of a motor that the old agent did not have, in half-widths of its box
+
 
 class Ends(NamedTuple):
     """The parts of a learner's state that depend on the columns of its domain, by paths such as `networks.policy`.
@@ -69,8 +71,9 @@ class Within(NamedTuple):
 def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
     """The same agents, [seeds, ...], in the columns that the crossing shows; their optimisers are reset.
 
-    Inputs that show nothing are ignored; outputs that show nothing are the map's `fill`, with a log standard deviation
-    of 0. Columns that only the robot itself has are taken at their mean.
+    Inputs that show nothing are ignored, and standardised by the variance that columns of their unit have on average.
+    Outputs that show nothing are the map's `fill`, with the standard deviation `QUIET`. Columns that only the robot
+    itself has are taken at their mean.
 
     Raises:
         RequestError: the learner declares no `ends`.
@@ -82,7 +85,7 @@ def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
             f"no `ends`: use `loop.symmetry=none`"
         )
     old = _part(agents, ends.normaliser)
-    normaliser = _standard(old, crossing.there.obs)
+    normaliser = _standard(old, crossing.there.obs, [entry.unit for entry in crossing.shown.entries])
     own = {"obs": Units.of(old), "action": Units.box(crossing.own.spaces)}
     shown = {"obs": Units.of(normaliser), "action": Units.box(crossing.shown.spaces)}
     written = within(crossing.there.action, shown["action"], own["action"])
@@ -92,8 +95,9 @@ def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
     for path, (inputs, outputs) in ends.networks.items():
         layers = reading(_part(agents, path), [reads[block] for block in inputs])
         state = _with(state, path, writing(layers, [writes[block] for block in outputs]))
+    quiet = writes["spread"]._replace(offset=np.where(written.shown, 0.0, np.log(QUIET))[None])
     for path in ends.spreads:
-        state = _with(state, path, _float32(_written(_part(agents, path), writes["spread"])))
+        state = _with(state, path, _float32(_written(_part(agents, path), quiet)))
     return learner.restarted(state, crossing.shown.spaces)
 
 
@@ -145,10 +149,15 @@ def _spread(action: Within) -> Within:
     return action._replace(matrix=share, offset=np.zeros_like(action.offset))
 
 
-def _standard(old: Normaliser, there: Map) -> Normaliser:
-    """The normaliser [seeds] of the shown columns; a column that shows nothing has mean `fill` and spread 1."""
-    mean = _float64(old.mean) @ there.matrix.T + there.fill
-    var = np.where(there.matrix.any(axis=1), _float64(old.var) @ (there.matrix**2).T, 1.0)
+def _standard(old: Normaliser, there: Map, units: Sequence[str]) -> Normaliser:
+    """The normaliser [seeds] of the shown columns; one that shows nothing has the mean `fill`, and the mean variance of
+    those of its unit that show something, or 1. (With the variance 0 that a filled column has in the source, its first
+    value in the target would be far outside.)"""
+    mean, shows = _float64(old.mean) @ there.matrix.T + there.fill, there.matrix.any(axis=1)
+    var = np.where(shows, _float64(old.var) @ (there.matrix**2).T, 1.0)
+    for column in np.flatnonzero(~shows).tolist():
+        alike = [i for i in np.flatnonzero(shows).tolist() if units[i] == units[column]]
+        var[:, column] = var[:, alike].mean(axis=1) if alike else 1.0
     return old._replace(mean=_float32(mean), var=_float32(var))
 
 

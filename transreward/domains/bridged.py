@@ -165,10 +165,10 @@ def crossings(one: Domain, other: Domain) -> list[Crossing]:
 
 def view_of(id: str) -> str | None:
     """The view that an id names, or None."""
-    found = re.match(r"[\w.:]+@(\w+)(?![\w=])", id)
+    found = re.match(r"[\w.:]+@(\w+)(?![\w=(])", id)
     return found[1] if found else None
 
 
 def plain_id(id: str) -> str:
     """An id without the view in it."""
-    return re.sub(r"^([\w.:]+)@\w+(?![\w=])", r"\1", id)
+    return re.sub(r"^([\w.:]+)@\w+(?![\w=(])", r"\1", id)

@@ -1,5 +1,5 @@
 """From ids to domains: `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`, each with
-`@history=n` behind it or not."""
+`@history=n` behind it or not, and in the columns of another one with `@bridge(id)` behind it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import re
 from typing import TYPE_CHECKING, Any
 
-from transreward.domains import shifts, tasks
+from transreward.domains import across, shifts, tasks
 from transreward.domains.bridged import Bridged
 from transreward.domains.checked import checked
 from transreward.domains.domain import Domain, altered
@@ -28,8 +28,8 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 def domain(id: str | Domain) -> Domain:
     """The domain that an id names: `robot[@view][+task][:shift[,shift...]]`, `gym:[module:]Id` or
-    `package.module:factory[@view]`, and behind each of these `@history=n` (see `History`) or not. A `Domain` object is
-    accepted as well; what a user's returns is checked.
+    `package.module:factory[@view]`; behind each of these may stand `@history=n` (see `History`), and then `@bridge(id)`
+    (see `Across`). A `Domain` object is accepted as well; what a user's returns is checked.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. The domain is named
     after the factory, so that its id makes it again.
@@ -41,6 +41,8 @@ def domain(id: str | Domain) -> Domain:
         return checked(id)
     if not isinstance(id, str) or not id or not id.isprintable():
         raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
+    if crossed := across.split(id):
+        return across.Across(domain(crossed[0]), domain(crossed[2]), crossed[1])
     head, colon, tail = id.partition(":")
     if sent := re.fullmatch(r"(.*)@history=([1-9]\d{0,8})", id):
         return with_history(domain(sent[1]), int(sent[2]))

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from transreward import replay as rp
+from transreward.domains.across import own
 from transreward.domains.domain import stored_terms
 from transreward.draws import stream as draw
 from transreward.engine.programs import programs
@@ -33,20 +34,20 @@ def converted(config: Config, agent: SourceAgent) -> SourceAgent:
     """The agent as one of the request's learner: the same policy, up to an error that a warning tells, and critics of
     its own. Its stored steps are `conversion_steps` that the old policy takes in the source, with its noise; there are
     as many updates of the critics as the learner makes with so many steps."""
-    source, learner = config.domains.source, config.learner
+    source, learner = own(config.domains.source), config.learner
     old, new = (programs(one, PLAIN.compensation(), source.spaces) for one in (agent.learner, learner))
-    keys, own = new.next_keys(agent.keys)
+    keys, fresh = new.next_keys(agent.keys)
     controls = conversion_steps(config, agent.steps) // learner.robots
     stream = Stream("source", "walk", "source", "source", learner.robots, terms=len(stored_terms(source)))
     walk = Walk(stream, source, config.seed_list, config.loop.threads, limits=config.loop.limits)
-    noise = old.noise(draw(own, "noise source"), controls, learner.robots)
+    noise = old.noise(draw(fresh, "noise source"), controls, learner.robots)
     steps = executed(walk.collect(old.act, agent.agents, noise, controls), source.spaces)
     obs = steps.transition.obs.reshape(config.seeds, -1, source.spaces.obs)
     act = partial(old.act, agent.agents)
-    states, apart = imitated(learner, new.init(agent.keys)[0], obs, act, source.spaces, draw(own, "uniform source"))
+    states, apart = imitated(learner, new.init(agent.keys)[0], obs, act, source.spaces, draw(fresh, "uniform source"))
     replay = rp.of(steps, source.spaces)
     rounds = -(-walk.steps // learner.round_steps(False))
-    states = judged(learner, states, replay, draw(own, "learner"), rounds * learner.updates_per_round)
+    states = judged(learner, states, replay, draw(fresh, "learner"), rounds * learner.updates_per_round)
     warnings.warn(
         f"the source agent of {config.source_run} was trained with {agent.learner.name}, and {learner.name} takes it "
         f"over: from {walk.steps:,} more source steps it learned the same actions to {np.max(apart):.2f} (rms, of half "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.across import Across
 from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.delivery import deliver, foresee, recall
@@ -45,7 +46,7 @@ def execute(
     def saved(stage: Stage) -> Checkpoints:
         return Checkpoints(directory and directory / PLACE / stage.name, request)
 
-    began, results = time.perf_counter(), {}
+    began, results, across = time.perf_counter(), {}, {}
     scratch = replace(config, learner=config.learner.from_scratch)
     for track in plan.tracks:
         own = track.method is config.method
@@ -56,13 +57,19 @@ def execute(
             agents[stage.name] = source_agent(
                 training, stage, agents, directory if own else None, watch, saved(stage), shared
             )
-        agent = None if track.agent is None else agents[track.agent]
+        agent = None if track.agent is None else crossed(config, agents[track.agent], across)
         results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)
         if own:  # with the source agent's training, if there was one
             results[track.method.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
     result.controls = results
     return result
+
+
+def crossed(config: Config, agent: SourceAgent, known: dict[int, SourceAgent]) -> SourceAgent:
+    """The agent in the columns in which methods start from it: those of an unlike target, if there is a bridge. It is
+    converted once for all methods, which share its evaluation."""
+    return known.setdefault(id(agent), agent.across(config.domains.source))
 
 
 def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
@@ -135,6 +142,9 @@ def follow(
         if first and agent is not None:
             for account, steps in zip(EVALUATION, agent.returns_took, strict=True):
                 run.ledger.spend(account, steps)
+        source = config.domains.source
+        if first and isinstance(source, Across) and track.method is config.method:
+            run.tell(run.state.index, [], (source.said(),))
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
         if stage.ground is not None and run.grounded is not None:
             run.tell(run.state.index, [], run.grounded.said)

@@ -140,7 +140,7 @@ class Run:
 
     def tell(self, rounds: int, rows: list[dict[str, Any]], said: tuple[str, ...] = ()) -> None:
         """Report progress after so many rounds of the stage."""
-        done = min(rounds / self.stage.schedule.rounds, 1.0)
+        done = min(rounds / max(self.stage.schedule.rounds, 1), 1.0)  # without learning there is no round
         budget = Pair(*(self.ledger.granted.get(side) or 0 for side in Pair._fields))
         if self.partner is not None:
             budget = Pair(self.partner.ledger.granted["target"] or 0, budget.target)

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.across import own
 from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain, Traced
 from transreward.domains.names import action_entries, entries
@@ -72,10 +73,15 @@ class Config:
 
     def of_agent(self, row: Method) -> Config:
         """The request in which a method's source agent is trained: in another domain than the source if the method says
-        so."""
-        if row.randomise is None:
+        so, and in the source's own columns where it crosses a bridge, so that the target cannot be its own yet."""
+        source, loop = own(self.domains.source), self.loop
+        if source is not self.domains.source:
+            loop = replace(loop, eval_target="none", converged=0)
+        if row.randomise is not None:
+            source = family_of(source, row.randomise)
+        if source is self.domains.source:
             return self
-        return replace(self, domains=self.domains._replace(source=family_of(self.domains.source, row.randomise)))
+        return replace(self, domains=self.domains._replace(source=source), loop=loop)
 
     @property
     def needs_source_agent(self) -> bool:

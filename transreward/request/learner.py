@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.across import Across
 from transreward.domains.domain import Domain
 from transreward.learners.learner import Learner
 from transreward.methods import Method
@@ -24,8 +25,8 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows
     agent over.
     """
     if source_run is None:
-        if learner is None and need_replay(rows):
-            learner = "sac"  # the preset may be PPO
+        if learner is None and (need_replay(rows) or isinstance(source, Across)):
+            learner = "sac"  # the preset may be PPO, which learns little from the steps of a new body
         return learner if isinstance(learner, Learner) else make_learner(learner, source)
     stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])

@@ -8,7 +8,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from transreward.domains.difference import ShiftMeasure, require_difference, require_fit
+from transreward.bridges.match import NAMED, named
+from transreward.domains.across import Across, Described
+from transreward.domains.difference import ShiftMeasure, fits, require_difference, require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.history import with_history
 from transreward.domains.logs.recorded import Recorded, pair, recorded
@@ -31,6 +33,7 @@ from transreward.request.rules import (
     require_ground,
     require_learner,
     require_log,
+    require_one_body,
     require_recorded,
     require_rewards,
     require_simulated,
@@ -41,7 +44,7 @@ from transreward.request.rules import (
 )
 from transreward.request.settings import apply_settings, settings_of, typed, with_settings
 from transreward.runs.source_agent import SourceAgent, import_all
-from transreward.types import Pair, RequestError
+from transreward.types import AUTO, NO, Pair, RequestError
 
 MOST = 10**9  # steps or seeds, which are counted in 32 bits on the device
 
@@ -59,6 +62,7 @@ def resolve(
     settings: dict[str, Any],
     controls: tuple[str, ...],
     source_run: str | Path | None,
+    bridge: str = AUTO,
     cotrain: bool = False,
     imports: Sequence[str] | str = (),
 ) -> Config:
@@ -67,7 +71,7 @@ def resolve(
     imports = import_all(imports, source_run)
     for name in (method_name, *controls):  # an unknown name is reported before domains are made
         method(str(name))
-    domains, shift = pair_of(source, target, settings)
+    domains, shift = pair_of(source, target, settings, bridge)
     log = recorded(domains.target)
     if log is not None:
         settings, target_steps = of_a_log(log, method(str(method_name)), settings, target_steps)
@@ -131,20 +135,35 @@ def resolved(
 
 
 def pair_of(
-    source: Domain | str, target: Domain | str, settings: dict[str, Any]
+    source: Domain | str, target: Domain | str, settings: dict[str, Any], bridge: str = AUTO
 ) -> tuple[Pair[Domain], ShiftMeasure | None]:
-    """The domains of a request, the source in the view that `viewed` chooses, and the measure of the shift; None if the
-    target is not simulated, where the measure would take steps."""
+    """The domains of a request, the source across the bridge or in the view that `viewed` chooses, and the measure of
+    the shift; None if the target is not simulated, where the measure would take steps, or an unlike robot."""
     sent = typed("loop.history", settings.get("loop.history", Loop.history), int)
     made: Pair[Domain] = pair(source, target).map(lambda d: with_history(d, sent))
+    made = bridged(made, bridge)
     require_fit(made.source, made.target)
     shift = None
-    if recorded(made.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+    if isinstance(made.source, Across):
+        pass  # bodies differ, whatever a step of theirs does
+    elif recorded(made.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
         shift = require_difference(made.source, made.target)
     elif made.source.name == made.target.name:
         raise RequestError(f"source and target are the same: '{made.source.name}'")
     as_it_is = settings.get("loop.symmetry", Loop.symmetry) == "none"
     return made if as_it_is else viewed(made), shift
+
+
+def bridged(pair: Pair[Domain], how: str) -> Pair[Domain]:
+    """The pair, with the source across the bridge `how` to a target of other columns; unchanged if it is "none", or if
+    it is "auto" and the columns are the same. Raises RequestError for a bridge that does not lead there."""
+    if how == NO or isinstance(pair.source, Across) or (how == AUTO and fits(pair.source, pair.target)):
+        return pair
+    if recorded(pair.target) is not None:
+        raise RequestError(f"'{pair.target.name}' is a log of a robot like the source: leave `bridge` out")
+    if how == AUTO and not named(*(Described(domain) for domain in (pair.source, pair.target))):
+        return pair  # which is refused as such
+    return pair._replace(source=Across(pair.source, pair.target, NAMED if how == AUTO else how))
 
 
 def of_a_log(
@@ -181,6 +200,7 @@ def require_all(config: Config) -> None:
     for row in (config.method, *config.controls):
         row.compensation()  # checks its settings
         require_effect(row)
+        require_one_body(row, config)
         require_family(row, config)
         require_ground(row, config)
         require_rewards(row, config.domains.target)

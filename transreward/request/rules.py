@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.across import Across
 from transreward.domains.difference import relabels, require_other_pay
 from transreward.domains.domain import Domain, invertible, stored_terms, table_robot
 from transreward.domains.logs.recorded import Recorded, recorded
@@ -38,6 +39,9 @@ def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
     rewarded = bool(pair.target.reward_terms)
     if row.fallback and not rewarded:
         row = replace(row, fallback=False)  # candidates could not be judged
+    if row.unlike and isinstance(pair.source, Across):
+        warnings.warn(f"unlike bodies: '{row.name}' does as '{row.unlike}' does, with a fallback", stacklevel=2)
+        return variant(row, row.unlike)
     if row.no_simulator:
         from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
 
@@ -107,6 +111,8 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
 
 def require_cotrain(config: Config) -> None:
     """Raise RequestError for settings and learners that co-training does not allow."""
+    if isinstance(config.domains.source, Across):
+        raise RequestError("with `cotrain` both agents act in both domains, which unlike robots cannot: leave it out")
     if config.method.feed != Feed(1.0):
         raise RequestError("with `cotrain` each learner is fed by its own steps as they come: leave feed.* out")
     if config.learner.on_policy:
@@ -124,6 +130,15 @@ def require_simulated(config: Config) -> None:
         raise RequestError(f"'{CEILING}' takes the source's budget in the target, steps that {how}: leave it out")
     if config.cotrain:
         raise RequestError(f"with `cotrain` both agents are evaluated in both domains, in episodes that {how}")
+
+
+def require_one_body(row: Method, config: Config) -> None:
+    """Raise RequestError for a method that compares steps of source and target, where these are unlike robots: only one
+    of them has some of the columns, by which they would be told apart."""
+    if not isinstance(config.domains.source, Across) or (row.gap is None and row.ground is None and not row.relabels):
+        return
+    able = names(lambda r: r.gap is None and r.ground is None and not r.relabels)
+    raise RequestError(f"'{row.name}' compares the steps of one body, and source and target are two: use {able}")
 
 
 def require_family(row: Method, config: Config) -> None:

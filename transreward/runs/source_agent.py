@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
+from transreward.bridges.bridge import Crossing
 from transreward.bridges.take_up import take_up
+from transreward.domains.across import Across
 from transreward.domains.bridged import crossings, plain_id
 from transreward.domains.domain import Domain, stored_terms
 from transreward.domains.ids import domain
@@ -55,8 +57,22 @@ class SourceAgent:
 
     def taken_up(self, source: Domain) -> SourceAgent:
         """The agent and its replay converted to the columns of `source`, another view of its robot."""
+        return self._over(crossings(domain(self.source), source), source)
+
+    def across(self, source: Domain) -> SourceAgent:
+        """The agent and its replay in the columns of an unlike robot, over the bridge that `source` crosses; itself
+        where it crosses none, or the agent is there already."""
+        if not isinstance(source, Across) or self.source == source.name:
+            return self
+        replay = self.replay
+        if replay is not None:  # rewards are of one robot's terms, and its terms cross to no other
+            steps = rp.in_order(replay)
+            replay = rp.of(steps._replace(terms=steps.terms[..., :0]), source.plain.spaces)
+        return replace(self, replay=replay)._over([source.crossing], source)
+
+    def _over(self, crossings: list[Crossing], source: Domain) -> SourceAgent:
         agents, replay = self.agents, self.replay
-        for crossing in crossings(domain(self.source), source):
+        for crossing in crossings:
             agents = take_up(self.learner, agents, crossing)
             if replay is not None:
                 replay = rp.of(crossing.there.steps(rp.in_order(replay)), crossing.shown.spaces)
@@ -76,6 +92,8 @@ class SourceAgent:
         Raises RequestError if it was trained in another domain or with other seeds, or its files are damaged.
         """
         about = SourceAgent.about(run)
+        if isinstance(source, Across) and about["source"] != source.name:
+            return SourceAgent.load(run, source.plain, learner, seeds).across(source)
         if about["source"] != source.name and plain_id(about["source"]) == plain_id(source.name):
             return SourceAgent.load(run, domain(about["source"]), learner, seeds).taken_up(source)
         if about["source"] != source.name:

@@ -1,0 +1,98 @@
+"""Which joint of one robot is which of another by where it is, since makers share no names.
+
+A driven joint is told by the place of its chain's first joint on the trunk, each axis in units of the widest; by how
+many driven joints come before it in the chain; and by its axis, in the pose in which the model begins. Joints are
+assigned so that all together are as alike as can be (Hungarian method).
+"""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transreward.bridges.bridge import Side
+from transreward.bridges.match import Parts
+from transreward.types import RequestError
+
+DEEPER = 1.5  # what it costs to be at another depth of the chain, in units of place and of 1 - |cosine| of axes
+MOST = 1.5  # joints that cost as much are not alike
+
+
+class Limb(NamedTuple):
+    """A driven joint."""
+
+    place: np.ndarray  # [3], of its chain's first joint from the trunk, in units of the widest
+    depth: int
+    axis: np.ndarray  # [3]
+
+
+def kinematic(own: Side, other: Side) -> Parts:
+    """Parts that are at the same place, as deep in their chain, and turn about the same axis or the opposite one."""
+    from scipy.optimize import linear_sum_assignment  # which takes a while to import
+
+    ours, theirs = limbs(own), limbs(other)
+    cost = np.array([[_apart(a, b) for b in theirs.values()] for a in ours.values()]).reshape(len(ours), len(theirs))
+    names = list(ours), list(theirs)
+    pairs = [(names[0][i], names[1][j]) for i, j in zip(*linear_sum_assignment(cost), strict=True) if cost[i, j] < MOST]
+    return {there: (here, _sign(ours[here], theirs[there])) for here, there in pairs}
+
+
+def clone(other: Side, parts: Parts) -> Parts:
+    """Parts of the other robot without a counterpart do as the one that is most like them."""
+    theirs = limbs(other)
+    found = dict(parts)
+    for name, limb in theirs.items():
+        alike = [known for known in parts if known in theirs and theirs[known].depth == limb.depth]
+        if name not in parts and alike:
+            twin = min(alike, key=lambda known: _apart(theirs[known], limb))
+            here, sign = parts[twin]
+            found[name] = (here, sign * _sign(theirs[twin], limb))
+    return found
+
+
+def limbs(side: Side) -> Mapping[str, Limb]:
+    """The driven joints of a robot, by name. Raises RequestError for one without a model."""
+    if side.physics is None:
+        raise RequestError(f"'{side.name}' shows no model in which its joints could be placed: use the bridge 'named'")
+    return _limbs(side.physics.model)
+
+
+def _limbs(model: Any) -> dict[str, Limb]:
+    import mujoco
+
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    driven = [j for j in range(model.njnt) if j in model.actuator_trnid[model.actuator_trntype <= JOINTS, 0]]
+    chains = {j: _above(model, j, driven) for j in driven}
+    places = {j: data.xanchor[chains[j][0]] - data.xpos[model.body_rootid[model.jnt_bodyid[j]]] for j in driven}
+    widest = np.maximum(np.abs(np.array(list(places.values())).reshape(-1, 3)).max(axis=0, initial=0), 1e-6)
+    return {
+        model.joint(j).name or f"joint {j}": Limb(places[j] / widest, len(chains[j]) - 1, data.xaxis[j].copy())
+        for j in driven
+    }
+
+
+def _above(model: Any, joint: int, driven: list[int]) -> list[int]:
+    """The driven joints from the trunk to a joint, with it."""
+    body, bodies = int(model.jnt_bodyid[joint]), []
+    while body:
+        bodies.append(body)
+        body = int(model.body_parentid[body])
+    return [j for j in driven if model.jnt_bodyid[j] in bodies and j <= joint]
+
+
+def _apart(a: Limb, b: Limb) -> float:
+    return float(np.linalg.norm(a.place - b.place) + DEEPER * (a.depth != b.depth) + 1 - abs(a.axis @ b.axis))
+
+
+def _sign(a: Limb, b: Limb) -> float:
+    return -1.0 if a.axis @ b.axis < 0 else 1.0
+
+
+JOINTS = 1  # mjTRN_JOINT and mjTRN_JOINTINPARENT of mujoco.mjtTrn

@@ -1,0 +1,166 @@
+"""`ID@named(OTHER)`: a domain in the columns of an unlike one, so that a policy that acts there can act here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from transreward.bridges import between
+from transreward.bridges.bridge import Crossing, require_sound
+from transreward.bridges.linear import Linear
+from transreward.domains.domain import Domain, Drawn, Kept, Traced, control_rate, table_robot
+from transreward.domains.names import action_entries, entries
+from transreward.domains.relayed import Sparing
+from transreward.domains.users import in_one_line
+from transreward.types import RequestError, Transition
+
+SOME = 6  # names that a sentence lists
+RESETS = 64  # robots of whose first observations the unseen columns are the mean
+
+
+class Across:
+    """The domain `plain` in the columns of `other`, over the bridge that `how` names; see `Domain`.
+
+    Its rewards, terms and episodes are those of `plain`. Columns that it does not have stand where they are, on
+    average, when a robot of the other kind is reset; that is asked of a robot of the table alone, as elsewhere it would
+    take steps, and they are 0.
+
+    Raises:
+        RequestError: there is no such bridge, it finds nothing, or it fails `require_sound`.
+    """
+
+    def __init__(self, plain: Domain, other: Domain, how: str) -> None:
+        self.plain, self.other, self.how = plain, other, how
+        bridge = between(how)
+        try:
+            found = require_sound(how, bridge.across(Described(plain), Described(other)))
+        except RequestError:
+            raise
+        except Exception as error:  # a row may be a user's, and raise anything
+            raise RequestError(f"the bridge '{how}' failed: {in_one_line(error)}") from error
+        self.crossing = resting(found, other)
+        self.name = f"{plain.name}@{how}({other.name})"
+        self.spaces, self.entries, self.action_entries = other.spaces, entries(other), action_entries(other)
+        self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
+        self.control_rate = control_rate(plain)
+        self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
+
+    def __repr__(self) -> str:
+        return f"domain({self.name!r})"
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Names of the other robot's columns, then of its motors, that nothing of this one stands for."""
+        there = self.crossing.there
+        sides = (self.entries, there.obs.matrix), (self.action_entries, there.action.matrix)
+        return tuple(e.name for entries, rows in sides for e, row in zip(entries, rows, strict=True) if not row.any())
+
+    @property
+    def unshown(self) -> tuple[str, ...]:
+        """Names of this robot's columns, then of its motors, that stand for nothing of the other one."""
+        return self.crossing.lost
+
+    def said(self) -> str:
+        """What the bridge joins, in one sentence."""
+        act, lift = self.crossing.there.action.matrix, self.crossing.there.obs.matrix
+        moved, own, shown = (int(x.sum()) for x in (act.any(axis=1), act.any(axis=0), lift.any(axis=1)))
+        parts = [
+            f"{moved} of {len(act)} motors of {self.other.name} do as {own} of {act.shape[1]} of {self.plain.name}",
+            f"{shown} of {len(lift)} columns show its own",
+        ]
+        for what, missing in (("unseen", self.unseen), ("unshown", self.unshown)):
+            more = f" and {len(missing) - SOME} more" if len(missing) > SOME else ""
+            parts += [f"{what}: {', '.join(missing[:SOME])}{more}"] if missing else []
+        return f"bridge '{self.how}': {'; '.join(parts)}"
+
+    def table(self) -> str:
+        """A row for each column and motor of the other robot, with what it shows; then what stands for nothing."""
+        own, rows = self.crossing.own, []
+        parts = (
+            (self.entries, own.entries, self.crossing.there.obs.matrix),
+            (self.action_entries, own.action_entries, np.sign(self.crossing.there.action.matrix)),
+        )
+        for shown, ours, matrix in parts:
+            for entry, row in zip(shown, matrix, strict=True):
+                found = [f"{'-' if x < 0 else ''}{e.name}" for e, x in zip(ours, row, strict=True) if x]
+                rows.append((entry.name, " + ".join(found) or "unseen"))
+        rows += [("unshown", name) for name in self.unshown]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {shows}" for name, shows in [(self.other.name, self.plain.name), *rows])
+
+    def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> AcrossSimulation:
+        """n robots, freshly reset; see `Domain`."""
+        return AcrossSimulation(self.plain.simulate(n, seed, threads), self.crossing)
+
+    def drawn(self) -> Across:
+        """See `Drawn`."""
+        if not isinstance(self.plain, Drawn):
+            raise RequestError(f"no video: nothing draws '{self.plain.name}'")
+        return Across(self.plain.drawn(), self.other, self.how)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See `Kept`."""
+        with self.plain.kept() if isinstance(self.plain, Kept) else nullcontext():
+            yield
+
+    def close(self) -> None:
+        """See `Kept`."""
+        if isinstance(self.plain, Kept):
+            self.plain.close()
+
+
+class AcrossSimulation(Sparing):
+    """n robots of an `Across` domain, which `plain` simulates; see `Simulation`."""
+
+    def __init__(self, plain: Any, crossing: Crossing) -> None:
+        self.plain, self._there, self._back, self.terms = plain, crossing.there, crossing.back, plain.terms
+
+    @property
+    def obs(self) -> np.ndarray:
+        """See `Simulation`."""
+        return self._there.obs(self.plain.obs)
+
+    def step(self, action: np.ndarray) -> Transition:
+        """One control step of all rows; see `Simulation`."""
+        t = self.plain.step(self._back.action(np.asarray(action)))
+        self.terms = self.plain.terms
+        return t._replace(obs=self._there.obs(t.obs), action=np.asarray(action), next_obs=self._there.obs(t.next_obs))
+
+
+class Described:
+    """What a bridge may read of any domain: see `bridges.Side`."""
+
+    def __init__(self, domain: Domain) -> None:
+        robot = table_robot(domain)
+        self.name, self.spaces = domain.name, domain.spaces
+        self.entries, self.action_entries = entries(domain), action_entries(domain)
+        self.stored_terms: tuple[str, ...] = ()
+        self.physics: Any = robot and robot.physics
+        self.robot: Any = robot and robot.robot
+
+
+def resting(crossing: Crossing, other: Domain) -> Crossing:
+    """The crossing, whose columns that show nothing are filled with what a robot of the other kind begins with."""
+    if table_robot(other) is None:
+        return crossing
+    lift = crossing.there.obs
+    begins = other.simulate(RESETS, 0, 1).obs.mean(axis=0)
+    fill = np.where(lift.matrix.any(axis=1), lift.fill, begins)
+    return replace(crossing, there=crossing.there._replace(obs=Linear(lift.matrix, fill)))
+
+
+def own(domain: Domain) -> Domain:
+    """The domain in its own columns: what is across a bridge, or itself."""
+    return domain.plain if isinstance(domain, Across) else domain
+
+
+def split(id: str) -> tuple[str, str, str] | None:
+    """The id of a domain, the bridge and the other id in `ID@named(OTHER)`; None for another id."""
+    found = re.fullmatch(r"(.+?)@((?:\w+\()*\w+\)*)\((.+)\)", id)
+    return None if found is None or found[2].count("(") != found[2].count(")") else (found[1], found[2], found[3])

@@ -1,0 +1,18 @@
+"""`tr.bridge`: one robot in the columns of an unlike one."""
+
+from __future__ import annotations
+
+from transreward.bridges.match import NAMED
+from transreward.domains.across import Across
+from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
+
+
+def bridge(source: Domain | str, target: Domain | str, how: str = NAMED) -> Across:
+    """The source in the columns of the target, over a bridge: named, kinematic, clone(named) or shuffled(named).
+
+    Its `table()` says which column and motor of the target shows which of the source, `said()` the same in a sentence,
+    and `crossing` has the matrices. It is a domain, whose id opens it again.
+    Raises RequestError for an unknown bridge, and for one that finds nothing.
+    """
+    return Across(domain(source), domain(target), how)
