@@ -189,7 +189,7 @@ def test_a_wrong_comparison_is_refused(capsys, arguments):
     [
         ("compare hopper --methods darc", "required: target"),
         ("compare hopper hopper:gravty=2 --methods darc", "did you mean gravity"),
-        ("compare hopper walker2d --methods darc", "bridge"),
+        ("compare hopper halfcheetah --methods darc", "bridge"),
         ("check hopper hopper:gravity=2 --target-steps 5000", "from 1 to 2,000"),
         ("check hopper hopper:gravity=2 --source-run nowhere", "is not a run directory"),
         ("check hopper walker2d", "bridge"),

@@ -140,7 +140,7 @@ def test_the_plain_plan_goes_straight_and_is_stuck_at_the_wall():
     assert path(DOMAINS.target, BEST).index(GOAL) == 12 and through_a_gap(path(DOMAINS.target, BEST))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_the_compensated_plan_takes_the_detour_and_is_the_targets_optimum(seed):
     policy = compensated_plan(seed, DARC)
     taken = path(DOMAINS.target, policy)

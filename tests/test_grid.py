@@ -138,6 +138,7 @@ def save(result, agent):
     return place
 
 
+@pytest.mark.slow
 def test_rlpd_learns_from_the_source_agents_steps(agent, monkeypatch):
     """Without them it learns something else; and it never takes a source step of its own."""
     result = move("rlpd", source_run=agent)

@@ -101,6 +101,7 @@ def test_successor_needs_tasks_of_one_robot():
 BACKWARD = {"source": "halfcheetah", "target": "halfcheetah+backward", "target_steps": 400}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_run_with_a_source_that_is_seen(tmp_path):
     """It is the source of the whole run, and a compensation of its rewards is for nobody else's steps."""

@@ -98,6 +98,7 @@ def test_other_columns_and_units_are_refused_before_anything_is_trained(log, tmp
         asked(tmp_path / "none.npz")
 
 
+@pytest.mark.slow
 def test_the_command_asks_for_no_controls_and_its_dry_run_says_what_would_be_done(log, capsys):
     main(
         [

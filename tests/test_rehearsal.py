@@ -23,6 +23,7 @@ def rehearsed(method="auto", **more):
     return rehearse(planned(*PAIR, method, **request))
 
 
+@pytest.mark.slow
 def test_it_names_each_stage_with_its_steps_and_takes_no_target_step(monkeypatch):
     walked, collect = [], Walk.collect
 
@@ -47,6 +48,7 @@ def test_controls_are_in_it_and_what_learns_nothing_says_so():
     assert "zero_shot: the policy is unchanged" in text and "fine_tune: it learns: 2,000 target steps" in text
 
 
+@pytest.mark.slow
 def test_an_agent_of_few_rounds_is_timed_by_these():
     assert (
         "source-1200: the source agent is trained: 1,200 source steps" in rehearsed(source_steps=2_000, learner=LONG)[1]

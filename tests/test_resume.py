@@ -19,7 +19,7 @@ from transreward.engine import checkpoint
 from transreward.transfer import where_it_was
 
 pytestmark = pytest.mark.usefixtures("hurry")
-MORE = ("darc-ppo", "paired_branched-sac", "grounded-sac", "auto-ppo", "auto-sac")
+KILLED, MORE = ("mix-sac", "darc-ppo", "auto-sac"), ("paired_branched-sac", "grounded-sac", "auto-ppo")
 
 
 def interrupted(name, tmp_path, seed, at=None):
@@ -29,7 +29,8 @@ def interrupted(name, tmp_path, seed, at=None):
     return found
 
 
-@pytest.mark.parametrize("name", ["mix-sac", *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*KILLED, *(pytest.param(name, marks=pytest.mark.long) for name in MORE)])
 def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
     assert interrupted(name, tmp_path, 0, ("rounds", 5))["resumed"]
 
@@ -102,6 +103,7 @@ def begins_at(out):
     return told[0].steps.source
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     learner = tr.learner("sac", **bits.LEARNERS["sac"])
@@ -196,7 +198,7 @@ EXTENDED = ["darc-ppo", "rlpd-sac", "paired_branched-sac", "darail-sac", "contro
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXTENDED)
+@pytest.mark.parametrize("name", [*EXTENDED[:2], *(pytest.param(n, marks=pytest.mark.long) for n in EXTENDED[2:])])
 def test_an_extended_run_is_that_of_the_longer_budget(name, tmp_path):
     short = at(96, 0, name, tmp_path / "run")
     longer = tr.resume(tmp_path / "run", target_steps=160)

@@ -20,6 +20,7 @@ def trained(effects, marginals):
     return gap, fit(gap, data, 3000)
 
 
+@pytest.mark.slow
 def test_score_is_the_log_ratio_of_the_dynamics_with_unequal_marginals():
     gap, state = trained((SOURCE, TARGET), (-0.4, 0.4))
     for mean, effect in ((-0.4, SOURCE), (0.4, TARGET), (0.0, SOURCE)):

@@ -60,6 +60,7 @@ def by_hand(gap, state, members, t):
     return np.array(means), np.array(stds)
 
 
+@pytest.mark.slow
 def test_likelihoods_by_hand():
     """The score is the ratio of two mixtures; the loss is minus the members' mean log density."""
     state, t = trained(), steps(3, 64, SOURCE)
@@ -131,6 +132,7 @@ def test_a_difference_below_the_floor_is_none():
     assert RATIO.std_floor * 0.99 < stds.min() < stds.max() < RATIO.std_ceiling * 1.01
 
 
+@pytest.mark.slow
 def test_noise_blurs_the_ratio():
     """Trained with noise of the change's own spread, the ratio is that of the blurred dynamics: nearer to 0."""
     blurred = Ensemble(members=3, hidden=(32,), noise=1.0, weight_decay=0.0)
@@ -186,6 +188,7 @@ def test_value_needs_the_value():
 # -- the contract ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["likelihood", "value"])
 def test_contract(form):
     extra = {"value": value} if form == "value" else {}

@@ -112,6 +112,7 @@ def test_the_larger_the_shift_the_lower_the_score():
     assert abs(means[0]) < 0.2 * unshifted and means[3] < -3 * unshifted
 
 
+@pytest.mark.slow
 def test_noise_without_a_shift_is_no_gap_where_the_excess_counts():
     """Nor is noise that depends on the action, which no single number to take off would make up for."""
     t = steps(6, ROWS, TARGET, std=loud_where_positive)
@@ -191,6 +192,7 @@ def test_a_collapse_shows():
 # -- the contract ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_contract():
     keeps_its_promises(Latent(latent=4, hidden=(8,), batch=32))
     assert Latent.needs == ()

@@ -38,8 +38,8 @@ def test_windows_that_went_another_way_do_not_make_noise_larger():
     ("robot", "shift", "value"),
     [
         ("halfcheetah", "gravity=0.5", 0.5),
-        ("halfcheetah", "mass(torso)=2", 2.0),
-        ("hopper", "damping=3", 3.0),  # of which single steps show nothing
+        pytest.param("halfcheetah", "mass(torso)=2", 2.0, marks=pytest.mark.long),
+        pytest.param("hopper", "damping=3", 3.0, marks=pytest.mark.long),  # of which single steps show nothing
     ],
 )
 def test_sensor_noise_does_not_bias_what_is_found(robot, shift, value):
