@@ -62,15 +62,15 @@ PROPERTIES = (
 
 def changes(source: Domain, target: Domain) -> list[Change]:
     """Differences between two domains of one robot: tasks, gravity, the fluid, each body, geom, joint and actuator,
-    what acts on actions and on observations; where the bodies have other parts, which these are. Empty for domains that
-    are not robots of the table."""
+    what acts on actions and on observations; where only one has some part, which these are. Empty for domains that are
+    not robots of the table, and for two robots with other numbers of elements."""
     a, b = table_robot(source), table_robot(target)
     if a is None or b is None:
         return []
     models = (a.model, b.model)
     found = [*_whole(a, b, *models), *_of_families(a, b)]
     if any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
-        return [*found, *_of_parts(a, b)]
+        return [*found, *_of_parts(a, b)] if a.robot.name == b.robot.name else []
     for what, kind, array, entries in PROPERTIES:
         rows = _rows(models[0], kind)
         found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))

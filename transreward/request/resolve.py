@@ -12,7 +12,7 @@ from transreward.bridges.match import NAMED, named
 from transreward.domains.across import Across, Described
 from transreward.domains.difference import ShiftMeasure, fits, require_difference, require_fit
 from transreward.domains.domain import Domain
-from transreward.domains.history import with_history
+from transreward.domains.history import history_of, with_history
 from transreward.domains.logs.recorded import Recorded, pair, recorded
 from transreward.domains.views import viewed
 from transreward.learners.learner import Learner
@@ -161,7 +161,8 @@ def bridged(pair: Pair[Domain], how: str) -> Pair[Domain]:
         return pair
     if recorded(pair.target) is not None:
         raise RequestError(f"'{pair.target.name}' is a log of a robot like the source: leave `bridge` out")
-    if how == AUTO and not named(*(Described(domain) for domain in (pair.source, pair.target))):
+    sent, sides = pair.map(history_of), pair.map(Described)
+    if how == AUTO and (sent.source != sent.target or not named(sides.source, sides.target)):
         return pair  # which is refused as such
     return pair._replace(source=Across(pair.source, pair.target, NAMED if how == AUTO else how))
 
