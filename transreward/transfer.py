@@ -96,7 +96,7 @@ def planned(
 ) -> Config:
     """The checked request of a `transfer` with these arguments, of which nothing is run."""
     asked: dict[str, Any] = dict.fromkeys(("learner", "source_steps", "target_steps", "source_run"))
-    asked |= {"seeds": 3, "seed": 0, "bridge": AUTO, "cotrain": False, **request}
+    asked |= {"seeds": 3, "seed": 0, "cotrain": False, **request}
     found = resolve(
         source, target, method, settings=settings or {}, controls=tuple(controls), imports=tuple(imports), **asked
     )

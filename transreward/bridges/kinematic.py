@@ -21,6 +21,7 @@ from transreward.types import RequestError
 
 DEEPER = 1.5  # what it costs to be at another depth of the chain, in units of place and of 1 - |cosine| of axes
 MOST = 1.5  # joints that cost as much are not alike
+JOINTS = (0, 1)  # of mujoco.mjtTrn: JOINT, JOINTINPARENT
 
 
 class Limb(NamedTuple):
@@ -46,9 +47,9 @@ def clone(other: Side, parts: Parts) -> Parts:
     """Parts of the other robot without a counterpart do as the one that is most like them."""
     theirs = limbs(other)
     found = dict(parts)
-    for name, limb in theirs.items():
-        alike = [known for known in parts if known in theirs and theirs[known].depth == limb.depth]
-        if name not in parts and alike:
+    for name in [name for name in theirs if name not in parts]:
+        limb = theirs[name]
+        if alike := [known for known in parts if known in theirs and theirs[known].depth == limb.depth]:
             twin = min(alike, key=lambda known: _apart(theirs[known], limb))
             here, sign = parts[twin]
             found[name] = (here, sign * _sign(theirs[twin], limb))
@@ -68,7 +69,7 @@ def _limbs(model: Any) -> dict[str, Limb]:
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
-    driven = [j for j in range(model.njnt) if j in model.actuator_trnid[model.actuator_trntype <= JOINTS, 0]]
+    driven = np.unique(model.actuator_trnid[np.isin(model.actuator_trntype, JOINTS), 0]).tolist()
     chains = {j: _above(model, j, driven) for j in driven}
     places = {j: data.xanchor[chains[j][0]] - data.xpos[model.body_rootid[model.jnt_bodyid[j]]] for j in driven}
     widest = np.maximum(np.abs(np.array(list(places.values())).reshape(-1, 3)).max(axis=0, initial=0), 1e-6)
@@ -93,6 +94,3 @@ def _apart(a: Limb, b: Limb) -> float:
 
 def _sign(a: Limb, b: Limb) -> float:
     return -1.0 if a.axis @ b.axis < 0 else 1.0
-
-
-JOINTS = 1  # mjTRN_JOINT and mjTRN_JOINTINPARENT of mujoco.mjtTrn

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 from transreward.bridges import between
 from transreward.bridges.bridge import Crossing, require_sound
 from transreward.bridges.linear import Linear
-from transreward.domains.domain import Domain, Drawn, Kept, Traced, control_rate, table_robot
+from transreward.domains.domain import Domain, Drawn, Traced, control_rate, table_robot
 from transreward.domains.names import action_entries, entries
-from transreward.domains.relayed import Sparing
+from transreward.domains.relayed import Dressed, Sparing
 from transreward.domains.users import in_one_line
 from transreward.types import RequestError, Transition
 
@@ -23,7 +22,7 @@ SOME = 6  # names that a sentence lists
 RESETS = 64  # robots of whose first observations the unseen columns are the mean
 
 
-class Across:
+class Across(Dressed):
     """The domain `plain` in the columns of `other`, over the bridge that `how` names; see `Domain`.
 
     Its rewards, terms and episodes are those of `plain`. Columns that it does not have stand where they are, on
@@ -49,9 +48,6 @@ class Across:
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
         self.control_rate = control_rate(plain)
         self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
-
-    def __repr__(self) -> str:
-        return f"domain({self.name!r})"
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -102,17 +98,6 @@ class Across:
         if not isinstance(self.plain, Drawn):
             raise RequestError(f"no video: nothing draws '{self.plain.name}'")
         return Across(self.plain.drawn(), self.other, self.how)
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """See `Kept`."""
-        with self.plain.kept() if isinstance(self.plain, Kept) else nullcontext():
-            yield
-
-    def close(self) -> None:
-        """See `Kept`."""
-        if isinstance(self.plain, Kept):
-            self.plain.close()
 
 
 class AcrossSimulation(Sparing):

@@ -9,8 +9,7 @@ as a delay does. Rewards are unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,6 @@ from transreward.bridges.linear import Linear
 from transreward.domains.domain import (
     Domain,
     Drawn,
-    Kept,
     Modelled,
     Repayable,
     TableRobot,
@@ -35,13 +33,13 @@ from transreward.domains.domain import (
     table_robot,
 )
 from transreward.domains.names import action_entries, entries
-from transreward.domains.relayed import Sparing
+from transreward.domains.relayed import Dressed, Sparing
 from transreward.types import RequestError, Spaces, Transition
 
 MOST = 100  # actions, as the longest delay
 
 
-class History:
+class History(Dressed):
     """The domain `plain` with the last `n` commanded actions as further columns; see `Domain`.
 
     Every optional ability is declared; those that `plain` lacks have their defaults.
@@ -71,9 +69,6 @@ class History:
         """See `Rebuildable`."""
         return invertible(self.plain)
 
-    def __repr__(self) -> str:
-        return f"domain({self.name!r})"
-
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> HistorySimulation:
         """n robots, freshly reset; see `Domain`."""
         return HistorySimulation(self.plain.simulate(n, seed, threads), self, n)
@@ -89,17 +84,6 @@ class History:
         if not isinstance(self.plain, Drawn):
             raise RequestError(f"no video: nothing draws '{self.name}'")
         return History(self.plain.drawn(), self.n)
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """See `Kept`."""
-        with self.plain.kept() if isinstance(self.plain, Kept) else nullcontext():
-            yield
-
-    def close(self) -> None:
-        """See `Kept`."""
-        if isinstance(self.plain, Kept):
-            self.plain.close()
 
     def untried(self) -> Domain:
         """See `Tried`."""

@@ -1,12 +1,35 @@
-"""What a simulation passes on that changes only what is seen, commanded or paid of another one's robots."""
+"""What domains and simulations pass on that change only what is seen, commanded or paid of another one's robots."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import BrokenSimulation
+from transreward.domains.domain import BrokenSimulation, Domain, Kept
+
+
+class Dressed:
+    """A domain whose robots are those of `plain`: they are kept and closed with it."""
+
+    plain: Domain
+    name: str
+
+    def __repr__(self) -> str:
+        return f"domain({self.name!r})"
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See `Kept`."""
+        with self.plain.kept() if isinstance(self.plain, Kept) else nullcontext():
+            yield
+
+    def close(self) -> None:
+        """See `Kept`."""
+        if isinstance(self.plain, Kept):
+            self.plain.close()
 
 
 class Relayed:

@@ -57,19 +57,15 @@ def execute(
             agents[stage.name] = source_agent(
                 training, stage, agents, directory if own else None, watch, saved(stage), shared
             )
-        agent = None if track.agent is None else crossed(config, agents[track.agent], across)
+        agent = None
+        if track.agent is not None:  # converted once for all methods, which share its evaluation
+            agent = across[track.agent] = across.get(track.agent) or agents[track.agent].across(config.domains.source)
         results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)
         if own:  # with the source agent's training, if there was one
             results[track.method.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
     result.controls = results
     return result
-
-
-def crossed(config: Config, agent: SourceAgent, known: dict[int, SourceAgent]) -> SourceAgent:
-    """The agent in the columns in which methods start from it: those of an unlike target, if there is a bridge. It is
-    converted once for all methods, which share its evaluation."""
-    return known.setdefault(id(agent), agent.across(config.domains.source))
 
 
 def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:

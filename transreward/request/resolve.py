@@ -144,10 +144,9 @@ def pair_of(
     made = bridged(made, bridge)
     require_fit(made.source, made.target)
     shift = None
-    if isinstance(made.source, Across):
-        pass  # bodies differ, whatever a step of theirs does
-    elif recorded(made.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
-        shift = require_difference(made.source, made.target)
+    if recorded(made.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+        if not isinstance(made.source, Across):  # whose body is another, whatever a step of it does
+            shift = require_difference(made.source, made.target)
     elif made.source.name == made.target.name:
         raise RequestError(f"source and target are the same: '{made.source.name}'")
     as_it_is = settings.get("loop.symmetry", Loop.symmetry) == "none"

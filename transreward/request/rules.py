@@ -135,10 +135,14 @@ def require_simulated(config: Config) -> None:
 def require_one_body(row: Method, config: Config) -> None:
     """Raise RequestError for a method that compares steps of source and target, where these are unlike robots: only one
     of them has some of the columns, by which they would be told apart."""
-    if not isinstance(config.domains.source, Across) or (row.gap is None and row.ground is None and not row.relabels):
-        return
-    able = names(lambda r: r.gap is None and r.ground is None and not r.relabels)
-    raise RequestError(f"'{row.name}' compares the steps of one body, and source and target are two: use {able}")
+
+    def able(r: Method) -> bool:
+        return r.gap is None and r.ground is None and not r.relabels
+
+    if isinstance(config.domains.source, Across) and not able(row):
+        raise RequestError(
+            f"'{row.name}' compares the steps of one body, and source and target are two: use {names(able)}"
+        )
 
 
 def require_family(row: Method, config: Config) -> None:
