@@ -231,6 +231,22 @@ def test_a_source_agent_is_a_job_that_is_shared():
         assert job.agent is None or ("--source-run" in job.command() and str(job.agent.place) in job.command())
 
 
+def test_one_agent_crosses_every_bridge_that_a_plan_names():
+    plan = parsed(
+        {
+            "pairs": [["halfcheetah", "halfcheetah:legs=3"]],
+            "methods": ["zero_shot", {"method": "zero_shot", "name": "shuffled", "bridge": "shuffled(named)"}],
+            "learner": "sac",
+            "source_steps": 20_000,
+            "target_steps": 5_000,
+        }
+    )
+    agent, plain, shuffled = jobs_of(plan, Path("runs"))
+    assert plain.agent == agent == shuffled.agent and not agent.method
+    assert "--bridge" not in plain.command()
+    assert shuffled.command()[shuffled.command().index("--bridge") + 1] == "shuffled(named)"
+
+
 def test_settings_of_agents_that_are_trained_on_are_not_the_source_agents():
     """So that rows that differ in them start from one."""
     slow = {"name": "slow", "method": "fine_tune", "settings": {"learner.actor_rate": 1e-5, "learner.policy_delay": 2}}

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.across import Across
 from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain
 from transreward.domains.users import import_modules
@@ -24,7 +25,7 @@ from transreward.request.learner import need_replay
 from transreward.request.resolve import pair_of, resolved
 from transreward.runs.plain import shown, tail
 from transreward.study.plan import Plan, Row
-from transreward.types import CONTROLS, Pair, RequestError
+from transreward.types import AUTO, CONTROLS, Pair, RequestError
 
 UNCHANGED = CONTROLS[0]  # the control that only trains a source agent
 AGENTS, RUNS, LOGS = "agents", "runs", "logs"  # below a study's directory
@@ -33,7 +34,7 @@ OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target"
 EXIT = "exit "
 OF_PAIRS = ("loop.eval_target", "loop.symmetry", "loop.history")  # on which making and measuring a pair depends
 LONGEST = 80  # characters of a directory's name before its hash
-OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed")
+OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed", "bridge")
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,14 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     request: dict[str, Any] = {**pair.what, "method": method.name, "learner": asked.get("learner")}
     request |= {key: asked.get(key) for key in ("source_steps", "target_steps")}
     request |= {"seeds": asked.get("seeds", 3), "seed": asked.get("seed", 0), "settings": settings}
-    request |= {key: asked[key] for key in ("cotrain", "source_run") if asked.get(key)}
+    request |= {key: asked[key] for key in ("cotrain", "source_run", "bridge") if asked.get(key)}
     if request["learner"] is None and "source_run" not in request:
         request["learner"] = learner_for(plan, pair)
     if taken is not None and not method.uses_source:
         request["source_steps"] = taken
     loop = {path: settings[path] for path in OF_PAIRS if isinstance(settings.get(path), str)}
-    request, config = checked(request, *measured(*pair.what.values(), *sorted(loop.items())), plan.imports)
+    bridge = asked.get("bridge", AUTO)
+    request, config = checked(request, *measured(*pair.what.values(), bridge, *sorted(loop.items())), plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
     if not config.needs_source_agent or config.source_run is not None or config.method.randomise:
         return job, None
@@ -139,9 +141,11 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     first = agent_of(config, request, steps, own)
     require_steps_left(config, steps)
     about = {
-        key: value for key, value in first.items() if key not in ("target", "method")
-    }  # a source agent does not depend on the target
-    place = out / AGENTS / directory({**about, "target": first["source"], "method": "agent"})
+        key: value for key, value in first.items() if key not in ("target", "method", "bridge")
+    }  # a source agent depends neither on the target nor on the bridge to it
+    if isinstance(config.domains.source, Across):
+        about |= {"source": config.domains.source.plain.name}
+    place = out / AGENTS / directory({**about, "target": about["source"], "method": "agent"})
     job = replace(job, place=out / RUNS / directory({**request, "agent": about}))
     return job, Job(pair.name, "", first, place)
 
@@ -164,7 +168,7 @@ def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[s
         if (path.startswith("learner.") and path not in unread) or path in OF_AGENTS
     }
     settings |= {**own.get("settings", {}), "loop.symmetry": "none"}
-    kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed")}
+    kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed", "bridge") if key in request}
     first = {**kept, "method": UNCHANGED, "source_steps": steps, "target_steps": None, "settings": settings}
     return checked(first, config.domains, config.shift, config.imports)[0] | {"target_steps": None}
 
@@ -173,7 +177,7 @@ def checked(
     request: dict[str, Any], domains: Pair[Domain], shift: ShiftMeasure | None, imports: tuple[str, ...]
 ) -> tuple[dict[str, Any], Config]:
     """The request with defaults filled in and typed settings, and its `Config`."""
-    asked = {key: value for key, value in request.items() if key not in ("source", "target", "method")}
+    asked = {key: value for key, value in request.items() if key not in ("source", "target", "method", "bridge")}
     config = resolved(domains, shift, request["method"], **asked, imports=imports)
     sections: dict[str, Any] = {"learner": config.learner, "loop": config.loop}
     sections |= {name: getattr(config.method, name) for name in SECTIONS}
@@ -184,9 +188,11 @@ def checked(
 
 
 @lru_cache
-def measured(source: str, target: str, *settings: tuple[str, Any]) -> tuple[Pair[Domain], ShiftMeasure | None]:
+def measured(
+    source: str, target: str, bridge: str, *settings: tuple[str, Any]
+) -> tuple[Pair[Domain], ShiftMeasure | None]:
     """`pair_of`, cached for all methods of a pair."""
-    return pair_of(source, target, dict(settings))
+    return pair_of(source, target, dict(settings), bridge)
 
 
 def plain(sections: dict[str, Any], path: str) -> Any:

@@ -16,6 +16,7 @@ ANYWHERE = (
     "learner",
     *COUNTS,
     "source_run",
+    "bridge",
     "cotrain",
     "settings",
     "agent",
@@ -153,8 +154,7 @@ def asked_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
         found["settings"] = {**{f"learner.{name}": value for name, value in own.items()}, **found["settings"]}
     if learner is not None:
         found["learner"] = word({"learner": learner}, "learner", where)
-    if text.get("source_run") is not None:
-        found["source_run"] = word(text, "source_run", where)
+    found |= {key: word(text, key, where) for key in ("source_run", "bridge") if text.get(key) is not None}
     if "cotrain" in text:
         if not isinstance(text["cotrain"], bool):
             raise RequestError(f"'cotrain' of {where} must be true or false, not {shown(text['cotrain'])}")
