@@ -82,6 +82,7 @@ class Entry:
     low: float = -math.inf
     high: float = math.inf
     soft: bool = False  # the range is a joint's, whose limits give way a little under load
+    rest: float = 0.0  # its value in the pose in which the robot begins, from which other robots' are counted
 
 
 class Pair(NamedTuple, Generic[T]):

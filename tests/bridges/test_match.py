@@ -156,7 +156,7 @@ def test_the_default_method_and_stored_steps_cross_too():
 
 REFUSED = [
     (("hopper", "halfcheetah"), {}, "unlike robots need a bridge"),
-    (("hopper", "halfcheetah"), {"bridge": "named"}, "the bridge 'named' finds no motor of hopper"),
+    (("hopper", "halfcheetah"), {"bridge": "named"}, "the bridge 'named': no motor of hopper"),
     (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "none"}, "unlike robots need a bridge"),
     (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "nmed"}, "did you mean named?"),
     (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "twin(named)"}, "there are: clone, shuffled"),

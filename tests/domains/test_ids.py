@@ -68,7 +68,7 @@ WRONG = {
     "hopper:delay=0.5..2": "'delay=0.5': the value must be a whole number",
     "halfcheetah:broken=0..1": "not a number that could have a range",
     "hopper:gravity=0.5..2|mass=2": "leave ranges to a family's id",
-    "mjcf:robot.xml": "not supported yet",
+    "mjcf:robot.xml": "there is no file robot.xml",
     "gym:CartPole-v1": "discrete action space",
     "gym:FrozenLake-v1": "discrete action space",
     "gym:pendulum-v1": "did you mean Pendulum-v1",

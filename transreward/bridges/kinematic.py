@@ -60,13 +60,14 @@ def limbs(side: Side) -> Mapping[str, Limb]:
     """The driven joints of a robot, by name. Raises RequestError for one without a model."""
     if side.physics is None:
         raise RequestError(f"'{side.name}' shows no model in which its joints could be placed: use the bridge 'named'")
-    return _limbs(side.physics.model)
+    return _limbs(side.physics.model, side.robot.posed(side.physics.model))
 
 
-def _limbs(model: Any) -> dict[str, Limb]:
+def _limbs(model: Any, pose: np.ndarray) -> dict[str, Limb]:
     import mujoco
 
     data = mujoco.MjData(model)
+    data.qpos[:] = pose
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
     driven = np.unique(model.actuator_trnid[np.isin(model.actuator_trntype, JOINTS), 0]).tolist()

@@ -1,8 +1,8 @@
 """Bridges between unlike robots, by which part of the one does what a part of the other does.
 
 A part is a joint that a motor drives. Columns that are of matched parts, or of none and have equal names and units,
-show each other; all others are unseen (the target's) or unshown (the source's). An action is mapped in shares of its
-box, about the middle. See `Matched` for what matchers there are, and `OPTIONS` for what may be done to what one found.
+show each other, counted from where both robots begin; all others are unseen (the target's) or unshown (the source's).
+An action is mapped in shares of its box, about the middle. See `Matched` for what matchers there are, and `OPTIONS` for what may be done to what one found.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class Matched(Bridge):
         own, shown, parts = Columns.of(robot), Columns.of(other), self.match(robot, other)
         moves = motors(own.action_entries, shown.action_entries, parts)
         if not moves:
+            why = "asks for the same: a force is no angle" if parts else "is found"
             raise RequestError(
-                f"the bridge '{self.name}' finds no motor of {robot.name} ({_some(own.action_entries)}) in "
-                f"{other.name} ({_some(shown.action_entries)}): give a bridge that does (docs/bridges.md)"
+                f"the bridge '{self.name}': no motor of {robot.name} ({_some(own.action_entries)}) {why} in {other.name} "
+                f"({_some(shown.action_entries)}): give a bridge that does (docs/bridges.md)"
             )
         return crossing(own, shown, columns(own, shown, parts), moves)
 
@@ -92,9 +93,18 @@ def crossing(own: Columns, shown: Columns, obs: Sequence[Shows], action: Sequenc
     act, back = _both_ways(action, a.action, b.action)
     act = act * b.half_width[:, None] / a.half_width
     back = back * a.half_width[:, None] / b.half_width
-    there = Maps(Linear(lift, np.zeros(b.obs)), Linear(act, b.centre - act @ a.centre), _nothing(own, shown))
-    back = Maps(Linear(see, np.zeros(a.obs)), Linear(back, a.centre - back @ b.centre), _nothing(shown, own))
+    rests = (np.array([entry.rest for entry in side.entries]) for side in (own, shown))
+    lift, see = _from_rest(lift, see, *rests)
+    there = Maps(lift, Linear(act, b.centre - act @ a.centre), _nothing(own, shown))
+    back = Maps(see, Linear(back, a.centre - back @ b.centre), _nothing(shown, own))
     return Crossing(there, back, own, shown, lost=_lost(own, obs, action))
+
+
+def _from_rest(lift: np.ndarray, see: np.ndarray, own: np.ndarray, shown: np.ndarray) -> tuple[Linear, Linear]:
+    """The maps between columns whose values are counted from where they are at rest: makers put the zero of a joint in
+    different places."""
+    there = np.where(lift.any(axis=1), shown - lift @ own, 0.0)
+    return Linear(lift, there), Linear(see, np.where(see.any(axis=1), own - see @ shown, 0.0))
 
 
 def _both_ways(shows: Sequence[Shows], own: int, shown: int) -> tuple[np.ndarray, np.ndarray]:

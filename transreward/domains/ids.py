@@ -11,9 +11,10 @@ from transreward.domains import across, shifts, tasks
 from transreward.domains.bridged import Bridged
 from transreward.domains.checked import checked
 from transreward.domains.domain import Domain, altered
+from transreward.domains.files import place
 from transreward.domains.history import with_history
 from transreward.domains.robot import Robot
-from transreward.domains.robots import ROBOTS
+from transreward.domains.robots import ROBOTS, row
 from transreward.domains.users import in_one_line, look_beside_user, named
 from transreward.types import OWN_MODULE, RequestError, nearest
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # MuJoCo and Gymnasium are imported only when a domain needs them, so that listing names or refusing an id is fast.
 
-_LATER = {"mjcf": "MJCF files", "minari": "Minari data sets"}
+_LATER = {"minari": "Minari data sets"}
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
@@ -48,6 +49,8 @@ def domain(id: str | Domain) -> Domain:
         return with_history(domain(sent[1]), int(sent[2]))
     if colon and not tail:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
+    if of_file := place.split(id):
+        return _of_robot(row(of_file[0]), of_file[1], id)
     if colon and head in _LATER:
         raise RequestError(f"'{id}': {_LATER[head]} are not supported yet")
     if colon and head == "data":
@@ -65,14 +68,18 @@ def domain(id: str | Domain) -> Domain:
         if colon and not plus and re.fullmatch(_DOTTED, head) and re.fullmatch(_DOTTED, factory):
             return _viewed(_from_factory(head, factory), at, view)
         raise _unknown_robot(robot)
-    texts, rest = tasks.split(id[len(robot + at + view) :])
+    return _viewed(_of_robot(_row(robot), id[len(robot + at + view) :], id), at, view)
+
+
+def _of_robot(row: Robot, text: str, id: str) -> MujocoDomain:
+    """A robot with the tasks and shifts of `[+task...][:shift,...]`."""
+    texts, rest = tasks.split(text)
     if rest and (rest[0] != ":" or rest == ":"):
         raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
-    row = _row(robot)
     wanted = [tasks.parse(text, row) for text in texts]
     from transreward.domains.trial import tried
 
-    return _viewed(tried(_shifted(row, rest[1:], wanted)), at, view)
+    return tried(_shifted(row, rest[1:], wanted))
 
 
 def _shifted(row: Robot, text: str, wanted: list[tasks.Task]) -> MujocoDomain:

@@ -29,7 +29,7 @@ from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.robot import Robot, Rows, Term, physics_state, went_wrong
-from transreward.domains.robots import OWN, ROBOTS
+from transreward.domains import robots
 from transreward.domains.shifts import Shift, build, of_plan
 from transreward.domains.shifts.acts import Motors
 from transreward.domains.shifts.sensors import Sensors, spread
@@ -56,14 +56,14 @@ class MujocoDomain:
     ):
         self.tasks, self.shifts = tuple(tasks), tuple(shifts)
         # Whether robot and tasks are the package's own, which its tests check; a user's are checked as they run.
-        self._own = robot is OWN.get(robot.name) and all(map(is_own, tasks))
+        self._own = robots.is_own(robot) and all(map(is_own, tasks))
         self.robot = robot = with_tasks(robot, tasks)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), ",".join(map(str, shifts))]))
         self.physics = build(robot, shifts)
         self.model = self.physics.model
         self.variants, self.redrawn = (self.physics,), False  # which rows may have, and whether a reset draws another
         self.reward_terms = tuple(robot.terms)
-        self.stored_terms = tuple(ingredients(ROBOTS[robot.name]))
+        self.stored_terms = tuple(ingredients(robots.row(robot.name)))
         self.episode_steps = int(robot.episode_steps)
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
         require_box(self.name, [e.name for e in self.action_entries], low, high, "give its actuator a ctrlrange")
@@ -113,13 +113,13 @@ class MujocoDomain:
         `MujocoSimulation.stored` after each step. Raises BrokenSimulation if a reward is not finite in float32.
         """
         action = np.clip(action, self.spaces.low, self.spaces.high)
-        paid = pay(ROBOTS[self.robot.name], self.tasks, obs, action, next_obs, stored)
+        paid = pay(robots.row(self.robot.name), self.tasks, obs, action, next_obs, stored)
         require_finite(self.name, "stored steps", "a reward", "what it pays", paid)
         return paid
 
     def paid_as(self, other: TableRobot) -> MujocoDomain:
         """See `TableRobot`."""
-        return MujocoDomain(ROBOTS[self.robot.name], self.shifts, other.tasks, self.spaces.obs)
+        return MujocoDomain(robots.row(self.robot.name), self.shifts, other.tasks, self.spaces.obs)
 
     def __repr__(self) -> str:
         return f"domain({self.name!r})"
@@ -133,13 +133,13 @@ class MujocoDomain:
 
 
 def _remake(robot: str, shifts: tuple[Shift, ...], tasks: tuple[Task, ...], columns: int) -> MujocoDomain:
-    return MujocoDomain(ROBOTS[robot], shifts, tasks, columns)
+    return MujocoDomain(robots.row(robot), shifts, tasks, columns)
 
 
 def spread_of(domain: MujocoDomain) -> np.ndarray:
     """Of each entry of an observation, [obs], by a robot of the same parts and tasks without other shifts; see
     `sensors.spread`."""
-    row, plan = ROBOTS[domain.robot.name], of_plan(domain.shifts)
+    row, plan = robots.row(domain.robot.name), of_plan(domain.shifts)
     return spread(row, (*domain.tasks, *plan), lambda: MujocoDomain(row, plan, domain.tasks, domain.spaces.obs))
 
 
@@ -195,7 +195,7 @@ class MujocoSimulation:
         self.sparing, self.diverged = False, {}  # see `SparingSimulation`
         self.storing = False  # whether each step fills `stored`
         self.stored = np.zeros((n, len(domain.stored_terms)))  # of the latest step; see `MujocoDomain.pay`
-        self._ingredients = ingredients(ROBOTS[self.robot.name])
+        self._ingredients = ingredients(robots.row(self.robot.name))
         self.obs = np.zeros((n, 0))  # as wide as the first observation
         self._reset(np.arange(n))
 
@@ -425,7 +425,7 @@ class MujocoSimulation:
     def _drawn(self, row: int) -> np.ndarray:
         """The state in which a new episode of a row begins, [nq + nv]: qpos and qvel."""
         model = self._fleet.model(row)
-        found = self.robot.draw(self._generators[row], model.qpos0.copy(), np.zeros(model.nv))
+        found = self.robot.draw(self._generators[row], self.robot.posed(model), np.zeros(model.nv))
         return physics_state("draw(generator, qpos, qvel)", found, (model.nq,), (model.nv,))
 
     def _inverted(self, obs: np.ndarray) -> np.ndarray:

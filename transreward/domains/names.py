@@ -51,9 +51,12 @@ def numbered(what: str, n: int) -> tuple[Entry, ...]:
 # -- entries from a MuJoCo model, each function for one stretch of an observation -----------------------------------
 
 
-def positions(model: Any, skip: int = 0) -> list[Entry]:
-    """Entries of `qpos` without the first `skip`, with the limits of joints."""
-    return [entry for joint in _joints(model) for entry in _position(model, joint)][skip:]
+def positions(model: Any, skip: int = 0, rest: np.ndarray | None = None) -> list[Entry]:
+    """Entries of `qpos` without the first `skip`, with the limits of joints; `rest` [nq] is where the robot begins."""
+    found = [entry for joint in _joints(model) for entry in _position(model, joint)]
+    if rest is not None:
+        found = [replace(entry, rest=x) for entry, x in zip(found, rest.tolist(), strict=True)]
+    return found[skip:]
 
 
 def velocities(model: Any, clip: float = np.inf) -> list[Entry]:

@@ -182,6 +182,11 @@ def gaussian(scale: float) -> Draw:
     return draw
 
 
+def posed(model: Any, pose: str) -> np.ndarray:
+    """The positions of a compiled model in a keyframe, or in the model's own pose if that is empty, [nq], a copy."""
+    return np.array(model.key(pose).qpos if pose else model.qpos0)
+
+
 class Plan(NamedTuple):
     """Of how many equal parts a robot may consist. `build` changes its `MjSpec` so that it has so many."""
 
@@ -232,6 +237,10 @@ class Robot:
     plans: dict[str, Plan] = field(default_factory=dict)  # legs, links: numbers of parts that a shift may set
     view: View | None = None  # None = MuJoCo's own fixed camera
     episode_steps: int = 1000
+    file: Path | None = None  # the model's file, if not one of the gymnasium package
+    prepare: Callable[[Any], None] | None = None  # changes its `MjSpec` before any shift
+    pose: str = ""  # keyframe that `draw` is given; empty = the model's own positions
+    goals: np.ndarray | None = field(default=None, compare=False)  # [n, 3] m, where what reaches can be
 
     def __post_init__(self) -> None:
         for what in ("frame_skip", "episode_steps"):
@@ -243,9 +252,15 @@ class Robot:
         for name in sorted(taken & {*self.terms, *self.more}):
             raise RequestError(f"'{self.name}': a term cannot be called '{name}', which names a part of every step")
 
+    def posed(self, model: Any) -> np.ndarray:
+        """The positions of a compiled model in this robot's pose, [nq], a copy."""
+        return posed(model, self.pose)
+
     @property
     def path(self) -> Path:
         """The model's file, found without importing gymnasium. Raises RequestError if gymnasium is not installed."""
+        if self.file is not None:
+            return self.file
         spec = find_spec("gymnasium")
         if spec is None or spec.origin is None:
             raise RequestError("the package gymnasium is missing: pip install gymnasium")

@@ -21,7 +21,7 @@ import numpy as np
 
 from transreward.domains.names import Entry, positions
 from transreward.domains.robot import Robot, Rows, Term, in_order, of_state
-from transreward.domains.robots import ROBOTS
+from transreward.domains import robots
 from transreward.domains.users import in_one_line, look_beside_user, no_such, numbers, read_only
 from transreward.types import Array, RequestError, nearest
 
@@ -49,7 +49,7 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
     Raises:
         RequestError: a new term has the name of one of the robot's own, or no term is left.
     """
-    for name in new.keys() & {**ROBOTS[robot.name].terms, **ROBOTS[robot.name].more}.keys():
+    for name in new.keys() & {**robots.row(robot.name).terms, **robots.row(robot.name).more}.keys():
         raise RequestError(f"a task of {robot.name} cannot pay for '{name}', which its own task has: rename that term")
     terms = {}
     for name, term in {**robot.terms, **{k: robot.more[k] for k in weights if k in robot.more}, **new}.items():
@@ -101,6 +101,22 @@ def _goal(robot: Robot, values: Values) -> Robot:
     return replace(robot, draw=draw)
 
 
+def _reach(robot: Robot, values: Values) -> Robot:
+    goal, goals = np.array([values[axis] for axis in "xyz"]), robot.goals
+    assert goals is not None
+    middle = goals.mean(axis=0)
+    if np.linalg.norm(goal - middle) > np.linalg.norm(goals - middle, axis=1).max():
+        low, high = goals.min(axis=0).round(2).tolist(), goals.max(axis=0).round(2).tolist()
+        raise RequestError(f"{robot.name} does not reach {goal.tolist()}: goals are from {low} to {high}")
+
+    def draw(rng, qpos, qvel):
+        qpos, qvel = robot.draw(rng, qpos, qvel)
+        qpos[-3:] = goal
+        return qpos, qvel
+
+    return replace(robot, draw=draw)
+
+
 def _sparse_goal(robot: Robot, values: Values) -> Robot:
     goal = np.array([values["x"], values["y"]])
     return weigh(placed(robot), {"forward": 0.0}, arrived=lambda s: NEAR * (_apart(s, goal) <= WITHIN))
@@ -123,7 +139,11 @@ def placed(robot: Robot) -> Robot:
     def observe_place(s: Rows) -> Array:
         return np.concatenate([s.qpos[:, :2], observe(s)], axis=1)
 
-    return replace(robot, observe=observe_place, show=show_place, invert=robot.invert and of_state(skip=0), placed=True)
+    def invert_place(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+        qpos, qvel = robot.invert(obs[:, 2:], nq, nv)  # type: ignore[misc]
+        return np.concatenate([obs[:, :2], qpos[:, 2:]], axis=1), qvel
+
+    return replace(robot, observe=observe_place, show=show_place, invert=robot.invert and invert_place, placed=True)
 
 
 def _terms(robot: Robot, values: Values) -> Robot:
@@ -193,6 +213,13 @@ TASKS: dict[str, Kind] = {
             _sparse_goal,
             {"x": None, "y": None},
             ("sideways",),
+        ),
+        Kind(
+            "reach",
+            "bring the tip to (x, y, z), in m in the world's frame: reward -distance",
+            _reach,
+            {"x": None, "y": None, "z": None},
+            ("reach",),
         ),
         Kind("terms", "multiply terms of the robot's own reward; 0 removes one", _terms, {ANY: None}, (ANY,)),
     )

@@ -17,7 +17,7 @@ from transreward.domains.domain import Domain, TableRobot, row_seeds
 from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.robot import Robot
-from transreward.domains.robots import ROBOTS
+from transreward.domains import robots
 from transreward.domains.shifts import SHIFTS, Range, Shift, applied, of_plan, parse, prepared
 from transreward.domains.shifts.kinds import Beside
 from transreward.domains.tasks import Task
@@ -87,7 +87,7 @@ class Varied(MujocoDomain):
 
     def paid_as(self, other: TableRobot) -> Varied:
         """See `TableRobot`."""
-        robot = ROBOTS[self.robot.name]
+        robot = robots.row(self.robot.name)
         return Varied(robot, self._shifts_of, other.tasks, self.spaces.obs, by=self.by, ranges=self.ranges)
 
     def __reduce__(self):
@@ -141,7 +141,7 @@ def randomised(source: Domain, ranges: str) -> Domain:
     for shift in parse(ranges):
         before = own.get((shift.name, shift.pattern))
         own[shift.name, shift.pattern] = shift if before is None else _around(before, shift)
-    found = family(ROBOTS[single.robot.name], list(own.values()), single.tasks)
+    found = family(robots.row(single.robot.name), list(own.values()), single.tasks)
     seen = without_history(source)
     return with_history(Bridged(found, seen.view) if isinstance(seen, Bridged) else found, history_of(source))
 
@@ -171,4 +171,4 @@ def _remake(
     by: By,
     ranges: tuple[Shift, ...],
 ) -> Varied:
-    return Varied(ROBOTS[robot], variants, tasks, columns, by=by, ranges=ranges)
+    return Varied(robots.row(robot), variants, tasks, columns, by=by, ranges=ranges)

@@ -14,7 +14,7 @@ from transreward.domains.bridged import crossing_of, plain
 from transreward.domains.domain import Domain, TableRobot, table_robot
 from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain
-from transreward.domains.robots import ROBOTS
+from transreward.domains import robots
 from transreward.domains.shifts import Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.tasks import Task
@@ -95,7 +95,7 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
 
 def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...], sent: int) -> TableRobot:
     """The source with these tasks, one of the physics for each seed, and the last `sent` commanded actions shown."""
-    found = Varied(ROBOTS[source.robot.name], physics, tasks, source.spaces.obs)
+    found = Varied(robots.row(source.robot.name), physics, tasks, source.spaces.obs)
     return with_history(found, sent)  # type: ignore[return-value]  # which of a robot of the table is one, too
 
 
@@ -126,7 +126,7 @@ def _crossing(domains: Pair[Domain], pay: Pay) -> Crossing | None:
     source = without_history(domains.source)
     if table_robot(plain(domains.target)) is not None or not isinstance(source, MujocoDomain):
         return None
-    told = MujocoDomain(ROBOTS[source.robot.name], source.shifts, pay.tasks, source.spaces.obs)
+    told = MujocoDomain(robots.row(source.robot.name), source.shifts, pay.tasks, source.spaces.obs)
     return crossing_of(viewed(Pair(domains.source, told)).source)
 
 
@@ -191,4 +191,4 @@ def _simulator(source: MujocoDomain, found: Identification | str, least: float) 
     """The source with what was found, or as it is where that is too little."""
     if isinstance(found, str) or found.nothing or not (found.noisy or found.explained >= least):
         return source
-    return MujocoDomain(ROBOTS[source.robot.name], found.physics, source.tasks, source.spaces.obs)
+    return MujocoDomain(robots.row(source.robot.name), found.physics, source.tasks, source.spaces.obs)

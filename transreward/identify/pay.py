@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transreward.domains.domain import TableRobot
-from transreward.domains.robots import ROBOTS
+from transreward.domains import robots
 from transreward.domains.tasks import Task
 from transreward.types import Transition
 
@@ -48,7 +48,7 @@ def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
     as_before = Pay(simulator.tasks, explained(own))
     if as_before.explained >= ENOUGH or simulator.robot.placed:  # which other tasks would take the place's columns from
         return as_before
-    row = ROBOTS[simulator.robot.name]
+    row = robots.row(simulator.robot.name)
     names = [name for name in (*row.terms, *row.more) if name in simulator.stored_terms]
     terms = stored[:, [simulator.stored_terms.index(name) for name in names]]
     usual = np.array([float(name in row.terms) for name in names])

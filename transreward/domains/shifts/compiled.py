@@ -40,6 +40,8 @@ def prepared(robot: Robot, shifts: Sequence[Shift] = ()) -> Spec:
     plan = of_plan(shifts)
     with _compiling(robot, plan):
         spec = mujoco.MjSpec.from_file(str(robot.path))  # pyright: ignore[reportAttributeAccessIssue]
+        if robot.prepare is not None:
+            robot.prepare(spec)
         _edited(spec, robot, plan)
         _write_down(spec)
     return spec

@@ -1,0 +1,146 @@
+"""Robots whose base is fixed: arms, hands, whatever else reaches.
+
+They are paid for a small distance from the tip to a goal, which each episode draws from where the tip can be, and for
+little power. An observation shows the position of every joint and their velocities, then the goal (m, in the world's
+frame) and the vector from the tip to it.
+"""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from transreward.domains import names
+from transreward.domains.files.floating import EFFORT, NOISE, power
+from transreward.domains.files.model import Model, near_pose
+from transreward.domains.names import BALL, FREE, Entry
+from transreward.domains.robot import Draw, Robot, Rows, View, columns, posed
+from transreward.domains.shifts.kinds import Spec
+from transreward.types import Array, RequestError
+
+TIP, GOAL = "reach_tip", "reach_goal"  # bodies that are added
+GOALS = 500  # of which an episode draws one
+SHARE = 0.6  # of the way from the pose to a joint's limit, up to which a goal may take it
+TURN = 1.5  # rad, from the pose, where a joint has no limit
+CLEAR = 0.05  # m above the lowest that a goal may be
+
+
+def robot(model: Model) -> Robot:
+    """The row of a robot whose base is fixed."""
+    tip = model.tip()
+    goals = reachable(model, tip)
+    return Robot(
+        model.name,
+        f"{model.title}: bring {tip[1]} to a goal",
+        "",
+        "",
+        file=model.path,
+        prepare=partial(_prepare, model, tip),
+        pose=model.pose,
+        frame_skip=model.frame_skip,
+        observe=observe,
+        show=partial(show, model.pose),
+        invert=invert,
+        terms={"reach": _reach, "power": power(EFFORT)},
+        fields=("qfrc_actuator",),
+        bodies=(TIP, GOAL),
+        draw=begin(goals),
+        goals=goals,
+        episode_steps=model.said.episode_steps or 200,
+        view=View(2.0 * float(model.now.stat.extent), 0.0, -20, 120, follow=None),
+    )
+
+
+def _prepare(model: Model, tip: tuple[str, str], spec: Spec) -> None:
+    model.move(spec)
+    model.limit(spec)
+    if model.said.servos:
+        near_pose(model, spec, model.said.servos)
+    _mark_tip(spec, *tip)
+    _add_goal(spec)
+
+
+def _mark_tip(spec: Spec, kind: str, name: str) -> None:
+    """A body at the tip, which is a site or a body itself: where bodies are is what a robot's functions read."""
+    if kind == "site":
+        site = spec.site(name)
+        site.parent.add_body(name=TIP, pos=site.pos)
+    else:
+        spec.body(name).add_body(name=TIP)
+
+
+def _add_goal(spec: Spec) -> None:
+    """A ball that touches nothing and stays where an episode puts it, on three slides, so that a state holds it."""
+    goal = spec.worldbody.add_body(name=GOAL, gravcomp=1)
+    for axis, along in zip("xyz", np.eye(3).tolist(), strict=True):
+        goal.add_joint(name=f"goal {axis}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=along)
+    goal.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.02, 0, 0], mass=1e-3, contype=0, conaffinity=0, rgba=[0.9, 0.2, 0.2, 1]
+    )
+    for key in spec.keys:
+        for part in ("qpos", "qvel"):
+            if len(known := getattr(key, part)):
+                setattr(key, part, np.append(known, np.zeros(3)))
+
+
+def reachable(model: Model, tip: tuple[str, str]) -> np.ndarray:
+    """Where the tip is when driven joints are anywhere on part of their way from the pose to a limit, [GOALS, 3].
+
+    Raises RequestError if it is always at one place.
+    """
+    m, data, rng = model.now, model.data(), np.random.default_rng(0)
+    home, found = data.qpos.copy(), np.zeros((GOALS, 3))
+    joints = [j for j in range(m.njnt) if int(m.jnt_type[j]) not in (FREE, BALL)]
+    for goal in found:
+        data.qpos[:] = home
+        for j in joints:
+            at = int(m.jnt_qposadr[j])
+            low, high = m.jnt_range[j] if m.jnt_limited[j] else (home[at] - TURN, home[at] + TURN)
+            data.qpos[at] += SHARE * (rng.uniform(low, high) - home[at])
+        mujoco.mj_kinematics(m, data)
+        goal[:] = getattr(data, tip[0])(tip[1]).xpos
+    high = found[found[:, 2] > found[:, 2].min() + CLEAR * np.ptp(found[:, 2])]
+    if not np.ptp(found, axis=0).any():
+        raise RequestError(f"'{model.name}': {tip[1]} does not move, so it reaches nothing: say another `tip`")
+    return high if len(high) else found
+
+
+def _reach(s: Rows) -> Array:
+    return -np.linalg.norm(getattr(s, TIP) - getattr(s, GOAL), axis=1)
+
+
+def begin(goals: np.ndarray) -> Draw:
+    """Joints within +-NOISE of the pose, Gaussian velocities, and one of the goals, which stays."""
+
+    def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
+        qpos = qpos + rng.uniform(-NOISE, NOISE, qpos.size)
+        qvel = qvel + NOISE * rng.standard_normal(qvel.size)
+        qpos[-3:], qvel[-3:] = goals[rng.integers(len(goals))], 0
+        return qpos, qvel
+
+    return draw
+
+
+def observe(s: Rows) -> Array:
+    """See the module, [n, nq + nv]."""
+    return columns(s.qpos[:, :-3], s.qvel[:, :-3], s.qpos[:, -3:], getattr(s, GOAL) - getattr(s, TIP))
+
+
+def show(pose: str, model: Any) -> list[Entry]:
+    """The entries of `observe`."""
+    joints = names.positions(model, rest=posed(model, pose))[:-3]
+    goal = [Entry(f"goal {axis}", "m") for axis in "xyz"]
+    to = [Entry(f"tip to goal {axis}", "m") for axis in "xyz"]
+    return [*joints, *names.velocities(model)[:-3], *goal, *to]
+
+
+def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+    """The inverse of `observe`: the goal is at rest."""
+    joints, goal = nq - 3 + nv - 3, np.zeros((len(obs), 3))
+    return columns(obs[:, : nq - 3], obs[:, joints : joints + 3]), columns(obs[:, nq - 3 : joints], goal)

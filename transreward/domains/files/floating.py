@@ -1,0 +1,154 @@
+"""Robots whose base moves freely: quadrupeds, humanoids.
+
+They are paid for the velocity along the world's x axis, for not falling, and for little power. An observation shows
+all of the state but the place on the floor:
+
+    height of the base (m); up x, y, z: the world's up in the base's frame, and north x, y, z: the world's x axis there;
+    velocity forward, left, up of the base in its frame (m/s); turning x, y, z of it (rad/s);
+    then the position of every joint, and their velocities.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from transreward.domains import names
+from transreward.domains.files.model import Model, add_floor, near_pose
+from transreward.domains.names import Entry
+from transreward.domains.robot import Draw, Robot, Rows, Term, View, columns, forward, posed, sideways, survive
+from transreward.domains.shifts.kinds import Spec
+from transreward.types import Array
+
+EFFORT = 0.05  # reward per m/s of power over weight
+SERVOS = 0.5  # rad or m
+UPRIGHT = 0.5  # cosine of the tilt beyond which a robot has fallen
+NOISE = 0.05  # rad or m: half the width of what joints begin with; and the standard deviation of velocities
+BASE = 13  # columns before those of joints
+
+
+def robot(model: Model) -> Robot | None:
+    """The row of a robot that moves freely; None for another."""
+    if not model.free:
+        return None
+    joint = model.joints_of(model.base)[0]
+    at, of = int(model.now.jnt_qposadr[joint]), int(model.now.jnt_dofadr[joint])
+    height = float(model.data().qpos[at + 2])
+    name = model.now.body(model.base).name
+    return Robot(
+        model.name,
+        f"{model.title}: walk forward without falling",
+        "",
+        "",
+        file=model.path,
+        prepare=partial(_prepare, model),
+        pose=model.pose,
+        frame_skip=model.frame_skip,
+        observe=partial(observe, at, of),
+        show=partial(show, at, of, model.pose),
+        invert=partial(invert, at, of),
+        healthy=partial(standing, at, model.said.fallen * height),
+        position=partial(_along, at),
+        side=partial(_along, at + 1),
+        terms={"forward": forward(1.0), "survive": survive(1.0), "power": power(EFFORT)},
+        more={"sideways": sideways(1.0)},
+        fields=("qfrc_actuator",),
+        draw=begin(at, of),
+        episode_steps=model.said.episode_steps or 1000,
+        view=View(3.0 * float(model.now.stat.extent), height, -15, 90, name or None),
+    )
+
+
+def _prepare(model: Model, spec: Spec) -> None:
+    model.move(spec)
+    model.limit(spec)
+    near_pose(model, spec, model.said.servos or SERVOS)
+    add_floor(model, spec)
+
+
+def _along(column: int, s: Rows) -> Array:
+    return s.qpos[:, column]
+
+
+def power(weight: float) -> Term:
+    """-weight * the power of all actuators over the robot's weight, m/s: what it costs to be moved."""
+
+    def term(s: Rows) -> Array:
+        watts = np.abs(s.qfrc_actuator * s.qvel).sum(axis=1)
+        return -weight * watts / (9.81 * s.body_mass.sum(axis=1))
+
+    return term
+
+
+def standing(at: int, lowest: float, s: Rows) -> Array:
+    """Whether the base is high and upright enough, [n] bool."""
+    x, y = s.qpos[:, at + 4], s.qpos[:, at + 5]
+    return (s.qpos[:, at + 2] > lowest) & (1 - 2 * (x * x + y * y) > UPRIGHT)
+
+
+def begin(at: int, of: int) -> Draw:
+    """Joints within +-NOISE of the pose and Gaussian velocities; the base is where it is in the pose."""
+
+    def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
+        moved = qpos + rng.uniform(-NOISE, NOISE, qpos.size)
+        moved[at : at + 7] = qpos[at : at + 7]
+        return moved, qvel + NOISE * rng.standard_normal(qvel.size)
+
+    return draw
+
+
+def observe(at: int, of: int, s: Rows) -> Array:
+    """See the module, [n, 13 + joints]."""
+    turn = rotation(s.qpos[:, at + 3 : at + 7])
+    speed = np.einsum("nij,ni->nj", turn, s.qvel[:, of : of + 3])  # from the world's frame to the base's
+    joints = np.delete(s.qpos, slice(at, at + 7), axis=1), np.delete(s.qvel, slice(of, of + 6), axis=1)
+    return columns(s.qpos[:, at + 2 : at + 3], turn[:, 2], turn[:, 0], speed, s.qvel[:, of + 3 : of + 6], *joints)
+
+
+def show(at: int, of: int, pose: str, model: Any) -> list[Entry]:
+    """The entries of `observe`."""
+    rest = posed(model, pose)
+    unit = [Entry(f"{what} {axis}", "1", "", -1.0, 1.0) for what in ("up", "north") for axis in "xyz"]
+    speed = [Entry(f"velocity {way}", "m/s") for way in ("forward", "left", "up")]
+    turning = [Entry(f"turning {axis}", "rad/s") for axis in "xyz"]
+    joints = [*without(names.positions(model, rest=rest), at, 7), *without(names.velocities(model), of, 6)]
+    return [Entry("height", "m", rest=float(rest[at + 2])), *unit, *speed, *turning, *joints]
+
+
+def invert(at: int, of: int, obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
+    """The inverse of `observe`, at the place (0, 0)."""
+    n, up, north = len(obs), obs[:, 1:4], obs[:, 4:7]
+    turn = np.stack([north, np.cross(up, north), up], axis=1)
+    base = columns(np.zeros((n, 2)), obs[:, :1], quaternion(turn))
+    speed = np.einsum("nij,nj->ni", turn, obs[:, 7:10])
+    positions, velocities = obs[:, BASE : BASE + nq - 7], obs[:, BASE + nq - 7 : BASE + nq - 7 + nv - 6]
+    qpos = columns(positions[:, :at], base, positions[:, at:])
+    return qpos, columns(velocities[:, :of], speed, obs[:, 10:13], velocities[:, of:])
+
+
+def without(entries: list[Entry], at: int, many: int) -> list[Entry]:
+    """The entries but for `many` of them from `at`."""
+    return [*entries[:at], *entries[at + many :]]
+
+
+def rotation(q: Array) -> Array:
+    """Rotation matrices [n, 3, 3] of unit quaternions [n, 4], from the base's frame to the world's."""
+    w, x, y, z = q.T
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
+
+
+def quaternion(turn: Array) -> Array:
+    """Unit quaternions [n, 4] of rotation matrices [n, 3, 3]; w is not negative."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z, w = Rotation.from_matrix(turn).as_quat(canonical=True).T
+    return np.stack([w, x, y, z], axis=1)
+
+

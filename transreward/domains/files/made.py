@@ -1,0 +1,33 @@
+"""From a file to the row of its robot."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from transreward.domains.files import arm, floating, rails
+from transreward.domains.files.model import Model
+from transreward.domains.files.place import place
+from transreward.domains.files.said import beside
+from transreward.domains.robot import Robot
+
+BODIES = (floating.robot, rails.robot, arm.robot)  # (Model) -> its row, or None if it is another kind of body
+
+
+def robot(name: str) -> Robot:
+    """The row of the robot in a file, `mjcf:path.xml`, `urdf:path.urdf` or `menagerie:name[/scene]`.
+
+    Raises:
+        RequestError: there is no such file, MuJoCo cannot read it, it has nothing that moves or that moves it, or what
+            is said beside it does not fit.
+    """
+    path = place(name)
+    said = path.with_suffix(".yaml")
+    changed = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in (path, said))
+    return _robot(name, path, changed)
+
+
+@lru_cache(maxsize=64)
+def _robot(name: str, path: Path, changed: tuple[int, ...]) -> Robot:
+    model = Model(name, path, beside(path))
+    return next(row for body in BODIES if (row := body(model)) is not None)

@@ -1,0 +1,202 @@
+"""A robot's file as MuJoCo reads it, and what is made of it before it is compiled."""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from transreward.domains.files.said import Said
+from transreward.domains.names import FREE, SLIDE
+from transreward.domains.shifts.kinds import Spec, label
+from transreward.types import RequestError, nearest
+
+HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
+JOINT, JOINTINPARENT, TENDON = 0, 1, 3  # of mujoco.mjtTrn
+WRAP_JOINT = 1  # of mujoco.mjtWrap
+TIPS = (
+    "attachment_site", "end_effector", "ee_site", "eef", "ee", "tcp", "tool", "tool0", "pinch", "grasp_site", "gripper",
+    "tip", "fingertip", "hand",
+)  # fmt: skip
+
+
+class Model:
+    """The model in a file, with what is said beside it. `now` is the compiled model, as its file has it but for the
+    limits that are said and, where it has no actuators, motors.
+
+    Raises:
+        RequestError: MuJoCo cannot read it, it has no actuators or joints, or what is said names what it does not have.
+    """
+
+    def __init__(self, name: str, path: Path, said: Said) -> None:
+        self.name, self.path, self.said = name, path, said
+        self.motors: dict[str, float] = {}  # joint -> the largest force of the motor that it needs
+        spec = self.read()
+        self.now: Any = compiled(name, spec)
+        if not self.now.nactuator:
+            self.motors = _forces(name, self.now)
+            self.move(spec)
+            self.now = compiled(name, spec)
+        self.limit(spec)
+        self.base = self._base()
+        self.pose = self._pose()
+        self.title = Path(name.partition(":")[2]).stem if path.suffix in name else name.partition(":")[2]
+        self.frame_skip = max(1, round(1 / (said.control_rate * self.now.opt.timestep)))
+
+    def read(self) -> Spec:
+        """The file as it is. Raises RequestError with MuJoCo's own words."""
+        try:
+            return mujoco.MjSpec.from_file(str(self.path))
+        except ValueError as error:
+            raise RequestError(f"'{self.name}' cannot be read: {' '.join(str(error).split())}") from error
+
+    def move(self, spec: Spec) -> None:
+        """Give a motor to each joint that needs one; a URDF has none, but says the largest force of each joint."""
+        for joint, force in self.motors.items():
+            spec.add_actuator(
+                name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT, ctrllimited=True, ctrlrange=[-force, force]
+            )
+
+    def limit(self, spec: Spec) -> None:
+        """Set the control ranges that are said beside the model. Raises RequestError for an unknown actuator."""
+        for pattern, (low, high) in self.said.limits.items():
+            names = {label(actuator, "actuator"): actuator for actuator in spec.actuators}
+            chosen = [actuator for name, actuator in names.items() if fnmatchcase(name, pattern)]
+            if not chosen:
+                raise nearest(pattern, names, f"actuator of {self.name}, whose limits are said")
+            for actuator in chosen:
+                actuator.ctrllimited, actuator.ctrlrange = True, [low, high]
+
+    @property
+    def free(self) -> bool:
+        """Whether the base moves freely."""
+        joints = self.joints_of(self.base)
+        return bool(joints) and int(self.now.jnt_type[joints[0]]) == FREE
+
+    @property
+    def driven(self) -> list[int]:
+        """The joints that actuators drive, themselves or by a tendon."""
+        m, found = self.now, set()
+        for kind, (target, _) in zip(m.actuator_trntype.tolist(), m.actuator_trnid.tolist(), strict=True):
+            if kind in (JOINT, JOINTINPARENT):
+                found.add(target)
+            elif kind == TENDON:
+                first, many = int(m.tendon_adr[target]), int(m.tendon_num[target])
+                wraps = [w for w in range(first, first + many) if m.wrap_type[w] == WRAP_JOINT]
+                found |= {int(m.wrap_objid[w]) for w in wraps}
+        return sorted(found)
+
+    @property
+    def slides(self) -> list[int]:
+        """The joints along which the base slides that nothing drives, such as those of a planar robot."""
+        driven = self.driven
+        return [j for j in self.joints_of(self.base) if self.now.jnt_type[j] == SLIDE and j not in driven]
+
+    def joints_of(self, body: int) -> list[int]:
+        """The joints of a body."""
+        return np.flatnonzero(self.now.jnt_bodyid == body).tolist()
+
+    def depth(self, body: int) -> int:
+        """How many moving bodies there are from the world to a body."""
+        found = 0
+        while body:
+            found += bool(self.now.body_jntnum[body])
+            body = int(self.now.body_parentid[body])
+        return found
+
+    def data(self) -> Any:
+        """MuJoCo's data in the pose in which an episode begins, with derived positions."""
+        data = mujoco.MjData(self.now)
+        if self.pose:
+            mujoco.mj_resetDataKeyframe(self.now, data, self.now.key(self.pose).id)
+        mujoco.mj_kinematics(self.now, data)
+        return data
+
+    def tip(self) -> tuple[str, str]:
+        """What reaches: ("site" or "body", its name). Raises RequestError for an unknown one."""
+        m = self.now
+        sites = {m.site(i).name: ("site", int(m.site_bodyid[i])) for i in range(m.nsite)}
+        bodies = {m.body(i).name: ("body", i) for i in range(1, m.nbody)}
+        known = {name: found for name, found in {**bodies, **sites}.items() if name}
+        if self.said.tip:
+            if self.said.tip not in known:
+                raise nearest(self.said.tip, known, f"site or body of {self.name}, for its tip")
+            return known[self.said.tip][0], self.said.tip
+        for usual in TIPS:
+            for name, (kind, body) in known.items():
+                if name.rpartition("/")[2] == usual and self.depth(body):
+                    return kind, name
+        deepest = max(range(1, m.nbody), key=lambda body: (self._on_base(body), self.depth(body), -body))
+        return "body", m.body(deepest).name
+
+    def _on_base(self, body: int) -> bool:
+        return int(self.now.body_rootid[body]) == int(self.now.body_rootid[self.base])
+
+    def _base(self) -> int:
+        """The body that is said, or else the one that hangs on the world and on which most motors hang."""
+        m = self.now
+        if self.said.base:
+            names = [m.body(i).name for i in range(1, m.nbody)]
+            if self.said.base not in names:
+                raise nearest(self.said.base, names, f"body of {self.name}, for its base")
+            return m.body(self.said.base).id
+        if m.nbody < 2 or not m.njnt:
+            raise RequestError(f"'{self.name}' has no joint, so nothing of it moves")
+        roots = [int(m.body_rootid[m.jnt_bodyid[joint]]) for joint in self.driven] or [1]
+        return max(sorted(set(roots)), key=roots.count)
+
+    def _pose(self) -> str:
+        names = [self.now.key(i).name for i in range(self.now.nkey)]
+        if self.said.pose:
+            if self.said.pose not in names:
+                raise nearest(self.said.pose, names, f"keyframe of {self.name}, for its pose")
+            return self.said.pose
+        return next((name for name in (*HOME, *names) if name in names), "")
+
+
+def compiled(name: str, spec: Spec) -> Any:
+    """The compiled model. Raises RequestError with MuJoCo's own words."""
+    try:
+        return spec.compile()
+    except ValueError as error:
+        raise RequestError(f"'{name}' does not compile: {' '.join(str(error).split())}") from error
+
+
+def _forces(name: str, model: Any) -> dict[str, float]:
+    """The largest force of each joint, from its limits. Raises RequestError if there is none, or none has a name."""
+    limited = [j for j in range(model.njnt) if model.jnt_actfrclimited[j] and model.joint(j).name]
+    found = {model.joint(j).name: float(model.jnt_actfrcrange[j, 1]) for j in limited}
+    if not any(force > 0 for force in found.values()):
+        raise RequestError(
+            f"'{name}' has no actuator, so nothing acts on it: give its joints some (in a URDF, the effort of a limit)"
+        )
+    return {joint: force for joint, force in found.items() if force > 0}
+
+
+def near_pose(model: Model, spec: Spec, share: float) -> None:
+    """Let the target of each position servo be at most `share` (rad or m) from where its joint is in the pose."""
+    m, at = model.now, model.data().qpos
+    for i, actuator in enumerate(spec.actuators):
+        gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[i, 0]
+        if int(m.actuator_trntype[i]) not in (JOINT, JOINTINPARENT) or not gain or bias != -gain:
+            continue  # a force, or a tendon
+        home = gear * at[m.jnt_qposadr[m.actuator_trnid[i, 0]]]
+        low, high = m.actuator_ctrlrange[i]
+        far = share * abs(gear)
+        low, high = max(low, home - far), min(high, home + far)
+        if low < high:
+            actuator.ctrllimited, actuator.ctrlrange, actuator.inheritrange = True, [low, high], 0
+
+
+def add_floor(model: Model, spec: Spec) -> None:
+    """Add a floor at height 0 if the world has none; most files of a robot alone have none."""
+    m = model.now
+    fixed = np.flatnonzero(m.body_weldid[m.geom_bodyid] == 0)
+    if not np.isin(m.geom_type[fixed], (int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_HFIELD))).any():
+        spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05])

@@ -1,0 +1,73 @@
+"""What may be said beside a robot's file, `arm.yaml` beside `arm.xml`, where the conventions do not find it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from transreward.types import RequestError, nearest
+
+MOST = 1_000_000  # bytes of such a file
+
+
+@dataclass(frozen=True)
+class Said:
+    """Keys of the YAML file, all of them optional. Lengths are in m, angles in rad, rates in Hz."""
+
+    control_rate: float = 50.0  # control steps per second
+    episode_steps: int = 0  # control steps; 0 = 1000, or 200 for an arm
+    base: str = ""  # body that walks or stands on the floor; empty = the one on which most motors hang
+    tip: str = ""  # site or body that reaches; empty = by its name, or the end of the longest chain
+    pose: str = ""  # keyframe in which an episode begins; empty = home, or the first one, or the model's own pose
+    servos: float = 0.0  # how far a servo's target may be from the pose; 0 = 0.5 if the base is free, else no limit
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # actuator -> its control range
+    fallen: float = 0.5  # share of the height in the pose below which a robot that walks has fallen
+
+    def __post_init__(self) -> None:
+        for name in ("control_rate", "fallen", "servos", "episode_steps"):
+            value = getattr(self, name)
+            kind = int if name == "episode_steps" else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value < 1e6:
+                raise RequestError(f"{name} must be a number from 0, not {value!r}")
+        if not self.control_rate > 0:
+            raise RequestError("control_rate must be above 0")
+        for name in ("base", "tip", "pose"):
+            if not isinstance(getattr(self, name), str):
+                raise RequestError(f"{name} must be a name, not {getattr(self, name)!r}")
+        if not isinstance(self.limits, Mapping):
+            raise RequestError("limits must be a mapping such as {shoulder: [-2, 2]}")
+        for name, pair in self.limits.items():
+            if not _is_range(pair):
+                raise RequestError(f"limits of {name} must be [low, high], not {pair!r}")
+
+
+def _is_range(pair: Any) -> bool:
+    numbers = isinstance(pair, (list, tuple)) and len(pair) == 2 and all(type(x) in (int, float) for x in pair)
+    return numbers and pair[0] < pair[1]
+
+
+def beside(path: Path) -> Said:
+    """What is said beside the model in `path`; the defaults if there is no such file.
+
+    Raises RequestError with the file's name for what is no such mapping, and for an unknown key.
+    """
+    file = path.with_suffix(".yaml")
+    if not file.is_file():
+        return Said()
+    import yaml
+
+    try:
+        if file.stat().st_size > MOST:
+            raise RequestError("it is too large")
+        text = yaml.safe_load(file.read_text()) or {}
+        if not isinstance(text, dict):
+            raise RequestError("it must hold a mapping such as {control_rate: 50, tip: gripper}")
+        known = [one.name for one in fields(Said)]
+        for key in text:
+            if key not in known:
+                raise nearest(str(key), known, "key")
+        return Said(**text)
+    except (RequestError, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file}: {' '.join(str(error).split())}") from None
