@@ -2,7 +2,8 @@
 
 A part is a joint that a motor drives. Columns that are of matched parts, or of none and have equal names and units,
 show each other, counted from where both robots begin; all others are unseen (the target's) or unshown (the source's).
-An action is mapped in shares of its box, about the middle. See `Matched` for what matchers there are, and `OPTIONS` for what may be done to what one found.
+An action is mapped in shares of its box, about the middle. See `Matched` for what matchers there are, and `OPTIONS` for
+what may be done to what one found.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Matched(Bridge):
         if not moves:
             why = "asks for the same: a force is no angle" if parts else "is found"
             raise RequestError(
-                f"the bridge '{self.name}': no motor of {robot.name} ({_some(own.action_entries)}) {why} in {other.name} "
-                f"({_some(shown.action_entries)}): give a bridge that does (docs/bridges.md)"
+                f"the bridge '{self.name}': no motor of {robot.name} ({_some(own.action_entries)}) {why} in "
+                f"{other.name} ({_some(shown.action_entries)}): give a bridge that does (docs/bridges.md)"
             )
         return crossing(own, shown, columns(own, shown, parts), moves)
 

@@ -44,6 +44,7 @@ class Bridged:
             raise RequestError(f"the bridge '{view_name}' failed: {in_one_line(error)}") from error
         self.spaces, self.entries, self.action_entries, self.stored_terms = self.crossing.shown
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
+        self.success = plain.success
         self.robot, self.tasks, self.shifts, self.model = plain.robot, plain.tasks, plain.shifts, plain.model
         self.physics, self.variants, self.redrawn = plain.physics, plain.variants, plain.redrawn
         head = re.split("[+:]", plain.name)[0]

@@ -21,6 +21,7 @@ from transreward.domains.domain import (
     require_finite,
     stored_terms,
     stream_kind,
+    successes,
     without,
 )
 from transreward.domains.names import action_entries, action_names, entries
@@ -73,6 +74,10 @@ class CheckedDomain:
         low, high = (bound.astype(np.float32) for bound in (low, high))
         require_box(name, action_names(plain), low, high, "give its spaces other bounds")
         self.name, self.spaces, self.reward_terms, self.episode_steps = name, spaces, plain.reward_terms, steps
+        self.success = successes(plain)
+        for one in self.success:
+            if one.term and one.term not in self.reward_terms:
+                raise RequestError(f"'{name}': {one.name} is read from '{one.term}', which is no term of its reward")
         self.entries, self.action_entries = entries(plain), action_entries(plain)
         self.control_rate, self.invertible = control_rate(plain), invertible(plain)
         self.stored_terms, self.stream = stored_terms(plain), stream_kind(plain)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -155,6 +155,33 @@ class Repayable(Domain, Protocol):
         ...
 
 
+class Success(NamedTuple):
+    """One number that says whether a task is done, beside its return: read per episode from a term of the reward."""
+
+    name: str  # such as reached
+    unit: str  # "" for a share of episodes
+    term: str  # whose values it is read from; "" = whether the episode was terminated
+    read: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (mean of an episode, last) -> value of it, each [episodes]
+
+    @property
+    def label(self) -> str:
+        """Its name in records: one with a unit in brackets is a number, and one without is a share of episodes."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+@runtime_checkable
+class Judged(Domain, Protocol):
+    """Knows when its task is done."""
+
+    @property
+    def success(self) -> tuple[Success, ...]: ...
+
+
+def successes(domain: Domain) -> tuple[Success, ...]:
+    """What says, beside the return, whether a domain's task is done; empty if it does not say."""
+    return domain.success if isinstance(domain, Judged) else ()
+
+
 def stored_terms(domain: Domain) -> tuple[str, ...]:
     """Names of the reward terms stored beside each transition; empty if the domain cannot pay for others' steps."""
     return domain.stored_terms if isinstance(domain, Repayable) else ()
@@ -280,6 +307,10 @@ class BrokenSimulation(BrokenRun):
 
     def __reduce__(self):
         return type(self), (self.domain, self.step, self.row, self.why)
+
+
+class Unstable(BrokenSimulation):
+    """The physics of a row became unstable in MuJoCo; no function of the robot is at fault."""
 
 
 LARGEST = float(np.finfo(np.float32).max)

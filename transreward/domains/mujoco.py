@@ -13,10 +13,11 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
+from transreward.domains import robots
 from transreward.domains.actuators import controls
 from transreward.domains.domain import (
-    BrokenSimulation,
     TableRobot,
+    Unstable,
     in_range,
     require_action,
     require_box,
@@ -29,7 +30,6 @@ from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.robot import Robot, Rows, Term, physics_state, went_wrong
-from transreward.domains import robots
 from transreward.domains.shifts import Shift, build, of_plan
 from transreward.domains.shifts.acts import Motors
 from transreward.domains.shifts.sensors import Sensors, spread
@@ -65,6 +65,7 @@ class MujocoDomain:
         self.reward_terms = tuple(robot.terms)
         self.stored_terms = tuple(ingredients(robots.row(robot.name)))
         self.episode_steps = int(robot.episode_steps)
+        self.success = robot.judged
         low, high = self.model.actuator_ctrlrange.astype(np.float32).T  # float32, as Gymnasium's boxes
         require_box(self.name, [e.name for e in self.action_entries], low, high, "give its actuator a ctrlrange")
         columns = len(robot.show(self.model)) if columns is None and robot.show else columns or 0
@@ -141,10 +142,6 @@ def spread_of(domain: MujocoDomain) -> np.ndarray:
     `sensors.spread`."""
     row, plan = robots.row(domain.robot.name), of_plan(domain.shifts)
     return spread(row, (*domain.tasks, *plan), lambda: MujocoDomain(row, plan, domain.tasks, domain.spaces.obs))
-
-
-class Unstable(BrokenSimulation):
-    """The physics of a row became unstable in MuJoCo; no function of the robot is at fault."""
 
 
 class MujocoSimulation:

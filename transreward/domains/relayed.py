@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import BrokenSimulation, Domain, Kept
+from transreward.domains.domain import BrokenSimulation, Domain, Kept, Success, successes
 
 
 class Dressed:
@@ -25,6 +25,11 @@ class Dressed:
         """See `Kept`."""
         with self.plain.kept() if isinstance(self.plain, Kept) else nullcontext():
             yield
+
+    @property
+    def success(self) -> tuple[Success, ...]:
+        """See `Judged`."""
+        return successes(self.plain)
 
     def close(self) -> None:
         """See `Kept`."""

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains import names
+from transreward.domains.domain import Success
 from transreward.domains.names import Entry
 from transreward.domains.users import in_one_line, numbers, unpacked, whole
 from transreward.types import Array, RequestError
@@ -124,8 +125,16 @@ def in_halves(terms: Sequence[Array]) -> Array:
 # The position whose velocity is the forward velocity, and a task that never terminates.
 
 
+def nearer(than: float) -> Callable[[Array, Array], Array]:
+    """Reads from a term that is -distance whether it was less than so many m at the end."""
+    return lambda mean, last: (last > -than).astype(float)
+
+
 def root(s: Rows) -> Array:
     return s.qpos[:, 0]
+
+
+FALLEN = Success("fallen", "", "", lambda mean, last: mean)  # share of episodes that were terminated
 
 
 def always(s: Rows) -> Array:
@@ -240,6 +249,7 @@ class Robot:
     file: Path | None = None  # the model's file, if not one of the gymnasium package
     prepare: Callable[[Any], None] | None = None  # changes its `MjSpec` before any shift
     pose: str = ""  # keyframe that `draw` is given; empty = the model's own positions
+    success: tuple[Success, ...] = ()  # what says whether its task is done, beside that it has not fallen
     goals: np.ndarray | None = field(default=None, compare=False)  # [n, 3] m, where what reaches can be
 
     def __post_init__(self) -> None:
@@ -251,6 +261,11 @@ class Robot:
         taken = {"obs", "next_obs", "action", *(("velocity",) if "forward" in self.terms else ())}
         for name in sorted(taken & {*self.terms, *self.more}):
             raise RequestError(f"'{self.name}': a term cannot be called '{name}', which names a part of every step")
+
+    @property
+    def judged(self) -> tuple[Success, ...]:
+        """See `Judged`: what its task says, and whether it has fallen."""
+        return (*self.success, *(() if self.healthy is always else (FALLEN,)))
 
     def posed(self, model: Any) -> np.ndarray:
         """The positions of a compiled model in this robot's pose, [nq], a copy."""

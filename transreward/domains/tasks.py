@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.names import Entry, positions
-from transreward.domains.robot import Robot, Rows, Term, in_order, of_state
 from transreward.domains import robots
+from transreward.domains.domain import Success
+from transreward.domains.names import Entry, positions
+from transreward.domains.robot import Robot, Rows, Term, in_order
 from transreward.domains.users import in_one_line, look_beside_user, no_such, numbers, read_only
 from transreward.types import Array, RequestError, nearest
 
@@ -58,7 +59,17 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
             terms[name] = term if weight == 1 else _times(weight, term)
     if not terms:
         raise RequestError(f"no reward term of {robot.name} is left: keep one above or below 0")
-    return replace(robot, terms=terms, total=in_order)
+    told = tuple(one for one in robot.success if one.term in new or weights.get(one.term, 1.0) == 1)
+    return replace(robot, terms=terms, total=in_order, success=told)
+
+
+def told_by(robot: Robot, *success: Success) -> Robot:
+    """The robot, of whose task these numbers say whether it is done."""
+    return replace(robot, success=success)
+
+
+def _mean(mean: Array, last: Array) -> Array:
+    return -mean
 
 
 def _times(weight: float, term: Term) -> Term:
@@ -73,11 +84,13 @@ def _speed(robot: Robot, values: Values) -> Robot:
     def speed(s: Rows) -> Array:
         return -np.abs(s.velocity - values["speed"])
 
-    return weigh(robot, {"forward": 0.0}, speed=speed)
+    paid = weigh(robot, {"forward": 0.0}, speed=speed)
+    return told_by(paid, Success("tracking error", "m/s", "speed", _mean))
 
 
 def _stand(robot: Robot, values: Values) -> Robot:
-    return weigh(robot, {"forward": 0.0}, still=lambda s: -np.abs(s.velocity))
+    paid = weigh(robot, {"forward": 0.0}, still=lambda s: -np.abs(s.velocity))
+    return told_by(paid, Success("tracking error", "m/s", "still", _mean))
 
 
 def _direction(robot: Robot, values: Values) -> Robot:
@@ -89,7 +102,8 @@ def _direction(robot: Robot, values: Values) -> Robot:
 def _goal(robot: Robot, values: Values) -> Robot:
     goal = np.array([values["x"], values["y"]])
     if robot.side is not None:  # it moves in the plane
-        return weigh(placed(robot), {"forward": 0.0}, near=lambda s: NEAR / (1.0 + _apart(s, goal)))
+        paid = weigh(placed(robot), {"forward": 0.0}, near=lambda s: NEAR / (1.0 + _apart(s, goal)))
+        return told_by(paid, Success("reached", "", "near", lambda mean, last: last >= NEAR / (1.0 + WITHIN)))
     if not np.linalg.norm(goal) < REACH:
         raise RequestError(f"the goal of {robot.name} must be nearer than {REACH} m to its shoulder, not {goal}")
 
@@ -119,7 +133,8 @@ def _reach(robot: Robot, values: Values) -> Robot:
 
 def _sparse_goal(robot: Robot, values: Values) -> Robot:
     goal = np.array([values["x"], values["y"]])
-    return weigh(placed(robot), {"forward": 0.0}, arrived=lambda s: NEAR * (_apart(s, goal) <= WITHIN))
+    paid = weigh(placed(robot), {"forward": 0.0}, arrived=lambda s: NEAR * (_apart(s, goal) <= WITHIN))
+    return told_by(paid, Success("reached", "", "arrived", lambda mean, last: last > 0))
 
 
 def _apart(s: Rows, goal: Array) -> Array:

@@ -11,8 +11,8 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
-from transreward.domains.domain import BrokenSimulation
-from transreward.domains.mujoco import MujocoDomain, MujocoSimulation, Unstable
+from transreward.domains.domain import BrokenSimulation, Unstable
+from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.types import RequestError
 
 ROWS = 8

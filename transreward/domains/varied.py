@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from transreward.domains import robots
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.domain import Domain, TableRobot, row_seeds
 from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.robot import Robot
-from transreward.domains import robots
 from transreward.domains.shifts import SHIFTS, Range, Shift, applied, of_plan, parse, prepared
 from transreward.domains.shifts.kinds import Beside
 from transreward.domains.tasks import Task

@@ -10,11 +10,11 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.bridges.bridge import Crossing
+from transreward.domains import robots
 from transreward.domains.bridged import crossing_of, plain
 from transreward.domains.domain import Domain, TableRobot, table_robot
 from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain
-from transreward.domains import robots
 from transreward.domains.shifts import Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.tasks import Task

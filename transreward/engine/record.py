@@ -51,6 +51,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 **figures[i],
                 "source_terms": terms_of(seen.source, i),
                 "target_terms": terms_of(seen.target, i),
+                **{f"{side}_success": found for side in Pair._fields if (found := success_of(getattr(seen, side), i))},
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **{name: word for taker in run.takers.values() for name, word in taker.said().items()},
                 **({"delivered": chosen[i]} if chosen else {}),
@@ -75,6 +76,12 @@ def mean_or_none(returns: np.ndarray) -> float | None:
 def terms_of(seen: Evaluation | None, i: int) -> dict[str, float]:
     """Mean reward terms of one seed's evaluation; empty without one."""
     return {} if seen is None else {name: float(value[i]) for name, value in seen.terms.items()}
+
+
+def success_of(seen: Evaluation | None, i: int) -> dict[str, float]:
+    """Whether one seed's policy does the task, by what the domain says; empty without an evaluation, or if it does not
+    say."""
+    return {} if seen is None else {name: float(value[i]) for name, value in seen.success.items()}
 
 
 def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:

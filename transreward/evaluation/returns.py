@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, successes
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.streams.stream import Act, unpaid
 from transreward.types import BrokenRun, Transition
 
 SEED = 2**20  # added to a seed: all evaluations share their initial states, and no training episode has them
+
+
+Terms = dict[str, np.ndarray]
 
 
 class Evaluation(NamedTuple):
@@ -23,6 +26,7 @@ class Evaluation(NamedTuple):
     terms: dict[str, np.ndarray]  # reward term -> [seeds], mean per episode
     steps: Transition  # [seeds, steps * episodes, ...], float32: all steps taken
     alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
+    success: Mapping[str, np.ndarray] = {}  # what says whether the task is done -> [seeds], mean over episodes
 
     def first_episodes_first(self) -> Transition:
         """The steps reordered: those of first episodes, then the same again in place of all others, so that the shape
@@ -54,6 +58,7 @@ def evaluate(
     guarded = Guarded(domain, rows, [SEED + seed for seed in seeds], threads, limits)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
     terms = {term: np.zeros(rows) for term in domain.reward_terms}
+    last, ended = {term: np.zeros(rows) for term in terms}, np.zeros(rows, bool)
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
         obs = guarded.obs.astype(np.float32)
@@ -71,16 +76,27 @@ def evaluate(
         lengths += going
         for term, value in guarded.simulation.terms.items():
             terms[term] += value * going
+            last[term] = np.where(going, value, last[term])
+        ended |= going & step.terminated
         going &= ~(step.terminated | step.truncated)
 
-    length = domain.episode_steps
+    length, means = domain.episode_steps, {term: value / lengths for term, value in terms.items()}
     return Evaluation(
         returns=returns.reshape(shape),
         lengths=lengths.reshape(shape),
         terms={term: value.reshape(shape).mean(axis=1) for term, value in terms.items()},
         steps=Transition(*(_by_seed(list(column), length, shape) for column in zip(*taken, strict=True))),
         alive=_by_seed(alive, length, shape),
+        success={name: x.reshape(shape).mean(axis=1) for name, x in _done(domain, means, last, ended).items()},
     )
+
+
+def _done(domain: Domain, mean: Terms, last: Terms, ended: np.ndarray) -> Terms:
+    """What says whether the task is done -> of each episode, from the terms' means over it and their last values."""
+    return {
+        one.label: one.read(*((mean[one.term], last[one.term]) if one.term else (ended, ended)))
+        for one in successes(domain)
+    }
 
 
 def _by_seed(frames: list[np.ndarray], length: int, shape: tuple[int, int]) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.domains.domain import TableRobot
 from transreward.domains import robots
+from transreward.domains.domain import TableRobot
 from transreward.domains.tasks import Task
 from transreward.types import Transition
 

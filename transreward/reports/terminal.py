@@ -11,18 +11,21 @@ from rich.text import Text
 from transreward.evaluation.statistics import RobustSummary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.comparison import Comparison, Row
+from transreward.runs.record import successes_of
 from transreward.runs.result import Result
 from transreward.types import CONTROLS, ZERO_SHOT
 
 GAP = 2  # columns between two of a table's
 # columns that a narrow table leaves out, in this order: repeated below the table, or least important
-GIVES_WAY = ("target\nevaluation", "source\nreturn", "per seed", "stopped", "source\nsteps")
+GIVES_WAY = ("target\nevaluation", "task", "source\nreturn", "per seed", "stopped", "source\nsteps")
 
 
 def closing_table(title: str, result: Result, width: int = 160) -> Group:
     """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
     seeds, episodes = result.target_return.shape
     rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
+    if not any(row["task"] for row in rows):
+        rows = [{name: cell for name, cell in row.items() if name != "task"} for row in rows]
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(result.eval_target, seeds, episodes).capitalize()}\n"),
@@ -47,6 +50,7 @@ def _cells(name: str, one: Result) -> dict[str, str]:
         "target\nreturn": f"{s['mean']:,.0f}" if s else "-",
         "95% interval": f"{bounds[0]:,.0f} to {bounds[1]:,.0f}" if bounds else "-",
         "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]) if s else "not evaluated",
+        "task": _done(one),
         "source\nreturn": f"{one.source_return.mean():,.0f}",
         "updates": _count(one.updates),
         "target\nsteps": f"{one.steps.target:,}",
@@ -54,6 +58,16 @@ def _cells(name: str, one: Result) -> dict[str, str]:
         "source\nsteps": f"{one.steps.source:,}",
         "stopped": _stopped(name, one.stopped),
     }
+
+
+def _done(one: Result) -> str:
+    """What the task says beside its return: shares of episodes, or numbers with their unit."""
+    found = []
+    for label, per_seed in successes_of([row for row in one.log if row["method"] == one.method]).items():
+        name, _, unit = label.partition(" (")
+        value = sum(per_seed) / len(per_seed)
+        found.append(f"{name} {value:.2f} {unit[:-1]}" if unit else f"{name} {value:.0%}")
+    return ", ".join(found)
 
 
 def fitting(rows: list[dict[str, str]], width: int, gives_way: Sequence[str] = GIVES_WAY) -> list[dict[str, str]]:
@@ -142,7 +156,7 @@ def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
     for column in rows[0]:
         gives_way = column in ("method", "per seed")
-        side = "left" if column in ("method", "stopped", "state") else "right"
+        side = "left" if column in ("method", "task", "stopped", "state") else "right"
         table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
     for row in rows:
         shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold

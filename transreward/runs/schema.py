@@ -72,7 +72,8 @@ KEYS: dict[str, dict[str, Any]] = {
     "metrics.jsonl": {
         "method": str, "phase?": str, "seed": FIRST_SEED, "source_steps": COUNT, "target_steps": COUNT,
         "source_return": NUMBER | None, "target_return": NUMBER | None, "compensated_return?": NUMBER | None,
-        "source_terms?": TERMS, "target_terms?": TERMS, "gap_by_time?": GAPPED, "gap_by_obs?": GAPPED,
+        "source_terms?": TERMS, "target_terms?": TERMS, "source_success?": TERMS, "target_success?": TERMS,
+        "gap_by_time?": GAPPED, "gap_by_obs?": GAPPED,
         "gap_by_action?": GAPPED,
         **dict.fromkeys(
             ("round?", "updates?", "source_evaluation_steps?", "target_evaluation_steps?", "identified_steps?"), COUNT

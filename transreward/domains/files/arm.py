@@ -17,10 +17,11 @@ import mujoco
 import numpy as np
 
 from transreward.domains import names
+from transreward.domains.domain import Success
 from transreward.domains.files.floating import EFFORT, NOISE, power
-from transreward.domains.files.model import Model, near_pose
+from transreward.domains.files.model import Model, Tip, near_pose
 from transreward.domains.names import BALL, FREE, Entry
-from transreward.domains.robot import Draw, Robot, Rows, View, columns, posed
+from transreward.domains.robot import Draw, Robot, Rows, View, columns, nearer, posed
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array, RequestError
 
@@ -28,6 +29,7 @@ TIP, GOAL = "reach_tip", "reach_goal"  # bodies that are added
 GOALS = 500  # of which an episode draws one
 SHARE = 0.6  # of the way from the pose to a joint's limit, up to which a goal may take it
 TURN = 1.5  # rad, from the pose, where a joint has no limit
+REACHED = 0.05  # m, to the goal at the end of an episode
 CLEAR = 0.05  # m above the lowest that a goal may be
 
 
@@ -37,7 +39,7 @@ def robot(model: Model) -> Robot:
     goals = reachable(model, tip)
     return Robot(
         model.name,
-        f"{model.title}: bring {tip[1]} to a goal",
+        f"{model.title}: bring {tip.name} to a goal",
         "",
         "",
         file=model.path,
@@ -52,27 +54,27 @@ def robot(model: Model) -> Robot:
         bodies=(TIP, GOAL),
         draw=begin(goals),
         goals=goals,
+        success=(Success("reached", "", "reach", nearer(REACHED)),),
         episode_steps=model.said.episode_steps or 200,
         view=View(2.0 * float(model.now.stat.extent), 0.0, -20, 120, follow=None),
     )
 
 
-def _prepare(model: Model, tip: tuple[str, str], spec: Spec) -> None:
-    model.move(spec)
-    model.limit(spec)
+def _prepare(model: Model, tip: Tip, spec: Spec) -> None:
+    model.ready(spec)
     if model.said.servos:
         near_pose(model, spec, model.said.servos)
-    _mark_tip(spec, *tip)
+    _mark_tip(spec, tip)
     _add_goal(spec)
 
 
-def _mark_tip(spec: Spec, kind: str, name: str) -> None:
-    """A body at the tip, which is a site or a body itself: where bodies are is what a robot's functions read."""
-    if kind == "site":
-        site = spec.site(name)
+def _mark_tip(spec: Spec, tip: Tip) -> None:
+    """A body at the tip: where bodies are is what a robot's functions read."""
+    if tip.kind == "site":
+        site = spec.site(tip.name)
         site.parent.add_body(name=TIP, pos=site.pos)
     else:
-        spec.body(name).add_body(name=TIP)
+        spec.body(tip.name).add_body(name=TIP, pos=tip.at)
 
 
 def _add_goal(spec: Spec) -> None:
@@ -81,7 +83,12 @@ def _add_goal(spec: Spec) -> None:
     for axis, along in zip("xyz", np.eye(3).tolist(), strict=True):
         goal.add_joint(name=f"goal {axis}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=along)
     goal.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.02, 0, 0], mass=1e-3, contype=0, conaffinity=0, rgba=[0.9, 0.2, 0.2, 1]
+        type=mujoco.mjtGeom.mjGEOM_SPHERE,
+        size=[0.02, 0, 0],
+        mass=1e-3,
+        contype=0,
+        conaffinity=0,
+        rgba=[0.9, 0.2, 0.2, 1],
     )
     for key in spec.keys:
         for part in ("qpos", "qvel"):
@@ -89,7 +96,7 @@ def _add_goal(spec: Spec) -> None:
                 setattr(key, part, np.append(known, np.zeros(3)))
 
 
-def reachable(model: Model, tip: tuple[str, str]) -> np.ndarray:
+def reachable(model: Model, tip: Tip) -> np.ndarray:
     """Where the tip is when driven joints are anywhere on part of their way from the pose to a limit, [GOALS, 3].
 
     Raises RequestError if it is always at one place.
@@ -104,10 +111,10 @@ def reachable(model: Model, tip: tuple[str, str]) -> np.ndarray:
             low, high = m.jnt_range[j] if m.jnt_limited[j] else (home[at] - TURN, home[at] + TURN)
             data.qpos[at] += SHARE * (rng.uniform(low, high) - home[at])
         mujoco.mj_kinematics(m, data)
-        goal[:] = getattr(data, tip[0])(tip[1]).xpos
+        goal[:] = tip.of(data)
     high = found[found[:, 2] > found[:, 2].min() + CLEAR * np.ptp(found[:, 2])]
     if not np.ptp(found, axis=0).any():
-        raise RequestError(f"'{model.name}': {tip[1]} does not move, so it reaches nothing: say another `tip`")
+        raise RequestError(f"'{model.name}': {tip.name} does not move, so it reaches nothing: say another `tip`")
     return high if len(high) else found
 
 

@@ -62,8 +62,7 @@ def robot(model: Model) -> Robot | None:
 
 
 def _prepare(model: Model, spec: Spec) -> None:
-    model.move(spec)
-    model.limit(spec)
+    model.ready(spec)
     near_pose(model, spec, model.said.servos or SERVOS)
     add_floor(model, spec)
 
@@ -150,5 +149,3 @@ def quaternion(turn: Array) -> Array:
 
     x, y, z, w = Rotation.from_matrix(turn).as_quat(canonical=True).T
     return np.stack([w, x, y, z], axis=1)
-
-

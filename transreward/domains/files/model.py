@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import warnings
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -24,6 +25,19 @@ TIPS = (
     "attachment_site", "end_effector", "ee_site", "eef", "ee", "tcp", "tool", "tool0", "pinch", "grasp_site", "gripper",
     "tip", "fingertip", "hand",
 )  # fmt: skip
+
+
+class Tip(NamedTuple):
+    """What reaches: a point of a site or body."""
+
+    kind: str  # "site" or "body"
+    name: str
+    at: tuple[float, ...] = (0.0, 0.0, 0.0)  # in its frame, m
+
+    def of(self, data: Any) -> np.ndarray:
+        """Where it is, [3], m in the world's frame."""
+        one = getattr(data, self.kind)(self.name)
+        return one.xpos + one.xmat.reshape(3, 3) @ self.at
 
 
 class Model:
@@ -52,9 +66,17 @@ class Model:
     def read(self) -> Spec:
         """The file as it is. Raises RequestError with MuJoCo's own words."""
         try:
-            return mujoco.MjSpec.from_file(str(self.path))
+            spec = mujoco.MjSpec.from_file(str(self.path))
         except ValueError as error:
             raise RequestError(f"'{self.name}' cannot be read: {' '.join(str(error).split())}") from error
+        whole(spec)
+        return spec
+
+    def ready(self, spec: Spec) -> None:
+        """What is done to every file as it was read: see `whole`, `move` and `limit`."""
+        whole(spec)
+        self.move(spec)
+        self.limit(spec)
 
     def move(self, spec: Spec) -> None:
         """Give a motor to each joint that needs one; a URDF has none, but says the largest force of each joint."""
@@ -118,8 +140,8 @@ class Model:
         mujoco.mj_kinematics(self.now, data)
         return data
 
-    def tip(self) -> tuple[str, str]:
-        """What reaches: ("site" or "body", its name). Raises RequestError for an unknown one."""
+    def tip(self) -> Tip:
+        """What reaches. Raises RequestError for an unknown one."""
         m = self.now
         sites = {m.site(i).name: ("site", int(m.site_bodyid[i])) for i in range(m.nsite)}
         bodies = {m.body(i).name: ("body", i) for i in range(1, m.nbody)}
@@ -127,13 +149,13 @@ class Model:
         if self.said.tip:
             if self.said.tip not in known:
                 raise nearest(self.said.tip, known, f"site or body of {self.name}, for its tip")
-            return known[self.said.tip][0], self.said.tip
+            return Tip(known[self.said.tip][0], self.said.tip)
         for usual in TIPS:
             for name, (kind, body) in known.items():
                 if name.rpartition("/")[2] == usual and self.depth(body):
-                    return kind, name
+                    return Tip(kind, name)
         deepest = max(range(1, m.nbody), key=lambda body: (self._on_base(body), self.depth(body), -body))
-        return "body", m.body(deepest).name
+        return Tip("body", m.body(deepest).name, tuple(m.body_ipos[deepest].tolist()))
 
     def _on_base(self, body: int) -> bool:
         return int(self.now.body_rootid[body]) == int(self.now.body_rootid[self.base])
@@ -160,10 +182,17 @@ class Model:
         return next((name for name in (*HOME, *names) if name in names), "")
 
 
+def whole(spec: Spec) -> None:
+    """Keep bodies without joints, which the compiler makes one of in a URDF: they may be a tip, or carry a payload."""
+    spec.compiler.fusestatic = False
+
+
 def compiled(name: str, spec: Spec) -> Any:
     """The compiled model. Raises RequestError with MuJoCo's own words."""
     try:
-        return spec.compile()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of what is deprecated, which is not this user's to mend
+            return spec.compile()
     except ValueError as error:
         raise RequestError(f"'{name}' does not compile: {' '.join(str(error).split())}") from error
 

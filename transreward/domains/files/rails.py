@@ -52,8 +52,7 @@ def robot(model: Model) -> Robot | None:
 
 
 def _prepare(model: Model, spec: Spec) -> None:
-    model.move(spec)
-    model.limit(spec)
+    model.ready(spec)
     add_floor(model, spec)
 
 

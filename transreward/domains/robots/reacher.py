@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
+from transreward.domains.domain import Success
 from transreward.domains.names import Entry
-from transreward.domains.robot import Plan, Robot, Rows, View, columns, control, distance
+from transreward.domains.robot import Plan, Robot, Rows, View, columns, control, distance, nearer
 from transreward.domains.shifts.body_plan import copied
 from transreward.types import Array
 
@@ -70,6 +71,7 @@ ROBOT = Robot(
     terms={"distance": distance("fingertip", "target", 1), "control": control(1)},
     draw=draw,
     bodies=("fingertip", "target"),
+    success=(Success("reached", "", "distance", nearer(0.02)),),
     episode_steps=50,
     plans={"links": Plan(2, 6, links)},
     view=View(0.85, 0.0, -75, follow=None),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.contacts import pairs, parameters, touching
-from transreward.domains.shifts.kinds import Elements, Kind, Spec, label
+from transreward.domains.shifts.kinds import UNNAMED, Elements, Kind, Spec, label
 from transreward.types import RequestError
 
 
@@ -70,7 +70,7 @@ def _contacts(spec: Spec, chosen: Elements, change: Callable[[Any], None]) -> No
     for both in touching(model):
         if rows & set(both) and both not in explicit:
             for geom in (geoms[i] for i in both):  # a pair goes by names
-                geom.name = geom.name or f"{geom.parent.name} (geom {geom.id})"
+                geom.name = geom.name or f"{geom.parent.name}{UNNAMED}{geom.id})"
             a, b = (geoms[i].name for i in both)
             change(spec.add_pair(geomname1=a, geomname2=b, **parameters(model, *both)))
 

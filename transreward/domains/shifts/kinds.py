@@ -10,6 +10,7 @@ import numpy as np
 
 from transreward.domains.shifts.rules import Rule
 
+UNNAMED = " (geom "  # in the name that a geom without one is given for a pair of contacts; then its number
 Spec = Any  # mujoco.MjSpec; its elements have no useful types
 Elements = list[Any]
 
@@ -152,7 +153,7 @@ class Beside(NamedTuple):
 def label(element: Any, kind: str) -> str:
     """The name an element goes by; one without a name goes by its target's, its joint's or its body's."""
     if element.name:
-        return element.name
+        return element.name.partition(UNNAMED)[0]
     if kind == "actuator":
         return element.target
     inside = [*element.joints, *element.geoms] if kind == "body" else [element.parent]

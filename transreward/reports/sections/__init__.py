@@ -13,6 +13,7 @@ from transreward.reports.sections import (
     diagnostics,
     differences,
     directly,
+    done,
     films,
     identified,
     matrix,
@@ -50,7 +51,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("verdict", (verdict, table, matrix, profile, differences, costs), "Verdict"),
+    Section("verdict", (verdict, done, table, matrix, profile, differences, costs), "Verdict"),
     Section("delivery", (delivery,)),
     Section("curves", (curves,)),
     Section("directly", (directly,)),
