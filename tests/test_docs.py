@@ -73,6 +73,38 @@ def example_run(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_your_own_robot_from_two_files(tmp_path, monkeypatch, capsys):
+    """The commands of robots.md, with few source steps; heavy.xml is arm.xml with another link."""
+    page = DOCS / "robots.md"
+    ((_, arm),), ((_, commands), *_) = blocks(page, "xml"), blocks(page, "sh")
+    (tmp_path / "arm.xml").write_text(arm)
+    (tmp_path / "heavy.xml").write_text(
+        arm.replace(
+            'fromto="0 0 0 0 0 0.3" size="0.03" mass="1"/>\n          <site',
+            '\
+fromto="0 0 0 0 0 0.3" size="0.03" mass="3"/>\n          <site',
+        )
+    )
+    monkeypatch.chdir(tmp_path)
+    few = [
+        "--source-steps",
+        "8000",
+        "--seeds",
+        "1",
+        "--no-video",
+        "--set",
+        "learner.steps_per_update=32",
+        "loop.eval_episodes=2",
+        "loop.final_episodes=2",
+    ]
+    for command in commands.splitlines():
+        words = shlex.split(command)[1:]
+        cli.main([*words, *(few if words[0] == "transfer" else [])])  # which would exit
+    said = " ".join(capsys.readouterr().out.split())
+    assert "mass of lower" in said or "payload of lower" in said
+
+
+@pytest.mark.slow
 def test_extend_runs(example_run):
     assert (example_run / "result.json").exists()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transreward.domains.domain import Domain, table_robot
+from transreward.domains.files.place import SCHEMES
 from transreward.learners import LEARNERS
 from transreward.learners.learner import Learner
 from transreward.learners.ppo import PPO
@@ -145,11 +146,16 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+# What robots in files begin with, whatever they are.
+IN_FILES = Preset(Tuned(PPO(), 1_000_000, UNTRIED), Tuned(LEGGED, 300_000, UNTRIED), chosen="sac")
+
+
 def preset(of: Domain | str) -> Preset | None:
     """The preset of a domain's robot, or of the robot in an id, if it has one."""
     robot = None if isinstance(of, str) else table_robot(of)
     name = robot.robot.name if robot else of if isinstance(of, str) else of.name
-    return PRESETS.get(re.split(r"[+:@]", name)[0])
+    head = re.split(r"[+:@]", name)[0]
+    return IN_FILES if head in SCHEMES else PRESETS.get(head)
 
 
 def source_budget(learner: Learner, of: Domain | str) -> int:

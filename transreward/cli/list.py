@@ -48,6 +48,8 @@ def _domains() -> list[tuple[str, str]]:
         return f"; seen also as @{', @'.join(views(name))}" if views(name) else ""
 
     others = [
+        ("mjcf:path.xml", "the robot in a file, also urdf:path.urdf; see docs/robots.md"),
+        ("menagerie:unitree_go1", "a robot of MuJoCo Menagerie"),
         ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),
         ("package.module:factory", "your own: a function that makes a Domain or a Gymnasium environment"),
     ]
@@ -92,7 +94,7 @@ def _tasks() -> list[tuple[str, str]]:
 
     def able(kind: Any) -> str:
         robots = [robot.name for robot in ROBOTS.values() if kind.suits(robot)]
-        return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots)
+        return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots) or "arms in files"
 
     rows = [(kind.usage, f"{kind.doc}; {able(kind)}") for kind in TASKS.values()]
     return [*rows, ("package.module:function", "your own reward, a function of (obs, action, next_obs); all robots")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 **figures[i],
                 "source_terms": terms_of(seen.source, i),
                 "target_terms": terms_of(seen.target, i),
-                **{f"{side}_success": found for side in Pair._fields if (found := success_of(getattr(seen, side), i))},
+                **({"target_success": found} if (found := success_of(seen.target, i)) else {}),
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **{name: word for taker in run.takers.values() for name, word in taker.said().items()},
                 **({"delivered": chosen[i]} if chosen else {}),
@@ -79,9 +79,8 @@ def terms_of(seen: Evaluation | None, i: int) -> dict[str, float]:
 
 
 def success_of(seen: Evaluation | None, i: int) -> dict[str, float]:
-    """Whether one seed's policy does the task, by what the domain says; empty without an evaluation, or if it does not
-    say."""
-    return {} if seen is None else {name: float(value[i]) for name, value in seen.success.items()}
+    """What the task says of one seed's evaluation beside its return."""
+    return {name: per_seed[i] for name, per_seed in successes_of(seen).items()}
 
 
 def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:
@@ -143,7 +142,20 @@ def none_of(config: Config) -> np.ndarray:
     return np.zeros((config.seeds, 0))
 
 
-def final_returns(run: Run) -> Pair[np.ndarray]:
-    """Raw returns [seeds, episodes] of the final policy, for the result."""
+class Final(NamedTuple):
+    """What the evaluation of final policies found."""
+
+    returns: Pair[np.ndarray]  # raw, [seeds, episodes] in each domain
+    success: dict[str, list[float]]  # what the target's task says beside its return -> [seeds]
+
+
+def final(run: Run) -> Final:
+    """The evaluation of a run's final policies, for the result."""
     episodes = run.config.loop.final_episodes
-    return raw_returns(run, evaluate_both(run.config, run.state.agents, episodes, run.ledger), episodes)
+    seen = evaluate_both(run.config, run.state.agents, episodes, run.ledger)
+    return Final(raw_returns(run, seen, episodes), successes_of(seen.target))
+
+
+def successes_of(seen: Evaluation | None) -> dict[str, list[float]]:
+    """What the task of an evaluation says beside its return -> [seeds]; empty without one."""
+    return {} if seen is None else {name: value.tolist() for name, value in seen.success.items()}

@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from transreward.domains.across import Across
 from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.delivery import deliver, foresee, recall
 from transreward.engine.loop import loop
-from transreward.engine.record import evaluate_both, final_returns, none_of
+from transreward.engine.record import Final, evaluate_both, final, none_of, successes_of
 from transreward.engine.state import Keep, Run, Watch, begin
 from transreward.engine.stop import aligned_return
 from transreward.plan.compile import mirrored
@@ -26,7 +24,6 @@ from transreward.request.learner import for_method
 from transreward.runs import store
 from transreward.runs.result import Result
 from transreward.runs.source_agent import SourceAgent
-from transreward.types import Pair
 
 
 def execute(
@@ -128,7 +125,7 @@ def follow(
     """Run the stages of one method, from the source agent or from scratch."""
     began = time.perf_counter()
     zero_shot = None if agent is None else agent_returns(config, agent)
-    reference = None if zero_shot is None else float(zero_shot.source.mean())
+    reference = None if zero_shot is None else float(zero_shot.returns.source.mean())
     run: Run | None = None
     for stage in track.stages:
         first = run is None
@@ -156,9 +153,9 @@ def follow(
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)
     settled = deliver(run)
-    returns = [final_returns(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
+    ends = [final(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
     seconds = time.perf_counter() - began
-    partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, returns, strict=True)]
+    partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, ends, strict=True)]
     return replace(partners[0], fallback=settled, partner=partners[1] if run.partner is not None else None)
 
 
@@ -171,22 +168,25 @@ def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[
 
 def finish(
     run: Run,
-    returns: Pair[np.ndarray] | None,
-    zero_shot: Pair[np.ndarray] | None,
+    end: Final | None,
+    zero_shot: Final | None,
     agent: SourceAgent | None,
     seconds: float,
 ) -> Result:
-    """The result of a run, with the raw `returns` [seeds, episodes] of its final policies."""
+    """The result of a run, of whose final policies `end` is the evaluation."""
     method, state = run.stage.method, run.state
-    assert returns is not None
+    assert end is not None
     return Result(
         config=run.config.as_json(method),
         learner=run.config.learner,
         agents=state.agents,
         compensation_state=state.compensation,
         source_agents=state.guide if method.asks_source else None,
-        returns=returns,
-        zero_shot=None if zero_shot is None or method.randomise else zero_shot.target,  # of the agent that all share
+        returns=end.returns,
+        success=end.success,
+        zero_shot=None
+        if zero_shot is None or method.randomise
+        else zero_shot.returns.target,  # of the agent that all share
         steps=run.steps,
         evaluation_steps=run.evaluation,
         stopped=state.stopped or "budget",
@@ -209,15 +209,15 @@ def rewrite(directory: Path | None, log: list[dict[str, Any]]) -> None:
         store.write_text(directory / "metrics.jsonl", store.lines(log))
 
 
-def agent_returns(config: Config, agent: SourceAgent) -> Pair[np.ndarray]:
-    """Final returns [seeds, episodes] of a source agent in both domains, evaluated once for all methods."""
+def agent_returns(config: Config, agent: SourceAgent) -> Final:
+    """The evaluation of a source agent in both domains, once for all methods."""
     if agent.returns is None:
         ledger = Ledger({EVALUATION.source: None, EVALUATION.target: None if config.simulates_target else 0})
         trained = replace(config, learner=agent.learner)
         seen = evaluate_both(trained, agent.agents, config.loop.final_episodes, ledger)
         agent.returns = seen.map(lambda e: none_of(config) if e is None else e.returns)
-        agent.returns_took = ledger.evaluation
-    return agent.returns
+        agent.success, agent.returns_took = successes_of(seen.target), ledger.evaluation
+    return Final(agent.returns, agent.success)
 
 
 def kept(directory: Path | None) -> Keep:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.files.place import unshifted
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
@@ -212,7 +213,7 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         unseen=_unseen(problem),
         discarded=discarded,
         physics=physics,
-        id=":".join(filter(None, [source.name.partition(":")[0], ",".join(map(str, physics))])),
+        id=":".join(filter(None, [unshifted(source.name), ",".join(map(str, physics))])),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from transreward.domains.files.place import SCHEMES
 from transreward.domains.robots import ROBOTS
 from transreward.methods import method
 from transreward.presets import make_learner
@@ -27,7 +28,7 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
     settings = {"loop.symmetry": "none"} | {f"loop.{k}": v for k, v in c["loop"].items()}  # there were none at first
     robot = re.split(r"[+:@]", c["source"])[0]
-    known = robot == "gym" or robot in ROBOTS  # of which preset a factory's robot has, its id says nothing
+    known = robot == "gym" or robot in (*ROBOTS, *SCHEMES)  # of which preset a factory's robot has, its id says nothing
     learner = asdict(make_learner(c["learner"]["name"], c["source"])) if known else {}
     own = {"name", *c.get("replaced", {})}  # the method brings these itself, and the source agent has others
     settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k not in own and _plain(learner.get(k)) != v}

@@ -11,7 +11,6 @@ from rich.text import Text
 from transreward.evaluation.statistics import RobustSummary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.comparison import Comparison, Row
-from transreward.runs.record import successes_of
 from transreward.runs.result import Result
 from transreward.types import CONTROLS, ZERO_SHOT
 
@@ -63,7 +62,7 @@ def _cells(name: str, one: Result) -> dict[str, str]:
 def _done(one: Result) -> str:
     """What the task says beside its return: shares of episodes, or numbers with their unit."""
     found = []
-    for label, per_seed in successes_of([row for row in one.log if row["method"] == one.method]).items():
+    for label, per_seed in one.success.items():
         name, _, unit = label.partition(" (")
         value = sum(per_seed) / len(per_seed)
         found.append(f"{name} {value:.2f} {unit[:-1]}" if unit else f"{name} {value:.0%}")

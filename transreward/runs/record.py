@@ -53,6 +53,16 @@ class Record:
         return [row for row in self.rows if row["method"] == self.config["method"]]
 
     @property
+    def success(self) -> dict[str, list[float]]:
+        """What the target's task says beside the return -> [seeds]: of the final policies, or of the latest evaluation
+        of a run that was cut short. Empty where it says nothing."""
+        if self.result is not None:
+            return self.result.get("success", {})
+        last = list({row["seed"]: row for row in self.own}.values())
+        names = dict.fromkeys(name for row in last for name in row.get("target_success", ()))
+        return {name: [row["target_success"][name] for row in last if "target_success" in row] for name in names}
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """The run's seeds."""
         return tuple(self.config["seed"] + i for i in range(self.config["seeds"]))
@@ -223,11 +233,3 @@ def _same(a: Record, b: Record) -> bool:
     configs = [{k: v for k, v in r.config.items() if k not in apart} for r in (a, b)]
     both = a.result is not None and b.result is not None
     return configs[0] == configs[1] and both and a.result["target_return"] == b.result["target_return"]  # type: ignore[index]
-
-
-def successes_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
-    """What the target's task says beside its return, of each seed at its last evaluation: name -> [seeds]. Empty where
-    it says nothing."""
-    last = list({row["seed"]: row for row in rows}.values())
-    names = dict.fromkeys(name for row in last for name in row.get("target_success", ()))
-    return {name: [row["target_success"][name] for row in last if "target_success" in row] for name in names}

@@ -44,7 +44,8 @@ KEYS: dict[str, dict[str, Any]] = {
         "zero_shot_target_return": dict | None, "zero_shot_target_return.per_seed": NUMBERS,
         "source_return?": dict | None, "source_return.per_seed": NUMBERS, "source_return.mean": NUMBER,
         "source_evaluation_steps?": COUNT, "target_evaluation_steps?": COUNT, "rounds?": COUNT, "updates?": COUNT,
-        "aligned_return?": NUMBER, "delivered?": TEXTS, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
+        "aligned_return?": NUMBER, "success?": {str: NUMBERS},
+        "delivered?": TEXTS, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
     },
     "provenance.json": {
         "command?": str, "started?": str, "machine?": dict, "machine.system?": str, "machine.processor?": str,
@@ -72,7 +73,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "metrics.jsonl": {
         "method": str, "phase?": str, "seed": FIRST_SEED, "source_steps": COUNT, "target_steps": COUNT,
         "source_return": NUMBER | None, "target_return": NUMBER | None, "compensated_return?": NUMBER | None,
-        "source_terms?": TERMS, "target_terms?": TERMS, "source_success?": TERMS, "target_success?": TERMS,
+        "source_terms?": TERMS, "target_terms?": TERMS, "target_success?": TERMS,
         "gap_by_time?": GAPPED, "gap_by_obs?": GAPPED,
         "gap_by_action?": GAPPED,
         **dict.fromkeys(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class SourceAgent:
     log: list[dict[str, Any]]
     evaluated: Pair[int] = NO_STEPS  # evaluation steps per seed during its training
     returns: Pair[np.ndarray] | None = None  # final returns [seeds, episodes] in both domains, once evaluated
+    success: dict[str, list[float]] = field(default_factory=dict)  # what the target's task says then -> [seeds]
     returns_took: Pair[int] = NO_STEPS  # steps per seed that the evaluation of `returns` took
 
     def save(self, directory: Path) -> None:

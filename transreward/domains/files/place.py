@@ -63,6 +63,12 @@ def split(id: str) -> tuple[str, str] | None:
     return f"{scheme}:{found[1]}", rest[found.end() :]
 
 
+def unshifted(id: str) -> str:
+    """An id without the shifts at its end, with the file in it whole."""
+    name, rest = split(id) or ("", id)
+    return name + rest.partition(":")[0]
+
+
 def place(name: str) -> Path:
     """The file that a name such as `mjcf:arm.xml` means. Raises RequestError if there is none."""
     scheme, _, text = name.partition(":")

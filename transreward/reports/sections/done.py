@@ -6,11 +6,10 @@ from typing import Any
 
 from transreward.reports.cells import mean
 from transreward.reports.subject import Subject
-from transreward.runs.record import successes_of
 
 HTML = """\
 <h2>Is the task done?</h2>
-<p class="quiet">What the task says beside its return, in the target at the last evaluation, mean over seeds with its \
+<p class="quiet">What the task says beside its return, of the final policies in the target, mean over seeds with its \
 95% interval. Without a unit it is a share of episodes.</p>
 {{ plain("Whether the task is done", columns, rows) }}
 """
@@ -18,7 +17,7 @@ HTML = """\
 
 def content(subject: Subject) -> dict[str, Any] | None:
     """A row for each method; None where the task says nothing."""
-    found = {r.name: successes_of(r.own) for r in subject.records}
+    found = {r.name: r.success for r in subject.records}
     names = list(dict.fromkeys(name for one in found.values() for name in one))
     if not names:
         return None
