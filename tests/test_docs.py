@@ -95,7 +95,6 @@ fromto="0 0 0 0 0 0.3" size="0.03" mass="3"/>\n          <site',
         "--set",
         "learner.steps_per_update=32",
         "loop.eval_episodes=2",
-        "loop.final_episodes=2",
     ]
     for command in commands.splitlines():
         words = shlex.split(command)[1:]
