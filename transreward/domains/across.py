@@ -12,7 +12,7 @@ import numpy as np
 from transreward.bridges import between
 from transreward.bridges.bridge import Crossing, require_sound
 from transreward.bridges.linear import Linear
-from transreward.domains.domain import Domain, Drawn, Traced, control_rate, table_robot
+from transreward.domains.domain import Domain, Drawn, TableRobot, Traced, control_rate, table_robot
 from transreward.domains.names import action_entries, entries
 from transreward.domains.relayed import Dressed, Sparing
 from transreward.domains.users import in_one_line
@@ -111,6 +111,11 @@ class AcrossSimulation(Sparing):
         """See `Simulation`."""
         return self._there.obs(self.plain.obs)
 
+    @property
+    def qpos(self) -> np.ndarray:
+        """Positions of the plain robots, [n, nq], for pictures."""
+        return self.plain.qpos
+
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""
         t = self.plain.step(self._back.action(np.asarray(action)))
@@ -143,6 +148,11 @@ def resting(crossing: Crossing, other: Domain) -> Crossing:
 def own(domain: Domain) -> Domain:
     """The domain in its own columns: what is across a bridge, or itself."""
     return domain.plain if isinstance(domain, Across) else domain
+
+
+def body(domain: Domain) -> TableRobot | None:
+    """The robot of the table that a domain simulates, in its own columns or in those of another; None if none is."""
+    return table_robot(own(domain))
 
 
 def split(id: str) -> tuple[str, str, str] | None:

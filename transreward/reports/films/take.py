@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.domain import Domain, Drawn, control_rate, table_robot
+from transreward.domains.across import body
+from transreward.domains.domain import Domain, Drawn, control_rate
 from transreward.evaluation.returns import SEED
 from transreward.types import Array, RequestError, Transition
 
@@ -85,7 +86,7 @@ def act(domain: Domain, policy: Policy, seed: int, film: Film) -> list[Take]:
 
 def _look(domain: Domain, simulation: Any) -> Callable[[], Sequence[np.ndarray]]:
     """What is recorded for a picture: the physics state if MuJoCo draws it later, else the picture itself."""
-    if table_robot(domain):
+    if body(domain):
         return lambda: simulation.qpos
     return simulation.pictures
 
@@ -95,7 +96,7 @@ def drawable(domain: Domain) -> Domain:
 
     Raises RequestError, `no video: ...`, where nothing draws it.
     """
-    if table_robot(domain):
+    if body(domain):
         return domain
     if isinstance(domain, Drawn):
         return domain.drawn()

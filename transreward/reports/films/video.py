@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transreward.domains.domain import Domain, table_robot
+from transreward.domains.across import body
+from transreward.domains.domain import Domain
 from transreward.interruption import undone, whole
 from transreward.reports.films.painter import Painter, backend
 from transreward.reports.films.panel import Panel
@@ -54,7 +55,7 @@ def write_video(
     if not any(np.any(x) for pair in curves for x in pair):
         curves, label = [take.map(lambda t: t.steps.reward) for take in takes], RAW
     rate = takes[0].source.rate / takes[0].source.every
-    painters = domains.map(lambda d: Painter(d, film) if table_robot(d) else None)
+    painters = domains.map(lambda d: Painter(robot, film) if (robot := body(d)) else None)
     titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
     panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
     for panel in panels:  # pictures side by side
