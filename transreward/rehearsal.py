@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from transreward.domains.across import Across
 from transreward.domains.domain import control_rate
 from transreward.engine import cache
 from transreward.engine.loop import gather, learn
@@ -40,6 +41,7 @@ def rehearse(config: Config) -> list[str]:
     plan = compile(config, taken)
     each, source, target = seconds_per_update(config, plan), *config.domains
     lines = [f"{source.name} -> {target.name}, {config.learner.name}, {config.seeds} seeds; steps are of each seed"]
+    lines += [f"  {source.said()}"] if isinstance(source, Across) else []
     if config.converted is not None and more:
         words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
         lines.append(f"  {config.source_run}: {words}")
