@@ -37,7 +37,7 @@ LOOP = {"final_episodes": 2, "eval_episodes": 1, "evaluations": 2, "source_evalu
         "threads": 1, "gap_updates": 0.5}  # fmt: skip
 GAP = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
 QUARTER = 4
-NOT_BITS = ("seconds",)  # columns that tell the time
+NOT_BITS = ("seconds", "target_success")  # columns that tell the time, or what the terms and ends of episodes tell
 
 
 def cases() -> dict[str, dict[str, Any]]:

@@ -10,9 +10,11 @@ from typing import Any
 
 from transreward.domains.files.place import SCHEMES
 from transreward.domains.robots import ROBOTS
+from transreward.learners.learner import Learner
 from transreward.methods import method
 from transreward.presets import make_learner
 from transreward.runs.record import Record
+from transreward.types import RequestError
 
 
 def repeat(first: Record, records: Sequence[Record]) -> str:
@@ -27,15 +29,23 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
     words += ["--cotrain"] if c.get("cotrain") else []
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
     settings = {"loop.symmetry": "none"} | {f"loop.{k}": v for k, v in c["loop"].items()}  # there were none at first
-    robot = re.split(r"[+:@]", c["source"])[0]
-    known = robot == "gym" or robot in (*ROBOTS, *SCHEMES)  # of which preset a factory's robot has, its id says nothing
-    learner = asdict(make_learner(c["learner"]["name"], c["source"])) if known else {}
+    learner = asdict(found) if (found := _preset(c["learner"]["name"], c["source"])) else {}
     own = {"name", *c.get("replaced", {})}  # the method brings these itself, and the source agent has others
     settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k not in own and _plain(learner.get(k)) != v}
     for r in records:
         prefix = "" if r is first else f"{r.config['method']}."
         settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}
     return shlex.join([*words, "--set", *(f"{path}={typed(v)}" for path, v in settings.items())])
+
+
+def _preset(name: str, source: str) -> Learner | None:
+    """The settings with which a request for the learner begins; None of a factory, of which preset its robot has its id
+    says nothing, and of a file that is no longer there."""
+    robot = re.split(r"[+:@]", source)[0]
+    try:
+        return make_learner(name, source) if robot in ("gym", *ROBOTS, *SCHEMES) else None
+    except RequestError:
+        return None
 
 
 def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
