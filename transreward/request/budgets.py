@@ -112,7 +112,7 @@ def require_rounds(config: Config) -> None:
             left = (
                 "are"
                 if steps == budget
-                else f"leave {steps} for a part of the run (loop.pretrain, loop.fallback), which is"
+                else f"leave {max(steps, 0) or 'none'} for a part of the run (loop.pretrain, loop.fallback), which is"
             )
             cure = f"raise `{side}_steps`" + (f" to {needed} or more" if steps == budget else "")
             raise RequestError(
