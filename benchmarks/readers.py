@@ -27,6 +27,7 @@ import jinja2
 import numpy as np
 
 import transreward as tr
+from transreward import plain
 from transreward.cli.options import as_options, names
 from transreward.cli.play import _size
 from transreward.domains.ids import domain
@@ -40,7 +41,7 @@ from transreward.request import resolve as request
 from transreward.request.files import read_config
 from transreward.request.resolve import resolve
 from transreward.request.settings import typed
-from transreward.runs import plain, record, store
+from transreward.runs import record, store
 from transreward.runs.source_agent import SourceAgent
 from transreward.streams.log import HEAD, StepLog
 from transreward.study import folder, show
@@ -53,7 +54,7 @@ from transreward.types import RequestError, Steps, Transition, whole_number
 RUNS = Path(__file__).parents[1] / "tests" / "data" / "runs" / str(store.SCHEMA)
 MIX = "state/mix"  # the stage of the kept checkpoint that is taken up
 CHECKPOINT = ("engine/checkpoint.py", "streams/walk.py")
-RUN = ("runs/plain.py", "runs/schema.py", "runs/store.py", "runs/result.py", "runs/record.py")
+RUN = ("plain.py", "runs/schema.py", "runs/store.py", "runs/result.py", "runs/record.py")
 Read = Callable[[bytes, Path], Any]
 
 
@@ -486,8 +487,8 @@ READERS: dict[str, Reader] = {
         log_seeds, lambda x, scratch: step_log(signed(x), scratch), ("streams/log.py",), "bytes",
         (RequestError, tr.BrokenRun),
     ),
-    "config.yaml": config_file([YAML], ".yaml", read_config, "request/files.py", "runs/plain.py"),
-    "plan.yaml": config_file([PLAN], ".yaml", read_plan, "study/plan.py", "runs/plain.py"),
+    "config.yaml": config_file([YAML], ".yaml", read_config, "request/files.py", "plain.py"),
+    "plan.yaml": config_file([PLAN], ".yaml", read_plan, "study/plan.py", "plain.py"),
     "plan.yaml, its jobs": Reader(lambda: [PLAN], planned, ("study/plan.py", "study/jobs.py"), "yaml"),
     "study.json": study_file("study.json", study, "json", jobs_read),
     "study.json, its report": study_file("study.json", study, "json", write_report),
@@ -496,11 +497,11 @@ READERS: dict[str, Reader] = {
         "runs/darc/metrics.jsonl", (RUNS / "unfinished/metrics.jsonl").read_bytes, "lines", jobs_read
     ),
     "json": Reader(
-        lambda: [b'{"a": [1, 2.5, "x", null, true]}'], lambda x, _: plain.parsed(x), ("runs/plain.py",), "json",
+        lambda: [b'{"a": [1, 2.5, "x", null, true]}'], lambda x, _: plain.parsed(x), ("plain.py",), "json",
         (ValueError,),
     ),
     "yaml": Reader(
-        lambda: [YAML, PLAN], lambda x, _: plain.parsed_yaml(x.decode(errors="replace")), ("runs/plain.py",), "yaml",
+        lambda: [YAML, PLAN], lambda x, _: plain.parsed_yaml(x.decode(errors="replace")), ("plain.py",), "yaml",
         (ValueError,),
     ),
     "arrays": run_file(

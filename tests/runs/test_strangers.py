@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
+from transreward import plain
 from transreward.cli.play import _size
 from transreward.domains.ids import domain
 from transreward.domains.users import import_modules
@@ -25,7 +26,7 @@ from transreward.engine import checkpoint
 from transreward.reports.page import page
 from transreward.request.files import read_config
 from transreward.request.settings import typed
-from transreward.runs import plain, record, store
+from transreward.runs import record, store
 from transreward.runs.source_agent import SourceAgent
 from transreward.streams.log import HEAD, StepLog, _checksum
 from transreward.study import folder

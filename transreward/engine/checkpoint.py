@@ -25,11 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transreward import plain
 from transreward.engine.programs import copied
 from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay, cut
-from transreward.runs import plain, store
+from transreward.runs import store
 from transreward.runs.schema import COUNT, NUMBER, TEXTS, damaged, fits
 from transreward.types import BrokenRun, RequestError
 

@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from transreward.plain import read_mapping
 from transreward.presets import restore_learner
 from transreward.request.fields import COUNTS, FIELDS, SECTIONS
-from transreward.runs import plain, store
+from transreward.runs import store
 from transreward.types import RequestError, nearest, whole_number
 
 
@@ -43,14 +44,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return {**request, **learner, "settings": settings}
 
 
-def read_mapping(path: Path, example: str) -> dict[str, Any]:
-    """The mapping in a JSON or YAML file. Raises RequestError, with the example, if the file holds none."""
-    text = _read(path)
-    if not isinstance(text, dict):
-        raise RequestError(f"{path} must hold a mapping such as {example}")
-    return {str(key): value for key, value in text.items()}
-
-
 def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Remove the learner's name, if any, and all settings from a file's mapping; return them as fields and by path."""
     learner, settings = {}, {}
@@ -64,18 +57,3 @@ def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[st
             learner = {"learner": value.pop("name")}
         settings |= {name if section == "settings" else f"{section}.{name}": v for name, v in value.items()}
     return learner, settings
-
-
-def _read(path: Path) -> Any:
-    try:
-        text = plain.content(path).decode()
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"cannot read {path}: it is not text") from None
-    except ValueError as error:
-        raise RequestError(f"cannot read {path}: {error}") from None
-    try:
-        return plain.parsed(text) if path.suffix == ".json" else plain.parsed_yaml(text)
-    except ValueError as error:
-        raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None

@@ -27,8 +27,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from transreward import plain
 from transreward.interruption import undone, whole
-from transreward.runs import plain
 from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
 

@@ -16,6 +16,7 @@ from transreward.domains.domain import Domain
 from transreward.domains.users import import_modules
 from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.methods import method as named
+from transreward.plain import shown, tail
 from transreward.presets import preset
 from transreward.reports.repeat import typed
 from transreward.request.budgets import pretrain_steps, require_steps_left
@@ -23,7 +24,6 @@ from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
 from transreward.request.learner import need_replay
 from transreward.request.resolve import pair_of, resolved
-from transreward.runs.plain import shown, tail
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
 

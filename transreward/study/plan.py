@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from transreward.plain import read_mapping
 from transreward.request.fields import COUNTS
-from transreward.request.files import read_mapping
 from transreward.types import RequestError, nearest, whole_number
 
 ANYWHERE = (

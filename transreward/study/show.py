@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from transreward.runs import plain
+from transreward import plain
 from transreward.study.jobs import Job
 from transreward.study.run import Going
 

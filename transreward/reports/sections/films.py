@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
+from transreward import plain
 from transreward.reports.subject import Subject
-from transreward.runs import plain
 
 FILMS = {"before": "before: the unchanged source policy", "after": "after: the policy of the run"}  # file -> caption
 MOST_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from transreward.types import RequestError
+
 TEXT = 16 * 2**20  # bytes of a JSON or YAML file, and of a line of one
 LINES = 256 * 2**20  # bytes of a file of lines
 DEEP = 32  # levels of what such a file holds
@@ -51,6 +53,29 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is no file")
         yield file, about.st_size
+
+
+def read_mapping(path: Path, example: str) -> dict[str, Any]:
+    """The mapping in a JSON or YAML file. Raises RequestError, with the example, if the file holds none."""
+    text = _read(path)
+    if not isinstance(text, dict):
+        raise RequestError(f"{path} must hold a mapping such as {example}")
+    return {str(key): value for key, value in text.items()}
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = content(path).decode()
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"cannot read {path}: it is not text") from None
+    except ValueError as error:
+        raise RequestError(f"cannot read {path}: {error}") from None
+    try:
+        return parsed(text) if path.suffix == ".json" else parsed_yaml(text)
+    except ValueError as error:
+        raise RequestError(f"{path} does not parse: {' '.join(str(error).split())}") from None
 
 
 def parsed(text: str | bytes, largest: int = LARGEST, most: int = MANY) -> Any:
