@@ -63,7 +63,7 @@ def transfer(
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
     run's directory, whose source agent is taken up instead of training one; its steps count as taken.
-    `bridge` says how unlike robots are joined: a bridge such as named, kinematic, clone(named) or shuffled(named), auto
+    `bridge` says how unlike robots are joined: a bridge such as named, kinematic, clone(named) or a file of yours, auto
     for named where their columns differ, or none.
     A source agent of robots of the table that was trained on this machine before, for the same settings, is taken up,
     to the same bits, unless `fresh`.

@@ -85,6 +85,9 @@ class Entry:
     rest: float = 0.0  # its value in the pose in which the robot begins, from which other robots' are counted
 
 
+UNKNOWN = "unknown"  # unit of an entry that is only numbered
+
+
 class Pair(NamedTuple, Generic[T]):
     """Whatever comes in twos."""
 

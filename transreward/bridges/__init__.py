@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from transreward.bridges.bridge import Bridge, Crossing, Side, require_sound
+from transreward.bridges.given import Given
 from transreward.bridges.kinematic import clone, kinematic
 from transreward.bridges.match import NAMED, Matched, Parts, named
 from transreward.bridges.mirrored import MIRRORED
@@ -34,13 +35,18 @@ def shuffled(other: Side, parts: Parts) -> Parts:
 OPTIONS: dict[str, Callable[[Side, Parts], Parts]] = {"clone": clone, "shuffled": shuffled}
 
 
-def between(how: str) -> Matched:
-    """The bridge between unlike robots that a text names, such as named or clone(named). Raises RequestError."""
+def between(how: str, brought: Callable[[str], Given | None] = lambda how: None) -> Matched | Given:
+    """The bridge between unlike robots that a text names, such as named or clone(named). Raises RequestError.
+
+    `brought` finds those that a user brings, which stand in no table.
+    """
     if option := re.fullmatch(r"(\w+)\((.+)\)", how):
         if option[1] not in OPTIONS:
             raise nearest(option[1], OPTIONS, "option of a bridge", otherwise=OWN_MODULE)
-        change, inner = OPTIONS[option[1]], between(option[2])
+        change, inner = OPTIONS[option[1]], between(option[2], brought)
         return Matched(how, lambda own, other: change(other, inner.match(own, other)))
+    if given := brought(how):
+        return given
     able = {name: bridge for name, bridge in BRIDGES.items() if isinstance(bridge, Matched)}
     if how not in able:
         raise nearest(how, able, "bridge", otherwise=OWN_MODULE)

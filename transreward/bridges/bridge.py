@@ -99,7 +99,9 @@ class Crossing:
     back: Maps  # from the shown columns to the robot's own
     own: Columns
     shown: Columns
-    lost: tuple[str, ...] = ()  # names of its own columns that do not come back, since nothing shows them
+    lost: tuple[str, ...] = ()  # names of its own columns that do not come back, since nothing shows them by itself
+    clipped: tuple[str, ...] = ()  # names of its own motors that may be asked for more than they can
+    held: tuple[str, ...] = ()  # names of shown columns that show none of its own, and have their `fill` all the same
 
     @property
     def reversed(self) -> Crossing:
@@ -127,7 +129,7 @@ class Bridge:
 
 def require_sound(name: str, crossing: Crossing) -> Crossing:
     """The crossing, checked: maps have the sizes of their columns and are finite, columns that are not `lost` come back
-    unchanged, and actions stay within the robot's box.
+    unchanged, and actions stay within the boxes, but for motors that are `clipped`.
 
     Raises:
         RequestError: a check fails; names the bridge and the column.
@@ -143,8 +145,17 @@ def require_sound(name: str, crossing: Crossing) -> Crossing:
             _require_map(f"the bridge '{name}': {way}.{part}", found, size)
         if part != "stored":  # two terms may show the same one
             _require_return(f"the bridge '{name}'", there, back, mine, crossing.lost)
-    _require_box(f"the bridge '{name}'", crossing)
+    (own, motors), (shown, others) = ((side.spaces, side.action_entries) for side in (crossing.own, crossing.shown))
+    _require_box(f"the bridge '{name}'", crossing.there.action, own, shown, others)
+    _require_box(f"the bridge '{name}'", crossing.back.action, shown, own, motors, crossing.clipped)
     return crossing
+
+
+def beyond(action: Map, of: Spaces, to: Spaces) -> np.ndarray:
+    """How far actions of the box `of` are mapped beyond the box `to`, [to.action]; 0 where they are not."""
+    middle, reach = action.matrix @ of.centre + action.fill, np.abs(action.matrix) @ of.half_width
+    far = np.maximum(middle + reach - to.high, to.low - (middle - reach))
+    return np.where(far > ROUNDING * (1 + to.half_width), far, 0.0)
 
 
 def _require_map(what: str, found: Map, size: tuple[int, int]) -> None:
@@ -163,12 +174,20 @@ def _require_return(what: str, there: Map, back: Map, names: Sequence[str], lost
             raise RequestError(f"{what} does not give '{name}' back as it was: name it in `lost`, or mend the maps")
 
 
-def _require_box(what: str, crossing: Crossing) -> None:
-    own, shown, back = crossing.own.spaces, crossing.shown.spaces, crossing.back.action
-    reach = np.abs(back.matrix) @ shown.half_width
-    middle = back.matrix @ shown.centre + back.fill
-    beyond = np.maximum(middle + reach - own.high, own.low - (middle - reach))
-    worst = int(beyond.argmax())
-    if beyond[worst] > ROUNDING * (1 + own.half_width[worst]):
-        name = crossing.own.action_entries[worst].name
-        raise RequestError(f"{what} asks more of '{name}' than the robot's box allows, by {beyond[worst]:.3g}")
+def _require_box(
+    what: str, action: Map, of: Spaces, to: Spaces, motors: Sequence[Entry], clipped: tuple[str, ...] = ()
+) -> None:
+    far = beyond(action, of, to) * [motor.name not in clipped for motor in motors]
+    worst = int(far.argmax())
+    if far[worst]:
+        fits = _fitting(action.matrix[worst], action.fill[worst], of, to.low[worst], to.high[worst])
+        cure = f"{fits:.3g} times as much would fit" if fits > 0 else "its offset alone is outside"
+        name, more = motors[worst].name, f"by {far[worst]:.3g}"
+        raise RequestError(f"{what} asks more of '{name}' than its box allows, {more}: {cure}")
+
+
+def _fitting(row: np.ndarray, offset: float, of: Spaces, low: float, high: float) -> float:
+    """The largest factor of a motor's row [of.action] with which it stays in its box."""
+    middle, reach = row @ of.centre, np.abs(row) @ of.half_width
+    sides = ((high - offset, middle + reach), (offset - low, reach - middle))
+    return min((float(room / most) for room, most in sides if most > 0), default=0.0)

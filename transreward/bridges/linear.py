@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from transreward.bridges.bridge import Bridge, Columns, Crossing, Maps, Side
+from transreward.bridges.bridge import ROUNDING, Bridge, Columns, Crossing, Map, Maps, Side, beyond
 from transreward.types import Array, Entry, RequestError, Spaces, nearest
+
+SINGULAR = 1e-9  # what counts as 0 beside a block's largest singular value
 
 Rename = Callable[[str], tuple[str, float]]  # a shown column -> the robot's column that it shows, and its sign
 
@@ -32,6 +35,13 @@ class Linear:
     def __call__(self, x: Array) -> Array:
         """[..., from] -> [..., to]."""
         return x @ self.matrix.T + self.fill
+
+
+class Ways(NamedTuple):
+    """A map of columns, and the way back."""
+
+    there: Linear
+    back: Linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +135,67 @@ def _named(entries: tuple[Entry, ...], there: Reordered) -> tuple[Entry, ...]:
         low, high = sorted((float(sign) * entries[i].low, float(sign) * entries[i].high))
         shown.append(replace(entries[i], name=entry.name, part=entry.part, low=low, high=high))
     return tuple(shown)
+
+
+# -- bridges to another robot, by matrices -------------------------------------------------------------------------
+
+
+def inverse(there: Linear) -> Linear:
+    """The way back: the inverse of what is one to one, else the pseudo-inverse. A column that nothing shows is 0."""
+    back = np.zeros(there.matrix.T.shape)
+    for rows, columns in _blocks(there.matrix):
+        block = there.matrix[np.ix_(rows, columns)]
+        line = 1 in block.shape  # of which this is the pseudo-inverse, to the bit where its entries are +-1
+        found = block.T / (block**2).sum() if line else np.linalg.pinv(block, rcond=SINGULAR)
+        back[np.ix_(columns, rows)] = found
+    return Linear(back, -back @ there.fill + 0.0)  # no -0
+
+
+def _blocks(matrix: np.ndarray) -> list[tuple[list[int], list[int]]]:
+    """Rows and columns of the smallest parts of a matrix that share none of them; those of zeros are in no part."""
+    found, left = [], set(np.flatnonzero(matrix.any(axis=1)).tolist())
+    while left:
+        rows, more = np.zeros(len(matrix), bool), {min(left)}
+        while more:
+            rows[list(more)] = True
+            columns = matrix[rows].any(axis=0)
+            more = set(np.flatnonzero(matrix[:, columns].any(axis=1) & ~rows).tolist())
+        left -= set(np.flatnonzero(rows).tolist())
+        found.append((np.flatnonzero(rows).tolist(), np.flatnonzero(columns).tolist()))
+    return found
+
+
+def in_units(shares: Linear, of: Spaces, to: Spaces) -> Linear:
+    """A map of actions in shares of half of each box, from its middle, as one in the actions' own units."""
+    matrix = shares.matrix * to.half_width[:, None] / of.half_width
+    return Linear(matrix, to.centre + to.half_width * shares.fill - matrix @ of.centre)
+
+
+def in_shares(units: Map, of: Spaces, to: Spaces) -> Linear:
+    """The reverse of `in_units`."""
+    middle = units.matrix @ of.centre + units.fill
+    return Linear(units.matrix * of.half_width / to.half_width[:, None], (middle - to.centre) / to.half_width)
+
+
+def not_returned(entries: Sequence[Entry], ways: Ways) -> tuple[str, ...]:
+    """Names of the columns that do not come back as they were."""
+    (there, fill), (back, offset) = ((way.matrix, way.fill) for way in ways)
+    apart = np.abs(back @ there - np.eye(len(back))).max(axis=1, initial=0.0)
+    far = np.maximum(apart, np.abs(back @ fill + offset))
+    return tuple(entry.name for entry, x in zip(entries, far, strict=True) if x > ROUNDING)
+
+
+def joined(
+    own: Columns, shown: Columns, obs: Ways, action: Ways, lost: tuple[str, ...], held: tuple[str, ...] = ()
+) -> Crossing:
+    """The crossing to another robot by maps of observations, and of actions in shares of their boxes (`in_units`)."""
+    act, back = in_units(action.there, own.spaces, shown.spaces), in_units(action.back, shown.spaces, own.spaces)
+    far = beyond(back, shown.spaces, own.spaces)
+    clipped = tuple(entry.name for entry, x in zip(own.action_entries, far, strict=True) if x)
+    maps = Maps(obs.there, act, _nothing(own, shown)), Maps(obs.back, back, _nothing(shown, own))
+    return Crossing(*maps, own, shown, lost, clipped, held)
+
+
+def _nothing(here: Columns, there: Columns) -> Linear:
+    """Stored terms are of one robot's reward, and cross to none."""
+    return Linear(np.zeros((len(there.stored_terms), len(here.stored_terms))), np.zeros(len(there.stored_terms)))

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.bridges.bridge import Bridge, Columns, Crossing, Maps, Side
-from transreward.bridges.linear import Linear
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Side
+from transreward.bridges.linear import Linear, Ways, inverse, joined, not_returned
 from transreward.types import Entry, RequestError
 
 Parts = Mapping[str, tuple[str, float]]  # a part of the other robot -> the robot's own part, and the sign of its axis
@@ -46,23 +46,21 @@ class Matched(Bridge):
         own, shown, parts = Columns.of(robot), Columns.of(other), self.match(robot, other)
         moves = motors(own.action_entries, shown.action_entries, parts)
         if not moves:
-            why = "asks for the same: a force is no angle" if parts else "is found"
-            raise RequestError(
-                f"the bridge '{self.name}': no motor of {robot.name} ({_some(own.action_entries)}) {why} in "
-                f"{other.name} ({_some(shown.action_entries)}): give a bridge that does (docs/bridges.md)"
-            )
+            pair = (robot.name, own.action_entries), (other.name, shown.action_entries)
+            none = found_none("motor", *pair, "asks for the same: a force is no angle" if parts else "is found")
+            raise RequestError(f"the bridge '{self.name}': {none}: give a bridge that does (docs/bridges.md)")
         return crossing(own, shown, columns(own, shown, parts), moves)
 
 
 def named(own: Side, other: Side) -> Parts:
     """Parts of equal names."""
-    ours = {entry.part for entry in own.action_entries}
+    ours = {entry.part for entry in own.action_entries if entry.part}
     return {entry.part: (entry.part, 1.0) for entry in other.action_entries if entry.part in ours}
 
 
 def columns(own: Columns, shown: Columns, parts: Parts) -> list[Shows]:
     """Which columns of observations show each other."""
-    driven = {e.part for e in (*own.action_entries, *shown.action_entries)}
+    driven = {e.part for e in (*own.action_entries, *shown.action_entries) if e.part}
     known = {(e.part, _rest(e)) if e.part in driven else e.name: i for i, e in enumerate(own.entries)}
     found = []
     for column, entry in enumerate(shown.entries):
@@ -76,56 +74,40 @@ def columns(own: Columns, shown: Columns, parts: Parts) -> list[Shows]:
 
 
 def motors(own: Sequence[Entry], shown: Sequence[Entry], parts: Parts) -> list[Shows]:
-    """Which actions command the same; a motor that asks for a force is none that asks for an angle."""
-    known = {(e.part, _rest(e), _kind(e)): i for i, e in enumerate(own)}
+    """Which actions command the same: those of matched parts that are called alike beside them, or the only ones of
+    theirs. A motor that asks for a force is none that asks for an angle."""
+
+    def of(entries: Sequence[Entry], part: str, like: Entry) -> list[int]:
+        return [i for i, e in enumerate(entries) if e.part == part and kind(e) == kind(like)]
+
     found = []
     for column, entry in enumerate(shown):
-        part, sign = parts.get(entry.part, ("", 1.0))
-        i = known.get((part, _rest(entry), _kind(entry)))
-        if i is not None:
-            found.append(Shows(column, i, sign))
+        if entry.part in parts:
+            part, sign = parts[entry.part]
+            able = of(own, part, entry)
+            alike = [i for i in able if _rest(own[i]) == _rest(entry)]
+            alone = able if len(able) == len(of(shown, entry.part, entry)) == 1 else []
+            found += [Shows(column, i, sign) for i in (alike or alone)[:1]]
     return found
 
 
 def crossing(own: Columns, shown: Columns, obs: Sequence[Shows], action: Sequence[Shows]) -> Crossing:
     """The crossing between columns that show each other. A column that several show is their mean on the way back."""
-    a, b = own.spaces, shown.spaces
-    lift, see = _both_ways(obs, a.obs, b.obs)
-    act, back = _both_ways(action, a.action, b.action)
-    act = act * b.half_width[:, None] / a.half_width
-    back = back * a.half_width[:, None] / b.half_width
-    rests = (np.array([entry.rest for entry in side.entries]) for side in (own, shown))
-    lift, see = _from_rest(lift, see, *rests)
-    there = Maps(lift, Linear(act, b.centre - act @ a.centre), _nothing(own, shown))
-    back = Maps(see, Linear(back, a.centre - back @ b.centre), _nothing(shown, own))
-    return Crossing(there, back, own, shown, lost=_lost(own, obs, action))
+    sees = shown_by(obs, own.entries, shown.entries, from_rest=True)
+    moves = shown_by(action, own.action_entries, shown.action_entries)
+    ways = Ways(sees, inverse(sees)), Ways(moves, inverse(moves))
+    lost = *not_returned(own.entries, ways[0]), *not_returned(own.action_entries, ways[1])
+    return joined(own, shown, *ways, lost)
 
 
-def _from_rest(lift: np.ndarray, see: np.ndarray, own: np.ndarray, shown: np.ndarray) -> tuple[Linear, Linear]:
-    """The maps between columns whose values are counted from where they are at rest: makers put the zero of a joint in
-    different places."""
-    there = np.where(lift.any(axis=1), shown - lift @ own, 0.0)
-    return Linear(lift, there), Linear(see, np.where(see.any(axis=1), own - see @ shown, 0.0))
-
-
-def _both_ways(shows: Sequence[Shows], own: int, shown: int) -> tuple[np.ndarray, np.ndarray]:
-    there, back = np.zeros((shown, own)), np.zeros((own, shown))
+def shown_by(shows: Sequence[Shows], own: Sequence[Entry], shown: Sequence[Entry], from_rest: bool = False) -> Linear:
+    """The map of columns that show each other; observations count from where they are at rest, since makers put the
+    zero of a joint in different places."""
+    found, rests = np.zeros((len(shown), len(own))), np.zeros(len(shown))
     for column, of, sign in shows:
-        there[column, of] = back[of, column] = sign
-    return there, back / np.maximum(np.abs(back).sum(axis=1, keepdims=True), 1.0)
-
-
-def _nothing(here: Columns, there: Columns) -> Linear:
-    """Stored terms are of one robot's reward, and cross to none."""
-    return Linear(np.zeros((len(there.stored_terms), len(here.stored_terms))), np.zeros(len(there.stored_terms)))
-
-
-def _lost(own: Columns, obs: Sequence[Shows], action: Sequence[Shows]) -> tuple[str, ...]:
-    seen, moved = {s.of for s in obs}, {s.of for s in action}
-    return (
-        *(e.name for i, e in enumerate(own.entries) if i not in seen),
-        *(e.name for i, e in enumerate(own.action_entries) if i not in moved),
-    )
+        found[column, of] = sign
+        rests[column] = shown[column].rest - sign * own[of].rest if from_rest else 0.0
+    return Linear(found, rests)
 
 
 def _rest(entry: Entry) -> str:
@@ -133,9 +115,16 @@ def _rest(entry: Entry) -> str:
     return entry.name.replace(entry.part, "", 1) if entry.part and entry.part in entry.name else ""
 
 
-def _kind(entry: Entry) -> str:
+def kind(entry: Entry) -> str:
     """A unit without its size: `N m` of `120 N m`."""
     return re.sub(r"^[-+.e\d]+ ", "", entry.unit)
+
+
+def found_none(
+    what: str, own: tuple[str, Sequence[Entry]], other: tuple[str, Sequence[Entry]], why: str = "is found"
+) -> str:
+    """That a bridge finds nothing of a robot in another one, each with its name and what it has."""
+    return f"no {what} of {own[0]} ({_some(own[1])}) {why} in {other[0]} ({_some(other[1])})"
 
 
 def _some(entries: Sequence[Entry]) -> str:

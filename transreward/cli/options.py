@@ -41,7 +41,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     option("--seeds", type=whole, metavar="K", help="seeds trained together (default: 3)")
     option("--seed", type=whole, metavar="S", help="the first of them (default: 0)")
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
-    option("--bridge", metavar="B", help="joins unlike robots: named, kinematic, clone(named); default: named")
+    option("--bridge", metavar="B", help="joins unlike robots: named (default), kinematic, clone(named), FILE.yaml")
     option("--fresh", action="store_true", default=None, help="train the source agent, also where one like it was kept")
     option("--dry-run", action="store_true", help="say what would be done, and how long it takes; take no target step")
     option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")

@@ -1,4 +1,8 @@
-"""`ID@named(OTHER)`: a domain in the columns of an unlike one, so that a policy that acts there can act here."""
+"""`ID@named(OTHER)`: a domain in the columns of an unlike one, so that a policy that acts there can act here.
+
+In the place of `named` may stand another bridge between unlike robots, or a user's own: a file, `ID@map.yaml(OTHER)`,
+or a function, `ID@package.module:function(OTHER)`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from transreward.bridges import between
-from transreward.bridges.bridge import Crossing, require_sound
-from transreward.bridges.linear import Linear
+from transreward.bridges import BRIDGES, between
+from transreward.bridges.bridge import ROUNDING, Crossing, require_sound
+from transreward.bridges.linear import Linear, in_shares
+from transreward.domains.brought import brought
 from transreward.domains.domain import Domain, Drawn, TableRobot, Traced, control_rate, table_robot
 from transreward.domains.names import action_entries, entries
 from transreward.domains.relayed import Dressed, Sparing
@@ -35,12 +40,12 @@ class Across(Dressed):
 
     def __init__(self, plain: Domain, other: Domain, how: str) -> None:
         self.plain, self.other, self.how = plain, other, how
-        bridge = between(how)
+        bridge = between(how, brought)
         try:
             found = require_sound(how, bridge.across(Described(plain), Described(other)))
         except RequestError:
             raise
-        except Exception as error:  # a row may be a user's, and raise anything
+        except (Exception, SystemExit) as error:  # a row or a function may be a user's, and raise anything
             raise RequestError(f"the bridge '{how}' failed: {in_one_line(error)}") from error
         self.crossing = resting(found, other)
         self.name = f"{plain.name}@{how}({other.name})"
@@ -59,7 +64,14 @@ class Across(Dressed):
     @property
     def unshown(self) -> tuple[str, ...]:
         """Names of this robot's columns, then of its motors, that stand for nothing of the other one."""
-        return self.crossing.lost
+        own, there = self.crossing.own, self.crossing.there
+        sides = (own.entries, there.obs.matrix), (own.action_entries, there.action.matrix)
+        return tuple(e.name for entries, rows in sides for e, row in zip(entries, rows.T, strict=True) if not row.any())
+
+    @property
+    def blurred(self) -> tuple[str, ...]:
+        """Names of this robot's columns and motors that are shown, and yet cannot be told from what shows them."""
+        return tuple(name for name in self.crossing.lost if name not in self.unshown)
 
     def said(self) -> str:
         """What the bridge joins, in one sentence."""
@@ -69,25 +81,30 @@ class Across(Dressed):
             f"{moved} of {len(act)} motors of {self.other.name} do as {own} of {act.shape[1]} of {self.plain.name}",
             f"{shown} of {len(lift)} columns show its own",
         ]
-        for what, missing in (("unseen", self.unseen), ("unshown", self.unshown)):
+        words = ("unseen", self.unseen), ("unshown", self.unshown), ("blurred", self.blurred)
+        for what, missing in (*words, ("clipped", self.crossing.clipped)):
             more = f" and {len(missing) - SOME} more" if len(missing) > SOME else ""
             parts += [f"{what}: {', '.join(missing[:SOME])}{more}"] if missing else []
         return f"bridge '{self.how}': {'; '.join(parts)}"
 
     def table(self) -> str:
-        """A row for each column and motor of the other robot, with what it shows; then what stands for nothing."""
-        own, rows = self.crossing.own, []
-        parts = (
-            (self.entries, own.entries, self.crossing.there.obs.matrix),
-            (self.action_entries, own.action_entries, np.sign(self.crossing.there.action.matrix)),
-        )
-        for shown, ours, matrix in parts:
-            for entry, row in zip(shown, matrix, strict=True):
-                found = [f"{'-' if x < 0 else ''}{e.name}" for e, x in zip(ours, row, strict=True) if x]
-                rows.append((entry.name, " + ".join(found) or "unseen"))
+        """A row for each column and motor of the other robot, with what it shows; then what stands for nothing. Motors
+        are in shares of half their boxes, from the middle."""
+        own, lift, rows = self.crossing.own, self.crossing.there.obs, []
+        lift = Linear(lift.matrix, np.where(told(self.crossing), lift.fill, 0.0))
+        parts = (self.entries, own.entries, lift), (self.action_entries, own.action_entries, self.shares)
+        for shown, ours, found in parts:
+            names = [entry.name for entry in ours]
+            for entry, row, offset in zip(shown, found.matrix, found.fill, strict=True):
+                rows.append((entry.name, summed(row, names, offset) or "unseen"))
         rows += [("unshown", name) for name in self.unshown]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {shows}" for name, shows in [(self.other.name, self.plain.name), *rows])
+
+    @property
+    def shares(self) -> Linear:
+        """The map of its actions to the other robot's, in shares of half of each box, from its middle."""
+        return in_shares(self.crossing.there.action, self.plain.spaces, self.spaces)
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> AcrossSimulation:
         """n robots, freshly reset; see `Domain`."""
@@ -141,8 +158,14 @@ def resting(crossing: Crossing, other: Domain) -> Crossing:
         return crossing
     lift = crossing.there.obs
     begins = other.simulate(RESETS, 0, 1).obs.mean(axis=0)
-    fill = np.where(lift.matrix.any(axis=1), lift.fill, begins)
+    fill = np.where(told(crossing), lift.fill, begins)
     return replace(crossing, there=crossing.there._replace(obs=Linear(lift.matrix, fill)))
+
+
+def told(crossing: Crossing) -> np.ndarray:
+    """Which columns of the other robot show something of its own, or are held where they are, [obs] bool."""
+    held = [entry.name in crossing.held for entry in crossing.shown.entries]
+    return crossing.there.obs.matrix.any(axis=1) | np.array(held)
 
 
 def own(domain: Domain) -> Domain:
@@ -156,6 +179,33 @@ def body(domain: Domain) -> TableRobot | None:
 
 
 def split(id: str) -> tuple[str, str, str] | None:
-    """The id of a domain, the bridge and the other id in `ID@named(OTHER)`; None for another id."""
-    found = re.fullmatch(r"(.+?)@((?:\w+\()*\w+\)*)\((.+)\)", id)
-    return None if found is None or found[2].count("(") != found[2].count(")") else (found[1], found[2], found[3])
+    """The id of a domain, the bridge and the other id in `ID@named(OTHER)`; None for another id.
+
+    The other id stands in the last pair of brackets of the outermost level, and a bridge has no @.
+    """
+    open = _opening(id)
+    one, _, how = id[:open].rpartition("@")
+    known = re.fullmatch(r"(?:\w+\()*([\w./:-]+)\)*", how)
+    if not (one and known and how.count("(") == how.count(")") and id[open + 1 : -1]):
+        return None
+    if known[1].partition(":")[0] in BRIDGES and ":" in known[1]:  # a view, and what follows it
+        return None
+    return one, how, id[open + 1 : -1]
+
+
+def _opening(id: str) -> int:
+    """Where the bracket is opened that the last character closes; 0 if that closes none."""
+    depth = 0
+    for i in range(len(id) - 1, 0, -1):
+        depth += (id[i] == ")") - (id[i] == "(")
+        if depth <= 0:
+            return i if id.endswith(")") else 0
+    return 0
+
+
+def summed(weights: np.ndarray, names: Sequence[str], offset: float) -> str:
+    """A sum of names with their factors, such as `hip - 0.5 knee + 0.1`."""
+    pairs = [(float(f"{x:.3g}"), name) for x, name in zip(weights, names, strict=True) if x]
+    terms = [f"{ {1.0: '', -1.0: '-'}.get(x, f'{x:g} ') }{name}" for x, name in pairs]
+    terms += [f"{offset:.3g}"] if abs(offset) > ROUNDING else []
+    return " + ".join(terms).replace(" + -", " - ")

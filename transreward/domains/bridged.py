@@ -10,6 +10,7 @@ import numpy as np
 
 from transreward.bridges import view
 from transreward.bridges.bridge import Crossing
+from transreward.domains.across import split
 from transreward.domains.domain import Domain, TableRobot
 from transreward.domains.history import crossing_with, history_of, without_history
 from transreward.domains.relayed import Sparing
@@ -166,10 +167,14 @@ def crossings(one: Domain, other: Domain) -> list[Crossing]:
 
 def view_of(id: str) -> str | None:
     """The view that an id names, or None."""
-    found = re.match(r"[\w.:]+@(\w+)(?![\w=(])", id)
+    crossed = split(id)
+    found = re.match(r"[\w.:]+@(\w+)(?![\w=(])", crossed[0] if crossed else id)
     return found[1] if found else None
 
 
 def plain_id(id: str) -> str:
     """An id without the view in it."""
+    if crossed := split(id):
+        one, how, other = crossed
+        return f"{plain_id(one)}@{how}({other})"
     return re.sub(r"^([\w.:]+)@\w+(?![\w=(])", r"\1", id)

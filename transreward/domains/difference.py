@@ -10,11 +10,11 @@ import numpy as np
 from transreward.domains.bridged import plain, view_of
 from transreward.domains.domain import Domain, Modelled, TableRobot, table_robot
 from transreward.domains.ids import domain
-from transreward.domains.names import UNKNOWN, action_entries, entries
+from transreward.domains.names import action_entries, entries
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import of_plan
 from transreward.domains.tasks import Task
-from transreward.types import RequestError, Transition
+from transreward.types import UNKNOWN, RequestError, Transition
 
 SAME = 1e-9  # relative differences below this are rounding
 ROWS = 4

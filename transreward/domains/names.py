@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import ActionsDescribed, Described, Domain, Entry
-from transreward.types import Spaces
+from transreward.types import UNKNOWN, Spaces
 
-UNKNOWN = "unknown"  # unit of a column that is only numbered
 FREE, BALL, SLIDE = range(3)  # of mujoco.mjtJoint; anything else is a hinge
 
 

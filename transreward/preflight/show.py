@@ -7,9 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.domains.domain import invertible, table_robot
-from transreward.domains.names import UNKNOWN, Entry
+from transreward.domains.names import Entry
 from transreward.preflight.check import Check
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage
+from transreward.types import UNKNOWN
 
 WIDTH = 80
 MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all

@@ -1,0 +1,67 @@
+"""Bridges that a user brings: a file, or a function of a module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.bridges.bridge import Side
+from transreward.bridges.given import ACTIONS, BACK, EXAMPLE, OBSERVATIONS, Given
+from transreward.bridges.linear import Linear
+from transreward.domains.users import import_modules, named, numbers, unpacked
+from transreward.plain import read_mapping
+from transreward.types import RequestError
+
+FILE = re.compile(r"[\w./-]+\.(yaml|yml|json)")
+FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
+
+
+def brought(how: str) -> Given | None:
+    """The bridge that is a file, or `package.module:function`; None for a word, which is a row's name.
+
+    Raises RequestError if there is no such file or function, and for a text that can be neither.
+    """
+    if FILE.fullmatch(how):
+        told = read_mapping(Path(how), EXAMPLE)
+        return Given(how, lambda own, other: told)
+    if found := FUNCTION.fullmatch(how):
+        import_modules(found[1])
+        function = named(found[1], found[2], "bridge")
+        return Given(how, lambda own, other: copied(how, function(own, other), own, other))
+    if re.search(r"\W", how):
+        raise RequestError(
+            f"'{how}' is no bridge: name one, or a file that ends in .yaml, .yml or .json (its path may have letters, "
+            f"digits and . / _ -), or package.module:function"
+        )
+    return None
+
+
+def copied(how: str, told: Any, own: Side, other: Side) -> Mapping[str, Any]:
+    """What a user's function told, with its matrices as maps of copies of the sizes that they must have."""
+    if not isinstance(told, Mapping):
+        raise RequestError(f"{how} must return a mapping such as {EXAMPLE}, not a {type(told).__name__}")
+    found, ends = _maps(how, told, own, other), told.get(BACK)
+    return {**found, BACK: _maps(f"{how}, {BACK},", ends, other, own)} if isinstance(ends, Mapping) else found
+
+
+def _maps(how: str, told: Mapping[str, Any], of: Side, to: Side) -> dict[str, Any]:
+    sizes = {OBSERVATIONS: (to.spaces.obs, of.spaces.obs), ACTIONS: (to.spaces.action, of.spaces.action)}
+    found = dict(told)
+    for key, size in sizes.items():
+        if isinstance(found.get(key), tuple):
+            both = unpacked(f"{how}, {key},", found[key], ("matrix", "offset"))
+            what = (f"the {word} of {key} that {how} returns" for word in ("matrix", "offset"))
+            found[key] = Linear(*(finite(w, x, n) for w, x, n in zip(what, both, (size, size[:1]), strict=True)))
+    return found
+
+
+def finite(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """`numbers`, all of them finite. Raises RequestError otherwise."""
+    found = numbers(what, value, shape)
+    if not np.isfinite(found).all():
+        raise RequestError(f"{what} must be finite, not {found[~np.isfinite(found)][0]}")
+    return found
