@@ -192,7 +192,7 @@ def test_a_wrong_comparison_is_refused(capsys, arguments):
         ("compare hopper halfcheetah --methods darc", "bridge"),
         ("check hopper hopper:gravity=2 --target-steps 5000", "from 1 to 2,000"),
         ("check hopper hopper:gravity=2 --source-run nowhere", "is not a run directory"),
-        ("check hopper walker2d", "bridge"),
+        ("check hopper halfcheetah", "bridge"),
         ("check hopper", "name the target, or --logs of it"),
         ("identify hopper", "name the target, or --logs of it"),
         ("identify hopper --logs nowhere.npz", "there is no such file"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from transreward.bridges.bridge import Bridge, Crossing, Side, require_sound
 from transreward.bridges.given import Given
-from transreward.bridges.kinematic import clone, kinematic
+from transreward.bridges.kinematic import clone, doubts, kinematic
 from transreward.bridges.match import NAMED, Matched, Parts, named
 from transreward.bridges.mirrored import MIRRORED
 from transreward.bridges.turned import turned
@@ -21,7 +21,7 @@ BRIDGES: dict[str, Bridge] = {
     "turned180": turned(2),
     "turned270": turned(3),
     NAMED: Matched(NAMED, named),
-    "kinematic": Matched("kinematic", kinematic),
+    "kinematic": Matched("kinematic", kinematic, doubts),
 }
 
 
@@ -44,7 +44,7 @@ def between(how: str, brought: Callable[[str], Given | None] = lambda how: None)
         if option[1] not in OPTIONS:
             raise nearest(option[1], OPTIONS, "option of a bridge", otherwise=OWN_MODULE)
         change, inner = OPTIONS[option[1]], between(option[2], brought)
-        return Matched(how, lambda own, other: change(other, inner.match(own, other)))
+        return Matched(how, lambda own, other: change(other, inner.match(own, other)), inner.doubts)
     if given := brought(how):
         return given
     able = {name: bridge for name, bridge in BRIDGES.items() if isinstance(bridge, Matched)}

@@ -47,6 +47,10 @@ class Given(Bridge):
             raise self._said(f"only parts can be cloned or shuffled, and it gives {' and '.join(more)}, too")
         return self._checked(lambda: parts_of(told[PARTS], own, other))
 
+    def doubts(self, own: Side, other: Side) -> list[tuple[str, str]]:
+        """None: it is told."""
+        return []
+
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
         """See `Bridge`."""
         if other is None:

@@ -11,6 +11,7 @@ assigned so that all together are as alike as can be (Hungarian method).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from transreward.types import RequestError
 
 DEEPER = 1.5  # what it costs to be at another depth of the chain, in units of place and of 1 - |cosine| of axes
 MOST = 1.5  # joints that cost as much are not alike
+EQUAL = 1e-6  # costs that are no further apart are the same
 JOINTS = (0, 1)  # of mujoco.mjtTrn: JOINT, JOINTINPARENT
 
 
@@ -34,13 +36,47 @@ class Limb(NamedTuple):
 
 def kinematic(own: Side, other: Side) -> Parts:
     """Parts that are at the same place, as deep in their chain, and turn about the same axis or the opposite one."""
+    ours, theirs = limbs(own), limbs(other)
+    names = list(ours), list(theirs)
+    pairs = [(names[0][i], names[1][j]) for i, j in _assigned(_costs(ours, theirs)).items()]
+    return {there: (here, _sign(ours[here], theirs[there])) for here, there in pairs}
+
+
+def doubts(own: Side, other: Side) -> list[tuple[str, str]]:
+    """Pairs of parts of one of the robots that could change places: all would be as alike as they are."""
+    ours, theirs = limbs(own), limbs(other)
+    cost, names = _costs(ours, theirs), (list(ours), list(theirs))
+    found = _assigned(cost)
+    swaps = [(names[1][a], names[1][b]) for a, b in _swaps(cost.T, {j: i for i, j in found.items()})]
+    left = [(a, b) for a, b in _swaps(cost, found) if a not in found or b not in found]  # the rest are the same swaps
+    return swaps + [(names[0][a], names[0][b]) for a, b in left]
+
+
+def _costs(ours: Mapping[str, Limb], theirs: Mapping[str, Limb]) -> np.ndarray:
+    """How unlike each of ours is to each of theirs, [ours, theirs]."""
+    return np.array([[_apart(a, b) for b in theirs.values()] for a in ours.values()]).reshape(len(ours), len(theirs))
+
+
+def _assigned(cost: np.ndarray) -> dict[int, int]:
+    """Row -> its column, where the two are alike."""
     from scipy.optimize import linear_sum_assignment  # which takes a while to import
 
-    ours, theirs = limbs(own), limbs(other)
-    cost = np.array([[_apart(a, b) for b in theirs.values()] for a in ours.values()]).reshape(len(ours), len(theirs))
-    names = list(ours), list(theirs)
-    pairs = [(names[0][i], names[1][j]) for i, j in zip(*linear_sum_assignment(cost), strict=True) if cost[i, j] < MOST]
-    return {there: (here, _sign(ours[here], theirs[there])) for here, there in pairs}
+    return {i: j for i, j in zip(*(x.tolist() for x in linear_sum_assignment(cost)), strict=True) if cost[i, j] < MOST}
+
+
+def _swaps(cost: np.ndarray, found: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Rows, at least one of which has a column, that could have each other's at the same cost."""
+
+    def costs(row: int, of: int) -> float:
+        return float(cost[row, found[of]]) if of in found else 0.0
+
+    return [
+        (a, b)
+        for a, b in combinations(range(len(cost)), 2)
+        if (a in found or b in found)
+        and max(costs(a, b), costs(b, a)) < MOST
+        and abs(costs(a, b) + costs(b, a) - costs(a, a) - costs(b, b)) < EQUAL
+    ]
 
 
 def clone(other: Side, parts: Parts) -> Parts:

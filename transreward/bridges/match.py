@@ -38,6 +38,7 @@ class Matched(Bridge):
 
     name: str
     match: Callable[[Side, Side], Parts]
+    doubts: Callable[[Side, Side], list[tuple[str, str]]] = lambda own, other: []  # see `kinematic.doubts`
 
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
         """See `Bridge`."""

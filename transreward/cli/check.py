@@ -19,6 +19,9 @@ them apart, how the rewards differ; then a verdict and the command to run next:
   compensate                the source can do what the target does: pay it for that
   shape on the target side  the target can do what the source cannot: train on target steps, guided by the source
   do not expect help        the source says little about the target: train from scratch there
+
+Of unlike robots: what a bridge joins and what differs across it, and with --source-run what its policy earns across it,
+beside one whose parts are shuffled; then whether to fine-tune across.
 """
 EPILOG = IDS
 
@@ -31,6 +34,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
     command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
+    command.add_argument("--bridge", metavar="B", help="joins unlike robots, as in transfer (default: named)")
     command.add_argument("--target-steps", type=whole, metavar="N", help="to take at most (default and most: 2000)")
     command.add_argument("--seed", type=whole, metavar="S", help="of states, actions and the classifier (default: 0)")
 
@@ -40,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from transreward.live import fitting
     from transreward.preflight.check import check
 
-    names = ("logs", "source_run", "target_steps", "seed", "imports")
+    names = ("logs", "source_run", "target_steps", "seed", "imports", "bridge")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     found = check(args.source, args.target, **given, watch=fitting)
     if args.json:

@@ -40,9 +40,9 @@ class Across(Dressed):
 
     def __init__(self, plain: Domain, other: Domain, how: str) -> None:
         self.plain, self.other, self.how = plain, other, how
-        bridge = between(how, brought)
+        self.bridge = between(how, brought)
         try:
-            found = require_sound(how, bridge.across(Described(plain), Described(other)))
+            found = require_sound(how, self.bridge.across(Described(plain), Described(other)))
         except RequestError:
             raise
         except (Exception, SystemExit) as error:  # a row or a function may be a user's, and raise anything
@@ -73,6 +73,10 @@ class Across(Dressed):
         """Names of this robot's columns and motors that are shown, and yet cannot be told from what shows them."""
         return tuple(name for name in self.crossing.lost if name not in self.unshown)
 
+    def doubts(self) -> list[tuple[str, str]]:
+        """Pairs of parts of one robot that could as well change places in the bridge."""
+        return self.bridge.doubts(Described(self.plain), Described(self.other))
+
     def said(self) -> str:
         """What the bridge joins, in one sentence."""
         act, lift = self.crossing.there.action.matrix, self.crossing.there.obs.matrix
@@ -97,9 +101,9 @@ class Across(Dressed):
             names = [entry.name for entry in ours]
             for entry, row, offset in zip(shown, found.matrix, found.fill, strict=True):
                 rows.append((entry.name, summed(row, names, offset) or "unseen"))
-        rows += [("unshown", name) for name in self.unshown]
+        rows = [(self.other.name, self.plain.name), *rows, *(("unshown", name) for name in self.unshown)]
         width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {shows}" for name, shows in [(self.other.name, self.plain.name), *rows])
+        return "\n".join(f"{name:<{width}}  {shows}" for name, shows in rows)
 
     @property
     def shares(self) -> Linear:

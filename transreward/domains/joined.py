@@ -9,8 +9,8 @@ from transreward.domains.ids import domain
 
 
 def bridge(source: Domain | str, target: Domain | str, how: str = NAMED) -> Across:
-    """The source in the columns of the target, over a bridge: named, kinematic, clone(named), shuffled(named), a file as
-    map.yaml, or package.module:function (see docs/bridges.md).
+    """The source in the columns of the target, over a bridge: named, kinematic, clone(named), shuffled(named), a file
+    such as map.yaml, or package.module:function (see docs/bridges.md).
 
     Its `table()` says which column and motor of the target shows which of the source, `said()` the same in a sentence,
     and `crossing` has the matrices. It is a domain, whose id opens it again.

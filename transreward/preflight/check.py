@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.across import Across
 from transreward.domains.bridged import plain, view_of
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
@@ -19,40 +19,30 @@ from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.views import viewed
 from transreward.identify.identification import Identification
-from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight import rewards
+from transreward.preflight.about import about
+from transreward.preflight.command import next_command
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.identify import Paths, Watch, target_or_logs
 from transreward.preflight.physical import limits, of_recorded, physical, unshifted
 from transreward.preflight.rewards import TermChange
 from transreward.preflight.steps import Budget, Probes, in_states, probe, require_enough
 from transreward.preflight.support import answers, reach
+from transreward.preflight.unlike import Unlike, unlike
 from transreward.preflight.verdict import (
-    COMPENSATE,
-    NO_HELP,
-    SAME,
-    SHAPE,
     THRESHOLDS,
-    TRANSFER,
     Coverage,
     Figures,
     Verdict,
     decide,
 )
-from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
-from transreward.request.rules import require_learner
-from transreward.runs import store
-from transreward.runs.source_agent import SourceAgent, import_all
-from transreward.types import Pair, RequestError
+from transreward.request.resolve import bridged
+from transreward.runs.source_agent import import_all
+from transreward.types import AUTO, NO, Pair, RequestError
 
-SCHEMA = 1
 MOST_TARGET_STEPS = 2_000
 MEASURED_SHARE = 8  # an eighth of the budget, at most MEASURED steps, goes to `domains.difference.measure`
 MEASURED = 256
-DEFAULT_SEEDS = 3  # of transfer
-OWN_STEPS = 100_000  # source steps that a method gets beside those of a source run
-# verdict -> what answers to it, see methods.ANSWERS
-ANSWERED = {TRANSFER: "transfer", COMPENSATE: "compensate", SHAPE: "shape", NO_HELP: "no help"}
 
 
 class Moved(NamedTuple):
@@ -107,19 +97,13 @@ class Check:
         """The object that `check --json` prints; docs/check.md says what each key is."""
         f = self.figures
         return {
-            "schema": SCHEMA,
-            "versions": store.versions(),
-            "source": self.domains.source.name,
-            "target": self.domains.target.name,
-            "seed": self.seed,
-            "source_run": self.source_run,
+            **about(self.domains, self.seed, self.source_run),
             "target_steps": self.target_steps,
             "source_steps": self.source_steps,
             "verdict": self.verdict.verdict,
             "reason": self.verdict.reason,
             "command": self.command,
             "limits": list(self.verdict.limits),
-            "spaces": self.domains.map(_space)._asdict(),
             "shift": {
                 **asdict(self.shift),
                 "changes": [change._asdict() for change in self.changes],
@@ -151,19 +135,6 @@ class Check:
         }
 
 
-def _space(d: Domain) -> dict[str, Any]:
-    def row(entry: Entry) -> dict[str, Any]:
-        bounds = {k: v if np.isfinite(v) else None for k, v in (("low", entry.low), ("high", entry.high))}
-        return {"name": entry.name, "unit": entry.unit, "part": entry.part, **bounds}
-
-    return {
-        "observation": [row(entry) for entry in entries(d)],
-        "action": [row(entry) for entry in action_entries(d)],
-        "episode_steps": d.episode_steps,
-        "reward_terms": list(d.reward_terms),
-    }
-
-
 def check(
     source: Domain | str,
     target: Domain | str | None = None,
@@ -173,32 +144,40 @@ def check(
     target_steps: int = MOST_TARGET_STEPS,
     seed: int = 0,
     imports: Sequence[str] = (),
+    bridge: str = AUTO,
     watch: Watch = nullcontext,
-) -> Check:
+) -> Check | Unlike:
     """Judge a pair before training, with at most `target_steps` (at most 2,000) target steps.
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
     half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
     source and target are one. Where there are only `logs` of the target (see docs/logs.md), or it is `data:FILE`, the
-    source's simulator with what they show stands for it, and no target step is taken. `imports`: see `transfer`;
-    `watch`: see `identify`.
-    Raises RequestError for a wrong request, for spaces that differ, and for a budget that is too small.
+    source's simulator with what they show stands for it, and no target step is taken. Where robots are unlike, or a
+    `bridge` is named, it looks at what that joins: see `Unlike`. `imports` and `bridge`: see `transfer`; `watch`: see
+    `identify`.
+    Raises RequestError for a wrong request, for robots that nothing joins, and for a budget that is too small.
     """
     require_counts(target_steps, seed)
     imports = import_all(imports, source_run)
     target, logs = target_or_logs(target, logs)
     if logs is not None:
+        if bridge not in (AUTO, NO):
+            raise RequestError("logs are of a robot like the source: leave `bridge` out")
         found = of_recorded(domain(source), logs, watch)
-        one = _check(source, found.id, source_run, target_steps, seed, imports, found)
+        one = _check(domain(source), domain(found.id), source_run, target_steps, seed, imports, found)
         verdict = replace(one.verdict, limits=(*limits(found), *one.verdict.limits))
         return replace(one, verdict=verdict, target_steps=0, source_steps=one.source_steps + one.target_steps)
     assert target is not None
-    return _check(source, target, source_run, target_steps, seed, imports, watch=watch)
+    one = domain(source)
+    pair = bridged(Pair(one, one if target == source else domain(target)), bridge)
+    if isinstance(pair.source, Across):
+        return unlike(pair.source, source_run, target_steps, seed, imports)
+    return _check(pair.source, pair.target, source_run, target_steps, seed, imports, watch=watch)
 
 
 def _check(
-    source: Domain | str,
-    target: Domain | str,
+    source: Domain,
+    target: Domain,
     source_run: str | Path | None,
     target_steps: int,
     seed: int,
@@ -207,10 +186,10 @@ def _check(
     watch: Watch = nullcontext,
 ) -> Check:
     """Of two domains that can be simulated. `known`: what differs, where that was found before."""
-    asked, pair = asked_pair(source, target)
+    asked, pair = asked_pair(Pair(source, target))
     act = None if source_run is None else in_states(Path(source_run), asked.source)
     budget, body = Budget(target_steps), one_body(pair.source, pair.target)
-    same = source is target or (isinstance(source, str) and source == target)
+    same = source is target
     shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
     measured = 0 if same else budget.taken
     starts_differ = not same and not same_starts(pair.source, pair.target, seed=seed)
@@ -255,9 +234,8 @@ def require_counts(target_steps: Any, seed: Any) -> None:
         raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
 
 
-def asked_pair(source: Domain | str, target: Domain | str) -> tuple[Pair[Domain], Pair[Domain]]:
+def asked_pair(asked: Pair[Domain]) -> tuple[Pair[Domain], Pair[Domain]]:
     """The domains as requested, and in their own view, in which physics and rewards are compared."""
-    asked: Pair[Domain] = Pair(domain(source), domain(target))
     require_fit(asked.source, asked.target)
     pair = asked.map(plain)
     if view_of(asked.target.name):
@@ -391,57 +369,3 @@ def _moved_parts(source: Domain, probes: Probes) -> list[Moved]:
             parts.setdefault(entry.part, []).append(sizes.get(entry.name, 0.0) ** 2)
     found = [Moved(part, float(np.sqrt(np.mean(squares)))) for part, squares in parts.items() if any(squares)]
     return sorted(found, key=lambda one: -one.spreads)
-
-
-# -- what to run next ----------------------------------------------------------------------------------------------
-
-
-def next_command(
-    pair: Pair[Domain],
-    verdict: Verdict,
-    source_run: Path | None,
-    seen: str | None = None,
-    imports: Sequence[str] = (),
-) -> str:
-    """The command that the verdict suggests, with the source run if the method can start from it."""
-    if verdict.verdict == SAME:
-        return "transreward list shifts"
-    asked = "relabel" if verdict.relabel else ANSWERED[verdict.verdict]
-    if seen and asked in ("relabel", "shape"):
-        asked = "known"
-    able = [name for name in ANSWERS[asked] if "(" in name or name in METHODS]
-    agent = None if source_run is None else SourceAgent.about(source_run)
-    tries = [(method(name), a) for a in ([agent, None] if agent else [None]) for name in able]
-    row, taken_up = next((row, a) for row, a in tries if _possible(row, pair.source, a))
-    words = ["transreward", "transfer", pair.source.name, pair.target.name, "--method", row.name]
-    words += [word for name in imports for word in ("--import", name)]
-    if verdict.verdict == TRANSFER:
-        words += ["--controls", "none"]
-    if taken_up and row.needs_source_agent:
-        words += _take_up(row, source_run, taken_up)
-    elif verdict.verdict in (SHAPE, NO_HELP):
-        words += ["--learner", "sac"]  # for scarce target steps
-    return shlex.join(words)
-
-
-def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool:
-    """True if a method can be run on the source: it takes the agent's learner, the source budget suffices, and a
-    simulator that it identifies can be put where the target was."""
-    if row.ground is not None and not invertible(source):
-        return False
-    learner = restore_learner(agent["learner"]) if agent else make_learner("sac", source)
-    try:
-        require_learner(row, learner, source)
-    except RequestError:
-        return False
-    return agent is not None or row.replayed * DEFAULT_STEPS.target < source_budget(learner, source) / 2
-
-
-def _take_up(row: Method, source_run: Path | None, agent: dict[str, Any]) -> list[str]:
-    """Options that start from an earlier run: its seeds, and a source budget beyond the agent's own steps."""
-    words, seeds = ["--source-run", str(source_run)], agent["seeds"]
-    if len(seeds) != DEFAULT_SEEDS or seeds[0]:
-        words += ["--seeds", str(len(seeds)), "--seed", str(seeds[0])]
-    if row.walks or row.replayed:
-        words += ["--source-steps", str(agent["steps"] + max(OWN_STEPS, 2 * row.replayed * DEFAULT_STEPS.target))]
-    return words

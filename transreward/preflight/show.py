@@ -6,16 +6,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from transreward.domains.domain import invertible, table_robot
+from transreward.domains.domain import Domain, invertible, table_robot
 from transreward.domains.names import Entry
 from transreward.preflight.check import Check
-from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage
-from transreward.types import UNKNOWN
+from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
+from transreward.preflight.unlike import VERDICTS as UNLIKE_VERDICTS
+from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage, Verdict
+from transreward.types import UNKNOWN, Pair
 
 WIDTH = 80
 MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all
 MOST_MOVED = 6
 COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
+COLOURS |= {CROSS: "cyan", UNCLEAR: "yellow", UNTRIED: "yellow"}
 FAMILY = "each episode of the source is another robot, so paired methods are refused: name one robot of the family"
 TWIN = {  # whether the source is invertible -> what the paired methods do
     True: "the source's simulator can be reset to observed target states: paired methods replay target steps in it",
@@ -24,13 +27,19 @@ TWIN = {  # whether the source is invertible -> what the paired methods do
 }
 
 
-def show(check: Check, console: Console | None = None) -> None:
-    """Print a check: spaces, shift, physics, support, detection, rewards, and the verdict last."""
+def show(check: Check | Unlike, console: Console | None = None) -> None:
+    """Print a check: spaces, shift, physics, support, detection, rewards, and the verdict last; of unlike robots what
+    their bridge joins and what differs across it."""
     console = console or Console()
     if not console.is_terminal or console.width > 100:
         console.width = WIDTH
-    for section in (_spaces, _shift, _physical, _support, _detection, _rewards, _verdict):
-        section(check, console)
+    _ends(check.domains, console)
+    if isinstance(check, Unlike):
+        for section in (_bridge, _across, _unlike_verdict):
+            section(check, console)
+    else:
+        for section in (_spaces, _shift, _physical, _support, _detection, _rewards, _verdict):
+            section(check, console)
 
 
 def _heading(console: Console, name: str) -> None:
@@ -52,14 +61,17 @@ def _columns(*names: str) -> Table:
 # -- spaces --------------------------------------------------------------------------------------------------------
 
 
-def _spaces(check: Check, console: Console) -> None:
-    for name, d in zip(("source", "target"), check.domains, strict=True):
+def _ends(domains: Pair[Domain], console: Console) -> None:
+    for name, d in zip(("source", "target"), domains, strict=True):
         low, high = d.spaces.low.min(), d.spaces.high.max()
         _say(
             console,
             f"{name}  {d.name}: {d.spaces.obs} observations, {d.spaces.action} actions in [{low:g}, {high:g}], "
             f"episodes of {d.episode_steps} steps, reward = {' + '.join(d.reward_terms)}",
         )
+
+
+def _spaces(check: Check, console: Console) -> None:
     for what in ("observation", "action"):
         sides = [of[what] for of in check.space_entries]
         _heading(console, f"{what}s")
@@ -156,15 +168,54 @@ def _rewards(check: Check, console: Console) -> None:
 
 
 def _verdict(check: Check, console: Console) -> None:
-    _heading(console, "verdict")
-    word = check.verdict.verdict
-    console.print(Text.assemble((word, f"bold {COLOURS[word]}"), f": {VERDICTS[word]}"))
-    _say(console, check.verdict.reason)
+    _judged(check.verdict, VERDICTS, console)
     if check.seen:
         _say(
             console, f"seen as {check.seen} the source is paid like the target, and a transfer sees it so: start there"
         )
+    _closing(check, f" (source: {check.source_steps:,})", console)
+
+
+def _judged(verdict: Verdict, verdicts: dict[str, str], console: Console) -> None:
+    _heading(console, "verdict")
+    console.print(
+        Text.assemble((verdict.verdict, f"bold {COLOURS[verdict.verdict]}"), f": {verdicts[verdict.verdict]}")
+    )
+    _say(console, verdict.reason)
+
+
+def _closing(check: Check | Unlike, source: str, console: Console) -> None:
     for limit in check.verdict.limits:
         _say(console, limit, "yellow")
-    _say(console, f"target steps taken: {check.target_steps:,} (source: {check.source_steps:,})", "dim")
+    _say(console, f"target steps taken: {check.target_steps:,}{source}", "dim")
     console.print(Text(f"next    {check.command}", style="bold"), soft_wrap=True)
+
+
+# -- unlike robots -------------------------------------------------------------------------------------------------
+
+
+def _bridge(check: Unlike, console: Console) -> None:
+    _heading(console, "the bridge: each column and motor of the target, and what it shows of the source")
+    rows = check.across.table().splitlines()
+    for line in rows[: MOST_ENTRIES + 1]:
+        _say(console, line)
+    if len(rows) > MOST_ENTRIES + 1:
+        _say(console, f"... and {len(rows) - MOST_ENTRIES - 1} more", "dim")
+    console.print()
+    _say(console, check.across.said())
+
+
+def _across(check: Unlike, console: Console) -> None:
+    if check.differs:
+        _heading(console, "what differs across it")
+        table = _columns("what", "of", "source", "target")
+        for change in check.differs:
+            table.add_row(*change)
+        console.print(table)
+
+
+def _unlike_verdict(check: Unlike, console: Console) -> None:
+    _judged(check.verdict, UNLIKE_VERDICTS, console)
+    if check.to_try:
+        console.print(Text(f"to try  {check.to_try}"), soft_wrap=True)
+    _closing(check, "", console)
