@@ -34,6 +34,7 @@ _PUBLIC = {
     "measure": "transreward.domains.difference",
     "method": "transreward.methods",
     "methods": "transreward.methods",
+    "picture": "transreward.reports.films.matched",
     "resume": "transreward.transfer",
     "transfer": "transreward.transfer",
 }

@@ -143,7 +143,7 @@ def _named(entries: tuple[Entry, ...], there: Reordered) -> tuple[Entry, ...]:
 def inverse(there: Linear) -> Linear:
     """The way back: the inverse of what is one to one, else the pseudo-inverse. A column that nothing shows is 0."""
     back = np.zeros(there.matrix.T.shape)
-    for rows, columns in _blocks(there.matrix):
+    for rows, columns in blocks(there.matrix):
         block = there.matrix[np.ix_(rows, columns)]
         line = 1 in block.shape  # of which this is the pseudo-inverse, to the bit where its entries are +-1
         found = block.T / (block**2).sum() if line else np.linalg.pinv(block, rcond=SINGULAR)
@@ -151,7 +151,7 @@ def inverse(there: Linear) -> Linear:
     return Linear(back, -back @ there.fill + 0.0)  # no -0
 
 
-def _blocks(matrix: np.ndarray) -> list[tuple[list[int], list[int]]]:
+def blocks(matrix: np.ndarray) -> list[tuple[list[int], list[int]]]:
     """Rows and columns of the smallest parts of a matrix that share none of them; those of zeros are in no part."""
     found, left = [], set(np.flatnonzero(matrix.any(axis=1)).tolist())
     while left:

@@ -1,0 +1,158 @@
+"""A picture of a bridge: both robots as their models begin, what does the same in the same colour."""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import colorsys
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.bridges.linear import blocks
+from transreward.domains.across import Across
+from transreward.domains.domain import Domain, TableRobot, altered, table_robot
+from transreward.reports.films.painter import Painter
+from transreward.reports.films.panel import BACKGROUND, INK, LINE, TITLE
+from transreward.reports.films.take import Film
+from transreward.types import Pair, RequestError
+
+SIZE = Film(480, 360)
+GREY = (0.62, 0.64, 0.68)  # of what stands for nothing, and of trunks
+TURN = 0.381966  # of the circle of hues between two colours, so that any number of them are apart
+
+NEAR, SPREAD = 0.03, 0.5  # m, within which two legs hide each other, and rad, by which they are then apart
+
+Colour = tuple[float, float, float]
+
+
+def picture(bridge: Across, path: str | Path) -> Path:
+    """Write a PNG of both robots of a bridge: the source on the left, and what does the same in the same colour.
+
+    Raises RequestError for a robot without a model, and where nothing draws here.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix != ".png":
+        raise RequestError(f"{path} must name a file that ends in .png")
+    Image.fromarray(drawn(bridge)).save(path)
+    return path
+
+
+def drawn(bridge: Across, size: Film = SIZE) -> np.ndarray:
+    """The same as uint8 [height, width, 3], with a line for each pair below the robots."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    robots, (colours, pairs) = Pair(_robot(bridge.plain), _robot(bridge.other)), matched(bridge)
+    font: Any = ImageFont.load_default(13)
+    top, below = TITLE, TITLE + size.height
+    canvas = Image.new("RGB", (2 * size.width, below + LINE * len(pairs) + TITLE // 2), BACKGROUND)
+    draw = ImageDraw.Draw(canvas)
+    for i, (robot, of) in enumerate(zip(robots, colours, strict=True)):
+        draw.text((i * size.width + 8, TITLE // 2), f"{Pair._fields[i]}: {robot.name}", INK, font, "lm")
+        canvas.paste(Image.fromarray(painted(robot, of, size)), (i * size.width, top))
+    for row, (ours, theirs, colour) in enumerate(pairs):
+        at = below + LINE * row + LINE
+        for i, text in enumerate((ours, theirs)):
+            draw.text((i * size.width + 8, at), text, tuple(round(90 + 165 * x) for x in colour), font, "lm")
+    return np.asarray(canvas)
+
+
+def matched(bridge: Across) -> tuple[Pair[dict[str, Colour]], list[tuple[str, str, Colour]]]:
+    """The colour of each part of both robots that stands for another one, and in words which those of a colour are.
+    Parts that move the same body have the same colour, since that is what is drawn."""
+    robots = Pair(_robot(bridge.plain), _robot(bridge.other))
+    motors = bridge.crossing.own.action_entries, bridge.action_entries
+    parts = Pair(*([entry.part or entry.name for entry in side] for side in motors))
+    of = Pair(*(_grouped(robot.model, some) for robot, some in zip(robots, parts, strict=True)))  # [bodies, motors]
+    found: Pair[dict[str, Colour]] = Pair({}, {})
+    words = []
+    for k, places in enumerate(blocks(of.target @ np.abs(bridge.shares.matrix) @ of.source.T)):
+        texts = []
+        for side in (0, 1):
+            names = [parts[side][m] for m in np.flatnonzero(of[side][places[1 - side]].any(axis=0))]
+            found[side].update(dict.fromkeys(names, hue(k)))
+            texts.append(", ".join(dict.fromkeys(names)))
+        words.append((texts[0], texts[1], hue(k)))
+    left = [", ".join(dict.fromkeys(name for name in parts[i] if name not in found[i])) for i in (0, 1)]
+    return found, words + [(left[0], left[1], GREY)] * bool(left[0] or left[1])
+
+
+def _grouped(model: Any, parts: Sequence[str]) -> np.ndarray:
+    """Which motors move the same body, [bodies, motors] bool: one that moves none is by itself."""
+    joints = {_name(model, j): int(model.jnt_bodyid[j]) for j in range(model.njnt)}
+    bodies = [joints.get(part, -1 - i) for i, part in enumerate(parts)]
+    return np.array([[body == other for body in bodies] for other in dict.fromkeys(bodies)])
+
+
+def hue(k: int) -> Colour:
+    """The k-th colour: as far from the ones before as hues go, every other one darker."""
+    return colorsys.hls_to_rgb(k * TURN % 1.0, 0.56 if k % 2 else 0.48, 0.85)
+
+
+def painted(robot: TableRobot, colours: Mapping[str, Colour], size: Film) -> np.ndarray:
+    """A robot as its model begins, with each part in its colour and the rest grey, uint8 [height, width, 3]."""
+    painter = Painter(altered(robot, model=coloured(robot.model, colours)), size)
+    try:
+        return painter.paint(apart(robot.model))
+    finally:
+        painter.close()
+
+
+def coloured(model: Any, colours: Mapping[str, Colour]) -> Any:
+    """A copy of a model in which what a joint moves has the joint's colour, and the rest of the robot is grey."""
+    model = copy.deepcopy(model)
+    materials = model.mat_rgba[model.geom_matid, 3] if model.nmat else np.ones(model.ngeom)
+    alpha = np.where(model.geom_matid >= 0, materials, model.geom_rgba[:, 3])
+    stiff = model.body_weldid[model.geom_bodyid]  # the body that carries each geom along; 0: it is scenery
+    moves = stiff > 0
+    model.geom_rgba[moves, :3], model.geom_rgba[moves, 3], model.geom_matid[moves] = GREY, alpha[moves], -1
+    for joint in reversed(range(model.njnt)):  # of several in one body the first
+        if colour := colours.get(_name(model, joint)):
+            model.geom_rgba[stiff == model.body_weldid[model.jnt_bodyid[joint]], :3] = colour
+    return model
+
+
+def apart(model: Any) -> np.ndarray:
+    """The pose in which a model begins, [nq], but with legs apart that would hide each other, seen along their axes."""
+    import mujoco
+
+    data, qpos, seen, turned = mujoco.MjData(model), model.qpos0.copy(), [], set()
+    mujoco.mj_kinematics(model, data)
+    for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE.value).tolist():
+        body, axis, anchor = int(model.jnt_bodyid[joint]), data.xaxis[joint], data.xanchor[joint]
+        if turned & set(_above(model, body)):  # it went along
+            continue
+        hides = [np.linalg.norm(np.cross(axis, anchor - a)) < NEAR and abs(axis @ x) > 0.99 for x, a in seen]
+        if sum(hides):
+            low, high = model.jnt_range[joint] if model.jnt_limited[joint] else (-np.pi, np.pi)
+            at = model.jnt_qposadr[joint]
+            qpos[at] += sum(hides) * (SPREAD if high - qpos[at] > qpos[at] - low else -SPREAD)
+            turned.add(body)
+        seen.append((axis.copy(), anchor.copy()))
+    return qpos
+
+
+def _name(model: Any, joint: int) -> str:
+    return model.joint(joint).name or f"joint {joint}"
+
+
+def _above(model: Any, body: int) -> list[int]:
+    """A body, and those on which it hangs."""
+    found = []
+    while body:
+        found.append(body)
+        body = int(model.body_parentid[body])
+    return found
+
+
+def _robot(domain: Domain) -> TableRobot:
+    robot = table_robot(domain)
+    if robot is None:
+        raise RequestError(f"no picture: '{domain.name}' has no model to draw")
+    return robot
