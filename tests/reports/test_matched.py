@@ -80,10 +80,10 @@ def test_a_joints_colour_is_that_of_what_it_moves():
 
 
 def test_legs_that_hide_each_other_are_drawn_apart():
-    walker, ant = tr.domain("walker2d").model, tr.domain("ant").model
-    turned = np.flatnonzero(apart(walker) != walker.qpos0)
-    assert [walker.joint("thigh_left_joint").qposadr[0]] == turned.tolist()
-    assert np.array_equal(apart(ant), ant.qpos0)
+    walker, ant = tr.domain("walker2d"), tr.domain("ant")
+    turned = np.flatnonzero(apart(walker) != walker.model.qpos0)
+    assert [walker.model.joint("thigh_left_joint").qposadr[0]] == turned.tolist()
+    assert np.array_equal(apart(ant), ant.model.qpos0)
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path):

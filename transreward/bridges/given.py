@@ -11,8 +11,8 @@
       observations: {bfoot angle: -foot_joint angle}
 
 `parts` match as those of `Matched` do; lines of `observations` and `actions` stand in the place of what they match. A
-name alone asks for the same unit, and for motors it is mapped in shares of their boxes. With factors all is in the
-columns' own units.
+name alone asks for the same unit; a column counts from where its robot is at rest, a motor in shares of its box. With
+factors all is in the columns' own units.
 """
 
 from __future__ import annotations

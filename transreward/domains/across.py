@@ -92,11 +92,11 @@ class Across(Dressed):
         return f"bridge '{self.how}': {'; '.join(parts)}"
 
     def table(self) -> str:
-        """A row for each column and motor of the other robot, with what it shows; then what stands for nothing. Motors
+        """A row for each motor and column of the other robot, with what it shows; then what stands for nothing. Motors
         are in shares of half their boxes, from the middle."""
         own, lift, rows = self.crossing.own, self.crossing.there.obs, []
         lift = Linear(lift.matrix, np.where(told(self.crossing), lift.fill, 0.0))
-        parts = (self.entries, own.entries, lift), (self.action_entries, own.action_entries, self.shares)
+        parts = (self.action_entries, own.action_entries, self.shares), (self.entries, own.entries, lift)
         for shown, ours, found in parts:
             names = [entry.name for entry in ours]
             for entry, row, offset in zip(shown, found.matrix, found.fill, strict=True):

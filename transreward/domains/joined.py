@@ -12,7 +12,7 @@ def bridge(source: Domain | str, target: Domain | str, how: str = NAMED) -> Acro
     """The source in the columns of the target, over a bridge: named, kinematic, clone(named), shuffled(named), a file
     such as map.yaml, or package.module:function (see docs/bridges.md).
 
-    Its `table()` says which column and motor of the target shows which of the source, `said()` the same in a sentence,
+    Its `table()` says which motor and column of the target shows which of the source, `said()` the same in a sentence,
     and `crossing` has the matrices. It is a domain, whose id opens it again.
     Raises RequestError for an unknown bridge, for one that finds nothing, and for what is wrong in a file.
     """

@@ -195,7 +195,7 @@ def _closing(check: Check | Unlike, source: str, console: Console) -> None:
 
 
 def _bridge(check: Unlike, console: Console) -> None:
-    _heading(console, "the bridge: each column and motor of the target, and what it shows of the source")
+    _heading(console, "the bridge: each motor and column of the target, and what it shows of the source")
     rows = check.across.table().splitlines()
     for line in rows[: MOST_ENTRIES + 1]:
         _say(console, line)

@@ -1,4 +1,4 @@
-"""A picture of a bridge: both robots as their models begin, what does the same in the same colour."""
+"""A picture of a bridge: both robots as they begin, what does the same in the same colour."""
 
 # MuJoCo's bindings carry no types:
 # pyright: reportAttributeAccessIssue=false
@@ -96,10 +96,10 @@ def hue(k: int) -> Colour:
 
 
 def painted(robot: TableRobot, colours: Mapping[str, Colour], size: Film) -> np.ndarray:
-    """A robot as its model begins, with each part in its colour and the rest grey, uint8 [height, width, 3]."""
+    """A robot as it begins, with each part in its colour and the rest grey, uint8 [height, width, 3]."""
     painter = Painter(altered(robot, model=coloured(robot.model, colours)), size)
     try:
-        return painter.paint(apart(robot.model))
+        return painter.paint(apart(robot))
     finally:
         painter.close()
 
@@ -118,11 +118,13 @@ def coloured(model: Any, colours: Mapping[str, Colour]) -> Any:
     return model
 
 
-def apart(model: Any) -> np.ndarray:
-    """The pose in which a model begins, [nq], but with legs apart that would hide each other, seen along their axes."""
+def apart(robot: TableRobot) -> np.ndarray:
+    """The pose in which a robot begins, [nq], but with legs apart that would hide each other, seen along their axes."""
     import mujoco
 
-    data, qpos, seen, turned = mujoco.MjData(model), model.qpos0.copy(), [], set()
+    model = robot.model
+    data, qpos, seen, turned = mujoco.MjData(model), robot.robot.posed(model), [], set()
+    data.qpos[:] = qpos
     mujoco.mj_kinematics(model, data)
     for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE.value).tolist():
         body, axis, anchor = int(model.jnt_bodyid[joint]), data.xaxis[joint], data.xanchor[joint]
