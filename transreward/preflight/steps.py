@@ -33,6 +33,10 @@ STRETCH = 20 * WALKERS  # steps of a walk that are held out or trained on togeth
 SOURCE_FACTOR = 2  # source steps per target step where a model is fitted: the source is cheap
 
 
+class Overspent(RuntimeError):
+    """More target steps were wanted than there are."""
+
+
 class Budget:
     """Counts the target's steps, and refuses more than `most`."""
 
@@ -45,9 +49,9 @@ class Budget:
         return self.most - self.taken
 
     def take(self, steps: int) -> None:
-        """Count `steps` before they are taken. Raises RuntimeError where they exceed the budget."""
+        """Count `steps` before they are taken. Raises Overspent where they exceed the budget."""
         if steps > self.left:
-            raise RuntimeError(f"a pre-flight of {self.most} target steps wanted {self.taken + steps}")
+            raise Overspent(f"a pre-flight of {self.most} target steps wanted {self.taken + steps}")
         self.taken += steps
 
 

@@ -16,11 +16,12 @@ from transreward.domains.domain import Domain, control_rate
 from transreward.evaluation.returns import evaluate
 from transreward.preflight.about import about
 from transreward.preflight.command import command_across, command_to_try
-from transreward.preflight.steps import Budget
+from transreward.preflight.steps import Budget, Overspent
 from transreward.preflight.verdict import NO_HELP, Verdict
 from transreward.presets import restore_learner
 from transreward.runs.result import policy_of
 from transreward.runs.source_agent import SourceAgent
+from transreward.streams.stream import Act
 from transreward.types import UNKNOWN, Entry, Pair, RequestError
 
 CROSS, UNCLEAR, UNTRIED = "fine-tune across", "unclear", "not tried"
@@ -87,8 +88,8 @@ class Unlike:
 def unlike(
     across: Across, source_run: str | Path | None, target_steps: int, seed: int, imports: Sequence[str] = ()
 ) -> Unlike:
-    """Look at a bridge and, where an earlier run has a source agent, let it act in the target across it: half of the
-    target steps are for that, and half for the same with the parts shuffled. Raises RequestError for another's run."""
+    """Look at a bridge and, where an earlier run has a source agent, let it act in the target across it, and across the
+    same with its parts shuffled. Raises RequestError for a run of another robot."""
     run, budget = None if source_run is None else Path(source_run), Budget(target_steps)
     tried = None if run is None else _tried(across, run, budget, seed)
     found, doubts = differs(across), across.doubts()
@@ -131,22 +132,31 @@ def _earned(returns: np.ndarray) -> str:
 
 
 def _tried(across: Across, run: Path, budget: Budget, seed: int) -> Tried | None:
-    """Whole episodes of the run's first seed; None where the budget is too small for one across each of two maps."""
-    episodes = min(budget.most // (2 * across.other.episode_steps), MOST_EPISODES)
-    if not episodes:
+    """Whole episodes of the run's first seed, one across each map in turn; None where the budget may be too small for
+    the first two. Another two follow where they are not likely to be, and are left out where they are."""
+    longest = across.other.episode_steps
+    if budget.left < 2 * longest:
         return None
     about = SourceAgent.about(run)
     agent = SourceAgent.load(run, across.plain, restore_learner(about["learner"]), about["seeds"])
     agent = replace(agent, replay=None)  # which would cross, too, and takes long
-
-    def returns(across: Across) -> np.ndarray:
-        act = policy_of(agent.learner, agent.across(across).agents, 0, across.spaces.obs)
-        return evaluate(across.other, lambda _, obs, noise: act(obs), None, [seed], episodes, pay=budget.take).returns[
-            0
-        ]
-
     wrong = shuffled(across)
-    return Tried(returns(across), None if wrong is None else returns(wrong))
+    acts = [_policy(agent, one) for one in (across, *([wrong] if wrong else []))]
+    earned: list[list[float]] = []
+    while budget.left >= 2 * longest and len(earned) < MOST_EPISODES:
+        try:
+            each = [evaluate(across.other, act, None, [seed + len(earned)], 1, pay=budget.take) for act in acts]
+        except Overspent:
+            break
+        earned.append([float(one.returns[0, 0]) for one in each])
+        longest = max(int(one.lengths.max()) for one in each)
+    returns = np.array(earned).T
+    return Tried(returns[0], returns[1] if wrong else None)
+
+
+def _policy(agent: SourceAgent, across: Across) -> Act:
+    act = policy_of(agent.learner, agent.across(across).agents, 0, across.spaces.obs)
+    return lambda agents, obs, noise: act(obs)
 
 
 def shuffled(across: Across) -> Across | None:
