@@ -86,8 +86,9 @@ def beliefs(
 ) -> Belief:
     """What is known of the candidates `names` after `now` target steps of one seed. The first is the source policy.
 
-    The episodes of the candidate that is `learning` fade, since its policy changes. Without a `prior` from a simulator
-    every other candidate is believed to be like the source policy, with much doubt.
+    The episodes of the candidate that is `learning` fade, since its policy changes, and its doubt grows back as they do,
+    up to that of a policy that nothing is known of. Without a `prior` from a simulator every other candidate is
+    believed to be like the source policy, with much doubt.
     """
     returns = [np.array([e.total for e in episodes if e.who == name]) for name in names]
     base = returns[0].mean() if returns[0].size else 0.0 if prior is None else prior.mean[0]
@@ -104,7 +105,9 @@ def beliefs(
             continue
         ages = np.array([now - e.at for e in acted]) / max(MEMORY * now, 1.0)
         weight = 0.5**ages if name == learning else np.ones(len(acted))
-        known, told = (max(x, 1e-12) ** -2 for x in (sds[i], np.sqrt(noise**2 / weight.sum() + own)))
+        since = 1 - weight @ weight / weight.sum()  # what is no longer told of a policy that has learned since
+        doubt = np.sqrt(noise**2 / weight.sum() + own + since * (SPREAD * scale) ** 2)
+        known, told = (max(x, 1e-12) ** -2 for x in (sds[i], doubt))
         means[i] = (known * means[i] + told * (weight @ returns[i] / weight.sum())) / (known + told)
         sds[i] = (known + told) ** -0.5
     return Belief(means, sds)

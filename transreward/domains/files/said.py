@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from transreward.plain import read_mapping
 from transreward.types import RequestError, nearest
-
-MOST = 1_000_000  # bytes of such a file
 
 
 @dataclass(frozen=True)
@@ -56,18 +55,12 @@ def beside(path: Path) -> Said:
     file = path.with_suffix(".yaml")
     if not file.is_file():
         return Said()
-    import yaml
-
+    text = read_mapping(file, "{control_rate: 50, tip: gripper}")
+    known = [one.name for one in fields(Said)]
     try:
-        if file.stat().st_size > MOST:
-            raise RequestError("it is too large")
-        text = yaml.safe_load(file.read_text()) or {}
-        if not isinstance(text, dict):
-            raise RequestError("it must hold a mapping such as {control_rate: 50, tip: gripper}")
-        known = [one.name for one in fields(Said)]
         for key in text:
             if key not in known:
-                raise nearest(str(key), known, "key")
+                raise nearest(key, known, "key")
         return Said(**text)
-    except (RequestError, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{file}: {' '.join(str(error).split())}") from None
+    except RequestError as error:
+        raise RequestError(f"{file}: {error}") from None
