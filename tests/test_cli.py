@@ -249,7 +249,7 @@ def test_as_a_program(monkeypatch):
 @pytest.mark.parametrize(
     ("what", "names"),
     [
-        ("domains", [*ROBOTS, "gym:Id"]),
+        ("domains", [*ROBOTS, "mjcf:path.xml", "menagerie:unitree_go1", "gym:Id"]),
         ("methods", ["method", *METHODS, "use(gap)"]),
         ("learners", LEARNERS),
         ("shifts", SHIFTS),
