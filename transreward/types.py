@@ -134,12 +134,20 @@ class Drawn(NamedTuple):
 OfAction = Callable[[Array, Array], Array]  # (obs [..., obs], action [..., action], in the domain's units) -> [...]
 
 
+class Peer(NamedTuple):
+    """Another agent's critic, which a learner's actor follows beside its own."""
+
+    q: OfAction  # what it says of actions, in units of the raw reward
+    share: Array | float = 1.0  # of it in what the actor follows, in [0, 1]; of a compensation the most it may be
+
+
 class Shaping(NamedTuple):
     """All that reaches a learner beside rewards: what a compensation says of actions. None: it says nothing."""
 
     advise: OfAction | None = None  # added to what the critics say wherever they are asked, so that they learn the rest
     floor: OfAction | None = None  # a value that counts wherever it is above the critics'
     draw: OfAction | None = None  # what an action costs the actor alone, in units of the mean size of Q, at least 1
+    peer: Peer | None = None  # followed by the actor alone, the more the less it errs beside the learner's own critics
 
 
 @dataclass(frozen=True, eq=False)

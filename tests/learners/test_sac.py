@@ -9,7 +9,7 @@ import pytest
 
 from transreward import replay as rp
 from transreward.learners.sac import SAC, Batch
-from transreward.types import Adjusted, Pair, RequestError, Shaping, Spaces, Steps, Transition
+from transreward.types import Adjusted, Pair, Peer, RequestError, Shaping, Spaces, Steps, Transition
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -102,6 +102,73 @@ def test_the_actors_loss_is_its_cost_in_entropy_less_the_lower_critic(small):
     expected = np.mean(0.3 * log_prob - q_values(state.critics, b.obs, action).min(axis=0))
     found, mean_log_prob = jax.jit(SMALL.actor_loss)(state.actor, state, state.critics, b, noise)
     assert found == pytest.approx(expected, rel=1e-4) and mean_log_prob == pytest.approx(log_prob.mean(), rel=1e-4)
+
+
+def test_the_value_of_actions_is_the_lower_critics_in_the_domains_units(small):
+    state, b, _ = small
+    found = jax.jit(SMALL.q)(state, b.obs, 2 * b.action)
+    np.testing.assert_allclose(found, q_values(state.critics, b.obs, b.action).min(axis=0), rtol=1e-4)
+
+
+def says(obs, action):
+    """Another agent's critic, of actions within +-2."""
+    return 1.5 * obs[..., 0] - obs[..., 1] + 0.5 * action[..., 0] ** 2
+
+
+def test_a_peers_share_is_what_both_critics_errors_say(small):
+    state, b, noise = small
+    after, _ = drawn(state.actor, b.next_obs, noise)
+    own = q_values(state.critics, b.obs, b.action).min(axis=0)
+    own -= b.target_reward + b.discount * q_values(state.critics, b.next_obs, after).min(axis=0)
+    its = says(b.obs, 2 * b.action) - b.target_reward - b.discount * says(b.next_obs, 2 * after)
+    own, its = np.abs(own).mean(), np.abs(its).mean()
+    weighed = jax.jit(lambda most: SMALL.weighed(state, b, noise, Peer(says, most))[1])
+    for most in (1.0, 0.5):
+        metrics = weighed(most)
+        assert metrics["own_error"] == pytest.approx(own, rel=1e-4)
+        assert metrics["source_error"] == pytest.approx(its, rel=1e-4)
+        assert metrics["source_share"] == pytest.approx(most * own / (own + its), rel=1e-4)
+
+
+def test_a_peer_that_is_right_has_all_and_one_that_is_absurd_nothing(small):
+    state, b, noise = small
+    after, _ = drawn(state.actor, b.next_obs, noise)
+    right = b._replace(target_reward=says(b.obs, 2 * b.action) - b.discount * says(b.next_obs, 2 * after))
+    peer, metrics = SMALL.weighed(state, right, noise, Peer(says))
+    assert peer.share == pytest.approx(1.0, abs=1e-5) and metrics["source_error"] < 1e-5
+    peer, metrics = SMALL.weighed(state, b, noise, Peer(lambda obs, action: 1e12 * says(obs, action)))
+    assert 0 <= peer.share < 1e-10 and metrics["source_error"] > 1e10
+
+
+def test_the_actor_follows_both_critics_by_the_peers_share(small):
+    state, b, noise = small
+    action, log_prob = drawn(state.actor, b.obs, noise)
+    own = q_values(state.critics, b.obs, action).min(axis=0)
+    for share in (0.0, 0.3, 1.0):
+        expected = np.mean(0.3 * log_prob - (1 - share) * own - share * np.asarray(says(b.obs, 2 * action)))
+        shaping = Shaping(peer=Peer(says, share))
+        found, _ = SMALL.actor_loss(state.actor, state, state.critics, b, noise, shaping)
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_critics_never_learn_from_a_peer(small):
+    """Nor does the temperature, in its first step; the share is of the critics before they learn from the batch."""
+    state, b, noise = small
+    key = jax.random.key(3)
+    (plain, alone), (mixed, metrics) = (
+        jax.jit(lambda state, peer=peer: SMALL._update(state, b, key, Shaping(peer=peer)))(state)
+        for peer in (None, Peer(says))
+    )
+    noise = [jax.random.normal(k, b.action.shape) for k in jax.random.split(key, 4)[:2]]
+    peer, told = SMALL.weighed(state, b, noise[0], Peer(says))
+    np.testing.assert_allclose([metrics[name] for name in told], list(told.values()), rtol=1e-5)
+    assert metrics.keys() - alone.keys() == told.keys()
+    for part in ("critics", "slow_critics", "log_alpha"):
+        for one, other in zip(*(jax.tree.leaves(getattr(s, part)) for s in (plain, mixed)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    followed = SMALL.actor_loss(state.actor, state, plain.critics, b, noise[1], Shaping(peer=peer))[0]
+    assert metrics["actor_loss"] == pytest.approx(float(followed), rel=1e-4)
+    assert abs(metrics["actor_loss"] - alone["actor_loss"]) > 0.01
 
 
 def test_the_critics_loss_is_weighted(small):

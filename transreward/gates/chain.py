@@ -59,17 +59,19 @@ class Chain:
                 )
 
     def shape(self, shaping: Shaping, extra: Extra) -> Shaping:
-        """What is left of advice and of what draws the actor; a floor counts as long as anything is left of it."""
+        """What is left of advice, of what draws the actor and of a peer's share; a floor counts as long as anything is
+        left of it."""
         if self.off:
             return Shaping()
         size: Any = 1.0
         for transform in self.transforms:
             size = size * transform.size(extra)
-        advise, floor, draw = shaping
+        advise, floor, draw, peer = shaping
         return Shaping(
             advise and (lambda obs, action: size * advise(obs, action)),
             floor and (lambda obs, action: jnp.where(size > 0, floor(obs, action), -jnp.inf)),
             draw and (lambda obs, action: size * draw(obs, action)),
+            peer and peer._replace(share=size * peer.share),
         )
 
 

@@ -94,6 +94,11 @@ class Learner:
         """[..., obs] -> [...]: the value of states, in units of the raw reward."""
         raise NotImplementedError
 
+    def q(self, state: Any, obs: Array, action: Array) -> Array:
+        """[..., obs], [..., action] -> [...]: the value of actions in the domain's units, in units of the raw reward.
+        Asked for where a compensation asks the source agent's critic; a learner of states' values has none."""
+        raise NotImplementedError
+
     def imitate(self, state: Any, obs: Array, action: Array, spread: Array, key: Key) -> tuple[Any, Array]:
         """The state with a policy whose mode at obs [n, obs] is `action` [n, action] in the domain's units, and whose
         noise has the standard deviations `spread` [action] in half-widths. Also how far they are apart then: root mean

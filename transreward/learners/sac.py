@@ -18,7 +18,7 @@ import optax
 from transreward.bridges.take_up import Ends
 from transreward.learners.learner import Adjust, Learner, Sample, joined
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
-from transreward.types import Array, Key, Metrics, RequestError, Shaping, Spaces, Transition
+from transreward.types import Array, Key, Metrics, OfAction, Peer, RequestError, Shaping, Spaces, Transition
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
 IMITATION, IMITATION_BATCH = 10_000, 256  # updates, of an actor that takes another learner's over
@@ -156,6 +156,10 @@ class SAC(Learner):
         action = jnp.tanh(self._policy(state.actor, obs)[0])
         return self._q(state.critics, obs, action).min(axis=0)
 
+    def q(self, state: SACState, obs: Array, action: Array) -> Array:
+        """See `Learner`: min over the critics."""
+        return self._q(state.critics, state.normaliser(obs), (action - state.centre) / state.half_width).min(axis=0)
+
     def improve(
         self,
         state: SACState,
@@ -171,7 +175,8 @@ class SAC(Learner):
 
         `shaping.advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So
         it is a first opinion that steps can overrule, and changes no optimal policy. `shaping.floor` counts wherever it
-        is above the critics', for the actor and in the critics' targets. `shaping.draw` is the actor's alone.
+        is above the critics', for the actor and in the critics' targets. `shaping.draw` and `shaping.peer` are the
+        actor's alone.
         """
 
         def step(state: SACState, now: tuple[Key, Array | None]) -> tuple[SACState, Metrics]:
@@ -257,10 +262,30 @@ class SAC(Learner):
         q = self._q(critics, batch.obs, action)
         q = q.mean(axis=0) if self.subset else q.min(axis=0)
         q = _best(shaping, q, batch.raw[0], self._executed(state, action))
+        if shaping.peer is not None:
+            its, share = shaping.peer.q(batch.raw[0], self._executed(state, action)), shaping.peer.share
+            q = (1.0 - share) * q + share * its
         if shaping.draw is not None:
             size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
             q = q - size * shaping.draw(batch.raw[0], self._executed(state, action))
         return jnp.mean(jnp.exp(state.log_alpha) * log_prob - q), log_prob.mean()
+
+    def weighed(self, state: SACState, batch: Batch, noise: Array, peer: Peer) -> tuple[Peer, Metrics]:
+        """The peer with its share times e / (e + e_peer), as in QAvatar (Chen et al. 2026), and these as metrics.
+
+        An agent's e, in units of reward, is the batch's mean of |Q(s, a) - R - discount * Q(s', a')|, a' ~ pi(s'), with
+        the least of its critics as Q, and no entropy term.
+        """
+        taken = self._executed(state, batch.action)
+        follows = self._executed(state, tanh_normal(noise, *self._policy(state.actor, batch.next_obs))[0])
+
+        def error(q: OfAction) -> Array:
+            goal = batch.target_reward + batch.discount * q(batch.raw[1], follows)
+            return jnp.abs(q(batch.raw[0], taken) - goal).mean()
+
+        own, its = error(partial(self.q, state)), error(peer.q)
+        share = peer.share * own / jnp.maximum(own + its, 1e-8)
+        return peer._replace(share=share), {"source_share": share, "own_error": own, "source_error": its}
 
     def temperature_loss(self, log_alpha: Array, state: SACState, log_prob: Array) -> Array:
         """-log alpha * (mean of log pi + target entropy), []: alpha rises while the entropy is below its target."""
@@ -330,6 +355,10 @@ class SAC(Learner):
         """A step of the critics, and where the actor `moves` one of actor and temperature."""
         *noise_keys, slow_key, judge_key = jax.random.split(key, 4)
         noise = [jax.random.normal(k, batch.action.shape) for k in noise_keys]
+        told: Metrics = {}
+        if shaping.peer is not None:  # before the critics learn from this batch, on which they would then err less
+            peer, told = self.weighed(state, batch, noise[0], shaping.peer)
+            shaping = shaping._replace(peer=peer)
         state, metrics = self._critics_step(state, batch, noise[0], slow_key, shaping)
 
         def moved(state: SACState) -> tuple[SACState, Array]:
@@ -340,7 +369,7 @@ class SAC(Learner):
             state, loss = moved(state)
         else:
             state, loss = jax.lax.cond(moves, moved, lambda state: (state, jnp.zeros(())), state)
-        return state, {**metrics, "actor_loss": loss, "alpha": alpha}
+        return state, {**metrics, **told, "actor_loss": loss, "alpha": alpha}
 
     def _critics_step(
         self, state: SACState, batch: Batch, noise: Array, key: Key, shaping: Shaping
