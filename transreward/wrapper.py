@@ -27,6 +27,7 @@ POLICY = "a function [n, obs] -> [n, action] of JAX arrays"
 WANTED = {  # extras of `adjust` that a user can give -> what they are
     "value": f"the learner's state value, {STATE_VALUE}",
     "source_value": f"the source agent's state value, {STATE_VALUE}",
+    "source_q": "the source agent's value of actions, a function [n, obs], [n, action] -> [n] of JAX arrays",
     "act": f"the learner's policy, {POLICY}",
     "source_act": f"the source agent's policy, {POLICY}",
     "discount": "the learner's discount",
@@ -191,8 +192,8 @@ class CompensatedReward(gymnasium.Wrapper):
     make a learner do. A step that terminated has no successor's value; one that was truncated has.
 
     `extra` are for compensations that ask for them: `value`, `source_value` ([n, obs] -> [n], of JAX arrays, in units
-    of the raw reward), `act`, `source_act` ([n, obs] -> [n, action]), `discount` and `done` (in [0, 1]);
-    `result.extras(seed)` has all that its own does.
+    of the raw reward), `source_q` ([n, obs], [n, action] -> [n], in the same units), `act`, `source_act` ([n, obs] ->
+    [n, action]), `discount` and `done` (in [0, 1]); `result.extras(seed)` has all that its own does.
 
     Raises RequestError for a compensation that needs a whole batch, a missing extra, and spaces that do not fit.
     """

@@ -83,4 +83,8 @@ def require_taken_up(learner: Learner, domain: Domain, crossing: Crossing) -> No
     if everything and learner.name == "sac":
         slow, others = (one._replace(critics=one.slow_critics) for one in (taken, agents))
         np.testing.assert_allclose(value(slow, obs), value(others, own), rtol=1e-5, atol=1e-4)
+    if learner.name == "sac":
+        action = random.uniform(shown.low, shown.high, (2, 7, shown.action)).astype(np.float32)
+        there, here = jax.jit(jax.vmap(learner.q)), np.asarray(crossing.back.action(action), np.float32)
+        np.testing.assert_allclose(there(taken, obs, action), there(agents, own, here), rtol=1e-5, atol=2e-5)
     assert jax.tree.structure(taken) == jax.tree.structure(agents)

@@ -136,6 +136,7 @@ class Programs:
             "value": partial(self.learner.value, agent),
             "source_value": None if asked.agents is None else partial(self.learner.value, asked.agents),
             "act": lambda obs: self.learner.act(agent, obs, None),
+            "source_q": None if asked.agents is None else partial(self.learner.q, asked.agents),
             "source_act": None if asked.agents is None else lambda obs: self.learner.act(asked.agents, obs, None),
             "source_model": asked.model,
             "explained": asked.explained,

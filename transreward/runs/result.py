@@ -161,11 +161,12 @@ class Result:
     def extras(self, seed: int = 0) -> dict[str, Any]:
         """What a compensation may need beside steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,
         action], of this seed's final agent; its `discount`; `done`, 0: annealed parts count in full; and, where the
-        method uses the source agent, `source_value` and `source_act`."""
+        method uses the source agent, `source_value`, `source_act` and `source_q`, [n, obs], [n, action] -> [n]."""
         agent = self._of(seed, self.agents)
         found = {"discount": self.learner.discount, "done": jnp.zeros(()), **self._asked("", agent)}
         if self.source_agents is not None:
-            found |= self._asked("source_", self._of(seed, self.source_agents))
+            source = self._of(seed, self.source_agents)
+            found |= {**self._asked("source_", source), "source_q": partial(self.learner.q, source)}
         return found
 
     def _asked(self, whose: str, agent: Any) -> dict[str, Any]:
