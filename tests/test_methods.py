@@ -20,7 +20,7 @@ from transreward.uses import USES
 
 SPACES = Spaces(3, 2, -np.ones(2), np.ones(2))
 N = 300  # steps of each domain
-PARTS = ("value", "policy")  # of the source agent
+PARTS = ("value", "policy", "critic")  # of the source agent
 
 
 def value(obs):
@@ -39,7 +39,7 @@ def played(row):
     wide, flat = jnp.zeros((N, 3)), jnp.zeros(N)
     t = Transition(wide, jnp.zeros((N, 2)), flat, wide, flat, flat)
     extra = {"value": value, "source_value": value, "act": act, "source_act": act, "discount": 0.9, "done": flat[0],
-             "explained": flat[0],
+             "explained": flat[0], "source_q": lambda obs, _: value(obs),
              "source_model": lambda obs, action: jnp.concatenate([obs, action[..., :1]], axis=-1)}  # fmt: skip
     shown = {"counterpart": t, "demonstrations": t, "terms": Pair(jnp.zeros((N, 2)), jnp.zeros((N, 2)))}
 
@@ -47,7 +47,9 @@ def played(row):
         state, both = compensation.init(key, SPACES), Pair(t, t)
         state, metrics = compensation.update(state, both, key, **extra, **shown)
         state = compensation.judge(state, compensation.evaluate(state, both, **extra, **shown))
-        told = [say(wide, t.action) for say in compensation.shape(state, **extra) if say is not None]
+        shaping = compensation.shape(state, **extra)
+        says = (*shaping._replace(peer=None), shaping.peer and shaping.peer.q)
+        told = [say(wide, t.action) for say in says if say is not None]
         return compensation.adjust(state, both, **extra, **dict.fromkeys(shown)), told, metrics
 
     adjusted, told, _ = jax.eval_shape(run, jax.random.key(0))
@@ -115,6 +117,7 @@ def test_the_cells_are_listed(capsys):
     listed = {use: gaps.split(", ") for part in line.partition("any cell: ")[2].split("; ")
               for uses, gaps in [part.split(" of ")] for use in uses.split(", ")}  # fmt: skip
     assert listed == cells()
-    for name in ("relabel(reward)", "dpba(reward)", "advice(policy)", "kickstart(policy)", "gpi(successor)"):
+    others = ("relabel(reward)", "dpba(reward)", "gpi(successor)")
+    for name in (*others, "advice(policy)", "kickstart(policy)", "avatar(critic)"):
         use, of = name[:-1].split("(")
         assert of in listed[use]

@@ -11,9 +11,12 @@ from test_transfer import same
 
 import transreward as tr
 from transreward.engine.programs import Programs
+from transreward.learners.learner import Learner
+from transreward.learners.sac import SAC
 from transreward.methods import METHODS
 from transreward.types import RequestError
 from transreward.uses.use import Use
+from transreward.wrapper import WANTED
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -42,7 +45,7 @@ def plain(agent):
         return move("value_potential", source_run=agent)
 
 
-@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart"])
+@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart", "qavatar"])
 def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name):
     assert same(move(name, {"use.strength": 0.0}, source_run=agent).agents, plain.agents)
     assert not same(move(name, source_run=agent).agents, plain.agents)
@@ -55,8 +58,8 @@ def test_dpba_without_strength_is_fine_tuning_bit_for_bit(agent):
 
 
 def test_advice_needs_a_learner_that_takes_it():
-    for name in ("policy_advice", "kickstart"):
-        with pytest.raises(RequestError, match=f"'{name}' asks the source policy while it learns, which ppo cannot"):
+    for name in ("policy_advice", "kickstart", "qavatar"):
+        with pytest.raises(RequestError, match=f"'{name}' asks the source agent while it learns, which ppo cannot"):
             move(name, learner=LEARNERS["ppo"])
 
 
@@ -65,6 +68,30 @@ def test_a_value_potential_pays_ever_less(agent):
     rows = [row for row in result.log if row["method"] == "value_potential" and row["seed"] == 4]
     worth = [abs(row["gap_std"]) / max(abs(row["reward_std"]), 1e-8) for row in rows]
     assert len(rows) == 4 and np.isfinite(worth).all() and rows[0]["gap_std"] > 0
+
+
+@dataclass(frozen=True)
+class Valueless(SAC):
+    """A learner that takes advice and has no critic of actions to ask."""
+
+    name = "valueless"
+    q = Learner.q
+
+
+def test_a_critic_that_is_asked_has_to_be_there():
+    with pytest.raises(RequestError, match="'qavatar' asks the source agent's critic, and valueless has no `q`"):
+        move("qavatar", learner=Valueless(hidden=(4,)))
+
+
+def test_qavatar_says_how_much_of_the_source_agents_critic_it_follows(agent):
+    result = move("qavatar", source_run=agent)
+    rows = [row for row in result.log if row["method"] == "qavatar"]
+    assert len(rows) == 4 and all(0 < row["source_share"] < 1 for row in rows)
+    assert all(row["own_error"] > 0 and row["source_error"] > 0 for row in rows)
+    extras, obs = result.extras(1), np.ones((3, 4), np.float32)
+    its = extras["source_q"](obs, extras["source_act"](obs))
+    np.testing.assert_allclose(its, extras["source_value"](obs), rtol=1e-4, atol=1e-5)
+    assert set(extras) <= set(WANTED)
 
 
 SGFT = {"use.start": "source", "use.horizon": 10, "use.fade": 0.0}

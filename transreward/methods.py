@@ -34,6 +34,7 @@ from transreward.types import (
 )
 from transreward.uses import USES
 from transreward.uses.advice import Advice
+from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
 from transreward.uses.blend import Blend
 from transreward.uses.dpba import Dpba
@@ -238,6 +239,14 @@ METHODS: dict[str, Method] = {
             start="nothing",
             feed=Feed(1.0),
             use=Kickstart(),
+        ),
+        Method(
+            "qavatar",
+            "from scratch, on target steps; the actor follows the source's critic, too, the more the less that errs",
+            "Chen et al. 2026, arXiv:2603.12087; see docs/methods/qavatar.md",
+            start="nothing",
+            feed=Feed(1.0),
+            use=Avatar(),
         ),
         Method(ZERO_SHOT, "the source policy, unchanged", "control", start="source", feed=None),
         Method(

@@ -14,6 +14,8 @@ from transreward.types import RequestError
 from transreward.uses.compensation import Compensation
 from transreward.uses.use import UNCHANGED, Use
 
+OF_SOURCE_AGENT = ("source_value", "source_act", "source_q")  # extras that ask it
+
 
 @dataclass(frozen=True)
 class Method:
@@ -67,7 +69,8 @@ class Method:
         """Whether only an off-policy learner takes what feeds it, or what advises it."""
         if self.in_simulator:
             return False
-        return self.needs("source_act") or (self.feed is not None and not self.feed.on_policy)
+        asked = self.needs("source_act") or self.needs("source_q")
+        return asked or (self.feed is not None and not self.feed.on_policy)
 
     @property
     def uses_source(self) -> bool:
@@ -134,7 +137,7 @@ class Method:
     @property
     def asks_source(self) -> bool:
         """Whether the compensation asks the source agent."""
-        return self.needs("source_value") or self.needs("source_act")
+        return any(map(self.needs, OF_SOURCE_AGENT))
 
     @property
     def relabels(self) -> bool:

@@ -148,6 +148,14 @@ def test_a_run_crosses_by_itself_and_goes_on_from_an_earlier_agent(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_source_agents_critic_is_followed_across():
+    found = tr.transfer("halfcheetah", "halfcheetah:legs=3", "qavatar", controls=[], **SMALL)
+    row = found.log[-1]
+    assert found.config["source"] == CROSSED[0] and row["method"] == "qavatar"
+    assert 0 < row["source_share"] < 1 and row["own_error"] > 0 and row["source_error"] > 0
+
+
+@pytest.mark.slow
 def test_the_default_method_and_stored_steps_cross_too():
     with pytest.warns(UserWarning, match="unlike bodies: 'auto' does as 'fine_tune' does"):
         found = tr.transfer("halfcheetah", "halfcheetah:without=ffoot", controls=["mix", "rlpd"], **SMALL)

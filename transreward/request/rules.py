@@ -272,8 +272,10 @@ def require_learner(row: Method, learner: Learner, source: Domain) -> None:
         )
     if row.use is not None and row.use.shapes and not learner.takes_advice:
         raise RequestError(
-            f"'{row.name}' asks the source policy while it learns, which {learner.name} cannot: {USE_SAC}"
+            f"'{row.name}' asks the source agent while it learns, which {learner.name} cannot: {USE_SAC}"
         )
+    if row.needs("source_q") and type(learner).q is Learner.q:
+        raise RequestError(f"'{row.name}' asks the source agent's critic, and {learner.name} has no `q`: {USE_SAC}")
     if learner.on_policy and row.off_policy:
         raise RequestError(
             f"'{row.name}' trains on {row.feed}, steps that another policy took, which {learner.name} cannot: {USE_SAC}"

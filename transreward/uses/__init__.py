@@ -1,6 +1,7 @@
 """What is done with a gap, or with what the source agent knows: the table of uses, a file each."""
 
 from transreward.uses.advice import Advice
+from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
 from transreward.uses.blend import Blend
 from transreward.uses.dpba import Dpba
@@ -23,6 +24,7 @@ USES: dict[str, type[Use]] = {
     "potential": Potential,
     "advice": Advice,
     "kickstart": Kickstart,
+    "avatar": Avatar,
     "gpi": Gpi,
     "bellman": Bellman,
     "trust": Trust,
