@@ -34,6 +34,8 @@ MUTATIONS = (  # file of the package, what is written there, what is put in its 
     (SAC, "weight=weight[:, 0]", "weight=weight[:, -1]", f"{OF_SAC} fold"),
     (SAC, "(1.0 - w.terminated[rows, last])", "(1.0 - ended[rows, last])", f"{OF_SAC} fold"),
     (SAC, "q = q - size * shaping.draw", "q = q + size * shaping.draw", f"{OF_ADVICE} kickstart_draws"),
+    (SAC, "peer.share * own / jnp", "peer.share * its / jnp", f"{OF_SAC} peer"),
+    (SAC, "(1.0 - share) * q + share * its", "share * q + (1.0 - share) * its", f"{OF_SAC} peer"),
     (SAC, "jnp.maximum(q, shaping.floor(", "jnp.minimum(q, shaping.floor(", f"{OF_ADVICE} floor"),
     (SAC, "        q = _advised(shaping, q, batch", "        _advised(shaping, q, batch", f"{OF_ADVICE} shift_of"),
     ("networks.py", "jnp.tanh(raw), log_density - log_slope", "jnp.tanh(raw), log_density", f"{OF_SAC} lower"),
