@@ -64,6 +64,18 @@ def test_old_episodes_of_a_policy_that_learns_fade_and_those_of_the_source_polic
     assert beliefs(late, NAMES, "learner", None, 1_000).mean[1] > beliefs(early, NAMES, "learner", None, 1_000).mean[1]
 
 
+def test_what_an_old_episode_told_comes_back_into_doubt():
+    """A policy that learned for long since it failed once is tried again; one that no longer learns is not."""
+    episodes = [*acted(source=[100.0] * 4), Episode("learner", 60.0, 50)]
+    soon, late = (beliefs(episodes, NAMES, "learner", None, now) for now in (50, 1_000))
+    still = beliefs(episodes, NAMES, None, None, 1_000)
+    assert soon.sd[1] == still.sd[1] < 0.6 * SPREAD * 100 < 0.75 * SPREAD * 100 < late.sd[1] < SPREAD * 100
+    assert soon.mean[1] == still.mean[1] < late.mean[1] < 100
+    random = np.random.default_rng(0)
+    tried = [np.mean([drawn(belief, random) for _ in range(2_000)]) for belief in (still, late)]
+    assert tried[0] < 0.05 < 0.2 < tried[1]
+
+
 def test_a_simulator_is_believed_for_the_share_that_it_explains():
     simulated = np.array([[100.0, 100.0], [200.0, 200.0]])
     whole, half, none = (expected(simulated, e) for e in (1.0, 0.5, -3.0))

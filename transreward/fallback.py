@@ -86,8 +86,8 @@ def beliefs(
 ) -> Belief:
     """What is known of the candidates `names` after `now` target steps of one seed. The first is the source policy.
 
-    The episodes of the candidate that is `learning` fade, since its policy changes, and its doubt grows back as they do,
-    up to that of a policy that nothing is known of. Without a `prior` from a simulator every other candidate is
+    The episodes of the candidate that is `learning` fade, since its policy changes, and its doubt grows back as they
+    do, up to that of a policy that nothing is known of. Without a `prior` from a simulator every other candidate is
     believed to be like the source policy, with much doubt.
     """
     returns = [np.array([e.total for e in episodes if e.who == name]) for name in names]
