@@ -87,16 +87,8 @@ fromto="0 0 0 0 0 0.3" size="0.03" mass="3"/>\n          <site',
         )
     )
     monkeypatch.chdir(tmp_path)
-    few = [
-        "--source-steps",
-        "8000",
-        "--seeds",
-        "1",
-        "--no-video",
-        "--set",
-        "learner.steps_per_update=32",
-        "loop.eval_episodes=2",
-    ]
+    few = ["--source-steps", "40000", "--seeds", "1", "--no-video"]
+    few += ["--set", "loop.eval_episodes=2", "loop.final_episodes=2"]
     for command in commands.splitlines():
         words = shlex.split(command)[1:]
         cli.main([*words, *(few if words[0] == "transfer" else [])])  # which would exit
