@@ -167,11 +167,16 @@ def _require_map(what: str, found: Map, size: tuple[int, int]) -> None:
 
 
 def _require_return(what: str, there: Map, back: Map, names: Sequence[str], lost: tuple[str, ...]) -> None:
-    apart = np.abs(back.matrix @ there.matrix - np.eye(len(names))).max(axis=1, initial=0.0)
-    moved = np.abs(back.matrix @ there.fill + back.fill)
-    for name, far in zip(names, np.maximum(apart, moved), strict=True):
-        if far > ROUNDING and name not in lost:
+    for name in not_returned(names, there, back):
+        if name not in lost:
             raise RequestError(f"{what} does not give '{name}' back as it was: name it in `lost`, or mend the maps")
+
+
+def not_returned(names: Sequence[str], there: Map, back: Map) -> tuple[str, ...]:
+    """Names of the columns that do not come back as they were."""
+    apart = np.abs(back.matrix @ there.matrix - np.eye(len(names))).max(axis=1, initial=0.0)
+    far = np.maximum(apart, np.abs(back.matrix @ there.fill + back.fill))
+    return tuple(name for name, x in zip(names, far, strict=True) if x > ROUNDING)
 
 
 def _require_box(

@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transreward.bridges.bridge import Bridge, Columns, Crossing, Side
-from transreward.bridges.linear import Linear, Ways, inverse, joined, not_returned
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, not_returned
+from transreward.bridges.linear import Linear, Ways, inverse, joined
 from transreward.bridges.lines import End, Line, Lines, mapping, signed
 from transreward.bridges.match import Parts, Shows, columns, found_none, kind, motors, shown_by
 from transreward.types import RequestError, nearest
@@ -103,8 +103,9 @@ def ways(lines: Lines, matched: Sequence[Shows], there: Mapping[int, Line], back
     follows, told = inverse(forth), lines.reversed.read(back)
     found = Ways(forth, _replaced(follows, told))
     left_out = (own[i].name for i, line in told.items() if not line.weights.any())
-    lost = (*not_returned(own, Ways(forth, follows)), *left_out)
-    if wrong := [name for name in not_returned(own, found) if name not in lost]:
+    names = lines.of.names
+    lost = (*not_returned(names, forth, follows), *left_out)
+    if wrong := [name for name in not_returned(names, *found) if name not in lost]:
         raise RequestError(f"`back` does not give '{wrong[0]}' as it was: mend its line, or leave it out")
     return found, lost
 

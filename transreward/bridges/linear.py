@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.bridges.bridge import ROUNDING, Bridge, Columns, Crossing, Map, Maps, Side, beyond
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Map, Maps, Side, beyond
 from transreward.types import Array, Entry, RequestError, Spaces, nearest
 
 SINGULAR = 1e-9  # what counts as 0 beside a block's largest singular value
@@ -175,14 +175,6 @@ def in_shares(units: Map, of: Spaces, to: Spaces) -> Linear:
     """The reverse of `in_units`."""
     middle = units.matrix @ of.centre + units.fill
     return Linear(units.matrix * of.half_width / to.half_width[:, None], (middle - to.centre) / to.half_width)
-
-
-def not_returned(entries: Sequence[Entry], ways: Ways) -> tuple[str, ...]:
-    """Names of the columns that do not come back as they were."""
-    (there, fill), (back, offset) = ((way.matrix, way.fill) for way in ways)
-    apart = np.abs(back @ there - np.eye(len(back))).max(axis=1, initial=0.0)
-    far = np.maximum(apart, np.abs(back @ fill + offset))
-    return tuple(entry.name for entry, x in zip(entries, far, strict=True) if x > ROUNDING)
 
 
 def joined(

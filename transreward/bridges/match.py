@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.bridges.bridge import Bridge, Columns, Crossing, Side
-from transreward.bridges.linear import Linear, Ways, inverse, joined, not_returned
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, not_returned
+from transreward.bridges.linear import Linear, Ways, inverse, joined
 from transreward.types import Entry, RequestError
 
 Parts = Mapping[str, tuple[str, float]]  # a part of the other robot -> the robot's own part, and the sign of its axis
@@ -97,8 +97,9 @@ def crossing(own: Columns, shown: Columns, obs: Sequence[Shows], action: Sequenc
     sees = shown_by(obs, own.entries, shown.entries, from_rest=True)
     moves = shown_by(action, own.action_entries, shown.action_entries)
     ways = Ways(sees, inverse(sees)), Ways(moves, inverse(moves))
-    lost = *not_returned(own.entries, ways[0]), *not_returned(own.action_entries, ways[1])
-    return joined(own, shown, *ways, lost)
+    sides = (own.entries, own.action_entries)
+    lost = (name for side, way in zip(sides, ways, strict=True) for name in not_returned([e.name for e in side], *way))
+    return joined(own, shown, *ways, tuple(lost))
 
 
 def shown_by(shows: Sequence[Shows], own: Sequence[Entry], shown: Sequence[Entry], from_rest: bool = False) -> Linear:

@@ -107,9 +107,15 @@ def _goal(robot: Robot, values: Values) -> Robot:
     if not np.linalg.norm(goal) < REACH:
         raise RequestError(f"the goal of {robot.name} must be nearer than {REACH} m to its shoulder, not {goal}")
 
+    return _with_goal(robot, goal)
+
+
+def _with_goal(robot: Robot, goal: Array) -> Robot:
+    """The robot whose last positions, which hold its goal, are always this one."""
+
     def draw(rng, qpos, qvel):
         qpos, qvel = robot.draw(rng, qpos, qvel)
-        qpos[-2:] = goal
+        qpos[-len(goal) :] = goal
         return qpos, qvel
 
     return replace(robot, draw=draw)
@@ -123,12 +129,7 @@ def _reach(robot: Robot, values: Values) -> Robot:
         low, high = goals.min(axis=0).round(2).tolist(), goals.max(axis=0).round(2).tolist()
         raise RequestError(f"{robot.name} does not reach {goal.tolist()}: goals are from {low} to {high}")
 
-    def draw(rng, qpos, qvel):
-        qpos, qvel = robot.draw(rng, qpos, qvel)
-        qpos[-3:] = goal
-        return qpos, qvel
-
-    return replace(robot, draw=draw)
+    return _with_goal(robot, goal)
 
 
 def _sparse_goal(robot: Robot, values: Values) -> Robot:

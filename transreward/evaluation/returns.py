@@ -58,7 +58,7 @@ def evaluate(
     guarded = Guarded(domain, rows, [SEED + seed for seed in seeds], threads, limits)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
     terms = {term: np.zeros(rows) for term in domain.reward_terms}
-    last, ended = {term: np.zeros(rows) for term in terms}, np.zeros(rows, bool)
+    last, ended = {one.term: np.zeros(rows) for one in successes(domain) if one.term}, np.zeros(rows, bool)
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
         obs = guarded.obs.astype(np.float32)
@@ -76,7 +76,7 @@ def evaluate(
         lengths += going
         for term, value in guarded.simulation.terms.items():
             terms[term] += value * going
-            last[term] = np.where(going, value, last[term])
+        last = {term: np.where(going, guarded.simulation.terms[term], x) for term, x in last.items()}
         ended |= going & step.terminated
         going &= ~(step.terminated | step.truncated)
 

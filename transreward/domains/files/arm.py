@@ -21,7 +21,7 @@ from transreward.domains.domain import Success
 from transreward.domains.files.floating import EFFORT, NOISE, power
 from transreward.domains.files.model import Model, Tip, near_pose
 from transreward.domains.names import BALL, FREE, Entry
-from transreward.domains.robot import Draw, Robot, Rows, View, columns, nearer, posed
+from transreward.domains.robot import Draw, Robot, Rows, View, columns, gaussian, nearer, posed
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array, RequestError
 
@@ -126,8 +126,7 @@ def begin(goals: np.ndarray) -> Draw:
     """Joints within +-NOISE of the pose, Gaussian velocities, and one of the goals, which stays."""
 
     def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
-        qpos = qpos + rng.uniform(-NOISE, NOISE, qpos.size)
-        qvel = qvel + NOISE * rng.standard_normal(qvel.size)
+        qpos, qvel = gaussian(NOISE)(rng, qpos, qvel)
         qpos[-3:], qvel[-3:] = goals[rng.integers(len(goals))], 0
         return qpos, qvel
 

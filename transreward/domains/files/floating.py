@@ -18,7 +18,19 @@ import numpy as np
 from transreward.domains import names
 from transreward.domains.files.model import Model, add_floor, near_pose
 from transreward.domains.names import Entry
-from transreward.domains.robot import Draw, Robot, Rows, Term, View, columns, forward, posed, sideways, survive
+from transreward.domains.robot import (
+    Draw,
+    Robot,
+    Rows,
+    Term,
+    View,
+    columns,
+    forward,
+    gaussian,
+    posed,
+    sideways,
+    survive,
+)
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array
 
@@ -55,7 +67,7 @@ def robot(model: Model) -> Robot | None:
         terms={"forward": forward(1.0), "survive": survive(1.0), "power": power(EFFORT)},
         more={"sideways": sideways(1.0)},
         fields=("qfrc_actuator",),
-        draw=begin(at, of),
+        draw=begin(at),
         episode_steps=model.said.episode_steps or 1000,
         view=View(3.0 * float(model.now.stat.extent), height, -15, 90, name or None),
     )
@@ -87,13 +99,13 @@ def standing(at: int, lowest: float, s: Rows) -> Array:
     return (s.qpos[:, at + 2] > lowest) & (1 - 2 * (x * x + y * y) > UPRIGHT)
 
 
-def begin(at: int, of: int) -> Draw:
+def begin(at: int) -> Draw:
     """Joints within +-NOISE of the pose and Gaussian velocities; the base is where it is in the pose."""
 
     def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
-        moved = qpos + rng.uniform(-NOISE, NOISE, qpos.size)
+        moved, turning = gaussian(NOISE)(rng, qpos, qvel)
         moved[at : at + 7] = qpos[at : at + 7]
-        return moved, qvel + NOISE * rng.standard_normal(qvel.size)
+        return moved, turning
 
     return draw
 
