@@ -50,6 +50,7 @@ TABLES = {
     "grounded_rest": Table((500, 2_000, 10_000), ("mix", "fine_tune")),
     "grounded_ppo": Table((500, 2_000, 10_000)),
     "unlike": Table((5_000, 10_000, 20_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
+    "unlike_small": Table((2_500, 5_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "fine_tuning": Table((2_000, 5_000, 10_000), ("fine_tune", "mix")),
     "ppo": Table((5_000, 20_000, 100_000)),
     "double_softmax": Table((2_000, 5_000, 10_000), last=("gap_std", "gap_accuracy")),

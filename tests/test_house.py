@@ -18,7 +18,7 @@ ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
 LAYERS = [
     {"types", "interruption"},
-    {"networks", "replay", "draws", "feed", "randomise", "ground", "fallback", "watchdog", "plain"},
+    {"networks", "replay", "draws", "feed", "randomise", "ground", "fallback", "watchdog", "plain", "tree"},
     {"bridges"},
     {"domains", "gaps", "gates", "learners"},
     {"uses"},
@@ -74,7 +74,7 @@ def test_who_may_import_whom(path):
     assert not wrong, f"{own} must not import {', '.join(wrong)}"
 
 
-@pytest.mark.parametrize(("own", "more"), [("domains", {"bridges", "plain"}), ("gates", set())])
+@pytest.mark.parametrize(("own", "more"), [("domains", {"bridges", "plain", "tree"}), ("gates", set())])
 def test_the_leaves_need_only_the_words(own, more):
     """A domain knows nothing of learning, a compensation nothing of how a gap is estimated."""
     used = {

@@ -10,7 +10,7 @@ from transreward.gaps.gap import Gap
 from transreward.gates.chain import Chain, Gate
 from transreward.ground import Ground
 from transreward.randomise import Randomise
-from transreward.types import RequestError
+from transreward.types import RequestError, Shared
 from transreward.uses.compensation import Compensation
 from transreward.uses.use import UNCHANGED, Use
 
@@ -37,6 +37,7 @@ class Method:
     unlike: str = ""  # row that it is between unlike bodies; "" = none
     no_simulator: tuple[str, ...] = ()  # rows that it is if nothing can be identified: off-policy, on-policy
     variant: str = ""  # which of these it is: in_simulator, or the other row's name
+    shared: Shared | None = None  # columns by which its gap compares steps of unlike bodies; None = all
     ground: Ground | None = None  # it is trained on in the simulator identified from its first target steps
 
     def __post_init__(self) -> None:
@@ -140,6 +141,12 @@ class Method:
         return any(map(self.needs, OF_SOURCE_AGENT))
 
     @property
+    def compares(self) -> bool:
+        """Whether all that its gap and use look at are the steps that they are given."""
+        asks = any(part.needs for part in (self.gap, self.use) if part is not None)
+        return self.gap is not None and self.ground is None and not self.relabels and not asks
+
+    @property
     def relabels(self) -> bool:
         """Whether the source's steps are paid the target's reward: computed without a gap, by its model with one."""
         return self.use is not None and self.use.relabels
@@ -155,4 +162,4 @@ class Method:
     def compensation(self) -> Compensation:
         """The gap, its use and the gate. Raises RequestError for settings that are out of range or do not fit."""
         use = self.use or UNCHANGED
-        return Compensation(self.gap, use, Chain(use.transforms(self.gate)))
+        return Compensation(self.gap, use, Chain(use.transforms(self.gate)), self.shared)

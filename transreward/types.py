@@ -63,6 +63,13 @@ class Transition(NamedTuple):
     truncated: Array  # [...], bool: only the clock ended, so the value of next_obs still counts
 
 
+class Shared(NamedTuple):
+    """The columns that two unlike bodies have in common: by the others the bodies would be told apart at once."""
+
+    obs: tuple[int, ...]
+    action: tuple[int, ...]
+
+
 class Steps(NamedTuple):
     """Steps with all that is known of them: what streams hand over, and what a replay gives back. float32, but the
     domain; the flags are 0 or 1."""

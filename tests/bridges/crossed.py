@@ -8,11 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import transreward as tr
 from transreward.bridges.bridge import Crossing
 from transreward.bridges.take_up import take_up
 from transreward.domains.domain import Domain
 from transreward.learners.learner import Learner
 from transreward.networks import Normaliser
+
+SMALL = {
+    "learner": tr.learner("sac", hidden=(8,), batch=16, robots=4, random_steps=32, steps_per_update=8.0),
+    "source_steps": 640, "target_steps": 128, "seeds": 2,
+    "settings": {"loop.eval_episodes": 1, "loop.final_episodes": 1, "loop.evaluations": 2, "loop.source_evaluations": 1,
+                 "loop.threads": 1},
+}  # fmt: skip
 
 
 def require_maps(crossing: Crossing) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import transreward as tr
 from tests.domains import robots_in_files as files
+from transreward.domains.across import split
 from transreward.domains.domain import successes
 from transreward.types import RequestError
 
@@ -160,6 +161,33 @@ def test_what_is_said_beside_a_file(tmp_path):
     np.testing.assert_allclose(arm.spaces.high, [1.5, 1.0])
     low = np.linalg.norm(arm.robot.goals - [0, 0, 0.1], axis=1)
     np.testing.assert_allclose(low, 0.3)  # where the lower link begins
+
+
+def test_what_is_said_in_an_id(tmp_path):
+    """It comes before what is said beside the file, and stays in the id."""
+    id = f"{files.arm(tmp_path)}(tip=lower,control_rate=20)"
+    (tmp_path / "arm.yaml").write_text("{control_rate: 25, episode_steps: 30}")
+    arm = tr.domain(f"{id}+reach(x=0.1,y=0,z=0.35):payload=0.5")
+    assert (arm.control_rate, arm.episode_steps) == (20.0, 30)
+    np.testing.assert_allclose(np.linalg.norm(arm.robot.goals - [0, 0, 0.1], axis=1), 0.3)
+    assert arm.robot.doc == "arm: bring lower to a goal" and arm.name.startswith(id)
+    assert tr.domain(arm.name).name == arm.name
+    assert tr.bridge(id, f"{id}:mass=2").said()
+    assert split(f"{id}@named({id}:mass=2)") == (id, "named", f"{id}:mass=2")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("tip=lowr", "did you mean lower"), ("tip", "malformed domain id"), ("rate=3", "unknown key 'rate'"),
+        ("control_rate=nan", "control_rate must be a number"), ("limits=3", "limits must be a mapping"),
+        ("tip=lower,", "unknown key ''"), ("control_rate=x", "control_rate must be a number from 0, not 'x'"),
+    ],
+)  # fmt: skip
+def test_refused_in_an_id(tmp_path, said, words):
+    with pytest.raises(RequestError, match=re.escape(words)) as caught:
+        tr.domain(f"{files.arm(tmp_path)}({said})")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_urdf(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from transreward.types import Array, Entry, RequestError, Spaces, Steps, Transition
+from transreward.types import Array, Entry, RequestError, Shared, Spaces, Steps, Transition
 
 ROUNDING = 1e-6  # relative error permitted for columns mapped there and back
 
@@ -104,6 +104,12 @@ class Crossing:
     held: tuple[str, ...] = ()  # names of shown columns that show none of its own, and have their `fill` all the same
 
     @property
+    def shared(self) -> Shared:
+        """The shown columns that show something of its own."""
+        shows = (np.flatnonzero(found.matrix.any(axis=1)).tolist() for found in (self.there.obs, self.there.action))
+        return Shared(*map(tuple, shows))
+
+    @property
     def reversed(self) -> Crossing:
         """The crossing in the other direction."""
         return Crossing(self.back, self.there, self.shown, self.own)
@@ -125,6 +131,13 @@ class Bridge:
         Raises RequestError if the bridge does not lead there.
         """
         raise NotImplementedError
+
+
+def led_to(name: str, other: Side | None) -> Side:
+    """The robot to which a bridge leads. Raises RequestError if none is named."""
+    if other is None:
+        raise RequestError(f"the bridge '{name}' leads to another robot: name that, as in @{name}(ant)")
+    return other
 
 
 def require_sound(name: str, crossing: Crossing) -> Crossing:

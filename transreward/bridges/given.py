@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, not_returned
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, led_to, not_returned
 from transreward.bridges.linear import Linear, Ways, inverse, joined
 from transreward.bridges.lines import End, Line, Lines, mapping, signed
 from transreward.bridges.match import Parts, Shows, columns, found_none, kind, motors, shown_by
@@ -53,8 +53,7 @@ class Given(Bridge):
 
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
         """See `Bridge`."""
-        if other is None:
-            raise RequestError(f"the bridge '{self.name}' leads to another robot: name that, as in @{self.name}(ant)")
+        other = led_to(self.name, other)
         told = self._told(robot, other)
         return self._checked(lambda: crossing(told, robot, other))
 

@@ -18,12 +18,12 @@ import numpy as np
 
 from transreward.bridges.bridge import Side
 from transreward.bridges.match import Parts
+from transreward.tree import above, driven
 from transreward.types import RequestError
 
 DEEPER = 1.5  # what it costs to be at another depth of the chain, in units of place and of 1 - |cosine| of axes
 MOST = 1.5  # joints that cost as much are not alike
 EQUAL = 1e-6  # costs that are no further apart are the same
-JOINTS = (0, 1)  # of mujoco.mjtTrn: JOINT, JOINTINPARENT
 
 
 class Limb(NamedTuple):
@@ -106,23 +106,20 @@ def _limbs(model: Any, pose: np.ndarray) -> dict[str, Limb]:
     data.qpos[:] = pose
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
-    driven = np.unique(model.actuator_trnid[np.isin(model.actuator_trntype, JOINTS), 0]).tolist()
-    chains = {j: _above(model, j, driven) for j in driven}
-    places = {j: data.xanchor[chains[j][0]] - data.xpos[model.body_rootid[model.jnt_bodyid[j]]] for j in driven}
+    joints = driven(model)
+    chains = {j: _chain(model, j, joints) for j in joints}
+    places = {j: data.xanchor[chains[j][0]] - data.xpos[model.body_rootid[model.jnt_bodyid[j]]] for j in joints}
     widest = np.maximum(np.abs(np.array(list(places.values())).reshape(-1, 3)).max(axis=0, initial=0), 1e-6)
     return {
         model.joint(j).name or f"joint {j}": Limb(places[j] / widest, len(chains[j]) - 1, data.xaxis[j].copy())
-        for j in driven
+        for j in joints
     }
 
 
-def _above(model: Any, joint: int, driven: list[int]) -> list[int]:
-    """The driven joints from the trunk to a joint, with it."""
-    body, bodies = int(model.jnt_bodyid[joint]), []
-    while body:
-        bodies.append(body)
-        body = int(model.body_parentid[body])
-    return [j for j in driven if model.jnt_bodyid[j] in bodies and j <= joint]
+def _chain(model: Any, joint: int, joints: list[int]) -> list[int]:
+    """Those of these joints from the trunk to a joint, with it."""
+    bodies = above(model, int(model.jnt_bodyid[joint]))
+    return [j for j in joints if model.jnt_bodyid[j] in bodies and j <= joint]
 
 
 def _apart(a: Limb, b: Limb) -> float:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, not_returned
+from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, led_to, not_returned
 from transreward.bridges.linear import Linear, Ways, inverse, joined
 from transreward.types import Entry, RequestError
 
@@ -42,8 +42,7 @@ class Matched(Bridge):
 
     def across(self, robot: Side, other: Side | None = None) -> Crossing:
         """See `Bridge`."""
-        if other is None:
-            raise RequestError(f"the bridge '{self.name}' leads to another robot: name that, as in @{self.name}(ant)")
+        other = led_to(self.name, other)
         own, shown, parts = Columns.of(robot), Columns.of(other), self.match(robot, other)
         moves = motors(own.action_entries, shown.action_entries, parts)
         if not moves:

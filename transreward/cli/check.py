@@ -7,6 +7,7 @@ import json
 
 from transreward.cli.directory import prepare_process
 from transreward.cli.options import IDS, whole
+from transreward.types import RequestError
 
 HELP = "before you spend: spaces, shift, support, rewards, verdict"
 ABOUT = """\
@@ -35,6 +36,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
     command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
     command.add_argument("--bridge", metavar="B", help="joins unlike robots, as in transfer (default: named)")
+    command.add_argument("--picture", metavar="FILE.png", help="draw both robots, what does the same in one colour")
     command.add_argument("--target-steps", type=whole, metavar="N", help="to take at most (default and most: 2000)")
     command.add_argument("--seed", type=whole, metavar="S", help="of states, actions and the classifier (default: 0)")
 
@@ -46,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
 
     names = ("logs", "source_run", "target_steps", "seed", "imports", "bridge")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    if args.picture:
+        _draw(args)
     found = check(args.source, args.target, **given, watch=fitting)
     if args.json:
         print(json.dumps(found.as_json(), allow_nan=False))
@@ -53,3 +57,16 @@ def run(args: argparse.Namespace) -> None:
     from transreward.preflight.show import show
 
     show(found)
+    if args.picture:
+        print(f"picture: {args.picture}")
+
+
+def _draw(args: argparse.Namespace) -> None:
+    from transreward.domains.joined import NAMED, bridge
+    from transreward.reports.films.matched import picture
+    from transreward.runs.source_agent import import_all
+
+    if args.target is None:
+        raise RequestError("--picture draws the target, too: name it")
+    import_all(args.imports, args.source_run)
+    picture(bridge(args.source, args.target, args.bridge or NAMED), args.picture)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.names import BALL, FREE, SLIDE, Entry
+from transreward.tree import BODY, SITE, SLIDER_CRANK, SO3, TENDON, along
 
-# of mujoco.mjtTrn, mjtGain, mjtBias, mjtDyn, mjtWrap and mjtCtrlInput
-SLIDER_CRANK, TENDON, SITE, BODY, SO3 = range(2, 7)
+# of mujoco.mjtGain, mjtBias, mjtDyn and mjtCtrlInput
 FIXED, AFFINE, MUSCLE, DCMOTOR, GEODESIC, PID = range(6)
-AFFINE_BIAS = INTEGRATOR = WRAP_JOINT = 1
+AFFINE_BIAS = INTEGRATOR = 1
 FILTER = 2
 INPUTS = {1: "position", 2: "velocity", 4: "feedforward", 8: "voltage"}
 
@@ -128,7 +128,5 @@ def _transmission(model: Any, i: int) -> tuple[str, str, float]:
 
 def _tendon(model: Any, i: int) -> tuple[str, str]:
     """Units of a tendon: a length between sites, or those of the joints of a fixed tendon if all are of one kind."""
-    wraps = range(int(model.tendon_adr[i]), int(model.tendon_adr[i] + model.tendon_num[i]))
-    joints = [int(model.wrap_objid[w]) for w in wraps if int(model.wrap_type[w]) == WRAP_JOINT]
-    units = {LINE if int(model.jnt_type[joint]) == SLIDE else TURN for joint in joints} or {LINE}
+    units = {LINE if int(model.jnt_type[joint]) == SLIDE else TURN for joint in along(model, i)} or {LINE}
     return units.pop() if len(units) == 1 else (UNKNOWN, UNKNOWN)

@@ -89,6 +89,16 @@ def survive(weight: float) -> Term:
     return lambda s: weight * s.healthy
 
 
+def power(weight: float) -> Term:
+    """-weight * the power of all actuators over the robot's weight, m/s: what it costs to be moved."""
+
+    def term(s: Rows) -> Array:
+        watts = np.abs(s.qfrc_actuator * s.qvel).sum(axis=1)
+        return -weight * watts / (9.81 * s.body_mass.sum(axis=1))
+
+    return term
+
+
 def control(weight: float) -> Term:
     return lambda s: -(weight * np.square(s.action).sum(axis=1))
 

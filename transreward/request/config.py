@@ -118,6 +118,7 @@ class Config:
                 "low": spaces.low.tolist(),
                 "high": spaces.high.tolist(),
                 **columns(self.domains),
+                **({"shared": {side: list(some) for side, some in row.shared._asdict().items()}} if row.shared else {}),
             },
         }
 

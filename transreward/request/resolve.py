@@ -38,6 +38,7 @@ from transreward.request.rules import (
     require_rewards,
     require_simulated,
     require_tuned,
+    sharing,
     together,
     with_terms,
     without_a_model,
@@ -109,7 +110,7 @@ def resolved(
     rows = [fitting(r, pair, learner) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)
     target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
-    row, *control_rows = (in_simulator(r, target_steps, settings) for r in all_rows)
+    row, *control_rows = (sharing(in_simulator(r, target_steps, settings), pair) for r in all_rows)
     budget = source_budget(learner, pair.source)
     if taken_over is not None and source_run is not None:  # whose training is none of its own
         budget += SourceAgent.about(Path(source_run))["steps"]

@@ -41,7 +41,10 @@ def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
         row = replace(row, fallback=False)  # candidates could not be judged
     if row.unlike and isinstance(pair.source, Across):
         warnings.warn(f"unlike bodies: '{row.name}' does as '{row.unlike}' does, with a fallback", stacklevel=2)
-        return variant(row, row.unlike)
+        row = variant(row, row.unlike)
+        if row.feed is None or learner.on_policy:  # which learns from what its noise shows
+            return row
+        return replace(row, feed=replace(row.feed, deterministic=True))  # or its noise would be held against it
     if row.no_simulator:
         from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
 
@@ -63,6 +66,11 @@ def in_simulator(row: Method, target_steps: int, settings: dict[str, Any]) -> Me
     if row.ground is None or not few or named or not row.in_simulator:
         return row
     return replace(row.simulated, ground=replace(row.ground, walk=0.0))
+
+
+def sharing(row: Method, pair: Pair[Domain]) -> Method:
+    """The row, which compares unlike bodies by the columns that they share."""
+    return replace(row, shared=pair.source.crossing.shared) if row.compares and isinstance(pair.source, Across) else row
 
 
 def with_terms(row: Method, pair: Pair[Domain]) -> Method:
@@ -133,16 +141,14 @@ def require_simulated(config: Config) -> None:
 
 
 def require_one_body(row: Method, config: Config) -> None:
-    """Raise RequestError for a method that compares steps of source and target, where these are unlike robots: only one
-    of them has some of the columns, by which they would be told apart."""
+    """Raise RequestError for a method that needs one body where source and target are unlike robots: it puts the one
+    where the other was, or asks somebody about steps of which only some columns are shared."""
 
     def able(r: Method) -> bool:
-        return r.gap is None and r.ground is None and not r.relabels
+        return r.compares or (r.gap is None and r.ground is None and not r.relabels)
 
     if isinstance(config.domains.source, Across) and not able(row):
-        raise RequestError(
-            f"'{row.name}' compares the steps of one body, and source and target are two: use {names(able)}"
-        )
+        raise RequestError(f"'{row.name}' needs one body, and source and target are two: use {names(able)}")
 
 
 def require_family(row: Method, config: Config) -> None:

@@ -24,7 +24,7 @@ from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
 from transreward.runs.record import Record
-from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Spaces
+from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
 from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
 
@@ -156,7 +156,7 @@ class Result:
             row = replace(row, gate=replace(row.gate, ramp=0.0))
         state = self._of(seed, self.compensation_state)
         found = row.compensation()
-        return LearnedOn(found.gap, found.use, found.gate, self.config), state
+        return LearnedOn(found.gap, found.use, found.gate, found.shared, self.config), state
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
         """What a compensation may need beside steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,
@@ -399,7 +399,8 @@ def restore_method(config: dict[str, Any]) -> Method:
         except (AttributeError, TypeError) as error:
             raise RequestError(f"the run's {section} is not what '{row.name}' has in this version: {error}") from None
         row = replace(row, **{section: part})
-    return row
+    shared = config["spaces"].get("shared")
+    return replace(row, shared=Shared(*(tuple(shared[side]) for side in Shared._fields))) if shared else row
 
 
 def _kept(directory: Path, config: dict[str, Any], spaces: Spaces, agents: Any, keys: Any) -> tuple[Any, Any]:

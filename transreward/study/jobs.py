@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -99,16 +100,20 @@ def jobs_of(plan: Plan, out: Path) -> list[Job]:
     import_modules(plan.imports)
     agents: dict[Path, Job] = {}
     found: list[Job] = []
-    for pair in plan.pairs:
-        for row in plan.methods_on(pair):
-            try:
-                job, agent = cell(plan, pair, row, out)
-            except RequestError as error:
-                raise RequestError(f"{pair.name}, {row.name}: {in_words(error)}") from None
-            if agent is not None and agent.place not in agents:
-                agents[agent.place] = agent
-                found.append(agent)
-            found.append(replace(job, agent=agent and agents[agent.place]))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for pair in plan.pairs:
+            for row in plan.methods_on(pair):
+                try:
+                    job, agent = cell(plan, pair, row, out)
+                except RequestError as error:
+                    raise RequestError(f"{pair.name}, {row.name}: {in_words(error)}") from None
+                if agent is not None and agent.place not in agents:
+                    agents[agent.place] = agent
+                    found.append(agent)
+                found.append(replace(job, agent=agent and agents[agent.place]))
+    for text in dict.fromkeys(str(warning.message) for warning in said):  # once, and not for every cell
+        warnings.warn(text, stacklevel=2)
     require_apart(found)
     return found
 

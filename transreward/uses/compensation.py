@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from transreward.gaps.gap import Gap
 from transreward.gates.chain import Chain, States
-from transreward.types import Adjusted, Array, Key, Metrics, Pair, Shaping, Spaces, Transition
+from transreward.types import Adjusted, Array, Key, Metrics, Pair, Shaping, Shared, Spaces, Transition
 from transreward.uses.use import Change, Use
 
 UNGATED = Chain()
@@ -30,6 +31,7 @@ class Compensation:
     gap: Gap | None
     use: Use
     gate: Chain = UNGATED
+    shared: Shared | None = None  # of unlike bodies: all that their steps are compared by
 
     def __post_init__(self) -> None:
         if self.use.shapes:
@@ -90,11 +92,20 @@ class Compensation:
         return self.use.pays and not self.gate.off and (self.use.both or side == self.side)
 
     def _shown(self, batches: Pair[Transition]) -> Pair[Transition]:
-        """The same steps; where not all of their reward is kept, nothing below sees it."""
+        """The same steps; where not all of their reward is kept, and of unlike bodies, nothing below sees the rest."""
+        if self.shared:
+            batches = batches.map(partial(_alone, self.shared))
         if self.use.kept == 1:
             return batches
         steps = getattr(batches, self.side)
         return batches._replace(**{self.side: steps._replace(reward=jnp.zeros_like(steps.reward))})
+
+
+def _alone(shared: Shared, t: Transition) -> Transition:
+    """The transition with 0 in the columns that are not shared."""
+    sizes = t.obs.shape[-1], t.action.shape[-1]
+    obs, action = (jnp.zeros(n).at[jnp.array(some, int)].set(1) for n, some in zip(sizes, shared, strict=True))
+    return t._replace(obs=t.obs * obs, action=t.action * action, next_obs=t.next_obs * obs)
 
 
 def added(compensation: Compensation, state: CompensationState, batches: Pair[Transition], extra: dict) -> Array:

@@ -18,10 +18,9 @@ import numpy as np
 
 from transreward.domains import names
 from transreward.domains.domain import Success
-from transreward.domains.files.floating import EFFORT, NOISE, power
-from transreward.domains.files.model import Model, Tip, near_pose
+from transreward.domains.files.model import EFFORT, NOISE, Model, Tip, near_pose
 from transreward.domains.names import BALL, FREE, Entry
-from transreward.domains.robot import Draw, Robot, Rows, View, columns, gaussian, nearer, posed
+from transreward.domains.robot import Draw, Robot, Rows, View, columns, gaussian, nearer, posed, power
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array, RequestError
 
@@ -37,25 +36,18 @@ def robot(model: Model) -> Robot:
     """The row of a robot whose base is fixed."""
     tip = model.tip()
     goals = reachable(model, tip)
-    return Robot(
-        model.name,
-        f"{model.title}: bring {tip.name} to a goal",
-        "",
-        "",
-        file=model.path,
+    return model.row(
+        f"bring {tip.name} to a goal",
+        200,
         prepare=partial(_prepare, model, tip),
-        pose=model.pose,
-        frame_skip=model.frame_skip,
         observe=observe,
         show=partial(show, model.pose),
         invert=invert,
         terms={"reach": _reach, "power": power(EFFORT)},
-        fields=("qfrc_actuator",),
         bodies=(TIP, GOAL),
         draw=begin(goals),
         goals=goals,
         success=(Success("reached", "", "reach", nearer(REACHED)),),
-        episode_steps=model.said.episode_steps or 200,
         view=View(2.0 * float(model.now.stat.extent), 0.0, -20, 120, follow=None),
     )
 

@@ -16,28 +16,26 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.files.model import Model, add_floor, near_pose
+from transreward.domains.files.model import EFFORT, NOISE, Model, add_floor, near_pose
 from transreward.domains.names import Entry
 from transreward.domains.robot import (
     Draw,
     Robot,
     Rows,
-    Term,
     View,
     columns,
     forward,
     gaussian,
     posed,
+    power,
     sideways,
     survive,
 )
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array
 
-EFFORT = 0.05  # reward per m/s of power over weight
 SERVOS = 0.5  # rad or m
 UPRIGHT = 0.5  # cosine of the tilt beyond which a robot has fallen
-NOISE = 0.05  # rad or m: half the width of what joints begin with; and the standard deviation of velocities
 BASE = 13  # columns before those of joints
 
 
@@ -49,15 +47,10 @@ def robot(model: Model) -> Robot | None:
     at, of = int(model.now.jnt_qposadr[joint]), int(model.now.jnt_dofadr[joint])
     height = float(model.data().qpos[at + 2])
     name = model.now.body(model.base).name
-    return Robot(
-        model.name,
-        f"{model.title}: walk forward without falling",
-        "",
-        "",
-        file=model.path,
+    return model.row(
+        "walk forward without falling",
+        1000,
         prepare=partial(_prepare, model),
-        pose=model.pose,
-        frame_skip=model.frame_skip,
         observe=partial(observe, at, of),
         show=partial(show, at, of, model.pose),
         invert=partial(invert, at, of),
@@ -66,9 +59,7 @@ def robot(model: Model) -> Robot | None:
         side=partial(_along, at + 1),
         terms={"forward": forward(1.0), "survive": survive(1.0), "power": power(EFFORT)},
         more={"sideways": sideways(1.0)},
-        fields=("qfrc_actuator",),
         draw=begin(at),
-        episode_steps=model.said.episode_steps or 1000,
         view=View(3.0 * float(model.now.stat.extent), height, -15, 90, name or None),
     )
 
@@ -81,16 +72,6 @@ def _prepare(model: Model, spec: Spec) -> None:
 
 def _along(column: int, s: Rows) -> Array:
     return s.qpos[:, column]
-
-
-def power(weight: float) -> Term:
-    """-weight * the power of all actuators over the robot's weight, m/s: what it costs to be moved."""
-
-    def term(s: Rows) -> Array:
-        watts = np.abs(s.qfrc_actuator * s.qvel).sum(axis=1)
-        return -weight * watts / (9.81 * s.body_mass.sum(axis=1))
-
-    return term
 
 
 def standing(at: int, lowest: float, s: Rows) -> Array:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transreward.domains.files import arm, floating, rails
 from transreward.domains.files.model import Model
-from transreward.domains.files.place import place
+from transreward.domains.files.place import apart, place
 from transreward.domains.files.said import beside
 from transreward.domains.robot import Robot
 
@@ -15,11 +15,12 @@ BODIES = (floating.robot, rails.robot, arm.robot)  # (Model) -> its row, or None
 
 
 def robot(name: str) -> Robot:
-    """The row of the robot in a file, `mjcf:path.xml`, `urdf:path.urdf` or `menagerie:name[/scene]`.
+    """The row of the robot in a file, `mjcf:path.xml`, `urdf:path.urdf` or `menagerie:name[/scene]`; behind it may be
+    said, in brackets, what could stand beside the file, too: `mjcf:arm.xml(tip=hand)`.
 
     Raises:
         RequestError: there is no such file, MuJoCo cannot read it, it has nothing that moves or that moves it, or what
-            is said beside it does not fit.
+            is said of it does not fit.
     """
     path = place(name)
     said = path.with_suffix(".yaml")
@@ -29,5 +30,5 @@ def robot(name: str) -> Robot:
 
 @lru_cache(maxsize=64)
 def _robot(name: str, path: Path, changed: tuple[int, ...]) -> Robot:
-    model = Model(name, path, beside(path))
+    model = Model(name, path, beside(path, apart(name)[1]))
     return next(row for body in BODIES if (row := body(model)) is not None)

@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
+from transreward.domains.files.place import apart
 from transreward.domains.files.said import Said
 from transreward.domains.names import FREE, SLIDE
+from transreward.domains.robot import Robot
 from transreward.domains.shifts.kinds import Spec, label
+from transreward.tree import ON_JOINT, TENDON, above, along
 from transreward.types import RequestError, nearest
 
 HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
-JOINT, JOINTINPARENT, TENDON = 0, 1, 3  # of mujoco.mjtTrn
-WRAP_JOINT = 1  # of mujoco.mjtWrap
+EFFORT = 0.05  # reward per m/s of power over weight
+NOISE = 0.05  # rad or m: half the width of what joints begin with; and the standard deviation of velocities
 TIPS = (
     "attachment_site", "end_effector", "ee_site", "eef", "ee", "tcp", "tool", "tool0", "pinch", "grasp_site", "gripper",
     "tip", "fingertip", "hand",
@@ -60,7 +63,8 @@ class Model:
         self.limit(spec)
         self.base = self._base()
         self.pose = self._pose()
-        self.title = Path(name.partition(":")[2]).stem if path.suffix in name else name.partition(":")[2]
+        called = apart(name)[0].partition(":")[2]
+        self.title = path.stem if called.endswith(path.suffix) else called
         self.frame_skip = max(1, round(1 / (said.control_rate * self.now.opt.timestep)))
 
     def read(self) -> Spec:
@@ -95,6 +99,21 @@ class Model:
             for actuator in chosen:
                 actuator.ctrllimited, actuator.ctrlrange = True, [low, high]
 
+    def row(self, does: str, episode_steps: int, **parts: Any) -> Robot:
+        """The row of the robot in the file, which consists of these parts."""
+        return Robot(
+            self.name,
+            f"{self.title}: {does}",
+            "",
+            "",
+            file=self.path,
+            pose=self.pose,
+            frame_skip=self.frame_skip,
+            fields=("qfrc_actuator",),
+            episode_steps=self.said.episode_steps or episode_steps,
+            **parts,
+        )
+
     @property
     def free(self) -> bool:
         """Whether the base moves freely."""
@@ -106,12 +125,7 @@ class Model:
         """The joints that actuators drive, themselves or by a tendon."""
         m, found = self.now, set()
         for kind, (target, _) in zip(m.actuator_trntype.tolist(), m.actuator_trnid.tolist(), strict=True):
-            if kind in (JOINT, JOINTINPARENT):
-                found.add(target)
-            elif kind == TENDON:
-                first, many = int(m.tendon_adr[target]), int(m.tendon_num[target])
-                wraps = [w for w in range(first, first + many) if m.wrap_type[w] == WRAP_JOINT]
-                found |= {int(m.wrap_objid[w]) for w in wraps}
+            found |= {target} if kind in ON_JOINT else set(along(m, target)) if kind == TENDON else set()
         return sorted(found)
 
     @property
@@ -126,11 +140,7 @@ class Model:
 
     def depth(self, body: int) -> int:
         """How many moving bodies there are from the world to a body."""
-        found = 0
-        while body:
-            found += bool(self.now.body_jntnum[body])
-            body = int(self.now.body_parentid[body])
-        return found
+        return int((self.now.body_jntnum[above(self.now, body)] > 0).sum())
 
     def data(self) -> Any:
         """MuJoCo's data in the pose in which an episode begins, with derived positions."""
@@ -213,7 +223,7 @@ def near_pose(model: Model, spec: Spec, share: float) -> None:
     m, at = model.now, model.data().qpos
     for i, actuator in enumerate(spec.actuators):
         gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[i, 0]
-        if int(m.actuator_trntype[i]) not in (JOINT, JOINTINPARENT) or not gain or bias != -gain:
+        if int(m.actuator_trntype[i]) not in ON_JOINT or not gain or bias != -gain:
             continue  # a force, or a tendon
         home = gear * at[m.jnt_qposadr[m.actuator_trnid[i, 0]]]
         low, high = m.actuator_ctrlrange[i]

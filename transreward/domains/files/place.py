@@ -51,16 +51,26 @@ SCHEMES: dict[str, tuple[str, Callable[[str], Path]]] = {  # the text behind it,
 }
 
 
+SAID = r"\(\w+=[^()]*\)"  # behind a file: what could stand beside it, too
+
+
 def split(id: str) -> tuple[str, str] | None:
-    """The name of a robot's file in an id, and what follows it: `mjcf:arm.xml` and `+reach(x=0.4)`. None if it has
-    none."""
+    """The name of a robot's file in an id, and what follows it: `mjcf:arm.xml(tip=hand)` and `+reach(x=0.4)`. None if
+    it has none."""
     scheme, colon, rest = id.partition(":")
     if not colon or scheme not in SCHEMES:
         return None
-    found = re.match(rf"({SCHEMES[scheme][0]})(?=[+:@]|$)", rest)
+    found = re.match(rf"({SCHEMES[scheme][0]}(?:{SAID})?)(?=[+:@]|$)", rest)
     if found is None:
-        raise RequestError(f"malformed domain id '{id}': write {USAGE[scheme]}[+task][:shift,...]")
+        raise RequestError(f"malformed domain id '{id}': write {USAGE[scheme]}[(key=value,...)][+task][:shift,...]")
     return f"{scheme}:{found[1]}", rest[found.end() :]
+
+
+def apart(name: str) -> tuple[str, str]:
+    """A name such as `mjcf:arm.xml(tip=hand)` without and with nothing but what is said: `mjcf:arm.xml`, `tip=hand`."""
+    found = re.fullmatch(rf"(.*?)({SAID})?", name)
+    assert found is not None
+    return found[1], (found[2] or "")[1:-1]
 
 
 def unshifted(id: str) -> str:
@@ -71,7 +81,7 @@ def unshifted(id: str) -> str:
 
 def place(name: str) -> Path:
     """The file that a name such as `mjcf:arm.xml` means. Raises RequestError if there is none."""
-    scheme, _, text = name.partition(":")
+    scheme, _, text = apart(name)[0].partition(":")
     return SCHEMES[scheme][1](text)
 
 

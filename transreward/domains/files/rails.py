@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.files.floating import EFFORT, NOISE, power
-from transreward.domains.files.model import Model, add_floor
+from transreward.domains.files.model import EFFORT, NOISE, Model, add_floor
 from transreward.domains.names import Entry
-from transreward.domains.robot import Robot, Rows, View, columns, forward, gaussian, posed
+from transreward.domains.robot import Robot, Rows, View, columns, forward, gaussian, posed, power
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array
 
@@ -30,23 +29,16 @@ def robot(model: Model) -> Robot | None:
         return None
     hidden = tuple(sorted(int(m.jnt_qposadr[j]) for j in model.slides if abs(axes[j, 2]) < 1 - ALONG))
     at, sign = int(m.jnt_qposadr[along[0]]), float(np.sign(axes[along[0], 0]))
-    return Robot(
-        model.name,
-        f"{model.title}: run forward",
-        "",
-        "",
-        file=model.path,
+    return model.row(
+        "run forward",
+        1000,
         prepare=partial(_prepare, model),
-        pose=model.pose,
-        frame_skip=model.frame_skip,
         observe=partial(observe, hidden),
         show=partial(show, hidden, model.pose),
         invert=partial(invert, hidden),
         position=partial(_place, at, sign),
         terms={"forward": forward(1.0), "power": power(EFFORT)},
-        fields=("qfrc_actuator",),
         draw=gaussian(NOISE),
-        episode_steps=model.said.episode_steps or 1000,
         view=View(3.0 * float(m.stat.extent), 0.5 * float(m.stat.extent), follow=m.body(model.base).name or None),
     )
 

@@ -1,9 +1,10 @@
-"""What may be said beside a robot's file, `arm.yaml` beside `arm.xml`, where the conventions do not find it."""
+"""What may be said of a robot in a file where the conventions do not find it: beside the file, `arm.yaml` beside
+`arm.xml`, or in its id, `mjcf:arm.xml(tip=hand)`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +48,35 @@ def _is_range(pair: Any) -> bool:
     return numbers and pair[0] < pair[1]
 
 
-def beside(path: Path) -> Said:
-    """What is said beside the model in `path`; the defaults if there is no such file.
+def beside(path: Path, text: str = "") -> Said:
+    """What is said beside the model in `path`, with the defaults where there is no such file; what is said in an id,
+    `tip=hand,pose=ready`, comes before it.
 
     Raises RequestError with the file's name for what is no such mapping, and for an unknown key.
     """
     file = path.with_suffix(".yaml")
-    if not file.is_file():
-        return Said()
-    text = read_mapping(file, "{control_rate: 50, tip: gripper}")
+    found = told(file, read_mapping(file, "{control_rate: 50, tip: gripper}")) if file.is_file() else Said()
+    return told(f"'({text})'", dict(map(_pair, text.split(","))), found) if text else found
+
+
+def told(where: object, text: Mapping[str, Any], found: Said = Said()) -> Said:
+    """`found`, with what a mapping says. Raises RequestError."""
     known = [one.name for one in fields(Said)]
     try:
         for key in text:
             if key not in known:
                 raise nearest(key, known, "key")
-        return Said(**text)
+        return replace(found, **text)
     except RequestError as error:
-        raise RequestError(f"{file}: {error}") from None
+        raise RequestError(f"{where}: {error}") from None
+
+
+def _pair(part: str) -> tuple[str, Any]:
+    """A key and its value, a number where it is one."""
+    key, _, value = part.partition("=")
+    for number in (int, float):
+        try:
+            return key.strip(), number(value)
+        except ValueError:
+            pass
+    return key.strip(), value.strip()

@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from transreward.tree import ON_JOINT
 from transreward.types import RequestError
 
 INPUTS = 4  # of each motor: see `inputs`
@@ -95,10 +96,7 @@ def inputs(model: Any, share: np.ndarray, before: np.ndarray, qpos: np.ndarray, 
     velocity of the joint that a motor drives; 0 of one that drives none."""
     q, v = np.zeros_like(share), np.zeros_like(share)
     for motor, (joint, kind) in enumerate(zip(model.actuator_trnid[:, 0], model.actuator_trntype, strict=True)):
-        if kind in JOINTS and motor < share.shape[1]:
+        if kind in ON_JOINT and motor < share.shape[1]:
             q[:, motor] = qpos[:, model.jnt_qposadr[joint]]
             v[:, motor] = qvel[:, model.jnt_dofadr[joint]]
     return np.stack([share, before, q, v])
-
-
-JOINTS = (0, 1)  # of mujoco.mjtTrn: JOINT, JOINTINPARENT

@@ -19,6 +19,7 @@ from transreward.domains.domain import Domain, TableRobot, altered, table_robot
 from transreward.reports.films.painter import Painter
 from transreward.reports.films.panel import BACKGROUND, INK, LINE, TITLE
 from transreward.reports.films.take import Film
+from transreward.tree import above
 from transreward.types import Pair, RequestError
 
 SIZE = Film(480, 360)
@@ -128,7 +129,7 @@ def apart(robot: TableRobot) -> np.ndarray:
     mujoco.mj_kinematics(model, data)
     for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE.value).tolist():
         body, axis, anchor = int(model.jnt_bodyid[joint]), data.xaxis[joint], data.xanchor[joint]
-        if turned & set(_above(model, body)):  # it went along
+        if turned & set(above(model, body)):  # it went along
             continue
         hides = [np.linalg.norm(np.cross(axis, anchor - a)) < NEAR and abs(axis @ x) > 0.99 for x, a in seen]
         if sum(hides):
@@ -142,15 +143,6 @@ def apart(robot: TableRobot) -> np.ndarray:
 
 def _name(model: Any, joint: int) -> str:
     return model.joint(joint).name or f"joint {joint}"
-
-
-def _above(model: Any, body: int) -> list[int]:
-    """A body, and those on which it hangs."""
-    found = []
-    while body:
-        found.append(body)
-        body = int(model.body_parentid[body])
-    return found
 
 
 def _robot(domain: Domain) -> TableRobot:
