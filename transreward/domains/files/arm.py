@@ -48,7 +48,7 @@ def robot(model: Model) -> Robot:
         draw=begin(goals),
         goals=goals,
         success=(Success("reached", "", "reach", nearer(REACHED)),),
-        view=View(2.0 * float(model.now.stat.extent), 0.0, -20, 120, follow=None),
+        view=View(2.0 * float(model.now.stat.extent), float(goals[:, 2].mean()), -20, 120, follow=None),
     )
 
 

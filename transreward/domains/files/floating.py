@@ -60,7 +60,7 @@ def robot(model: Model) -> Robot | None:
         terms={"forward": forward(1.0), "survive": survive(1.0), "power": power(EFFORT)},
         more={"sideways": sideways(1.0)},
         draw=begin(at),
-        view=View(3.0 * float(model.now.stat.extent), height, -15, 90, name or None),
+        view=View(2.2 * float(model.now.stat.extent), height, -15, 90, name or None),
     )
 
 
