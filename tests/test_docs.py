@@ -146,7 +146,8 @@ def test_commands_parse(page):
             if words[:1] == ["transreward"]:
                 args = cli.parser().parse_args(words[1:])
                 for id in (getattr(args, "source", None), getattr(args, "target", None)):
-                    assert id is None or split(id) or domain(id)  # of a file the page's own test has it
+                    of_file = id is not None and (split(id) or id.endswith(".yaml") or "/" in id)
+                    assert id is None or of_file or domain(id)  # of a file the page's own test has it
 
 
 @every_page

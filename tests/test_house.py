@@ -32,7 +32,7 @@ LAYERS = [
     {"engine"},
     {"transfer", "preflight"},
     {"compare", "rehearsal"},
-    {"live", "doctor"},
+    {"live", "doctor", "session"},
     {"study"},
     {"cli"},
     {"__main__"},

@@ -12,8 +12,10 @@ __version__ = "0.1.0"
 # public name -> where it lives; imported at first use, so that `import transreward` is instant and free of JAX
 _PUBLIC = {
     "BrokenRun": "transreward.types",
+    "Client": "transreward.session.client",
     "Comparison": "transreward.runs.comparison",
     "CompensatedReward": "transreward.wrapper",
+    "Session": "transreward.session.session",
     "CompensatedVectorReward": "transreward.wrapper",
     "Domain": "transreward.domains.domain",
     "Pair": "transreward.types",

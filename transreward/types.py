@@ -23,6 +23,7 @@ CONTROLS = ZERO_SHOT, FINE_TUNE, TARGET_ONLY = "zero_shot", "fine_tune", "target
 CEILING = "oracle"
 DEFAULT_METHOD = "auto"
 AUTO, NO = "auto", "none"  # of a bridge: where it is needed, and nowhere
+ASKED = "asked:"  # of a target's id whose rest says the columns of a robot that asks for its actions
 DATA = "data:"  # of a target's id whose rest is a file: a log of it
 
 MANY = 40  # names that an error does not list

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from transreward.cli.directory import prepare_process, run_in_its_directory, show, watched
+from transreward.cli.directory import run_in_its_directory, show, watched
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
+from transreward.runs.process import prepare_process
 from transreward.types import RequestError
 
 HELP = "several methods, one table"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from transreward.types import RequestError
 if TYPE_CHECKING:
     from transreward.live import View
 
-ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
 
 
@@ -87,21 +86,3 @@ def write_page(directories: Sequence[str], out: str | None = None) -> None:
     from transreward.reports.page import write_report
 
     print(f"report: {write_report(directories, out)}")
-
-
-def prepare_process() -> None:
-    """Keep compiled programs between runs, so that a second run starts at once; none where TRANSREWARD_CACHE is ''.
-    And have the C library keep freed memory in two places, not in one for each of XLA's threads."""
-    import ctypes
-
-    import jax
-
-    from transreward.runs.store import cache
-
-    with suppress(AttributeError, OSError, TypeError):  # not the GNU C library: it does as it always does
-        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
-    place = cache()
-    if place is None:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(place))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transreward.cli.directory import prepare_process
 from transreward.cli.options import IDS, whole
+from transreward.runs.process import prepare_process
 from transreward.types import RequestError
 
 HELP = "what differs physically, read off few steps"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transreward.cli.directory import prepare_process, show, watched
+from transreward.cli.directory import show, watched
 from transreward.cli.options import whole
+from transreward.runs.process import prepare_process
 
 HELP = "go on with a run that was interrupted, or with more target steps"
 ABOUT = """\

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from transreward.domains import across, shifts, tasks
+from transreward.domains.asked import Asked, lists
 from transreward.domains.bridged import Bridged
 from transreward.domains.checked import checked
 from transreward.domains.domain import Domain, altered
@@ -16,7 +17,7 @@ from transreward.domains.history import with_history
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS, row
 from transreward.domains.users import in_one_line, look_beside_user, named
-from transreward.types import OWN_MODULE, RequestError, nearest
+from transreward.types import ASKED, OWN_MODULE, RequestError, nearest
 
 if TYPE_CHECKING:
     from transreward.domains.mujoco import MujocoDomain
@@ -30,7 +31,8 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 def domain(id: str | Domain) -> Domain:
     """The domain that an id names: `robot[@view][+task][:shift[,shift...]]`, `gym:[module:]Id` or
     `package.module:factory[@view]`; behind each of these may stand `@history=n` (see `History`), and then `@bridge(id)`
-    (see `Across`). A `Domain` object is accepted as well; what a user's returns is checked.
+    (see `Across`). `asked:ID` is a robot with the columns of ID that asks for its actions. A `Domain` object is
+    accepted as well; what a user's returns is checked.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. The domain is named
     after the factory, so that its id makes it again.
@@ -49,6 +51,8 @@ def domain(id: str | Domain) -> Domain:
         return with_history(domain(sent[1]), int(sent[2]))
     if colon and not tail:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
+    if id.startswith(ASKED) and tail:
+        return Asked(tail, None if lists(tail) else domain(tail))
     if of_file := place.split(id):
         return _of_robot(row(of_file[0]), of_file[1], id)
     if colon and head in _LATER:

@@ -1,6 +1,7 @@
 """Streams, which say where steps come from: one file each, and their table."""
 
 from transreward.domains.domain import Domain, stream_kind, table_robot
+from transreward.streams.asked import Asked
 from transreward.streams.branch import Branch
 from transreward.streams.counterpart import Counterpart
 from transreward.streams.data import Data
@@ -19,6 +20,7 @@ STREAMS: dict[str, type[Taker]] = {
     "branch": Branch,
     "lesson": Lesson,
     "data": Data,
+    "asked": Asked,
 }
 
 

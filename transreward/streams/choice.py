@@ -45,7 +45,7 @@ class Choice:
             for seed, robot in np.argwhere(began | ~np.isin(chosen, self.acting)):
                 mine = self._who[seed, robot]
                 going = mine in self.acting and not began[seed, robot]
-                chosen[seed, robot] = mine if going else self._next(seed)
+                chosen[seed, robot] = mine if going else self.next(seed)
                 self._who[seed, robot] = chosen[seed, robot] if going or began[seed, robot] else ""
             self.now += self._who.shape[1]
             action: Any = None
@@ -56,10 +56,15 @@ class Choice:
 
         return either
 
-    def _next(self, seed: int) -> str:
+    def next(self, seed: int) -> str:
+        """Who acts in the next episode of a seed."""
         if len(self.acting) == 1:
             return self.acting[0]
         return self.acting[drawn(self.belief(seed, self.acting), self._random[seed])]
+
+    def begin(self, seed: int, robot: int, who: str) -> None:
+        """Record whose episode begins, where others than this one chose; "": nobody's."""
+        self._who[seed, robot] = who
 
     def ended(self, seed: int, robot: int, total: float) -> bool:
         """Record the return of an episode that is over. False unless all of it was of the policy that learns."""

@@ -12,6 +12,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ from transreward.types import BrokenRun, Steps
 HEAD = struct.Struct("<cQII")  # kind, number of the control step, bytes that follow, checksum
 BEGIN, STEP, LOST, ANEW = b"b", b"s", b"l", b"n"  # a round begins; a step taken; a step in flight; new episodes begin
 
+DAMAGED = b""  # of no record
 RECORD, COUNTED = 2**26, 2**53  # bounds of a record's bytes, and of the numbers of steps
 
 
@@ -41,20 +43,14 @@ class StepLog:
     def _take_up(self, file: BinaryIO, path: Path) -> None:
         at, number, until = 0, 0, 0  # offset of the record, number of the next step, end of its round
         whole = os.fstat(file.fileno()).st_size
-        while at + HEAD.size <= whole:
-            kind, place, size, checksum = HEAD.unpack(file.read(HEAD.size))
-            wrong = size > RECORD or place >= COUNTED or kind not in (BEGIN, STEP, LOST, ANEW)
-            if not wrong and at + HEAD.size + size > whole:  # it was cut
-                break
-            payload = b"" if wrong else file.read(size)
-            end = int.from_bytes(payload[:9], "little") if kind == BEGIN else 0
-            if wrong or end >= COUNTED or checksum != _checksum(kind, place, payload):
+        for end, kind, place, payload in records(file, (BEGIN, STEP, LOST, ANEW)):
+            if kind == DAMAGED or (kind == BEGIN and int.from_bytes(payload[:9], "little") >= COUNTED):
                 warnings.warn(f"{path} is damaged after control step {number}: the rest is lost", stacklevel=3)
                 break
-            at += HEAD.size + size
+            at = end
             number = place + (kind in (STEP, LOST))
             if kind == BEGIN:
-                until = end
+                until = int.from_bytes(payload[:9], "little")
             elif kind == ANEW:
                 self.anew.add(place)
                 until = place  # nothing is about to be taken
@@ -107,7 +103,29 @@ class StepLog:
         self._file.close()
 
     def _write(self, kind: bytes, number: int, payload: bytes = b"") -> None:
-        self._file.write(HEAD.pack(kind, number, len(payload), _checksum(kind, number, payload)) + payload)
+        self._file.write(record(kind, number, payload))
+
+
+def record(kind: bytes, number: int, payload: bytes = b"") -> bytes:
+    """A record as it is written, with its checksum."""
+    return HEAD.pack(kind, number, len(payload), _checksum(kind, number, payload)) + payload
+
+
+def records(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[int, bytes, int, bytes]]:
+    """(offset behind it, kind, number, payload) of each whole record from where the file is, up to one that was cut.
+    The first that is damaged has the kind DAMAGED and is the last."""
+    at, whole = file.tell(), os.fstat(file.fileno()).st_size
+    while at + HEAD.size <= whole:
+        kind, number, size, checksum = HEAD.unpack(file.read(HEAD.size))
+        wrong = size > RECORD or number >= COUNTED or kind not in kinds
+        if not wrong and at + HEAD.size + size > whole:  # it was cut
+            return
+        payload = b"" if wrong else file.read(size)
+        if wrong or checksum != _checksum(kind, number, payload):
+            yield at, DAMAGED, 0, b""
+            return
+        at += HEAD.size + size
+        yield at, kind, number, payload
 
 
 def _columns(steps: Steps) -> tuple[np.ndarray, ...]:

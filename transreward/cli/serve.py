@@ -1,0 +1,111 @@
+"""transreward serve"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from transreward.cli.options import IDS, SETTINGS, options, whole
+from transreward.runs.process import prepare_process
+from transreward.types import RequestError
+
+HELP = "a session for a robot in another process or language"
+ABOUT = """\
+Answer a robot that asks for its actions, and learn from what it tells, over a local socket. The source agent is trained
+first, or taken up with --source-run; no step of the target is simulated, and none is taken but those that the robot
+asks for. Every step is in DIR before it is learned from: the same command with DIR alone goes on tomorrow.
+
+  transreward serve halfcheetah --target-steps 5000 --out runs/robot
+  transreward serve source.xml robot.yaml --bridge map.yaml --out runs/robot    a robot with columns of its own
+  transreward serve runs/robot                                                   tomorrow
+  transreward serve --header > transreward.hpp                                   the client for C++
+
+In Python the robot's side is transreward.Client; the protocol is in docs/robot.md.
+"""
+EPILOG = IDS + SETTINGS
+HEADER = Path(__file__).parents[1] / "session" / "transreward.hpp"
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    option = command.add_argument
+    option("source", nargs="?", help="domain where steps are cheap, or the directory of a session to go on with")
+    option("target", nargs="?", help="whose columns the robot has: a domain, or robot.yaml (default: the source)")
+    option("--method", help="a row of 'transreward list methods' (default: auto)")
+    option("--learner", help="sac or ppo (default: the robot's preset)")
+    option("--source-steps", type=whole, metavar="N", help="budget (default: the robot's preset)")
+    option("--target-steps", type=whole, metavar="N", help="that the robots may take together (default: 10000)")
+    option("--seed", type=whole, metavar="S", help="(default: 0)")
+    option("--source-run", metavar="DIR", help="take up an earlier run's source agent")
+    option("--bridge", metavar="B", help="joins the source's columns with the robot's: FILE.yaml, named, ...")
+    option("--robots", type=whole, metavar="K", help="that ask side by side (default: 1)")
+    option("--change", type=float, metavar="X", help="most that an action may change in a control step")
+    option("--on-request", action="store_true", help="learn only while a client calls improve")
+    option("--out", metavar="DIR", help="run directory, for a new session")
+    option("--port", type=whole, metavar="P", help="(default: 5555; 0: a free one)")
+    option("--host", metavar="H", help="(default: 127.0.0.1, so that only this machine can connect)")
+    option("--unix", metavar="PATH", help="a Unix socket in place of a port")
+    option(
+        "--token-file", type=Path, metavar="FILE", help="holds the secret (default: DIR/session/token, which is made)"
+    )
+    option("--header", action="store_true", help="print the header for C++, and do nothing else")
+    option("--set", nargs="+", action="extend", metavar="PATH=VALUE", help="any setting, see below")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.header:
+        sys.stdout.write(HEADER.read_text())
+        return
+    known = args.source is not None and (Path(args.source) / "session").is_dir()
+    if args.source is None or (not known and args.out is None):
+        raise RequestError("name a source and --out DIR for a new session, or the directory of one to go on with")
+    where = args.unix or f"{args.host or '127.0.0.1'}:{5555 if args.port is None else args.port}"
+    from transreward.session.server import Server, listening, token_in
+
+    listener = listening(where)  # before anything is trained
+    prepare_process()
+    from transreward.interruption import undone
+    from transreward.session.session import Session
+
+    request = asked(args)
+    session = Session.resume(args.source, watch=tell) if known else Session(**request, watch=tell)
+
+    def leave() -> str:
+        session.close()
+        if args.unix:
+            Path(args.unix).unlink(missing_ok=True)
+        return f"the session has {session.status['steps']:,} steps; 'transreward serve {session.out}' goes on with it"
+
+    with undone(leave):
+        token, file = token_in(session.out / "session", args.token_file)
+        at = args.unix or "{}:{}".format(*listener.getsockname()[:2])
+        tell_line(f"listening at {at}; the token is in {file}; {session.left:,} target steps are left")
+        Server(listener, session, token, tell_line).serve()
+
+
+def asked(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of `Session`."""
+    args.config = None
+    request = options(args)
+    for name in ("port", "host", "unix", "token_file", "header"):
+        request.pop(name, None)
+    request["background"] = not request.pop("on_request")
+    return request
+
+
+def tell(said: dict[str, Any]) -> None:
+    """What the learner reports, where it is worth a line."""
+    if said["event"] == "warning":
+        return
+    lines = [*said["said"]]
+    if said["done"] in (0, 1):
+        state = "begins" if not said["done"] else "is over"
+        lines.append(f"{said['phase']} {state}: {said['steps'][0]:,} source, {said['steps'][1]:,} target steps")
+    for line in lines:
+        tell_line(line)
+
+
+def tell_line(line: str) -> None:
+    """At once, also in a pipe."""
+    print(line, flush=True)

@@ -1,0 +1,93 @@
+"""A robot's side of `transreward serve`, in Python: the calls of a session, over a socket. It needs NumPy alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from transreward.session.protocol import VERSION, Gone, connected, receive, send
+from transreward.types import RequestError
+
+
+class Client:
+    """A robot that asks a served session. Its calls are those of `Session`, with the same errors.
+
+    Attributes `low` and `high` [action] are the robot's limits, `obs` the size of an observation.
+    """
+
+    def __init__(self, address: str, token: str | Path, robot: int = 0, timeout: float = 10.0) -> None:
+        """`address` is host:port or a Unix socket's path; `token` the secret, or the file that holds it; `robot` which
+        of the session's robots this is; `timeout` in seconds, of each call but `improve`.
+
+        Raises RequestError for a wrong token or robot, OSError where nobody answers.
+        """
+        self._timeout, self._connection = timeout, connected(address, timeout)
+        told = str(token)
+        if Path(told).is_file():
+            told = Path(told).read_text().strip()
+        try:
+            found = self._ask("hello", token=told, robot=robot, protocol=VERSION)
+        except BaseException:
+            self.close()
+            raise
+        self.obs, self.left = int(found["obs"]), int(found["left"])
+        self.low, self.high = np.array(found["low"]), np.array(found["high"])
+
+    def act(self, obs: Any) -> np.ndarray:
+        """See `Session.act`."""
+        return np.array(self._ask("act", obs=_plain(obs))["action"], np.float32)
+
+    def tell(
+        self, obs: Any, action: Any, reward: float, next_obs: Any, terminated: bool = False, truncated: bool = False
+    ) -> None:
+        """See `Session.tell`."""
+        about = {"obs": _plain(obs), "action": None if action is None else _plain(action), "reward": float(reward)}
+        over = {"terminated": bool(terminated), "truncated": bool(truncated)}
+        self.left = int(self._ask("tell", **about, next_obs=_plain(next_obs), **over)["left"])
+
+    def reset(self, obs: Any, *, steps: int = 0) -> None:
+        """See `Session.reset`."""
+        self._ask("reset", obs=_plain(obs), steps=steps)
+
+    def abort(self, why: str = "") -> None:
+        """See `Session.abort`."""
+        self._ask("abort", why=why)
+
+    def improve(self, seconds: float) -> bool:
+        """See `Session.improve`; a served session always has a limit."""
+        return bool(self._ask("improve", seconds=seconds, _more=seconds)["done"])
+
+    def save(self) -> None:
+        """See `Session.save`."""
+        self._ask("save")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """See `Session.status`."""
+        return self._ask("status")["status"]
+
+    def close(self) -> None:
+        """Leave; the session goes on."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _ask(self, do: str, _more: float = 0.0, **about: Any) -> dict[str, Any]:
+        self._connection.settimeout(self._timeout + _more)
+        send(self._connection, {"do": do, **about})
+        found = receive(self._connection, self._timeout + _more)
+        if found is None:
+            raise Gone("the session's server is gone")
+        if not found.get("ok"):
+            raise RequestError(str(found.get("error", "the server did not say why")))
+        return found
+
+
+def _plain(x: Any) -> list[float]:
+    return np.asarray(x, float).tolist()

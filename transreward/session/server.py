@@ -1,0 +1,174 @@
+"""`transreward serve`: a session for robots in other processes, over TCP or a Unix socket."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from transreward.session.protocol import VERSION, Gone, address, receive, send
+from transreward.session.session import Session
+from transreward.types import BrokenRun, RequestError
+
+TOKEN = "token"  # a file of the session's folder
+HELLO = 5.0  # seconds in which a client has to say who it is
+PATIENCE = 10.0  # seconds in which the rest of a message has to come
+CLIENTS = 64
+LONGEST = 3600.0  # seconds of `improve`
+
+
+class Server:
+    """Clients of one session, each in a thread of its own, so that a slow one delays no other."""
+
+    def __init__(self, listener: socket.socket, session: Session, token: str, said: Callable[[str], None]) -> None:
+        """`listener` from `listening`; `said` is called with what happens, a line each."""
+        self.listener, self.session, self.token, self.said = listener, session, token, said
+        self._taken: set[int] = set()  # robots that a client has
+        self._clients, self._lock = 0, threading.Lock()
+
+    def serve(self) -> None:
+        """Answer until the process ends."""
+        while True:
+            try:
+                connection, where = self.listener.accept()
+            except OSError:  # it was closed
+                return
+            threading.Thread(target=self._client, args=(connection, str(where) or "a client"), daemon=True).start()
+
+    def _client(self, connection: socket.socket, where: str) -> None:
+        robot: int | None = None
+        with connection:
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._clients += 1
+            try:
+                robot = self._greeted(connection)
+                self.said(f"{where} is robot {robot}")
+                while (asked := receive(connection, PATIENCE)) is not None:
+                    send(connection, self._answer(asked, robot))
+                self.said(f"{where}, robot {robot}, has left")
+            except (OSError, RequestError) as error:  # Gone is an OSError
+                with suppress(OSError):
+                    send(connection, {"ok": False, "error": str(error)})
+                self.said(f"{where}: {error}")
+            finally:
+                with self._lock:
+                    self._clients -= 1
+                    self._taken.discard(-1 if robot is None else robot)
+
+    def _greeted(self, connection: socket.socket) -> int:
+        """Which robot a client is. Raises RequestError for one that may not be any, Gone for one that does not say."""
+        if self._clients > CLIENTS:
+            raise RequestError(f"{CLIENTS} clients are connected, and no more are answered")
+        timer = threading.Timer(HELLO, lambda: connection.shutdown(socket.SHUT_RD))
+        timer.start()
+        try:
+            asked = receive(connection, HELLO)
+        finally:
+            timer.cancel()
+        if asked is None:
+            raise Gone(f"nothing was said for {HELLO:g} s")
+        if asked.get("do") != "hello":
+            raise RequestError("the first message must be hello, with the token")
+        if not hmac.compare_digest(str(asked.get("token", "")).encode(), self.token.encode()):
+            raise RequestError("wrong token")
+        if asked.get("protocol", VERSION) != VERSION:
+            raise RequestError(f"this server speaks version {VERSION} of the protocol, not {asked['protocol']}")
+        spaces, robots, robot = self.session.spaces, self.session.robots, asked.get("robot", 0)
+        if isinstance(robot, bool) or not isinstance(robot, int) or not 0 <= robot < robots:
+            raise RequestError(f"robot must be from 0 to {robots - 1}, not {robot!r}")
+        with self._lock:
+            if robot in self._taken:
+                raise RequestError(f"robot {robot} is another client")
+            self._taken.add(robot)
+        about = {"obs": spaces.obs, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
+        send(connection, {"ok": True, "protocol": VERSION, "action": spaces.action, **about, "left": self._left})
+        return robot
+
+    @property
+    def _left(self) -> int:
+        return self.session.left
+
+    def _answer(self, asked: dict[str, Any], robot: int) -> dict[str, Any]:
+        do = asked.pop("do", None)
+        if not isinstance(do, str) or do not in CALLS:
+            return {"ok": False, "error": f"unknown request {do!r}: there are {', '.join(CALLS)}"}
+        wanted, call = CALLS[do]
+        if unknown := set(asked) - set(wanted):
+            return {"ok": False, "error": f"{do} does not take '{min(unknown)}', but {', '.join(wanted) or 'nothing'}"}
+        try:
+            return {"ok": True, **call(self.session, robot, asked)}
+        except KeyError as error:
+            return {"ok": False, "error": f"{do} needs {error.args[0]!r}"}
+        except (RequestError, BrokenRun) as error:
+            return {"ok": False, "error": str(error)}
+
+
+def _tell(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
+    over = bool(a.get("terminated", False)), bool(a.get("truncated", False))
+    session.tell(a["obs"], a.get("action"), a["reward"], a["next_obs"], *over, robot=robot)
+    return {"left": session.left}
+
+
+def _improve(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
+    seconds = a["seconds"]
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= LONGEST:
+        raise RequestError(f"seconds must be from 0 to {LONGEST:g}, not {seconds!r}")
+    return {"done": session.improve(seconds)}
+
+
+def _nothing(result: None) -> dict[str, Any]:
+    return {}
+
+
+# what a client may ask for -> the keys that it takes, and (session, robot, those keys) -> the answer
+CALLS: dict[str, tuple[tuple[str, ...], Callable[[Session, int, dict[str, Any]], dict[str, Any]]]] = {
+    "act": (("obs",), lambda s, robot, a: {"action": s.act(a["obs"], robot).tolist()}),
+    "tell": (("obs", "action", "reward", "next_obs", "terminated", "truncated"), _tell),
+    "reset": (("obs", "steps"), lambda s, robot, a: _nothing(s.reset(a["obs"], robot, steps=a.get("steps", 0)))),
+    "abort": (("why",), lambda s, robot, a: _nothing(s.abort(str(a.get("why", "")), robot))),
+    "improve": (("seconds",), _improve),
+    "save": ((), lambda s, robot, a: _nothing(s.save())),
+    "status": ((), lambda s, robot, a: {"status": s.status}),
+}
+
+
+def listening(where: str) -> socket.socket:
+    """A socket that listens at an address. Raises RequestError where it cannot, such as for a port in use."""
+    found = address(where)
+    family = socket.AF_UNIX if isinstance(found, str) else socket.AF_INET6 if ":" in found[0] else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        if family != socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        before = os.umask(0o177)  # a Unix socket is its owner's
+        try:
+            listener.bind(found)
+        finally:
+            os.umask(before)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise RequestError(f"nothing can listen at {where}: {error.strerror or error}") from None
+    return listener
+
+
+def token_in(folder: Path, given: Path | None) -> tuple[str, Path]:
+    """The secret, and the file that holds it: the given one, or one of the session that is made when there is none."""
+    path = folder / TOKEN if given is None else given
+    if given is not None and not path.is_file():
+        raise RequestError(f"there is no file {path} with a token")
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+    token = path.read_text().strip()
+    if len(token) < 8:
+        raise RequestError(f"the token in {path} is shorter than 8 characters")
+    return token, path
