@@ -22,6 +22,7 @@ from transreward.methods import GAPS, METHODS, USES, Feed, Gate
 from transreward.randomise import Randomise
 from transreward.request.loop import Loop
 from transreward.streams import STREAMS
+from transreward.types import DATA
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -146,7 +147,7 @@ def test_commands_parse(page):
             if words[:1] == ["transreward"]:
                 args = cli.parser().parse_args(words[1:])
                 for id in (getattr(args, "source", None), getattr(args, "target", None)):
-                    of_file = id is not None and (split(id) or id.endswith(".yaml") or "/" in id)
+                    of_file = id is not None and (split(id) or id.endswith(".yaml") or "/" in id or id.startswith(DATA))
                     assert id is None or of_file or domain(id)  # of a file the page's own test has it
 
 

@@ -57,8 +57,8 @@ def _pack(steps: Steps) -> np.ndarray:
     return np.concatenate([np.asarray(x, np.float32) for x in columns], axis=-1)
 
 
-def _unpack(rows: Array, spaces: Spaces) -> Steps:
-    """The inverse of `_pack`, the flags as float32 0 or 1."""
+def unpacked(rows: Array, spaces: Spaces) -> Steps:
+    """The steps in rows [..., columns] of a replay, the flags as float32 0 or 1."""
     o, flags = spaces.obs, 2 * spaces.obs + spaces.action
     transition = Transition(
         obs=rows[..., :o],
@@ -73,7 +73,7 @@ def _unpack(rows: Array, spaces: Spaces) -> Steps:
 
 def no_steps(spaces: Spaces, *shape: int) -> Steps:
     """Steps [*shape] of which there are none."""
-    return _unpack(jnp.zeros((*shape, _columns(spaces, 0))), spaces)
+    return unpacked(jnp.zeros((*shape, _columns(spaces, 0))), spaces)
 
 
 def empty(spaces: Spaces, seeds: int, capacity: int, robots: int, terms: int = 0) -> Replay:
@@ -128,7 +128,7 @@ def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Steps:
         apart = block * HELD_OUT_BLOCK + HELD_OUT_FIRST + place
         step = jnp.where(kept > 0, apart, below(draws[0], size))
     robot = below(draws[1], replay.data.shape[1])
-    return _unpack(replay.data[step, robot], replay.spaces)
+    return unpacked(replay.data[step, robot], replay.spaces)
 
 
 def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
@@ -142,7 +142,7 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
     start = jax.random.randint(step_key, (n, 1), 0, jnp.maximum(replay.size - length + 1, 1))
     place = start + jnp.arange(length)
     robot = jax.random.randint(robot_key, (n, 1), 0, robots)
-    windows = _unpack(replay.data[(oldest + place) % capacity, robot], replay.spaces).transition
+    windows = unpacked(replay.data[(oldest + place) % capacity, robot], replay.spaces).transition
     return windows._replace(truncated=jnp.where(place == replay.size - 1, 1.0, windows.truncated))
 
 
@@ -167,7 +167,7 @@ def written(replay: Replay) -> int:
 
 def in_order(replay: Replay) -> Steps:
     """The stored steps, oldest first, [seeds, size, robots], in NumPy."""
-    return _unpack(np.asarray(_in_order(replay)), replay.spaces)
+    return unpacked(np.asarray(_in_order(replay)), replay.spaces)
 
 
 def _in_order(replay: Replay) -> Array:
@@ -180,7 +180,7 @@ def changed(replay: Replay, change: Callable[[Steps], Steps]) -> Replay:
     """The same with all stored steps [seeds, size, robots] as `change` makes them, which asks for no order."""
     data = np.array(replay.data)
     stored = data[:, : int(replay.size)]  # a ring that has not closed is filled from its start
-    stored[...] = _pack(change(_unpack(stored, replay.spaces)))
+    stored[...] = _pack(change(unpacked(stored, replay.spaces)))
     return replace(replay, data=jnp.asarray(data))  # not NumPy's: each call of a program would copy it
 
 

@@ -24,7 +24,7 @@ CEILING = "oracle"
 DEFAULT_METHOD = "auto"
 AUTO, NO = "auto", "none"  # of a bridge: where it is needed, and nowhere
 ASKED = "asked:"  # of a target's id whose rest says the columns of a robot that asks for its actions
-DATA = "data:"  # of a target's id whose rest is a file: a log of it
+DATA = ("data:", "minari:", "lerobot:")  # of a target's id whose rest says where a log of it is
 
 MANY = 40  # names that an error does not list
 OWN_MODULE = "; those of a module of your own are known once `imports` names it"  # of a name that is in no table

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from transreward.domains import logs
 from transreward.domains.ids import domain
-from transreward.domains.logs import columns, hdf5, npz
+from transreward.domains.logs import apart, columns, hdf5, npz
 from transreward.types import RequestError
 
 # Logs whose licence is not known stay outside of the project: they are read where they lie beside it.
@@ -296,7 +296,7 @@ np.save(NPY, np.zeros(3))
     ("content", "said"),
     [
         (b"", "it is empty; write the steps as HDF5"), (NPY.getvalue(), "a single NumPy array"),
-        (pickle.dumps([1]), "a pickle, which is not opened"), (b"PAR1\0\0", "a Parquet file"),
+        (pickle.dumps([1]), "a pickle, which is not opened"), (b"PAR1\0\0", "it is damaged"),
         (b'{"obs": [1]}', "JSON"), (b"obs,action\n0,1\n", "it is text"), (b"\x00\x01\x02", "of an unknown kind"),
         (b"\x1f\x8b\x08\0", "gzip"), (b"PK\x03\x04 and no more", "it is damaged"),
         (b"\x89HDF\r\n\x1a\n and no more", "it is damaged"),
@@ -310,7 +310,7 @@ def test_what_is_no_log_is_said_to_be_what_it_is(content, said, tmp_path):
 
 def test_what_is_no_file(tmp_path):
     refused(tmp_path / "log.npz", "there is no such file")
-    refused(tmp_path, "it is a directory: name the file in it")
+    refused(tmp_path, "it is a folder, and neither LeRobot's nor Minari's")
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", "it is no file")
 
@@ -482,8 +482,8 @@ def test_a_library_that_crashes_ends_itself_alone(tmp_path, monkeypatch):
     crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
     crash.chmod(0o755)
     path = write(tmp_path / "log.hdf5", walk())
-    monkeypatch.setattr(hdf5.sys, "executable", str(crash))
-    refused(path, "it is damaged: HDF5 was ended by SIGSEGV while it read it")
+    monkeypatch.setattr(apart.sys, "executable", str(crash))
+    refused(path, "it is damaged: its reader was ended by SIGSEGV")
 
 
 # -- any file, any arrays --------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from transreward.types import BrokenRun, RequestError
 # In the order of --help. Each is a file beside this one, of the same name: HELP, a line; ABOUT and EPILOG, which --help
 # prints before and after the options; arguments(command), which adds these; run(args).
 COMMANDS = (
-    "transfer", "compare", "check", "identify", "resume", "study", "report", "list", "play", "export", "serve",
-    "doctor",
+    "transfer", "compare", "check", "identify", "resume", "study", "report", "list", "play", "export", "data",
+    "serve", "doctor",
 )  # fmt: skip
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
@@ -32,6 +32,7 @@ Move a skill from one robot to another by compensating rewards.
   transreward report runs/a runs/b --out report.html       runs side by side, on one page
   transreward play runs/x                                  video of both robots
   transreward export runs/x                                the policy as ONNX, with its contract
+  transreward data monday.csv --to monday.hdf5             what a log holds, in another format
   transreward serve halfcheetah --out runs/robot           a robot that asks for its actions, over a socket
   transreward list methods                                 what there is
 """

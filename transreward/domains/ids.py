@@ -17,14 +17,13 @@ from transreward.domains.history import with_history
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS, row
 from transreward.domains.users import in_one_line, look_beside_user, named
-from transreward.types import ASKED, OWN_MODULE, RequestError, nearest
+from transreward.types import ASKED, DATA, OWN_MODULE, RequestError, nearest
 
 if TYPE_CHECKING:
     from transreward.domains.mujoco import MujocoDomain
 
 # MuJoCo and Gymnasium are imported only when a domain needs them, so that listing names or refusing an id is fast.
 
-_LATER = {"minari": "Minari data sets"}
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
@@ -55,9 +54,7 @@ def domain(id: str | Domain) -> Domain:
         return Asked(tail, None if lists(tail) else domain(tail))
     if of_file := place.split(id):
         return _of_robot(row(of_file[0]), of_file[1], id)
-    if colon and head in _LATER:
-        raise RequestError(f"'{id}': {_LATER[head]} are not supported yet")
-    if colon and head == "data":
+    if id.startswith(DATA):
         raise RequestError(
             f"'{id}' is a log, which takes no step: it can be the target of `identify`, `check` and `transfer` alone"
         )

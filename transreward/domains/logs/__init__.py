@@ -10,20 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.logs import hdf5, npz
+from transreward.domains.logs import hdf5, npz, parquet, text
 from transreward.domains.logs.columns import chosen, damaged, listed, require_shapes, steps
 from transreward.domains.logs.log import Log, require_fit
 from transreward.types import RequestError, Transition
 
 __all__ = ["FORMATS", "Log", "from_arrays", "read", "require_fit"]
 
-FORMATS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {"hdf5": hdf5.arrays, "npz": npz.arrays}
+FORMATS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    "hdf5": hdf5.arrays,
+    "npz": npz.arrays,
+    "text": text.arrays,
+    "parquet": parquet.arrays,
+}
+TEXTS = (".csv", ".tsv", ".txt")
+MINARI = "data/main_data.hdf5"  # of a data set's folder
 BLOCKS = (0, 512, 1024, 2048)  # where HDF5's signature may stand, behind what another program keeps in front of it
 SIGNS = {  # how a file begins -> what it is
     b"": "empty",
     b"\x93NUMPY": "a single NumPy array",
     b"\x80": "a pickle, which is not opened since it may run code",
-    b"PAR1": "a Parquet file",
     b"\x1f\x8b": "compressed as a whole (gzip): unpack it first",
     b"MATLAB 5": "a MATLAB file older than version 7.3",
     b"{": "JSON",
@@ -31,7 +37,8 @@ SIGNS = {  # how a file begins -> what it is
 
 
 def read(path: str | os.PathLike[str]) -> Log:
-    """The steps in an HDF5 or npz file, with D4RL's or Gymnasium's names of arrays; see docs/logs.md.
+    """The steps in a file (HDF5, npz, CSV, Parquet) or a folder (LeRobot's v3, Minari's), with D4RL's or Gymnasium's
+    names of arrays, or those that a file beside it gives; see docs/logs.md.
 
     Nothing in the file is run, and no room is made for more than `columns.MOST` numbers.
 
@@ -39,7 +46,8 @@ def read(path: str | os.PathLike[str]) -> Log:
         RequestError: the file cannot be read, or what it holds are no steps. One line that says what to do.
     """
     try:
-        found = FORMATS[_format(Path(path))](Path(path))
+        kind, place = _found(Path(path).expanduser())
+        found = FORMATS[kind](place)
     except RequestError as error:
         raise RequestError(f"log {path}: {error}") from None
     except OSError as error:
@@ -94,14 +102,18 @@ def _array(name: str, value: Any) -> np.ndarray:
     raise RequestError(f"{name} must be one array without gaps, not a {type(value).__name__}")
 
 
-def _format(path: Path) -> str:
-    """The name in `FORMATS`, by how the file begins. Raises RequestError for what is none of them."""
+def _found(path: Path) -> tuple[str, Path]:
+    """The name in `FORMATS`, by how the file begins, and the file. Raises RequestError for what is none of them."""
     try:
         about = os.stat(path)
     except FileNotFoundError:
         raise RequestError("there is no such file") from None
     if stat.S_ISDIR(about.st_mode):
-        raise RequestError("it is a directory: name the file in it, such as main_data.hdf5")
+        if parquet.is_lerobot(path):
+            return "parquet", path
+        if (path / MINARI).is_file():
+            return _found(path / MINARI)
+        raise RequestError("it is a folder, and neither LeRobot's nor Minari's: name the file in it")
     if not stat.S_ISREG(about.st_mode):
         raise RequestError("it is no file")
     with path.open("rb") as file:
@@ -109,11 +121,18 @@ def _format(path: Path) -> str:
         for block in BLOCKS:
             file.seek(block)
             begins.append(file.read(8))
-    if b"\x89HDF\r\n\x1a\n" in begins:
-        return "hdf5"
-    if begins[0][:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return "npz"
     start = begins[0]
+    if b"\x89HDF\r\n\x1a\n" in begins:
+        return "hdf5", path
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "npz", path
+    if start[:4] == b"PAR1":
+        return "parquet", path
+    if path.suffix.lower() in TEXTS and start:
+        return "text", path
     what = next((what for sign, what in SIGNS.items() if start.startswith(sign) and (sign or not start)), "")
     what = what or ("text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start) else "of an unknown kind")
-    raise RequestError(f"it is {what}; write the steps as HDF5 (h5py) or npz (numpy.savez), see docs/logs.md")
+    raise RequestError(
+        f"it is {what}; write the steps as HDF5 (h5py), npz (numpy.savez), Parquet or text in columns (.csv), see "
+        f"docs/logs.md"
+    )

@@ -1,42 +1,22 @@
-"""The arrays of an HDF5 file that make a log, read by a process of its own, with limits.
-
-What reads HDF5 is a large library in C, and a file can be made to crash it, to keep it busy for ever or to unpack
-without end. So it runs apart: it looks at the file, refuses what would lead out of it or run something, and hands the
-arrays over as an npz file.
-"""
+"""The arrays of an HDF5 file that make a log, read apart: see `apart`."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import resource
-import signal
-import subprocess
-import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transreward.domains.logs import npz
-from transreward.domains.logs.columns import damaged, listed, require_numbers, require_room, wanted
+from transreward.domains.logs import apart
+from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
 from transreward.types import RequestError
 
 MANY = 1_000_000  # names in a file
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}  # HDF5's and h5py's own; others are plugins
-LIMITS = {  # of the process that reads
-    resource.RLIMIT_AS: 4 * 2**30,  # bytes of memory
-    resource.RLIMIT_CPU: 120,  # seconds of work
-    resource.RLIMIT_CORE: 0,  # it leaves no file where it crashes
-}
-ENVIRONMENT = {
-    "HDF5_PLUGIN_PRELOAD": "::",  # no plugins
-    "OPENBLAS_NUM_THREADS": "1",  # each thread of it would take memory
-}
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
@@ -46,17 +26,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     """
     if importlib.util.find_spec("h5py") is None:
         raise RequestError("the package h5py is missing: pip install 'transreward[logs]'")
-    with tempfile.TemporaryDirectory(prefix="transreward-") as place:
-        out = Path(place) / "log.npz"
-        environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-P", __file__, os.path.abspath(path), str(out)]
-        done = subprocess.run(command, env=environment, capture_output=True, check=False)
-        if done.returncode == 0:
-            return npz.arrays(out)
-    said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    if done.returncode < 0:
-        said = f"it is damaged: HDF5 was ended by {signal.Signals(-done.returncode).name} while it read it"
-    raise RequestError(said or "it could not be read, and h5py does not say why")
+    return apart.arrays(path, "hdf5")
 
 
 def convert(path: str, out: str) -> None:
@@ -70,8 +40,7 @@ def convert(path: str, out: str) -> None:
         found = {name: _dataset(h5py, file, name) for name in wanted(_names(h5py, file))}
         require_room({name: data.shape for name, data in found.items()}, os.path.getsize(path))
         for name, data in found.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, data[()], (1, 0), allow_pickle=False)
+            apart.write(archive, name, data[()])
 
 
 def _names(h5py: Any, file: Any) -> Iterator[str]:
@@ -105,24 +74,3 @@ def _dataset(h5py: Any, file: Any, name: str) -> Any:
         raise RequestError(f"{shown} is packed by filter {strange[0]}: pack it by {known}, as h5repack does")
     require_numbers(name, place.dtype)
     return place
-
-
-def main(path: str, out: str) -> int:
-    """`convert`, within limits; what is refused is a line on standard error."""
-    for limit, most in LIMITS.items():
-        with suppress(OSError, ValueError):  # a system that has no such limit, or a lower one
-            resource.setrlimit(limit, (most, most))
-    try:
-        convert(path, out)
-        return 0
-    except RequestError as error:
-        print(error, file=sys.stderr)
-    except MemoryError:
-        print("there is not enough memory for it", file=sys.stderr)
-    except Exception as error:  # h5py raises many kinds
-        print(damaged(error), file=sys.stderr)
-    return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

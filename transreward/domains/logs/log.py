@@ -80,7 +80,7 @@ def require_fit(log: Log, domain: Domain) -> None:
         raise RequestError(
             f"log {log.source} has {found[0]} observations and {found[1]} actions a step, and '{domain.name}' has "
             f"{spaces.obs} ({listed(entry_names(domain))}) and {spaces.action}: bring the log into these columns; "
-            f"robots that fit it: {', '.join(_fitting(*found)) or 'none of the table'}"
+            f"robots that fit it: {', '.join(fitting(*found)) or 'none of the table'}"
         )
     low, high = spaces.low.astype(float), spaces.high.astype(float)
     beyond = np.maximum(low - log.action, log.action - high) > BEYOND * (high - low) / 2
@@ -94,7 +94,7 @@ def require_fit(log: Log, domain: Domain) -> None:
         )
 
 
-def _fitting(obs: int, action: int) -> list[str]:
-    """The robots of the table with so many observations and actions."""
+def fitting(obs: int, action: int) -> list[str]:
+    """The robots of the table with so many entries of an observation and an action."""
     found = {name: robot(name).spaces for name in ROBOTS}
     return [name for name, spaces in found.items() if (spaces.obs, spaces.action) == (obs, action)]

@@ -1,8 +1,10 @@
-"""`data:FILE`: a target of which there is a log and nothing else."""
+"""`data:FILE`, `minari:NAME`, `lerobot:FOLDER`: a target of which there is a log and nothing else."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,8 @@ class Recorded:
 
     stream = "data"
 
-    def __init__(self, path: str, robot: Domain):
-        self.name, self.log = f"{DATA}{path}", read(path)
+    def __init__(self, id: str, robot: Domain):
+        self.name, self.log = id, read(file_of(id) or "")
         require_fit(self.log, robot)
         self.spaces, self.entries, self.action_entries = robot.spaces, entries(robot), action_entries(robot)
         self.control_rate: float | None = control_rate(robot)
@@ -45,16 +47,22 @@ def recorded(domain: Domain) -> Recorded | None:
 
 
 def file_of(target: Domain | str) -> str | None:
-    """The file of an id `data:FILE`; None for another target. Raises RequestError for an id that names no file."""
+    """The file or folder of an id of a log; None for another target. Raises RequestError for an id that names none."""
     if not isinstance(target, str) or not target.startswith(DATA):
         return None
-    if target == DATA:
+    scheme, _, path = target.partition(":")
+    if not path:
         raise RequestError(f"malformed id '{target}': write the file behind the colon, such as data:monday.hdf5")
-    return target.removeprefix(DATA)
+    if scheme != "minari":
+        return path
+    root = Path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets").expanduser()
+    if not (root / path / "data").is_dir():
+        raise RequestError(f"no data set {path} in {root}: minari download {path}, or set MINARI_DATASETS_PATH")
+    return str(root / path)
 
 
 def pair(source: Domain | str, target: Domain | str) -> Pair[Domain]:
     """Source and target, which may be a log of a robot like the source. Raises RequestError as `domain` does."""
-    robot, path = domain(source), file_of(target)
-    other: Domain = domain(target) if path is None else Recorded(path, robot)
+    robot = domain(source)
+    other: Domain = domain(target) if file_of(target) is None else Recorded(str(target), robot)
     return Pair(robot, other)

@@ -1,0 +1,285 @@
+"""Logs whose numbers have a column each: CSV, Parquet, LeRobot's folders; and Minari's."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from transreward import cli
+from transreward.domains import logs
+from transreward.domains.logs.recorded import Recorded, file_of, pair
+from transreward.domains.logs.summary import summary
+from transreward.domains.logs.write import write
+from transreward.types import RequestError
+
+N = 12
+OBS, ACTION, REWARD = np.arange(N * 2.0).reshape(N, 2), np.arange(N * 1.0)[:, None] / 10, np.arange(N) % 5.0
+EPISODE = np.repeat([3, 3, 8], 4)
+COLUMNS = {"obs.hip": OBS[:, 0], "obs.knee": OBS[:, 1], "action.u": ACTION[:, 0], "reward": REWARD, "episode": EPISODE}
+
+
+def text(path, columns, by=","):
+    rows = zip(*columns.values(), strict=True)
+    lines = [by.join(columns), *(by.join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def require_the_steps(log):
+    """Two episodes, of eight and of four steps, whose last have no successor."""
+    assert len(log) == N - 2 and log.dropped == 2 and log.rewarded
+    kept = [i for i in range(N) if i not in (7, 11)]
+    np.testing.assert_allclose(log.obs, OBS[kept])
+    np.testing.assert_allclose(log.next_obs, OBS[[i + 1 for i in kept]])
+    np.testing.assert_allclose(log.action, ACTION[kept])
+    np.testing.assert_allclose(log.reward, REWARD[kept])
+    assert log.episode.tolist() == [0] * 7 + [1] * 3 and log.truncated.sum() == 2 and not log.terminated.any()
+
+
+@pytest.mark.parametrize("by", [",", ";", "\t"])
+def test_text(tmp_path, by):
+    require_the_steps(logs.read(text(tmp_path / "log.csv", COLUMNS, by)))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("obs/hip", "obs/knee", "action"), ("observations[0]", "observations[1]", "actions[0]"),
+        ("observation_0", "observation_1", "action_0"),
+    ],
+)  # fmt: skip
+def test_other_names(tmp_path, named):
+    columns = dict(zip((*named, "rewards", "episode_id"), COLUMNS.values(), strict=True))
+    require_the_steps(logs.read(text(tmp_path / "log.csv", {**columns, "battery": np.ones(N)})))
+
+
+def test_a_file_beside_it_says_what_the_columns_are(tmp_path):
+    """In degrees, from 90, and with a clock in which two steps are missing."""
+    columns = {"hip_deg": 90 + 180 / np.pi * OBS[:, 0], "k": OBS[:, 1], "pwm": 100 * ACTION[:, 0], "pay": REWARD}
+    time = 0.02 * np.arange(N) + np.where(np.arange(N) > 7, 0.04, 0)
+    path = text(tmp_path / "log.csv", {"stamp": time, **columns, "temperature": np.zeros(N)})
+    (tmp_path / "log.yaml").write_text(
+        "observation: [{column: hip_deg, factor: 0.017453292519943295, offset: -1.5707963267948966}, k]\n"
+        "action: [{column: pwm, factor: 0.01}]\nreward: pay\ntime: stamp\nrate: 50\n"
+    )
+    require_the_steps(logs.read(path))
+
+
+def test_flags_are_kept(tmp_path):
+    fell, led = (np.arange(N) == 3).astype(int), OBS + 2
+    led[[3, 7]] += 50  # where an episode ends, the next one begins elsewhere
+    columns = {**COLUMNS, "terminated": fell, "next_obs.hip": led[:, 0], "next_obs.knee": led[:, 1]}
+    log = logs.read(text(tmp_path / "log.csv", columns))
+    assert log.terminated.tolist() == fell.tolist() and log.episode[-1] == 2 and not log.dropped
+    np.testing.assert_allclose(log.next_obs, led)
+
+
+def table(**more):
+    flat = {"observation.state": OBS.tolist(), "action": ACTION.astype(np.float32).tolist(), "next.reward": REWARD}
+    return pa.table({**flat, "episode_index": EPISODE, "frame_index": list(range(N)), **more})
+
+
+def test_parquet(tmp_path):
+    pq.write_table(table(), tmp_path / "log.parquet")
+    require_the_steps(logs.read(tmp_path / "log.parquet"))
+    pq.write_table(pa.table({k: np.asarray(v) for k, v in COLUMNS.items()}), tmp_path / "flat.parquet")
+    require_the_steps(logs.read(tmp_path / "flat.parquet"))
+
+
+def lerobot(folder, version="v3.0", tables=None):
+    (folder / "meta").mkdir(parents=True)
+    (folder / "data" / "chunk-000").mkdir(parents=True)
+    (folder / "meta" / "info.json").write_text(json.dumps({"codebase_version": version, "fps": 50}))
+    for i, one in enumerate(tables or (table().slice(0, 5), table().slice(5))):
+        pq.write_table(one, folder / "data" / "chunk-000" / f"file-{i:03d}.parquet")
+    return folder
+
+
+def test_a_lerobot_folder(tmp_path):
+    require_the_steps(logs.read(lerobot(tmp_path / "set")))
+
+
+def test_minari(tmp_path, monkeypatch):
+    folder = tmp_path / "mine" / "walk-v0" / "data"
+    folder.mkdir(parents=True)
+    with h5py.File(folder / "main_data.hdf5", "w") as file:
+        for i, part in enumerate((slice(0, 8), slice(8, 12))):
+            group = file.create_group(f"episode_{i}")
+            group["observations"], group["actions"], group["rewards"] = OBS[part], ACTION[part], REWARD[part]
+            for name in ("terminations", "truncations"):
+                group[name] = np.zeros(len(OBS[part]), bool)
+    require_the_steps(logs.read(tmp_path / "mine" / "walk-v0"))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    assert file_of("minari:mine/walk-v0") == str(tmp_path / "mine" / "walk-v0")
+    with pytest.raises(RequestError, match=r"no data set mine/run-v0 in .*minari download"):
+        file_of("minari:mine/run-v0")
+
+
+def test_ids_of_logs(tmp_path):
+    path = tmp_path / "log.csv"
+    steps = np.zeros((20, 5)) + np.arange(20)[:, None] / 1000
+    text(path, dict(zip([*(f"obs[{i}]" for i in range(4)), "action[0]"], steps.T, strict=True)) | {"episode": [1] * 20})
+    found = pair("inverted_pendulum", f"data:{path}").target
+    assert isinstance(found, Recorded) and found.name == f"data:{path}" and len(found.log) == 19
+    assert file_of("lerobot:folder") == "folder" and file_of("hopper") is None
+
+
+def any_log(n=30, seed=0):
+    """Three episodes, one of which terminated."""
+    rng = np.random.default_rng(seed)
+    obs = rng.normal(size=(n, 3)).astype(np.float32)
+    led = np.concatenate([obs[1:], rng.normal(size=(1, 3)).astype(np.float32)])
+    led[[9, 19]] = rng.normal(size=(2, 3))
+    ends = np.isin(np.arange(n), (9, 19, n - 1))
+    action, reward = rng.uniform(-1, 1, (n, 2)).astype(np.float32), rng.normal(size=n).astype(np.float32)
+    terminated = np.arange(n) == 9
+    return logs.Log(obs, action, reward, led, terminated, ends & ~terminated, source="made")
+
+
+NAMED = ["hip angle", "knee angle", "speed"], ["hip", "knee"]
+
+
+@pytest.mark.parametrize(
+    "to", ["log.hdf5", "log.npz", "log.csv", "log.tsv", "log.parquet", "lerobot:set", "minari:a-v0"]
+)
+@pytest.mark.parametrize("names", [None, NAMED])
+def test_what_is_written_is_read_again(tmp_path, to, names, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log = any_log()
+    found = logs.read(write(log, to, 50.0, names))
+    for name in ("obs", "action", "reward", "next_obs", "terminated", "truncated", "episode"):
+        np.testing.assert_allclose(getattr(found, name), getattr(log, name), err_msg=name)
+    with pytest.raises(RequestError, match="is there already"):
+        write(log, to, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        ("log.xlsx", "end it in .hdf5, .npz, .csv, .parquet, or write lerobot:FOLDER"), ("no/log.csv", "no folder no"),
+        ("lerobot:set", "needs the control rate"),
+    ],
+)  # fmt: skip
+def test_where_nothing_can_be_written(tmp_path, monkeypatch, to, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match=re.escape(words)):
+        write(any_log(), to)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_summary():
+    log = any_log()
+    stuck = np.where(np.arange(30) % 3 == 0, 1.0, np.clip(log.action[:, 0], -0.9, 0.9))
+    obs, led = log.obs.copy(), log.next_obs.copy()
+    obs[:, 2] = led[:, 2] = 7.0
+    action = np.stack([stuck, log.action[:, 1]], axis=1)
+    found = summary(logs.Log(*log.transition._replace(obs=obs, next_obs=led, action=action), source="made"), NAMED)
+    assert found.lengths.tolist() == [10, 10, 10] and found.terminated == 1
+    np.testing.assert_allclose(found.returns, log.reward.reshape(3, 10).sum(1))
+    text = str(found)
+    assert "made: 30 steps in 3 episodes" in text and "1 terminated, 2 cut off" in text
+    assert re.search(r"speed +7 +7 +7 +0  constant", text) and re.search(r"\nhip .*at its ends in \d+% of the", text)
+    assert not re.search(r"\nknee angle .*ends", text)
+    json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(any_log(), "log.csv")
+    cli.main(["data", "log.csv", "--to", "log.npz"])
+    said = capsys.readouterr().out
+    assert "log.csv: 30 steps in 3 episodes" in said and said.endswith("written to log.npz\n")
+    cli.main(["data", "log.npz", "--json"])
+    assert json.loads(capsys.readouterr().out)["lengths"] == [10, 10, 10]
+    for wrong, words in (("--robot hopper", "'hopper' has 11"), ("--to log.npz", "is there already")):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["data", "log.csv", *wrong.split()])
+        assert caught.value.code == 2 and words in capsys.readouterr().err
+
+
+WRONG = {
+    "a,b\n1,2\n": "found the columns a, b; no obs among them",
+    "obs.a,obs.b\n1,2\n": "no action among them",
+    "obs.a,action\n1,x\n": "action is 'x' in line 2, which is no number",
+    "obs.a,action,episode\n1,2,1\n3,4\n": "every row needs 3 values",
+    "obs.a,obs.a,action\n1,2,3\n": "the column obs.a twice",
+    "obs.a,action": "no line of names with rows behind it",
+    "obs.a,action\n": "it has names and no rows",
+    "1,2,3\n4,5,6\n": "its first line holds numbers",
+    "obs.a,action,time\n1,2,1\n3,4,1\n": "its time does not go on",
+    "obs.a,action\n1,2\n3,4\n": "where an episode ends cannot be told",
+    "obs.a,action,episode\nnan,2,1\n3,4,1\n": "observations[0, 0] is nan",
+    "obs.a,action,episode\n1,,1\n": "action is '' in line 2",
+}
+
+
+@pytest.mark.parametrize("content", WRONG, ids=range(len(WRONG)))
+def test_text_that_is_no_log(tmp_path, content):
+    path = tmp_path / "log.csv"
+    path.write_text(content)
+    with pytest.raises(RequestError) as caught:
+        logs.read(path)
+    assert WRONG[content] in str(caught.value) and "\n" not in str(caught.value)
+
+
+BESIDE = {
+    "[1]": "must hold a mapping", "{observation: [hip], action: [u], speed: x}": "unknown key 'speed'",
+    "{observation: [hip]}": "it names no action", "{observation: hip, action: [u]}": "observation must be a list",
+    "{observation: [hop], action: [u]}": "unknown column 'hop': did you mean hip?",
+    "{observation: [{column: hip, factr: 2}], action: [u]}": "key of a column 'factr': did you mean factor?",
+    "{observation: [{column: hip, factor: x}], action: [u]}": "must be numbers", "{rate: 0}": "rate must be control",
+    "{observation: [hip], action: [u], reward: [u]}": "reward must be one column",
+    "{observation: [hip], action: [u], next_observation: [hip, u]}": "as many columns",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", BESIDE, ids=range(len(BESIDE)))
+def test_a_wrong_file_beside_it(tmp_path, said):
+    (tmp_path / "log.csv").write_text("hip,u,e\n1,2,1\n2,3,1\n")
+    (tmp_path / "log.yaml").write_text(said)
+    with pytest.raises(RequestError) as caught:
+        logs.read(tmp_path / "log.csv")
+    assert BESIDE[said] in str(caught.value) and "log.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"action": [[0.0]] * (N - 1) + [[0.0, 1.0]]}, "action has lists of different lengths"),
+        ({"next.reward": [None, *REWARD[1:]]}, "has 1 rows without a value"),
+        ({"action": ["left"] * N}, "no action among them"),
+    ],
+)
+def test_parquet_that_is_no_log(tmp_path, change, words):
+    kept = {k: v for k, v in table().to_pydict().items() if k not in change}
+    pq.write_table(pa.table({**kept, **change}), tmp_path / "log.parquet")
+    with pytest.raises(RequestError) as caught:
+        logs.read(tmp_path / "log.parquet")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_folders_that_are_none(tmp_path):
+    with pytest.raises(RequestError, match=r"of version v2.1, and v3 is read"):
+        logs.read(lerobot(tmp_path / "old", "v2.1"))
+    tables = (table(), table().drop_columns(["next.reward"]))
+    with pytest.raises(RequestError, match="differ in the columns reward"):
+        logs.read(lerobot(tmp_path / "odd", tables=tables))
+
+
+@given(content=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_text_is_read_or_refused(tmp_path, content):
+    path = tmp_path / "any.csv"
+    path.write_bytes(b"obs.a,action,episode\n" + content)
+    try:
+        assert len(logs.read(path))
+    except RequestError as error:
+        assert "\n" not in str(error) and len(str(error)) < 600

@@ -1,0 +1,170 @@
+"""Logs in which each number has a column of its own: which of them make a step.
+
+By their names, `obs.hip`, `action[0]`, `reward`, `episode`, in the words of D4RL and Gymnasium; or as a file beside the
+log says, `monday.yaml` beside `monday.csv`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transreward.domains.logs.columns import PART, WIDE, WORDS, listed
+from transreward.plain import read_mapping
+from transreward.types import RequestError, nearest
+
+EPISODE, TIME = ("episode", "episode_index", "episode_id"), ("time", "timestamp", "t")
+KEYS = {  # of the file beside a log -> part of a step
+    "observation": "obs", "action": "action", "reward": "reward", "next_observation": "next_obs",
+    "terminated": "terminated", "truncated": "truncated", "episode": "episode", "time": "time", "rate": "rate",
+}  # fmt: skip
+EXAMPLE = "{observation: [hip, knee], action: [u], reward: r, episode: trial, time: stamp}"
+LATE = 1.5  # of the usual time between two steps: after more than that, steps are missing
+
+
+class Column(NamedTuple):
+    """A column of a file, and what its numbers are multiplied by and added to."""
+
+    name: str
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+class Layout(NamedTuple):
+    """Which columns are which part of a step."""
+
+    parts: dict[str, list[Column]]  # keys of PART, and episode and time
+    rate: float | None = None  # control steps a second, where a file says it
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are read, each once."""
+        return list(dict.fromkeys(column.name for columns in self.parts.values() for column in columns))
+
+
+def layout(names: Sequence[str], path: Path) -> Layout:
+    """What the columns of a file are, by the file beside it or by their names. Raises RequestError."""
+    beside = path.with_suffix(".yaml")
+    return told(names, beside) if beside.is_file() else by_name(names)
+
+
+def by_name(names: Sequence[str]) -> Layout:
+    """`obs.hip`, `obs/hip`, `obs[0]`, `obs_0` are columns of the observation, in the order of the file."""
+    parts: dict[str, list[Column]] = {}
+    for name in names:
+        part = _part(name)
+        if part is not None:
+            parts.setdefault(part, []).append(Column(name))
+    lacking = [part for part in ("obs", "action") if part not in parts]
+    if lacking:
+        raise RequestError(
+            f"found the columns {listed(names)}; no {WORDS[lacking[0]][-1]} among them: call them obs.NAME, "
+            f"action.NAME, reward, or say which they are in a file beside it, such as {EXAMPLE}"
+        )
+    return Layout(parts)
+
+
+def _part(name: str) -> str | None:
+    if name in EPISODE:
+        return "episode"
+    if name in TIME:
+        return "time"
+    if name in PART:
+        return PART[name]
+    found = re.fullmatch(r"(\w+?)(?:[./](.+)|\[(.+)\]|_(\d+))", name)
+    return PART[found[1]] if found and PART.get(found[1]) in WIDE else None
+
+
+def told(names: Sequence[str], beside: Path) -> Layout:
+    """What a file says. Raises RequestError for what it cannot mean."""
+    said = read_mapping(beside, EXAMPLE)
+    try:
+        for key in said:
+            if key not in KEYS:
+                raise nearest(key, KEYS, "key")
+        rate = said.pop("rate", None)
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e9):
+            raise RequestError(f"rate must be control steps a second, not {rate!r}")
+        parts = {KEYS[key]: _columns(key, value, names) for key, value in said.items()}
+        for part in ("obs", "action"):
+            if part not in parts:
+                raise RequestError(f"it names no {part}: write a mapping such as {EXAMPLE}")
+        if "next_obs" in parts and len(parts["next_obs"]) != len(parts["obs"]):
+            raise RequestError("observation and next_observation must have as many columns")
+    except RequestError as error:
+        raise RequestError(f"{beside}: {error}") from None
+    return Layout(parts, rate)
+
+
+def _columns(key: str, value: Any, names: Sequence[str]) -> list[Column]:
+    wide = KEYS[key] in WIDE
+    if wide != isinstance(value, list) or not value:
+        raise RequestError(f"{key} must be {'a list of columns' if wide else 'one column'}, not {value!r}")
+    return [_column(one, names) for one in (value if wide else [value])]
+
+
+def _column(one: Any, names: Sequence[str]) -> Column:
+    said = {"column": one} if isinstance(one, str) else one
+    if not isinstance(said, dict) or not isinstance(said.get("column"), str):
+        raise RequestError(f"a column must be a name, or a mapping such as {{column: hip, factor: 0.02}}, not {one!r}")
+    for key in said:
+        if key not in ("column", "factor", "offset"):
+            raise nearest(key, ("column", "factor", "offset"), "key of a column")
+    if said["column"] not in names:
+        raise nearest(said["column"], names, "column")
+    numbers = [said.get("factor", 1.0), said.get("offset", 0.0)]
+    if not all(isinstance(x, (int, float)) and not isinstance(x, bool) and np.isfinite(x) for x in numbers):
+        raise RequestError(f"factor and offset of {said['column']} must be numbers, not {numbers}")
+    return Column(said["column"], *map(float, numbers))
+
+
+def arrays(found: Layout, read: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a log, as `columns` names them; `read(name)` is a column of the file, [n].
+
+    An episode ends where another begins in its column, and where the time between two steps shows that some are
+    missing. Raises RequestError for what is not finite, and for time that runs backwards within an episode.
+    """
+
+    def numbers(column: Column) -> np.ndarray:
+        return column.factor * np.asarray(read(column.name), float) + column.offset
+
+    parts = {part: [numbers(column) for column in columns] for part, columns in found.parts.items()}
+    steps = {part: xs for part, xs in parts.items() if part in WORDS}
+    out = {WORDS[part][0]: np.stack(xs, axis=1) if part in WIDE else xs[0] for part, xs in steps.items()}
+    n = len(out[WORDS["action"][0]])
+    ends = np.zeros(n, bool)
+    if "episode" in parts:
+        ends[:-1] |= np.diff(parts["episode"][0]) != 0
+    if "time" in parts:
+        ends[:-1] |= _missing(parts["time"][0], ends)
+    if n and ("episode" in parts or "time" in parts):
+        ends[-1] = True
+        before = out.get(WORDS["truncated"][0], np.zeros(n))
+        over = out.get(WORDS["terminated"][0], np.zeros(n))
+        out[WORDS["truncated"][0]] = np.where(ends & (over == 0), 1.0, before)
+    return out
+
+
+def _missing(time: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """After which steps others are missing, [n - 1]."""
+    if not np.isfinite(time).all():
+        raise RequestError(f"time[{int(np.argmin(np.isfinite(time)))}] is not finite")
+    apart = np.diff(time)
+    within = apart[~ends[:-1]]
+    if (within <= 0).any():
+        at = int(np.flatnonzero(~ends[:-1] & (apart <= 0))[0])
+        raise RequestError(f"its time does not go on from row {at} to the next: sort the rows, or say their episode")
+    return np.zeros(len(apart), bool) if not len(within) else apart > LATE * np.median(within)
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """The names of a file's columns. Raises RequestError for one that is there twice."""
+    found = list(names)
+    for name in found:
+        if found.count(name) > 1:
+            raise RequestError(f"it has the column {listed([name])} twice")
+    return found

@@ -1,0 +1,75 @@
+"""Logs as text: comma, semicolon or tab separated values with a line of names, read by NumPy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+
+from transreward.domains.logs import table
+from transreward.domains.logs.columns import MOST, listed
+from transreward.types import RequestError
+
+HEAD = 2**20  # bytes of the line of names
+LONGEST = 16 * 2**30  # bytes
+COLUMNS = 100_000
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that make a log, by D4RL's names. Raises RequestError for what is refused."""
+    if path.stat().st_size > LONGEST:
+        raise RequestError(f"it has {path.stat().st_size:,} bytes, and at most {LONGEST:,} are read")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            first, second = file.readline(HEAD), file.readline(HEAD)
+        except UnicodeDecodeError as error:
+            raise RequestError(f"it is no text in UTF-8: {error.reason} at byte {error.start}") from None
+        if not first.endswith("\n"):
+            raise RequestError("it has no line of names with rows behind it")
+        by = max(",;\t", key=first.count)
+        names = table.distinct(name.strip() for name in next(csv.reader([first], delimiter=by)))
+        if len(names) > COLUMNS:
+            raise RequestError(f"it has {len(names):,} columns, and at most {COLUMNS:,} are read")
+        if not second.strip():
+            raise RequestError("it has names and no rows")
+        if all(_number(name) for name in names):
+            raise RequestError(f"its first line holds numbers, {listed(names)}: put the names of the columns there")
+        found = table.layout(names, path)
+        file.seek(0)
+        file.readline()
+        rows = _rows(file, names, [names.index(name) for name in found.names], by)
+    columns = dict(zip(found.names, rows.T, strict=True))
+    return table.arrays(found, columns.__getitem__)
+
+
+def _rows(file: io.TextIOBase, names: list[str], places: list[int], by: str) -> np.ndarray:
+    """[n, places], float64. Raises RequestError with the row and column that is no number."""
+    try:
+        rows = np.loadtxt(
+            file, delimiter=by, usecols=places, ndmin=2, comments=None, quotechar='"', max_rows=MOST // len(places) + 1,
+        )  # fmt: skip
+    except ValueError as error:
+        raise RequestError(_cure(" ".join(str(error).split()), names)) from None
+    if rows.size > MOST:
+        raise RequestError(f"it holds more than {MOST:,} numbers: take fewer steps")
+    return rows
+
+
+def _cure(said: str, names: list[str]) -> str:
+    """NumPy's words in the file's: its lines and columns."""
+    if found := re.search(r"could not convert string '(.*)' to float64 at row (\d+), column (\d+)", said):
+        text, row, column = found[1][:30], int(found[2]), int(found[3]) - 1
+        where = names[column] if column < len(names) else str(column)
+        return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {row + 2}, which is no number (true is 1)"
+    return f"{ascii(said[:160])[1:-1]}: every row needs {len(names)} values"
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+        return True
+    except ValueError:
+        return False
