@@ -30,7 +30,7 @@ LAYERS = [
     {"request", "reports"},
     {"plan"},
     {"engine"},
-    {"transfer", "preflight"},
+    {"transfer", "preflight", "policies"},
     {"compare", "rehearsal"},
     {"live", "doctor", "session"},
     {"study"},
@@ -74,7 +74,7 @@ def test_who_may_import_whom(path):
     assert not wrong, f"{own} must not import {', '.join(wrong)}"
 
 
-@pytest.mark.parametrize(("own", "more"), [("domains", {"bridges", "plain", "tree"}), ("gates", set())])
+@pytest.mark.parametrize(("own", "more"), [("domains", {"bridges", "plain", "tree", "interruption"}), ("gates", set())])
 def test_the_leaves_need_only_the_words(own, more):
     """A domain knows nothing of learning, a compensation nothing of how a gap is estimated."""
     used = {

@@ -24,6 +24,7 @@ _PUBLIC = {
     "Simulation": "transreward.domains.domain",
     "Spaces": "transreward.types",
     "Transition": "transreward.types",
+    "adopt": "transreward.policies.adopt",
     "bridge": "transreward.domains.joined",
     "check": "transreward.preflight.check",
     "compare": "transreward.compare",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from transreward.cli.directory import run_in_its_directory, show, watched
+from transreward.cli.directory import run_in_its_directory, show, watched, with_policy
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
@@ -38,6 +38,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     prepare_process()
+    request = with_policy(request)
     from transreward.compare import compare, planned_comparison
 
     if args.dry_run:

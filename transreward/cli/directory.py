@@ -46,6 +46,21 @@ def new_directories(target: str, what: str) -> Iterator[str]:
     return (place for n in itertools.count(1) if not Path(place := f"runs/{name}-{n}").exists())
 
 
+def with_policy(request: dict[str, Any]) -> dict[str, Any]:
+    """The request, in which another library's policy has become a source run."""
+    file = request.pop("source_policy", None)
+    if file is None:
+        return request
+    if request.get("source_run"):
+        raise RequestError("--source-policy makes a source run of its own: leave --source-run out")
+    from transreward.policies.adopt import adopt
+
+    out = next(new_directories(request["source"], f"policy-{Path(file).stem}"))
+    seeds = {name: request[name] for name in ("seeds", "seed") if name in request}
+    print(adopt(file, request["source"], out, **seeds))
+    return {**request, "source_run": out}
+
+
 def kept(directory: Path) -> str:
     """What an interrupted run leaves."""
     if (directory / "result.json").exists():

@@ -18,8 +18,8 @@ from transreward.types import BrokenRun, RequestError
 # In the order of --help. Each is a file beside this one, of the same name: HELP, a line; ABOUT and EPILOG, which --help
 # prints before and after the options; arguments(command), which adds these; run(args).
 COMMANDS = (
-    "transfer", "compare", "check", "identify", "resume", "study", "report", "list", "play", "export", "data",
-    "serve", "doctor",
+    "transfer", "compare", "check", "identify", "resume", "study", "report", "list", "play", "export", "adopt",
+    "data", "serve", "doctor",
 )  # fmt: skip
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.

@@ -21,7 +21,7 @@ SETTINGS = """\
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
 # Fields of a request, and of a command in Python, that are options here.
-OPTIONS = {*FIELDS, "fresh", "logs", "methods", "out", "live", "size"} - {"source", "target", "imports"}
+OPTIONS = {*FIELDS, "fresh", "logs", "methods", "out", "live", "size", "rate"} - {"source", "target", "imports"}
 
 
 def whole(text: str) -> int:
@@ -41,6 +41,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     option("--seeds", type=whole, metavar="K", help="seeds trained together (default: 3)")
     option("--seed", type=whole, metavar="S", help="the first of them (default: 0)")
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
+    option("--source-policy", metavar="FILE", help="another library's policy as source agent: see transreward adopt")
     option("--bridge", metavar="B", help="joins unlike robots: named (default), kinematic, clone(named), FILE.yaml")
     option("--fresh", action="store_true", default=None, help="train the source agent, also where one like it was kept")
     option("--dry-run", action="store_true", help="say what would be done, and how long it takes; take no target step")

@@ -42,7 +42,7 @@ def write(log: Log, to: str, rate: float | None = None, names: Names | None = No
     if not path.parent.is_dir():
         raise RequestError(f"there is no folder {path.parent}")
     if kind == "lerobot" and rate is None:
-        raise RequestError("LeRobot's format needs the control rate: give it, such as --rate 50")
+        raise RequestError("LeRobot's format needs the control rate, in Hz: give `rate=50`")
     WRITERS[kind](log, path, rate, names or _numbered(log))
     return path
 

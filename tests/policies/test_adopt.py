@@ -1,0 +1,206 @@
+"""Policies of other libraries: the same actions and values as there, and nothing in their files is run.
+
+tests/data/policies was made once by make.py there, with torch and Stable-Baselines3, which are not needed here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import transreward as tr
+from transreward.policies.adopt import require_fit
+from transreward.policies.foreign import read
+from transreward.policies.inert import pickled, torch_file
+from transreward.runs.source_agent import SourceAgent
+from transreward.types import RequestError
+
+FILES = Path(__file__).parents[1] / "data" / "policies"
+GOLDEN = np.load(FILES / "golden.npz")
+POLE = "inverted_pendulum"
+EXACT = {
+    "sb3_sac": "sb3_sac.zip", "sb3_ppo": "sb3_ppo.zip", "sb3_ppo_normalised": "normalised/sb3_ppo.zip",
+    "cleanrl_ppo": "cleanrl_ppo.cleanrl_model", "cleanrl_sac": "cleanrl_sac.pt",
+}  # fmt: skip
+
+
+def agent_of(file, out, **more):
+    found = tr.adopt(file, POLE, out, **{"seeds": 1, "steps": 256, **more})
+    about = SourceAgent.about(out)
+    learner = tr.learner(about["learner"]["name"], hidden=tuple(about["learner"]["hidden"]))
+    agent = SourceAgent.load(out, tr.domain(POLE), learner, [0])
+    import jax
+
+    return found, learner, jax.tree.map(lambda x: x[0], agent.agents), agent
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "sb3_sac" else pytest.mark.slow) for name in EXACT]
+)
+def test_the_same_actions(name, tmp_path):
+    """On a thousand states, also where the agent goes on in the scale of its own observations."""
+    found, learner, state, _ = agent_of(FILES / EXACT[name], tmp_path / "run")
+    seen = np.asarray(learner.act(state, GOLDEN["states"], None))
+    near = np.abs(np.asarray(state.normaliser(GOLDEN["states"]))).max(axis=1) < 10  # beyond, observations are clipped
+    assert near.mean() > 0.3
+    np.testing.assert_allclose(seen[near], GOLDEN[name][near], atol=1e-5)
+    assert found.apart < 1e-4 and f"exactly; it returns {found.returns.mean():,.1f}" in str(found)
+
+
+@pytest.mark.slow
+def test_the_critics_come_along(tmp_path):
+    _, learner, state, _ = agent_of(FILES / "sb3_sac.zip", tmp_path / "sac")
+    near = np.abs(np.asarray(state.normaliser(GOLDEN["states"]))).max(axis=1) < 10
+    values = np.asarray(learner.q(state, GOLDEN["states"], np.full((1000, 1), 0.9)))  # 0.3 of the half-width, 3
+    np.testing.assert_allclose(values[near], GOLDEN["sb3_sac_q"][near], atol=1e-4)
+    np.testing.assert_allclose(np.exp(state.log_alpha), GOLDEN["sb3_sac_alpha"], rtol=1e-5)
+    _, learner, state, _ = agent_of(FILES / "normalised" / "sb3_ppo.zip", tmp_path / "ppo")
+    np.testing.assert_allclose(learner.value(state, GOLDEN["states"]), GOLDEN["sb3_ppo_normalised_value"], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_how_much_it_explores(tmp_path):
+    """As a clipped standard deviation says, near its bias."""
+    _, learner, state, _ = agent_of(FILES / "sb3_sac.zip", tmp_path / "run")
+    weight, bias = read(FILES / "sb3_sac.zip").spread
+    obs = np.zeros((1, 4), np.float32)
+    one = np.arctanh(np.asarray(learner.act(state, obs, np.ones((1, 1), np.float32))) / 3)
+    mode = np.arctanh(np.asarray(learner.act(state, obs, None)) / 3)
+    assert abs(np.log(one - mode).item() - bias.item()) < 0.5 and weight.shape[1] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["rsl_rl", "onnx"])
+def test_by_regression(name, tmp_path):
+    file = FILES / "rsl_rl.pt"
+    if name == "onnx":
+        file = tmp_path / "policy.onnx"
+        onnx.save(tanh_graph(), file)
+    found, learner, state, _ = agent_of(file, tmp_path / "run", steps=2_000)
+    assert "by regression, to " in str(found) and not found.exact and found.apart < 0.1
+    wanted = read(file).act(GOLDEN["states"][:100])
+    if name == "rsl_rl":
+        np.testing.assert_allclose(wanted, GOLDEN["rsl_rl"][:100], atol=1e-5)
+    assert np.isfinite(np.asarray(learner.act(state, GOLDEN["states"], None))).all()
+
+
+def tanh_graph():
+    """3 tanh(x w), as ONNX."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weight = onnx.numpy_helper.from_array(np.array([[0.1], [2.0], [0.2], [0.3]], np.float32), "w")
+    three = onnx.numpy_helper.from_array(np.array([3.0], np.float32), "three")
+    nodes = [
+        helper.make_node("MatMul", ["obs", "w"], ["u"]), helper.make_node("Tanh", ["u"], ["t"]),
+        helper.make_node("Mul", ["t", "three"], ["action"]),
+    ]  # fmt: skip
+    ends = [helper.make_tensor_value_info(n, kind, ["n", k]) for n, k in (("obs", 4), ("action", 1))]
+    graph = helper.make_graph(nodes, "policy", ends[:1], ends[1:], [weight, three])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_it_is_transferred(tmp_path):
+    """From the file to a changed robot: the zero-shot policy is the imported one."""
+    tr.adopt(FILES / "sb3_sac.zip", POLE, tmp_path / "theirs", seeds=2, steps=512)
+    found = tr.transfer(
+        POLE, f"{POLE}:gravity=2", "fine_tune", source_run=tmp_path / "theirs", source_steps=512, target_steps=64,
+        seeds=2, controls=["zero_shot"],
+        settings={"loop.eval_episodes": 1, "loop.final_episodes": 2, "loop.evaluations": 1},
+    )  # fmt: skip
+    assert found.steps.source == 512 and np.isfinite(found.controls["zero_shot"].target_return).all()
+
+
+@pytest.mark.slow
+def test_critics_that_the_file_has_not_are_learned(tmp_path):
+    _, learner, state, agent = agent_of(FILES / "cleanrl_sac_actor.pt", tmp_path / "run")
+    fresh = learner.init(__import__("jax").random.key(0), tr.domain(POLE).spaces)
+    assert agent.replay is not None and not np.allclose(state.critics[0]["w"], fresh.critics[0]["w"])
+
+
+WRONG = {
+    "sb3_relu.zip": "activation.ReLU", "missing.zip": "there is no file", "golden.npz": "has no data.pkl",
+    "make.py": "no file of torch.save",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_policy(name, tmp_path):
+    with pytest.raises(RequestError) as caught:
+        tr.adopt(FILES / name, POLE, tmp_path / "run")
+    assert WRONG[name] in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_another_robots_policy(tmp_path):
+    with pytest.raises(RequestError, match="maps 4 observations to 1 actions, and 'hopper' has 11 and 3"):
+        tr.adopt(FILES / "sb3_sac.zip", "hopper", tmp_path / "run")
+    with pytest.raises(RequestError, match=r"actions whose low is \[-3.0\]"):
+        require_fit(read(FILES / "cleanrl_sac.pt"), Narrow(), Path("actor.pt"))
+
+
+class Narrow:
+    name, spaces = "narrow", tr.Spaces(4, 1, -np.ones(1), np.ones(1))
+
+
+def test_a_normaliser_of_another_robot(tmp_path):
+    shutil.copy(FILES / "sb3_ppo.zip", tmp_path / "model.zip")
+    (tmp_path / "vecnormalize.pkl").write_bytes(pickle.dumps({"obs_rms": None}))
+    with pytest.raises(RequestError, match="has no statistics of 4 observations"):
+        read(tmp_path / "model.zip")
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch evil",)
+
+
+def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = pickle.dumps([Evil(), {"a": Evil()}])
+    pickled(content)
+    with zipfile.ZipFile("model.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    with pytest.raises(RequestError, match="those of no policy that is read"):
+        read(Path("model.pt"))
+    assert not Path("evil").exists()
+
+
+@given(content=st.binary(max_size=300))
+@settings(max_examples=200, deadline=None)
+def test_any_pickle_is_read_or_refused(content):
+    try:
+        pickled(content)
+    except ValueError as error:
+        assert "\n" not in str(error)
+
+
+@given(at=st.integers(0, 30_000), bit=st.integers(0, 7))
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_file_is_read_or_refused(tmp_path_factory, at, bit):
+    content = bytearray((FILES / "sb3_ppo.zip").read_bytes())
+    content[at % len(content)] ^= 1 << bit
+    path = tmp_path_factory.mktemp("damaged") / "model.zip"
+    path.write_bytes(content)
+    try:
+        read(path)
+    except RequestError as error:
+        assert "\n" not in str(error)
+
+
+def test_a_tensor_that_leaves_its_storage():
+    content = (FILES / "cleanrl_ppo.cleanrl_model").read_bytes()
+    assert set(torch_file(content)) >= {"actor_mean.0.weight", "actor_logstd"}
+    from transreward.policies.inert import _tensor
+
+    for size, stride, offset in (((3, 3), (3, 1), 0), ((2,), (9,), 0), ((2,), (1,), 7), ((-1,), (1,), 0)):
+        with pytest.raises(ValueError, match="leaves its storage"):
+            _tensor(np.zeros(8, np.float32), offset, size, stride)

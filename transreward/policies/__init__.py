@@ -1,0 +1,1 @@
+"""Policies that another library trained, as source agents."""

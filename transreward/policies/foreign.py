@@ -1,0 +1,226 @@
+"""A policy of another library, and the readers of their files."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.policies.inert import Inert, array, content_of, pickled, torch_file
+from transreward.types import RequestError
+
+Linear = tuple[np.ndarray, np.ndarray]  # [in, out], [out]
+BESIDE = "vecnormalize.pkl"  # of Stable-Baselines3, in the folder of the policy
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What was read. With `actor` it becomes an agent of the learner `learner` exactly, else by regression on `act`."""
+
+    library: str
+    learner: str  # sac or ppo
+    obs: int
+    action: int
+    actor: tuple[Linear, ...] = ()  # hidden layers (sac: ReLU, ppo: tanh), then the mean
+    spread: Linear | np.ndarray | None = None  # sac: the layer of log std beside the mean; ppo: log std [action]
+    clipped: bool = False  # log std is clipped to [-20, 2], as Stable-Baselines3 does; else squashed as here
+    alpha: float = 0.0  # sac: the weight of entropy; 0 = not said
+    critics: tuple[tuple[Linear, ...], ...] = ()  # sac: of (obs, action in [-1, 1]); ppo: of obs
+    mean: np.ndarray | None = None  # of observations, where they are normalised
+    var: np.ndarray | None = None
+    count: float = 0.0
+    low: np.ndarray | None = None  # of actions, where the file says it
+    high: np.ndarray | None = None
+    act: Callable[[np.ndarray], np.ndarray] | None = None  # [n, obs] -> [n, action] in the robot's units
+    said: str = ""  # what a user has to know of it
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
+        return tuple(len(b) for _, b in self.actor[:-1])
+
+
+def read(path: Path) -> Foreign:
+    """The policy in a file: Stable-Baselines3's .zip (SAC, PPO, with vecnormalize.pkl beside it), state files of
+    CleanRL and rsl_rl (weights), ONNX. Nothing in it is run.
+
+    Raises RequestError for what is none of them, and for networks that have no counterpart here.
+    """
+    try:
+        if path.suffix == ".onnx":
+            return _onnx(path)
+        content = content_of(path)
+        if content[:2] == b"PK" and "policy.pth" in zipfile.ZipFile(io.BytesIO(content)).namelist():
+            return _normalised(_sb3(content), path.parent / BESIDE)
+        return _state_file(torch_file(content))
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:  # RequestError is a ValueError
+        raise RequestError(f"policy {path}: {str(error) or 'it cannot be read'}") from None
+
+
+def _linear(state: Mapping[str, Any], name: str) -> Linear:
+    weight, bias = (state.get(f"{name}.{part}") for part in ("weight", "bias"))
+    if not isinstance(weight, np.ndarray) or not isinstance(bias, np.ndarray) or weight.ndim != 2:
+        raise ValueError(f"it has no layer {name}")
+    found = weight.T.astype(np.float32), bias.astype(np.float32)
+    if not (np.isfinite(found[0]).all() and np.isfinite(found[1]).all()):
+        raise ValueError(f"its layer {name} is not finite")
+    return found
+
+
+def _layers(state: Mapping[str, Any], prefix: str) -> tuple[Linear, ...]:
+    """Those of a Sequential, in order."""
+    numbers = sorted(int(m[1]) for key in state if (m := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.weight", key)))
+    return tuple(_linear(state, f"{prefix}.{i}") for i in numbers)
+
+
+# -- Stable-Baselines3 ---------------------------------------------------------------------------------------------
+
+
+def _sb3(content: bytes) -> Foreign:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        about, state = json.loads(archive.read("data")), torch_file(archive.read("policy.pth"))
+    if about.get("use_sde"):
+        raise ValueError("it explores by a state-dependent noise (use_sde), which is not read: export it as ONNX")
+    kind = "sac" if "actor.mu.weight" in state else "ppo" if "action_net.weight" in state else ""
+    if not kind:
+        raise ValueError("it is neither SAC nor PPO with one vector as observation: export it as ONNX")
+    _require_activation(about, {"sac": "ReLU", "ppo": "Tanh"}[kind])
+    if kind == "ppo":
+        actor = (*_layers(state, "mlp_extractor.policy_net"), _linear(state, "action_net"))
+        critic = (*_layers(state, "mlp_extractor.value_net"), _linear(state, "value_net"))
+        spread = np.asarray(state["log_std"], np.float32).ravel()
+        return _of("Stable-Baselines3", "ppo", actor, spread, critics=(critic,))
+    actor = (*_layers(state, "actor.latent_pi"), _linear(state, "actor.mu"))
+    critics = tuple(_layers(state, f"critic.qf{i}") for i in range(2))
+    found = _of("Stable-Baselines3", "sac", actor, _linear(state, "actor.log_std"), critics=critics)
+    return replace(found, clipped=True, alpha=_alpha(content))
+
+
+def _alpha(content: bytes) -> float:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if "pytorch_variables.pth" not in archive.namelist():
+            return 0.0
+        stored = torch_file(archive.read("pytorch_variables.pth"))
+    found = array(stored.get("log_ent_coef")) if isinstance(stored, dict) else None
+    return 0.0 if found is None or found.size != 1 else float(np.exp(found.ravel()[0]))
+
+
+def _require_activation(about: Mapping[str, Any], wanted: str) -> None:
+    kwargs = about.get("policy_kwargs") or {}
+    told = kwargs.get("activation_fn") if isinstance(kwargs, dict) else None
+    if told is not None and f".{wanted}'" not in str(told):
+        raise ValueError(f"its networks have {str(told)[:60]}, and {wanted} is read: export it as ONNX")
+
+
+def _normalised(found: Foreign, beside: Path) -> Foreign:
+    """With the statistics of a VecNormalize, where they lie beside the policy."""
+    if not beside.is_file():
+        return found
+    stored = pickled(content_of(beside))
+    state = stored.state if isinstance(stored, Inert) else {}
+    rms = state.get("obs_rms") if isinstance(state, dict) else None
+    values = rms.state if isinstance(rms, Inert) and isinstance(rms.state, dict) else {}
+    mean, var = (array(values.get(name)) for name in ("mean", "var"))
+    if mean is None or var is None or mean.shape != (found.obs,) or var.shape != (found.obs,):
+        raise ValueError(f"{beside.name} beside it has no statistics of {found.obs} observations")
+    if state.get("norm_obs") is False:
+        return found
+    clip = float(state.get("clip_obs", 10.0))
+    if clip != 10.0:
+        raise ValueError(f"{beside.name} clips observations at {clip:g}, and 10 is read")
+    count = array(values.get("count"))
+    said = f"with the normaliser in {beside.name}"
+    return replace(found, mean=mean, var=var, count=1e4 if count is None else float(count), said=said)
+
+
+# -- state files ---------------------------------------------------------------------------------------------------
+
+
+def _state_file(found: Any) -> Foreign:
+    """Of CleanRL (the agent's or the actor's state, alone or with the critics'), and of rsl_rl."""
+    parts = [x for x in (found if isinstance(found, (tuple, list)) else [found]) if isinstance(x, dict)]
+    state = next(iter(parts), None)
+    if state is None:
+        raise ValueError("it holds no weights by name: save a state_dict")
+    if "model_state_dict" in state:
+        return _rsl_rl(state["model_state_dict"], state)
+    if "actor_state_dict" in state:
+        return _rsl_rl({f"actor.{k}": v for k, v in state["actor_state_dict"].items()}, state)
+    if "actor_mean.0.weight" in state:
+        actor, critic = _layers(state, "actor_mean"), _layers(state, "critic")
+        spread = np.asarray(state["actor_logstd"], np.float32).ravel()
+        said = "CleanRL keeps the normaliser of observations outside of this file: if there was one, it is missing"
+        return replace(_of("CleanRL", "ppo", actor, spread, critics=(critic,) if critic else ()), said=said)
+    if "fc_mean.weight" in state:
+        hidden = sorted(key.removesuffix(".weight") for key in state if re.fullmatch(r"fc\d+\.weight", key))
+        actor = (*(_linear(state, name) for name in hidden), _linear(state, "fc_mean"))
+        critics = tuple(tuple(_linear(q, f"fc{i}") for i in (1, 2, 3)) for q in parts[1:3] if "fc3.weight" in q)
+        made = _of("CleanRL", "sac", actor, _linear(state, "fc_logstd"), critics=critics if len(critics) == 2 else ())
+        if isinstance(state.get("action_scale"), np.ndarray):
+            scale, middle = (np.asarray(state[name], float).ravel() for name in ("action_scale", "action_bias"))
+            made = replace(made, low=middle - scale, high=middle + scale)
+        return made
+    raise ValueError(f"its weights are those of no policy that is read: {', '.join(map(str, list(state)[:4]))}, ...")
+
+
+def _rsl_rl(state: Mapping[str, Any], whole: Mapping[str, Any]) -> Foreign:
+    """A Sequential with ELU, which has no counterpart here: by regression."""
+    layers = _layers(state, "actor")
+    if not layers:
+        raise ValueError("it has no layers actor.0, actor.2, ...")
+    rms = whole.get("obs_norm_state_dict") or {}
+    mean, var = (array(rms.get(name)) for name in ("_mean", "_var"))
+
+    def act(obs: np.ndarray) -> np.ndarray:
+        x = obs if mean is None or var is None else (obs - mean.ravel()) / (np.sqrt(var.ravel()) + 0.01)
+        for weight, bias in layers[:-1]:
+            x = x @ weight + bias
+            x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+        return x @ layers[-1][0] + layers[-1][1]
+
+    said = "its networks have ELU, so it is learned by regression; actions count as the robot's own, without its scale"
+    return Foreign("rsl_rl", "sac", len(layers[0][0]), len(layers[-1][1]), act=act, said=said)
+
+
+def _of(library: str, learner: str, actor: tuple[Linear, ...], spread: Any, critics: Any) -> Foreign:
+    sizes = len(actor[0][0]), len(actor[-1][1])
+    if len(actor) < 2:
+        raise ValueError("its policy has no hidden layer, and at least one is read")
+    made = Foreign(library, learner, *sizes, actor=actor, spread=spread, critics=critics)
+    widths = {tuple(len(b) for _, b in critic[:-1]) for critic in critics}
+    return made if widths == {made.hidden} else replace(made, critics=())  # ours are as wide as the policy
+
+
+# -- ONNX ----------------------------------------------------------------------------------------------------------
+
+
+def _onnx(path: Path) -> Foreign:
+    content_of(path)
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise RequestError("the package onnxruntime is missing: pip install 'transreward[export]'") from None
+    try:
+        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # of the package
+        raise ValueError(f"onnxruntime cannot read it: {' '.join(str(error).split())[:120]}") from None
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    shapes = inputs[0].shape, outputs[0].shape
+    if len(inputs) != 1 or any(len(s) != 2 or not isinstance(s[1], int) for s in shapes):
+        raise ValueError(f"it must map observations [n, obs] to actions [n, action], not {shapes}")
+    single = isinstance(shapes[0][0], int)
+
+    def act(obs: np.ndarray) -> np.ndarray:
+        rows = np.asarray(obs, np.float32)
+        parts = rows[:, None] if single else [rows]
+        return np.concatenate([np.asarray(session.run(None, {inputs[0].name: part})[0]) for part in parts])
+
+    said = "of an ONNX graph nothing but its actions is known, so it is learned by regression"
+    return Foreign("ONNX", "sac", shapes[0][1], shapes[1][1], act=act, said=said)
