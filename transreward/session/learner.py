@@ -149,6 +149,7 @@ def learn(out: Path, about: dict[str, Any]) -> None:
     from transreward.engine.checkpoint import REQUEST as KEPT
     from transreward.request.learner import for_method
     from transreward.runs import store
+    from transreward.runs.result import load
     from transreward.transfer import asked_in, carry_out
 
     folder = out / FOLDER
@@ -164,7 +165,10 @@ def learn(out: Path, about: dict[str, Any]) -> None:
     target.desk = desk
     (out / PLACE).mkdir(exist_ok=True)
     threading.Thread(target=listen, args=(desk,), daemon=True).start()
-    result = carry_out(config, request, out, request["log"], desk.watch, again=True)
+    if (out / "result.json").exists():  # it was over before
+        result = load(out)
+    else:
+        result = carry_out(config, request, out, request["log"], desk.watch, again=True)
     desk.deliver(result.agents)
 
 

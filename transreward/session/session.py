@@ -8,6 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,7 +120,11 @@ class Session:
         about = store.read_json(folder / ABOUT)
         safety = Safety(config.domains.target.spaces, about["low"], about["high"], about["change"], safe)
         safety.counts.update(about["safety"])
-        self._open(out, config, safety, about["robots"], about["background"], watch, Counter(about["counts"]))
+        try:
+            self._open(out, config, safety, about["robots"], about["background"], watch, Counter(about["counts"]))
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def _open(
@@ -144,7 +149,7 @@ class Session:
         self._who, self._before = [""] * robots, list[Any]([None] * robots)
         self._journal = Journal(self._folder / JOURNAL, robots, self.spaces, self._granted, writes=True)
         self._keep()
-        self._learner, self._opened = LearnerProcess(self.out, self._folder, self._hear), True
+        self._learner = LearnerProcess(self.out, self._folder, self._hear)
         self._learner.allow(True)
         self._learner.wait(lambda: self._learner.version > 0 or self._learner.over, None)
         self._learner.require()
@@ -266,13 +271,16 @@ class Session:
 
     def close(self) -> None:
         """Save, let the learner write a checkpoint, and end it."""
-        if self._opened and not self._closed:
+        if self._learner is not None and not self._closed:
             self._learner.close()
+        if self._journal is not None and not self._closed:
             self.save()
             self._journal.close()
         self._closed = True
 
-    _opened = _closed = False
+    _closed = False
+    _journal: Any = None  # Journal, once it is open
+    _learner: Any = None  # LearnerProcess
 
     def __enter__(self) -> Self:
         return self
@@ -315,6 +323,7 @@ class Session:
                 "aborted": sum(one.aborted for one in book.robots),
                 "episodes": [{"who": who, "return": total, "steps": at} for who, total, at in ended],
                 "acting": list(self.acting.names),
+                "learner": self._learner.failed or ("over" if self.over else "learns"),
                 "over": self.over,
                 **self.counts,
                 **self.safety.counts,
@@ -373,11 +382,12 @@ class Session:
             return
         known = {file: self._policies[name] for name, file in self.acting.files.items()}
         place = self._folder / POLICIES
-        self._policies = {
-            name: known.get(file) or Policy(self.learner, self.spaces, place / file)
-            for name, file in found.files.items()
-        }
-        self.acting = found
+        with suppress(RequestError):  # newer ones have taken its place meanwhile, and are read next time
+            self._policies = {
+                name: known.get(file) or Policy(self.learner, self.spaces, place / file)
+                for name, file in found.files.items()
+            }
+            self.acting = found
 
     def _caught_up(self) -> bool:
         if not self._learner.alive:

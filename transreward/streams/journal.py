@@ -8,6 +8,7 @@ led, or elsewhere, or its episode ended.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import warnings
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transreward.streams.log import DAMAGED, record, records
-from transreward.types import BrokenRun, Spaces
+from transreward.types import BrokenRun, RequestError, Spaces
 
 OPEN, ACT, STEP, RESET, ABORT = b"O", b"A", b"S", b"R", b"X"
 KINDS = (OPEN, ACT, STEP, RESET, ABORT)
@@ -189,12 +190,15 @@ class Journal:
     def __init__(self, path: Path, robots: int, spaces: Spaces, granted: int, *, writes: bool) -> None:
         """Read what is there. Who writes cuts off a record that is not whole, and notes that it has come.
 
-        Raises BrokenRun for another session's file, or a damaged one that is only read.
+        Raises RequestError where another process writes, BrokenRun for another session's file, or a damaged one that is
+        only read.
         """
         self.path, self.spaces, self.book = path, spaces, Book(robots, granted)
         self._sizes = SIZES.pack(robots, spaces.obs, spaces.action)
         self._at = 0
         self._file = path.open("a+b" if writes else "rb", buffering=0)
+        if writes:
+            self._lock()
         try:
             self.catch_up(mend=writes)
         except BrokenRun:
@@ -203,6 +207,14 @@ class Journal:
         if writes:
             self._file.truncate(self._at)
             self.write(Event(OPEN))
+
+    def _lock(self) -> None:
+        """Raise RequestError where another process writes. The lock ends with the process, even if it is killed."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise RequestError(f"another process answers the robot of {self.path}: wait for it, or end it") from None
 
     def write(self, event: Event) -> None:
         """Append an event. It is on the disk once somebody has called `flush`, and survives this process at once."""
