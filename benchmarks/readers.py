@@ -25,12 +25,14 @@ from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
+import robot_readers
 
 import transreward as tr
 from transreward import plain
 from transreward.cli.options import as_options, names
 from transreward.cli.play import _size
 from transreward.domains.ids import domain
+from transreward.domains.logs import recorded
 from transreward.engine import cache, checkpoint
 from transreward.engine.state import Run, begin
 from transreward.methods import method
@@ -517,6 +519,7 @@ READERS: dict[str, Reader] = {
     "names": words(["darc,mix", "sac", "`learner=\"sac\"`, `log=['a']`"], named, "cli/options.py", "methods.py"),
     "video's size": words(["320x240", "10", "1e3"], size, "cli/play.py", "reports/films/take.py"),
     "environment": words(["/nowhere/agents", "", "~/x"], environment, "engine/cache.py"),
+    **{name: Reader(*row) for name, row in robot_readers.ROWS.items()},
 }  # fmt: skip
 
 
@@ -545,6 +548,6 @@ def remembered() -> None:
         return templates[key]
 
     store.shapes_of = shapes
-    request.domain = functools.lru_cache(500)(request.domain)
+    recorded.domain = functools.lru_cache(500)(recorded.domain)
     request.require_difference = functools.lru_cache(500)(request.require_difference)
     jinja2.Environment.compile = template  # type: ignore[method-assign]

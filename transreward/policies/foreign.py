@@ -60,8 +60,10 @@ def read(path: Path) -> Foreign:
         if content[:2] == b"PK" and "policy.pth" in zipfile.ZipFile(io.BytesIO(content)).namelist():
             return _normalised(_sb3(content), path.parent / BESIDE)
         return _state_file(torch_file(content))
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:  # RequestError is a ValueError
-        raise RequestError(f"policy {path}: {str(error) or 'it cannot be read'}") from None
+    except RequestError as error:
+        raise RequestError(f"policy {path}: {error}") from None
+    except Exception as error:  # a damaged file can fail in any way
+        raise RequestError(f"policy {path}: {' '.join(str(error).split())[:300] or 'it cannot be read'}") from None
 
 
 def _linear(state: Mapping[str, Any], name: str) -> Linear:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import zipfile
+import zlib
 from collections import OrderedDict
 from math import prod
 from pathlib import Path
@@ -20,7 +22,8 @@ import numpy as np
 from transreward.types import RequestError
 
 MOST = 2**30  # bytes of arrays in a file
-TEXT = 64 * 2**20  # bytes of a pickle
+TEXT = 8 * 2**20  # bytes of a pickle
+MEMO = ("PUT", "BINPUT", "LONG_BINPUT")  # opcodes that make room for as many objects as they name
 STORAGES = {
     "FloatStorage": np.float32, "DoubleStorage": np.float64, "LongStorage": np.int64, "IntStorage": np.int32,
     "HalfStorage": np.float16, "BoolStorage": np.bool_, "ByteStorage": np.uint8, "ShortStorage": np.int16,
@@ -64,7 +67,8 @@ class _Reader(pickle.Unpickler):
 def _tensor(storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *rest: Any) -> np.ndarray:
     """A tensor, a copy. Raises ValueError where it would leave its storage."""
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if prod(size) else offset
-    if min((offset, *size, *stride), default=0) < 0 or last >= max(len(storage), 1):
+    wrong = min((offset, *size, *stride), default=0) < 0 or last >= max(len(storage), 1)
+    if wrong or prod(size) > len(storage):
         raise ValueError("a tensor leaves its storage")
     strides = [step * storage.itemsize for step in stride]
     return np.array(np.lib.stride_tricks.as_strided(storage[offset:], size, strides))
@@ -127,44 +131,50 @@ def array(found: Any) -> np.ndarray | None:
 
 def pickled(content: bytes) -> Any:
     """What a plain pickle holds. Raises ValueError."""
-    if len(content) > TEXT:
-        raise ValueError(f"a pickle of {len(content):,} bytes, and at most {TEXT:,} are read")
 
     def none(*args: Any) -> NoReturn:
         raise ValueError("it refers to storages that it does not hold")
 
-    return _loaded(_Reader(content, none))
+    return _loaded(content, none)
 
 
 def torch_file(content: bytes) -> Any:
     """What a file of `torch.save` holds: containers of plain values and arrays. Raises ValueError."""
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
-        raise ValueError("it is no file of torch.save of torch 1.6 or later") from None
-    with archive:
-        names = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
-        if len(names) != 1:
-            raise ValueError("it is no file of torch.save: it has no data.pkl")
-        root, left = names[0].removesuffix("data.pkl"), [MOST]
-
-        def storage(key: str, dtype: np.dtype, size: int) -> np.ndarray:
-            about = archive.getinfo(f"{root}data/{key}")
-            left[0] -= about.file_size
-            if left[0] < 0 or about.file_size != size * dtype.itemsize:
-                raise ValueError("it holds too much, or a storage of another size than it says")
-            return np.frombuffer(archive.read(about), dtype)
-
-        if archive.getinfo(names[0]).file_size > TEXT:
-            raise ValueError("its data.pkl is too long")
-        return _loaded(_Reader(archive.read(names[0]), storage))
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _archived(archive)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, RuntimeError) as error:
+        said = " ".join(str(error).split())[:100]
+        raise ValueError(f"it is no file of torch.save of torch 1.6 or later, or damaged ({said})") from None
 
 
-def _loaded(reader: _Reader) -> Any:
+def _archived(archive: zipfile.ZipFile) -> Any:
+    names = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
+    if len(names) != 1:
+        raise ValueError("it is no file of torch.save: it has no data.pkl")
+    root, left = names[0].removesuffix("data.pkl"), [MOST]
+
+    def storage(key: str, dtype: np.dtype, size: int) -> np.ndarray:
+        about = archive.getinfo(f"{root}data/{key}")
+        left[0] -= about.file_size
+        if left[0] < 0 or about.file_size != size * dtype.itemsize:
+            raise ValueError("it holds too much, or a storage of another size than it says")
+        return np.frombuffer(archive.read(about), dtype)
+
+    if archive.getinfo(names[0]).file_size > TEXT:
+        raise ValueError("its data.pkl is too long")
+    return _loaded(archive.read(names[0]), storage)
+
+
+def _loaded(content: bytes, storage: Any) -> Any:
+    """Raises ValueError, also for a pickle that would take more room than it has bytes."""
+    if len(content) > TEXT:
+        raise ValueError(f"a pickle of {len(content):,} bytes, and at most {TEXT:,} are read")
     try:
-        return reader.load()
-    except RequestError:
-        raise
+        for opcode, value, _ in pickletools.genops(content):
+            if opcode.name in MEMO and int(value or 0) > len(content):
+                raise ValueError("it names more objects than it can hold")
+        return _Reader(content, storage).load()
     except Exception as error:  # a pickle can fail in any way
         raise ValueError(f"it is damaged: {type(error).__name__}: {' '.join(str(error).split())[:100]}") from None
 
