@@ -158,7 +158,8 @@ class Session:
         self._take_over()
         zeros = np.zeros(self.spaces.obs, np.float32), np.zeros(self.spaces.action, np.float32)
         for policy in self._policies.values():  # compiled before the robot waits
-            policy(zeros[0], None), policy(*zeros)
+            policy(zeros[0], None)
+            policy(*zeros)
 
     # -- what the robot calls --------------------------------------------------------------------------------------
 
