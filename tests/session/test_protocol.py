@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transreward.session.protocol import MOST, Gone, address, receive, send
+from transreward.session.server import listening
 from transreward.types import RequestError
 
 
@@ -82,6 +84,18 @@ def test_half_a_message_is_not_waited_for(pair):
     pair[0].sendall(struct.pack(">I", 50) + b"{")
     with pytest.raises(Gone, match=r"nothing more for 0.05 s"):
         receive(pair[1], 0.05)
+
+
+def test_the_socket_of_a_server_that_is_gone(tmp_path):
+    path = str(tmp_path / "robot.sock")
+    listening(path).close()
+    assert Path(path).is_socket()
+    with listening(path), pytest.raises(RequestError, match=r"nothing can listen at .*robot\.sock"):
+        listening(path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RequestError, match="nothing can listen"):
+        listening(str(tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "mine" and oct(Path(path).stat().st_mode)[-3:] == "600"
 
 
 def test_addresses():

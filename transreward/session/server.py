@@ -21,6 +21,7 @@ HELLO = 5.0  # seconds in which a client has to say who it is
 PATIENCE = 10.0  # seconds in which the rest of a message has to come
 CLIENTS = 64
 LONGEST = 3600.0  # seconds of `improve`
+EPISODES = 1_000  # that a status lists, the latest
 
 
 class Server:
@@ -67,7 +68,7 @@ class Server:
         """Which robot a client is. Raises RequestError for one that may not be any, Gone for one that does not say."""
         if self._clients > CLIENTS:
             raise RequestError(f"{CLIENTS} clients are connected, and no more are answered")
-        timer = threading.Timer(HELLO, lambda: connection.shutdown(socket.SHUT_RD))
+        timer = threading.Timer(HELLO, _deafen, (connection,))
         timer.start()
         try:
             asked = receive(connection, HELLO)
@@ -111,6 +112,17 @@ class Server:
             return {"ok": False, "error": str(error)}
 
 
+def _deafen(connection: socket.socket) -> None:
+    """Have a client's silence end what waits for it."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
+
+
+def _status(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
+    found = session.status
+    return {"status": {**found, "episodes": found["episodes"][-EPISODES:]}}  # a message has an end
+
+
 def _tell(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
     over = bool(a.get("terminated", False)), bool(a.get("truncated", False))
     session.tell(a["obs"], a.get("action"), a["reward"], a["next_obs"], *over, robot=robot)
@@ -136,7 +148,7 @@ CALLS: dict[str, tuple[tuple[str, ...], Callable[[Session, int, dict[str, Any]],
     "abort": (("why",), lambda s, robot, a: _nothing(s.abort(str(a.get("why", "")), robot))),
     "improve": (("seconds",), _improve),
     "save": ((), lambda s, robot, a: _nothing(s.save())),
-    "status": ((), lambda s, robot, a: {"status": s.status}),
+    "status": ((), _status),
 }
 
 
@@ -145,6 +157,8 @@ def listening(where: str) -> socket.socket:
     found = address(where)
     family = socket.AF_UNIX if isinstance(found, str) else socket.AF_INET6 if ":" in found[0] else socket.AF_INET
     listener = socket.socket(family)
+    if isinstance(found, str):
+        _forget(found)
     try:
         if family != socket.AF_UNIX:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,6 +172,17 @@ def listening(where: str) -> socket.socket:
         listener.close()
         raise RequestError(f"nothing can listen at {where}: {error.strerror or error}") from None
     return listener
+
+
+def _forget(path: str) -> None:
+    """Remove the socket of a server that is gone."""
+    if not Path(path).is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            Path(path).unlink(missing_ok=True)
 
 
 def token_in(folder: Path, given: Path | None) -> tuple[str, Path]:
