@@ -162,4 +162,4 @@ class Method:
     def compensation(self) -> Compensation:
         """The gap, its use and the gate. Raises RequestError for settings that are out of range or do not fit."""
         use = self.use or UNCHANGED
-        return Compensation(self.gap, use, Chain(use.transforms(self.gate)), self.shared)
+        return Compensation(self.gap, use, Chain(use.transforms(self.gate)), shared=self.shared)

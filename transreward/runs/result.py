@@ -156,7 +156,7 @@ class Result:
             row = replace(row, gate=replace(row.gate, ramp=0.0))
         state = self._of(seed, self.compensation_state)
         found = row.compensation()
-        return LearnedOn(found.gap, found.use, found.gate, found.shared, self.config), state
+        return LearnedOn(found.gap, found.use, found.gate, self.config, shared=found.shared), state
 
     def extras(self, seed: int = 0) -> dict[str, Any]:
         """What a compensation may need beside steps, by name: `value`, [n, obs] -> [n], and `act`, [n, obs] -> [n,

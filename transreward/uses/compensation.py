@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ class Compensation:
     gap: Gap | None
     use: Use
     gate: Chain = UNGATED
-    shared: Shared | None = None  # of unlike bodies: all that their steps are compared by
+    shared: Shared | None = field(default=None, kw_only=True)  # of unlike bodies: what their steps are compared by
 
     def __post_init__(self) -> None:
         if self.use.shapes:
