@@ -93,9 +93,9 @@ def _entry(key: str, one: Any) -> Entry:
     for field in said:
         if field not in ENTRY:
             raise nearest(field, ENTRY, f"key of {said['name']}")
-    texts = {name: str(said.get(name, "")) for name in ("part",)} | {"unit": str(said.get("unit", UNKNOWN))}
+    unit, part = str(said.get("unit", UNKNOWN)), str(said.get("part", ""))
     numbers = {name: float(_number(said, name, 0.0) or 0.0) for name in ("low", "high", "rest") if name in said}
-    return Entry(said["name"], texts["unit"], texts["part"], soft=bool(said.get("soft", False)), **numbers)
+    return Entry(said["name"], unit, part, soft=bool(said.get("soft", False)), **numbers)
 
 
 def _number(told: Mapping[str, Any], key: str, default: float | None) -> float | None:

@@ -171,7 +171,12 @@ class Checkpoints:
         assert self.directory is not None
         return self.rows.setdefault(f"{i}-{name}", Rows(self.directory, f"{i}-{name}"))
 
-    def _read(self, number: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def told(self) -> dict[str, Any] | None:
+        """What the newest checkpoint says beside its arrays; None if there is none. Raises Damaged."""
+        numbers = self._numbers()
+        return self._about(numbers[-1]) if numbers else None
+
+    def _about(self, number: int) -> dict[str, Any]:
         assert self.directory is not None
         place = self.directory / f"{number}.safetensors"
         try:
@@ -179,10 +184,19 @@ class Checkpoints:
             if hashed["schema"] != SCHEMA:
                 raise ValueError(f"it has schema {hashed['schema']}, and this version reads {SCHEMA}")
             about = plain.parsed(str(hashed["about"]), WIDEST, plain.LINES)
-            found = hashlib.sha256(str(hashed["about"]).encode()).hexdigest(), digest(place)
-            if found != (hashed["sha256"], about["arrays"]):
+            if hashlib.sha256(str(hashed["about"]).encode()).hexdigest() != hashed["sha256"]:
                 raise ValueError("its hash does not match")
             require_states(about["runs"])
+            return about
+        except (OSError, ValueError, KeyError, TypeError) as error:  # RequestError is a ValueError
+            raise Damaged(f"{place} is damaged ({' '.join(str(error).split())})") from None
+
+    def _read(self, number: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        assert self.directory is not None
+        about, place = self._about(number), self.directory / f"{number}.safetensors"
+        try:
+            if digest(place) != about["arrays"]:
+                raise ValueError("its hash does not match")
             return about, store.load_arrays(place)
         except (OSError, ValueError, KeyError, TypeError) as error:  # RequestError is a ValueError
             raise Damaged(f"{place} is damaged ({' '.join(str(error).split())})") from None

@@ -17,7 +17,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.domains.across import own
-from transreward.domains.domain import stored_terms
+from transreward.domains.domain import Domain, stored_terms
 from transreward.draws import stream as draw
 from transreward.engine.programs import programs
 from transreward.learners.learner import Learner
@@ -25,6 +25,8 @@ from transreward.replay import Replay
 from transreward.request.budgets import conversion_steps
 from transreward.request.config import PLAIN, Config
 from transreward.runs.source_agent import SourceAgent
+from transreward.streams.choice import Act
+from transreward.streams.guarded import NO_LIMITS, Limits
 from transreward.streams.stream import Stream
 from transreward.streams.walk import Walk
 from transreward.types import Adjusted, Array, Key, Pair, Spaces, Steps, Transition
@@ -38,25 +40,51 @@ def converted(config: Config, agent: SourceAgent) -> SourceAgent:
     old, new = (programs(one, PLAIN.compensation(), source.spaces) for one in (agent.learner, learner))
     keys, fresh = new.next_keys(agent.keys)
     controls = conversion_steps(config, agent.steps) // learner.robots
-    stream = Stream("source", "walk", "source", "source", learner.robots, terms=len(stored_terms(source)))
-    walk = Walk(stream, source, config.seed_list, config.loop.threads, limits=config.loop.limits)
-    noise = old.noise(draw(fresh, "noise source"), controls, learner.robots)
-    steps = executed(walk.collect(old.act, agent.agents, noise, controls), source.spaces)
+    steps = walked(
+        source, learner, config.seed_list, old.act, agent.agents, fresh, controls, config.loop.threads,
+        config.loop.limits,
+    )  # fmt: skip
     obs = steps.transition.obs.reshape(config.seeds, -1, source.spaces.obs)
     act = partial(old.act, agent.agents)
     states, apart = imitated(learner, new.init(agent.keys)[0], obs, act, source.spaces, draw(fresh, "uniform source"))
     replay = rp.of(steps, source.spaces)
-    rounds = -(-walk.steps // learner.round_steps(False))
-    states = judged(learner, states, replay, draw(fresh, "learner"), rounds * learner.updates_per_round)
+    taken = controls * learner.robots
+    states = judged(learner, states, replay, draw(fresh, "learner"), updates_for(learner, taken))
     warnings.warn(
         f"the source agent of {config.source_run} was trained with {agent.learner.name}, and {learner.name} takes it "
-        f"over: from {walk.steps:,} more source steps it learned the same actions to {np.max(apart):.2f} (rms, of half "
+        f"over: from {taken:,} more source steps it learned the same actions to {np.max(apart):.2f} (rms, of half "
         f"their range), and what they are worth",
         stacklevel=2,
     )
     return SourceAgent(
-        agent.source, learner, states, replay, keys, agent.steps + walk.steps, agent.seeds, agent.log, agent.evaluated
+        agent.source, learner, states, replay, keys, agent.steps + taken, agent.seeds, agent.log, agent.evaluated
     )
+
+
+def walked(
+    source: Domain,
+    learner: Learner,
+    seeds: list[int],
+    act: Act,
+    agents: Any,
+    keys: Key,
+    controls: int,
+    threads: int = 0,
+    limits: Limits = NO_LIMITS,
+) -> Steps:
+    """So many control steps of the learner's robots in the source, [seeds, controls, robots], with the noise of these
+    keys, as the robots executed them."""
+    stream = Stream("source", "walk", "source", "source", learner.robots, terms=len(stored_terms(source)))
+    walk = Walk(stream, source, seeds, threads, limits=limits)
+    noise = programs(learner, PLAIN.compensation(), source.spaces).noise(
+        draw(keys, "noise source"), controls, learner.robots
+    )
+    return executed(walk.collect(act, agents, noise, controls), source.spaces)
+
+
+def updates_for(learner: Learner, steps: int) -> int:
+    """Gradient updates that the learner makes with so many source steps."""
+    return -(-steps // learner.round_steps(False)) * learner.updates_per_round
 
 
 def executed(steps: Steps, spaces: Spaces) -> Steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.domains.logs.log import Log
-from transreward.engine.checkpoint import PLACE
+from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.runs import store
 from transreward.types import RequestError, Spaces
 
@@ -23,7 +22,7 @@ def target_steps(directory: Path, seed: int = 0) -> Log:
     config = store.read_json(directory / "config.json")
     if not 0 <= seed < config["seeds"]:
         raise RequestError(f"seed {seed} of a run with seeds 0 to {config['seeds'] - 1}")
-    spaces = Spaces(*(config["spaces"][key] for key in ("obs", "action")), *map(np.array, _bounds(config)))
+    spaces = Spaces(*(config["spaces"][key] for key in ("obs", "action", "low", "high")))
     robots = config["loop"]["target_robots"]
     for about, place in _states(directory):
         stored, rows = about["stored"].get("target", 0), about["rows"].get("target")
@@ -40,18 +39,10 @@ def target_steps(directory: Path, seed: int = 0) -> Log:
     raise RequestError(f"{directory} keeps no target steps: its method took none, or loop.keep_state was false")
 
 
-def _bounds(config: dict[str, Any]) -> tuple[list[float], list[float]]:
-    return config["spaces"]["low"], config["spaces"]["high"]
-
-
 def _states(directory: Path) -> list[tuple[dict[str, Any], Path]]:
     """What the newest checkpoint of each stage says of its rows, the stage with the most of them first."""
-    found = []
-    for place in sorted((directory / PLACE).glob("**/")):
-        numbers = sorted((p for p in place.glob("*.json") if p.stem.isdecimal()), key=lambda p: int(p.stem))
-        if numbers:
-            about = json.loads(json.loads(numbers[-1].read_text())["about"])
-            found.append((about["runs"][0], place))
+    places = sorted((directory / PLACE).glob("**/"))
+    found = [(about["runs"][0], place) for place in places if (about := Checkpoints(place).told()) is not None]
     return sorted(found, key=lambda pair: -pair[0]["stored"].get("target", 0))
 
 

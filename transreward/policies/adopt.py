@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward import replay as rp
-from transreward.domains.domain import Domain, stored_terms
+from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.draws import stream as draw
-from transreward.engine.converted import executed, imitated, judged
+from transreward.engine.converted import imitated, judged, updates_for, walked
 from transreward.engine.programs import programs
 from transreward.evaluation.returns import evaluate
 from transreward.learners.learner import Learner
@@ -28,8 +28,6 @@ from transreward.presets import make_learner
 from transreward.request.config import PLAIN
 from transreward.runs import store
 from transreward.runs.source_agent import SourceAgent
-from transreward.streams.stream import Stream
-from transreward.streams.walk import Walk
 from transreward.types import RequestError, Spaces, Steps
 
 STEPS = 20_000  # source steps per seed: for the normaliser, the stored steps and, where there are none, the critics
@@ -79,7 +77,7 @@ def adopt(
         agent, apart = _agent(foreign, learner, robot, list(range(seed, seed + seeds)), steps)
         agent.save(out / "source")
         act = programs(learner, PLAIN.compensation(), robot.spaces).act
-        returns = evaluate(robot, act, agent.agents, agent.seeds, EPISODES, 0).returns
+        returns = evaluate(robot, act, agent.agents, agent.seeds, EPISODES).returns
         found = Adopted(out, foreign.library, foreign.learner, bool(foreign.actor), apart, returns, foreign.said)
         about = {"library": found.library, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         about |= {"apart": apart, "said": foreign.said, "source_return": float(returns.mean())}
@@ -98,8 +96,7 @@ def require_fit(foreign: Foreign, robot: Domain, path: Path) -> None:
             f"policy {path} maps {foreign.obs} observations to {foreign.action} actions, and '{robot.name}' has "
             f"{spaces.obs} and {spaces.action}: name the domain that it was trained in"
         )
-    for name, own in (("low", spaces.low), ("high", spaces.high)):
-        theirs = foreign.low if name == "low" else foreign.high
+    for name, theirs, own in (("low", foreign.low, spaces.low), ("high", foreign.high, spaces.high)):
         if theirs is not None and not np.allclose(theirs, own, rtol=1e-4, atol=1e-6):
             raise RequestError(
                 f"policy {path} has actions whose {name} is {theirs.tolist()}, and '{robot.name}' {own.tolist()}"
@@ -114,32 +111,22 @@ def _agent(
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     keys, fresh = compiled.next_keys(keys)
     states, controls = compiled.init(keys)[0], max(steps // learner.robots, 1)
-    stream = Stream("source", "walk", "source", "source", learner.robots, terms=len(stored_terms(robot)))
-    walk = Walk(stream, robot, seeds)
-    noise = compiled.noise(draw(fresh, "noise source"), controls, learner.robots)
     if foreign.actor:
         wide = exact(foreign, learner, states, spaces, np.zeros(spaces.obs), np.full(spaces.obs, WIDE), 1.0)
-        taken = executed(walk.collect(compiled.act, wide, noise, controls), spaces)
+        taken = walked(robot, learner, seeds, compiled.act, wide, fresh, controls)
         states, apart = _own_scale(foreign, learner, states, wide, taken, spaces)
     else:
         own = _regressed(foreign, spaces)
-        taken = executed(walk.collect(lambda agents, obs, n: own(obs, n), states, noise, controls), spaces)
+        taken = walked(robot, learner, seeds, lambda agents, obs, n: own(obs, n), states, fresh, controls)
         obs = taken.transition.obs.reshape(len(seeds), -1, spaces.obs)
         states, errors = imitated(learner, states, obs, own, spaces, draw(fresh, "uniform source"))
         apart = float(np.max(errors))
-    replay = None if learner.on_policy else rp.of(taken, spaces)
-    if not foreign.critics:
-        states = _judged(learner, states, replay, draw(fresh, "learner"), walk.steps, foreign)
-    return SourceAgent(robot.name, learner, states, replay, keys, walk.steps, seeds, []), apart
-
-
-def _judged(learner: Learner, states: Any, replay: Any, keys: Any, steps: int, foreign: Foreign) -> Any:
-    """With critics of its own, where it learns from stored steps."""
-    if replay is None:
-        warnings.warn(f"the file of {foreign.library} has no critic of its own: PPO's begins anew", stacklevel=4)
-        return states
-    rounds = -(-steps // learner.round_steps(False))
-    return judged(learner, states, replay, keys, rounds * learner.updates_per_round)
+    replay, steps = None if learner.on_policy else rp.of(taken, spaces), controls * learner.robots
+    if replay is not None and not foreign.critics:
+        states = judged(learner, states, replay, draw(fresh, "learner"), updates_for(learner, steps))
+    elif not foreign.critics:
+        warnings.warn(f"the file of {foreign.library} has no critic of its own: PPO's begins anew", stacklevel=3)
+    return SourceAgent(robot.name, learner, states, replay, keys, steps, seeds, []), apart
 
 
 def _own_scale(
@@ -148,8 +135,8 @@ def _own_scale(
     """The agent in the scale of the observations that it sees, which the loop goes on from, and how far that is from
     the file's own, which has none or that of a wrapper."""
     obs = np.asarray(taken.transition.obs, float).reshape(-1, spaces.obs)
-    if foreign.mean is not None and foreign.var is not None:
-        mean, var, count = foreign.mean, foreign.var, foreign.count
+    if foreign.scale is not None:
+        mean, var, count = foreign.scale
     else:
         mean, var, count = obs.mean(0), obs.var(0), float(len(obs))
         var = np.where(var > 1e-12, var, 1.0)  # what never varies has its own unit
@@ -178,23 +165,18 @@ def _regressed(foreign: Foreign, spaces: Spaces) -> Any:
 def exact(
     foreign: Foreign, learner: Learner, states: Any, spaces: Spaces, mean: np.ndarray, var: np.ndarray, count: float
 ) -> Any:
-    """Agents [seeds, ...] whose networks are those of the file, with a normaliser of this mean and variance folded in;
-    where the file has one, that takes its place unfolded."""
-    unit = np.sqrt(np.asarray(var) + 1e-8)
-    if foreign.mean is not None and foreign.var is not None:
-        folded = [foreign.actor, *foreign.critics]
-        if not np.array_equal(mean, foreign.mean):  # first through theirs, then through this one
-            theirs = np.sqrt(foreign.var + 1e-8)
-            folded = [_fold(net, (mean - foreign.mean) / theirs, unit / theirs) for net in folded]
-    else:
-        folded = [_fold(net, mean, unit) for net in (foreign.actor, *foreign.critics)]
-    actor, critics = folded[0], folded[1:]
+    """Agents [seeds, ...] that do as the file's policy does, with a normaliser of this mean and variance; what is not
+    the file's own normaliser, if it has one, is folded into the networks."""
+    unit, middle, theirs = np.sqrt(var + 1e-8), np.zeros(1), np.ones(1)
+    if foreign.scale is not None:
+        middle, theirs = foreign.scale.mean, np.sqrt(foreign.scale.var + 1e-8)
+    actor, *critics = (_fold(net, (mean - middle) / theirs, unit / theirs) for net in (foreign.actor, *foreign.critics))
     seeds = len(jax.tree_util.tree_leaves(states)[0])
 
     def all_seeds(tree: Any) -> Any:
         return jax.tree.map(lambda x: jnp.tile(jnp.asarray(x, jnp.float32), (seeds, *[1] * np.ndim(x))), tree)
 
-    scale = Normaliser(*all_seeds((np.asarray(mean, float), np.asarray(var, float), np.asarray(count))))
+    scale = Normaliser(*all_seeds((mean, var, np.asarray(count))))
     if learner.name == "ppo":
         return _ppo(foreign, states._replace(normaliser=scale), actor, critics, spaces, all_seeds)
     return _sac(foreign, states._replace(normaliser=scale), actor, critics, all_seeds)

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,14 @@ from transreward.types import RequestError
 
 Linear = tuple[np.ndarray, np.ndarray]  # [in, out], [out]
 BESIDE = "vecnormalize.pkl"  # of Stable-Baselines3, in the folder of the policy
+
+
+class Scale(NamedTuple):
+    """A normaliser: what is seen is (x - mean) / sqrt(var + 1e-8), clipped to +-10."""
+
+    mean: np.ndarray  # [obs]
+    var: np.ndarray  # [obs]
+    count: float  # of the observations that it is of
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,7 @@ class Foreign:
     clipped: bool = False  # log std is clipped to [-20, 2], as Stable-Baselines3 does; else squashed as here
     alpha: float = 0.0  # sac: the weight of entropy; 0 = not said
     critics: tuple[tuple[Linear, ...], ...] = ()  # sac: of (obs, action in [-1, 1]); ppo: of obs
-    mean: np.ndarray | None = None  # of observations, where they are normalised
-    var: np.ndarray | None = None
-    count: float = 0.0
+    scale: Scale | None = None  # of observations, where they are normalised
     low: np.ndarray | None = None  # of actions, where the file says it
     high: np.ndarray | None = None
     act: Callable[[np.ndarray], np.ndarray] | None = None  # [n, obs] -> [n, action] in the robot's units
@@ -139,7 +145,7 @@ def _normalised(found: Foreign, beside: Path) -> Foreign:
         raise ValueError(f"{beside.name} clips observations at {clip:g}, and 10 is read")
     count = array(values.get("count"))
     said = f"with the normaliser in {beside.name}"
-    return replace(found, mean=mean, var=var, count=1e4 if count is None else float(count), said=said)
+    return replace(found, scale=Scale(mean, var, 1e4 if count is None else float(count)), said=said)
 
 
 # -- state files ---------------------------------------------------------------------------------------------------

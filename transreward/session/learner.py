@@ -38,11 +38,11 @@ class Desk:
     """What the stream of a robot that asks is given: see `streams.asked`."""
 
     def __init__(self, folder: Path, robots: int, spaces: Spaces, granted: int, learner: Learner) -> None:
-        self.folder, self.robots, self.learner, self.spaces = folder, robots, learner, spaces
+        self.folder, self.learner, self.spaces = folder, learner, spaces
         (folder / JOURNAL).touch()
         self.journal = Journal(folder / JOURNAL, robots, spaces, granted, writes=False)
         self.allowed = threading.Event()
-        self.version, self._source, self.waiting = 0, "", False
+        self.version, self.waiting = 0, False
 
     def publish(self, round: Round, stream: Stream, choice: Choice | None) -> None:
         """See `streams.asked.Desk`."""
@@ -101,13 +101,9 @@ def say(event: str, **about: Any) -> None:
     """Tell the session."""
     with _saying:
         try:
-            print(json.dumps({"event": event, **about}, default=float), file=_voice(), flush=True)
+            print(json.dumps({"event": event, **about}, default=float), file=sys.__stdout__, flush=True)
         except (BrokenPipeError, ValueError):  # nobody listens
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _voice() -> Any:
-    return sys.__stdout__
 
 
 def listen(desk: Desk) -> None:
@@ -134,15 +130,15 @@ def main() -> None:
     with ends_at_once():
         prepare_process()
         try:
-            learn(Path(about["out"]), about)
+            learn(Path(about["out"]))
         except (RequestError, BrokenRun) as error:
             notes = vars(error).get("__notes__", ())
-            say("failed", text="; ".join([str(error), *notes]), wrong=isinstance(error, RequestError))
+            say("failed", text="; ".join([str(error), *notes]))
             sys.exit(2 if isinstance(error, RequestError) else 1)
     say("over")
 
 
-def learn(out: Path, about: dict[str, Any]) -> None:
+def learn(out: Path) -> None:
     """The transfer of the session in this directory, from its last checkpoint if it has one."""
     from transreward.domains.users import import_modules
     from transreward.engine.checkpoint import PLACE

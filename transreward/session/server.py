@@ -90,12 +90,8 @@ class Server:
                 raise RequestError(f"robot {robot} is another client")
             self._taken.add(robot)
         about = {"obs": spaces.obs, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
-        send(connection, {"ok": True, "protocol": VERSION, "action": spaces.action, **about, "left": self._left})
+        send(connection, {"ok": True, "protocol": VERSION, "action": spaces.action, **about, "left": self.session.left})
         return robot
-
-    @property
-    def _left(self) -> int:
-        return self.session.left
 
     def _answer(self, asked: dict[str, Any], robot: int) -> dict[str, Any]:
         do = asked.pop("do", None)

@@ -17,7 +17,7 @@ import numpy as np
 from transreward.domains.domain import control_rate
 from transreward.domains.users import numbers, truths
 from transreward.draws import word
-from transreward.fallback import Episode, drawn
+from transreward.fallback import drawn
 from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.runs import store
@@ -177,15 +177,14 @@ class Session:
                 return one.asked[1].copy()
             if one.acts >= self._granted:
                 raise RequestError(
-                    f"all {self.config.target_steps:,} target steps are taken: `result` has what they came to, and "
-                    f"`resume(target_steps=...)` grants more"
+                    f"all {self.config.target_steps:,} target steps are taken: `result` has what they came to"
                 )
             goes_on = one.asked is None and book.follows(robot, seen)
             if one.asked is not None:
                 self._warn("untold", f"of step {book.acts:,} nothing was told before the next was asked for")
             elif one.last is not None and not goes_on:
                 self._warn("jumped", f"step {book.acts + 1:,} is asked for elsewhere than where the one before led")
-            who = self._who[robot] if goes_on and self._who[robot] in self.acting.names else self._next(one)
+            who = self._who[robot] if goes_on and self._who[robot] in self.acting.names else self._next()
             before = self._before[robot] if goes_on else None
             action = self.safety(seen, self._action(who, seen), before)
             self._journal.write(Event(ACT, robot, time.time(), who, seen, action))
@@ -315,14 +314,13 @@ class Session:
         changed an action."""
         with self._lock:
             book = self._journal.book
-            ended = sorted((e for one in book.robots for e in one.episodes), key=lambda e: e[2])
             return {
                 "steps": book.acts,
                 "left": self.left,
                 "lost": sum(one.lost for one in book.robots),
                 "reset_steps": sum(one.resets for one in book.robots),
                 "aborted": sum(one.aborted for one in book.robots),
-                "episodes": [{"who": who, "return": total, "steps": at} for who, total, at in ended],
+                "episodes": [{"who": who, "return": total, "steps": at} for who, total, at in book.episodes],
                 "acting": list(self.acting.names),
                 "learner": self._learner.failed or ("over" if self.over else "learns"),
                 "over": self.over,
@@ -352,7 +350,7 @@ class Session:
             raise RequestError(f"the action {found.tolist()} leaves the robot's limits")
         return np.clip(found, low, high).astype(np.float32)
 
-    def _next(self, one: Any) -> str:
+    def _next(self) -> str:
         """Who acts in a new episode."""
         names, book = self.acting.names, self._journal.book
         if len(names) == 1:
@@ -360,19 +358,17 @@ class Session:
         choice = Choice(names, [self.config.seed], len(book.robots))
         choice.simulated, choice.explained = self.acting.simulated, self.acting.explained
         choice.learning, choice.now = self.acting.learning, book.acts
-        ended = sorted((e for robot in book.robots for e in robot.episodes), key=lambda e: e[2])
-        choice.episodes[0] = [Episode(*e) for e in ended]
+        choice.episodes[0] = book.episodes
         random = np.random.default_rng([self.config.seed, word("who acts"), book.acts])
         return names[drawn(choice.belief(0, names), random)]
 
     def _action(self, who: str, obs: np.ndarray) -> np.ndarray:
+        if who != UNIFORM and who not in self.acting.noisy:
+            return self._policies[who](obs, None)
         random = np.random.default_rng([self.config.seed, word("noise target"), self._journal.book.acts])
         if who == UNIFORM:
             return random.uniform(self.spaces.low, self.spaces.high)
-        noise = None
-        if who in self.acting.noisy:
-            noise = random.standard_normal(self.spaces.action).astype(np.float32)
-        return self._policies[who](obs, noise)
+        return self._policies[who](obs, random.standard_normal(self.spaces.action).astype(np.float32))
 
     def _take_over(self) -> None:
         """The latest published policies act from here on."""

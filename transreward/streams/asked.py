@@ -21,8 +21,6 @@ LEARNER = "learner"  # who acts where there are no candidates
 class Desk(Protocol):
     """Who answers the robots."""
 
-    robots: int
-
     def publish(self, round: Round, stream: Stream, choice: Choice | None) -> None:
         """From now on robots are answered by these policies."""
         ...
@@ -39,8 +37,6 @@ class Asked(Taker):
     def __init__(self, stream: Stream, domain: Domain, seeds: list[int], pay: Any, desk: Desk) -> None:
         super().__init__(stream, domain, seeds, pay)  # type: ignore[arg-type]
         self.desk, self._read = desk, [0] * stream.robots  # rows of each robot
-        if stream.acting:
-            self.choice = Choice(stream.acting, seeds, stream.robots)
 
     @classmethod
     def open(cls, stream: Stream, opening: Opening) -> Asked:
@@ -56,12 +52,6 @@ class Asked(Taker):
         if self.stream.room and "target" in opening.buffers:
             return opening.buffers["target"]
         return super().buffer(opening)
-
-    def go_on(self, stream: Stream, pay: Any) -> None:
-        """See `Taker.go_on`."""
-        super().go_on(stream, pay)
-        if self.choice is not None:
-            self.choice.acting = stream.acting
 
     def take(self, round: Round) -> Steps | None:
         """The next steps of every robot; it waits for them."""

@@ -5,22 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from transreward.domains.logs.recorded import recorded
-from transreward.streams.choice import Choice
-from transreward.streams.stream import Opening, Round, Stream, Taker
+from transreward.streams.stream import Round, Taker
 from transreward.types import BrokenRun, Steps, Transition
 
 
 class Data(Taker):
-    """What was recorded, the same for every seed; whatever the policy would do, nobody acts."""
-
-    @classmethod
-    def open(cls, stream: Stream, opening: Opening) -> Data:
-        """See `Taker.open`. Where candidates compete, none of them acted in an episode of the log."""
-        found = super().open(stream, opening)
-        assert isinstance(found, Data)
-        if stream.acting:
-            found.choice = Choice(stream.acting, opening.seeds, stream.robots)
-        return found
+    """What was recorded, the same for every seed; whatever the policy would do, nobody acts. Where candidates compete,
+    none of them acted in an episode of the log."""
 
     def take(self, round: Round) -> Steps | None:
         """The next steps of the log."""

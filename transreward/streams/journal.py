@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from transreward.fallback import Episode
 from transreward.streams.log import DAMAGED, record, records
 from transreward.types import BrokenRun, RequestError, Spaces
 
@@ -74,8 +75,7 @@ class Robot:
     whole: bool = True  # nothing of its episode was lost
     asked: tuple[np.ndarray, np.ndarray, int] | None = None  # (obs, action, number) of which nothing was told yet
     last: Row | None = None  # told, and not yet settled
-    start: np.ndarray | None = None  # where a reset left it
-    episodes: list[tuple[str, float, int]] = field(default_factory=list)  # (who, return, steps of all robots)
+    episodes: list[Episode] = field(default_factory=list)  # that are over, at steps of all robots
 
     @property
     def settled(self) -> int:
@@ -97,6 +97,11 @@ class Book:
         """Actions handed out to all robots."""
         return sum(one.acts for one in self.robots)
 
+    @property
+    def episodes(self) -> list[Episode]:
+        """Those of all robots, as they ended."""
+        return sorted((e for one in self.robots for e in one.episodes), key=lambda e: e.at)
+
     def apply(self, event: Event) -> None:
         """Take in the next event."""
         if event.kind == OPEN:
@@ -113,8 +118,7 @@ class Book:
     def _act(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         assert event.obs is not None and event.action is not None
-        if one.asked is not None:
-            self._lose(i)
+        self._lose(i)
         if one.last is not None:
             goes_on = self.follows(i, event.obs)
             self._settle(i, truncated=not goes_on)
@@ -124,7 +128,6 @@ class Book:
             one.who = event.text
         elif one.who != event.text:
             one.who = ""  # several
-        one.start = None
         one.acts += 1
         one.asked = event.obs, event.action, self.acts
 
@@ -146,24 +149,22 @@ class Book:
 
     def _reset(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
-        if one.asked is not None:
-            self._lose(i)
+        self._lose(i)
         self._settle(i, truncated=True)
         self._anew(i)
-        one.resets, one.start = one.resets + event.steps, event.obs
+        one.resets += event.steps
 
     def _abort(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         one.aborted += 1
-        if one.asked is not None:
-            self._lose(i)
+        self._lose(i)
         if one.last is not None:  # the operator ended the episode, and no value follows
             one.last = one.last._replace(terminated=True, ended=one.whole)
             self._settle(i)
         self._anew(i, ended=one.clock > 0)
 
     def _lose(self, i: int) -> None:
-        """Nothing more will be told of what was asked for."""
+        """Nothing more will be told of what was asked for, if anything was."""
         one = self.robots[i]
         if one.asked is not None:
             one.asked, one.lost, one.whole = None, one.lost + 1, False
@@ -180,7 +181,7 @@ class Book:
         """A new episode begins; of the one before the return is kept if it `ended` and nothing of it was lost."""
         one = self.robots[i]
         if ended and one.whole and one.who:
-            one.episodes.append((one.who, one.total, self.acts))
+            one.episodes.append(Episode(one.who, one.total, self.acts))
         one.clock, one.total, one.who, one.whole = 0, 0.0, "", True
 
 
@@ -240,7 +241,7 @@ class Journal:
             try:
                 event = Event(OPEN) if kind == OPEN else unpacked(kind, payload, self.spaces)
                 self.book.apply(event)
-            except (struct.error, ValueError, IndexError, AssertionError, UnicodeDecodeError) as error:
+            except (struct.error, ValueError, IndexError, AssertionError) as error:
                 raise BrokenRun(f"{self.path} is damaged after {self.book.acts} steps") from error
             self._at, found = end, found + 1
         return found

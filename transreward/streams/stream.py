@@ -100,7 +100,7 @@ class Taker:
         self.steps = 0  # taken so far, per seed, by all its robots
         self.returns: list[list[float]] = [[] for _ in seeds]  # raw returns of each seed's finished, unguided episodes
         self.broken = False  # the next step begins new episodes, since the state could not be restored
-        self.choice: Choice | None = None  # of who acts
+        self.choice = Choice(stream.acting, seeds, stream.robots) if stream.acting else None  # of who acts
         self.model: Any = None  # queried by a compensation instead of the source's simulator: see `Asked`
 
     @classmethod
@@ -119,6 +119,8 @@ class Taker:
     def go_on(self, stream: Stream, pay: Callable[[int], None]) -> None:
         """Continue in the next stage, with the same robots, as its `stream`."""
         self.stream, self.pay = stream, pay
+        if self.choice is not None:
+            self.choice.acting = stream.acting
 
     def take(self, round: Round) -> Steps | None:
         """The steps of a round, [seeds, steps, robots, ...], or None. `pay` is called before they are taken."""

@@ -14,7 +14,6 @@ from transreward.domains.domain import Domain, stored_terms, table_robot
 from transreward.draws import stream as draw
 from transreward.draws import word
 from transreward.replay import Replay
-from transreward.streams.choice import Choice
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.streams.stream import Act, Opening, Round, Stream, Taker, unpaid
 from transreward.types import Array, BrokenRun, Steps, Transition
@@ -47,8 +46,6 @@ class Walk(Taker):
         self.episode_return = np.zeros((len(seeds), robots))
         self.clock = np.zeros((len(seeds), robots), int)  # steps since each robot's episode began
         self._led = np.zeros((len(seeds), robots), bool)  # a guide acted in the robot's present episode
-        if stream.acting:
-            self.choice = Choice(stream.acting, seeds, robots)
         purpose = word(f"uniform {whose or stream.name}")
         self._uniform = [np.random.default_rng([seed, purpose]) for seed in seeds]
 
@@ -78,12 +75,6 @@ class Walk(Taker):
             return super().buffer(opening)
         old = rp.with_room(old, stream.room)
         return rp.cut(old if stream.rewards == "own" else rp.changed(old, partial(relabel, self.target)))
-
-    def go_on(self, stream: Stream, pay: Callable[[int], None]) -> None:
-        """See `Taker.go_on`."""
-        super().go_on(stream, pay)
-        if self.choice is not None:
-            self.choice.acting = stream.acting
 
     def take(self, round: Round) -> Steps | None:
         """A round of steps with the current policy; at first with uniform actions, or led by the source policy."""

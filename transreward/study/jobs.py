@@ -98,23 +98,28 @@ def jobs_of(plan: Plan, out: Path) -> list[Job]:
     Raises RequestError for the first cell that is not valid.
     """
     import_modules(plan.imports)
-    agents: dict[Path, Job] = {}
-    found: list[Job] = []
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        for pair in plan.pairs:
-            for row in plan.methods_on(pair):
-                try:
-                    job, agent = cell(plan, pair, row, out)
-                except RequestError as error:
-                    raise RequestError(f"{pair.name}, {row.name}: {in_words(error)}") from None
-                if agent is not None and agent.place not in agents:
-                    agents[agent.place] = agent
-                    found.append(agent)
-                found.append(replace(job, agent=agent and agents[agent.place]))
+        found = _all_cells(plan, out)
     for text in dict.fromkeys(str(warning.message) for warning in said):  # once, and not for every cell
         warnings.warn(text, stacklevel=2)
     require_apart(found)
+    return found
+
+
+def _all_cells(plan: Plan, out: Path) -> list[Job]:
+    agents: dict[Path, Job] = {}
+    found: list[Job] = []
+    for pair in plan.pairs:
+        for row in plan.methods_on(pair):
+            try:
+                job, agent = cell(plan, pair, row, out)
+            except RequestError as error:
+                raise RequestError(f"{pair.name}, {row.name}: {in_words(error)}") from None
+            if agent is not None and agent.place not in agents:
+                agents[agent.place] = agent
+                found.append(agent)
+            found.append(replace(job, agent=agent and agents[agent.place]))
     return found
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from transreward.domains.logs import npz
-from transreward.domains.logs.columns import damaged
+from transreward.domains.logs.columns import damaged, require_package
 from transreward.types import RequestError
 
 LIMITS = {  # of the process that reads
@@ -35,11 +35,13 @@ ENVIRONMENT = {
 }
 
 
-def arrays(path: Path, reader: str) -> dict[str, np.ndarray]:
-    """What `reader`, a module beside this one with a function `convert(path, out)`, finds in a file or folder.
+def arrays(path: Path, reader: str, package: str) -> dict[str, np.ndarray]:
+    """What `reader`, a module beside this one with a function `convert(path, out)`, finds in a file or folder by means
+    of a package.
 
-    Raises RequestError for what is refused, or damaged.
+    Raises RequestError for what is refused, or damaged, and where the package is missing.
     """
+    require_package(package)
     with tempfile.TemporaryDirectory(prefix="transreward-") as place:
         out = Path(place) / "log.npz"
         environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable, Mapping
 from math import prod
@@ -80,6 +81,12 @@ def listed(names: Iterable[str]) -> str:
 def damaged(error: Exception) -> RequestError:
     """The error for a file that a library cannot read, in a few of the library's words."""
     return RequestError(f"it is damaged: {ascii(' '.join(str(error).split())[:100])[1:-1]}")
+
+
+def require_package(name: str) -> None:
+    """Raise RequestError where a package of the extra `logs` is missing."""
+    if importlib.util.find_spec(name) is None:
+        raise RequestError(f"the package {name} is missing: pip install 'transreward[logs]'")
 
 
 def require_numbers(name: str, dtype: np.dtype) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import zipfile
 from collections.abc import Iterator
@@ -24,9 +23,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 
     Raises RequestError for what is refused, or damaged, and where h5py is missing.
     """
-    if importlib.util.find_spec("h5py") is None:
-        raise RequestError("the package h5py is missing: pip install 'transreward[logs]'")
-    return apart.arrays(path, "hdf5")
+    return apart.arrays(path, "hdf5", "h5py")
 
 
 def convert(path: str, out: str) -> None:

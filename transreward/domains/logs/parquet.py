@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +24,7 @@ FILES = 10_000
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays that make a log. Raises RequestError for what is refused, and where pyarrow is missing."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise RequestError("the package pyarrow is missing: pip install 'transreward[logs]'")
-    return apart.arrays(path, "parquet")
+    return apart.arrays(path, "parquet", "pyarrow")
 
 
 def convert(path: str, out: str) -> None:

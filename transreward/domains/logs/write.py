@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.logs.columns import require_package
 from transreward.domains.logs.log import Log
 from transreward.interruption import whole
 from transreward.types import RequestError
@@ -27,16 +27,15 @@ def write(log: Log, to: str, rate: float | None = None, names: Names | None = No
     Raises RequestError for another ending, a place that is taken, and where a package is missing.
     """
     scheme, colon, rest = to.partition(":")
-    kind, path = (
-        (scheme, Path(rest)) if colon and scheme in FOLDERS else (Path(to).suffix.lower().lstrip("."), Path(to))
-    )
+    path, kind = Path(to), Path(to).suffix.lower().lstrip(".")
+    if colon and scheme in FOLDERS:
+        path, kind = Path(rest), scheme
     kind = {"h5": "hdf5", "tsv": "csv"}.get(kind, kind)
     if kind not in WRITERS:
         raise RequestError(f"{to}: end it in {', '.join(f'.{k}' for k in WRITERS if k not in FOLDERS)}, or write "
                            f"{' or '.join(f'{k}:FOLDER' for k in FOLDERS)}")  # fmt: skip
-    package = NEEDS.get(kind)
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise RequestError(f"the package {package} is missing: pip install 'transreward[logs]'")
+    if kind in NEEDS:
+        require_package(NEEDS[kind])
     if path.exists():
         raise RequestError(f"{path} is there already: name another place")
     if not path.parent.is_dir():
