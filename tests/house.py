@@ -83,13 +83,14 @@ def _reached(start: str, arrows: dict[str, set[str]]) -> set[str]:
 
 def named_rows() -> list[str]:
     """Strings outside methods.py that are the name of a row, or have one with an underscore in it; names that are a
-    gap's or a use's, or a word of `loop.symmetry`, too, are theirs."""
+    gap's, a use's or a learner's, or a word of `loop.symmetry`, too, are theirs."""
     from transreward.gaps import GAPS
+    from transreward.learners import LEARNERS
     from transreward.methods import METHODS
     from transreward.request.loop import Loop
     from transreward.uses import USES
 
-    names = set(METHODS) - set(GAPS) - set(USES) - {Loop.symmetry}
+    names = set(METHODS) - set(GAPS) - set(USES) - set(LEARNERS) - {Loop.symmetry}
     inside = re.compile(rf"\b({'|'.join(sorted(name for name in names if '_' in name))})\b")
     found = []
     for file, tree in files().items():

@@ -78,7 +78,7 @@ WRONG = {
     "gym:CartPole-v1 gym:CartPole-v0": "discrete action space",
     "gym:ALE/Pong-v5 gym:ALE/Pong-v5": "pip install 'ale-py'",
     "gym:no_such_package:Robot-v0 hopper": "there is no module no_such_package to import",
-    "--method dark": "unknown method 'dark': did you mean darc",
+    "--method darcs": "unknown method 'darcs': did you mean darc",
     "--controls orakle": "unknown method 'orakle': did you mean oracle",
     "--learner pppo": "unknown learner 'pppo': did you mean ppo",
     "--target-steps 0": "target steps must be a whole number of at least 1, not 0",
@@ -160,7 +160,7 @@ def test_long_names_are_shortened_and_stay_apart(part):
 WRONG_COMPARISONS = {
     "": "name the methods to compare, as in --methods auto,fine_tune",
     "--methods ,": "name the methods to compare",
-    "--methods dark": "unknown method 'dark': did you mean darc",
+    "--methods darcs": "unknown method 'darcs': did you mean darc",
     "--methods darc,oracel": "unknown method 'oracel': did you mean oracle",
     "--methods darc,fine_tune,darc": "method 'darc' is named twice",
     "--methods darc --out run": "already holds a run",

@@ -18,11 +18,15 @@ from transreward.domains.files.place import split
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
-from transreward.methods import GAPS, METHODS, USES, Feed, Gate
+from transreward.feed import Feed
+from transreward.gaps import GAPS
+from transreward.gates.chain import Gate
+from transreward.methods import METHODS
 from transreward.randomise import Randomise
 from transreward.request.loop import Loop
 from transreward.streams import STREAMS
 from transreward.types import DATA
+from transreward.uses import USES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

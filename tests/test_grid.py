@@ -26,12 +26,15 @@ from test_transfer import (
 import transreward as tr
 from transreward.domains.difference import relabels
 from transreward.domains.domain import Domain
+from transreward.feed import Feed
+from transreward.gaps import GAPS
 from transreward.live import PHASES
-from transreward.methods import GAPS, METHODS, USES, Feed, method
+from transreward.methods import METHODS, method
 from transreward.presets import PRESETS
 from transreward.replay import in_order
 from transreward.streams.stored import Stored
 from transreward.streams.walk import Walk
+from transreward.uses import USES
 
 pytestmark = pytest.mark.usefixtures("hurry")
 

@@ -23,6 +23,7 @@ LAYERS = [
     {"domains", "gaps", "gates", "learners"},
     {"uses"},
     {"row"},
+    {"cells"},
     {"streams", "methods", "presets"},
     {"evaluation", "wrapper"},
     {"runs"},

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from transreward.cells import cells
 from transreward.cli import main
 from transreward.gaps import GAPS
 from transreward.gaps.gap import OFFERS
 from transreward.learners import LEARNERS
-from transreward.methods import METHODS, cells, method
+from transreward.methods import METHODS, method
 from transreward.types import Pair, RequestError, Spaces, Transition
 from transreward.uses import USES
 

@@ -30,7 +30,7 @@ _PUBLIC = {
     "compare": "transreward.compare",
     "domain": "transreward.domains.ids",
     "export": "transreward.reports.export",
-    "gap": "transreward.methods",
+    "gap": "transreward.cells",
     "identify": "transreward.preflight.identify",
     "learner": "transreward.presets",
     "load": "transreward.runs.result",

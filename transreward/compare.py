@@ -30,6 +30,7 @@ def compare(
     settings: dict[str, Any] | None = None,
     source_run: str | Path | None = None,
     bridge: str = AUTO,
+    evaluate: Domain | str | None = None,
     fresh: bool = False,
     out: str | Path | None = None,
     log: Sequence[str] = (),
@@ -44,7 +45,7 @@ def compare(
     """
     config, names = planned_comparison(
         source, target, methods, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings, source_run=source_run, bridge=bridge, fresh=fresh,
+        seed=seed, settings=settings, source_run=source_run, bridge=bridge, evaluate=evaluate, fresh=fresh,
         imports=imports,
     )  # fmt: skip
     result = carry_out(config, requested(config, learner, settings or {}, log, names), out, log, watch)

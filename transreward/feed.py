@@ -12,7 +12,8 @@ class Feed:
     """Whose steps train the learner after the source phase."""
 
     target_share: float = 0.0  # of every batch: 0 = source steps only, 1 = target steps only
-    source: str = "online"  # source steps go on; "replay": those of the source agent's training serve; "branched"
+    source: str = "online"  # source steps go on; "replay": those of the source agent's training serve; "branched"; or
+    # "logs": those of a source of which there is a log, which nobody has to ask for
     newest: float = 1.0  # share of the stored source steps that serves: the last, by an agent that knew its job
     guide: float = 0.0  # share of the transfer over which the source policy's lead in each episode shrinks to nothing
     branches: int = 0  # if branched, corrected source steps from states that the target visited, per target step
@@ -26,8 +27,8 @@ class Feed:
                 raise RequestError(f"feed.{field} must be in [0, 1], not {getattr(self, field)}")
         if self.anneal and not self.target_share:
             raise RequestError("feed.anneal leads from source steps to feed.target_share, which is 0: raise it")
-        if self.source not in ("online", "replay", "branched"):
-            raise RequestError(f"feed.source must be online, replay or branched, not {self.source!r}")
+        if self.source not in ("online", "replay", "branched", "logs"):
+            raise RequestError(f"feed.source must be online, replay, branched or logs, not {self.source!r}")
         if not 0 < self.newest <= 1 or (self.newest < 1 and self.source != "replay"):
             raise RequestError("feed.newest must be in (0, 1], and is not used without feed.source=replay")
         if (self.source == "branched") != (self.branches > 0):
@@ -59,3 +60,4 @@ class Feed:
 
 DEMONSTRATIONS = Feed(1.0, "replay", newest=0.1)  # own target steps, compared with the source agent's last
 LOOKED_AT = Feed(1.0, "replay")  # the same, of all the source agent's steps
+STORED = Feed(0.5, "replay")  # half of each batch, for who learns from steps that are there

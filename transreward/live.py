@@ -141,14 +141,16 @@ class View:
         )
         evaluated = p.evaluation.target if p.steps.target else sum(p.evaluation)
         text = f"{elapsed:5.0f} s  {who:<12} {steps} (and {evaluated:,} to evaluate): "
-        text += f"return {_spread(p.rows, 'source_return')} in the source"
-        text += f", {self._in_target(p)} in the target" if p.eval_target != "none" else ""
+        places = [f"return {_spread(p.rows, 'source_return')} in the source"] if _known(p.rows, "source_return") else []
+        if p.eval_target != "none":
+            places.append(f"{'' if places else 'return '}{self._in_target(p)} in the target")
+        text += ", ".join(places) or "no returns"
         if any(row.get("gap_std") for row in p.rows):
             text += f", compensation {_mean(p.rows, 'gap_mean'):+.2f} (std {_mean(p.rows, 'gap_std'):.2f}) a step"
         return Text(text)
 
     def _in_target(self, p: Progress) -> str:
-        if any(row["target_return"] is None for row in p.rows):
+        if not _known(p.rows, "target_return"):
             return "no training episode ended yet"
         return _spread(p.rows, "target_return") + (" in training" if p.eval_target == "training" else "")
 
@@ -201,6 +203,10 @@ def fitting(problem: Problem) -> Iterator[None]:
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:
     return float(np.mean([row[key] for row in rows]))
+
+
+def _known(rows: list[dict[str, Any]], key: str) -> bool:
+    return all(row[key] is not None for row in rows)
 
 
 def _spread(rows: list[dict[str, Any]], key: str) -> str:

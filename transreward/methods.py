@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from transreward.feed import DEMONSTRATIONS, LOOKED_AT, Feed
-from transreward.gaps import GAPS
+from transreward.cells import cell
+from transreward.feed import DEMONSTRATIONS, LOOKED_AT, STORED, Feed
 from transreward.gaps.classifier import Classifier
+from transreward.gaps.contrastive import Contrastive
 from transreward.gaps.ensemble import Ensemble
-from transreward.gaps.gap import Gap
 from transreward.gaps.latent import Latent
 from transreward.gaps.paired import Paired
 from transreward.gaps.reward import MeanReward, Reward
 from transreward.gaps.state import State
 from transreward.gaps.successor import Successor
+from transreward.gaps.transport import Transport
 from transreward.gates.chain import NATS, Gate
 from transreward.ground import Ground
+from transreward.learners.bc import BC
+from transreward.learners.iql import IQL
+from transreward.learners.td3_bc import TD3BC
 from transreward.randomise import Randomise
 from transreward.row import Method
 from transreward.types import (
@@ -28,11 +30,8 @@ from transreward.types import (
     OWN_MODULE,
     TARGET_ONLY,
     ZERO_SHOT,
-    RequestError,
-    make,
     nearest,
 )
-from transreward.uses import USES
 from transreward.uses.advice import Advice
 from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
@@ -46,8 +45,8 @@ from transreward.uses.penalty import Penalty
 from transreward.uses.potential import Potential
 from transreward.uses.relabel import Relabel
 from transreward.uses.robust import Robust
+from transreward.uses.select import Select
 from transreward.uses.trust import Trust
-from transreward.uses.use import Use
 from transreward.uses.weight import Weight
 
 METHODS: dict[str, Method] = {
@@ -248,6 +247,61 @@ METHODS: dict[str, Method] = {
             feed=Feed(1.0),
             use=Avatar(),
         ),
+        Method(
+            "iql",
+            "from scratch, offline, on stored source steps and target steps as if they were one domain's",
+            "Kostrikov et al. 2022, arXiv:2110.06169; see docs/methods/offline.md",
+            start="nothing",
+            feed=STORED,
+            offline=IQL(),
+        ),
+        Method(
+            "td3_bc",
+            "iql's steps, learned from by TD3 that is held to the actions taken",
+            "Fujimoto and Gu 2021, arXiv:2106.06860; see docs/methods/offline.md",
+            start="nothing",
+            feed=STORED,
+            offline=TD3BC(),
+        ),
+        Method(
+            "bc",
+            "imitates the target's steps: what a log shows without its rewards (behaviour cloning)",
+            "control; see docs/methods/offline.md",
+            start="nothing",
+            feed=Feed(1.0),
+            offline=BC(),
+        ),
+        Method(
+            "dara",
+            "iql, its source steps penalised where the target would hardly take them",
+            "Liu et al. 2022, arXiv:2203.06662; see docs/methods/offline.md",
+            start="nothing",
+            feed=STORED,
+            gap=Classifier(),
+            use=Penalty(strength=0.1),
+            gate=Gate(centre=False, scale=False, ramp=0.0),
+            offline=IQL(),
+        ),
+        Method(
+            "igdf",
+            "iql, of its source steps only those whose successor goes best with the target, by how well",
+            "Wen et al. 2024, arXiv:2405.06192; see docs/methods/offline.md",
+            start="nothing",
+            feed=STORED,
+            gap=Contrastive(),
+            use=Select(),
+            offline=IQL(),
+        ),
+        Method(
+            "otdf",
+            "iql, of its source steps only those near the target's, and an actor held to what the target's steps did",
+            "Lyu et al. 2025, ICLR; see docs/methods/offline.md",
+            start="nothing",
+            feed=STORED,
+            gap=Transport(memory=4096),
+            use=Select(keep=0.8, support=0.5),
+            offline=IQL(),
+        ),
         Method(ZERO_SHOT, "the source policy, unchanged", "control", start="source", feed=None),
         Method(
             "randomised",
@@ -326,7 +380,7 @@ def method(name: str) -> Method:
     if name in METHODS:
         return METHODS[name]
     if "(" in name or ")" in name:
-        return _cell(name)
+        return cell(name)
     raise nearest(name, METHODS, "method", otherwise=OWN_MODULE)
 
 
@@ -338,59 +392,6 @@ def variant(row: Method, name: str) -> Method:
     return replace(method(name), **kept, variant=name)
 
 
-def _cell(expression: str) -> Method:
-    """use(gap): use and gap with their defaults, and what the use chooses beside them; the rest by settings."""
-    parsed = re.fullmatch(r"\s*(\w+)\s*\(\s*(\w*)\s*\)\s*", expression)
-    if parsed is None:
-        raise RequestError(f"'{expression}' does not parse: write use(gap), such as filter(classifier)")
-    use_name, gap_name = parsed.groups()
-    if use_name not in USES:
-        raise nearest(use_name, USES, "use", otherwise=OWN_MODULE)
-    name, use, found = f"{use_name}({gap_name})", make(USES, use_name, "use", {}), None
-    if use.wants:
-        found = _offering(use, gap_name)
-    elif gap_name not in ("", use.of):
-        raise RequestError(f"'{name}' is of the source agent's {use.of}, and has no gap: write {use_name}({use.of})")
-    return Method(
-        name,
-        f"{use_name} by {gap_name}",
-        "a cell of the grid",
-        start=use.start,
-        feed=use.feed,
-        gap=found,
-        use=use,
-        gate=use.gate(found),
-        teacher=use.teacher,
-    )
-
-
-def _offering(use: Use, name: str) -> Gap:
-    """The gap, with the settings under which it offers what the use wants where its defaults do not."""
-    found = gap(name)
-    if not set(use.wants) & set(found.offers):
-        under = [settings for offer, settings in found.offers_with.items() if offer in use.wants]
-        return gap(name, **under[0]) if under else found
-    return found
-
-
-def cells() -> dict[str, list[str]]:
-    """Each use, and what makes a cell with it: gaps, or a part of the source agent."""
-    return {name: [of for of in (GAPS if use.wants else (use.of,)) if _works(name, of)] for name, use in USES.items()}
-
-
-def _works(use: str, of: str) -> bool:
-    try:
-        method(f"{use}({of})")
-    except RequestError:
-        return False
-    return True
-
-
 def methods() -> tuple[Method, ...]:
     """The whole table."""
     return tuple(METHODS.values())
-
-
-def gap(name: str, **settings: Any) -> Gap:
-    """A gap by name with its settings. Raises RequestError for an unknown name or setting."""
-    return make(GAPS, name, "gap", settings)

@@ -9,6 +9,7 @@ from transreward.feed import Feed
 from transreward.gaps.gap import Gap
 from transreward.gates.chain import Chain, Gate
 from transreward.ground import Ground
+from transreward.learners.offline import Offline
 from transreward.randomise import Randomise
 from transreward.types import RequestError, Shared
 from transreward.uses.compensation import Compensation
@@ -30,6 +31,7 @@ class Method:
     use: Use | None = None
     gate: Gate | None = None
     learner: tuple[tuple[str, Any], ...] = ()  # settings of the learner that belong to the method
+    offline: Offline | None = None  # what learns from the steps, in place of the learner of the source agent
     teacher: str | None = None  # the row that takes the first part of the transfer, and is then imitated
     randomise: Randomise | None = None  # its source agent is trained in this family, not in the source
     fallback: bool = False  # the source policy stays a candidate, as with `loop.fallback`
@@ -77,12 +79,17 @@ class Method:
     def uses_source(self) -> bool:
         """Whether source steps go on feeding the learner or the gap in the transfer phase."""
         feed = self.feed
-        return feed is not None and feed.source != "replay" and (feed.of_source or self.gap is not None)
+        return feed is not None and feed.source not in ("replay", "logs") and (feed.of_source or self.gap is not None)
 
     @property
     def uses_replay(self) -> bool:
         """Whether the stored steps of the source agent's training feed the learner or the gap."""
         return self.feed is not None and self.feed.source == "replay"
+
+    @property
+    def uses_logs(self) -> bool:
+        """Whether the source's steps are those of a log."""
+        return self.feed is not None and self.feed.source == "logs"
 
     @property
     def branched(self) -> bool:

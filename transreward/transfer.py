@@ -51,6 +51,7 @@ def transfer(
     controls: Sequence[str] = (),
     source_run: str | Path | None = None,
     bridge: str = AUTO,
+    evaluate: Domain | str | None = None,
     cotrain: bool = False,
     fresh: bool = False,
     out: str | Path | None = None,
@@ -65,6 +66,8 @@ def transfer(
     run's directory, whose source agent is taken up instead of training one; its steps count as taken.
     `bridge` says how unlike robots are joined: a bridge such as named, kinematic, clone(named) or a file of yours, auto
     for named where their columns differ, or none.
+    `evaluate` is a simulated robot in which policies are evaluated where the target is a log, or a machine: what
+    returns in the target are then those of.
     A source agent of robots of the table that was trained on this machine before, for the same settings, is taken up,
     to the same bits, unless `fresh`.
     With `cotrain` the source's agent learns beside the target's, each compensating the other; it is the result's
@@ -75,8 +78,8 @@ def transfer(
     """
     config = planned(
         source, target, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=seeds,
-        seed=seed, settings=settings, controls=controls, source_run=source_run, bridge=bridge, cotrain=cotrain,
-        fresh=fresh, imports=imports,
+        seed=seed, settings=settings, controls=controls, source_run=source_run, bridge=bridge, evaluate=evaluate,
+        cotrain=cotrain, fresh=fresh, imports=imports,
     )  # fmt: skip
     return carry_out(config, requested(config, learner, settings or {}, log), out, log, watch)
 
@@ -135,6 +138,7 @@ def requested(
         "settings": settings,
         "controls": [row.name for row in config.controls],
         "source_run": None if config.source_run is None else str(config.source_run),
+        "evaluate": None if config.evaluate is None else config.evaluate.name,
         "cotrain": config.cotrain,
         "imports": list(config.imports),
         "log": list(log),

@@ -35,6 +35,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 LOOP = {"final_episodes": 2, "eval_episodes": 1, "evaluations": 2, "source_evaluations": 2, "aligned": 0.0,
         "threads": 1, "gap_updates": 0.5}  # fmt: skip
+OFFLINE = {"hidden": (4,), "batch": 16, "updates": 40, "burst": 8}
 GAP = {"hidden": (4,), "batch": 16, "members": 2, "memory": 32}  # where a gap has such settings
 QUARTER = 4
 NOT_BITS = ("seconds", "target_success")  # columns that tell the time, or what the terms and ends of episodes tell
@@ -46,7 +47,7 @@ def cases() -> dict[str, dict[str, Any]]:
 
     found = {}
     for row in tr.methods():
-        for learner in ("sac",) if row.off_policy or row.learner else LEARNERS:
+        for learner in ("sac",) if row.off_policy or row.learner or row.offline is not None else LEARNERS:
             found[f"{row.name}-{learner}"] = {"method": row.name, "learner": learner}
     for learner in LEARNERS:
         found[f"controls-{learner}"] = {"method": "darc", "learner": learner, "controls": ("fine_tune", "zero_shot")}
@@ -64,6 +65,7 @@ def run(request: dict[str, Any], **more: Any) -> Any:
     row = row.simulated if learner == "ppo" else row
     gap = None if row.name == "relabel" else row.gap  # which needs none where the target's reward can be computed
     settings |= {f"gap.{k}": v for k, v in GAP.items() if k in getattr(gap, "__dataclass_fields__", {})}
+    settings |= {f"offline.{name}": value for name, value in OFFLINE.items()} if row.offline is not None else {}
     settings |= {"loop.fallback": True} if request.pop("fallback", False) else {}
     settings |= {"ground.steps": 80} if row.ground is not None and (row.gap is not None or row.fallback) else {}
     settings |= {"feed.branches": 1} if row.feed is not None and row.feed.source == "branched" else {}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from transreward import replay as rp
-from transreward.learners.sac import SAC, Batch
+from transreward.learners.batch import Batch, draw, fold
+from transreward.learners.sac import SAC
 from transreward.types import Adjusted, Pair, Peer, RequestError, Shaping, Spaces, Steps, Transition
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -36,7 +37,7 @@ def test_fold_stops_at_ends_and_bootstraps_at_truncation_only():
         *(jnp.asarray(x, jnp.float32) for x in (obs, np.zeros((n, 3, 1)), reward, next_obs, terminated, truncated))
     )
     weight = rng.random((n, 3))
-    batch = sac._fold(state, t, jnp.asarray(reward), jnp.asarray(weight))
+    batch = fold(state, t, jnp.asarray(reward), jnp.asarray(weight), sac.discount)
     np.testing.assert_allclose(batch.weight, weight[:, 0], rtol=1e-6)  # a window counts as its first step does
     for i in range(n):
         total, k = 0.0, 0
@@ -306,7 +307,7 @@ def test_the_share_of_target_steps_in_a_batch(random_data, share, reward):
     sac = SAC(batch=64)
     data = Pair(paid(1.0), paid(3.0))
     state = sac.init(jax.random.key(0), SPACES)
-    batch = sac._batch(state, rp.windows(data, share, SPACES), plain, jax.random.key(1))
+    batch = draw(state, rp.windows(data, share, SPACES), plain, jax.random.key(1), sac.batch, sac.n_step, sac.discount)
     assert float(batch.target_reward.mean()) == reward
     assert batch.obs.shape == (64, 2)
 
@@ -327,7 +328,8 @@ def test_a_share_of_target_steps_that_moves_is_one_program(random_data):
     @jax.jit
     def rewards(share):
         compiled.append(share)
-        return sac._batch(state, rp.windows(data, share, SPACES), paid, jax.random.key(1)).target_reward
+        sample = rp.windows(data, share, SPACES)
+        return draw(state, sample, paid, jax.random.key(1), sac.batch, sac.n_step, sac.discount).target_reward
 
     for share, of_target in ((0.0, 0), (0.25, 16), (0.501, 32), (1.0, 64)):
         assert rewards(jnp.float32(share)).tolist() == [0.0] * (64 - of_target) + [10.0] * of_target

@@ -12,7 +12,8 @@ from test_uses import GAMMA, SPACES, Other, Valued, best_actions, over, random_m
 
 from transreward import replay as rp
 from transreward.gaps.reward import Reward
-from transreward.learners.sac import SAC, Batch
+from transreward.learners.batch import Batch
+from transreward.learners.sac import SAC
 from transreward.methods import METHODS, method
 from transreward.types import Adjusted, Pair, RequestError, Shaping, Steps, Transition
 from transreward.uses.advice import Advice

@@ -58,7 +58,8 @@ def _domains() -> list[tuple[str, str]]:
 
 
 def _methods() -> list[tuple[str, str]]:
-    from transreward.methods import METHODS, Method, cells
+    from transreward.cells import cells
+    from transreward.methods import METHODS, Method
 
     def choices(m: Method) -> tuple[str, ...]:
         gap, use = (part.name if part else "-" for part in (m.gap, m.use))

@@ -43,6 +43,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
     option("--source-policy", metavar="FILE", help="another library's policy as source agent: see transreward adopt")
     option("--bridge", metavar="B", help="joins unlike robots: named (default), kinematic, clone(named), FILE.yaml")
+    option("--evaluate", metavar="DOMAIN", help="a simulator that returns in the target are taken from, as of a log")
     option("--fresh", action="store_true", default=None, help="train the source agent, also where one like it was kept")
     option("--dry-run", action="store_true", help="say what would be done, and how long it takes; take no target step")
     option("--out", metavar="DIR", help="run directory (default: a new one below runs/)")

@@ -67,7 +67,7 @@ def learn(run: Run, fresh: dict[str, Steps]) -> None:
     """Second half of a round: compensate, improve and refine. The first two are skipped in warm-up rounds."""
     warm = run.state.index < run.stage.schedule.warm
     gap = run.stage.method.gap
-    if not warm or (gap is not None and gap.early):
+    if warm if run.stage.gap_first else not warm or (gap is not None and gap.early):
         compensate(run)
     if not warm:
         if run.stage.schedule.updates:

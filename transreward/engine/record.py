@@ -112,16 +112,18 @@ def compensation_figures(run: Run, seen: Pair[Evaluation | None]) -> list[dict[s
 
 
 def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) -> Pair[Evaluation | None]:
-    """Evaluate whole episodes in both domains, or in the source alone. Those in the target decide nothing, and their
-    steps have an account of their own; those in the source define what counts as aligned."""
+    """Evaluate whole episodes in both domains, where there are simulators. Those in the target decide nothing, and
+    their steps have an account of their own; those in the source define what counts as aligned."""
     act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
-    simulated, loop = Pair(True, config.simulates_target), config.loop
+    loop = config.loop
     return Pair(
         *(
-            evaluate(domain, act, agents, config.seed_list, episodes, loop.threads, ledger.payer(account), loop.limits)
-            if there
-            else None
-            for domain, account, there in zip(config.domains, EVALUATION, simulated, strict=True)
+            None
+            if domain is None
+            else evaluate(
+                domain, act, agents, config.seed_list, episodes, loop.threads, ledger.payer(account), loop.limits
+            )
+            for domain, account in zip(config.judged, EVALUATION, strict=True)
         )
     )
 

@@ -212,7 +212,7 @@ def rewrite(directory: Path | None, log: list[dict[str, Any]]) -> None:
 def agent_returns(config: Config, agent: SourceAgent) -> Final:
     """The evaluation of a source agent in both domains, once for all methods."""
     if agent.returns is None:
-        ledger = Ledger({EVALUATION.source: None, EVALUATION.target: None if config.simulates_target else 0})
+        ledger = Ledger({EVALUATION.source: None, EVALUATION.target: None if config.judged.target else 0})
         trained = replace(config, learner=agent.learner)
         seen = evaluate_both(trained, agent.agents, config.loop.final_episodes, ledger)
         agent.returns = seen.map(lambda e: none_of(config) if e is None else e.returns)

@@ -144,7 +144,8 @@ class Run:
         budget = Pair(*(self.ledger.granted.get(side) or 0 for side in Pair._fields))
         if self.partner is not None:
             budget = Pair(self.partner.ledger.granted["target"] or 0, budget.target)
-        name, how = self.config.domains.source.name, self.config.loop.eval_target
+        name = self.config.domains.source.name
+        how = "simulated" if self.config.evaluate else self.config.loop.eval_target
         steps, account = self.steps, self.evaluation
         self.watch(Progress(self.name, self.stage.phase, steps, budget, done, rows, name, account, how, said))
 
@@ -209,8 +210,8 @@ def opened(config: Config, stage: Stage, agent: SourceAgent | None, lesson: Run 
     granted: dict[str, int | None] = {
         side: spent.get(side, 0) + budget for side, budget in stage.budget._asdict().items()
     }
-    simulated = config.simulates_target
-    return Ledger({**granted, EVALUATION.source: None, EVALUATION.target: None if simulated else 0}, spent)
+    judged = config.judged.target
+    return Ledger({**granted, EVALUATION.source: None, EVALUATION.target: None if judged else 0}, spent)
 
 
 def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> None:
@@ -250,5 +251,5 @@ def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> Non
         state.buffers[name] = buffer
         if taker.grows:
             state.stored[name] = rp.written(buffer)
-        elif name == "source" and stage.from_nothing:  # a fresh normaliser has not seen the stored steps
+        elif name in Pair._fields and stage.from_nothing:  # a fresh normaliser has not seen the stored steps
             state.agents = run.programs.see(state.agents, rp.in_order(buffer).transition.obs)

@@ -48,6 +48,7 @@ class Learner:
     learning_rate: float
     robots: int  # side by side in the source, per seed
     on_policy: bool = False  # learns from each rollout as it comes, and keeps no steps
+    offline: bool = False  # learns from steps that are there, as a method's own learner: it trains no source agent
     takes_advice: bool = False  # does as `shaping` says; others are given none
     takes_over: bool = False  # takes another learner's agent over: `imitate` and `judge`
     random_steps: int = 0  # uniform actions at the start of training from scratch

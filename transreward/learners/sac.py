@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import optax
 
 from transreward.bridges.take_up import Ends
-from transreward.learners.learner import Adjust, Learner, Sample, joined
+from transreward.learners.batch import Batch, draw
+from transreward.learners.learner import Adjust, Learner, Sample
 from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
-from transreward.types import Array, Key, Metrics, OfAction, Peer, RequestError, Shaping, Spaces, Transition
+from transreward.types import Array, Key, Metrics, OfAction, Peer, RequestError, Shaping, Spaces
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
 IMITATION, IMITATION_BATCH = 10_000, 256  # updates, of an actor that takes another learner's over
@@ -36,18 +37,6 @@ class SACState(NamedTuple):
     normaliser: Normaliser
     centre: Array  # [action]
     half_width: Array  # [action]
-
-
-class Batch(NamedTuple):
-    """n-step transitions, observations normalised, actions in [-1, 1]."""
-
-    obs: Array
-    action: Array
-    target_reward: Array  # [batch] discounted sum of compensated rewards
-    next_obs: Array
-    discount: Array  # [batch]: gamma^k, 0 where the task ended
-    weight: Array
-    raw: tuple[Array, Array]  # obs and next_obs in the domain's units, for advice
 
 
 @dataclass(frozen=True)
@@ -182,7 +171,8 @@ class SAC(Learner):
         def step(state: SACState, now: tuple[Key, Array | None]) -> tuple[SACState, Metrics]:
             key, moves = now
             sample_key, update_key = jax.random.split(key)
-            return self._update(state, self._batch(state, sample, adjust, sample_key), update_key, shaping, moves)
+            batch = draw(state, sample, adjust, sample_key, self.batch, self.n_step, self.discount)
+            return self._update(state, batch, update_key, shaping, moves)
 
         moves = self._actor_moves(updates, done)
         state, metrics = jax.lax.scan(step, state, (jax.random.split(key, updates), moves))
@@ -313,31 +303,6 @@ class SAC(Learner):
             return critics
         drawn = jax.random.choice(key, self.critics, (self.subset,), replace=False)
         return jax.tree.map(lambda x: x[drawn], critics)
-
-    def _batch(self, state: SACState, sample: Sample, adjust: Adjust, key: Key) -> Batch:
-        """Draw from both domains, compensate each single step, then fold n steps into one."""
-        drawn = sample(key, self.batch, self.n_step)
-        flat = drawn.steps.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
-        adjusted = adjust(flat).map(lambda a: jax.tree.map(lambda x: x.reshape(-1, self.n_step), a))
-        reward, weight = joined(drawn, adjusted)
-        return self._fold(state, joined(drawn, drawn.steps), reward, weight)
-
-    def _fold(self, state: SACState, w: Transition, reward: Array, weight: Array) -> Batch:
-        """n steps into one: stop at the first end of an episode, bootstrap unless the task itself ended there."""
-        ended = jnp.maximum(w.terminated, w.truncated)
-        alive = jnp.concatenate([jnp.ones_like(ended[:, :1]), jnp.cumprod(1.0 - ended, axis=1)[:, :-1]], axis=1)
-        discounts = self.discount ** jnp.arange(self.n_step)
-        last = alive.sum(axis=1).astype(jnp.int32) - 1
-        rows = jnp.arange(last.shape[0])
-        return Batch(
-            obs=state.normaliser(w.obs[:, 0]),
-            action=(w.action[:, 0] - state.centre) / state.half_width,
-            target_reward=(reward * alive * discounts).sum(axis=1),
-            next_obs=state.normaliser(w.next_obs[rows, last]),
-            discount=self.discount ** (last + 1.0) * (1.0 - w.terminated[rows, last]),
-            weight=weight[:, 0],
-            raw=(w.obs[:, 0], w.next_obs[rows, last]),
-        )
 
     def _executed(self, state: SACState, action: Array) -> Array:
         """Actions in [-1, 1] in the domain's units."""

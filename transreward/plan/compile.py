@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from transreward.domains.domain import stored_terms
+from transreward.domains.logs.recorded import logged, recorded
 from transreward.fallback import SOURCE
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
@@ -26,6 +27,7 @@ REPLAY_STEPS = 1_000_000  # per seed and domain; the oldest steps are overwritte
 GAP_STEPS = 100_000  # the same if only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
 GAP_STEPS_PER_UPDATE = 16  # steps per update of the gap with an on-policy learner; else the learner's updates set it
+GAP_FIRST = 0.1  # rounds in which a gap learns, per round of a learner that has all steps from the start
 EVIDENCE_ROUND = 50  # control steps of a round in which nobody learns
 TRIAL = "trial"  # phase in which candidates act
 EARLIER = "source_run"  # name of the stage that stands for another run's training
@@ -142,7 +144,7 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     after, seen = before[0].name if before else agent, sum(walked(stage).target for stage in before)
     left = config.target_steps - seen
     own = config.source_steps - taken if row.walks else row.replayed * left + row.asked_again(seen)
-    budget = Pair(own, left)
+    budget = Pair(config.source_steps if row.uses_logs else own, left)
     if not row.teacher:
         stage = transfer(config, row, row.name, after, budget, fresh, evaluations, rounds, before=seen)
         return Track(row, (*before, stage), agent=agent)
@@ -234,8 +236,13 @@ def transfer(
     turned = row.replayed * budget.target + row.asked_again(before)
     steps = budget._replace(source=budget.source - turned)  # what robots walk
     schedule = scheduled(config, row, steps, share, fresh, rounds)
+    log = recorded(config.domains.target)
+    if row.offline is not None or log is not None:
+        schedule = of_steps_that_are_there(config, row, schedule)
     streams = source_streams(config, row, budget, schedule)
-    if schedule.controls.target:
+    if log is not None:
+        streams.append(Stream("target", "whole", "target", "target", 1, budget.target))
+    elif schedule.controls.target:
         target = walk(config, row, "target", budget.target, "target")
         streams.append(target)
         if row.replayed and target.room:
@@ -249,7 +256,26 @@ def transfer(
         streams.append(Stream("demonstrations", "lesson", "source", "free", config.learner.robots, newest=newest))
     streams.sort(key=lambda stream: STREAMS[stream.kind].turn)
     return Stage(
-        name, phase, row, after, tuple(streams), budget, schedule, share, fresh, evaluations, row.guided, feed.anneal
+        name, phase, row, after, tuple(streams), budget, schedule, share, fresh, evaluations, row.guided, feed.anneal,
+        gap_first=row.offline is not None and not schedule.controls.target,
+    )  # fmt: skip
+
+
+def of_steps_that_are_there(config: Config, row: Method, schedule: Schedule) -> Schedule:
+    """The rounds of a stage that learns offline, or whose target is a log: none only collect steps. Who learns offline
+    has a number of updates of its own, before which its gap is trained."""
+    logs = logged(config.domains)
+    source = 0 if logs.source or row.uses_replay or row.uses_logs else schedule.controls.source
+    controls = Pair(source, 0 if logs.target else schedule.controls.target)
+    count, warm, updates = schedule.total - schedule.warm, 0, schedule.updates
+    if row.offline is not None:
+        updates = row.offline.updates_per_round
+        count = -(-row.offline.updates // updates)
+        warm = max(round(GAP_FIRST * count), 1) if row.gap is not None and not controls.target else 0
+    gap_updates = max(round(config.loop.gap_updates * (row.gap.pace if row.gap is not None else 1.0) * updates), 1)
+    return schedule._replace(
+        total=warm + count, warm=warm, controls=controls, updates=updates,
+        gap_updates=gap_updates if row.offline is not None else schedule.gap_updates,
     )  # fmt: skip
 
 
@@ -364,6 +390,8 @@ def source_streams(config: Config, row: Method, budget: Pair[int], schedule: Sch
         rewards = "target" if repaid(row) else "own"
         robots, newest = config.learner.robots, row.feed.newest
         return [Stream("source", "stored", "source", "free", robots, 1, rewards=rewards, newest=newest)]
+    if row.uses_logs:
+        return [Stream("source", "whole", "source", "source", 1, budget.source)]
     if row.branched:
         assert row.feed is not None
         length = row.feed.branch_length

@@ -74,6 +74,7 @@ class Stage:
     anneal: float = 0.0  # share of the stage's rounds over which target_share is reached, from source steps only
     ground: Ground | None = None  # its source is what the target steps of the stage before show, see `engine.grounding`
     candidates: tuple[str, ...] = ()  # whose policies may be delivered: source, earlier stages, itself; (): its own
+    gap_first: bool = False  # the gap learns in the warm rounds, and in no other
     draws: str = ""  # a word of `draws.PURPOSES`; "" = the seeds' own random streams
 
     def stream(self, name: str) -> Stream | None:

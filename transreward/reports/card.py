@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.evaluation.statistics import Summary, known, summary
+from transreward.evaluation.statistics import Summary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.result import Result
 from transreward.types import CEILING, ZERO_SHOT
@@ -87,20 +87,22 @@ def _results(run: Result, about: dict[str, Any]) -> str:
     of = {"simulated": f"{run.target_return.shape[1]} episodes", "training": "their last training episodes"}
     lines = [
         "## Results",
-        f"Raw return in `{about['id']}`, {run.config['seeds']} seeds of {of.get(run.eval_target, 'no episodes')}; the "
-        "interval is Student's t over seeds, 95%. Target steps are per seed.",
+        f"Raw return in `{run.config.get('evaluate', about['id'])}`, {run.config['seeds']} seeds of "
+        f"{of.get(run.eval_target, 'no episodes')}; the interval is Student's t over seeds, 95%. Target steps are per "
+        "seed.",
         "| method | target return | 95% interval | per seed | target steps |\n|---|---|---|---|---|",
     ]
     table = [f"| {name} | {_cells(known(returns))} | {steps} |" for name, returns, steps in rows]
     lines[-1] += "\n" + "\n".join(table)
     own = int(about["run"]["seed"]) - run.config["seed"]
-    source = summary(run.source_return)
+    source = known(run.source_return)
     returned = run.target_return[own]
     alone = (
         f"{returned.mean():,.1f} in the target" if returned.size else "nothing yet: it was not evaluated in the target"
     )
-    said = f"In `{about['source']['id']}` all seeds returned {source['mean']:,.1f} ({_interval(source)})."
-    lines.append(f"This file's own seed returned {alone}. {said}")
+    lines.append(f"This file's own seed returned {alone}.")
+    if source is not None:
+        lines[-1] += f" In `{about['source']['id']}` all seeds returned {source['mean']:,.1f} ({_interval(source)})."
     return "\n\n".join(lines)
 
 

@@ -18,7 +18,8 @@ import jax
 import numpy as np
 
 from transreward.domains.domain import Domain, control_rate, table_robot
-from transreward.domains.logs.recorded import pair
+from transreward.domains.ids import domain
+from transreward.domains.logs.recorded import pair, recorded
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.evaluation.returns import SEED
 from transreward.interruption import undone, whole
@@ -61,11 +62,12 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
     files = _vacant(path)
     if not 0 <= seed < run.config["seeds"]:
         raise RequestError(f"seed {seed} of a run with seeds 0 to {run.config['seeds'] - 1}")
-    domains = pair(run.config["source"], run.config["target"])
+    judge = domain(run.config["evaluate"]) if "evaluate" in run.config else None
+    domains = pair(run.config["source"], run.config["target"], judge)
     graph = to_onnx(lambda obs: run.learner.act(_agent(run, seed), obs, None), domains.target.spaces)
     with jax.default_matmul_precision("highest"):  # an accelerator's shortened products are not the policy
-        simulated = list(domains) if run.eval_target == "simulated" else [domains.source]
-        states = visited(simulated, run.policy(seed), run.config["seed"] + seed)
+        there = judge or (domains.target if run.eval_target == "simulated" else None)
+        states = _states([domains.source, *([there] if there else [])], run, seed)
         error = difference(graph, run.policy(seed), states, domains.target.spaces.half_width)
     if not error < LIMIT:
         raise BrokenRun(f"the exported graph differs from the policy by {error:.1e}: nothing was written")
@@ -73,6 +75,14 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
     about["run"]["policy_sha256"] = _sha256((Path(directory) / "policy.safetensors").read_bytes())
     _write(files, graph, about, card.text(run, about))
     return Exported(*files, max_error=error)
+
+
+def _states(domains: list[Domain], run: Result, seed: int) -> np.ndarray:
+    """Observations [n, obs] that the policy meets where it can act, or that the logs hold."""
+    acted = [one for one in domains if recorded(one) is None]
+    if acted:
+        return visited(acted, run.policy(seed), run.config["seed"] + seed)
+    return np.concatenate([log.log.obs for log in map(recorded, domains) if log is not None]).astype(np.float32)
 
 
 def require_packages() -> None:

@@ -26,6 +26,7 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
     for option in ("source_steps", "target_steps", "seeds", "seed"):
         words += [f"--{option.replace('_', '-')}", str(c[option])]
     words += ["--source-run", c["source_run"]] if c.get("source_run") else []
+    words += ["--evaluate", c["evaluate"]] if c.get("evaluate") else []
     words += ["--cotrain"] if c.get("cotrain") else []
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
     settings = {"loop.symmetry": "none"} | {f"loop.{k}": v for k, v in c["loop"].items()}  # there were none at first
@@ -51,7 +52,7 @@ def _preset(name: str, source: str) -> Learner | None:
 def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Settings that differ from the row of the table."""
     row, found = method(config["method"]), {}
-    for section in ("feed", "gap", "use", "gate"):
+    for section in ("feed", "gap", "use", "gate", "offline"):
         part = getattr(row, section)
         if part is not None and section in config:
             default = {f.name: _plain(getattr(part, f.name)) for f in fields(part)}

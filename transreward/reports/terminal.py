@@ -27,16 +27,18 @@ def closing_table(title: str, result: Result, width: int = 160) -> Group:
         rows = [{name: cell for name, cell in row.items() if name != "task"} for row in rows]
     return Group(
         Text(title, style="bold"),
-        Text(f"{_heading(result.eval_target, seeds, episodes).capitalize()}\n"),
+        Text(f"{_heading(result, seeds, episodes).capitalize()}\n"),
         columns(fitting(rows, width), bold=result.method),
     )
 
 
-def _heading(eval_target: str, seeds: int, episodes: int) -> str:
+def _heading(one: Result, seeds: int, episodes: int) -> str:
     """Headline: seeds, episodes, and where returns in the target come from."""
     many = f"{seeds} seed{'s' if seeds > 1 else ''}"
-    if eval_target == "training":
+    if one.eval_target == "training":
         return f"raw return, {many}; in the target that of the last training episodes"
+    if "evaluate" in one.config:
+        return f"raw return, {many} x {episodes} episodes; in the target those in '{one.config['evaluate']}'"
     return f"raw return, {many} x {episodes} episodes" if episodes else f"{many}; not evaluated in the target"
 
 
@@ -50,7 +52,7 @@ def _cells(name: str, one: Result) -> dict[str, str]:
         "95% interval": f"{bounds[0]:,.0f} to {bounds[1]:,.0f}" if bounds else "-",
         "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]) if s else "not evaluated",
         "task": _done(one),
-        "source\nreturn": f"{one.source_return.mean():,.0f}",
+        "source\nreturn": f"{one.source_return.mean():,.0f}" if one.source_return.size else "-",
         "updates": _count(one.updates),
         "target\nsteps": f"{one.steps.target:,}",
         "target\nevaluation": _count(evaluated and evaluated.target),
@@ -108,7 +110,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     caution = _caution(seeds)
     return Group(
         Text(title, style="bold"),
-        Text(f"{_heading(one.eval_target, seeds, episodes).capitalize()}\n"),
+        Text(f"{_heading(one, seeds, episodes).capitalize()}\n"),
         columns(fitting(returns, width)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
         columns(odds),
@@ -120,7 +122,7 @@ def _return_cells(name: str, row: Row, number: Callable[[float], str]) -> dict[s
     return {
         "method": name,
         **_target_cells(row["target_return"], number),
-        "source\nreturn": number(row["source_return"]["mean"]),
+        "source\nreturn": number(row["source_return"]["mean"]) if row["source_return"] else "-",
         "updates": _count(row["updates"]),
         "target\nsteps": f"{row['target_steps']:,}",
         "target\nevaluation": _count(row["target_evaluation_steps"]),

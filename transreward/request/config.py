@@ -11,6 +11,7 @@ from typing import Any
 from transreward.domains.across import own
 from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain, Traced
+from transreward.domains.logs.recorded import recorded
 from transreward.domains.names import action_entries, entries
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
@@ -55,6 +56,8 @@ class Config:
     chosen: frozenset[str] = frozenset()  # settings that the user named
     shift: ShiftMeasure | None = None  # measured before the run; the report reads it
     replaced: tuple[tuple[str, Any], ...] = ()  # the learner's requested settings that the method overrides
+    evaluate: Domain | None = None  # a simulator in which policies are evaluated in place of the target
+    of_agents: Learner | None = None  # of source agents, where `learner` is the method's own
 
     @property
     def seed_list(self) -> list[int]:
@@ -65,6 +68,13 @@ class Config:
     def simulates_target(self) -> bool:
         """True if the target may take steps that nothing learns from: evaluations, and the measure of the shift."""
         return self.loop.eval_target == "simulated"
+
+    @property
+    def judged(self) -> Pair[Domain | None]:
+        """Where policies are evaluated; None: nowhere."""
+        source, target = self.domains
+        there = self.evaluate or (target if self.simulates_target else None)
+        return Pair(None if recorded(source) is not None else source, there)
 
     @property
     def at_horizon(self) -> Config:
@@ -79,9 +89,9 @@ class Config:
             loop = replace(loop, eval_target="none", converged=0)
         if row.randomise is not None:
             source = family_of(source, row.randomise)
-        if source is self.domains.source:
+        if source is self.domains.source and self.evaluate is None:
             return self
-        return replace(self, domains=self.domains._replace(source=source), loop=loop)
+        return replace(self, domains=self.domains._replace(source=source), loop=loop, evaluate=None)
 
     @property
     def needs_source_agent(self) -> bool:
@@ -92,6 +102,9 @@ class Config:
         """The content of config.json for one method of the run: everything needed to repeat it."""
         spaces = self.domains.source.spaces
         parts = {name: plain_settings(getattr(row, name)) for name in SECTIONS if getattr(row, name) is not None}
+        if row.offline is not None:
+            parts["offline"] = {"name": row.offline.name, **parts["offline"]}
+        learner = self.of_agents or self.learner
         return {
             "schema": store.SCHEMA,
             "versions": store.versions(),
@@ -107,7 +120,8 @@ class Config:
             "source_run": str(self.source_run) if self.source_run else None,
             **({"cotrain": True} if self.cotrain and row.name == self.method.name else {}),
             **({"imports": list(self.imports)} if self.imports else {}),
-            "learner": {"name": self.learner.name, **plain_settings(self.learner)},
+            **({"evaluate": self.evaluate.name} if self.evaluate is not None else {}),
+            "learner": {"name": learner.name, **plain_settings(learner)},
             **({"replaced": dict(self.replaced)} if self.replaced else {}),
             "loop": plain_settings(self.loop),
             **parts,

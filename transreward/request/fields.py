@@ -5,7 +5,7 @@ from __future__ import annotations
 # In the order of config.json. Settings by path come in addition.
 FIELDS = (
     "source", "target", "method", "controls", "learner", "source_steps", "target_steps", "seeds", "seed", "source_run",
-    "bridge", "cotrain", "imports", "log",
+    "bridge", "evaluate", "cotrain", "imports", "log",
 )  # fmt: skip
 COUNTS = ("source_steps", "target_steps", "seeds", "seed")  # whole numbers
-SECTIONS = ("feed", "gap", "use", "gate", "randomise", "ground")  # the parts of a method that have settings
+SECTIONS = ("feed", "gap", "use", "gate", "randomise", "ground", "offline")  # the parts of a method that have settings

@@ -55,5 +55,7 @@ def _settings(path: Path, text: dict[str, Any]) -> tuple[dict[str, Any], dict[st
             raise RequestError(f"{path}: '{section}' must be a mapping of settings")
         if section == "learner" and "name" in value:
             learner = {"learner": value.pop("name")}
+        if section == "offline":
+            value = {name: x for name, x in value.items() if name != "name"}  # which the method decides
         settings |= {name if section == "settings" else f"{section}.{name}": v for name, v in value.items()}
     return learner, settings

@@ -27,7 +27,13 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows
     if source_run is None:
         if learner is None and (need_replay(rows) or isinstance(source, Across)):
             learner = "sac"  # the preset may be PPO, which learns little from the steps of a new body
-        return learner if isinstance(learner, Learner) else make_learner(learner, source)
+        made = learner if isinstance(learner, Learner) else make_learner(learner, source)
+        if made.offline:
+            raise RequestError(
+                f"{made.name} learns from steps that are there, which is what methods such as '{made.name}' are, and "
+                f"trains no source agent: leave `learner` out, and name the method"
+            )
+        return made
     stored = SourceAgent.about(Path(source_run))
     restored = restore_learner(stored["learner"])
     if learner is None and restored.on_policy and any(map(keeps_steps, rows)):
@@ -75,10 +81,14 @@ def for_method(config: Config, row: Method) -> Config:
     """This request with a method's own settings of the learner, except for those that the user named. From scratch
     those of `Learner.tuning` are the defaults.
 
+    A method that learns offline has a learner of its own.
+
     An on-policy agent that is fine-tuned in the target has shorter rollouts there, cut into equally many minibatches,
     which are smaller and noisier. At the full learning rate it forgets what it learned, so the rate is scaled by the
     square root of their relative size (Malladi et al. 2022, the square root scaling rule for Adam).
     """
+    if row.offline is not None:
+        return replace(config, learner=row.offline, of_agents=config.of_agents or config.learner)
     own = dict(row.learner)
     if config.learner.on_policy and row.start == "source" and row.target_share == 1:
         share = rollout(config, row) / config.learner.round_steps(False)

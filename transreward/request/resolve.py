@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from transreward.domains.across import Across, Described
 from transreward.domains.difference import ShiftMeasure, fits, require_difference, require_fit
 from transreward.domains.domain import Domain
 from transreward.domains.history import history_of, with_history
-from transreward.domains.logs.recorded import Recorded, pair, recorded
+from transreward.domains.ids import domain
+from transreward.domains.logs.recorded import Recorded, logged, pair, recorded
 from transreward.domains.views import viewed
 from transreward.learners.learner import Learner
+from transreward.learners.offline import Offline
 from transreward.methods import Method, method
 from transreward.presets import DEFAULT_STEPS, source_budget
 from transreward.request.budgets import require_rounds
@@ -26,6 +28,7 @@ from transreward.request.loop import Loop
 from transreward.request.rules import (
     fitting,
     in_simulator,
+    of_logs,
     require_cotrain,
     require_effect,
     require_fallback,
@@ -37,6 +40,7 @@ from transreward.request.rules import (
     require_recorded,
     require_rewards,
     require_simulated,
+    require_source_log,
     require_tuned,
     sharing,
     together,
@@ -64,6 +68,7 @@ def resolve(
     controls: tuple[str, ...],
     source_run: str | Path | None,
     bridge: str = AUTO,
+    evaluate: Domain | str | None = None,
     cotrain: bool = False,
     imports: Sequence[str] | str = (),
 ) -> Config:
@@ -72,14 +77,17 @@ def resolve(
     imports = import_all(imports, source_run)
     for name in (method_name, *controls):  # an unknown name is reported before domains are made
         method(str(name))
-    domains, shift = pair_of(source, target, settings, bridge)
+    judge = None if evaluate is None else domain(evaluate)
+    domains, shift = pair_of(source, target, settings, bridge, judge)
+    require_judge(domains, judge, settings)
     log = recorded(domains.target)
     if log is not None:
-        settings, target_steps = of_a_log(log, method(str(method_name)), settings, target_steps)
+        rows = [method(str(name)) for name in (method_name, *controls)]
+        settings, target_steps = of_a_log(log, rows, settings, target_steps)
     return resolved(
         domains, shift, method_name, learner=learner, source_steps=source_steps,
         target_steps=target_steps, seeds=seeds, seed=seed, settings=settings, controls=controls, source_run=source_run,
-        cotrain=cotrain, imports=imports,
+        evaluate=judge, cotrain=cotrain, imports=imports,
     )  # fmt: skip
 
 
@@ -96,6 +104,7 @@ def resolved(
     settings: dict[str, Any],
     controls: tuple[str, ...] = (),
     source_run: str | Path | None = None,
+    evaluate: Domain | None = None,
     cotrain: bool = False,
     imports: tuple[str, ...] = (),
 ) -> Config:
@@ -107,25 +116,23 @@ def resolved(
         rows[0] = together(rows[0], pair, source_run)
     learner = learner_of(learner, pair.source, source_run, rows)
     taken_over = converted(learner, source_run)
-    rows = [fitting(r, pair, learner) for r in rows]
+    rows = [of_logs(fitting(r, pair, learner), pair) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)
     target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
     row, *control_rows = (sharing(in_simulator(r, target_steps, settings), pair) for r in all_rows)
-    budget = source_budget(learner, pair.source)
-    if taken_over is not None and source_run is not None:  # whose training is none of its own
-        budget += SourceAgent.about(Path(source_run))["steps"]
     config = Config(
         domains=pair,
         method=with_terms(row, pair),
         controls=tuple(with_terms(r, pair) for r in control_rows),
         learner=learner,
         loop=loop,
-        source_steps=count("source steps", source_steps, budget),
+        source_steps=count("source steps", source_steps, usual_budget(learner, pair.source, taken_over, source_run)),
         target_steps=target_steps,
         seeds=count("seeds", seeds, seeds),
         seed=count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
         converted=taken_over,
+        evaluate=evaluate,
         cotrain=cotrain,
         imports=imports,
         chosen=frozenset(settings),
@@ -135,17 +142,31 @@ def resolved(
     return config
 
 
+def usual_budget(learner: Learner, source: Domain, taken_over: Learner | None, source_run: str | Path | None) -> int:
+    """Source steps of a request that names none: of a log all."""
+    log = recorded(source)
+    budget = source_budget(learner, source) if log is None else len(log.log)
+    if taken_over is not None and source_run is not None:  # whose training is none of its own
+        budget += SourceAgent.about(Path(source_run))["steps"]
+    return budget
+
+
 def pair_of(
-    source: Domain | str, target: Domain | str, settings: dict[str, Any], bridge: str = AUTO
+    source: Domain | str,
+    target: Domain | str,
+    settings: dict[str, Any],
+    bridge: str = AUTO,
+    like: Domain | None = None,
 ) -> tuple[Pair[Domain], ShiftMeasure | None]:
     """The domains of a request, the source across the bridge or in the view that `viewed` chooses, and the measure of
-    the shift; None if the target is not simulated, where the measure would take steps, or an unlike robot."""
+    the shift; None if the target is not simulated, where the measure would take steps, or an unlike robot. Logs of both
+    are of a robot `like` that one."""
     sent = typed("loop.history", settings.get("loop.history", Loop.history), int)
-    made: Pair[Domain] = pair(source, target).map(lambda d: with_history(d, sent))
+    made: Pair[Domain] = pair(source, target, like).map(lambda d: with_history(d, sent))
     made = bridged(made, bridge)
     require_fit(made.source, made.target)
     shift = None
-    if recorded(made.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+    if not any(logged(made)) and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
         if not isinstance(made.source, Across):  # whose body is another, whatever a step of it does
             shift = require_difference(made.source, made.target)
     elif made.source.name == made.target.name:
@@ -159,23 +180,40 @@ def bridged(pair: Pair[Domain], how: str) -> Pair[Domain]:
     it is "auto" and the columns are the same. Raises RequestError for a bridge that does not lead there."""
     if how == NO or isinstance(pair.source, Across) or (how == AUTO and fits(pair.source, pair.target)):
         return pair
-    if recorded(pair.target) is not None:
-        raise RequestError(f"'{pair.target.name}' is a log of a robot like the source: leave `bridge` out")
+    for one, is_log in zip(pair, logged(pair), strict=True):
+        if is_log:
+            raise RequestError(f"'{one.name}' is a log of a robot like the other: leave `bridge` out")
     sent, sides = pair.map(history_of), pair.map(Described)
     if how == AUTO and (sent.source != sent.target or not named(sides.source, sides.target)):
         return pair  # which is refused as such
     return pair._replace(source=Across(pair.source, pair.target, NAMED if how == AUTO else how))
 
 
+def require_judge(domains: Pair[Domain], judge: Domain | None, settings: dict[str, Any]) -> None:
+    """Raise RequestError for a simulator that could not stand for the target, or that nobody needs."""
+    if judge is None:
+        return
+    if recorded(domains.target) is None and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
+        raise RequestError(
+            f"`evaluate` is for a target that is not simulated, and '{domains.target.name}' is: leave it out, or say "
+            f"that it is none by `loop.eval_target=none`"
+        )
+    require_fit(domains.target, judge)
+
+
 def of_a_log(
-    log: Recorded, row: Method, settings: dict[str, Any], target_steps: int | None
+    log: Recorded, rows: Sequence[Method], settings: dict[str, Any], target_steps: int | None
 ) -> tuple[dict[str, Any], int]:
-    """Settings and target steps where the target is a log: all of its steps, or the first `ground.steps`, are what the
-    simulator is identified from, and nothing is evaluated there. Raises RequestError for other settings."""
+    """Settings and target steps where the target is a log: all of its steps, or the first `target_steps`, are what is
+    learned from, or what the simulator is identified from, and nothing is evaluated there. Raises RequestError for
+    other settings."""
     told = typed("ground.steps", settings["ground.steps"], int) if "ground.steps" in settings else None
     steps = count("target steps", target_steps, told or len(log.log))
-    require_log(log, row, settings, steps)
-    return {"loop.eval_target": "none", **settings, "ground.steps": steps}, steps
+    require_log(log, settings, steps)
+    for i, row in enumerate(rows):
+        if row.simulated.ground is not None:
+            settings = {**settings, f"{'' if i == 0 else f'{row.name}.'}ground.steps": steps}
+    return {"loop.eval_target": "none", **settings}, steps
 
 
 def with_all_settings(
@@ -187,7 +225,16 @@ def with_all_settings(
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(first, name) for name in SECTIONS}}
     sections = apply_settings(sections, shared, first)
     first = replace(first, **{name: sections[name] for name in SECTIONS})
-    return [with_settings(r, named[r.name]) for r in (first, *rows[1:])], sections["learner"], sections["loop"]
+    others = [alike_offline(first, r) for r in rows[1:]]
+    return [with_settings(r, named[r.name]) for r in (first, *others)], sections["learner"], sections["loop"]
+
+
+def alike_offline(first: Method, row: Method) -> Method:
+    """The row; where it learns offline as the first one does, with that one's networks, batches and updates."""
+    if first.offline is None or row.offline is None:
+        return row
+    shared = {f.name: getattr(first.offline, f.name) for f in fields(Offline)}
+    return replace(row, offline=replace(row.offline, **shared))
 
 
 def require_all(config: Config) -> None:
@@ -195,6 +242,7 @@ def require_all(config: Config) -> None:
     if config.cotrain:
         require_cotrain(config)
     require_simulated(config)
+    require_source_log(config)
     require_recorded(config)
     require_tuned(config)
     require_fallback(config)

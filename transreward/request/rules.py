@@ -10,15 +10,16 @@ from typing import Any
 from transreward.domains.across import Across
 from transreward.domains.difference import relabels, require_other_pay
 from transreward.domains.domain import Domain, invertible, stored_terms, table_robot
-from transreward.domains.logs.recorded import Recorded, recorded
+from transreward.domains.logs.recorded import Recorded, logged, recorded
 from transreward.feed import Feed
 from transreward.ground import LEAST
+from transreward.learners.iql import IQL
 from transreward.learners.learner import Learner
 from transreward.methods import Method, names, variant
 from transreward.request.budgets import evidence_steps
 from transreward.request.config import Config
 from transreward.request.learner import tuned
-from transreward.types import CEILING, Pair, RequestError
+from transreward.types import CEILING, TARGET_ONLY, Pair, RequestError
 
 USE_SAC = 'use `learner="sac"`'
 
@@ -45,7 +46,7 @@ def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
         if row.feed is None or learner.on_policy:  # which learns from what its noise shows
             return row
         return replace(row, feed=replace(row.feed, deterministic=True))  # or its noise would be held against it
-    if row.no_simulator:
+    if row.no_simulator and recorded(pair.source) is None:
         from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
 
         try:
@@ -66,6 +67,17 @@ def in_simulator(row: Method, target_steps: int, settings: dict[str, Any]) -> Me
     if row.ground is None or not few or named or not row.in_simulator:
         return row
     return replace(row.simulated, ground=replace(row.ground, walk=0.0))
+
+
+def of_logs(row: Method, pair: Pair[Domain]) -> Method:
+    """The row; where the source is a log, its stored steps are that, and what would learn from a logged target from
+    scratch does so offline."""
+    source, target = logged(pair)
+    if target and row.name == TARGET_ONLY:
+        row = replace(row, offline=IQL())
+    if source and row.feed is not None and row.uses_replay:
+        return replace(row, feed=replace(row.feed, source="logs"))
+    return row
 
 
 def sharing(row: Method, pair: Pair[Domain]) -> Method:
@@ -189,19 +201,52 @@ def require_ground(row: Method, config: Config) -> None:
         )
 
 
-def require_log(log: Recorded, row: Method, settings: dict[str, Any], steps: int) -> None:
-    """Raise RequestError for a method and settings that need more of a target than a log of it, and for more steps than
-    it has."""
-    if row.simulated.ground is None:
-        able = names(lambda r: r.simulated.ground is not None and not learns(r.simulated))
-        raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
+def require_log(log: Recorded, settings: dict[str, Any], steps: int) -> None:
+    """Raise RequestError for settings that need more of a target than a log of it, and for more steps than it has."""
     if steps > len(log.log):
         raise RequestError(f"'{log.name}' has {len(log.log):,} steps: lower `target_steps` from {steps:,}")
     if steps < LEAST:
-        raise RequestError(f"'{log.name}': {steps} steps are too few to identify anything: {LEAST} are the least")
+        raise RequestError(f"'{log.name}': {steps} steps are too few to learn anything from: {LEAST} are the least")
     for name, only in (("loop.eval_target", "none"), ("loop.target_robots", "1")):
         if str(settings.get(name, only)) != only:
             raise RequestError(f"'{log.name}' is a log, in which nothing acts: leave {name} out")
+
+
+def learns_from_logs(row: Method, on_policy: bool = False) -> bool:
+    """Whether a log may be the target of a row, with such a learner: nobody acts there, and nothing is put into its
+    states."""
+    if row.target_share is None:
+        return True
+    if row.ground is not None or row.replayed:
+        return row.ground is not None and not learns(row)
+    guided = row.feed is not None and row.feed.guide > 0
+    own = on_policy and row.offline is None and row.target_share > 0
+    return not (guided or own or row.teacher or row.fallback or row.ceiling)
+
+
+def learns_of_logs(row: Method) -> bool:
+    """Whether a log may be the source of a row: nobody walks there, and no agent has been trained there."""
+    alone = row.start == "nothing" and row.feed is not None and not row.guided and row.teacher is None
+    return alone and not row.uses_source
+
+
+def require_source_log(config: Config) -> None:
+    """Raise RequestError if the source is a log, and a method needs a source that takes steps."""
+    log = recorded(config.domains.source)
+    for row in (config.method, *config.controls):
+        if row.uses_logs and log is None:
+            raise RequestError("feed.source=logs is of a source of which there is a log: leave it out")
+        if log is not None and not (row.ceiling or (learns_of_logs(row) and not row.uses_replay)):
+            able = names(learns_of_logs)
+            raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
+    if log is None:
+        return
+    if config.source_run is not None:
+        raise RequestError(f"'{log.name}' is a log, in which no agent is trained: leave `source_run` out")
+    if config.source_steps > len(log.log):
+        raise RequestError(
+            f"'{log.name}' has {len(log.log):,} steps: lower `source_steps` from {config.source_steps:,}"
+        )
 
 
 def require_recorded(config: Config) -> None:
@@ -210,18 +255,18 @@ def require_recorded(config: Config) -> None:
     log = recorded(config.domains.target)
     if log is None:
         return
-    from transreward.identify.evidence import of_logs  # which need MuJoCo, as few requests do
+    from transreward.identify import evidence  # which need MuJoCo, as few requests do
     from transreward.identify.identified import identifiable, posed
 
     if config.cotrain:
         raise RequestError(f"with `cotrain` an agent learns in the target, and '{log.name}' is a log: leave it out")
     for row in (config.method, *config.controls):
-        if row.target_share is not None and (row.ground is None or learns(row)):
-            able = names(
-                lambda r: r.target_share is None or (r.simulated.ground is not None and not learns(r.simulated))
-            )
+        if not learns_from_logs(row, config.learner.on_policy):
+            able = names(lambda r: learns_from_logs(r.simulated, config.learner.on_policy))
             raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
-    posed(identifiable(config.domains.source), of_logs(config.domains.source, [log.log], config.target_steps))
+    if any(row.ground is not None for row in (config.method, *config.controls)):
+        steps = evidence.of_logs(config.domains.source, [log.log], config.target_steps)
+        posed(identifiable(config.domains.source), steps)
 
 
 def learns(row: Method) -> bool:
@@ -240,6 +285,8 @@ def require_fallback(config: Config) -> None:
         why = f"'{row.name}' takes no target steps, in which candidates could act"
     elif row.start != "source":
         why = f"'{row.name}' does not start from the source policy"
+    elif recorded(config.domains.target) is not None:
+        why = f"'{config.domains.target.name}' is a log, in which nobody acts"
     elif not config.domains.target.reward_terms:
         why = f"{config.domains.target.name} has no rewards, by which candidates are judged"
     if why:
@@ -276,7 +323,7 @@ def require_learner(row: Method, learner: Learner, source: Domain) -> None:
             f"'{row.name}' needs the stored steps of the source agent's training, which {learner.name} does not keep: "
             f"{USE_SAC}"
         )
-    if row.use is not None and row.use.shapes and not learner.takes_advice:
+    if row.use is not None and row.use.shapes and not (row.offline or learner).takes_advice:
         raise RequestError(
             f"'{row.name}' asks the source agent while it learns, which {learner.name} cannot: {USE_SAC}"
         )

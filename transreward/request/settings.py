@@ -45,12 +45,17 @@ def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Meth
         if path not in known:
             if section in sections and sections[section] is None:
                 raise RequestError(f"method '{row.name}' has no {section}, so '{path}' would change nothing")
-            if section == "learner" and (others := [x for x, of in LEARNERS.items() if name in settable(of)]):
+            if section == "learner" and (others := _learners_with(name)):
                 raise RequestError(f"{path} is a setting of {' and '.join(others)}, not of {sections[section].name}")
             raise nearest(path, known, "setting", WORDS)
         part = sections[section]
         changes.setdefault(section, {})[name] = typed(path, value, get_type_hints(type(part))[name])
     return {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
+
+
+def _learners_with(name: str) -> list[str]:
+    """The learners of source agents that have a setting of that name."""
+    return [learner for learner, kind in LEARNERS.items() if not kind.offline and name in settable(kind)]
 
 
 def settable(part: Any) -> list[str]:

@@ -17,7 +17,7 @@ class Row(TypedDict):
     """One method. Steps are per seed: those that it learned from, and those of its evaluations, in no budget."""
 
     target_return: RobustSummary | None  # None: not evaluated
-    source_return: Summary
+    source_return: Summary | None  # None: a log
     improvement: dict[str, Improvement]  # over each control but itself, on the target's returns
     source_steps: int
     target_steps: int

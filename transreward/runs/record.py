@@ -70,7 +70,7 @@ class Record:
     @property
     def eval_target(self) -> str:
         """`Loop.eval_target`; 'simulated' for a run of before this setting."""
-        return self.config["loop"].get("eval_target", "simulated")
+        return "simulated" if "evaluate" in self.config else self.config["loop"].get("eval_target", "simulated")
 
     @property
     def evaluation_steps(self) -> int | None:

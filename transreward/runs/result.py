@@ -88,7 +88,7 @@ class Result:
     @property
     def eval_target(self) -> str:
         """`loop.eval_target`: where returns in the target come from."""
-        return self.config.get("loop", {}).get("eval_target", "simulated")
+        return "simulated" if "evaluate" in self.config else self.config.get("loop", {}).get("eval_target", "simulated")
 
     @property
     def account(self) -> str:
@@ -192,7 +192,7 @@ class Result:
             "schema": store.SCHEMA,
             "versions": self.config["versions"],
             **{key: self.config[key] for key in ("source", "target", "method")},
-            "learner": self.config["learner"]["name"],
+            "learner": self.learner.name,
             "seeds": [self.config["seed"] + i for i in range(seeds)],
             "source_steps": self.steps.source,
             "target_steps": self.steps.target,
@@ -286,7 +286,7 @@ def _alone(directory: Path) -> Result:
     log = store.read_rows(directory)
     try:
         import_modules(config.get("imports", ()))
-        learner = restore_learner(config["learner"])
+        learner = restore_learner(config.get("offline") or config["learner"])
         spaces = _spaces(config["spaces"])
         keys = jax.random.split(jax.random.key(0), config["seeds"])
         like = store.shapes_of(learner, spaces, keys)

@@ -36,6 +36,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "spaces.apart?": {str: list}, "spaces.shared?": {"obs": [COUNT], "action": [COUNT]},
         "versions": {str: str}, "controls?": TEXTS, "imports?": TEXTS,
         "variant?": str, "feed?": dict, "gap?": dict, "use?": dict, "gate?": dict, "replaced?": dict,
+        "evaluate?": str, "offline?": dict,
         "shift?": dict | None, "shift.share": NUMBER, "shift.states": COUNT, "shift.obs": NUMBER,
         "shift.relative": NUMBER, "shift.entries": [(COUNT, NUMBER)],
         "shift.reward": NUMBER, "shift.target_steps": COUNT,
@@ -70,6 +71,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "source": str, "target": str, "method": str, "learner": dict | str | None, "source_steps": COUNT,
         "target_steps": COUNT, "seeds": SEEDS, "seed": FIRST_SEED, "settings": dict, "controls": TEXTS,
         "source_run": str | None, "cotrain": bool, "imports": TEXTS, "log": TEXTS, "compared?": TEXTS, "begun_in?": str,
+        "evaluate?": str | None,
     },
     "metrics.jsonl": {
         "method": str, "phase?": str, "seed": FIRST_SEED, "source_steps": COUNT, "target_steps": COUNT,

@@ -10,6 +10,7 @@ from transreward.streams.logged import LoggedWalk
 from transreward.streams.stored import Stored
 from transreward.streams.stream import Taker
 from transreward.streams.walk import Walk
+from transreward.streams.whole import Whole
 from transreward.types import RequestError, nearest
 
 STREAMS: dict[str, type[Taker]] = {
@@ -20,6 +21,7 @@ STREAMS: dict[str, type[Taker]] = {
     "branch": Branch,
     "lesson": Lesson,
     "data": Data,
+    "whole": Whole,
     "asked": Asked,
 }
 

@@ -13,6 +13,7 @@ from transreward.uses.penalty import Penalty
 from transreward.uses.potential import Potential
 from transreward.uses.relabel import Relabel
 from transreward.uses.robust import Robust
+from transreward.uses.select import Select
 from transreward.uses.trust import Trust
 from transreward.uses.use import Use
 from transreward.uses.weight import Weight
@@ -21,6 +22,7 @@ USES: dict[str, type[Use]] = {
     "penalty": Penalty,
     "weight": Weight,
     "filter": Filter,
+    "select": Select,
     "potential": Potential,
     "advice": Advice,
     "kickstart": Kickstart,

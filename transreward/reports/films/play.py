@@ -12,6 +12,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
+from transreward.domains.logs.recorded import file_of
 from transreward.reports.films import video
 from transreward.reports.films.take import SMALL, Film
 from transreward.reports.films.window import watch_live
@@ -106,4 +107,6 @@ def _domains(run: Result) -> Pair[Domain]:
             f"no video: a film takes steps in '{run.config['target']}', and loop.eval_target={run.eval_target} says "
             f"that it is not simulated"
         )
-    return Pair(domain(run.config["source"]), domain(run.config["target"]))
+    if file_of(run.config["source"]) is not None:
+        raise RequestError(f"no video: the source, '{run.config['source']}', is a log")
+    return Pair(domain(run.config["source"]), domain(run.config.get("evaluate", run.config["target"])))
