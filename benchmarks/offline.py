@@ -6,7 +6,7 @@
 `rows`: the rows that learn offline and their controls on one log. `default`: the default method, which identifies the
 target from the log and trains in the simulator that it shows, for as many source steps as its source agent took. Every
 policy acts in a simulated target that nobody learned in, 20 episodes a seed. The source agent is trained first, or
-taken up. Both write into the result of the log, benchmarks/results/offline/LOG.json.
+taken up. A run that was cut short goes on. Both write into the result of the log, benchmarks/results/offline/LOG.json.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     path = record.RESULTS / "offline" / f"{args.log.stem}.json"
     result: dict[str, Any] = record.read(path) or {"methods": {}}
     place = args.runs / f"{args.log.stem}-{args.part}"
-    found = tr.load(place) if (place / "result.json").exists() else ran(args, place)
+    found = tr.resume(place) if (place / "config.json").exists() else ran(args, place)
     result |= record.provenance() | {"source": args.robot, "log": args.log.name, "evaluated in": args.target}
     result["settings"] = SMALL | LOOP
     for name, one in {found.method: found, **found.controls}.items():

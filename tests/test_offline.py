@@ -107,9 +107,11 @@ def test_a_log_of_the_source_and_a_simulated_target(logs):
 def test_without_a_simulator_nothing_is_evaluated_and_columns_are_numbered(logs, tmp_path):
     result = tr.transfer(*logs, "iql", settings=SETTINGS, out=tmp_path / "run", **REQUEST)
     assert result.target_return.size == 0 and result.evaluation_steps == (0, 0)
+    assert len(result.estimated["per_seed"]) == 2 and np.isfinite(result.estimated["log"])
+    assert tr.load(tmp_path / "run").estimated == result.estimated
     spaces = result.config["spaces"]
     assert spaces["obs_names"][0] == "obs[0]" and spaces["low"] == [-1.0] * 3 and spaces["high"] == [1.0] * 3
-    write_report([tmp_path / "run"])
+    assert "an estimate by fitted Q, discounted by 0.99" in write_report([tmp_path / "run"]).read_text()
 
 
 def test_the_same_again_from_its_own_config_and_after_an_interruption(logs, tmp_path):

@@ -20,7 +20,7 @@ from transreward.domains.bridged import view_of
 from transreward.evaluation.statistics import interval
 from transreward.identify.fit import Problem
 from transreward.reports.terminal import closing_table, comparison_table
-from transreward.runs.account import account, account_of_all
+from transreward.runs.account import account, account_of_all, estimate
 from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result, tally
 from transreward.transfer import Progress
@@ -109,6 +109,8 @@ class View:
             self.console.print(Text(LOUD, style="bold red"))
         for name, result in results.items():
             self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)
+            if result.estimated:
+                self.console.print(f"{name}: return in the target: {estimate(result.estimated)}", highlight=False)
             if result.delivered:
                 self.console.print(f"{name}: delivered: {tally(result.delivered)}", highlight=False)
         first = next(iter(results.values()))

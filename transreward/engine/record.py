@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.logs.recorded import recorded
 from transreward.engine.delivery import deliverable, delivered, foresee, latest
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
 from transreward.evaluation.diagnostics import felt
+from transreward.evaluation.fitted import fitted
 from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.request.config import PLAIN, Config
@@ -156,6 +158,22 @@ def final(run: Run) -> Final:
     episodes = run.config.loop.final_episodes
     seen = evaluate_both(run.config, run.state.agents, episodes, run.ledger)
     return Final(raw_returns(run, seen, episodes), successes_of(seen.target))
+
+
+def estimated(run: Run) -> dict[str, Any]:
+    """What the run's policies would earn in a target of which there is a log and no simulator, as result.json says it;
+    empty elsewhere, and without rewards."""
+    log = recorded(run.config.domains.target)
+    if log is None or not log.log.rewarded or run.config.judged.target is not None:
+        return {}
+    begins = np.flatnonzero(np.diff(log.log.episode, prepend=-1))
+
+    def acts(obs: np.ndarray) -> np.ndarray:
+        seen = np.broadcast_to(obs.astype(np.float32), (run.config.seeds, *obs.shape))
+        return np.asarray(run.programs.act(run.state.agents, seen, None))
+
+    found = fitted(acts(log.log.obs[begins]), acts(log.log.next_obs), log.log, run.config.learner.discount)
+    return {"per_seed": found.per_seed.tolist(), "log": found.log, "discount": found.discount}
 
 
 def successes_of(seen: Evaluation | None) -> dict[str, list[float]]:

@@ -13,7 +13,7 @@ from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.delivery import deliver, foresee, recall
 from transreward.engine.loop import loop
-from transreward.engine.record import Final, evaluate_both, final, none_of, successes_of
+from transreward.engine.record import Final, estimated, evaluate_both, final, none_of, successes_of
 from transreward.engine.state import Keep, Run, Watch, begin
 from transreward.engine.stop import aligned_return
 from transreward.plan.compile import mirrored
@@ -184,6 +184,7 @@ def finish(
         source_agents=state.guide if method.asks_source else None,
         returns=end.returns,
         success=end.success,
+        estimated=estimated(run),
         zero_shot=None
         if zero_shot is None or method.randomise
         else zero_shot.returns.target,  # of the agent that all share

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def account(learning: int, evaluation: int | None, how: str) -> str:
@@ -11,6 +12,15 @@ def account(learning: int, evaluation: int | None, how: str) -> str:
     said = "evaluation not counted" if evaluation is None else f"{evaluation:,} evaluation"
     kind = {"simulated": "simulated", "training": "returns are those of training episodes", "none": "no returns"}[how]
     return f"{learning:,} learning, {said} ({kind})"
+
+
+def estimate(found: Mapping[str, Any]) -> str:
+    """What `Result.estimated` says, in words."""
+    mean, one = sum(found["per_seed"]) / len(found["per_seed"]), " ".join(f"{x:,.4g}" for x in found["per_seed"])
+    return (
+        f"{mean:,.4g} ({one}), an estimate by fitted Q, discounted by {found['discount']:g}; of whoever took the log: "
+        f"{found['log']:,.4g}"
+    )
 
 
 def account_of_all(spent: Sequence[tuple[int, int, int | None]], how: str) -> str:

@@ -49,6 +49,7 @@ class Result:
     updates: int | None = None  # of the learner, per seed, after the source agent; None: not counted yet
     aligned_return: float | None = None  # raw target return at which it counts as aligned; None: not judged
     success: dict[str, list[float]] = field(default_factory=dict)  # what the target's task says beside it -> [seeds]
+    estimated: dict[str, Any] = field(default_factory=dict)  # returns by fitted Q, where nothing is evaluated
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     evaluation_steps: Pair[int] | None = None  # of evaluations, per seed, in no budget; None: not counted
     controls: dict[str, Result] = field(default_factory=dict)
@@ -202,6 +203,7 @@ class Result:
             "source_return": known(self.returns.source),
             "zero_shot_target_return": None if self.zero_shot is None else known(self.zero_shot),
             **({"success": self.success} if self.success else {}),
+            **({"estimated": self.estimated} if self.estimated else {}),
             "stopped": self.stopped,
             "rounds": self.rounds,
             "updates": self.updates,
@@ -310,6 +312,7 @@ def _alone(directory: Path) -> Result:
         aligned_return=result.get("aligned_return"),
         wall_seconds=result["wall_seconds"],
         success=result.get("success", {}),
+        estimated=result.get("estimated", {}),
         log=log,
         provenance=store.read_json(origin) if origin.exists() else {},
         fallback=store.read_json(chosen) if chosen.exists() else {},

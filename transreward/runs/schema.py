@@ -47,6 +47,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "source_return?": dict | None, "source_return.per_seed": NUMBERS, "source_return.mean": NUMBER,
         "source_evaluation_steps?": COUNT, "target_evaluation_steps?": COUNT, "rounds?": COUNT, "updates?": COUNT,
         "aligned_return?": NUMBER, "success?": {str: NUMBERS},
+        "estimated?": {"per_seed": NUMBERS, "log": NUMBER, "discount": NUMBER},
         "delivered?": TEXTS, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
     },
     "provenance.json": {

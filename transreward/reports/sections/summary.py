@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transreward.reports.subject import Subject
-from transreward.runs.account import account_of_all
+from transreward.runs.account import account_of_all, estimate
 
 HTML = """\
 <dl class="facts">
@@ -23,11 +23,13 @@ def content(subject: Subject) -> dict[str, Any]:
     who = ("methods", ", ".join(r.name for r in records)) if subject.comparison else ("method", focus.name)
     facts = [
         who,
-        ("learner", c["learner"]["name"]),
+        ("learner", c.get("offline", c["learner"])["name"]),
         ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
         ("target budget", f"{c['target_steps']:,} steps a seed"),
         ("source budget", f"{c['source_steps']:,} steps a seed"),
         *((f"target steps of {r.name}", r.account) for r in records),
+        *((f"return of {r.name}", estimate(told)) for r in records if (told := (r.result or {}).get("estimated"))),
+        *([("evaluated in", c["evaluate"])] if "evaluate" in c else []),
         ("target steps in all", account_of_all(spent, focus.eval_target)),
     ]
     return {"facts": facts}
