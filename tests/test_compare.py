@@ -114,7 +114,7 @@ def test_the_same_seed_gives_the_same_numbers(run):
     [
         ([], {}, "name the methods to compare"),
         ("darc", {}, "name the methods to compare"),
-        (["dark"], {}, "unknown method 'dark': did you mean darc"),
+        (["darcs"], {}, "unknown method 'darcs': did you mean darc"),
         (["darc", "fine_tune", "darc"], {}, "method 'darc' is named twice"),
         (["fine_tune"], {"gap.noise": 0.5}, "has no gap, so 'gap.noise' would change nothing"),
         (["darc"], {"gap.nois": 0.5}, "did you mean gap.noise"),

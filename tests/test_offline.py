@@ -15,6 +15,7 @@ from test_transfer import same
 
 import transreward as tr
 from transreward.cli import main
+from transreward.engine.taken import target_steps
 from transreward.methods import METHODS
 from transreward.plan.compile import compile
 from transreward.replay import in_order
@@ -170,3 +171,21 @@ def test_logs_of_unlike_robots_are_refused(logs, tmp_path):
     np.savez(other, obs=np.zeros((80, 3)), action=np.zeros((80, 1)), reward=np.zeros(80), next_obs=np.zeros((80, 3)))
     with pytest.raises(tr.RequestError, match=r"has 11 observations and 3 actions a step, and log .* 3 and 1"):
         tr.transfer(logs[0], f"data:{other}", "iql")
+
+
+def test_the_target_steps_of_a_run_are_read_as_far_as_its_checkpoint_says(tmp_path):
+    run = tmp_path / "run"
+    tr.transfer("hopper", JUDGE, "iql", learner=LEARNER, source_steps=640, target_steps=40, settings=SETTINGS, out=run,
+                **REQUEST)  # fmt: skip
+    whole = target_steps(run, 1)
+    assert len(whole) == 40 and whole.obs.shape == (40, 11) and np.isfinite(whole.reward).all()
+    (file,) = run.glob("state/**/0-target-*.rows")
+    content = file.read_bytes()
+    file.write_bytes(content + bytes(400))  # of a process that was killed before the next checkpoint
+    np.testing.assert_array_equal(target_steps(run, 1).obs, whole.obs)
+    file.write_bytes(content[:-4])
+    with pytest.raises(tr.RequestError, match="is damaged"):
+        target_steps(run)
+    file.unlink()
+    with pytest.raises(tr.RequestError, match="cannot be read: No such file"):
+        target_steps(run)

@@ -14,6 +14,7 @@ from transreward.plan.compile import compile
 from transreward.presets import LEGGED
 from transreward.request.budgets import pretrain_steps
 from transreward.request.learner import for_method
+from transreward.request.resolve import resolve
 from transreward.streams.stream import Opening, unpaid
 from transreward.streams.walk import Walk
 from transreward.types import RequestError
@@ -38,7 +39,7 @@ def updates(name, learner, settings=None, **budgets):
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name, row in METHODS.items() if row.offline is None])
 def test_a_method_and_its_controls_get_equal_numbers_of_updates(name, learner):
     """But for rlpd, whose many updates are its idea, and for the oracle, which is no control but a ceiling."""
     wanted = {"sac": 60_000, "ppo": 58 * 160, "sac by default": 15_008}[learner]
@@ -51,6 +52,17 @@ def test_a_method_and_its_controls_get_equal_numbers_of_updates(name, learner):
         assert learner == "ppo" and "ppo" in str(error)
         return
     assert found == (106_688 if name == "rlpd" else wanted)
+
+
+def test_who_learns_offline_has_updates_of_its_own_and_shares_them():
+    rows = [name for name, row in METHODS.items() if row.offline is not None]
+    assert {updates(name, LEGGED) for name in rows} == {50_000}
+    config = resolve(
+        "hopper", "hopper:gravity=0.5", "iql", learner=LEGGED, source_steps=300_000, target_steps=10_000, seeds=1,
+        seed=0, settings={"offline.updates": 300, "dara.offline.updates": 200}, controls=("igdf", "dara"),
+        source_run=None,
+    )  # fmt: skip
+    assert [row.offline.updates for row in (config.method, *config.controls)] == [300, 300, 200]
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("darc", 60_000), ("mix", 60_000), ("fine_tune", 10_016)])

@@ -80,7 +80,7 @@ def test_a_wrong_plan_is_refused_in_one_line(tmp_path, text):
 
 
 WRONG_CELLS = {
-    "unknown method 'dark': did you mean darc": {"methods": ["dark"]},
+    "unknown method 'darcs': did you mean darc": {"methods": ["darcs"]},
     "zero_shot: method 'zero_shot' has no use, so 'use.strength' would change nothing": {
         "settings": {**LOOP, "use.strength": 3}
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from transreward.domains.logs.log import Log
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.runs import store
 from transreward.types import RequestError, Spaces
+
+TERMS = 64  # columns beside a transition's, at most
 
 
 def target_steps(directory: Path, seed: int = 0) -> Log:
@@ -28,15 +31,26 @@ def target_steps(directory: Path, seed: int = 0) -> Log:
         stored, rows = about["stored"].get("target", 0), about["rows"].get("target")
         if not stored or not rows:
             continue
-        file = place / f"0-target-{rows['generation']}.rows"
-        flat = np.fromfile(file, np.float32)
-        controls = stored - rows["first"]
-        if controls <= 0 or flat.size % (controls * config["seeds"] * robots):
-            raise RequestError(f"{file} is damaged")
+        file, controls = place / f"0-target-{rows['generation']}.rows", stored - rows["first"]
+        flat = _flat(file, rows["sha256"], controls * config["seeds"] * robots, 2 * spaces.obs + spaces.action)
         packed = flat.reshape(controls, config["seeds"], robots, -1)[:, seed]
         t = rp.unpacked(packed.swapaxes(0, 1).reshape(robots * controls, -1), spaces).transition
         return _log(t, robots, f"{directory}, seed {seed}")
     raise RequestError(f"{directory} keeps no target steps: its method took none, or loop.keep_state was false")
+
+
+def _flat(file: Path, sha256: str, steps: int, least: int) -> np.ndarray:
+    """The numbers of so many steps at the start of a file, by their hash, which tells how many belong to each, `least`
+    or more: a run that was interrupted may have appended others. Raises RequestError where they are not there."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{file} cannot be read: {error.strerror or error}") from None
+    for width in range(least, least + TERMS) if steps > 0 else ():
+        end = 4 * width * steps
+        if end <= len(content) and hashlib.sha256(content[:end]).hexdigest() == sha256:
+            return np.frombuffer(content[:end], np.float32)
+    raise RequestError(f"{file} is damaged")
 
 
 def _states(directory: Path) -> list[tuple[dict[str, Any], Path]]:

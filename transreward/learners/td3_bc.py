@@ -82,9 +82,13 @@ class TD3BC(Offline):
         noise = jax.random.normal(key, batch.action.shape)
         loss, grad = jax.value_and_grad(self.critic_loss)(state.params["critics"], state, batch, noise)
         state = self.stepped(state, {"critics": grad})
-        actor_loss, grad = jax.value_and_grad(self.actor_loss)(state.params["actor"], state, batch, shaping)
-        moved = self.stepped(state, {"actor": grad})
-        moved = moved._replace(slow=blended(moved.slow, {n: moved.params[n] for n in self.follow}, self.polyak))
+
+        def moved(state: OfflineState) -> tuple[OfflineState, Array]:
+            actor_loss, grad = jax.value_and_grad(self.actor_loss)(state.params["actor"], state, batch, shaping)
+            state = self.stepped(state, {"actor": grad})
+            slow = blended(state.slow, {name: state.params[name] for name in self.follow}, self.polyak)
+            return state._replace(slow=slow), actor_loss * self.policy_delay  # of which the rest are 0
+
         moves = (turn + 1) % self.policy_delay == 0
-        state = jax.tree.map(lambda new, old: jnp.where(moves, new, old), moved, state)
+        state, actor_loss = jax.lax.cond(moves, moved, lambda state: (state, jnp.zeros(())), state)
         return state, {"critic_loss": loss, "actor_loss": actor_loss}

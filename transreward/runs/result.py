@@ -193,7 +193,7 @@ class Result:
             "schema": store.SCHEMA,
             "versions": self.config["versions"],
             **{key: self.config[key] for key in ("source", "target", "method")},
-            "learner": self.learner.name,
+            "learner": self.config.get("offline", self.config["learner"])["name"],
             "seeds": [self.config["seed"] + i for i in range(seeds)],
             "source_steps": self.steps.source,
             "target_steps": self.steps.target,
