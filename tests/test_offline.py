@@ -189,3 +189,14 @@ def test_the_target_steps_of_a_run_are_read_as_far_as_its_checkpoint_says(tmp_pa
     file.unlink()
     with pytest.raises(tr.RequestError, match="cannot be read: No such file"):
         target_steps(run)
+
+
+def test_cloning_needs_no_rewards_and_the_others_say_that_they_do(logs, tmp_path):
+    columns = dict(np.load(logs[1].removeprefix("data:")))
+    del columns["reward"]
+    np.savez(tmp_path / "unpaid.npz", **columns)
+    target = f"data:{tmp_path / 'unpaid.npz'}"
+    found = tr.transfer("hopper", target, "bc", evaluate=JUDGE, settings=SETTINGS, **REQUEST)
+    assert found.updates == 20 and found.target_return.shape == (2, 2) and not found.estimated
+    with pytest.raises(tr.RequestError, match=r"'iql' learns from the target's rewards, and .* has none: use .*bc"):
+        tr.transfer("hopper", target, "iql")

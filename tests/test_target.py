@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import gymnasium
 import numpy as np
 import pytest
-from test_grid import LEARNERS, SMALL
+from test_grid import LEARNERS, OFFLINE, SMALL
 from test_transfer import SETTINGS, SOURCE_STEPS, TARGET_STEPS
 
 import transreward as tr
@@ -95,6 +95,7 @@ def move(name, how, **request):
     own = getattr(method(name).gap, "__dataclass_fields__", {})
     settings = {f"gap.{field}": value for field, value in SMALL.items() if field in own}
     settings |= {"feed.branches": 1} if method(name).branched else {}
+    settings |= OFFLINE if method(name).offline is not None else {}
     settings |= {**SETTINGS, "loop.eval_target": how, "loop.evaluations": 1, "loop.source_evaluations": 1}
     settings |= request.pop("settings", {})
     kind = request.pop("kind", "sac")

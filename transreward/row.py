@@ -120,6 +120,8 @@ class Method:
     @property
     def needs_target_reward(self) -> bool:
         """Whether the learner sees the target's rewards."""
+        if self.offline is not None and not self.offline.rewarded:
+            return False
         return self.ceiling or (self.feed is not None and self.feed.target_share > 0 and self.kept > 0)
 
     @property
@@ -151,6 +153,7 @@ class Method:
     def compares(self) -> bool:
         """Whether all that its gap and use look at are the steps that they are given."""
         asks = any(part.needs for part in (self.gap, self.use) if part is not None)
+        asks |= self.use is not None and self.use.shapes  # which is asked about whole steps
         return self.gap is not None and self.ground is None and not self.relabels and not asks
 
     @property

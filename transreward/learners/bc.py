@@ -16,6 +16,7 @@ class BC(Offline):
     """Behaviour cloning: offline, imitates every action and looks at no reward."""
 
     name = "bc"
+    rewarded = False
 
     def update(
         self, state: OfflineState, batch: Batch, key: Key, shaping: Shaping, turn: Array

@@ -44,6 +44,7 @@ class Offline(Learner):
     offline = True
     robots = 1
     networks = ("hidden",)
+    rewarded: ClassVar[bool] = True  # learns from rewards
     asks: ClassVar[tuple[str, ...]] = ()  # networks beside the actor: critics, value
     follow: ClassVar[tuple[str, ...]] = ()  # networks that have a slow copy
 
