@@ -209,6 +209,7 @@ WRONG = {
     "a,b\n1,2\n": "found the columns a, b; no obs among them",
     "obs.a,obs.b\n1,2\n": "no action among them",
     "obs.a,action\n1,x\n": "action is 'x' in line 2, which is no number",
+    f"obs.a,action\n1,{'x' * 500}\n": f"action is '{'x' * 30}' in line 2, which is no number",
     "obs.a,action,episode\n1,2,1\n3,4\n": "every row needs 3 values",
     "obs.a,obs.a,action\n1,2,3\n": "the column obs.a twice",
     "obs.a,action": "no line of names with rows behind it",

@@ -60,11 +60,11 @@ def _rows(file: io.TextIOBase, names: list[str], places: list[int], by: str) -> 
 
 def _cure(said: str, names: list[str]) -> str:
     """NumPy's words in the file's: its lines and columns."""
-    if found := re.search(r"could not convert string '(.*)' to float64 at row (\d+), column (\d+)", said):
+    if found := re.search(r"could not convert string '(.*?)'? to float64 at row (\d+), column (\d+)", said):
         text, row, column = found[1][:30], int(found[2]), int(found[3]) - 1
         where = names[column] if column < len(names) else str(column)
         return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {row + 2}, which is no number (true is 1)"
-    return f"{ascii(said[:160])[1:-1]}: every row needs {len(names)} values"
+    return f"{ascii(said)[1:-1][:160]}: every row needs {len(names)} values"
 
 
 def _number(text: str) -> bool:
