@@ -6,7 +6,7 @@ Everything here is pure, so that `jit`, `vmap` over seeds and safetensors work o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +50,11 @@ def mlp(
         x = x @ layer["w"] + layer["b"]
         x = activation(jax.nn.standardize(x) if layer_norm else x)
     return x @ last["w"] + last["b"]
+
+
+def blended(slow: Any, fast: Any, share: float) -> Any:
+    """Slow networks a step on their way to fast ones (Polyak averaging)."""
+    return jax.tree.map(lambda s, f: s + share * (f - s), slow, fast)
 
 
 def normal_log_prob(x: Array, mean: Array, log_std: Array) -> Array:

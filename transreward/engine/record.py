@@ -166,13 +166,12 @@ def estimated(run: Run) -> dict[str, Any]:
     log = recorded(run.config.domains.target)
     if log is None or not log.log.rewarded or run.config.judged.target is not None:
         return {}
-    begins = np.flatnonzero(np.diff(log.log.episode, prepend=-1))
 
     def acts(obs: np.ndarray) -> np.ndarray:
         seen = np.broadcast_to(obs.astype(np.float32), (run.config.seeds, *obs.shape))
         return np.asarray(run.programs.act(run.state.agents, seen, None))
 
-    found = fitted(acts(log.log.obs[begins]), acts(log.log.next_obs), log.log, run.config.learner.discount)
+    found = fitted(acts(log.log.obs[log.log.begins]), acts(log.log.next_obs), log.log, run.config.learner.discount)
     return {"per_seed": found.per_seed.tolist(), "log": found.log, "discount": found.discount}
 
 

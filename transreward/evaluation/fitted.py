@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from transreward.domains.logs.log import Log
-from transreward.networks import Layers, Normaliser, mlp, mlp_init
+from transreward.networks import Layers, Normaliser, blended, mlp, mlp_init
 from transreward.types import Array, Key
 
 HIDDEN, RATE, BATCH, POLYAK, UPDATES = (64, 64), 1e-3, 256, 0.01, 4_000
@@ -32,17 +32,16 @@ class Estimate(NamedTuple):
 def fitted(first: np.ndarray, following: np.ndarray, log: Log, discount: float) -> Estimate:
     """Of policies that do `first` [seeds, episodes, action] at the first observation of each episode of a log and
     `following` [seeds, n, action] at its next observations."""
-    begins = np.flatnonzero(np.diff(log.episode, prepend=-1))
     own = np.concatenate([log.action[1:], log.action[-1:]])  # of who took the log; not known where an episode is cut
     counts = np.ones((len(following) + 1, len(log)), np.float32)
     counts[-1] = ~(log.truncated & ~log.terminated)
     following = np.concatenate([following, own[None]]).astype(np.float32)
-    first = np.concatenate([first, log.action[begins][None]]).astype(np.float32)
+    first = np.concatenate([first, log.action[log.begins][None]]).astype(np.float32)
     unit = max(float(np.abs(log.reward).mean()), 1e-8)
     columns = (log.obs, log.action, log.reward / unit, log.next_obs, log.terminated)
     steps = tuple(jnp.asarray(x, jnp.float32) for x in columns)
     keys = jax.random.split(jax.random.key(0), len(first))
-    found = np.asarray(_all(keys, steps, following, counts, steps[0][begins], first, jnp.float32(discount))) * unit
+    found = np.asarray(_all(keys, steps, following, counts, steps[0][log.begins], first, jnp.float32(discount))) * unit
     return Estimate(found[:-1], float(found[-1]), discount)
 
 
@@ -69,7 +68,7 @@ def _all(
             grads = jax.grad(lambda layers: jnp.mean((q(layers, obs, act) - target) ** 2))(layers)
             step, moments = optimiser.update(grads, moments)
             layers = optax.apply_updates(layers, step)
-            return (layers, jax.tree.map(lambda s, f: s + POLYAK * (f - s), slow, layers), moments), None
+            return (layers, blended(slow, layers, POLYAK), moments), None
 
         (layers, _, _), _ = jax.lax.scan(
             update, (layers, layers, optimiser.init(layers)), jax.random.split(key, UPDATES)

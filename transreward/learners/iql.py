@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import optax
 
 from transreward.learners.batch import Batch
-from transreward.learners.offline import Offline, OfflineState, blended, counted, q_values, weighted
-from transreward.networks import mlp
+from transreward.learners.offline import Offline, OfflineState, counted, q_values, weighted
+from transreward.networks import blended, mlp
 from transreward.types import Array, Key, Metrics, RequestError, Shaping
 
 MOST = 100.0  # that an action counts for
@@ -52,8 +52,7 @@ class IQL(Offline):
 
     def q(self, state: OfflineState, obs: Array, action: Array) -> Array:
         """See `Learner`: min over the critics."""
-        found = q_values(state.params["critics"], state.normaliser(obs), self.asked(state, action)).min(axis=0)
-        return found * jnp.maximum(state.unit, 1e-8)
+        return self.least(state, obs, action)
 
     def losses(
         self, params: dict[str, Any], state: OfflineState, batch: Batch, shaping: Shaping

@@ -160,9 +160,11 @@ class Offline(Learner):
         """Actions in [-1, 1] in the domain's units."""
         return state.centre + state.half_width * action
 
-    def asked(self, state: OfflineState, action: Array) -> Array:
-        """Actions in the domain's units in [-1, 1]."""
-        return (action - state.centre) / state.half_width
+    def least(self, state: OfflineState, obs: Array, action: Array) -> Array:
+        """See `Learner.q`, of one with critics: min over them."""
+        unit = (action - state.centre) / state.half_width
+        found = q_values(state.params["critics"], state.normaliser(obs), unit).min(axis=0)
+        return found * jnp.maximum(state.unit, 1e-8)
 
     def _optimiser(self, name: str) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
@@ -182,11 +184,6 @@ def counted(batch: Batch, losses: Array) -> Array:
 def weighted(batch: Batch, losses: Array) -> Array:
     """The same, each by its weight."""
     return jnp.sum(losses * batch.weight) / jnp.maximum(jnp.sum(batch.weight > 0), 1.0)
-
-
-def blended(slow: Any, fast: Any, share: float) -> Any:
-    """Slow networks a step on."""
-    return jax.tree.map(lambda s, f: s + share * (f - s), slow, fast)
 
 
 def _unit(sample: Sample, key: Key) -> Array:

@@ -18,7 +18,7 @@ import optax
 from transreward.bridges.take_up import Ends
 from transreward.learners.batch import Batch, draw
 from transreward.learners.learner import Adjust, Learner, Sample
-from transreward.networks import Layers, Normaliser, mlp, mlp_init, tanh_normal
+from transreward.networks import Layers, Normaliser, blended, mlp, mlp_init, tanh_normal
 from transreward.types import Array, Key, Metrics, OfAction, Peer, RequestError, Shaping, Spaces
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
@@ -348,7 +348,7 @@ class SAC(Learner):
         critics: Layers = optax.apply_updates(state.critics, step)  # type: ignore[assignment]
         state = state._replace(
             critics=critics,
-            slow_critics=jax.tree.map(lambda s, c: s + self.polyak * (c - s), state.slow_critics, critics),
+            slow_critics=blended(state.slow_critics, critics, self.polyak),
             optimisers=(actor_opt, critic_opt, alpha_opt),
         )
         return state, {"critic_loss": loss, "q": q_mean}

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from transreward.learners.batch import Batch
-from transreward.learners.offline import Offline, OfflineState, blended, counted, q_values, weighted
-from transreward.networks import mlp
+from transreward.learners.offline import Offline, OfflineState, counted, q_values, weighted
+from transreward.networks import blended, mlp
 from transreward.types import Array, Key, Metrics, RequestError, Shaping
 
 
@@ -53,8 +53,7 @@ class TD3BC(Offline):
 
     def q(self, state: OfflineState, obs: Array, action: Array) -> Array:
         """See `Learner`: min over the critics."""
-        found = q_values(state.params["critics"], state.normaliser(obs), self.asked(state, action)).min(axis=0)
-        return found * jnp.maximum(state.unit, 1e-8)
+        return self.least(state, obs, action)
 
     def critic_loss(self, critics: Any, state: OfflineState, batch: Batch, noise: Array) -> Array:
         """The weighted square of Q(s, a) - target, summed over both; `noise` [batch, action] is standard normal."""

@@ -64,6 +64,11 @@ class Log:
         return f"Log({self.source!r}: {steps}, {self.obs.shape[1]} observations, {self.action.shape[1]} actions)"
 
     @property
+    def begins(self) -> np.ndarray:
+        """The first step of each episode, [episodes]."""
+        return np.flatnonzero(np.diff(self.episode, prepend=-1))
+
+    @property
     def transition(self) -> Transition:
         """All steps, [n]."""
         return Transition(self.obs, self.action, self.reward, self.next_obs, self.terminated, self.truncated)
