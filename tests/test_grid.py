@@ -340,7 +340,7 @@ def test_an_expression_that_does_not_parse(name, message):
             "ppo",
             "trains on target, deterministic, steps that another policy",
         ),
-        ("mix", {"feed.source": "offline"}, "sac", "feed.source must be online, replay or branched"),
+        ("mix", {"feed.source": "offline"}, "sac", "feed.source must be online, replay, branched or logs"),
         ("mix", {"feed.source": "branched"}, "sac", "feed.branches must be above 0 with feed.source=branched"),
         ("mix", {"feed.branches": 3}, "sac", "is not used without"),
         ("mix", {"feed.branch_length": 3}, "sac", "is not used without feed.source=branched"),

@@ -179,3 +179,9 @@ CEILINGS = {"files": 0, "functions": 0, "circles": 0, "rows": 0, "getattr": 3, "
 def test_the_house_grows_in_new_rooms(name):
     found = house.COUNTS[name]()
     assert len(found) <= CEILINGS[name], f"{name}: {', '.join(found)}"
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest imports them by name: one of two that share it is never run."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
