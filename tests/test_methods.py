@@ -49,8 +49,10 @@ def played(row):
         state, metrics = compensation.update(state, both, key, **extra, **shown)
         state = compensation.judge(state, compensation.evaluate(state, both, **extra, **shown))
         shaping = compensation.shape(state, **extra)
-        says = (*shaping._replace(peer=None), shaping.peer and shaping.peer.q)
+        says = (*shaping._replace(peer=None, press=None), shaping.peer and shaping.peer.q)
         told = [say(wide, t.action) for say in says if say is not None]
+        if shaping.press is not None:
+            told.append(jax.grad(lambda q: shaping.press(t, q, flat > 0))(flat))
         return compensation.adjust(state, both, **extra, **dict.fromkeys(shown)), told, metrics
 
     adjusted, told, _ = jax.eval_shape(run, jax.random.key(0))

@@ -36,6 +36,7 @@ from transreward.uses.advice import Advice
 from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
 from transreward.uses.blend import Blend
+from transreward.uses.conservative import Conservative
 from transreward.uses.dpba import Dpba
 from transreward.uses.filter import Filter
 from transreward.uses.gpi import Gpi
@@ -301,6 +302,15 @@ METHODS: dict[str, Method] = {
             gap=Transport(memory=4096),
             use=Select(keep=0.8, support=0.5),
             offline=IQL(),
+        ),
+        Method(
+            "h2o",
+            "mix, its source steps weighted, and the critics pressed down where the target would hardly take them",
+            "Niu et al. 2022, arXiv:2206.13464; see docs/methods/h2o.md",
+            start="source",
+            feed=Feed(0.5),
+            gap=Classifier(),
+            use=Conservative(),
         ),
         Method(ZERO_SHOT, "the source policy, unchanged", "control", start="source", feed=None),
         Method(

@@ -139,6 +139,8 @@ class Drawn(NamedTuple):
     # this one on; None: all of them
 
 
+OfSteps = Callable[[Transition, Array, Array], Array]  # (steps [n, ...], what a critic says of them [n], and which of
+# them are the target's [n]) -> []
 OfAction = Callable[[Array, Array], Array]  # (obs [..., obs], action [..., action], in the domain's units) -> [...]
 
 
@@ -156,6 +158,7 @@ class Shaping(NamedTuple):
     floor: OfAction | None = None  # a value that counts wherever it is above the critics'
     draw: OfAction | None = None  # what an action costs the actor alone, in units of the mean size of Q, at least 1
     peer: Peer | None = None  # followed by the actor alone, the more the less it errs beside the learner's own critics
+    press: OfSteps | None = None  # added to the loss of each critic
 
 
 @dataclass(frozen=True, eq=False)

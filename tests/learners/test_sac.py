@@ -37,7 +37,9 @@ def test_fold_stops_at_ends_and_bootstraps_at_truncation_only():
         *(jnp.asarray(x, jnp.float32) for x in (obs, np.zeros((n, 3, 1)), reward, next_obs, terminated, truncated))
     )
     weight = rng.random((n, 3))
-    batch = fold(state, t, jnp.asarray(reward), jnp.asarray(weight), sac.discount)
+    of_target = jnp.arange(n) < 9
+    batch = fold(state, t, jnp.asarray(reward), jnp.asarray(weight), of_target, sac.discount)
+    assert np.array_equal(batch.of_target, of_target) and np.array_equal(batch.step.next_obs, t.next_obs[:, 0])
     np.testing.assert_allclose(batch.weight, weight[:, 0], rtol=1e-6)  # a window counts as its first step does
     for i in range(n):
         total, k = 0.0, 0
@@ -63,7 +65,8 @@ def small():
     obs, action, reward, next_obs, discount, weight, noise = (
         jnp.asarray(rng.uniform(-1, 1, size), jnp.float32) for size in [(8, 2), (8, 1), 8, (8, 2), 8, 8, (8, 1)]
     )
-    batch = Batch(obs, action, reward, next_obs, jnp.abs(discount), jnp.abs(weight), (obs, next_obs))
+    step = Transition(obs, action, reward, next_obs, jnp.zeros(8), jnp.zeros(8))
+    batch = Batch(obs, action, reward, next_obs, jnp.abs(discount), jnp.abs(weight), step, next_obs, jnp.arange(8) > 4)
     return state._replace(actor=actor, critics=critics, slow_critics=slow), batch, noise
 
 

@@ -176,8 +176,9 @@ def test_a_learner_follows_a_floor_where_it_promises_more():
 @pytest.mark.slow
 def test_a_floor_stands_in_the_critics_targets():
     """A value of 7 to follow from everywhere, with discount 0.5, beside critics that know nothing."""
-    batch = Batch(*(jnp.zeros((8, n)) for n in (1, 1)), jnp.ones(8), jnp.zeros((8, 1)), jnp.full(8, 0.5), jnp.ones(8),
-                  (jnp.zeros((8, 1)), jnp.zeros((8, 1))))  # fmt: skip
+    zeros, ones = jnp.zeros((8, 1)), jnp.ones(8)
+    step = Transition(zeros, zeros, ones, zeros, 0 * ones, 0 * ones)
+    batch = Batch(zeros, zeros, ones, zeros, 0.5 * ones, ones, step, zeros, ones > 0)
     state = BANDIT.init(jax.random.key(1), SPACES)
     losses = [
         float(BANDIT._update(state, batch, jax.random.key(2), Shaping(floor=floor))[1]["critic_loss"])

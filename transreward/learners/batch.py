@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from transreward.learners.learner import Adjust, Sample, joined
-from transreward.types import Array, Key, Transition
+from transreward.types import Array, Key, Pair, Transition
 
 
 class Batch(NamedTuple):
@@ -21,7 +21,9 @@ class Batch(NamedTuple):
     next_obs: Array
     discount: Array  # [batch]: gamma^k, 0 where the task ended
     weight: Array
-    raw: tuple[Array, Array]  # obs and next_obs in the domain's units, for advice
+    step: Transition  # the first of the n, in the domain's units and with its raw reward
+    last: Array  # next_obs of the last of them, in the domain's units
+    of_target: Array  # [batch], whether it was taken in the target
 
 
 def draw(state: Any, sample: Sample, adjust: Adjust, key: Key, n: int, n_step: int, discount: float) -> Batch:
@@ -31,10 +33,12 @@ def draw(state: Any, sample: Sample, adjust: Adjust, key: Key, n: int, n_step: i
     flat = drawn.steps.map(lambda w: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), w))
     adjusted = adjust(flat).map(lambda a: jax.tree.map(lambda x: x.reshape(-1, n_step), a))
     reward, weight = joined(drawn, adjusted)
-    return fold(state, joined(drawn, drawn.steps), reward, weight, discount)
+    source, target = drawn.steps.map(lambda w: jnp.zeros(len(w.reward), bool))
+    of_target = joined(drawn, Pair(source, ~target))
+    return fold(state, joined(drawn, drawn.steps), reward, weight, of_target, discount)
 
 
-def fold(state: Any, w: Transition, reward: Array, weight: Array, discount: float) -> Batch:
+def fold(state: Any, w: Transition, reward: Array, weight: Array, of_target: Array, discount: float) -> Batch:
     """n steps [batch, n, ...] into one: stop at the first end of an episode, bootstrap unless the task itself ended
     there."""
     ended = jnp.maximum(w.terminated, w.truncated)
@@ -49,5 +53,7 @@ def fold(state: Any, w: Transition, reward: Array, weight: Array, discount: floa
         next_obs=state.normaliser(w.next_obs[rows, last]),
         discount=discount ** (last + 1.0) * (1.0 - w.terminated[rows, last]),
         weight=weight[:, 0],
-        raw=(w.obs[:, 0], w.next_obs[rows, last]),
+        step=jax.tree.map(lambda x: x[:, 0], w),
+        last=w.next_obs[rows, last],
+        of_target=of_target,
     )

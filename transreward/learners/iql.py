@@ -72,7 +72,7 @@ class IQL(Offline):
         actor = counted(batch, -share * self.log_prob(params["actor"], batch))
         if shaping.draw is not None:
             mode = self.executed(state, self.policy(params["actor"], batch.obs)[0])
-            actor += counted(batch, shaping.draw(batch.raw[0], mode))
+            actor += counted(batch, shaping.draw(batch.step.obs, mode))
         told = {"value_loss": value, "critic_loss": critics, "actor_loss": actor, "q": q.mean() * state.unit}
         return value + critics + actor, told
 

@@ -165,7 +165,7 @@ class SAC(Learner):
         `shaping.advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So
         it is a first opinion that steps can overrule, and changes no optimal policy. `shaping.floor` counts wherever it
         is above the critics', for the actor and in the critics' targets. `shaping.draw` and `shaping.peer` are the
-        actor's alone.
+        actor's alone, `shaping.press` the critics'.
         """
 
         def step(state: SACState, now: tuple[Key, Array | None]) -> tuple[SACState, Metrics]:
@@ -229,16 +229,20 @@ class SAC(Learner):
         """R + discount * (min over the slow critics of Q(s', a') - alpha * log pi(a' | s')), [batch]; a' ~ pi(s')."""
         action, log_prob = tanh_normal(noise, *self._policy(state.actor, batch.next_obs))
         q = self._q(slow_critics, batch.next_obs, action).min(axis=0)
-        q = _best(shaping, q, batch.raw[1], self._executed(state, action))
+        q = _best(shaping, q, batch.last, self._executed(state, action))
         return batch.target_reward + batch.discount * (q - jnp.exp(state.log_alpha) * log_prob)
 
     def critic_loss(
         self, critics: Layers, state: SACState, batch: Batch, target: Array, shaping: Shaping = UNSHAPED
     ) -> tuple[Array, Array]:
-        """Half the weighted mean square of Q(s, a) - target, summed over the critics, and the mean of Q."""
+        """Half the weighted mean square of Q(s, a) - target and what presses it, summed over the critics, and the mean
+        of Q."""
         q = self._q(critics, batch.obs, batch.action)
-        q = _advised(shaping, q, batch.raw[0], self._executed(state, batch.action))
-        return 0.5 * jnp.sum(jnp.mean(batch.weight * (q - target) ** 2, axis=-1)), q.mean()
+        q = _advised(shaping, q, batch.step.obs, self._executed(state, batch.action))
+        loss = 0.5 * jnp.sum(jnp.mean(batch.weight * (q - target) ** 2, axis=-1))
+        if shaping.press is not None:
+            loss += jax.vmap(lambda one: shaping.press(batch.step, one, batch.of_target))(q).sum()
+        return loss, q.mean()
 
     def actor_loss(
         self, actor: Layers, state: SACState, critics: Layers, batch: Batch, noise: Array, shaping: Shaping = UNSHAPED
@@ -251,13 +255,13 @@ class SAC(Learner):
         action, log_prob = tanh_normal(noise, *self._policy(actor, batch.obs))
         q = self._q(critics, batch.obs, action)
         q = q.mean(axis=0) if self.subset else q.min(axis=0)
-        q = _best(shaping, q, batch.raw[0], self._executed(state, action))
+        q = _best(shaping, q, batch.step.obs, self._executed(state, action))
         if shaping.peer is not None:
-            its, share = shaping.peer.q(batch.raw[0], self._executed(state, action)), shaping.peer.share
+            its, share = shaping.peer.q(batch.step.obs, self._executed(state, action)), shaping.peer.share
             q = (1.0 - share) * q + share * its
         if shaping.draw is not None:
             size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
-            q = q - size * shaping.draw(batch.raw[0], self._executed(state, action))
+            q = q - size * shaping.draw(batch.step.obs, self._executed(state, action))
         return jnp.mean(jnp.exp(state.log_alpha) * log_prob - q), log_prob.mean()
 
     def weighed(self, state: SACState, batch: Batch, noise: Array, peer: Peer) -> tuple[Peer, Metrics]:
@@ -270,8 +274,8 @@ class SAC(Learner):
         follows = self._executed(state, tanh_normal(noise, *self._policy(state.actor, batch.next_obs))[0])
 
         def error(q: OfAction) -> Array:
-            goal = batch.target_reward + batch.discount * q(batch.raw[1], follows)
-            return jnp.abs(q(batch.raw[0], taken) - goal).mean()
+            goal = batch.target_reward + batch.discount * q(batch.last, follows)
+            return jnp.abs(q(batch.step.obs, taken) - goal).mean()
 
         own, its = error(partial(self.q, state)), error(peer.q)
         share = peer.share * own / jnp.maximum(own + its, 1e-8)

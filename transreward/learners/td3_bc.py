@@ -71,7 +71,7 @@ class TD3BC(Offline):
         size = jax.lax.stop_gradient(jnp.maximum(counted(batch, jnp.abs(q)), 1e-8))
         loss = counted(batch, -self.alpha * q / size + jnp.mean((mode - batch.action) ** 2, axis=-1))
         if shaping.draw is not None:
-            loss += counted(batch, shaping.draw(batch.raw[0], self.executed(state, mode)))
+            loss += counted(batch, shaping.draw(batch.step.obs, self.executed(state, mode)))
         return loss
 
     def update(

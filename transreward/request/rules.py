@@ -302,6 +302,10 @@ def require_effect(row: Method) -> None:
         raise RequestError(f"'{use.name}' pays the source's steps, so feed.target_share must be below 1")
     if use is not None and use.side == "target" and not row.feed.target_share:
         raise RequestError(f"'{use.name}' pays the target's steps, so feed.target_share must be above 0")
+    if use is not None and use.compares and not 0 < row.feed.target_share < 1:
+        raise RequestError(
+            f"'{use.name}' compares the domains' steps in a batch, so feed.target_share must be above 0 and below 1"
+        )
     if row.uses_replay and not row.feed.of_source and row.gap is None:
         raise RequestError(
             f"with feed.target_share=1 and no gap '{row.name}' looks at no source step, so feed.source=replay would "

@@ -4,6 +4,7 @@ from transreward.uses.advice import Advice
 from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
 from transreward.uses.blend import Blend
+from transreward.uses.conservative import Conservative
 from transreward.uses.dpba import Dpba
 from transreward.uses.filter import Filter
 from transreward.uses.gpi import Gpi
@@ -23,6 +24,7 @@ USES: dict[str, type[Use]] = {
     "weight": Weight,
     "filter": Filter,
     "select": Select,
+    "conservative": Conservative,
     "potential": Potential,
     "advice": Advice,
     "kickstart": Kickstart,

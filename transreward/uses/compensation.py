@@ -86,7 +86,10 @@ class Compensation:
         """All that reaches the learner beside rewards, through the gate."""
         if not self.use.shapes:
             return Shaping()
-        return self.gate.shape(self.use.shape(self.gap, state.use, **extra), extra)
+        shaping, shared = self.use.shape(self.gap, state.use, **extra), self.shared
+        if shared and (press := shaping.press):
+            shaping = shaping._replace(press=lambda steps, *rest: press(_alone(shared, steps), *rest))
+        return self.gate.shape(shaping, extra)
 
     def _pays(self, side: str) -> bool:
         return self.use.pays and not self.gate.off and (self.use.both or side == self.side)

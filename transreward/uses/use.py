@@ -41,6 +41,7 @@ class Use:
     wants: tuple[str, ...] = ()  # what the gap must offer, one of these (OFFERS in gaps/gap.py); () = it has no gap
     of: str = ""  # without a gap: the part of the source agent that it looks at
     needs: tuple[str, ...] = ()  # extras that it asks for itself
+    compares: bool = False  # looks at steps of both domains in each of the learner's batches
     relabels: bool = False  # pays the source's steps as the target would: without a gap where that can be computed
     cotrains: bool = False  # makes sense between two agents that learn at once
     corrects: bool = False  # judges source steps that its gap has corrected, so that branches may feed the learner
