@@ -240,8 +240,8 @@ class SAC(Learner):
         q = self._q(critics, batch.obs, batch.action)
         q = _advised(shaping, q, batch.step.obs, self._executed(state, batch.action))
         loss = 0.5 * jnp.sum(jnp.mean(batch.weight * (q - target) ** 2, axis=-1))
-        if shaping.press is not None:
-            loss += jax.vmap(lambda one: shaping.press(batch.step, one, batch.of_target))(q).sum()
+        if (press := shaping.press) is not None:
+            loss += jax.vmap(lambda one: press(batch.step, one, batch.of_target))(q).sum()
         return loss, q.mean()
 
     def actor_loss(
