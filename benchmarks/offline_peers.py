@@ -1,11 +1,12 @@
 """Our offline learners beside an implementation in PyTorch of the same formulas, on the same steps.
 
     python benchmarks/offline_peers.py speed [--hidden 256]             # updates a second, in turns; run it alone
-    python benchmarks/offline_peers.py soundness --robot hopper --run DIR   # what they learn from what an agent did
+    python benchmarks/offline_peers.py soundness --robot hopper --medium DIR --expert DIR
 
-`speed`: IQL, TD3+BC and BC with batches of 256, one seed and three side by side; PyTorch has
-as many cores as we have. `soundness`: the stored steps of a source agent's training (replay), and 20,000 steps of its
-last policy with its noise (expert); 20 episodes of each learned policy. Needs torch (2.13.0).
+`speed`: IQL, TD3+BC and BC with batches of 256, one seed and three side by side; PyTorch has as many cores as we have.
+`soundness`: what they learn from 20,000 steps, with their noise, of the policies in the runs of two source agents, one
+cut short (medium) and one trained to the end (expert); 20 episodes of each learned policy. Each part is written as soon
+as it is there, and a second call goes on. Needs torch (2.13.0).
 """
 
 from __future__ import annotations
@@ -177,15 +178,15 @@ def ours(kind: str, domain: Domain, data: list[Data], hidden: int, updates: int)
 # -- parts ---------------------------------------------------------------------------------------------------------
 
 
-def speed(hidden: int) -> dict[str, Any]:
-    """Updates a second, each in turns with the other, five times; medians and their ratios."""
+def speed(hidden: int, found: dict[str, Any], write: Callable[[], None]) -> None:
+    """Into `found`: updates a second, each in turns with the other, five times; medians and their ratios."""
     domain, rng = tr.domain("hopper"), np.random.default_rng(0)
     data = {
         "obs": rng.normal(size=(20_000, 11)), "action": rng.uniform(-1, 1, (20_000, 3)),
         "reward": rng.normal(size=20_000), "next_obs": rng.normal(size=(20_000, 11)), "terminated": np.zeros(20_000),
     }  # fmt: skip
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0))}
+    found["cores"] = len(os.sched_getaffinity(0))
     for kind in TORCH:
         one, three = (ours(kind, domain, [data] * n, hidden, 10**6) for n in (1, 3))
         peer = Peer(kind, data, hidden, 10**6, 0)
@@ -206,46 +207,46 @@ def speed(hidden: int) -> dict[str, Any]:
         ratios = {f"{name} / torch": x / medians["torch"] for name, x in medians.items() if name != "torch"}
         found[kind] = {"updates a second, of all seeds": medians, **ratios}
         print(kind, found[kind], flush=True)
-    return found
+        write()
 
 
-def soundness(robot: str, run: Path, updates: int, hidden: int) -> dict[str, Any]:
-    """Raw returns [seeds] of 20 episodes, by data set, learner and library."""
-    domain, found = tr.domain(robot), {}
-    about = SourceAgent.about(run)
-    learner = tr.load(run).learner
-    agent = SourceAgent.load(run, domain, learner, about["seeds"])
-    for name, data in (("replay", stored(agent)), ("expert", walked(domain, learner, agent))):
-        taken = [float(np.mean(d["reward"])) for d in data]
-        found[name] = {"steps": len(data[0]["obs"]), "reward a step": taken}
-        for kind in TORCH:
-            train = ours(kind, domain, data, hidden, updates)
-            agents = train(updates // 100)
-            seeds = list(range(len(data)))
-            mine = evaluate(domain, train.act, agents, seeds, 20).returns.mean(axis=1)  # type: ignore[attr-defined]
-            peers = [Peer(kind, d, hidden, updates, k) for k, d in enumerate(data)]
-            for peer in peers:
-                for _ in range(updates):
-                    peer.update()
-            theirs = evaluate(domain, partial(acted, domain), peers, seeds, 20).returns.mean(axis=1)
-            found[name][kind] = {"ours": mine.tolist(), "torch": theirs.tolist()}
-            print(robot, name, kind, mine.round(), theirs.round(), flush=True)
-    return found
+def soundness(
+    robot: str, run: Path, updates: int, hidden: int, found: dict[str, Any], write: Callable[[], None]
+) -> None:
+    """Into `found`: raw returns [seeds] of 20 episodes, by learner and library, beside the policies' own."""
+    domain, learner = tr.domain(robot), tr.load(run).learner
+    agent = SourceAgent.load(run, domain, learner, SourceAgent.about(run)["seeds"])
+    data, seeds = walked(domain, learner, agent), list(range(len(agent.seeds)))
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if "taken by" not in found:
+        act = jax.jit(jax.vmap(learner.act))
+        own = evaluate(domain, act, agent.agents, seeds, 20).returns.mean(axis=1)
+        found |= {
+            "steps": len(data[0]["obs"]),
+            "source steps": SourceAgent.about(run)["steps"],
+            "taken by": own.tolist(),
+        }
+        write()
+    for kind in TORCH:
+        if kind in found:
+            continue
+        train = ours(kind, domain, data, hidden, updates)
+        agents = train(updates // 100)
+        mine = evaluate(domain, train.act, agents, seeds, 20).returns.mean(axis=1)  # type: ignore[attr-defined]
+        peers = [Peer(kind, d, hidden, updates, k) for k, d in enumerate(data)]
+        for peer in peers:
+            for _ in range(updates):
+                peer.update()
+        theirs = evaluate(domain, partial(acted, domain), peers, seeds, 20).returns.mean(axis=1)
+        found[kind] = {"ours": mine.tolist(), "torch": theirs.tolist()}
+        print(robot, run.name, kind, mine.round(), theirs.round(), flush=True)
+        write()
 
 
 def acted(domain: Domain, peers: list[Peer], obs: np.ndarray, noise: None) -> np.ndarray:
     """The actions of all peers, [seeds, episodes, action]."""
     unit = np.stack([peer.act(x) for peer, x in zip(peers, obs, strict=True)])
     return domain.spaces.centre + domain.spaces.half_width * unit
-
-
-def stored(agent: SourceAgent) -> list[Data]:
-    """The steps of each seed's training."""
-    assert agent.replay is not None
-    t = rp.in_order(agent.replay).transition
-    spaces = agent.replay.spaces
-    return [data_of(jax.tree.map(lambda x, k=k: np.asarray(x[k]).reshape(-1, *x.shape[3:]), t), spaces)
-            for k in range(len(t.reward))]  # fmt: skip
 
 
 def walked(domain: Domain, learner: Any, agent: SourceAgent, steps: int = 20_000, robots: int = 20) -> list[Data]:
@@ -278,18 +279,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("speed", "soundness"))
     parser.add_argument("--robot", default="hopper")
-    parser.add_argument("--run", type=Path, help="of a method that trained its source agent with SAC")
+    parser.add_argument("--medium", type=Path, help="a run that trained its source agent with SAC, and not to the end")
+    parser.add_argument("--expert", type=Path, help="one that trained it to the end")
     parser.add_argument("--updates", type=int, default=20_000)
     parser.add_argument("--hidden", type=int, default=128)
     args = parser.parse_args()
     result = record.read(RESULT) or {}
     result |= record.provenance() | {"torch": torch.__version__}
+    write = partial(record.write, RESULT, result)
     if args.part == "speed":
-        result.setdefault("speed", {})[f"({args.hidden}, {args.hidden})"] = speed(args.hidden)
-    else:
-        found = soundness(args.robot, args.run, args.updates, args.hidden)
-        result.setdefault("soundness", {})[args.robot] = found | {"updates": args.updates, "hidden": args.hidden}
-    record.write(RESULT, result)
+        speed(args.hidden, result.setdefault("speed", {}).setdefault(f"({args.hidden}, {args.hidden})", {}), write)
+        return
+    of = result.setdefault("soundness", {}).setdefault(args.robot, {"updates": args.updates, "hidden": args.hidden})
+    if (of["updates"], of["hidden"]) != (args.updates, args.hidden):
+        parser.error(f"{RESULT.name} has {args.robot} with {of['updates']} updates of {of['hidden']}: take these")
+    for name in ("medium", "expert"):
+        if getattr(args, name):
+            soundness(args.robot, getattr(args, name), args.updates, args.hidden, of.setdefault(name, {}), write)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,27 @@ def logs(tmp_path_factory):
     return recorded(place / "source.npz", "hopper", 300), recorded(place / "target.npz", JUDGE, 200, 1)
 
 
+@pytest.mark.slow
+def test_a_study_of_a_log_names_who_evaluates(logs, tmp_path, capsys):
+    plan = {
+        "pairs": [["hopper", logs[1]]], "methods": ["iql", "zero_shot"], "evaluate": JUDGE, "seeds": 2,
+        "source_steps": 640, "learner": {"name": "sac", **bits.LEARNERS["sac"], "hidden": [4]},
+        "settings": {path: x for path, x in SETTINGS.items() if path not in SMALL},
+    }  # fmt: skip
+    plan["methods"][0] = {
+        "method": "iql",
+        "settings": {k: list(x) if k.endswith("hidden") else x for k, x in SMALL.items()},
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan))  # which is YAML, too
+    assert main(["study", str(tmp_path / "plan.json"), "--out", str(tmp_path / "study")]) == 0
+    told = capsys.readouterr().out
+    assert "iql" in told and "zero_shot" in told
+    for run in (tmp_path / "study" / "runs").iterdir():
+        config = json.loads((run / "config.json").read_text())
+        assert config["evaluate"] == JUDGE
+        assert json.loads((run / "result.json").read_text())["target_return"]["per_seed"]
+
+
 def gap_of(name):
     kept = METHODS[name].gap
     return {f"gap.{k}": v for k, v in bits.GAP.items() if k in getattr(kept, "__dataclass_fields__", {})}

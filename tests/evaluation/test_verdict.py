@@ -34,6 +34,10 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
         "helped", ["At 95% confidence the transfer helped", "zero_shot (by +400", "1,000 target steps a seed"],
         ["not certain", "less than", "seeds"],
     ),
+    "in a simulator that stands for a log": (
+        judged(900 + NEAR, 500 + OTHER, 600 + OTHER[::-1], 100 + NEAR[::-1], judge="hopper:gravity=0.5"),
+        "helped", ["darc returned 900 in hopper:gravity=0.5 after"], ["in the target"],
+    ),
     "clear loss": (
         judged(300 + NEAR, 500 + OTHER, 600 + OTHER[::-1], 100 + NEAR[::-1]),
         "hurt", ["the transfer hurt", f"less than zero_shot (by {MINUS}200", "more than target_only"], ["helped"],

@@ -100,7 +100,9 @@ def test_td3_bcs_losses_are_the_papers(made):
 
 def test_a_step_of_weight_0_counts_nowhere(made):
     learner, state, b = made
-    other = jax.tree.map(lambda x: x.at[3].set(jnp.asarray(0.5, x.dtype)), b._replace(weight=jnp.zeros(8)))._replace(weight=b.weight)
+    other = jax.tree.map(lambda x: x.at[3].set(jnp.asarray(0.5, x.dtype)), b._replace(weight=jnp.zeros(8)))._replace(
+        weight=b.weight
+    )
     found = [learner.update(state, batch, jax.random.key(2), NONE, jnp.asarray(1))[0].params for batch in (b, other)]
     for one, another in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(one, another, atol=1e-6)

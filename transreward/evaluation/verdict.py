@@ -35,6 +35,7 @@ class Outcome:
     finished: bool = True
     evaluation_steps: int | None = 0  # in the target; None: nobody counted
     eval_target: str = "simulated"  # `Loop.eval_target`: what the returns are those of
+    judge: str = ""  # the simulator that stands for the target where policies are evaluated; "" = the target itself
 
     @property
     def mean(self) -> float:
@@ -224,6 +225,7 @@ def percent(level: float) -> str:
 def _returned(one: Outcome) -> str:
     """Return, where it was evaluated, and its cost in steps."""
     where = "in its last training episodes in the target" if one.eval_target == "training" else "in the target"
+    where = f"in {one.judge}" if one.judge else where
     return f"{number(one.mean)} {where} after {_cost(one)}"
 
 

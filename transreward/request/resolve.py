@@ -79,11 +79,6 @@ def resolve(
         method(str(name))
     judge = None if evaluate is None else domain(evaluate)
     domains, shift = pair_of(source, target, settings, bridge, judge)
-    require_judge(domains, judge, settings)
-    log = recorded(domains.target)
-    if log is not None:
-        rows = [method(str(name)) for name in (method_name, *controls)]
-        settings, target_steps = of_a_log(log, rows, settings, target_steps)
     return resolved(
         domains, shift, method_name, learner=learner, source_steps=source_steps,
         target_steps=target_steps, seeds=seeds, seed=seed, settings=settings, controls=controls, source_run=source_run,
@@ -109,8 +104,11 @@ def resolved(
     imports: tuple[str, ...] = (),
 ) -> Config:
     """`resolve` for a pair that was already made and measured, so that many requests can share it."""
+    require_judge(pair, evaluate, settings)
     row = method(str(method_name))
     rows = [row, *(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)]
+    if (log := recorded(pair.target)) is not None:
+        settings, target_steps = of_a_log(log, rows, settings, target_steps)
     rows = [without_a_model(r, pair) for r in rows]
     if cotrain:
         rows[0] = together(rows[0], pair, source_run)

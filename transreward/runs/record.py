@@ -69,8 +69,8 @@ class Record:
 
     @property
     def eval_target(self) -> str:
-        """`Loop.eval_target`; 'simulated' for a run of before this setting."""
-        return "simulated" if "evaluate" in self.config else self.config["loop"].get("eval_target", "simulated")
+        """Where the returns in the target come from; see `eval_target`."""
+        return eval_target(self.config)
 
     @property
     def evaluation_steps(self) -> int | None:
@@ -105,6 +105,7 @@ class Record:
         common: dict[str, Any] = {"agent": self.agent, "breaks_budget": oracle}
         common |= {"name": self.name, "seeds": self.seeds, "budget": config["target_steps"]}
         common |= {"evaluation_steps": self.evaluation_steps, "eval_target": self.eval_target}
+        common |= {"judge": config.get("evaluate", "")}
         if self.result is not None:
             r = self.result
             returns = np.array(r["target_return"]["per_seed"] if r["target_return"] else [])
@@ -233,3 +234,9 @@ def _same(a: Record, b: Record) -> bool:
     configs = [{k: v for k, v in r.config.items() if k not in apart} for r in (a, b)]
     both = a.result is not None and b.result is not None
     return configs[0] == configs[1] and both and a.result["target_return"] == b.result["target_return"]  # type: ignore[index]
+
+
+def eval_target(config: dict[str, Any]) -> str:
+    """`loop.eval_target` of a config.json: where returns in the target come from. 'simulated' where a simulator stands
+    for it, and for a run of before this setting."""
+    return "simulated" if "evaluate" in config else config.get("loop", {}).get("eval_target", "simulated")

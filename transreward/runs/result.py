@@ -23,7 +23,7 @@ from transreward.methods import Method, method, variant
 from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
-from transreward.runs.record import Record
+from transreward.runs.record import Record, eval_target
 from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
 from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
@@ -88,8 +88,8 @@ class Result:
 
     @property
     def eval_target(self) -> str:
-        """`loop.eval_target`: where returns in the target come from."""
-        return "simulated" if "evaluate" in self.config else self.config.get("loop", {}).get("eval_target", "simulated")
+        """Where the returns in the target come from; see `eval_target`."""
+        return eval_target(self.config)
 
     @property
     def account(self) -> str:

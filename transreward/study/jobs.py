@@ -14,6 +14,7 @@ from typing import Any
 from transreward.domains.across import Across
 from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain
+from transreward.domains.ids import domain
 from transreward.domains.users import import_modules
 from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.methods import method as named
@@ -35,7 +36,7 @@ OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target"
 EXIT = "exit "
 OF_PAIRS = ("loop.eval_target", "loop.symmetry", "loop.history")  # on which making and measuring a pair depends
 LONGEST = 80  # characters of a directory's name before its hash
-OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed", "bridge")
+OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed", "bridge", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,15 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     request: dict[str, Any] = {**pair.what, "method": method.name, "learner": asked.get("learner")}
     request |= {key: asked.get(key) for key in ("source_steps", "target_steps")}
     request |= {"seeds": asked.get("seeds", 3), "seed": asked.get("seed", 0), "settings": settings}
-    request |= {key: asked[key] for key in ("cotrain", "source_run", "bridge") if asked.get(key)}
+    request |= {key: asked[key] for key in ("cotrain", "source_run", "bridge", "evaluate") if asked.get(key)}
     if request["learner"] is None and "source_run" not in request:
         request["learner"] = learner_for(plan, pair)
     if taken is not None and not method.uses_source:
         request["source_steps"] = taken
     loop = {path: settings[path] for path in OF_PAIRS if isinstance(settings.get(path), str)}
     bridge = asked.get("bridge", AUTO)
-    request, config = checked(request, *measured(*pair.what.values(), bridge, *sorted(loop.items())), plan.imports)
+    found = measured(*pair.what.values(), bridge, asked.get("evaluate"), *sorted(loop.items()))
+    request, config = checked(request, *found, plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
     if not config.needs_source_agent or config.source_run is not None or config.method.randomise:
         return job, None
@@ -188,7 +190,8 @@ def checked(
 ) -> tuple[dict[str, Any], Config]:
     """The request with defaults filled in and typed settings, and its `Config`."""
     asked = {key: value for key, value in request.items() if key not in ("source", "target", "method", "bridge")}
-    config = resolved(domains, shift, request["method"], **asked, imports=imports)
+    judge = None if asked.get("evaluate") is None else domain(asked["evaluate"])
+    config = resolved(domains, shift, request["method"], **{**asked, "evaluate": judge}, imports=imports)
     sections: dict[str, Any] = {"learner": config.learner, "loop": config.loop}
     sections |= {name: getattr(config.method, name) for name in SECTIONS}
     found = {path: plain(sections, path) for path in sorted(asked["settings"])}
@@ -199,10 +202,10 @@ def checked(
 
 @lru_cache
 def measured(
-    source: str, target: str, bridge: str, *settings: tuple[str, Any]
+    source: str, target: str, bridge: str, evaluate: str | None, *settings: tuple[str, Any]
 ) -> tuple[Pair[Domain], ShiftMeasure | None]:
     """`pair_of`, cached for all methods of a pair."""
-    return pair_of(source, target, dict(settings), bridge)
+    return pair_of(source, target, dict(settings), bridge, None if evaluate is None else domain(evaluate))
 
 
 def plain(sections: dict[str, Any], path: str) -> Any:

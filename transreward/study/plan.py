@@ -17,6 +17,7 @@ ANYWHERE = (
     *COUNTS,
     "source_run",
     "bridge",
+    "evaluate",
     "cotrain",
     "settings",
     "agent",
@@ -154,7 +155,7 @@ def asked_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
         found["settings"] = {**{f"learner.{name}": value for name, value in own.items()}, **found["settings"]}
     if learner is not None:
         found["learner"] = word({"learner": learner}, "learner", where)
-    found |= {key: word(text, key, where) for key in ("source_run", "bridge") if text.get(key) is not None}
+    found |= {key: word(text, key, where) for key in ("source_run", "bridge", "evaluate") if text.get(key) is not None}
     if "cotrain" in text:
         if not isinstance(text["cotrain"], bool):
             raise RequestError(f"'cotrain' of {where} must be true or false, not {shown(text['cotrain'])}")
