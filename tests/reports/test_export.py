@@ -15,44 +15,20 @@ import onnx
 import onnxruntime
 import pytest
 import yaml
+from untrained import VERSIONS, untrained
 
 import transreward as tr
 from transreward import cli
 from transreward.domains.names import action_entries, entries
-from transreward.networks import Normaliser
 from transreward.reports import export as ex
 from transreward.runs import store
-from transreward.runs.result import Result
-from transreward.types import BrokenRun, Pair, RequestError, Spaces
+from transreward.types import BrokenRun, RequestError, Spaces
 
 PAIRS = {"ppo": ("hopper", "hopper:gravity=0.5"), "sac": ("gym:Pendulum-v1", "tests.domains.made:pendulum")}
-LEARNERS = {"ppo": tr.learner("ppo", hidden=(16, 16)), "sac": tr.learner("sac", hidden=(16, 16))}
 WIDE = Spaces(3, 2, np.full(2, -99.0), np.full(2, 99.0))
-VERSIONS = {"transreward": "0", "numpy": "1"}
-
-
-def untrained(kind: str, source: str, target: str) -> Result:
-    """A finished run as far as a policy goes: networks of random weights, large enough that actions reach the box, and
-    a normaliser that has seen something. Training would only make other numbers."""
-    spaces, learner, rng = tr.domain(target).spaces, LEARNERS[kind], np.random.default_rng(0)
-    shapes = jax.eval_shape(lambda key: learner.init(key, spaces), jax.random.key(0))
-    agents = jax.tree.map(lambda x: jnp.asarray(rng.normal(0, 0.5, (2, *x.shape)), x.dtype), shapes)
-    seen = [Normaliser.start(spaces.obs).see(rng.normal(1, 2, (50, spaces.obs)).astype(np.float32)) for _ in range(2)]
-    agents = agents._replace(
-        normaliser=jax.tree.map(lambda *x: jnp.stack(x), *seen),
-        centre=jnp.stack([spaces.centre] * 2),
-        half_width=jnp.stack([spaces.half_width] * 2),
-    )
-    returns = np.array([[10.0, 12.0], [20.0, 22.0]])
-    config = {
-        "schema": 1, "versions": VERSIONS, "source": source, "target": target, "method": "darc", "controls": [],
-        "source_steps": 100, "target_steps": 10, "seeds": 2, "seed": 4, "source_run": None,
-        "learner": {"name": kind, "hidden": [16, 16]}, "loop": {},
-        "spaces": {
-            "obs": spaces.obs, "action": spaces.action, "low": spaces.low.tolist(), "high": spaces.high.tolist()
-        },
-    }  # fmt: skip
-    return Result(config, learner, agents, Pair(returns + 1, returns), returns - 5, Pair(100, 10), "budget", 1.0)
+FILES = [
+    "README.md", "hop.onnx", "policy_check.cpp", "policy_contract.json", "policy_golden.txt", "policy_node.py",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +186,7 @@ def test_a_damaged_run(runs, tmp_path):
 
 def test_the_command(runs, tmp_path, capsys):
     cli.main(["export", str(runs / "ppo"), "--out", str(tmp_path / "a" / "hop.onnx")])
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["README.md", "hop.onnx", "policy_contract.json"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == FILES
     said = capsys.readouterr().out
     assert "1,000 states" in said and str(tmp_path / "a" / "hop.onnx") in said
     assert json.loads((tmp_path / "a" / "policy_contract.json").read_text())["file"] == "hop.onnx"

@@ -25,9 +25,14 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from transreward.reports.export import LIMIT, STATES, export
+    from transreward.reports.contract import LIMIT
+    from transreward.reports.export import export
+    from transreward.reports.golden import STATES
 
     done = export(args.directory, args.out, args.seed)
     print(f"policy    {done.onnx}: differs by {done.max_error:.1e} on {STATES:,} states of real episodes (< {LIMIT:g})")
     print(f"contract  {done.contract}")
+    print(f"golden    {done.golden}: {done.golden_rows} observations with the policy's own actions")
+    print(f"C++       {done.cpp} gives them again, with onnxruntime")
+    print(f"ROS 2     {done.node}: a node; with --check it gives them again, without ROS")
     print(f"card      {done.card}")

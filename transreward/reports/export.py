@@ -1,4 +1,5 @@
-"""A policy without TransReward: ONNX with normaliser and action scaling inside, a contract beside it, and a model card.
+"""A policy without TransReward: ONNX with normaliser and action scaling inside, and beside it all that a robot needs: a
+contract, golden actions, a program in C++ and a node of ROS 2 that give them again, and a model card.
 
 The graph is translated from the learner's own `act`, as JAX traces it: what does not depend on the observation is
 computed here, and what is left are products, sums and the like, which ONNX has too. So no learner is described twice.
@@ -7,31 +8,29 @@ Before a file is written, onnxruntime must give the same actions as the policy o
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib import import_module, metadata
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from transreward.domains.domain import Domain, control_rate, table_robot
+from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.logs.recorded import pair, recorded
-from transreward.domains.names import Entry, action_entries, entries
-from transreward.evaluation.returns import SEED
 from transreward.interruption import undone, whole
 from transreward.reports import card
+from transreward.reports.contract import ACTION, IR_VERSION, LIMIT, OBSERVATION, OPSET, contract, sha256
+from transreward.reports.golden import Golden, Walk, golden, still, walk
+from transreward.reports.handover.policy_node import CONTRACT, GOLDEN, Policy, check, read_golden
 from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.types import Array, BrokenRun, Pair, RequestError, Spaces
 
-STATES = 1_000  # on which the graph is compared with the policy
-LIMIT = 1e-5  # of the largest difference of an action, in its own unit or, in a box wider than that, in half widths
-OPSET, IR_VERSION = 17, 9  # old enough for runtimes on robots
-OBSERVATION, ACTION = "observation", "action"  # input and output of the graph
+HANDOVER = Path(__file__).with_name("handover")  # what is copied beside a policy
+COPIED = ("policy_check.cpp", "policy_node.py")
 PLAIN = {  # JAX's primitives that are one ONNX operator
     "add": "Add", "add_any": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min", "neg": "Neg",
     "abs": "Abs", "sign": "Sign", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "logistic": "Sigmoid",
@@ -44,13 +43,17 @@ class Exported(NamedTuple):
 
     onnx: Path
     contract: Path
+    golden: Path  # observations with the policy's own actions
+    cpp: Path  # a program that gives them again
+    node: Path  # a node of ROS 2, which does that too
     card: Path
-    max_error: float  # see LIMIT
+    max_error: float  # see contract.LIMIT
+    golden_rows: int
 
 
 def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) -> Exported:
     """Write the policy of one seed (counted from 0) of a run: `out`, by default DIR/export/policy.onnx, and beside it
-    policy_contract.json and README.md.
+    policy_contract.json, policy_golden.txt, policy_check.cpp, policy_node.py and README.md.
 
     Raises:
         RequestError: no finished run, no such seed, a missing package, or a file that is there already.
@@ -60,29 +63,69 @@ def export(directory: str | Path, out: str | Path | None = None, seed: int = 0) 
     run = load(directory)
     path = Path(directory) / "export" / "policy.onnx" if out is None else Path(out)
     files = _vacant(path)
+    of = opened(run, seed)
+    agent, spaces = agent_of(run, seed), of.target.spaces
+    graph = to_onnx(lambda obs: run.learner.act(agent, obs, None), spaces)
+    with jax.default_matmul_precision("highest"):  # an accelerator's shortened products are not the policy
+        seen = walked(of, run, seed)
+        error = difference(graph, run.policy(seed), seen.states, spaces.half_width)
+        if not error < LIMIT:
+            raise BrokenRun(f"the exported graph differs from the policy by {error:.1e}: nothing was written")
+        about = contract(run, of.pair, seed, path.name, graph, getattr(agent, "normaliser", None), seen, error)
+        kept = _golden(about, graph, seen, run.policy(seed), spaces)
+    about["run"]["policy_sha256"] = sha256((Path(directory) / "policy.safetensors").read_bytes())
+    copied = [(HANDOVER / name).read_bytes() for name in COPIED]
+    texts = [store.json_text(about).encode(), kept.text.encode(), *copied, card.text(run, about).encode()]
+    _write(dict(zip(files, [graph, *texts], strict=True)))
+    return Exported(*files, max_error=error, golden_rows=kept.rows)
+
+
+class Opened(NamedTuple):
+    """The domains of a run."""
+
+    pair: Pair[Domain]
+    acts: list[Domain]  # where its policy can be asked, or logs that it can be asked about
+
+    @property
+    def target(self) -> Domain:
+        """The target."""
+        return self.pair.target
+
+
+def opened(run: Result, seed: int) -> Opened:
+    """The domains of a run. Raises RequestError for a seed that it has not."""
     if not 0 <= seed < run.config["seeds"]:
         raise RequestError(f"seed {seed} of a run with seeds 0 to {run.config['seeds'] - 1}")
     judge = domain(run.config["evaluate"]) if "evaluate" in run.config else None
     domains = pair(run.config["source"], run.config["target"], judge)
-    graph = to_onnx(lambda obs: run.learner.act(_agent(run, seed), obs, None), domains.target.spaces)
-    with jax.default_matmul_precision("highest"):  # an accelerator's shortened products are not the policy
-        there = judge or (domains.target if run.eval_target == "simulated" else None)
-        states = _states([domains.source, *([there] if there else [])], run, seed)
-        error = difference(graph, run.policy(seed), states, domains.target.spaces.half_width)
-    if not error < LIMIT:
-        raise BrokenRun(f"the exported graph differs from the policy by {error:.1e}: nothing was written")
-    about = contract(run, domains, seed, path.name, graph, states, error)
-    about["run"]["policy_sha256"] = _sha256((Path(directory) / "policy.safetensors").read_bytes())
-    _write(files, graph, about, card.text(run, about))
-    return Exported(*files, max_error=error)
+    there = judge or (domains.target if run.eval_target == "simulated" else None)
+    return Opened(domains, [domains.source, *([there] if there else [])])
 
 
-def _states(domains: list[Domain], run: Result, seed: int) -> np.ndarray:
-    """Observations [n, obs] that the policy meets where it can act, or that the logs hold."""
-    acted = [one for one in domains if recorded(one) is None]
+def walked(of: Opened, run: Result, seed: int) -> Walk:
+    """What the policy meets where it can act; without such a domain, states that the logs hold."""
+    acted = [one for one in of.acts if recorded(one) is None]
     if acted:
-        return visited(acted, run.policy(seed), run.config["seed"] + seed)
-    return np.concatenate([log.log.obs for log in map(recorded, domains) if log is not None]).astype(np.float32)
+        return walk(acted, run.policy(seed), run.config["seed"] + seed)
+    return still(np.concatenate([log.log.obs for log in map(recorded, of.acts) if log is not None]))
+
+
+def agent_of(run: Result, seed: int) -> Any:
+    """The state of one seed's agent."""
+    return jax.tree.map(lambda x: x[seed], run.agents)
+
+
+def _golden(about: dict[str, Any], graph: bytes, seen: Walk, act: Callable[[Array], Array], spaces: Spaces) -> Golden:
+    """The golden rows, said in the contract. Raises BrokenRun where what is handed over does not give them again."""
+    sent = about["history"]["actions"] if about["history"] else 0
+    head = {"file": about["file"], "sha256": about["sha256"], "history": sent}
+    kept = golden(seen, act, spaces, LIMIT * np.maximum(spaces.half_width, 1.0), head)
+    reached, ends = kept.edges
+    about["golden"] = {"file": GOLDEN, "rows": kept.rows, "reached": reached, "ends": ends}
+    worst = check(Policy(about, graph), read_golden(kept.text))
+    if not worst <= 1:
+        raise BrokenRun(f"the exported graph differs by {worst:.2g} of what is allowed from the golden actions")
+    return kept
 
 
 def require_packages() -> None:
@@ -92,19 +135,6 @@ def require_packages() -> None:
             import_module(package)
         except ImportError:
             raise RequestError(f"the package {package} is missing: pip install 'transreward[export]'") from None
-
-
-def visited(domains: Sequence[Domain], policy: Callable[[Array], Array], seed: int) -> np.ndarray:
-    """STATES observations, float32 [STATES, obs], drawn from the policy's episodes in the domains."""
-    rng, seen = np.random.default_rng(seed), []
-    for of in domains:
-        robots, rows = 16, []
-        simulation = of.simulate(robots, SEED + seed)
-        for _ in range(max(min(of.episode_steps, 250), -(-STATES // robots))):
-            rows.append(simulation.obs.astype(np.float32))
-            simulation.step(policy(rows[-1]))
-        seen.append(rng.choice(np.concatenate(rows), STATES // len(domains), replace=False))
-    return np.concatenate(seen)
 
 
 def difference(graph: bytes, policy: Callable[[Array], Array], states: np.ndarray, half_width: np.ndarray) -> float:
@@ -258,104 +288,37 @@ def _needed(nodes: list[Any]) -> list[Any]:
     return kept[::-1]
 
 
-# -- the contract --------------------------------------------------------------------------------------------------
-
-
-def contract(
-    run: Result, domains: Pair[Domain], seed: int, file: str, graph: bytes, states: np.ndarray, error: float
-) -> dict[str, Any]:
-    """Contents of policy_contract.json: what is needed to run the file on a robot."""
-    about, target = run.as_json(), domains.target
-    normaliser = getattr(_agent(run, seed), "normaliser", None)
-    return {
-        "schema": store.SCHEMA,
-        "file": file,
-        "sha256": _sha256(graph),
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        **describe(target),
-        "source": describe(domains.source),
-        "control_hz": control_rate(target),
-        "episode_steps": target.episode_steps,
-        "input": {"name": OBSERVATION, "dtype": "float32", "shape": ["batch", target.spaces.obs]},
-        "output": {"name": ACTION, "dtype": "float32", "shape": ["batch", target.spaces.action]},
-        "deterministic": True,
-        "observations": [
-            {**_entry(i, entry), "seen": [float(states[:, i].min()), float(states[:, i].max())]}
-            for i, entry in enumerate(entries(target))
-        ],
-        "actions": [_entry(i, entry) for i, entry in enumerate(action_entries(target))],
-        "normaliser": None if normaliser is None else _normaliser(normaliser),
-        "check": {"states": len(states), "max_error": error, "limit": LIMIT},
-        "run": {
-            **{key: about[key] for key in ("method", "learner", "source_steps", "target_steps")},
-            "seed": about["seeds"][seed],
-            "versions": about["versions"],
-        },
-        "versions": {**store.versions(), **{name: metadata.version(name) for name in ("onnx", "onnxruntime")}},
-        "opset": OPSET,
-    }
-
-
-def describe(of: Domain) -> dict[str, Any]:
-    """Robot, task and shifts of a domain; one that is not in the table has its id alone."""
-    robot = table_robot(of)
-    return {
-        "id": of.name,
-        "robot": robot.robot.name if robot else of.name,
-        "task": [str(task) for task in (robot.tasks if robot else ())],
-        "shifts": [str(shift) for shift in (robot.shifts if robot else ())],
-        "reward_terms": list(of.reward_terms),
-    }
-
-
-def _entry(index: int, entry: Entry) -> dict[str, Any]:
-    bounds = [bound if np.isfinite(bound) else None for bound in (entry.low, entry.high)]
-    about: dict[str, Any] = {"index": index, "name": entry.name, "unit": entry.unit, "part": entry.part or None}
-    return {**about, "range": None if bounds == [None, None] else bounds, "soft": entry.soft}
-
-
-def _normaliser(normaliser: Any) -> dict[str, Any]:
-    """Mean and scale by which the graph first normalises an observation."""
-    scale = np.sqrt(np.asarray(normaliser.var, float) + 1e-8)
-    mean = np.asarray(normaliser.mean, float)
-    return {"inside": True, "mean": mean.tolist(), "std": scale.tolist(), "clip": 10.0}
-
-
-def _agent(run: Result, seed: int) -> Any:
-    return jax.tree.map(lambda x: x[seed], run.agents)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
-def _vacant(path: Path) -> tuple[Path, Path, Path]:
-    """The three files. Raises RequestError where one is there already, or where none can be."""
+def _vacant(path: Path) -> tuple[Path, ...]:
+    """The files, in the order of `Exported`. Raises RequestError where one is there already, or where none can be."""
     if path.suffix != ".onnx":
         raise RequestError(f"`out` {path} must name a file that ends in .onnx")
-    files = (path, path.with_name("policy_contract.json"), path.with_name("README.md"))
+    files = (path, *(path.with_name(name) for name in (CONTRACT, GOLDEN, *COPIED, "README.md")))
     for file in files:
         if file.exists():
             raise RequestError(f"{file} is there already: remove it, or name another folder with `out`")
     return files
 
 
-def _write(files: tuple[Path, Path, Path], graph: bytes, about: dict[str, Any], readme: str) -> None:
-    """All three beside their places first, then moved, the policy last."""
-    path, contract_file, card_file = files
+def _write(contents: dict[Path, bytes]) -> None:
+    """All beside their places first, then moved, the first one last; or none."""
 
     def remove() -> None:
-        for file in files:
+        for file in contents:
             file.unlink(missing_ok=True)
 
+    path = next(iter(contents))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with undone(remove), whole(path) as policy, whole(card_file) as card:
-            policy.write_bytes(graph)
-            card.write_text(readme)
-            store.write_json(contract_file, about)
+        with undone(remove):
+            try:
+                with ExitStack() as places:
+                    for file, content in contents.items():
+                        places.enter_context(whole(file)).write_bytes(content)
+            except OSError:
+                remove()
+                raise
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}") from None

@@ -159,7 +159,12 @@ def in_use(directory: Path) -> Taken:
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically. Raises ValueError for NaN, and as `write_text`."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON, as in every file. Raises ValueError for NaN."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
