@@ -30,6 +30,7 @@ _PUBLIC = {
     "compare": "transreward.compare",
     "domain": "transreward.domains.ids",
     "export": "transreward.reports.export",
+    "export_sb3": "transreward.policies.sb3",
     "gap": "transreward.cells",
     "identify": "transreward.preflight.identify",
     "learner": "transreward.presets",

@@ -27,6 +27,8 @@ def untrained(kind: str, source: str, target: str) -> Result:
         centre=jnp.stack([spaces.centre] * 2),
         half_width=jnp.stack([spaces.half_width] * 2),
     )
+    if kind == "ppo":
+        agents = agents._replace(returns=agents.returns._replace(var=jnp.abs(agents.returns.var)))
     returns = np.array([[10.0, 12.0], [20.0, 22.0]])
     config = {
         "schema": 1, "versions": VERSIONS, "source": source, "target": target, "method": "darc", "controls": [],
