@@ -63,8 +63,21 @@ def test_the_critics_come_along(tmp_path):
     values = np.asarray(learner.q(state, GOLDEN["states"], np.full((1000, 1), 0.9)))  # 0.3 of the half-width, 3
     np.testing.assert_allclose(values[near], GOLDEN["sb3_sac_q"][near], atol=1e-4)
     np.testing.assert_allclose(np.exp(state.log_alpha), GOLDEN["sb3_sac_alpha"], rtol=1e-5)
+    _, learner, state, _ = agent_of(FILES / "cleanrl_sac.pt", tmp_path / "cleanrl")
+    near = np.abs(np.asarray(state.normaliser(GOLDEN["states"]))).max(axis=1) < 10
+    steps = np.hstack([GOLDEN["states"], np.full((1000, 1), 0.9)])  # CleanRL's see actions in the robot's units
+    theirs = np.min([relu_net(q, steps) for q in torch_file((FILES / "cleanrl_sac.pt").read_bytes())[1:]], axis=0)
+    values = np.asarray(learner.q(state, GOLDEN["states"], np.full((1000, 1), 0.9)))
+    np.testing.assert_allclose(values[near], theirs[near], atol=1e-4)
     _, learner, state, _ = agent_of(FILES / "normalised" / "sb3_ppo.zip", tmp_path / "ppo")
     np.testing.assert_allclose(learner.value(state, GOLDEN["states"]), GOLDEN["sb3_ppo_normalised_value"], atol=1e-4)
+
+
+def relu_net(state, x):
+    """A critic of CleanRL, [n, in] -> [n]."""
+    for name in ("fc1", "fc2"):
+        x = np.maximum(x @ state[f"{name}.weight"].T + state[f"{name}.bias"], 0)
+    return (x @ state["fc3.weight"].T + state["fc3.bias"])[:, 0]
 
 
 @pytest.mark.slow

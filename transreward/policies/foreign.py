@@ -169,12 +169,13 @@ def _state_file(found: Any) -> Foreign:
     if "fc_mean.weight" in state:
         hidden = sorted(key.removesuffix(".weight") for key in state if re.fullmatch(r"fc\d+\.weight", key))
         actor = (*(_linear(state, name) for name in hidden), _linear(state, "fc_mean"))
-        critics = tuple(tuple(_linear(q, f"fc{i}") for i in (1, 2, 3)) for q in parts[1:3] if "fc3.weight" in q)
-        made = _of("CleanRL", "sac", actor, _linear(state, "fc_logstd"), critics=critics if len(critics) == 2 else ())
-        if isinstance(state.get("action_scale"), np.ndarray):
-            scale, middle = (np.asarray(state[name], float).ravel() for name in ("action_scale", "action_bias"))
-            made = replace(made, low=middle - scale, high=middle + scale)
-        return made
+        made = _of("CleanRL", "sac", actor, _linear(state, "fc_logstd"), critics=())
+        if not isinstance(state.get("action_scale"), np.ndarray):
+            return made
+        scale, middle = (np.asarray(state[name], float).ravel() for name in ("action_scale", "action_bias"))
+        made = replace(made, low=middle - scale, high=middle + scale)
+        critics = tuple(_in_shares(q, scale, middle) for q in parts[1:3] if "fc3.weight" in q)
+        return _with_critics(made, critics if len(critics) == 2 else ())
     raise ValueError(f"its weights are those of no policy that is read: {', '.join(map(str, list(state)[:4]))}, ...")
 
 
@@ -201,9 +202,21 @@ def _of(library: str, learner: str, actor: tuple[Linear, ...], spread: Any, crit
     sizes = len(actor[0][0]), len(actor[-1][1])
     if len(actor) < 2:
         raise ValueError("its policy has no hidden layer, and at least one is read")
-    made = Foreign(library, learner, *sizes, actor=actor, spread=spread, critics=critics)
+    return _with_critics(Foreign(library, learner, *sizes, actor=actor, spread=spread), critics)
+
+
+def _with_critics(made: Foreign, critics: tuple[tuple[Linear, ...], ...]) -> Foreign:
+    """The policy with its critics, unless these are not as wide as it, as ours are."""
     widths = {tuple(len(b) for _, b in critic[:-1]) for critic in critics}
-    return made if widths == {made.hidden} else replace(made, critics=())  # ours are as wide as the policy
+    return replace(made, critics=critics) if widths == {made.hidden} else made
+
+
+def _in_shares(state: Mapping[str, Any], scale: np.ndarray, middle: np.ndarray) -> tuple[Linear, ...]:
+    """A critic of CleanRL, which sees actions in the robot's units, as one that sees them in [-1, 1]."""
+    (weight, bias), *rest = (_linear(state, f"fc{i}") for i in (1, 2, 3))
+    n = len(scale)
+    moved = np.concatenate([weight[:-n], scale[:, None] * weight[-n:]]).astype(np.float32)
+    return ((moved, (bias + middle @ weight[-n:]).astype(np.float32)), *rest)
 
 
 # -- ONNX ----------------------------------------------------------------------------------------------------------
