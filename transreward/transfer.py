@@ -251,6 +251,8 @@ def all_methods(
         require_steps_left(config.at_horizon, agent.steps)
         require_stored_terms(config, agent)
         agents[EARLIER] = agent if config.converted is None else converted(config, agent)
+        if (config.source_run / store.ADOPTED).exists():
+            provenance["source_policy"] = store.read_json(config.source_run / store.ADOPTED)
     plan = compile(config, agents[EARLIER].steps if agents else None)
     place = nullcontext() if directory is None else store.locked(directory) if again else store.claimed(directory)
     with place, going_on(directory), sinks.closing():

@@ -38,9 +38,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     prepare_process()
-    request = with_policy(request)
     from transreward.compare import compare, planned_comparison
 
+    request = with_policy(request, planned_comparison)
     if args.dry_run:
         from transreward.rehearsal import rehearse
 

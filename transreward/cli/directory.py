@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import as_options
 from transreward.interruption import undone
-from transreward.types import RequestError
+from transreward.types import AUTO, DEFAULT_METHOD, RequestError
 
 if TYPE_CHECKING:
     from transreward.live import View
@@ -46,19 +47,38 @@ def new_directories(target: str, what: str) -> Iterator[str]:
     return (place for n in itertools.count(1) if not Path(place := f"runs/{name}-{n}").exists())
 
 
-def with_policy(request: dict[str, Any]) -> dict[str, Any]:
-    """The request, in which another library's policy has become a source run."""
+def with_policy(request: dict[str, Any], plan: Callable[..., object]) -> dict[str, Any]:
+    """The request, in which another library's policy has become a source run. What is wrong with the pair is said
+    before that takes its time, and what `plan` refuses afterwards leaves no source run."""
     file = request.pop("source_policy", None)
     if file is None:
         return request
     if request.get("source_run"):
         raise RequestError("--source-policy makes a source run of its own: leave --source-run out")
-    from transreward.policies.adopt import adopt
+    from transreward.methods import method
+    from transreward.policies.adopt import STEPS, adopt
+    from transreward.request.resolve import pair_of
+    from transreward.runs.source_agent import import_all
+    from transreward.runs.store import vacant
 
+    import_all(request.get("imports", ()), None)
+    if "out" in request:
+        vacant(Path(request["out"]))
+    for name in (request.get("method", DEFAULT_METHOD), *request.get("controls", ()), *request.get("methods", ())):
+        method(str(name))
+    if request.get("evaluate") is None:
+        pair_of(request["source"], request["target"], request["settings"], request.get("bridge", AUTO))
     out = next(new_directories(request["source"], f"policy-{Path(file).stem}"))
+    steps = min(STEPS, (request.get("source_steps") or 2 * STEPS) // 2)  # the rest is left to the method
     seeds = {name: request[name] for name in ("seeds", "seed") if name in request}
-    print(adopt(file, request["source"], out, **seeds))
-    return {**request, "source_run": out}
+    found = adopt(file, request["source"], out, steps=steps, **seeds)
+    try:
+        plan(**(request := {**request, "source_run": out}))
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    print(found, f"saved in {out}, as --source-run takes it", sep="\n")
+    return request
 
 
 def kept(directory: Path) -> str:

@@ -33,9 +33,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     prepare_process()
-    request = with_policy(request)
     from transreward.transfer import planned, transfer
 
+    request = with_policy(request, planned)
     if args.dry_run:
         from transreward.rehearsal import rehearse
 

@@ -34,7 +34,6 @@ STEPS = 20_000  # source steps per seed: for the normaliser, the stored steps an
 WIDE = 1e6  # variance of a normaliser that clips nothing, until the policy's own observations are known
 SPREAD = 0.2  # of half the range, of a policy that says nothing of its noise
 EPISODES = 10
-FILE = "adopted.json"
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,21 @@ class Adopted:
 
 
 def adopt(
-    file: str | Path, source: str | Domain, out: str | Path, *, seeds: int = 3, seed: int = 0, steps: int = STEPS
+    file: str | Path,
+    source: str | Domain,
+    out: str | Path,
+    *,
+    seeds: int = 3,
+    seed: int = 0,
+    steps: int = STEPS,
+    hidden: tuple[int, ...] | None = None,
 ) -> Adopted:
     """Make a source agent of a policy that Stable-Baselines3 (SAC, PPO), CleanRL or rsl_rl trained, or of an ONNX
     graph, and leave it in the directory `out`, which `source_run` takes. Nothing in the file is run.
 
     The policy takes `steps` in the source, which count as the agent's: they are its stored steps, and its critics learn
-    from them what it is worth where the file has none. All seeds have the same policy.
+    from them what it is worth where the file has none. All seeds have the same policy. `hidden` are the widths of the
+    networks where it is learned by regression (None: the preset's); else they are the file's.
 
     Raises RequestError for a file that is not read, one of another robot's columns, and a directory that is taken.
     """
@@ -70,8 +77,8 @@ def adopt(
     foreign = read(path)
     require_fit(foreign, robot, path)
     learner = make_learner(foreign.learner, robot)
-    if foreign.actor:
-        learner = replace(learner, hidden=foreign.hidden)  # type: ignore[type-var]
+    if widths := foreign.hidden or hidden:
+        learner = replace(learner, hidden=widths)  # type: ignore[type-var]
     store.vacant(out)
     try:
         agent, apart = _agent(foreign, learner, robot, list(range(seed, seed + seeds)), steps)
@@ -80,8 +87,8 @@ def adopt(
         returns = evaluate(robot, act, agent.agents, agent.seeds, EPISODES).returns
         found = Adopted(out, foreign.library, foreign.learner, bool(foreign.actor), apart, returns, foreign.said)
         about = {"library": found.library, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        about |= {"apart": apart, "said": foreign.said, "source_return": float(returns.mean())}
-        store.write_json(out / FILE, {"schema": store.SCHEMA, **about})
+        about |= {"exact": found.exact, "apart": apart, "said": foreign.said, "source_return": float(returns.mean())}
+        store.write_json(out / store.ADOPTED, {"schema": store.SCHEMA, **about})
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise

@@ -22,6 +22,7 @@ PARAMETER = {
 }
 CANDIDATE = {"name": str, "mean": NUMBER, "low": NUMBER, "high": NUMBER, "episodes": COUNT}
 ACTED = {"who": str, "return": NUMBER, "target_steps": COUNT}
+ADOPTED = {"library": str, "file": str, "sha256": str, "exact": bool, "apart": NUMBER, "source_return": NUMBER}
 # By path, where `a.b` is of a part that is no null, and `a?` of one that need not be there. What it is: a type, the
 # range of a whole number, a set of words, [such a kind] of all entries of a list, {str: such a kind} of all of a
 # mapping, {"a": a kind, "b": a kind} of these keys of one, (a kind, a kind) of a list's entries one by one.
@@ -52,12 +53,13 @@ KEYS: dict[str, dict[str, Any]] = {
     },
     "provenance.json": {
         "command?": str, "started?": str, "machine?": dict, "machine.system?": str, "machine.processor?": str,
-        "machine.cores?": COUNT, "machine.python?": str, "machine.device?": str,
+        "machine.cores?": COUNT, "machine.python?": str, "machine.device?": str, "source_policy?": ADOPTED,
     },
     "agent.json": {
         "source": str, "learner": dict, "learner.name": str, "seeds": [FIRST_SEED], "steps": COUNT,
         "evaluation_steps?": (COUNT, COUNT),
     },
+    "adopted.json": ADOPTED,
     "comparison.json": {"methods": dict},
     "identification.json": {
         "source": str, "id": str, "words": TEXTS, "parameters": [PARAMETER], "explained": NUMBER, "target_steps": COUNT,

@@ -34,6 +34,7 @@ from transreward.types import BrokenRun, RequestError, Spaces
 
 SCHEMA = 1
 IDENTIFICATION = "identification.json"  # what differs physically, in a run directory where it was looked for
+ADOPTED = "adopted.json"  # of which file a source agent was made, where another library trained it
 FALLBACK = "fallback.json"  # who acted in the target and who was delivered, where there were candidates
 MOST = 2**36  # bytes of arrays that are read from one file
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the disk is full or fails, whatever the request

@@ -40,6 +40,16 @@ def _run(r: Record, own: list[Record]) -> dict[str, Any]:
         ("wall time", "cut short" if seconds is None else f"{seconds:,.0f} s with the source agent's training"),
         ("machine", ", ".join(f"{k} {v}" for k, v in machine.items()) or "not recorded"),
         ("seeds", ", ".join(map(str, r.seeds))),
+        *([("source policy", _adopted(origin["source_policy"], r))] if "source_policy" in origin else []),
         ("versions", ", ".join(f"{k} {v}" for k, v in r.config["versions"].items())),
     ]
     return {"facts": facts, "repeat": repeat(r, own), "config": json.dumps(r.config, indent=2)}
+
+
+def _adopted(origin: dict[str, Any], r: Record) -> str:
+    """Of which file the source agent was made."""
+    how = "exactly" if origin["exact"] else f"by regression, to {origin['apart']:.2g} of half the range"
+    return (
+        f"{origin['library']}, {origin['file']} (SHA-256 {origin['sha256'][:12]}…), taken over {how}; it returned "
+        f"{origin['source_return']:,.1f} in {r.config['source']}; all seeds have it"
+    )

@@ -27,9 +27,15 @@ def content(subject: Subject) -> dict[str, Any]:
         ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
         ("target budget", f"{c['target_steps']:,} steps a seed"),
         ("source budget", f"{c['source_steps']:,} steps a seed"),
+        *([("source policy", f"{told['library']}, {told['file']}")] if (told := _adopted(focus.provenance)) else []),
         *((f"target steps of {r.name}", r.account) for r in records),
         *((f"return of {r.name}", estimate(told)) for r in records if (told := (r.result or {}).get("estimated"))),
         *([("evaluated in", c["evaluate"])] if "evaluate" in c else []),
         ("target steps in all", account_of_all(spent, focus.eval_target)),
     ]
     return {"facts": facts}
+
+
+def _adopted(provenance: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of which file the source agent was made, where another library trained it."""
+    return (provenance or {}).get("source_policy")
