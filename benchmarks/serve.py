@@ -1,0 +1,174 @@
+"""A robot in C++ beside `transreward serve`, and how several robots share a server.
+
+    python benchmarks/serve.py learn [--seeds 5] [--runs runs/serve] [--sources runs/session]
+    python benchmarks/serve.py load [--seconds 60]
+
+`learn`: half-cheetah at twice the gravity in a program of its own (cheetah.cpp: MuJoCo's library, the one header), at
+50 Hz. The server is killed (SIGKILL) once 2,000 steps are saved; another one goes on, the learner catches up while the
+robot stands, and 3,000 more follow. Then the delivered policy and the source's act in 20 episodes each, which are in
+nobody's count. A seed that is done stays in the file. `--sources`: a folder of earlier runs, one a seed, whose source
+agents are taken up. It needs g++.
+`load`: eight clients, a process each, at 50 Hz on one server; beside them one that stops in the middle of a message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import record
+from session import FIRST, RATE, REST, SOURCE, TARGET, returns, source_policy
+
+import transreward as tr
+from transreward.evaluation.statistics import interval
+from transreward.session.learner import FOLDER, JOURNAL
+from transreward.streams.journal import ACT, KINDS, STEP
+from transreward.streams.log import records
+
+PROGRAM = Path(__file__).with_name("cheetah.cpp")
+LONGEST = 3_000  # seconds of `improve`
+
+
+def main() -> None:
+    """Run a part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("learn", "load"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", type=Path, default=Path("runs/serve"))
+    parser.add_argument("--sources", type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    args = parser.parse_args()
+    args.runs.mkdir(parents=True, exist_ok=True)
+    learn(args.runs, args.seeds, args.sources)
+
+
+# -- a server, and a robot ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def serving(*asked: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server, once it listens, and what it said then. It is ended with SIGTERM unless it was killed."""
+    command = [sys.executable, "-m", "transreward", "serve", *asked]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = next((line for line in process.stdout if line.startswith("listening")), None)
+        if said is None:
+            raise SystemExit(f"{' '.join(command)} did not listen")
+        try:
+            yield process, said.strip()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+
+
+def compiled(folder: Path) -> Path:
+    """The robot's program and its model, in a folder."""
+    own = Path(mujoco.__file__).parent
+    (library,) = own.glob("libmujoco.so.*")
+    header = [sys.executable, "-m", "transreward", "serve", "--header"]
+    (folder / "transreward.hpp").write_bytes(subprocess.run(header, check=True, capture_output=True).stdout)
+    flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-I", str(folder), "-isystem", str(own / "include")]
+    made = folder / "cheetah"
+    subprocess.run(["g++", *flags, PROGRAM, library, f"-Wl,-rpath,{own}", "-pthread", "-o", made], check=True)
+    mujoco.mj_saveModel(tr.domain(TARGET).model, str(folder / "model.mjb"), None)  # type: ignore[attr-defined]
+    return made
+
+
+class Robot:
+    """The program, which counts its own steps."""
+
+    def __init__(self, program: Path, address: str, token: Path, rate: float, seed: int) -> None:
+        command = [program, address, token, program.with_name("model.mjb"), str(rate), str(seed)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.count = 0
+
+    def __call__(self, what: str, number: float = 0) -> bool:
+        """Have it done. Returns what it says: of `improve` whether all is learned."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(what, number, file=self._process.stdin, flush=True)
+        said = self._process.stdout.readline().split()
+        if not said or said[0] != what:
+            raise SystemExit(f"the robot: {' '.join(said)}")
+        self.count = int(said[1])
+        return said[2] == "yes"
+
+    def end(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+# -- learn -----------------------------------------------------------------------------------------------------------
+
+
+def learn(runs: Path, seeds: int, sources: Path | None) -> None:
+    """All seeds, one after the other; what is done is kept."""
+    about, file = record.provenance(), record.RESULTS / "serve.json"
+    found: dict[str, Any] = (record.read(file) or {}).get("seeds", {})
+    with tempfile.TemporaryDirectory() as folder:
+        program = compiled(Path(folder))
+        for seed in range(seeds):
+            if str(seed) in found:
+                continue
+            found[str(seed)] = one = seed_of(program, runs / str(seed), seed, sources and sources / str(seed))
+            record.write(file, {**about, "pair": [SOURCE, TARGET], "rate_hz": RATE, "seeds": found})
+            print(f"seed {seed}: {one}", flush=True)
+    apart = np.array([one["policy"] - one["source"] for one in found.values()])
+    said = ""
+    if len(apart) > 1:
+        low, high = interval(apart)
+        said = f" [{low:,.0f}, {high:,.0f}]"
+    print(f"policy - source, {len(apart)} seeds: {apart.mean():,.0f}{said}")
+
+
+def seed_of(program: Path, out: Path, seed: int, source: Path | None, sizes: Sequence[int] = (FIRST, REST)) -> dict:
+    """A session of one seed: its server killed after the first steps, another one for the rest."""
+    shutil.rmtree(out, ignore_errors=True)
+    path = str(program.with_name(f"{seed}.sock"))
+    taken = ["--source-run", str(source)] if source else []
+    new = [SOURCE, "--out", str(out), "--target-steps", str(sum(sizes)), "--seed", str(seed), *taken]
+    robot, began = Robot(program, path, out / FOLDER / "token", RATE, 1_000 + seed), time.perf_counter()
+    with serving(*new, "--unix", path) as (server, _):
+        robot("connect")
+        robot("drive", sizes[0])
+        robot("save")
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+    with serving(str(out), "--unix", path):
+        robot("connect")
+        robot("improve", LONGEST)
+        robot("drive", sizes[1])
+        robot("improve", LONGEST)
+    seconds = time.perf_counter() - began
+    robot.end()
+    return {"robot_steps": robot.count, **counted(out), **judged(out), "seconds": seconds}
+
+
+def counted(out: Path) -> dict[str, int]:
+    """What the journal has."""
+    with (out / FOLDER / JOURNAL).open("rb") as file:
+        kinds = Counter(kind for _, kind, _, _ in records(file, KINDS))
+    return {"asked": kinds[ACT], "told": kinds[STEP]}
+
+
+def judged(out: Path) -> dict[str, Any]:
+    """The run, and its policy beside the source's."""
+    run = tr.load(out)
+    delivered = run.delivered[0] if run.delivered else "learner"
+    both = {"policy": returns(run.policy()), "source": returns(source_policy(out))}
+    return {"target_steps": run.steps.target, "delivered": delivered, **both}
+
+
+if __name__ == "__main__":
+    main()
