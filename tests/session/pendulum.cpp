@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
         for (int i = 0; i < std::atoi(argv[3]) && session.left > 0; ++i) {
             const transreward::Numbers before = cart.x, action = session.act(before);
             const bool fell = cart.move(action[0]), late = cart.steps >= 200;
-            session.tell(before, action, 1.0, cart.x, fell, late && !fell);
+            if (i % 3 == 0) session.tell(before, action, cart.x, fell, late && !fell);  // its task pays
+            else session.tell(before, action, 1.0, cart.x, fell, late && !fell);
             if (fell || late) cart.begin();
         }
         session.save();

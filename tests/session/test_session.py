@@ -19,6 +19,8 @@ import pytest
 
 import transreward as tr
 from transreward.session.protocol import receive, send
+from transreward.streams.journal import KINDS, STEP, unpacked
+from transreward.streams.log import records
 from transreward.types import RequestError
 
 pytestmark = pytest.mark.slow
@@ -103,7 +105,7 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(tmp_path):
         np.testing.assert_array_equal(session.act(obs), action)  # asked again, and no further step
         for told, words in (
             ((obs + 1, action, 1.0, obs), "begins elsewhere"), ((obs, action + 100, 1.0, obs), "leaves the robot's"),
-            ((obs, action, np.nan, obs), "finite"), ((obs, action, None, obs), "`reward` is None"),
+            ((obs, action, np.nan, obs), "finite"),
             ((obs, action, 1.0, obs, 3), "`terminated`"),
         ):  # fmt: skip
             with pytest.raises(RequestError, match=words):
@@ -127,6 +129,39 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(tmp_path):
         session.act(obs)
     with pytest.raises(RequestError, match="already holds a run"):
         tr.Session(POLE, method="fine_tune", out=out, **SMALL)
+
+
+def test_a_robot_that_tells_no_rewards_is_paid_by_its_task(tmp_path, monkeypatch):
+    """In the journal there is what its simulator paid; over a bridge, too, whose columns show the task."""
+    monkeypatch.chdir(tmp_path)
+    robot, own = Robot(), []
+    with tr.Session(POLE, method="fine_tune", out="run", unpaid=True, **SMALL) as session:
+        for _ in range(20):
+            obs = robot.obs
+            action = session.act(obs)
+            reward, led, *over = robot.move(np.sign(action) * 3)  # it falls
+            own.append(reward)
+            session.tell(obs, np.sign(action) * 3, None, led, *over)
+        assert "may be left out" in session.status["rewards"]
+    with Path("run/session/steps.journal").open("rb") as file:
+        told = [payload for _, kind, _, payload in records(file, KINDS) if kind == STEP]
+    paid = [unpacked(STEP, one, session.spaces).reward for one in told]
+    assert paid == own and 0 in paid and 1 in paid
+
+
+def test_rewards_that_cannot_be_computed_are_refused_before_anything_is_trained(tmp_path):
+    asked = {"method": "fine_tune", "out": tmp_path / "run", **SMALL}
+    with pytest.raises(RequestError, match="do not show all that it is paid for") as caught:
+        tr.Session(POLE, f"{POLE}:sensor_noise=5", unpaid=True, **asked)
+    assert "tell them" in str(caught.value) and not (tmp_path / "run").exists()
+    with tr.Session(POLE, f"{POLE}:sensor_noise=5", **asked) as session:  # which may be told them
+        robot = Robot()
+        obs = robot.obs
+        action = session.act(obs)
+        reward, led, *over = robot.move(action)
+        with pytest.raises(RequestError, match="do not show all that it is paid for"):
+            session.tell(obs, action, None, led, *over)
+        session.tell(obs, action, reward, led, *over)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +243,8 @@ def test_a_robot_with_columns_of_its_own(tmp_path, monkeypatch):
             action = session.act(obs)
             assert action.shape == (1,) and abs(action[0]) <= 100
             reward, _, *over = robot.move(action * 0.03)
-            session.tell(obs, action, reward, seen(), *over)
+            session.tell(obs, action, None, seen(), *over)
+            assert session._journal.book.robots[0].total == session._journal.book.robots[0].clock  # 1 a step
         assert (
             session.status["steps"] == 10 and session.config.domains.source.name == f"{POLE}@map.yaml(asked:robot.yaml)"
         )
@@ -267,6 +303,9 @@ def test_a_client_does_as_a_session(served):
         with pytest.raises(RequestError, match="was not asked for"):
             client.tell(robot.obs, None, 1.0, robot.obs)
         robot.drive(client, 3)  # it goes on
+        obs, before = robot.obs, client.status["steps"]
+        client.tell(obs, client.act(obs), None, robot.move([0.0])[1])
+        assert client.status["steps"] == before + 1
 
 
 def test_strangers_are_refused_and_the_session_goes_on(served):

@@ -42,6 +42,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--robots", type=whole, metavar="K", help="that ask side by side (default: 1)")
     option("--change", type=float, metavar="X", help="most that an action may change in a control step")
     option("--on-request", action="store_true", help="learn only while a client calls improve")
+    option("--unpaid", action="store_true", help="the robot tells no rewards: refuse a task that cannot compute them")
     option("--out", metavar="DIR", help="run directory, for a new session")
     option("--port", type=whole, metavar="P", help="(default: 5555; 0: a free one)")
     option("--host", metavar="H", help="(default: 127.0.0.1, so that only this machine can connect)")
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> None:
     with undone(leave):
         token, file = token_in(session.out / "session", args.token_file)
         at = args.unix or "{}:{}".format(*listener.getsockname()[:2])
+        tell_line(session.payment.said)
         tell_line(f"listening at {at}; the token is in {file}; {session.left:,} target steps are left")
         Server(listener, session, token, tell_line).serve()
 

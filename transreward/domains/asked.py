@@ -35,6 +35,7 @@ class Asked:
         self.name = f"{ASKED}{text}"
         self.reward_terms: tuple[str, ...] = ("reward",)
         self.desk: Any = None
+        self.like = like
         if like is None:
             self._listed(Path(text))
             return

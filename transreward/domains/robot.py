@@ -72,6 +72,7 @@ Term = Callable[[Rows], Array]  # a signed contribution to the reward, [n]
 Draw = Callable[[np.random.Generator, Array, Array], tuple[Array, Array]]
 Show = Callable[[Any], list[Entry]]  # the compiled model -> what each column of an observation is
 Invert = Callable[[Array, int, int], tuple[Array, Array]]  # (obs [n, obs], nq, nv) -> qpos, qvel
+Shown = Callable[[Array, int, int], dict[str, Array]]  # the same -> fields and positions of bodies, as they were seen
 
 
 # Functions that make reward terms, from which tasks are composed by name.
@@ -259,6 +260,7 @@ class Robot:
     file: Path | None = None  # the model's file, if not one of the gymnasium package
     prepare: Callable[[Any], None] | None = None  # changes its `MjSpec` before any shift
     pose: str = ""  # keyframe that `draw` is given; empty = the model's own positions
+    shown: Shown | None = None  # what an observation shows of the fields and bodies that its terms read
     success: tuple[Success, ...] = ()  # what says whether its task is done, beside that it has not fallen
     goals: np.ndarray | None = field(default=None, compare=False)  # [n, 3] m, where what reaches can be
 

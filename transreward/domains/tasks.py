@@ -159,7 +159,11 @@ def placed(robot: Robot) -> Robot:
         qpos, qvel = robot.invert(obs[:, 2:], nq, nv)  # type: ignore[misc]
         return np.concatenate([obs[:, :2], qpos[:, 2:]], axis=1), qvel
 
-    return replace(robot, observe=observe_place, show=show_place, invert=robot.invert and invert_place, placed=True)
+    def shown_place(obs: Array, nq: int, nv: int) -> dict[str, Array]:
+        return robot.shown(obs[:, 2:], nq, nv)  # type: ignore[misc]
+
+    seen = {"invert": robot.invert and invert_place, "shown": robot.shown and shown_place}
+    return replace(robot, observe=observe_place, show=show_place, placed=True, **seen)
 
 
 def _terms(robot: Robot, values: Values) -> Robot:

@@ -40,10 +40,11 @@ class Client:
         return np.array(self._ask("act", obs=_plain(obs))["action"], np.float32)
 
     def tell(
-        self, obs: Any, action: Any, reward: float, next_obs: Any, terminated: bool = False, truncated: bool = False
+        self, obs: Any, action: Any, reward: float | None, next_obs: Any, terminated: bool = False, truncated: bool = False
     ) -> None:
         """See `Session.tell`."""
-        about = {"obs": _plain(obs), "action": None if action is None else _plain(action), "reward": float(reward)}
+        about = {"obs": _plain(obs), "action": None if action is None else _plain(action)}
+        about["reward"] = None if reward is None else float(reward)
         over = {"terminated": bool(terminated), "truncated": bool(truncated)}
         self.left = int(self._ask("tell", **about, next_obs=_plain(next_obs), **over)["left"])
 

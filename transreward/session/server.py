@@ -121,7 +121,7 @@ def _status(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
 
 def _tell(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
     over = bool(a.get("terminated", False)), bool(a.get("truncated", False))
-    session.tell(a["obs"], a.get("action"), a["reward"], a["next_obs"], *over, robot=robot)
+    session.tell(a["obs"], a.get("action"), a.get("reward"), a["next_obs"], *over, robot=robot)
     return {"left": session.left}
 
 

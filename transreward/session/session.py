@@ -24,6 +24,7 @@ from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.session import published
 from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUEST
+from transreward.session.payment import Payment
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
 from transreward.session.safety import Safe, Safety
@@ -68,6 +69,7 @@ class Session:
         change: Any = None,
         safe: Safe | None = None,
         background: bool = True,
+        unpaid: bool = False,
         watch: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         """`target` says the robot's columns: the id of a domain with the same ones (None: the source's), or a file that
@@ -76,7 +78,8 @@ class Session:
 
         `low`, `high` and `change` (the most in one control step) limit actions, in the robot's units, [action] or one
         number; `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns
-        all the time, otherwise within `improve` alone. `watch` is called with what it reports, in another thread.
+        all the time, otherwise within `improve` alone. `unpaid`: the robot will tell no rewards, which is refused here
+        if its task cannot compute them. `watch` is called with what the learner reports, in another thread.
         Raises RequestError for a wrong request, before anything is written.
         """
         asked = {"loop.eval_target": "training", **(settings or {}), "loop.target_robots": robots}
@@ -87,6 +90,8 @@ class Session:
         )  # fmt: skip
         require_asked(config)
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
+        if unpaid:
+            Payment(config).require()
         store.claim(out := Path(out))
         try:
             (out / FOLDER).mkdir()
@@ -141,7 +146,7 @@ class Session:
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
         self._folder, self._watch = self.out / FOLDER, watch or (lambda said: None)
-        self._rate = control_rate(config.domains.target)
+        self._rate, self.payment = control_rate(config.domains.target), Payment(config)
         self._granted = config.target_steps // robots
         self._lock, self._said = threading.RLock(), []
         self.acting, self._policies = Acting([], {}), {}
@@ -202,15 +207,14 @@ class Session:
         robot: int = 0,
     ) -> None:
         """What came of the action that was asked for at `obs`: the action that the robot took (None: that one), its
-        reward, where it led, and whether its episode is over, in Gymnasium's words.
+        reward (None: as its task computes it from the observations; see `payment.said`), where it led, and whether its
+        episode is over, in Gymnasium's words.
 
         Raises RequestError, and keeps nothing, for numbers that are none and for a step that was not asked for, such as
         one told twice or out of order.
         """
         seen, led = (self._numbers(what, x, self.spaces.obs) for what, x in (("obs", obs), ("next_obs", next_obs)))
-        if reward is None:
-            raise RequestError("`reward` is None: tell what the robot was paid for this step")
-        paid = float(numbers("`reward`", reward, ()))
+        paid = 0.0 if reward is None else float(numbers("`reward`", reward, ()))
         if not np.isfinite(paid):
             raise RequestError(f"`reward` must be finite, not {paid}")
         over = [bool(truths(f"`{what}`", x, ())) for what, x in (("terminated", terminated), ("truncated", truncated))]
@@ -221,6 +225,7 @@ class Session:
             if not np.array_equal(one.asked[0], seen):
                 raise RequestError("this step begins elsewhere than where its action was asked for: out of order")
             taken = one.asked[1] if action is None else self._taken(action)
+            paid = self.payment(seen, taken, led) if reward is None else paid
             self.counts["taken otherwise"] += int(not np.allclose(taken, one.asked[1], rtol=0, atol=1e-5))
             waited = time.monotonic() - self._asked_at[robot]
             if self._rate and waited > LATE / self._rate:
@@ -324,6 +329,7 @@ class Session:
                 "acting": list(self.acting.names),
                 "learner": self._learner.failed or ("over" if self.over else "learns"),
                 "over": self.over,
+                "rewards": self.payment.said,
                 **self.counts,
                 **self.safety.counts,
             }

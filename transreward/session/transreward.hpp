@@ -61,11 +61,12 @@ public:
     // What came of it: the action that was taken, its reward, where it led, and whether the episode is over.
     void tell(const Numbers& obs, const Numbers& action, double reward, const Numbers& next_obs,
               bool terminated = false, bool truncated = false) {
-        const std::string found = ask("{\"do\":\"tell\",\"obs\":" + listed(obs) + ",\"action\":" + listed(action) +
-                                      ",\"reward\":" + shown(reward) + ",\"next_obs\":" + listed(next_obs) +
-                                      ",\"terminated\":" + (terminated ? "true" : "false") +
-                                      ",\"truncated\":" + (truncated ? "true" : "false") + "}");
-        left = static_cast<long>(number(found, "left"));
+        told(",\"reward\":" + shown(reward), obs, action, next_obs, terminated, truncated);
+    }
+    // The same without a reward, where the task can be computed from observations: see docs/robot.md.
+    void tell(const Numbers& obs, const Numbers& action, const Numbers& next_obs, bool terminated = false,
+              bool truncated = false) {
+        told("", obs, action, next_obs, terminated, truncated);
     }
     // The robot was put back; `steps` that this took are counted apart.
     void reset(const Numbers& obs, long steps = 0) {
@@ -86,6 +87,14 @@ private:
     int socket_ = -1;
     double timeout_ = 10.0;
 
+    void told(const std::string& reward, const Numbers& obs, const Numbers& action, const Numbers& next_obs,
+              bool terminated, bool truncated) {
+        const std::string found = ask("{\"do\":\"tell\",\"obs\":" + listed(obs) + ",\"action\":" + listed(action) +
+                                      ",\"next_obs\":" + listed(next_obs) + reward +
+                                      ",\"terminated\":" + (terminated ? "true" : "false") +
+                                      ",\"truncated\":" + (truncated ? "true" : "false") + "}");
+        left = static_cast<long>(number(found, "left"));
+    }
     void connect_to(const std::string& address) {
         const size_t colon = address.rfind(':');
         if (colon == std::string::npos || address.find('/') != std::string::npos) {

@@ -43,6 +43,7 @@ def robot(model: Model) -> Robot:
         observe=observe,
         show=partial(show, model.pose),
         invert=invert,
+        shown=shown,
         terms={"reach": _reach, "power": power(EFFORT)},
         bodies=(TIP, GOAL),
         draw=begin(goals),
@@ -142,3 +143,9 @@ def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
     """The inverse of `observe`: the goal is at rest."""
     joints, goal = nq - 3 + nv - 3, np.zeros((len(obs), 3))
     return columns(obs[:, : nq - 3], obs[:, joints : joints + 3]), columns(obs[:, nq - 3 : joints], goal)
+
+
+def shown(obs: Array, nq: int, nv: int) -> dict[str, Array]:
+    """The tip and the goal, as far as they are apart."""
+    apart = obs[:, -3:]
+    return {TIP: np.zeros_like(apart), GOAL: apart}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from transreward.domains import names
 from transreward.domains.names import Entry
 from transreward.domains.robot import (
@@ -50,6 +52,11 @@ def show(model: Any) -> list[Entry]:
     return [*show_state(skip=2)(model), *names.contacts(model, clip=1)]
 
 
+def shown(obs: Array, nq: int, nv: int) -> dict[str, Array]:
+    forces = obs[:, nq - 2 + nv :].reshape(len(obs), -1, 6)
+    return {"cfrc_ext": np.concatenate([np.zeros_like(forces[:, :1]), forces], axis=1)}
+
+
 def legs(spec: Any, n: int) -> None:
     """Remove the last legs, or add copies of the first between them, of which the first points as in QAvatar
     (arXiv:2603.12087)."""
@@ -73,6 +80,7 @@ ROBOT = Robot(
     observe=observe,
     show=show,
     invert=of_state(skip=2),
+    shown=shown,
     terms={
         "forward": forward(1),
         "survive": survive(1),

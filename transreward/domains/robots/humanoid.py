@@ -49,11 +49,18 @@ def show(model: Any) -> list[Entry]:
     return [*show_state(skip=2)(model), *bodies, *forces, *names.contacts(model)]
 
 
+def shown(obs: Array, nq: int, nv: int) -> dict[str, Array]:
+    bodies = (obs.shape[1] - (nq - 2) - nv - (nv - 6)) // (10 + 6 + 6)
+    forces = obs[:, -6 * bodies :].reshape(len(obs), bodies, 6)
+    return {"cfrc_ext": np.concatenate([np.zeros_like(forces[:, :1]), forces], axis=1)}
+
+
 SHARED: dict[str, Any] = {
     "frame_skip": 5,
     "observe": observe,
     "show": show,
     "invert": of_state(skip=2),
+    "shown": shown,
     "draw": uniform(0.01),
     "fields": ("cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos"),
     "position": position,

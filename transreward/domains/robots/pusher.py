@@ -21,6 +21,10 @@ def show(model: Any) -> list[Entry]:
     return [*names.positions(model)[:7], *names.velocities(model)[:7], *places]
 
 
+def shown(obs: Array, nq: int, nv: int) -> dict[str, Array]:
+    return {"tips_arm": obs[:, 14:17], "object": obs[:, 17:20], "goal": obs[:, 20:23]}
+
+
 def draw(rng, qpos, qvel):
     while True:
         cylinder = np.concatenate([rng.uniform(-0.3, 0, 1), rng.uniform(-0.2, 0.2, 1)])
@@ -39,6 +43,7 @@ ROBOT = Robot(
     frame_skip=5,
     observe=observe,
     show=show,
+    shown=shown,
     terms={
         "distance": distance("object", "goal", 1),
         "control": control(0.1),

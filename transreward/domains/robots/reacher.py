@@ -35,6 +35,11 @@ def invert(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
     return columns(angles, goal), columns(turning, np.zeros((len(obs), 2)))
 
 
+def shown(obs: Array, nq: int, nv: int) -> dict[str, Array]:
+    apart = np.pad(obs[:, -2:], ((0, 0), (0, 1)))  # they are at one height
+    return {"fingertip": apart, "target": np.zeros_like(apart)}
+
+
 def draw(rng, qpos, qvel):
     qpos = rng.uniform(-0.1, 0.1, qpos.size) + qpos
     while True:
@@ -68,6 +73,7 @@ ROBOT = Robot(
     observe=observe,
     show=show,
     invert=invert,
+    shown=shown,
     terms={"distance": distance("fingertip", "target", 1), "control": control(1)},
     draw=draw,
     bodies=("fingertip", "target"),
