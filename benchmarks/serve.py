@@ -8,22 +8,27 @@
 robot stands, and 3,000 more follow. Then the delivered policy and the source's act in 20 episodes each, which are in
 nobody's count. A seed that is done stays in the file. `--sources`: a folder of earlier runs, one a seed, whose source
 agents are taken up. It needs g++.
-`load`: eight clients, a process each, at 50 Hz on one server; beside them one that stops in the middle of a message.
+`load`: eight robots, a process each, at 50 Hz on one server whose learner learns; then again, while the last of them
+stops in the middle of a message over and over. How long `act` and `tell` take for each, as its process sees it.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import BrokenBarrierError
 from typing import Any
 
 import mujoco
@@ -34,11 +39,14 @@ from session import FIRST, RATE, REST, SOURCE, TARGET, returns, source_policy
 import transreward as tr
 from transreward.evaluation.statistics import interval
 from transreward.session.learner import FOLDER, JOURNAL
+from transreward.session.server import PATIENCE
 from transreward.streams.journal import ACT, KINDS, STEP
 from transreward.streams.log import records
 
 PROGRAM = Path(__file__).with_name("cheetah.cpp")
 LONGEST = 3_000  # seconds of `improve`
+ROBOTS = 8
+QUANTILES = [50, 90, 99, 99.9, 100]
 
 
 def main() -> None:
@@ -51,7 +59,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
-    learn(args.runs, args.seeds, args.sources)
+    if args.part == "learn":
+        learn(args.runs, args.seeds, args.sources)
+    else:
+        load(args.runs, args.seconds)
 
 
 # -- a server, and a robot ------------------------------------------------------------------------------------------
@@ -66,11 +77,12 @@ def serving(*asked: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         said = next((line for line in process.stdout if line.startswith("listening")), None)
         if said is None:
             raise SystemExit(f"{' '.join(command)} did not listen")
+        threading.Thread(target=process.stdout.read, daemon=True).start()
         try:
             yield process, said.strip()
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate()
+            process.wait()
 
 
 def compiled(folder: Path) -> Path:
@@ -168,6 +180,87 @@ def judged(out: Path) -> dict[str, Any]:
     delivered = run.delivered[0] if run.delivered else "learner"
     both = {"policy": returns(run.policy()), "source": returns(source_policy(out))}
     return {"target_steps": run.steps.target, "delivered": delivered, **both}
+
+
+# -- load ------------------------------------------------------------------------------------------------------------
+
+
+def load(runs: Path, seconds: float) -> None:
+    """Eight robots at once, and again beside a slow one."""
+    about, found, out = record.provenance(), {}, runs / "load"
+    shutil.rmtree(out, ignore_errors=True)
+    steps = ROBOTS * (int(RATE * seconds) * 2 + 100)
+    sac = ["learner.hidden=64", "learner.batch=64", "loop.aligned=0"]
+    asked = [SOURCE, "--method", "fine_tune", "--learner", "sac", "--source-steps", "20000", "--robots", str(ROBOTS)]
+    asked += ["--target-steps", str(steps), "--out", str(out), "--port", "0", "--set", *sac]
+    with serving(*asked) as (_, said):
+        address, token = said.split()[2].rstrip(";"), out / FOLDER / "token"
+        for name, slow in (("all at 50 Hz", False), ("the last stops in messages", True)):
+            taken = beside(address, token, seconds, slow)
+            found[name] = [{what: quantiles(x) for what, x in one.items()} for one in taken]
+            at_most = max(max(one["act"] + one["tell"]) for one in taken[: ROBOTS - slow])
+            print(f"{name}: at most {1e3 * at_most:.0f} ms; act {shown(found[name][: ROBOTS - slow], 'act')} ms")
+        with tr.Client(address, token) as client:
+            counted = client.status["steps"]
+    told = {"robots": ROBOTS, "rate_hz": RATE, "seconds": seconds, "steps": counted, "quantiles": QUANTILES}
+    record.write(record.RESULTS / "serve_load.json", {**about, **told, **found})
+
+
+def quantiles(x: list[float]) -> list[float]:
+    """Of durations, s; nothing of a robot that told nothing."""
+    return np.percentile(x, QUANTILES).tolist() if x else []
+
+
+def shown(found: list[dict[str, list[float]]], what: str) -> str:
+    """The range over clients of the median and the 99th percentile."""
+    middle, most = (1e3 * np.array([one[what][i] for one in found]) for i in (0, 2))
+    return f"{middle.min():.1f} to {middle.max():.1f} (median), {most.min():.1f} to {most.max():.1f} (99%)"
+
+
+def beside(address: str, token: Path, seconds: float, slow: bool) -> list[dict[str, list[float]]]:
+    """How long each call of each robot took, s. They begin together, once all are there."""
+    apart = multiprocessing.get_context("spawn")
+    together, found = apart.Barrier(ROBOTS), apart.Queue()
+    told = [(address, str(token), i, seconds, together, found, slow and i == ROBOTS - 1) for i in range(ROBOTS)]
+    processes = [apart.Process(target=walk, args=one, daemon=True) for one in told]
+    for process in processes:
+        process.start()
+    taken = dict(found.get() for _ in processes)
+    for process in processes:
+        process.join()
+    return [taken[i] for i in range(ROBOTS)]
+
+
+def walk(address: str, token: str, robot: int, seconds: float, together: Any, found: Any, slow: bool) -> None:
+    """A process: a robot that drifts, at its own rate; a slow one stops in the middle of what it tells."""
+    took: dict[str, list[float]] = {"act": [], "tell": []}
+    rng = np.random.default_rng(robot)
+    with suppress(BrokenBarrierError):
+        together.wait(120)
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        with tr.Client(address, token, robot, timeout=60) as client:
+            obs = rng.normal(size=client.obs)
+            while time.perf_counter() < until:
+                due = time.perf_counter() + 1 / RATE
+                action, took_act = timed(client.act, obs)
+                if slow:
+                    client._connection.sendall(struct.pack(">I", 500) + b'{"do":"tell"')
+                    time.sleep(min(PATIENCE, max(until - time.perf_counter(), 0)))
+                    break
+                led = obs + rng.normal(size=client.obs) * 0.1
+                _, took_tell = timed(client.tell, obs, action, 0.0, led)
+                took["act"].append(took_act)
+                took["tell"].append(took_tell)
+                obs = led
+                time.sleep(max(due - time.perf_counter(), 0))
+    found.put((robot, took))
+
+
+def timed(call: Any, *given: Any) -> tuple[Any, float]:
+    """What it returns, and how long it takes, s."""
+    began = time.perf_counter()
+    return call(*given), time.perf_counter() - began
 
 
 if __name__ == "__main__":

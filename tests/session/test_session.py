@@ -242,7 +242,7 @@ def test_a_robot_with_columns_of_its_own(tmp_path, monkeypatch):
             obs = seen()
             action = session.act(obs)
             assert action.shape == (1,) and abs(action[0]) <= 100
-            reward, _, *over = robot.move(action * 0.03)
+            _, _, *over = robot.move(action * 0.03)
             session.tell(obs, action, None, seen(), *over)
             assert session._journal.book.robots[0].total == session._journal.book.robots[0].clock  # 1 a step
         assert (

@@ -11,8 +11,6 @@ against that centre is shown. What the robot's own simulator says to that is mea
 
 from __future__ import annotations
 
-from typing import Any
-
 import mujoco
 import numpy as np
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,10 +24,10 @@ class Client:
 
         Raises RequestError for a wrong token or robot, OSError where nobody answers.
         """
-        self._timeout, self._connection = timeout, connected(address, timeout)
         told = str(token)
-        if Path(told).is_file():
-            told = Path(told).read_text().strip()
+        with suppress(OSError):  # such as that it is too long for the name of a file
+            told = Path(told).read_text().strip() if Path(told).is_file() else told
+        self._timeout, self._connection = timeout, connected(address, timeout)
         try:
             found = self._ask("hello", token=told, robot=robot, protocol=VERSION)
         except BaseException:
@@ -40,7 +41,13 @@ class Client:
         return np.array(self._ask("act", obs=_plain(obs))["action"], np.float32)
 
     def tell(
-        self, obs: Any, action: Any, reward: float | None, next_obs: Any, terminated: bool = False, truncated: bool = False
+        self,
+        obs: Any,
+        action: Any,
+        reward: float | None,
+        next_obs: Any,
+        terminated: bool = False,
+        truncated: bool = False,
     ) -> None:
         """See `Session.tell`."""
         about = {"obs": _plain(obs), "action": None if action is None else _plain(action)}

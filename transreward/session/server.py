@@ -7,11 +7,13 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from transreward.domains.users import in_one_line
 from transreward.session.protocol import VERSION, Gone, address, receive, send
 from transreward.session.session import Session
 from transreward.types import BrokenRun, RequestError
@@ -20,7 +22,10 @@ TOKEN = "token"  # a file of the session's folder
 HELLO = 5.0  # seconds in which a client has to say who it is
 PATIENCE = 10.0  # seconds in which the rest of a message has to come
 CLIENTS = 64
+LEAVING = 1.0  # seconds that a robot who comes back waits for itself to have left
+SILENT = 10.0  # seconds without a word, after which another client may be this robot
 LONGEST = 3600.0  # seconds of `improve`
+LINE = 500  # characters of an error
 EPISODES = 1_000  # that a status lists, the latest
 
 
@@ -30,8 +35,8 @@ class Server:
     def __init__(self, listener: socket.socket, session: Session, token: str, said: Callable[[str], None]) -> None:
         """`listener` from `listening`; `said` is called with what happens, a line each."""
         self.listener, self.session, self.token, self.said = listener, session, token, said
-        self._taken: set[int] = set()  # robots that a client has
-        self._clients, self._lock = 0, threading.Lock()
+        self._taken: dict[int, _Line] = {}  # robot -> the client that is it
+        self._clients, self._lock = 0, threading.Condition()
 
     def serve(self) -> None:
         """Answer until the process ends."""
@@ -43,17 +48,17 @@ class Server:
             threading.Thread(target=self._client, args=(connection, str(where) or "a client"), daemon=True).start()
 
     def _client(self, connection: socket.socket, where: str) -> None:
-        robot: int | None = None
+        line = _Line(connection)
         with connection:
-            if connection.family != socket.AF_UNIX:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _prepared(connection)
             with self._lock:
                 self._clients += 1
             try:
-                robot = self._greeted(connection)
+                robot = self._greeted(line)
                 self.said(f"{where} is robot {robot}")
                 while (asked := receive(connection, PATIENCE)) is not None:
-                    send(connection, self._answer(asked, robot))
+                    with line:
+                        send(connection, self._answer(asked, robot))
                 self.said(f"{where}, robot {robot}, has left")
             except (OSError, RequestError) as error:  # Gone is an OSError
                 with suppress(OSError):
@@ -62,10 +67,31 @@ class Server:
             finally:
                 with self._lock:
                     self._clients -= 1
-                    self._taken.discard(-1 if robot is None else robot)
+                    self._leave(line)
 
-    def _greeted(self, connection: socket.socket) -> int:
+    def _leave(self, line: _Line) -> None:
+        if self._taken.get(line.robot) is line:
+            del self._taken[line.robot]
+            self._lock.notify_all()
+
+    def _take(self, robot: int, line: _Line) -> None:
+        """Have a client be a robot. One that is just leaving is waited for, and one that was long silent gives way: a
+        robot whose cable was pulled has to be able to come back. Raises RequestError for another that is there.
+        """
+        with self._lock:
+            self._lock.wait_for(lambda: robot not in self._taken, LEAVING)
+            other = self._taken.get(robot)
+            if other is not None and other.silent < SILENT:
+                raise RequestError(f"robot {robot} is another client, which spoke {other.silent:.1f} s ago")
+            if other is not None:
+                self.said(f"robot {robot} was silent for {other.silent:.0f} s, and another client takes its place")
+                with suppress(OSError):
+                    other.connection.shutdown(socket.SHUT_RDWR)
+            self._taken[robot], line.robot = line, robot
+
+    def _greeted(self, line: _Line) -> int:
         """Which robot a client is. Raises RequestError for one that may not be any, Gone for one that does not say."""
+        connection = line.connection
         if self._clients > CLIENTS:
             raise RequestError(f"{CLIENTS} clients are connected, and no more are answered")
         timer = threading.Timer(HELLO, _deafen, (connection,))
@@ -78,17 +104,15 @@ class Server:
             raise Gone(f"nothing was said for {HELLO:g} s")
         if asked.get("do") != "hello":
             raise RequestError("the first message must be hello, with the token")
-        if not hmac.compare_digest(str(asked.get("token", "")).encode(), self.token.encode()):
+        told = str(asked.get("token", "")).encode(errors="replace")  # half a surrogate is no text
+        if not hmac.compare_digest(told, self.token.encode()):
             raise RequestError("wrong token")
         if asked.get("protocol", VERSION) != VERSION:
             raise RequestError(f"this server speaks version {VERSION} of the protocol, not {asked['protocol']}")
         spaces, robots, robot = self.session.spaces, self.session.robots, asked.get("robot", 0)
         if isinstance(robot, bool) or not isinstance(robot, int) or not 0 <= robot < robots:
             raise RequestError(f"robot must be from 0 to {robots - 1}, not {robot!r}")
-        with self._lock:
-            if robot in self._taken:
-                raise RequestError(f"robot {robot} is another client")
-            self._taken.add(robot)
+        self._take(robot, line)
         about = {"obs": spaces.obs, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
         send(connection, {"ok": True, "protocol": VERSION, "action": spaces.action, **about, "left": self.session.left})
         return robot
@@ -105,7 +129,36 @@ class Server:
         except KeyError as error:
             return {"ok": False, "error": f"{do} needs {error.args[0]!r}"}
         except (RequestError, BrokenRun) as error:
-            return {"ok": False, "error": str(error)}
+            return {"ok": False, "error": str(error)[:LINE]}
+        except Exception as error:  # whatever it sent, the session goes on
+            return {"ok": False, "error": f"{do} failed: {in_one_line(error)}"}
+
+
+class _Line:
+    """A client's connection. Within `with` it is being answered, which may take long."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection, self.robot = connection, -1
+        self._spoke, self._answered = time.monotonic(), False
+
+    def __enter__(self) -> None:
+        self._answered = True
+
+    def __exit__(self, *error: object) -> None:
+        self._spoke, self._answered = time.monotonic(), False
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it was answered last; 0 while it is."""
+        return 0.0 if self._answered else time.monotonic() - self._spoke
+
+
+def _prepared(connection: socket.socket) -> None:
+    """Send at once, and find out when the other machine is gone."""
+    if connection.family == socket.AF_UNIX:
+        return
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _deafen(connection: socket.socket) -> None:
@@ -120,7 +173,7 @@ def _status(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tell(session: Session, robot: int, a: dict[str, Any]) -> dict[str, Any]:
-    over = bool(a.get("terminated", False)), bool(a.get("truncated", False))
+    over = a.get("terminated", False), a.get("truncated", False)
     session.tell(a["obs"], a.get("action"), a.get("reward"), a["next_obs"], *over, robot=robot)
     return {"left": session.left}
 

@@ -218,10 +218,20 @@ class Journal:
             raise RequestError(f"another process answers the robot of {self.path}: wait for it, or end it") from None
 
     def write(self, event: Event) -> None:
-        """Append an event. It is on the disk once somebody has called `flush`, and survives this process at once."""
+        """Append an event. It is on the disk once somebody has called `flush`, and survives this process at once.
+
+        Raises RequestError, and keeps nothing of it, where the disk is full or the file cannot grow.
+        """
         payload = self._sizes if event.kind == OPEN else packed(event)
         whole = record(event.kind, self.book.acts, payload)
-        self._file.write(whole)
+        why = "the disk took a part of it"
+        try:
+            kept = self._file.write(whole) == len(whole)
+        except OSError as error:
+            kept, why = False, error.strerror or str(error)
+        if not kept:
+            self._file.truncate(self._at)  # a part of a record would hide all behind it
+            raise RequestError(f"{self.path} cannot be written: {why}; make room, and go on")
         self._at += len(whole)
         self.book.apply(event)
 
@@ -257,7 +267,7 @@ class Journal:
 
 def packed(event: Event) -> bytes:
     """An event as the bytes of a record."""
-    text = event.text.encode()
+    text = event.text.encode(errors="replace")  # half a surrogate is no reason to lose an abort
     arrays = [np.asarray(x, np.float32).tobytes() for x in (event.obs, event.action) if x is not None]
     paid = PAID.pack(event.reward, event.terminated, event.truncated)
     about = AT.pack(event.robot, event.at) + paid + COUNT.pack(event.steps) + COUNT.pack(len(text))

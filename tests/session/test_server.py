@@ -1,0 +1,236 @@
+"""A server that strangers, slow clients and broken robots meet. The session behind it has no learner."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import transreward as tr
+from transreward.session import server as serving
+from transreward.session.protocol import receive, send
+from transreward.session.published import UNIFORM, Acting
+from transreward.session.safety import Safety
+from transreward.session.server import Server, listening
+from transreward.session.session import Session
+from transreward.streams.journal import Journal
+from transreward.types import RequestError, Spaces
+
+SPACES, TOKEN, ROBOTS = Spaces(3, 1, -np.ones(1), np.ones(1)), "a token of a test", 8
+
+
+class Pays:
+    """In the place of `Payment`."""
+
+    said = ""
+
+    def __call__(self, obs, action, next_obs):
+        return float(next_obs.sum())
+
+
+def bare(folder, robots=ROBOTS, granted=10_000):
+    """A session whose robots act at random, and nobody learns."""
+    one = Session.__new__(Session)
+    one.out, one._folder, one.spaces, one.counts = folder, folder, SPACES, Counter()
+    one.config = SimpleNamespace(seed=0, target_steps=granted * robots)
+    one.safety, one.background = Safety(SPACES), True
+    one._lock, one._said, one._rate, one._granted = threading.RLock(), [], None, granted
+    one.acting, one._policies = Acting([UNIFORM], {}), {}
+    one._asked_at, one._who, one._before = [0.0] * robots, [""] * robots, [None] * robots
+    one._journal = Journal(folder / "steps.journal", robots, SPACES, granted, writes=True)
+    one._learner = SimpleNamespace(version=0, over=False, alive=True, failed=None, close=lambda: None)
+    one.payment = Pays()
+    return one
+
+
+@contextmanager
+def served(folder):
+    """A server, its address, its session, and what it says."""
+    session, said = bare(folder), []
+    with listening("127.0.0.1:0") as listener:
+        threading.Thread(target=Server(listener, session, TOKEN, said.append).serve, daemon=True).start()
+        yield "{}:{}".format(*listener.getsockname()), session, said
+        listener.shutdown(socket.SHUT_RDWR)
+    session._journal.close()
+
+
+@pytest.fixture
+def at(tmp_path):
+    with served(tmp_path) as found:
+        yield found
+
+
+def drive(client, steps, pause=0.0):
+    """Returns how long each step took, s."""
+    obs, took = np.zeros(3), []
+    client.reset(obs)
+    for i in range(steps):
+        began = time.perf_counter()
+        action = client.act(obs)
+        client.tell(obs, action, None if i % 2 else 1.0, led := obs + 1)
+        took.append(time.perf_counter() - began)
+        obs = led
+        time.sleep(pause)
+    return took
+
+
+def test_eight_robots_at_once_and_a_slow_one_delays_no_other(at):
+    """Each step of each is in the journal once; half a message, and a client that reads nothing, hold up nobody."""
+    address, session, _ = at
+    silent = tr.Client(address, TOKEN, 7)
+    silent._connection.sendall(struct.pack(">I", 1000) + b"{")
+    took: dict[int, list[float]] = {}
+
+    def robot(i):
+        with tr.Client(address, TOKEN, i) as client:
+            took[i] = drive(client, 50, 0.01)
+
+    threads = [threading.Thread(target=robot, args=(i,)) for i in range(7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    silent.close()
+    assert session._journal.book.acts == 350 and [one.acts for one in session._journal.book.robots] == [50] * 7 + [0]
+    assert max(max(x) for x in took.values()) < serving.PATIENCE / 2
+
+
+def test_a_robot_that_leaves_may_come_back_at_once(at):
+    address, session, _ = at
+    for _ in range(20):
+        with tr.Client(address, TOKEN) as client:
+            drive(client, 1)
+    assert session._journal.book.acts == 20
+
+
+def test_a_robot_whose_cable_was_pulled_takes_its_own_place(at, monkeypatch):
+    monkeypatch.setattr(serving, "LEAVING", 0.05)
+    address, session, said = at
+    with tr.Client(address, TOKEN) as old:
+        drive(old, 2)
+        with pytest.raises(RequestError, match=r"robot 0 is another client, which spoke 0\.\d s ago"):
+            tr.Client(address, TOKEN)
+        monkeypatch.setattr(serving, "SILENT", 0.01)
+        with tr.Client(address, TOKEN) as new:
+            drive(new, 2)
+            with pytest.raises(OSError):
+                old.act(np.zeros(3))
+            drive(new, 1)
+    assert session._journal.book.acts == 5 and any("another client takes its place" in line for line in said)
+
+
+WRONG = [
+    ({"do": "act", "obs": [10**400, 0, 0]}, "an observation"), ({"do": "act", "obs": [[1], 2, 3]}, "an observation"),
+    ({"do": "act", "obs": None}, "an observation"), ({"do": "act", "obs": "abc"}, "an observation"),
+    ({"do": "act", "obs": [True, False, {}]}, "an observation"), ({"do": "tell", "obs": [0, 0, 0]}, "tell needs"),
+    ({"do": "tell", "obs": [0] * 3, "next_obs": [1] * 3, "reward": 1, "terminated": "no"}, "`terminated`"),
+    ({"do": "tell", "obs": [0] * 3, "next_obs": [1] * 3, "reward": [1, 2]}, "`reward`"),
+    ({"do": "tell", "obs": [0] * 3, "next_obs": [1] * 3, "reward": 10**400}, "`reward`"),
+    ({"do": "reset", "obs": [0] * 3, "steps": -1}, "`steps`"),
+    ({"do": "reset", "obs": [0] * 3, "steps": 1.5}, "`steps`"),
+    ({"do": "improve", "seconds": "soon"}, "seconds"), ({"do": "improve", "seconds": None}, "seconds"),
+    ({"do": ["act"]}, "unknown request"), ({"do": "abort", "why": "x", "at": 3}, "abort does not take"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "words"), WRONG, ids=range(len(WRONG)))
+def test_wrong_types_are_answered_in_one_line_and_nothing_is_kept(at, asked, words):
+    address, session, _ = at
+    with tr.Client(address, TOKEN) as client:
+        client.act(np.zeros(3))
+        send(client._connection, asked)
+        found = receive(client._connection, 5.0)
+        assert found is not None and not found["ok"] and words in found["error"] and len(found["error"]) < 600
+        assert "\n" not in found["error"]
+        client.tell(np.zeros(3), None, 1.0, np.ones(3))
+    assert session._journal.book.acts == 1 and session._journal.book.robots[0].total == 1
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = ["obs", "action", "reward", "next_obs", "terminated", "truncated", "steps", "why", "seconds", "robot", "token"]
+
+
+@given(
+    requests=st.lists(
+        st.tuples(
+            st.sampled_from([*serving.CALLS, "hello"]), st.dictionaries(st.sampled_from(KEYS), anything, max_size=5)
+        ),
+        max_size=6,
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_whatever_is_asked_is_answered(tmp_path_factory, requests):
+    with served(tmp_path_factory.mktemp("any")) as (address, session, _), tr.Client(address, TOKEN) as client:
+        for do, keys in requests:
+            if do == "improve":
+                continue
+            content = json.dumps({"do": do, **keys}, allow_nan=True).replace("Infinity", "1e999").encode()
+            client._connection.sendall(struct.pack(">I", len(content)) + content)
+            found = receive(client._connection, 5.0)
+            assert found is not None and isinstance(found["ok"], bool)
+        book = session._journal.book
+        assert all(np.isfinite(one.total) for one in book.robots)
+        drive(client, 1)
+
+
+def test_a_full_disk_costs_the_step_that_it_does_not_hold(tmp_path):
+    """Nothing half-written stays in front of what is written later."""
+    session = bare(tmp_path, robots=1)
+    obs = np.zeros(3)
+    session.tell(obs, session.act(obs), 1.0, obs + 1)
+    size = (tmp_path / "steps.journal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))  # a part of the next record fits
+    try:
+        for _ in range(2):
+            with pytest.raises(RequestError, match=r"cannot be written: .*; make room, and go on"):
+                session.act(obs + 1)
+        assert (tmp_path / "steps.journal").stat().st_size == size and session._journal.book.acts == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    session.tell(obs + 1, session.act(obs + 1), 1.0, obs + 2)
+    session._journal.close()
+    again = bare(tmp_path, robots=1)
+    assert again._journal.book.acts == 2 and again._journal.book.robots[0].lost == 0
+    again._journal.close()
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
+    session = bare(tmp_path, robots=1)
+    session._rate = 50.0
+    obs = np.zeros(3)
+    for i, now in enumerate((1e9, 0.0, 4e9, -5.0)):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        session.tell(obs + i, session.act(obs + i), 1.0, obs + i + 1)
+    session._journal.close()
+    again = bare(tmp_path, robots=1)
+    assert again._journal.book.acts == 4 and again._journal.book.robots[0].lost == 0 and not session.counts["late"]
+    again._journal.close()
+
+
+def test_paths_that_are_too_long_and_tokens_that_are_wrong(tmp_path, at):
+    with pytest.raises(RequestError, match=r"nothing can listen at .*too long"):
+        listening(str(tmp_path / ("x" * 200)))
+    address, session, _ = at
+    for wrong in ("", "x" * 100_000, f"{TOKEN}!", "\udcff"):
+        with pytest.raises(RequestError, match="wrong token"):
+            tr.Client(address, wrong)
+    with tr.Client(address, TOKEN) as client:
+        drive(client, 1)
+        client.abort("a hand \udcff")
+    assert session._journal.book.robots[0].aborted == 1
