@@ -74,7 +74,7 @@ def recordings(draw):
         episodes.append({
             "obs": states[:-1], "action": rng.uniform(-1, 1, (n, action)), "reward": rng.normal(size=n),
             "next_obs": states[1:], "terminated": last & over, "truncated": last & ~np.bool_(over),
-            "states": states,
+            "states": states, "time": 0.02 * np.arange(n),
         })  # fmt: skip
     expected = {part: np.concatenate([e[part] for e in episodes]) for part in words}
     expected["episode"] = np.repeat(np.arange(len(lengths)), lengths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import h5py
@@ -18,7 +19,7 @@ from transreward.domains import logs
 from transreward.domains.logs.recorded import Recorded, file_of, pair
 from transreward.domains.logs.summary import summary
 from transreward.domains.logs.write import write
-from transreward.types import RequestError
+from transreward.types import Entry, RequestError
 
 N = 12
 OBS, ACTION, REWARD = np.arange(N * 2.0).reshape(N, 2), np.arange(N * 1.0)[:, None] / 10, np.arange(N) % 5.0
@@ -144,19 +145,20 @@ def any_log(n=30, seed=0):
     return logs.Log(obs, action, reward, led, terminated, ends & ~terminated, source="made")
 
 
-NAMED = ["hip angle", "knee angle", "speed"], ["hip", "knee"]
+NAMED = [Entry(name, "rad") for name in ("hip angle", "knee angle", "speed")], [Entry("hip", "1"), Entry("knee", "1")]
 
 
 @pytest.mark.parametrize(
     "to", ["log.hdf5", "log.npz", "log.csv", "log.tsv", "log.parquet", "lerobot:set", "minari:a-v0"]
 )
-@pytest.mark.parametrize("names", [None, NAMED])
-def test_what_is_written_is_read_again(tmp_path, to, names, monkeypatch):
+@pytest.mark.parametrize("columns", [None, NAMED])
+def test_what_is_written_is_read_again(tmp_path, to, columns, monkeypatch):
     monkeypatch.chdir(tmp_path)
     log = any_log()
-    found = logs.read(write(log, to, 50.0, names))
+    found = logs.read(write(log, to, 50.0, columns))
     for name in ("obs", "action", "reward", "next_obs", "terminated", "truncated", "episode"):
         np.testing.assert_allclose(getattr(found, name), getattr(log, name), err_msg=name)
+    assert found.rate == 50 and not os.path.exists(f"{to}.part")
     with pytest.raises(RequestError, match="is there already"):
         write(log, to, 50.0)
 
@@ -165,7 +167,7 @@ def test_what_is_written_is_read_again(tmp_path, to, names, monkeypatch):
     ("to", "words"),
     [
         ("log.xlsx", "end it in .hdf5, .npz, .csv, .parquet, or write lerobot:FOLDER"), ("no/log.csv", "no folder no"),
-        ("lerobot:set", "needs the control rate"),
+        ("lerobot:set", "needs the control rate"), ("minari:walk", "a version behind its name, such as minari:walk-v0"),
     ],
 )  # fmt: skip
 def test_where_nothing_can_be_written(tmp_path, monkeypatch, to, words):
@@ -182,7 +184,7 @@ def test_a_summary():
     obs[:, 2] = led[:, 2] = 7.0
     action = np.stack([stuck, log.action[:, 1]], axis=1)
     found = summary(logs.Log(*log.transition._replace(obs=obs, next_obs=led, action=action), source="made"), NAMED)
-    assert found.lengths.tolist() == [10, 10, 10] and found.terminated == 1
+    assert found.lengths.tolist() == [10, 10, 10] and found.terminated.tolist() == [True, False, False]
     np.testing.assert_allclose(found.returns, log.reward.reshape(3, 10).sum(1))
     text = str(found)
     assert "made: 30 steps in 3 episodes" in text and "1 terminated, 2 cut off" in text

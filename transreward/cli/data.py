@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transreward.cli.options import IDS
 from transreward.types import RequestError
 
+if TYPE_CHECKING:
+    from transreward.domains.domain import Domain
+    from transreward.domains.logs import Log
+
 HELP = "look at a log, or at a run's target steps; convert it"
 ABOUT = """\
-What a log holds, in words: episodes, lengths and returns, how they end, the range of every column, and which columns
-never move or sit at their ends. FILE is HDF5, npz, CSV or Parquet, or the folder of a LeRobot (v3) or Minari data set;
-DIR is a run directory, of which the target steps are read.
+What a log holds, in words: episodes, lengths and returns, how they end, the control rate and gaps in time, the range of
+every column, and which columns never move or sit at their ends. FILE is HDF5, npz, CSV or Parquet, or the folder of a
+LeRobot (v3) or Minari data set; DIR is a run directory, of which the target steps are read, or a session's, of which
+all steps are that its robot told, also where it was killed.
 
-  transreward data monday.csv
+  transreward data monday.csv --picture monday.png
   transreward data monday.csv --robot hopper --to monday.hdf5
-  transreward data runs/robot --to lerobot:shared/robot --rate 50
+  transreward data monday.csv --rate 20 --to slow.csv
+  transreward data runs/robot --to lerobot:shared/robot
 """
 EPILOG = IDS
+CHANGED = 0.001  # of the steps
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
-    option("log", metavar="FILE|DIR", help="a log, or a run directory")
-    option("--robot", metavar="ID", help="the domain whose robot it is of, for the names of its columns")
+    option("log", metavar="FILE|DIR", help="a log, a run directory, or a session's")
+    option("--robot", metavar="ID", help="the domain whose robot it is of, for names, units and bounds of its columns")
     option("--seed", type=int, default=0, metavar="S", help="of a run directory: which seed's, counted from 0")
     option("--to", metavar="FILE", help="write it as .hdf5, .npz, .csv, .parquet, lerobot:FOLDER or minari:FOLDER")
-    option("--rate", type=float, metavar="HZ", help="control steps a second, for LeRobot (default: the robot's)")
+    option("--rate", type=float, metavar="HZ", help="control steps a second, where the log does not say; of a log of n "
+           "times as many n steps become one")  # fmt: skip
+    option("--picture", metavar="FILE.png", help="draw it, as .png or .svg")
     option("--json", action="store_true", help="one JSON object on standard output (docs/logs.md)")
 
 
@@ -37,25 +48,90 @@ def run(args: argparse.Namespace) -> None:
     from transreward.domains.domain import control_rate
     from transreward.domains.ids import domain
     from transreward.domains.logs.summary import summary
-    from transreward.domains.logs.write import write
-    from transreward.domains.names import action_names, entry_names
+    from transreward.domains.logs.write import require_writable, write
+    from transreward.domains.names import action_entries, entries
+    from transreward.reports.canvas import require_picture
+    from transreward.reports.recording import picture
 
     if args.rate is not None and not 0 < args.rate < 1e9:
         raise RequestError(f"`rate` must be control steps a second, not {args.rate:g}")
-    robot, path = None if args.robot is None else domain(args.robot), Path(args.log)
+    robot = None if args.robot is None else domain(args.robot)
+    if args.picture:
+        require_picture(args.picture)
+    if args.to:
+        require_writable(args.to)
+    log, of_run, notes = _opened(args)
+    robot = robot or of_run
+    log, said = _at_rate(log, args.rate)
+    columns = None
+    if robot is not None and (args.robot or robot.spaces.obs == log.obs.shape[1]):
+        logs.require_fit(log, robot)
+        columns = entries(robot), action_entries(robot)
+    rate = None if robot is None else control_rate(robot)
+    found = summary(log, columns)
+    written = [f"picture: {picture(log, found, args.picture)}"] if args.picture else []
+    if args.to:
+        written.append(f"written to {write(log, args.to, rate, columns)}")
+    if args.json:
+        print(json.dumps(found.as_json(), allow_nan=False))
+        return
+    print(found, *notes, *said, sep="\n")
+    if written:
+        print("", *written, sep="\n")
+
+
+def _opened(args: argparse.Namespace) -> tuple[Log, Domain | None, list[str]]:
+    """The log, the robot that it is known to be of, and what else there is to say."""
+    from transreward.domains import logs
+    from transreward.domains.domain import control_rate
+    from transreward.domains.logs.recorded import file_of
+
+    path = Path(args.log)
+    if (path / "session" / "steps.journal").is_file():
+        from transreward.runs import store
+        from transreward.session.told import REQUEST, told
+
+        asked = path / "session" / REQUEST
+        robot = _robot(store.read_json(asked)["target"]) if asked.is_file() else None
+        found = told(path, None if robot is None else control_rate(robot))
+        return found.log, robot, [str(found)]
     if (path / "config.json").is_file():
         from transreward.engine.taken import target_steps
+        from transreward.runs import store
 
-        log = target_steps(path, args.seed)
-    else:
-        log = logs.read(args.log)
-    if robot is not None:
-        logs.require_fit(log, robot)
-    names = None if robot is None else (entry_names(robot), action_names(robot))
-    found = summary(log, names)
-    print(json.dumps(found.as_json(), allow_nan=False) if args.json else found)
-    if args.to:
-        rate = args.rate or (control_rate(robot) if robot else None)
-        written = write(log, args.to, rate, names)
-        if not args.json:
-            print(f"\nwritten to {written}")
+        return target_steps(path, args.seed), _robot(store.read_json(path / "config.json")["target"]), []
+    return logs.read(file_of(args.log) or args.log), None, []
+
+
+def _robot(id: str) -> Domain | None:
+    """The robot of a run's target, if it is one of the table or of a file: to make others may begin to move them."""
+    from transreward.domains.files import place
+    from transreward.domains.ids import domain
+    from transreward.domains.robots import ROBOTS
+    from transreward.types import ASKED
+
+    own = id.removeprefix(ASKED)
+    if own.partition(":")[0].partition("+")[0].partition("@")[0] not in ROBOTS and not place.split(own):
+        return None
+    try:
+        return domain(id)
+    except RequestError:  # its file has gone
+        return None
+
+
+def _at_rate(log: Log, rate: float | None) -> tuple[Log, list[str]]:
+    """The log with this rate, if one is named, and what that changed."""
+    from transreward.domains.logs.slower import slower
+
+    if rate is None:
+        return log, []
+    if log.rate is None:
+        return replace(log, rate=rate), []
+    found, changed = slower(log, rate)
+    if found is log:
+        return log, []
+    said = [f"slower    {log.rate:g} Hz to {found.rate:g} Hz: {round(log.rate / rate)} steps are one, rewards added up"]
+    if changed > CHANGED:
+        said.append(f"          in {changed:.0%} of them the action changed, and its mean is taken: a robot of that "
+                    f"rate would have kept one")  # fmt: skip
+    return found, said

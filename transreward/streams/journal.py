@@ -110,6 +110,12 @@ class Book:
             return
         {ACT: self._act, STEP: self._step, RESET: self._reset, ABORT: self._abort}[event.kind](event)
 
+    def end(self) -> None:
+        """Nothing more is told: what is open is settled, and what was asked for is lost."""
+        for i in range(len(self.robots)):
+            self._lose(i)
+            self._settle(i, truncated=True)
+
     def follows(self, i: int, obs: np.ndarray) -> bool:
         """Whether a robot's next action, asked for at `obs`, goes on with the step before."""
         last = self.robots[i].last

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transreward.domains.logs import hdf5, npz, parquet, text
-from transreward.domains.logs.columns import chosen, damaged, listed, require_shapes, steps
+from transreward.domains.logs import clock, hdf5, minari, named, npz, parquet, text
+from transreward.domains.logs.columns import Taken, chosen, damaged, listed, require_shapes, steps
 from transreward.domains.logs.log import Log, require_fit
 from transreward.types import RequestError, Transition
 
@@ -22,9 +22,9 @@ FORMATS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "npz": npz.arrays,
     "text": text.arrays,
     "parquet": parquet.arrays,
+    "minari": minari.arrays,
 }
 TEXTS = (".csv", ".tsv", ".txt")
-MINARI = "data/main_data.hdf5"  # of a data set's folder
 BLOCKS = (0, 512, 1024, 2048)  # where HDF5's signature may stand, behind what another program keeps in front of it
 SIGNS = {  # how a file begins -> what it is
     b"": "empty",
@@ -65,32 +65,47 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "of arrays") -> Log:
     Raises RequestError as `read` does.
     """
     try:
-        parts: list[Transition] = []
-        dropped = 0
         groups = chosen(arrays)
-        for group, named in groups.items():
-            said = {part: listed([name]) for part, name in named.items()}
-            found = {part: _array(said[part], arrays[name]) for part, name in named.items()}
-            require_shapes(found, said)
-            taken, without = steps(found, said, alone=not group)
-            parts.append(taken)
-            dropped += without
-        widths = {(part.obs.shape[1], part.action.shape[1]) for part in parts}
-        if len(widths) > 1:
-            (a, b), (c, d) = sorted(widths)[:2]
-            raise RequestError(
-                f"its episodes differ: one has {a} observations and {b} actions a step, another {c} and {d}"
-            )
-        together = Transition(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        if not len(together.action):
-            raise RequestError(
-                f"no step is left, for none of its {dropped:,} has a successor: give it next_observations, or longer "
-                "episodes"
-            )
-        rewarded = "reward" in next(iter(groups.values()))
-        return Log(*together, source=source, dropped=dropped, rewarded=rewarded)
+        said = {group: {part: listed([name]) for part, name in its.items()} for group, its in groups.items()}
+        found = {
+            group: {part: _array(said[group][part], arrays[name]) for part, name in its.items()}
+            for group, its in groups.items()
+        }
+        for group, its in found.items():
+            require_shapes(its, said[group])
+        rate = clock.said(arrays)
+        usual = clock.usual([_times(its["time"]) for its in found.values() if "time" in its], rate)
+        parts = [steps(its, said[group], not group, usual) for group, its in found.items()]
+        names = named.told(arrays, parts[0].steps.obs.shape[1], parts[0].steps.action.shape[1])
+        return _log(parts, source, "reward" in next(iter(groups.values())), rate, names)
     except RequestError as error:
         raise RequestError(f"log {source}: {error}") from None
+
+
+def _times(time: np.ndarray) -> np.ndarray:
+    """[n], those that are finite; `steps` refuses the others."""
+    time = np.asarray(time, float).ravel()
+    return time[np.isfinite(time)]
+
+
+def _log(parts: Sequence[Taken], source: str, rewarded: bool, rate: float | None, names: named.Names | None) -> Log:
+    """The steps of all groups. Raises RequestError where there are none, or of several widths."""
+    widths = {(part.steps.obs.shape[1], part.steps.action.shape[1]) for part in parts}
+    if len(widths) > 1:
+        (a, b), (c, d) = sorted(widths)[:2]
+        raise RequestError(f"its episodes differ: one has {a} observations and {b} actions a step, another {c} and {d}")
+    dropped = sum(part.dropped for part in parts)
+    together = Transition(*(np.concatenate(column) for column in zip(*(part.steps for part in parts), strict=True)))
+    if not len(together.action):
+        raise RequestError(
+            f"no step is left, for none of its {dropped:,} has a successor: give it next_observations, or longer "
+            "episodes"
+        )
+    times = [part.time for part in parts if part.time is not None]
+    time, missing = np.concatenate(times) if times else None, np.concatenate([part.missing for part in parts])
+    return Log(
+        *together, source=source, dropped=dropped, rewarded=rewarded, rate=rate, time=time, missing=missing, names=names
+    )
 
 
 def _array(name: str, value: Any) -> np.ndarray:
@@ -111,8 +126,8 @@ def _found(path: Path) -> tuple[str, Path]:
     if stat.S_ISDIR(about.st_mode):
         if parquet.is_lerobot(path):
             return "parquet", path
-        if (path / MINARI).is_file():
-            return _found(path / MINARI)
+        if minari.is_minari(path):
+            return "minari", path
         raise RequestError("it is a folder, and neither LeRobot's nor Minari's: name the file in it")
     if not stat.S_ISREG(about.st_mode):
         raise RequestError("it is no file")

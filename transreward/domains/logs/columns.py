@@ -6,10 +6,12 @@ import importlib.util
 import re
 from collections.abc import Iterable, Mapping
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from transreward.domains.domain import in_range
+from transreward.domains.logs.clock import missing
 from transreward.domains.users import truths
 from transreward.types import RequestError, Transition
 
@@ -20,6 +22,7 @@ WORDS = {  # part of a step -> what the arrays are called
     "next_obs": ("next_observations", "next_observation", "next_obs"),
     "terminated": ("terminals", "terminations", "terminated"),
     "truncated": ("timeouts", "truncations", "truncated"),
+    "time": ("times", "time", "timestamps", "timestamp"),  # s, at which the observation was made
 }
 PART = {word: part for part, words in WORDS.items() for word in words}
 NEEDED = ("obs", "action")
@@ -28,6 +31,15 @@ MOST = 2**27  # numbers in a log, 1 GiB of them
 PACKED = 1032  # numbers that a byte of a file can stand for: the most that deflate makes of one
 LISTED = 8  # names that an error lists
 ROUNDING = 1e-6  # of a column's largest number; observations are often stored in float32
+
+
+class Taken(NamedTuple):
+    """The n steps of arrays."""
+
+    steps: Transition
+    dropped: int  # rows that are none, because they have no successor
+    time: np.ndarray | None  # s, [n]
+    missing: np.ndarray  # s that are missing behind each step, [n]
 
 
 def chosen(names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -110,7 +122,7 @@ def require_room(shapes: Mapping[str, tuple[int, ...]], size: int) -> None:
 def require_shapes(found: Mapping[str, np.ndarray], named: Mapping[str, str]) -> None:
     """Refuse arrays that are not one row a step.
 
-    `obs` may have one row more than there are actions, where there is no `next_obs`.
+    `obs` may have one row more than there are actions, where there is no `next_obs`, and so may `time`.
 
     Raises:
         RequestError: other dimensions than [n, entries] and [n]; other lengths; no steps; no numbers.
@@ -128,6 +140,8 @@ def require_shapes(found: Mapping[str, np.ndarray], named: Mapping[str, str]) ->
     lengths = {part: len(x) for part, x in found.items()}
     if "next_obs" not in found and lengths["obs"] == steps + 1:
         lengths["obs"] = steps
+    if lengths.get("time") == steps + 1:
+        lengths["time"] = steps
     if set(lengths.values()) != {steps}:
         rows = ", ".join(f"{named[part]} has {len(x):,} rows" for part, x in found.items())
         raise RequestError(f"{rows}: as many are wanted as there are steps")
@@ -136,14 +150,15 @@ def require_shapes(found: Mapping[str, np.ndarray], named: Mapping[str, str]) ->
         raise RequestError(f"{shapes} differ in their columns")
 
 
-def steps(found: Mapping[str, np.ndarray], named: Mapping[str, str], alone: bool) -> tuple[Transition, int]:
-    """The steps of arrays that `require_shapes` let pass, and how many were dropped, because they have no successor.
+def steps(found: Mapping[str, np.ndarray], named: Mapping[str, str], alone: bool, usual: float = np.inf) -> Taken:
+    """The steps of arrays that `require_shapes` let pass.
 
-    Every episode ends in a step that terminated or was truncated, be it by the end of the recording. `alone`: the
-    arrays hold all steps, else those of one episode.
+    Every episode ends in a step that terminated or was truncated, be it by the end of the recording, or where more than
+    the `usual` seconds passed. `alone`: the arrays hold all steps, else those of one episode.
 
     Raises:
-        RequestError: numbers that are not finite in float32, flags that are neither 0 nor 1, no way to tell episodes.
+        RequestError: numbers that are not finite in float32, flags that are neither 0 nor 1, no way to tell episodes,
+            time that runs backwards within one.
     """
     n = len(found["action"])
     x = {part: _numbers(part, found[part], named[part]) for part in found}
@@ -153,29 +168,49 @@ def steps(found: Mapping[str, np.ndarray], named: Mapping[str, str], alone: bool
     obs, reward, successor = x["obs"], x.get("reward", np.zeros(n)), x.get("next_obs")
     if successor is None and len(obs) == n + 1:
         obs, successor = obs[:-1], obs[1:]
-    if successor is None and alone and "truncated" not in x:
+    if successor is None and alone and not x.keys() & {"truncated", "time"}:
         raise RequestError(
             f"it has neither {WORDS['next_obs'][0]} nor {WORDS['truncated'][0]}, so where an episode ends cannot be "
             f"told: add {WORDS['truncated'][0]}, 1 in the last step of each episode and else 0"
         )
-    told = terminated | flagged
+    told, follows = terminated | flagged, None if successor is None else _follows(successor, obs)
     ended = told.copy()
     ended[-1] = True
-    if successor is None:
+    if follows is not None:
+        ended[:-1] |= ~follows
+    time = x["time"][:n] if "time" in x else None
+    lost = np.zeros(n) if time is None else missing(time, ended, usual)
+    ended |= lost > 0
+    if successor is None or follows is None:
         successor = np.concatenate([obs[1:], obs[-1:]])
         kept = ~ended
     else:
-        follows = _follows(successor, obs)
-        ended[:-1] |= ~follows
-        # The next episode's first observation is no successor of this one's last step; or else the step that begins
-        # with this one's last observation is none. Neither can be told from the other.
-        kept, seam = np.ones(n, bool), told[:-1] & follows
-        kept[:-1] &= ~seam
-        kept[1:] &= ~seam
+        kept = _kept(told, follows, lost > 0)
     last = ended.copy()
     last[:-1] |= ~kept[1:]
-    taken = Transition(obs, x["action"], reward, successor, terminated, flagged | (last & ~terminated))
-    return Transition(*(column[kept] for column in taken)), int(n - kept.sum())
+    columns = (obs, x["action"], reward, successor, terminated, flagged | (last & ~terminated))
+    taken = Transition(*(column[kept] for column in columns))
+    return Taken(taken, int(n - kept.sum()), None if time is None else time[kept], _behind(lost, kept))
+
+
+def _kept(told: np.ndarray, follows: np.ndarray, late: np.ndarray) -> np.ndarray:
+    """Which rows are steps, [n], of rows with successors; `told`: an episode is said to end; `late`: the next row came
+    late; `follows` [n - 1]: it begins where this one ended."""
+    kept = np.ones(len(told), bool)
+    # The next episode's first observation is no successor of this one's last step; or else the step that begins
+    # with this one's last observation is none. Neither can be told from the other.
+    seam = told[:-1] & follows
+    kept[:-1] &= ~seam & ~(late[:-1] & follows)  # a late successor is one of several steps
+    kept[1:] &= ~seam
+    return kept
+
+
+def _behind(lost: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """What is missing behind each row that is kept: also what is behind rows after it that are not."""
+    out, number = np.zeros(int(kept.sum())), np.cumsum(kept) - 1
+    there = (lost > 0) & (number >= 0)
+    np.add.at(out, number[there], lost[there])
+    return out
 
 
 def require_finite(name: str, x: np.ndarray) -> None:

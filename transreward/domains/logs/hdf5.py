@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.logs import apart
+from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
+from transreward.domains.logs.named import NAMES
+from transreward.plain import TEXT
 from transreward.types import RequestError
 
 MANY = 1_000_000  # names in a file
@@ -38,6 +41,19 @@ def convert(path: str, out: str) -> None:
         require_room({name: data.shape for name, data in found.items()}, os.path.getsize(path))
         for name, data in found.items():
             apart.write(archive, name, data[()])
+        for name, most in ((RATE, 1), (NAMES, TEXT)):
+            if (told := _told(h5py, file, name, most)) is not None:
+                apart.write(archive, name, told)
+
+
+def _told(h5py: Any, file: Any, name: str, most: int) -> np.ndarray | None:
+    """An array about the others, if there is one of so many numbers."""
+    if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        return None
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind not in "iuf":
+        return None
+    return np.asarray(_dataset(h5py, file, name)[()]) if found.size <= most else None
 
 
 def _names(h5py: Any, file: Any) -> Iterator[str]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from transreward.domains.domain import Domain
+from transreward.domains.domain import Domain, control_rate
 from transreward.domains.ids import domain as robot
+from transreward.domains.logs.clock import differ, rate_of
 from transreward.domains.logs.columns import listed, require_finite
+from transreward.domains.logs.named import Names
 from transreward.domains.names import action_entries, entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.users import numbers, truths
@@ -37,6 +39,10 @@ class Log:
     source: str  # where it came from
     dropped: int = 0  # steps left out, because they have no successor
     rewarded: bool = True  # whether rewards were recorded
+    rate: float | None = None  # control steps a second (Hz), by what was said or else by `time`; None: not known
+    time: np.ndarray | None = None  # float64 [n], s, of each observation, from anywhere; None: not recorded
+    missing: np.ndarray | None = None  # float64 [n], s in which steps are missing behind each step, 0 where none are
+    names: Names | None = None  # what the file calls its columns; None: it does not say
     episode: np.ndarray = field(init=False)  # int64 [n], the number of each step's episode, from 0
 
     def __post_init__(self) -> None:
@@ -50,7 +56,12 @@ class Log:
             found = numbers(name, value, shapes[name]) if name in shapes else truths(name, value, (n,))
             require_finite(name, found)
             self._keep(name, found)
+        for name in ("time", "missing"):
+            if (value := getattr(self, name)) is not None:
+                self._keep(name, numbers(name, value, (n,)))
         self._keep("episode", np.concatenate([[0], np.cumsum(self.terminated | self.truncated)[:-1]]).astype(np.int64))
+        if self.rate is None and self.time is not None:
+            object.__setattr__(self, "rate", rate_of(self.time, self.episode))
 
     def _keep(self, name: str, x: np.ndarray) -> None:
         x.setflags(write=False)
@@ -69,6 +80,11 @@ class Log:
         return np.flatnonzero(np.diff(self.episode, prepend=-1))
 
     @property
+    def frames(self) -> np.ndarray:
+        """The number of each step in its episode, from 0, [n]."""
+        return np.arange(len(self)) - self.begins[self.episode]
+
+    @property
     def transition(self) -> Transition:
         """All steps, [n]."""
         return Transition(self.obs, self.action, self.reward, self.next_obs, self.terminated, self.truncated)
@@ -78,7 +94,7 @@ def require_fit(log: Log, domain: Domain) -> None:
     """Refuse a log that cannot be of a domain's robot.
 
     Raises:
-        RequestError: other numbers of observations or actions, or actions outside the box.
+        RequestError: other numbers of observations or actions, actions outside the box, or another control rate.
     """
     found, spaces = (log.obs.shape[1], log.action.shape[1]), domain.spaces
     if found != (spaces.obs, spaces.action):
@@ -97,6 +113,23 @@ def require_fit(log: Log, domain: Domain) -> None:
             f"takes {entry.low:g} to {entry.high:g} ({beyond.any(1).sum():,} of {len(log):,} steps are outside): "
             "scale the log's actions to these bounds, or clip them where the robot did"
         )
+    require_rate(log, f"'{domain.name}'", control_rate(domain))
+
+
+def require_rate(log: Log, other: str, rate: float | None) -> None:
+    """Refuse a log of another control rate (Hz) than that of `other`, a robot or a log, where both are known.
+
+    Raises:
+        RequestError: what one of them does in a step takes the other several, or a part of one.
+    """
+    if log.rate is None or rate is None or not differ(log.rate, rate):
+        return
+    many = round(log.rate / rate)
+    if many > 1 and not differ(log.rate, many * rate):
+        cure = f"write it with one step for each {many}, by transreward data with `rate={rate:g}`"
+    else:
+        cure = f"a step of the one is no number of steps of the other: take a robot of {log.rate:g} Hz, or other logs"
+    raise RequestError(f"log {log.source} has {log.rate:g} steps a second, and {other} has {rate:g}: {cure}")
 
 
 def fitting(obs: int, action: int) -> list[str]:

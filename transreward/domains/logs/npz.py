@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
+from transreward.domains.logs.named import NAMES
+from transreward.plain import TEXT
 from transreward.types import RequestError
 
 AT_ONCE = 4 * 2**20  # bytes: an archive's list of members is read in one go, the rest in smaller pieces
@@ -39,6 +42,10 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
             raise RequestError("it is a zip archive without arrays: write it by numpy.savez")
         chosen = {name: names[name] for name in wanted(names)}
         require_room({name: _shape(archive, info, name) for name, info in chosen.items()}, os.path.getsize(path))
+        for name, most in ((RATE, HEADER), (NAMES, TEXT)):  # one number, and a text, or nothing that is read
+            if name in names and names[name].file_size < most:
+                chosen[name] = names[name]
+                _shape(archive, names[name], name)
         return {name: _array(archive, info) for name, info in chosen.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from transreward import plain
-from transreward.domains.logs import apart, table
+from transreward.domains.logs import apart, clock, named, table
 from transreward.domains.logs.columns import MOST, listed
 from transreward.types import RequestError
 
@@ -44,9 +44,23 @@ def convert(path: str, out: str) -> None:
     columns = {name: np.concatenate([part[name] for part in parts]) for name in first}
     found = table.layout(list(columns), place / "log.parquet" if place.is_dir() else place)
     made = table.arrays(found, columns.__getitem__)
+    if place.is_dir():
+        made |= {name: x for name, x in _about(place).items() if name != clock.RATE or name not in made}
     with zipfile.ZipFile(out, "w") as archive:
         for name, x in made.items():
             apart.write(archive, name, x)
+
+
+def _about(folder: Path) -> dict[str, np.ndarray]:
+    """LeRobot's frames a second, which are control steps, and its names of columns."""
+    info = plain.parsed(plain.content(folder / INFO))
+    rate, features = info.get("fps"), info.get("features")
+    out = {} if rate is None else {clock.RATE: np.array(clock.required(rate))}
+    try:
+        assert isinstance(features, dict)
+        return out | named.kept(features["observation.state"]["names"], features["action"]["names"])
+    except (AssertionError, KeyError, TypeError):  # it says none, or as another kind of list
+        return out
 
 
 def _columns(pq: Any, file: Path) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 from transreward.domains.domain import Domain, control_rate
 from transreward.domains.ids import domain
 from transreward.domains.logs import Log, read, require_fit
-from transreward.domains.logs.log import BEYOND
+from transreward.domains.logs.log import BEYOND, require_rate
 from transreward.domains.names import action_entries, entries, numbered
 from transreward.types import DATA, Pair, RequestError, Spaces
 
@@ -29,7 +29,8 @@ class Recorded:
 
     def __init__(self, id: str, robot: Domain | None, log: Log | None = None, beside: Sequence[Log] = ()):
         self.name, self.log = id, read(file_of(id) or "") if log is None else log
-        self.control_rate: float | None = None if robot is None else control_rate(robot)
+        own = None if robot is None else control_rate(robot)
+        self.control_rate: float | None = own or self.log.rate
         if robot is None:
             self.spaces = _spaces(beside or [self.log])
             self.entries = numbered("obs", self.spaces.obs)
@@ -87,7 +88,7 @@ def pair(source: Domain | str, target: Domain | str, like: Domain | None = None)
 
 
 def _spaces(logs: Sequence[Log]) -> Spaces:
-    """Of the robot whose logs they are. Raises RequestError where they differ in size."""
+    """Of the robot whose logs they are. Raises RequestError where they differ in size or rate."""
     sizes = [(log.obs.shape[1], log.action.shape[1]) for log in logs]
     if len(set(sizes)) > 1:
         (a, b), (c, d) = sizes[:2]
@@ -95,6 +96,8 @@ def _spaces(logs: Sequence[Log]) -> Spaces:
             f"log {logs[0].source} has {a} observations and {b} actions a step, and log {logs[1].source} has {c} and "
             f"{d}: bring one into the columns of the other"
         )
+    for log in logs[1:]:
+        require_rate(log, f"log {logs[0].source}", logs[0].rate)
     actions = np.concatenate([log.action for log in logs])
     low, high = actions.min(axis=0), actions.max(axis=0)
     usual, still = np.abs(actions).max(axis=0) <= 1 + BEYOND, low == high

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.logs import clock, named
 from transreward.domains.logs.columns import PART, WIDE, WORDS, listed
 from transreward.plain import read_mapping
 from transreward.types import RequestError, nearest
@@ -22,8 +23,8 @@ KEYS = {  # of the file beside a log -> part of a step
     "observation": "obs", "action": "action", "reward": "reward", "next_observation": "next_obs",
     "terminated": "terminated", "truncated": "truncated", "episode": "episode", "time": "time", "rate": "rate",
 }  # fmt: skip
+NAMED, OTHERS = re.compile(r"(\w+?)[./](.+)"), re.compile(r"(\w+?)(?:\[.+\]|_\d+)")  # obs.hip; obs[0], obs_0
 EXAMPLE = "{observation: [hip, knee], action: [u], reward: r, episode: trial, time: stamp}"
-LATE = 1.5  # of the usual time between two steps: after more than that, steps are missing
 
 
 class Column(NamedTuple):
@@ -75,7 +76,7 @@ def _part(name: str) -> str | None:
         return "time"
     if name in PART:
         return PART[name]
-    found = re.fullmatch(r"(\w+?)(?:[./](.+)|\[(.+)\]|_(\d+))", name)
+    found = OTHERS.fullmatch(name) or NAMED.fullmatch(name)
     return PART[found[1]] if found and PART.get(found[1]) in WIDE else None
 
 
@@ -86,9 +87,7 @@ def told(names: Sequence[str], beside: Path) -> Layout:
         for key in said:
             if key not in KEYS:
                 raise nearest(key, KEYS, "key")
-        rate = said.pop("rate", None)
-        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e9):
-            raise RequestError(f"rate must be control steps a second, not {rate!r}")
+        rate = clock.required(said.pop(clock.RATE)) if clock.RATE in said else None
         parts = {KEYS[key]: _columns(key, value, names) for key, value in said.items()}
         for part in ("obs", "action"):
             if part not in parts:
@@ -125,8 +124,7 @@ def _column(one: Any, names: Sequence[str]) -> Column:
 def arrays(found: Layout, read: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a log, as `columns` names them; `read(name)` is a column of the file, [n].
 
-    An episode ends where another begins in its column, and where the time between two steps shows that some are
-    missing. Raises RequestError for what is not finite, and for time that runs backwards within an episode.
+    An episode ends where another begins in its column. Raises RequestError for what is not finite.
     """
 
     def numbers(column: Column) -> np.ndarray:
@@ -135,30 +133,22 @@ def arrays(found: Layout, read: Callable[[str], np.ndarray]) -> dict[str, np.nda
     parts = {part: [numbers(column) for column in columns] for part, columns in found.parts.items()}
     steps = {part: xs for part, xs in parts.items() if part in WORDS}
     out = {WORDS[part][0]: np.stack(xs, axis=1) if part in WIDE else xs[0] for part, xs in steps.items()}
-    n = len(out[WORDS["action"][0]])
-    ends = np.zeros(n, bool)
     if "episode" in parts:
-        ends[:-1] |= np.diff(parts["episode"][0]) != 0
-    if "time" in parts:
-        ends[:-1] |= _missing(parts["time"][0], ends)
-    if n and ("episode" in parts or "time" in parts):
-        ends[-1] = True
-        before = out.get(WORDS["truncated"][0], np.zeros(n))
-        over = out.get(WORDS["terminated"][0], np.zeros(n))
+        number = parts["episode"][0]
+        ends = np.append(np.diff(number) != 0, True)[: len(number)]
+        before = out.get(WORDS["truncated"][0], np.zeros(len(number)))
+        over = out.get(WORDS["terminated"][0], np.zeros(len(number)))
         out[WORDS["truncated"][0]] = np.where(ends & (over == 0), 1.0, before)
-    return out
+    out |= named.kept(*(_names(found.parts[part]) for part in ("obs", "action")))
+    return out if found.rate is None else out | {clock.RATE: np.array(found.rate)}
 
 
-def _missing(time: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """After which steps others are missing, [n - 1]."""
-    if not np.isfinite(time).all():
-        raise RequestError(f"time[{int(np.argmin(np.isfinite(time)))}] is not finite")
-    apart = np.diff(time)
-    within = apart[~ends[:-1]]
-    if (within <= 0).any():
-        at = int(np.flatnonzero(~ends[:-1] & (apart <= 0))[0])
-        raise RequestError(f"its time does not go on from row {at} to the next: sort the rows, or say their episode")
-    return np.zeros(len(apart), bool) if not len(within) else apart > LATE * np.median(within)
+def _names(columns: Sequence[Column]) -> list[str]:
+    """What the columns of a part are called, without the part; their whole names where that leaves numbers."""
+    own = [found[2] if (found := NAMED.fullmatch(column.name)) and found[1] in PART else None for column in columns]
+    if any(name is None or name.isdigit() for name in own):
+        return [column.name for column in columns]
+    return [name for name in own if name]
 
 
 def distinct(names: Iterable[str]) -> list[str]:

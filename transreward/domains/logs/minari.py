@@ -1,0 +1,34 @@
+"""Minari's folders: an HDF5 file of the steps, and a file about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from transreward import plain
+from transreward.domains.logs import clock, hdf5
+from transreward.types import RequestError
+
+DATA, ABOUT = "data/main_data.hdf5", "data/metadata.json"
+OURS = "control_rate"  # a key that Minari has no word for
+
+
+def is_minari(path: Path) -> bool:
+    """Whether a folder is one of Minari's."""
+    return (path / DATA).is_file() or (path / ABOUT).is_file()
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that make a log. Raises RequestError for what is refused, and where h5py is missing."""
+    about = {}
+    if (path / ABOUT).is_file():
+        try:
+            about = dict(plain.parsed(plain.content(path / ABOUT)))
+        except (ValueError, TypeError) as error:
+            raise RequestError(f"its {ABOUT} cannot be read: {error}") from None
+    if not (path / DATA).is_file():
+        kind = str(about.get("data_format", "another"))[:20]
+        raise RequestError(f'it is Minari\'s in the format {kind!a}: write it with data_format="hdf5"')
+    found = hdf5.arrays(path / DATA)
+    return found | ({clock.RATE: np.array(clock.required(about[OURS]))} if OURS in about else {})
