@@ -53,7 +53,7 @@ def test_the_rate_is_said(tmp_path):
 def test_what_is_said_and_the_times_must_agree():
     times = {"time": 0.02 * np.arange(20)}
     assert logs.from_arrays(steps(20) | times | {"rate": 49}).rate == 49
-    with pytest.raises(RequestError, match="its times are 0.02 s apart, and its rate is said to be 100 Hz"):
+    with pytest.raises(RequestError, match=r"its times are 0.02 s apart, and its rate is said to be 100 Hz"):
         logs.from_arrays(steps(20) | times | {"rate": 100})
 
 

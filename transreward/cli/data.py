@@ -88,19 +88,27 @@ def _opened(args: argparse.Namespace) -> tuple[Log, Domain | None, list[str]]:
 
     path = Path(args.log)
     if (path / "session" / "steps.journal").is_file():
-        from transreward.runs import store
         from transreward.session.told import REQUEST, told
 
-        asked = path / "session" / REQUEST
-        robot = _robot(store.read_json(asked)["target"]) if asked.is_file() else None
+        robot = _robot(_target(path / "session" / REQUEST))
         found = told(path, None if robot is None else control_rate(robot))
         return found.log, robot, [str(found)]
     if (path / "config.json").is_file():
         from transreward.engine.taken import target_steps
-        from transreward.runs import store
 
-        return target_steps(path, args.seed), _robot(store.read_json(path / "config.json")["target"]), []
+        return target_steps(path, args.seed), _robot(_target(path / "config.json")), []
     return logs.read(file_of(args.log) or args.log), None, []
+
+
+def _target(file: Path) -> str:
+    """The id of a run's target, by its config.json or its request; nothing where that cannot be read."""
+    from transreward import plain
+
+    try:
+        told = plain.parsed(plain.content(file))
+    except (OSError, ValueError):
+        return ""
+    return str(told.get("target")) if isinstance(told, dict) else ""
 
 
 def _robot(id: str) -> Domain | None:

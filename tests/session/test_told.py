@@ -1,0 +1,127 @@
+"""A session's journal as a log: all that its robot told, however the session ended."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from transreward.cli import main
+from transreward.domains import logs
+from transreward.session.learner import FOLDER, JOURNAL, REQUEST
+from transreward.session.told import told
+from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
+from transreward.types import RequestError, Spaces
+
+SPACES = Spaces(4, 1, -np.full(1, 3.0), np.full(1, 3.0))
+
+
+def at(x):
+    return np.full(4, x, np.float32)
+
+
+def act(x, seconds, robot=0):
+    return Event(ACT, robot, 1e9 + seconds, "source", at(x), np.zeros(1, np.float32))
+
+
+def step(x, terminated=False, truncated=False, robot=0):
+    return Event(STEP, robot, 0.0, "", at(x), np.full(1, 0.5, np.float32), 2.0, terminated, truncated)
+
+
+def session(place, events, robots=1, target="asked:inverted_pendulum"):
+    """A directory as a session leaves it that was killed behind these events."""
+    (place / FOLDER).mkdir(parents=True)
+    (place / FOLDER / REQUEST).write_text(json.dumps({"target": target}))
+    with closing(Journal(place / FOLDER / JOURNAL, robots, SPACES, 100, writes=True)) as journal:
+        for event in events:
+            journal.write(event)
+    return place
+
+
+WALK = [
+    act(0, 0.0), step(1), act(1, 0.04), step(2, terminated=True), Event(RESET, 0, 0.0, "", at(5), steps=9),
+    act(5, 3.0), step(6), act(6, 3.04), step(7), act(7, 3.08), step(8), act(8, 3.12),
+]  # fmt: skip
+
+
+def test_a_session_that_was_killed(tmp_path):
+    """Of its last action nothing was told; the step before it is kept, and where it led."""
+    found = told(session(tmp_path, WALK), 25.0)
+    log = found.log
+    assert log.obs[:, 0].tolist() == [0, 1, 5, 6, 7] and log.next_obs[:, 0].tolist() == [1, 2, 6, 7, 8]
+    assert log.terminated.tolist() == [False, True, False, False, False] and log.truncated.tolist() == [False] * 4 + [
+        True
+    ]
+    assert log.action[:, 0].tolist() == [0.5] * 5 and log.reward.tolist() == [2.0] * 5 and log.rate == 25
+    np.testing.assert_allclose(log.time, [0, 0.04, 3, 3.04, 3.08], atol=1e-6)
+    assert (found.acts, found.lost, found.resets, found.aborted, found.pace) == (6, 1, 9, 0, None)
+    assert str(found) == "session   6 actions handed out, of 1 nothing was told; 9 steps of resets"
+
+
+def test_a_step_that_was_told_and_nothing_after_it(tmp_path):
+    log = told(session(tmp_path, WALK[:-1])).log
+    assert log.next_obs[-1, 0] == 8 and log.truncated[-1] and log.rate == 25  # by its times
+
+
+def test_a_robot_that_asks_at_another_rate_than_its_own(tmp_path):
+    found = told(session(tmp_path, WALK), 100.0)
+    assert (found.log.rate, found.log.time, found.pace) == (100.0, None, 25.0)
+    assert "they were asked for 25 times a second, which is not the robot's rate" in str(found)
+
+
+def test_several_robots_each_in_turn(tmp_path):
+    events = [
+        act(0, 0.0),
+        act(10, 0.01, 1),
+        step(1),
+        step(11, robot=1),
+        act(1, 0.04),
+        act(11, 0.05, 1),
+        step(2),
+        step(12, robot=1),
+    ]
+    found = told(session(tmp_path, [*events, Event(ABORT, 1, 0.0, "hand")], robots=2))
+    assert found.log.obs[:, 0].tolist() == [0, 1, 10, 11] and found.log.truncated.tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert found.log.terminated[-1] and found.aborted == 1 and "2 robots" in str(found)
+
+
+@pytest.mark.parametrize("cut", [1, 40, 90])
+def test_a_record_that_was_cut_is_left_out(tmp_path, cut):
+    path = session(tmp_path, WALK) / FOLDER / JOURNAL
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert 4 <= len(told(tmp_path).log) <= 5
+
+
+def test_what_is_damaged_or_empty(tmp_path):
+    path = session(tmp_path / "a", WALK) / FOLDER / JOURNAL
+    content = bytearray(path.read_bytes())
+    content[-30] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged after 5 steps: the rest is left out"):
+        assert len(told(tmp_path / "a").log) == 5
+    with pytest.raises(RequestError, match="has told nothing yet"):
+        told(session(tmp_path / "b", []))
+    (tmp_path / "c" / FOLDER).mkdir(parents=True)
+    for content, said in ((b"", "holds nothing yet"), (b"x" * 99, "is damaged, or no journal")):
+        (tmp_path / "c" / FOLDER / JOURNAL).write_bytes(content)
+        with pytest.raises(RequestError, match=said):
+            told(tmp_path / "c")
+
+
+@pytest.mark.parametrize("to", ["log.hdf5", "log.csv", "lerobot:set", "minari:walk-v0"])
+def test_the_command_reads_and_converts_it(tmp_path, monkeypatch, capsys, to):
+    monkeypatch.chdir(tmp_path)
+    session(tmp_path / "run", WALK)
+    main(["data", "run", "--to", to, "--picture", "run.svg"])
+    said = capsys.readouterr().out
+    assert "run: 5 steps in 2 episodes" in said and "hinge angle" in said and "of 1 nothing was told" in said
+    log = logs.read(to.rpartition(":")[2])
+    assert log.rate == 25 and np.bincount(log.episode).tolist() == [2, 3]
+    assert "hinge angle" in (tmp_path / "run.svg").read_text()
