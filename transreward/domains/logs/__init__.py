@@ -104,8 +104,9 @@ def _log(parts: Sequence[Taken], source: str, rewarded: bool, rate: float | None
     times = [part.time for part in parts if part.time is not None]
     time, missing = np.concatenate(times) if times else None, np.concatenate([part.missing for part in parts])
     return Log(
-        *together, source=source, dropped=dropped, rewarded=rewarded, rate=rate, time=time, missing=missing, names=names
-    )
+        *together, source=source, dropped=dropped, rewarded=rewarded, rate=rate, time=time, missing=missing,
+        names=names, dropped_ends=sum(part.ends for part in parts),
+    )  # fmt: skip
 
 
 def _array(name: str, value: Any) -> np.ndarray:

@@ -38,6 +38,7 @@ class Taken(NamedTuple):
 
     steps: Transition
     dropped: int  # rows that are none, because they have no successor
+    ends: int  # of those, in which the task ended
     time: np.ndarray | None  # s, [n]
     missing: np.ndarray  # s that are missing behind each step, [n]
 
@@ -190,7 +191,13 @@ def steps(found: Mapping[str, np.ndarray], named: Mapping[str, str], alone: bool
     last[:-1] |= ~kept[1:]
     columns = (obs, x["action"], reward, successor, terminated, flagged | (last & ~terminated))
     taken = Transition(*(column[kept] for column in columns))
-    return Taken(taken, int(n - kept.sum()), None if time is None else time[kept], _behind(lost, kept))
+    return Taken(
+        taken,
+        int(n - kept.sum()),
+        int((terminated & ~kept).sum()),
+        None if time is None else time[kept],
+        _behind(lost, kept),
+    )
 
 
 def _kept(told: np.ndarray, follows: np.ndarray, late: np.ndarray) -> np.ndarray:

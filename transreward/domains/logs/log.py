@@ -43,6 +43,7 @@ class Log:
     time: np.ndarray | None = None  # float64 [n], s, of each observation, from anywhere; None: not recorded
     missing: np.ndarray | None = None  # float64 [n], s in which steps are missing behind each step, 0 where none are
     names: Names | None = None  # what the file calls its columns; None: it does not say
+    dropped_ends: int = 0  # of the steps left out, in which the task ended: these ends are not in the log
     episode: np.ndarray = field(init=False)  # int64 [n], the number of each step's episode, from 0
 
     def __post_init__(self) -> None:

@@ -54,6 +54,7 @@ class Summary:
     returns: np.ndarray | None  # [episodes], raw; None without rewards
     terminated: np.ndarray  # [episodes] bool
     dropped: int
+    dropped_ends: int  # of those, in which the task ended
     columns: tuple[Column, ...]
     robots: tuple[str, ...]  # of the table, with as many columns
     rate: float | None  # control steps a second (Hz)
@@ -70,6 +71,7 @@ class Summary:
             "returns": returns,
             "terminated": int(self.terminated.sum()),
             "dropped": self.dropped,
+            "dropped_ends": self.dropped_ends,
             "columns": [vars(column) for column in self.columns],
             "robots": list(self.robots),
             "rate": self.rate,
@@ -92,7 +94,9 @@ class Summary:
             lost = f"{_many(len(places), 'gap')} in time, {self.missing.sum():.4g} s together"
             yield f"gaps      {lost}; an episode is cut off at each (the first: episode {places[0]})"
         if self.dropped:
-            yield f"left out  {_many(self.dropped, 'row')} that are no whole step"
+            yield f"left out  {_many(self.dropped, 'row')} of which nobody knows where they led"
+        if self.dropped_ends:
+            yield f"          the task ended in {self.dropped_ends:,} of them, and in no step here: log next_obs, too"
         yield f"fits      {', '.join(self.robots) or 'no robot of the table'}"
         yield ""
         yield from self._table()
@@ -132,6 +136,7 @@ def summary(log: Log, columns: Columns | None = None) -> Summary:
         returns=np.bincount(log.episode, log.reward) if log.rewarded else None,
         terminated=log.terminated[last],
         dropped=log.dropped,
+        dropped_ends=log.dropped_ends,
         columns=tuple(found),
         robots=tuple(fitting(*sizes)),
         rate=log.rate,
