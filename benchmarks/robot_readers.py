@@ -16,6 +16,7 @@ from transreward.domains.asked import Asked
 from transreward.policies.foreign import read
 from transreward.policies.inert import pickled, torch_file
 from transreward.session.protocol import Gone, receive
+from transreward.session.told import FOLDER, JOURNAL, told
 from transreward.streams.journal import ABORT, ACT, OPEN, RESET, STEP, Event, Journal, packed
 from transreward.streams.log import record as written
 from transreward.types import RequestError, Spaces
@@ -57,6 +58,14 @@ def journal(content: bytes, scratch: Path) -> Any:
             assert found.book.acts >= found.book.robots[0].settled >= 0
 
 
+def journal_as_log(content: bytes, scratch: Path) -> Any:
+    """Read by `transreward data`, which knows nothing else of the session."""
+    (scratch / FOLDER).mkdir(exist_ok=True)
+    (scratch / FOLDER / JOURNAL).write_bytes(content)
+    found = told(scratch, 25.0)
+    assert len(found.log) <= found.acts
+
+
 def message(content: bytes, scratch: Path) -> Any:
     """From a client that sends this and leaves."""
     one, other = socket.socketpair()
@@ -94,6 +103,9 @@ ERRORS = (RequestError, tr.BrokenRun)
 COLUMNS = {"log.csv": b"hip,knee,u,r,t\n1,2,0,1,0.1\n2,3,0,1,0.2\n3,4,0,1,0.3\n"}
 ROWS: dict[str, tuple[Any, ...]] = {
     "journal": (journal_seeds, journal, ("streams/journal.py", "streams/log.py"), "bytes", ERRORS),
+    "journal, as a log": (
+        journal_seeds, journal_as_log, ("session/told.py", "streams/journal.py", "streams/log.py"), "bytes"
+    ),
     "message": (lambda: MESSAGES, message, ("session/protocol.py",), "bytes", (Gone,)),
     "robot.yaml": (lambda: ROBOT, file_of("robot.yaml", asked), ("domains/asked.py",), "yaml"),
     "log, text": (lambda: TEXT, file_of("a.csv", logs.read), ("domains/logs/text.py", "domains/logs/table.py"), "text"),
