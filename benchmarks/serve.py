@@ -15,10 +15,9 @@ stops in the middle of a message over and over. How long `act` and `tell` take f
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import json
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,9 +25,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import BrokenBarrierError
 from typing import Any
 
 import mujoco
@@ -39,7 +37,6 @@ from session import FIRST, RATE, REST, SOURCE, TARGET, returns, source_policy
 import transreward as tr
 from transreward.evaluation.statistics import interval
 from transreward.session.learner import FOLDER, JOURNAL
-from transreward.session.server import PATIENCE
 from transreward.streams.journal import ACT, KINDS, STEP
 from transreward.streams.log import records
 
@@ -137,10 +134,8 @@ def learn(runs: Path, seeds: int, sources: Path | None) -> None:
             record.write(file, {**about, "pair": [SOURCE, TARGET], "rate_hz": RATE, "seeds": found})
             print(f"seed {seed}: {one}", flush=True)
     apart = np.array([one["policy"] - one["source"] for one in found.values()])
-    said = ""
-    if len(apart) > 1:
-        low, high = interval(apart)
-        said = f" [{low:,.0f}, {high:,.0f}]"
+    bounds = interval(apart)  # None of one seed
+    said = f" [{bounds[0]:,.0f}, {bounds[1]:,.0f}]" if bounds else ""
     print(f"policy - source, {len(apart)} seeds: {apart.mean():,.0f}{said}")
 
 
@@ -195,11 +190,18 @@ def load(runs: Path, seconds: float) -> None:
     asked += ["--target-steps", str(steps), "--out", str(out), "--port", "0", "--set", *sac]
     with serving(*asked) as (_, said):
         address, token = said.split()[2].rstrip(";"), out / FOLDER / "token"
+        walk = [sys.executable, Path(__file__).with_name("walk.py"), address, token]
+        piped: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        robots = [subprocess.Popen([*walk, str(i)], **piped) for i in range(ROBOTS)]
+        for one in robots:
+            assert one.stdout is not None and one.stdout.readline() == "ready\n"
         for name, slow in (("all at 50 Hz", False), ("the last stops in messages", True)):
-            taken = beside(address, token, seconds, slow)
+            taken = beside(robots, seconds, slow)
             found[name] = [{what: quantiles(x) for what, x in one.items()} for one in taken]
             at_most = max(max(one["act"] + one["tell"]) for one in taken[: ROBOTS - slow])
             print(f"{name}: at most {1e3 * at_most:.0f} ms; act {shown(found[name][: ROBOTS - slow], 'act')} ms")
+        for one in robots:
+            one.communicate()
         with tr.Client(address, token) as client:
             counted = client.status["steps"]
     told = {"robots": ROBOTS, "rate_hz": RATE, "seconds": seconds, "steps": counted, "quantiles": QUANTILES}
@@ -217,50 +219,12 @@ def shown(found: list[dict[str, list[float]]], what: str) -> str:
     return f"{middle.min():.1f} to {middle.max():.1f} (median), {most.min():.1f} to {most.max():.1f} (99%)"
 
 
-def beside(address: str, token: Path, seconds: float, slow: bool) -> list[dict[str, list[float]]]:
-    """How long each call of each robot took, s. They begin together, once all are there."""
-    apart = multiprocessing.get_context("spawn")
-    together, found = apart.Barrier(ROBOTS), apart.Queue()
-    told = [(address, str(token), i, seconds, together, found, slow and i == ROBOTS - 1) for i in range(ROBOTS)]
-    processes = [apart.Process(target=walk, args=one, daemon=True) for one in told]
-    for process in processes:
-        process.start()
-    taken = dict(found.get() for _ in processes)
-    for process in processes:
-        process.join()
-    return [taken[i] for i in range(ROBOTS)]
-
-
-def walk(address: str, token: str, robot: int, seconds: float, together: Any, found: Any, slow: bool) -> None:
-    """A process: a robot that drifts, at its own rate; a slow one stops in the middle of what it tells."""
-    took: dict[str, list[float]] = {"act": [], "tell": []}
-    rng = np.random.default_rng(robot)
-    with suppress(BrokenBarrierError):
-        together.wait(120)
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        with tr.Client(address, token, robot, timeout=60) as client:
-            obs = rng.normal(size=client.obs)
-            while time.perf_counter() < until:
-                due = time.perf_counter() + 1 / RATE
-                action, took_act = timed(client.act, obs)
-                if slow:
-                    client._connection.sendall(struct.pack(">I", 500) + b'{"do":"tell"')
-                    time.sleep(min(PATIENCE, max(until - time.perf_counter(), 0)))
-                    break
-                led = obs + rng.normal(size=client.obs) * 0.1
-                _, took_tell = timed(client.tell, obs, action, 0.0, led)
-                took["act"].append(took_act)
-                took["tell"].append(took_tell)
-                obs = led
-                time.sleep(max(due - time.perf_counter(), 0))
-    found.put((robot, took))
-
-
-def timed(call: Any, *given: Any) -> tuple[Any, float]:
-    """What it returns, and how long it takes, s."""
-    began = time.perf_counter()
-    return call(*given), time.perf_counter() - began
+def beside(robots: Sequence[subprocess.Popen[str]], seconds: float, slow: bool) -> list[dict[str, list[float]]]:
+    """How long each call of each robot took, s; the last of them is slow, or not."""
+    for i, one in enumerate(robots):
+        assert one.stdin is not None
+        print(seconds, "slow" if slow and i == ROBOTS - 1 else "steady", file=one.stdin, flush=True)
+    return [json.loads(one.stdout.readline()) for one in robots if one.stdout is not None]
 
 
 if __name__ == "__main__":

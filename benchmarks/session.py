@@ -1,7 +1,7 @@
 """A session beside a simulated robot in another process.
 
     python benchmarks/session.py learn [--seeds 5] [--runs runs/session]    # 2,000 steps at 50 Hz, killed, 3,000 more
-    python benchmarks/session.py latency [--minutes 10]                     # how long `act` takes, while SAC learns
+    python benchmarks/session.py latency [--seconds 600]                    # how long `act` takes, while SAC learns
 
 `learn`: the robot is a process of its own that counts its own steps. Who answers it is killed (SIGKILL) once 2,000 are
 saved; another one goes on, lets the learner catch up while the robot stands, and takes the rest. Then the delivered
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("part", choices=("learn", "latency", "answer"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=Path, default=Path("runs/session"))
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--robot", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -51,7 +51,7 @@ def main() -> None:
     elif args.part == "learn":
         learn(args.runs, args.seeds)
     else:
-        latency(args.runs, args.minutes)
+        latency(args.runs, args.seconds)
 
 
 # -- the robot -----------------------------------------------------------------------------------------------------
@@ -104,8 +104,9 @@ def learn(runs: Path, seeds: int) -> None:
             record.write(file, {**about, "pair": [SOURCE, TARGET], "rate_hz": RATE, "seeds": found})
             print(f"seed {seed}: {one}", flush=True)
     apart = np.array([one["policy"] - one["source"] for one in found.values()])
-    low, high = interval(apart)
-    print(f"policy - source, {len(apart)} seeds: {apart.mean():,.0f} [{low:,.0f}, {high:,.0f}]")
+    bounds = interval(apart)  # None of one seed
+    said = f" [{bounds[0]:,.0f}, {bounds[1]:,.0f}]" if bounds else ""
+    print(f"policy - source, {len(apart)} seeds: {apart.mean():,.0f}{said}")
 
 
 def seed_of(out: Path, seed: int) -> dict[str, Any]:
@@ -185,11 +186,11 @@ def returns(policy: Any) -> float:
 # -- latency -------------------------------------------------------------------------------------------------------
 
 
-def latency(runs: Path, minutes: float) -> None:
+def latency(runs: Path, seconds: float) -> None:
     """How long `act` and `tell` take at 50 and 500 Hz, while SAC learns from every step."""
     about, found = record.provenance(), {}
     for rate in (50.0, 500.0):
-        steps, out = int(rate * 60 * minutes), runs / f"latency-{rate:g}-{os.getpid()}"
+        steps, out = int(rate * seconds), runs / f"latency-{rate:g}-{os.getpid()}"
         session = tr.Session(
             SOURCE, method="fine_tune", learner="sac", source_steps=20_000, target_steps=steps, out=out,
             settings={"loop.aligned": 0},

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ class Pays:
 
 def bare(folder, robots=ROBOTS, granted=10_000):
     """A session whose robots act at random, and nobody learns."""
-    one = Session.__new__(Session)
+    one: Any = Session.__new__(Session)
     one.out, one._folder, one.spaces, one.counts = folder, folder, SPACES, Counter()
     one.config = SimpleNamespace(seed=0, target_steps=granted * robots)
     one.safety, one.background = Safety(SPACES), True

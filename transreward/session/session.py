@@ -74,13 +74,11 @@ class Session:
     ) -> None:
         """`target` says the robot's columns: the id of a domain with the same ones (None: the source's), or a file that
         lists its own, robot.yaml, which a `bridge` joins with the source's. `target_steps` are those of all `robots`
-        together. The other arguments up to `imports` are those of `transfer`; `out` is the run directory.
-
+        together. The others up to `imports` are those of `transfer`; `out` is the run directory.
         `low`, `high` and `change` (the most in one control step) limit actions, in the robot's units, [action] or one
         number; `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns
-        all the time, otherwise within `improve` alone. `unpaid`: the robot will tell no rewards, which is refused here
-        if its task cannot compute them. `watch` is called with what the learner reports, in another thread.
-        Raises RequestError for a wrong request, before anything is written.
+        all the time, otherwise within `improve` alone. `unpaid`: refuse a task that cannot compute rewards. `watch` is
+        called with what the learner reports, in another thread. Raises RequestError before anything is written.
         """
         asked = {"loop.eval_target": "training", **(settings or {}), "loop.target_robots": robots}
         columns = f"{ASKED}{source if target is None else target.removeprefix(ASKED)}"
@@ -88,10 +86,8 @@ class Session:
             source, columns, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=1,
             seed=seed, settings=asked, source_run=source_run, bridge=bridge, imports=imports,
         )  # fmt: skip
-        require_asked(config)
+        require_asked(config, unpaid)
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
-        if unpaid:
-            Payment(config).require()
         store.claim(out := Path(out))
         try:
             (out / FOLDER).mkdir()
@@ -123,6 +119,9 @@ class Session:
             raise RequestError(f"{out} holds no session: open one with tr.Session(..., out=...)")
         config, _ = asked_in(folder / REQUEST, store.read_json(folder / REQUEST))
         about = store.read_json(folder / ABOUT)
+        for key in (*KEPT, "counts", "safety"):
+            if key not in about:
+                raise RequestError(f"{folder / ABOUT} has no '{key}', as if it was cut: copy {out} again")
         safety = Safety(config.domains.target.spaces, about["low"], about["high"], about["change"], safe)
         safety.counts.update(about["safety"])
         try:
@@ -423,8 +422,10 @@ class Session:
                 warnings.warn(said["text"], stacklevel=3)
 
 
-def require_asked(config: Config) -> None:
-    """Raise RequestError for a method that a robot which asks cannot be used for."""
+def require_asked(config: Config, unpaid: bool) -> None:
+    """Raise RequestError for a method that a robot which asks cannot be used for, or that tells no rewards."""
+    if unpaid:
+        Payment(config).require()
     row = config.method
     if row.ceiling or row.feed is None:
         raise RequestError(f"'{row.name}' does not learn from the robot's steps: name a method that does, such as auto")
