@@ -64,8 +64,9 @@ def run(args: argparse.Namespace) -> None:
     robot = robot or of_run
     log, said = _at_rate(log, args.rate)
     columns = None
-    if robot is not None and (args.robot or robot.spaces.obs == log.obs.shape[1]):
+    if robot is not None and args.robot:
         logs.require_fit(log, robot)
+    if robot is not None and (robot.spaces.obs, robot.spaces.action) == (log.obs.shape[1], log.action.shape[1]):
         columns = entries(robot), action_entries(robot)
     rate = None if robot is None else control_rate(robot)
     found = summary(log, columns)
