@@ -40,7 +40,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--rate", type=float, metavar="HZ", help="control steps a second, where the log does not say; of a log of n "
            "times as many n steps become one")  # fmt: skip
     option("--picture", metavar="FILE.png", help="draw it, as .png or .svg")
-    option("--json", action="store_true", help="one JSON object on standard output (docs/logs.md)")
+    option("--json", action="store_true", help="one JSON object on standard output (docs/command-line.md)")
 
 
 def run(args: argparse.Namespace) -> None:
