@@ -207,7 +207,7 @@ def test_offline_learners_are_actors_of_sac():
     states = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     wanted = jax.jit(lambda obs: learner.act(state, obs, None))(states)
     np.testing.assert_allclose(sb3.executed(found, states, spaces), wanted, atol=1e-5)
-    assert found.said and len(found.critics) == 2
+    assert found.said and len(found.critics) == 2 and found.settings["target_entropy"] == -2.0
 
 
 def test_what_is_refused(places, tmp_path):

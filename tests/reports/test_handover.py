@@ -430,7 +430,7 @@ def test_a_rate_that_is_not_known_has_to_be_told(places, ros, tmp_path, capsys):
 
 def test_the_check_needs_neither_ros_nor_transreward(places, tmp_path):
     def checked(place: Path) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-c", ALONE, str(place / "policy_node.py"), "--check"]
+        command = [sys.executable, "-c", ALONE, str(place / "policy_node.py"), "check"]
         return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
 
     done = checked(places["pole"])

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"contract  {done.contract}")
     print(f"golden    {done.golden}: {done.golden_rows} observations with the policy's own actions")
     print(f"C++       {done.cpp} gives them again, with onnxruntime")
-    print(f"ROS 2     {done.node}: a node; with --check it gives them again, without ROS")
+    print(f"ROS 2     {done.node}: a node; 'policy_node.py check' gives them again, without ROS")
     print(f"card      {done.card}")
 
 

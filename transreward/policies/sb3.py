@@ -173,7 +173,10 @@ def _offline(learner: Offline, state: Any) -> Networks:
     width, n = actor[-1][0].shape
     _, spread = learner.policy(state.params["actor"], jnp.zeros(len(actor[0][0])))
     critics = _fresh(2, state, learner.hidden, n)
-    settings = {"gamma": learner.discount, "batch_size": learner.batch, "learning_rate": learner.learning_rate}
+    settings = {
+        "gamma": learner.discount, "batch_size": learner.batch, "learning_rate": learner.learning_rate,
+        "target_entropy": -float(n),  # as a number: its word for this asks for an environment
+    }  # fmt: skip
     log_std = np.zeros((width, n)), np.broadcast_to(np.asarray(spread, float), (n,))
     return Networks("SAC", actor, log_std, critics, critics, float(np.log(0.2)), settings, NO_CRITICS)
 

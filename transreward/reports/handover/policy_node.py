@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A policy that TransReward exported, as a ROS 2 node. It needs NumPy and onnxruntime, and not TransReward.
 
-    python3 policy_node.py --check                       gives the golden actions again, or exits with 1; without ROS
+    python3 policy_node.py check                         gives the golden actions again, or exits with 1; without ROS
     python3 policy_node.py --ros-args -p late:=0.05 -r observation:=/robot/observation
 
 It reads policy_contract.json, the policy and policy_golden.txt from its own folder.
@@ -257,7 +257,7 @@ def main() -> int:
     """Run the node, or the check."""
     folder = Path(__file__).resolve().parent
     try:
-        if "--check" in sys.argv[1:]:
+        if sys.argv[1:] == ["check"]:
             golden = read_golden((folder / GOLDEN).read_text())
             worst = check(Policy.load(folder), golden)
             print(f"{len(golden.step)} golden rows, largest difference {worst:.2g} of what is allowed")
