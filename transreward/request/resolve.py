@@ -105,8 +105,7 @@ def resolved(
 ) -> Config:
     """`resolve` for a pair that was already made and measured, so that many requests can share it."""
     require_judge(pair, evaluate, settings)
-    row = method(str(method_name))
-    rows = [row, *(method(str(name)) for name in dict.fromkeys(controls) if name != row.name)]
+    rows = [method(str(name)) for name in dict.fromkeys((method_name, *controls))]
     if (log := recorded(pair.target)) is not None:
         settings, target_steps = of_a_log(log, rows, settings, target_steps)
     rows = [without_a_model(r, pair) for r in rows]

@@ -90,9 +90,7 @@ class Session:
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
         store.claim(out := Path(out))
         try:
-            (out / FOLDER).mkdir()
-            store.write_json(out / "provenance.json", store.provenance())
-            store.write_json(out / FOLDER / REQUEST, requested(config, learner, asked, ()))
+            _begun(out, requested(config, learner, asked, ()))
             self._open(out, config, safety, robots, background, watch, Counter())
         except BaseException:
             self.close()
@@ -436,3 +434,10 @@ def require_asked(config: Config, unpaid: bool) -> None:
             f"{config.learner.name} learns from rollouts of its own alone, and a robot goes on while it learns: use "
             f'`learner="sac"`'
         )
+
+
+def _begun(out: Path, request: dict[str, Any]) -> None:
+    """The folder of a session that nobody has acted in."""
+    (out / FOLDER).mkdir()
+    store.write_json(out / "provenance.json", store.provenance())
+    store.write_json(out / FOLDER / REQUEST, request)
