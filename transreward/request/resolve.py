@@ -111,8 +111,7 @@ def resolved(
     rows = [without_a_model(r, pair) for r in rows]
     if cotrain:
         rows[0] = together(rows[0], pair, source_run)
-    learner = learner_of(learner, pair.source, source_run, rows)
-    taken_over = converted(learner, source_run)
+    taken_over = converted(learner := learner_of(learner, pair.source, source_run, rows), source_run)
     rows = [of_logs(fitting(r, pair, learner), pair) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)
     target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
