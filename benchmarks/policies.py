@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ FILES = {
     "cleanrl_ppo": "cleanrl_ppo.cleanrl_model",
     "onnx": "policy.onnx",
 }
-SEEDS, TARGET_STEPS, ADOPT_STEPS, SOURCE_STEPS = 3, 2_000, 10_000, 40_000
+SEEDS, TARGET_STEPS, ADOPT_STEPS = 3, 2_000, 10_000  # the source budget is the preset's of the learner
 LOOP: dict[str, Any] = {
     "loop.evaluations": 2,
     "loop.eval_episodes": 5,
@@ -156,7 +156,7 @@ def returns(act: Act) -> float:
     return total / 5
 
 
-def move(kind: str) -> None:
+def move(kind: str, methods: Sequence[str]) -> None:
     """Adopt a kind's file and move it; then the control. What is done is kept, what was begun is gone on with."""
     import transreward as tr
     from transreward.runs.store import ADOPTED
@@ -166,11 +166,13 @@ def move(kind: str) -> None:
     if not (agent / ADOPTED).exists():
         print(tr.adopt(folder / FILES[kind], ROBOT, agent, seeds=SEEDS, steps=ADOPT_STEPS, hidden=HIDDEN), flush=True)
     about = {"trained": record.read(folder / "about.json"), "adopted": record.read(agent / ADOPTED)}
-    for method, more in METHODS.items():
+    for method in methods:
         if method in kept().get(kind, ()):
             continue
         head, place = record.provenance(), folder / method
-        found = moved(method, agent, place, more) if not (place / "config.json").exists() else tr.resume(place)
+        found = (
+            moved(method, agent, place, METHODS[method]) if not (place / "config.json").exists() else tr.resume(place)
+        )
         row = {**head, **row_of(found)}
         kinds = kept()  # another kind may have ended since
         kinds[kind] = about | kinds.get(kind, {}) | {method: row}
@@ -194,7 +196,7 @@ def moved(method: str, agent: Path, place: Path, more: dict[str, Any]) -> Any:
     if more.get("learner") == "sac":
         more = {**more, "learner": replace(make_learner("sac", ROBOT), hidden=HIDDEN)}  # type: ignore[type-var]
     return tr.transfer(
-        ROBOT, TARGET, method, source_run=agent, source_steps=SOURCE_STEPS, target_steps=TARGET_STEPS, seeds=SEEDS,
+        ROBOT, TARGET, method, source_run=agent, target_steps=TARGET_STEPS, seeds=SEEDS,
         settings=LOOP, out=place, **more,
     )  # fmt: skip
 
@@ -220,11 +222,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("train", "move"))
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(TRAIN))
+    parser.add_argument("--only", choices=METHODS, help="one method of `move`")
     args = parser.parse_args()
     if unknown := set(args.kinds) - set(TRAIN):
         parser.error(f"there is no kind {min(unknown)}: {', '.join(TRAIN)}")
     for kind in args.kinds or TRAIN:
-        (train if args.part == "train" else move)(kind)
+        if args.part == "train":
+            train(kind)
+        else:
+            move(kind, [args.only] if args.only else list(METHODS))
 
 
 if __name__ == "__main__":
