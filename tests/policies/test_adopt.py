@@ -126,11 +126,12 @@ def test_it_is_transferred(tmp_path):
     """From the file to a changed robot: the zero-shot policy is the imported one."""
     tr.adopt(FILES / "sb3_sac.zip", POLE, tmp_path / "theirs", seeds=2, steps=512)
     found = tr.transfer(
-        POLE, f"{POLE}:gravity=2", "fine_tune", source_run=tmp_path / "theirs", source_steps=512, target_steps=64,
+        POLE, f"{POLE}:gravity=2", "fine_tune", source_run=tmp_path / "theirs", source_steps=5_120, target_steps=64,
         seeds=2, controls=["zero_shot"],
         settings={"loop.eval_episodes": 1, "loop.final_episodes": 2, "loop.evaluations": 1},
     )  # fmt: skip
-    assert found.steps.source == 512 and np.isfinite(found.controls["zero_shot"].target_return).all()
+    assert found.steps.source == 512  # what is left of the budget does not train it on: it would be another policy
+    assert np.isfinite(found.controls["zero_shot"].target_return).all()
 
 
 @pytest.mark.slow

@@ -113,9 +113,9 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
     others get an agent that had all of it, so that all methods of a table may take the same number of source steps.
     """
     left = budgets.pretrain_steps(config, row) - steps
-    # a method that continues in the source does so from the end of that run, and who takes over another learner's
-    # policy wants that one, which some training more might make worse
-    taken_up = config.source_run is not None and (row.uses_source or config.converted is not None)
+    # a method that continues in the source does so from the end of that run, and who takes over another learner's or
+    # library's policy wants that one, which some training more might make worse
+    taken_up = config.brought or (config.source_run is not None and (row.uses_source or config.converted is not None))
     if agent is not None and (left < budgets.least_steps(config).source or taken_up):
         return None
     fresh = agent is None

@@ -70,6 +70,11 @@ class Config:
         return self.loop.eval_target == "simulated"
 
     @property
+    def brought(self) -> bool:
+        """True if the source run's agent is another library's policy, which is taken as it is."""
+        return self.source_run is not None and (self.source_run / store.ADOPTED).exists()
+
+    @property
     def judged(self) -> Pair[Domain | None]:
         """Where policies are evaluated; None: nowhere."""
         source, target = self.domains
