@@ -23,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +31,10 @@ from typing import Any
 import mujoco
 import numpy as np
 import record
-from session import FIRST, RATE, REST, SOURCE, TARGET, returns, source_policy
+from session import FIRST, RATE, REST, SOURCE, TARGET, counted, each_seed, judged
 
 import transreward as tr
-from transreward.evaluation.statistics import interval
-from transreward.session.learner import FOLDER, JOURNAL
-from transreward.streams.journal import ACT, KINDS, STEP
-from transreward.streams.log import records
+from transreward.session.learner import FOLDER
 
 PROGRAM = Path(__file__).with_name("cheetah.cpp")
 LONGEST = 3_000  # seconds of `improve`
@@ -123,20 +119,13 @@ class Robot:
 
 def learn(runs: Path, seeds: int, sources: Path | None) -> None:
     """All seeds, one after the other; what is done is kept."""
-    about, file = record.provenance(), record.RESULTS / "serve.json"
-    found: dict[str, Any] = (record.read(file) or {}).get("seeds", {})
     with tempfile.TemporaryDirectory() as folder:
         program = compiled(Path(folder))
-        for seed in range(seeds):
-            if str(seed) in found:
-                continue
-            found[str(seed)] = one = seed_of(program, runs / str(seed), seed, sources and sources / str(seed))
-            record.write(file, {**about, "pair": [SOURCE, TARGET], "rate_hz": RATE, "seeds": found})
-            print(f"seed {seed}: {one}", flush=True)
-    apart = np.array([one["policy"] - one["source"] for one in found.values()])
-    bounds = interval(apart)  # None of one seed
-    said = f" [{bounds[0]:,.0f}, {bounds[1]:,.0f}]" if bounds else ""
-    print(f"policy - source, {len(apart)} seeds: {apart.mean():,.0f}{said}")
+        each_seed(
+            "serve.json",
+            seeds,
+            lambda seed: seed_of(program, runs / str(seed), seed, sources and sources / str(seed)),
+        )
 
 
 def seed_of(program: Path, out: Path, seed: int, source: Path | None, sizes: Sequence[int] = (FIRST, REST)) -> dict:
@@ -160,21 +149,6 @@ def seed_of(program: Path, out: Path, seed: int, source: Path | None, sizes: Seq
     seconds = time.perf_counter() - began
     robot.end()
     return {"robot_steps": robot.count, **counted(out), **judged(out), "seconds": seconds}
-
-
-def counted(out: Path) -> dict[str, int]:
-    """What the journal has."""
-    with (out / FOLDER / JOURNAL).open("rb") as file:
-        kinds = Counter(kind for _, kind, _, _ in records(file, KINDS))
-    return {"asked": kinds[ACT], "told": kinds[STEP]}
-
-
-def judged(out: Path) -> dict[str, Any]:
-    """The run, and its policy beside the source's."""
-    run = tr.load(out)
-    delivered = run.delivered[0] if run.delivered else "learner"
-    both = {"policy": returns(run.policy()), "source": returns(source_policy(out))}
-    return {"target_steps": run.steps.target, "delivered": delivered, **both}
 
 
 # -- load ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +98,16 @@ def drive(session: Any, connection: socket.socket, obs: list[float], steps: int)
 def learn(runs: Path, seeds: int) -> None:
     """All seeds, one after the other; what is done is kept."""
     runs.mkdir(parents=True, exist_ok=True)
-    about, file = record.provenance(), record.RESULTS / "session.json"
+    each_seed("session.json", seeds, lambda seed: seed_of(runs / str(seed), seed))
+
+
+def each_seed(name: str, seeds: int, of: Callable[[int], dict[str, Any]]) -> None:
+    """What comes `of` each seed, into a file of the results as soon as it is there; what is there is kept."""
+    about, file = record.provenance(), record.RESULTS / name
     found: dict[str, Any] = (record.read(file) or {}).get("seeds", {})
     for seed in range(seeds):
         if str(seed) not in found:
-            found[str(seed)] = one = seed_of(runs / str(seed), seed)
+            found[str(seed)] = one = of(seed)
             record.write(file, {**about, "pair": [SOURCE, TARGET], "rate_hz": RATE, "seeds": found})
             print(f"seed {seed}: {one}", flush=True)
     apart = np.array([one["policy"] - one["source"] for one in found.values()])
@@ -127,18 +134,22 @@ def seed_of(out: Path, seed: int) -> dict[str, Any]:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - began
     process.terminate()
-    kinds = [kind for _, kind, _, _ in records((out / FOLDER / JOURNAL).open("rb"), KINDS)]
+    return {"robot_steps": count.value, **counted(out), **judged(out), "seconds": seconds}
+
+
+def counted(out: Path) -> dict[str, int]:
+    """What the journal has."""
+    with (out / FOLDER / JOURNAL).open("rb") as file:
+        kinds = Counter(kind for _, kind, _, _ in records(file, KINDS))
+    return {"asked": kinds[ACT], "told": kinds[STEP]}
+
+
+def judged(out: Path) -> dict[str, Any]:
+    """The run, and its policy beside the source's."""
     run = tr.load(out)
-    return {
-        "robot_steps": count.value,
-        "asked": kinds.count(ACT),
-        "told": kinds.count(STEP),
-        "target_steps": run.steps.target,
-        "delivered": run.delivered[0] if run.delivered else "learner",
-        "policy": returns(run.policy()),
-        "source": returns(source_policy(out)),
-        "seconds": seconds,
-    }
+    delivered = run.delivered[0] if run.delivered else "learner"
+    both = {"policy": returns(run.policy()), "source": returns(source_policy(out))}
+    return {"target_steps": run.steps.target, "delivered": delivered, **both}
 
 
 def answer(out: Path, path: str, seed: int) -> None:
