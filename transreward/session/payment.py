@@ -12,15 +12,18 @@ from transreward.types import RequestError
 
 
 class Payment:
-    """The task of a session's robot: that of the domain whose columns it has, or else the source's."""
+    """The task of a session's robot: that of the domain whose columns it has, or else the source's. Raises RequestError
+    where it cannot pay and is `required` to."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, required: bool = False) -> None:
         self._reason, self._observed = "", None
         robot = asked(config.domains.target)
         domain: Domain = config.domains.source if robot is None or robot.like is None else robot.like
         try:
             self._observed = Observed(domain)
         except RequestError as error:
+            if required:
+                raise
             self._reason = str(error)
 
     def require(self) -> Observed:

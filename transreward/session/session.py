@@ -86,7 +86,8 @@ class Session:
             source, columns, method, learner=learner, source_steps=source_steps, target_steps=target_steps, seeds=1,
             seed=seed, settings=asked, source_run=source_run, bridge=bridge, imports=imports,
         )  # fmt: skip
-        require_asked(config, unpaid)
+        require_asked(config)
+        self.payment = Payment(config, required=unpaid)
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
         store.claim(out := Path(out))
         try:
@@ -122,6 +123,7 @@ class Session:
                 raise RequestError(f"{folder / ABOUT} has no '{key}', as if it was cut: copy {out} again")
         safety = Safety(config.domains.target.spaces, about["low"], about["high"], about["change"], safe)
         safety.counts.update(about["safety"])
+        self.payment = Payment(config)
         try:
             self._open(out, config, safety, about["robots"], about["background"], watch, Counter(about["counts"]))
         except BaseException:
@@ -143,7 +145,7 @@ class Session:
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
         self._folder, self._watch = self.out / FOLDER, watch or (lambda said: None)
-        self._rate, self.payment = control_rate(config.domains.target), Payment(config)
+        self._rate = control_rate(config.domains.target)
         self._granted = config.target_steps // robots
         self._lock, self._said = threading.RLock(), []
         self.acting, self._policies = Acting([], {}), {}
@@ -420,10 +422,8 @@ class Session:
                 warnings.warn(said["text"], stacklevel=3)
 
 
-def require_asked(config: Config, unpaid: bool) -> None:
-    """Raise RequestError for a method that a robot which asks cannot be used for, or that tells no rewards."""
-    if unpaid:
-        Payment(config).require()
+def require_asked(config: Config) -> None:
+    """Raise RequestError for a method that a robot which asks cannot be used for."""
     row = config.method
     if row.ceiling or row.feed is None:
         raise RequestError(f"'{row.name}' does not learn from the robot's steps: name a method that does, such as auto")
