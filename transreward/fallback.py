@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SOURCE = "source"  # the candidate that every run with a fallback has
+SOURCE = "source"  # the candidate that every run with a fallback has; of several sources the first word of each one's
 EPISODES = 2  # of the source policy, before anything else acts in the target
 BOUND = -0.8416  # normal quantile, of 0.2: a candidate is delivered by this lower bound of its lead
 MEMORY = 0.25  # share of the target steps so far after which an episode of a policy that still learns counts half
@@ -59,11 +59,18 @@ class Belief(NamedTuple):
         return np.concatenate([[0.0], self.sd[1:]])
 
 
-def opening(target_steps: int, episode_steps: int) -> int:
-    """Target steps that the source policy takes first: `EPISODES` whole episodes' worth, one where the budget has fewer
-    than four, and half of a budget of less than two."""
-    if target_steps >= 4 * episode_steps:
-        return EPISODES * episode_steps
+def of_source(name: str) -> bool:
+    """Whether a candidate is the policy of a source, which was trained before any target step."""
+    return name.partition(" ")[0] == SOURCE
+
+
+def opening(target_steps: int, episode_steps: int, sources: int = 1) -> int:
+    """Target steps that the source policies take first: `EPISODES` whole episodes' worth, or one of each of more
+    `sources`, as long as that is half of the budget at most; one where the budget has fewer than four, and half of a
+    budget of less than two."""
+    for episodes in range(max(EPISODES, sources), EPISODES - 1, -1):
+        if target_steps >= 2 * episodes * episode_steps:
+            return episodes * episode_steps
     return min(episode_steps, -(-target_steps // 2))
 
 

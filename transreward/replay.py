@@ -6,7 +6,7 @@ write position is shared by all seeds, since they step together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -222,6 +222,16 @@ def windows(replays: Pair[Replay | None], target_share: float | Array, spaces: S
         return Drawn(Pair(*(draw(r, k, n) for r, k, n in zip(replays, keys, sizes, strict=True))), first)
 
     return sample
+
+
+def dealt(replays: Sequence[Replay]) -> Replay:
+    """One replay of several of equally many robots, whose j-th robot is that of replay j mod K; of the newest control
+    steps that all hold, with their terms where all have the same ones."""
+    size, alike = min(int(r.size) for r in replays), len({r.terms for r in replays}) == 1
+    every = [in_order(r) for r in replays]
+    rows = [_pack(x if alike else x._replace(terms=x.terms[..., :0]))[:, -size:] for x in every]
+    robots = [rows[j % len(rows)][:, :, j] for j in range(rows[0].shape[2])]
+    return _full(np.stack(robots, axis=2), replays[0].spaces)
 
 
 # -- on disk -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 
 from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
+from transreward.domains.several import joined
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
 from transreward.engine.converted import converted
 from transreward.engine.stages import execute
@@ -26,7 +27,7 @@ from transreward.request.budgets import require_steps_left
 from transreward.request.config import Config
 from transreward.request.fields import FIELDS
 from transreward.request.learner import for_method
-from transreward.request.resolve import resolve
+from transreward.request.resolve import Sources, resolve
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
 from transreward.runs.result import Result, load
@@ -38,7 +39,7 @@ __all__ = ["Progress", "Watch", "resume", "transfer"]
 
 
 def transfer(
-    source: Domain | str,
+    source: Sources,
     target: Domain | str,
     method: str = DEFAULT_METHOD,
     *,
@@ -60,6 +61,9 @@ def transfer(
     watch: Watch | None = None,
 ) -> Result:
     """Move a skill from `source` to `target`. Budgets are steps per seed and are never exceeded.
+
+    `source` may be several, as a list or between commas: an agent is trained in each, with `source_steps` of its own,
+    and whose policy opens an episode, whose the method goes on from and who is delivered is decided seed by seed.
 
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
@@ -85,7 +89,7 @@ def transfer(
 
 
 def planned(
-    source: Domain | str,
+    source: Sources,
     target: Domain | str,
     method: str = DEFAULT_METHOD,
     *,
@@ -127,7 +131,7 @@ def requested(
     if learner is not None and not isinstance(learner, str):
         learner = {"name": learner.name, **asdict(learner)}
     return {
-        "source": config.domains.source.name,
+        "source": joined(one.name for one in config.sources),
         "target": config.domains.target.name,
         "method": config.method.name,
         "learner": learner,

@@ -245,6 +245,19 @@ def table_robot(domain: Domain) -> TableRobot | None:
 
 
 @runtime_checkable
+class Restorable(Domain, Protocol):
+    """Is made of other domains: `get_state` and `set_state` of its simulations are exact if `restorable` is true."""
+
+    @property
+    def restorable(self) -> bool: ...
+
+
+def restorable(domain: Domain) -> bool:
+    """True if a simulation can be put back into a state, bit for bit."""
+    return table_robot(domain) is not None or (isinstance(domain, Restorable) and domain.restorable)
+
+
+@runtime_checkable
 class Drawn(Domain, Protocol):
     """Can render itself, for domains that are not rendered from a MuJoCo model."""
 

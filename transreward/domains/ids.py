@@ -16,6 +16,7 @@ from transreward.domains.files import place
 from transreward.domains.history import with_history
 from transreward.domains.robot import Robot
 from transreward.domains.robots import ROBOTS, row
+from transreward.domains.several import apart
 from transreward.domains.users import in_one_line, look_beside_user, named
 from transreward.types import ASKED, DATA, OWN_MODULE, RequestError, nearest
 
@@ -43,6 +44,8 @@ def domain(id: str | Domain) -> Domain:
         return checked(id)
     if not isinstance(id, str) or not id or not id.isprintable():
         raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
+    if len(several := apart(id)) > 1:
+        raise RequestError(f"'{id}' names {len(several)} domains, which only the source of a `transfer` may: name one")
     if crossed := across.split(id):
         return across.Across(domain(crossed[0]), domain(crossed[2]), crossed[1])
     head, colon, tail = id.partition(":")

@@ -11,9 +11,23 @@ import numpy as np
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
 from transreward.evaluation.returns import evaluate
-from transreward.fallback import Belief, best
+from transreward.fallback import Belief, best, of_source
 from transreward.plan.ledger import EVALUATION
 from transreward.request.config import PLAIN
+
+
+def lead(run: Run) -> tuple[str, ...]:
+    """Where the policies of several sources are all there is yet: let each seed learn on from the one that is believed
+    to be the best. Returns who that is, in words, a line a seed."""
+    known = [name for name in run.stage.candidates if name != run.stage.name]
+    if run.stage.phase == "evidence" or len(known) < 2 or not all(map(of_source, known)):
+        return ()
+    assert run.choice is not None
+    which = [best(run.choice.belief(k, known)) for k in range(run.config.seeds)]
+    run.choice.began = [known[i] for i in which]
+    run.state.agents = chosen([_agents(run, name) for name in known], which)
+    seeds = zip(run.config.seed_list, which, strict=True)
+    return tuple(f"seed {seed}: goes on from the policy of {run.config.sources[i].name}" for seed, i in seeds)
 
 
 def deliver(run: Run) -> dict[str, Any]:
@@ -143,6 +157,7 @@ def standing(run: Run) -> dict[str, Any]:
             {
                 "seed": seed,
                 "delivered": names[best(belief)],
+                **({"began": run.choice.began[k]} if run.choice.began else {}),
                 "candidates": [
                     {"name": n, "mean": float(m), "low": float(low), "high": float(high), "episodes": counts[n]}
                     for n, m, low, high in zip(names, belief.mean, belief.low, belief.high, strict=True)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transreward.domains.across import Across
 from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
-from transreward.engine.delivery import deliver, foresee, recall
+from transreward.engine.delivery import deliver, foresee, lead, recall
 from transreward.engine.loop import loop
 from transreward.engine.record import Final, estimated, evaluate_both, final, none_of, successes_of
 from transreward.engine.state import Keep, Run, Watch, begin
 from transreward.engine.stop import aligned_return
+from transreward.evaluation.statistics import known as figures
 from transreward.plan.compile import mirrored
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Plan, Stage, Track
+from transreward.request.budgets import falls_back
 from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.runs import store
@@ -43,26 +45,58 @@ def execute(
     def saved(stage: Stage) -> Checkpoints:
         return Checkpoints(directory and directory / PLACE / stage.name, request)
 
-    began, results, across = time.perf_counter(), {}, {}
-    scratch = replace(config, learner=config.learner.from_scratch)
+    began, results = time.perf_counter(), {}
+    known: list[Known] = [Known(agents, {}), *(Known({}, {}) for _ in plan.others)]
     for track in plan.tracks:
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
-        for stage in before(track, plan, agents):
-            training = scratch.of_agent(stage.method)
-            shared = cache.entry(training, chain(plan, stage))
-            agents[stage.name] = source_agent(
-                training, stage, agents, directory if own else None, watch, saved(stage), shared
-            )
-        agent = None
-        if track.agent is not None:  # converted once for all methods, which share its evaluation
-            agent = across[track.agent] = across.get(track.agent) or agents[track.agent].across(config.domains.source)
-        results[track.method.name] = follow(for_method(config, track.method), track, agent, place, watch, saved)
+        found: list[SourceAgent] = []
+        for k in range(len(known) if falls_back(config, track.method) else 1):
+            if track.agent is not None:
+                part, keeps = plan.others[k - 1] if k else plan, directory if own else None
+                found.append(trained(config, part, track, k, known[k], keeps and of_source(keeps, k), watch, saved))
+        results[track.method.name] = follow(for_method(config, track.method), track, found, place, watch, saved)
         if own:  # with the source agent's training, if there was one
             results[track.method.name].wall_seconds = time.perf_counter() - began
     result = results.pop(config.method.name)
     result.controls = results
     return result
+
+
+class Known(NamedTuple):
+    """The agents of one source, by the stage whose end they are."""
+
+    own: dict[str, SourceAgent]  # in its own columns
+    across: dict[str, SourceAgent]  # converted once for all methods, which share their evaluation
+
+
+def of_source(directory: Path, k: int) -> Path:
+    """The part of a run directory that belongs to its k-th source: of the first, which most runs have alone, all."""
+    return directory / "sources" / str(k + 1) if k else directory
+
+
+def trained(
+    config: Config,
+    plan: Plan,
+    track: Track,
+    k: int,
+    known: Known,
+    directory: Path | None,
+    watch: Watch,
+    saved: Callable[[Stage], Checkpoints],
+) -> SourceAgent:
+    """The agent of the k-th source that a track starts from, in the target's columns; trained unless it is `known`."""
+    config = config.of_source(k)
+    scratch = replace(config, learner=config.learner.from_scratch)
+    for stage in before(track, plan, known.own):
+        training = scratch.of_agent(stage.method)
+        shared = cache.entry(training, chain(plan, stage))
+        checkpoints = saved(stage) if not k else saved(replace(stage, name=str(of_source(Path(), k) / stage.name)))
+        known.own[stage.name] = source_agent(training, stage, known.own, directory, watch, checkpoints, shared)
+    assert track.agent is not None
+    if track.agent not in known.across:
+        known.across[track.agent] = known.own[track.agent].across(config.domains.source)
+    return known.across[track.agent]
 
 
 def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
@@ -117,23 +151,25 @@ def source_agent(
 def follow(
     config: Config,
     track: Track,
-    agent: SourceAgent | None,
+    agents: Sequence[SourceAgent],
     place: Path | None,
     watch: Watch,
     saved: Callable[[Stage], Checkpoints],
 ) -> Result:
-    """Run the stages of one method, from the source agent or from scratch."""
+    """Run the stages of one method, from the agents of its sources, of which the first leads, or from scratch."""
     began = time.perf_counter()
-    zero_shot = None if agent is None else agent_returns(config, agent)
+    agent, others = (agents[0] if agents else None), agents[1:]
+    seen = [agent_returns(config.of_source(k), one) for k, one in enumerate(agents)]
+    zero_shot = seen[0] if seen else None
     reference = None if zero_shot is None else float(zero_shot.returns.source.mean())
     run: Run | None = None
     for stage in track.stages:
         first = run is None
-        run = begin(config, stage, agent, reference, watch, kept(place), lesson=run)
+        run = begin(config, stage, agent, reference, watch, kept(place), lesson=run, others=others)
         if run.grounded is not None and place is not None:
             run.grounded.keep(config.seed_list, place)
-        if first and agent is not None:
-            for account, steps in zip(EVALUATION, agent.returns_took, strict=True):
+        for one in agents if first else ():
+            for account, steps in zip(EVALUATION, one.returns_took, strict=True):
                 run.ledger.spend(account, steps)
         source = config.domains.source
         if first and isinstance(source, Across) and track.method is config.method:
@@ -142,6 +178,8 @@ def follow(
         if stage.ground is not None and run.grounded is not None:
             run.tell(run.state.index, [], run.grounded.said)
         foresee(run)
+        if told := lead(run):
+            run.tell(run.state.index, [], told)
         if sum(stage.budget) and not run.state.stopped:
             checkpoints = saved(stage)
             with checkpoints.logging(*runs) as restored:
@@ -156,7 +194,9 @@ def follow(
     ends = [final(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
     seconds = time.perf_counter() - began
     partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, ends, strict=True)]
-    return replace(partners[0], fallback=settled, partner=partners[1] if run.partner is not None else None)
+    sources = [of_one(one, end) for one, end in zip(agents, seen, strict=True)] if others else []
+    partner = partners[1] if run.partner is not None else None
+    return replace(partners[0], fallback=settled, sources=sources, partner=partner)
 
 
 def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[Run, Run]:
@@ -164,6 +204,17 @@ def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[
     other = begin(mirrored(config), stage, None, None, lambda progress: None, kept(place and place / "partner"))
     run.partner, other.partner = other, run
     return other, run
+
+
+def of_one(agent: SourceAgent, end: Final) -> dict[str, Any]:
+    """What result.json says of one of several sources."""
+    returns = end.returns.map(figures)
+    return {
+        "id": agent.source,
+        "steps": agent.steps,
+        "source_return": returns.source,
+        "zero_shot_target_return": returns.target,
+    }
 
 
 def finish(

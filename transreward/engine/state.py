@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from transreward.bridges.take_up import take_up
 from transreward.draws import stream as draw
 from transreward.engine.grounding import Grounded, grounded
 from transreward.engine.programs import Asked, Programs, copied, programs
-from transreward.fallback import SOURCE
 from transreward.plan.ledger import EVALUATION, Ledger
+from transreward.plan.places import walks_in
 from transreward.plan.plan import Stage
 from transreward.replay import Replay
 from transreward.request.config import Config
@@ -164,9 +164,10 @@ def begin(
     watch: Watch,
     keep: Keep,
     lesson: Run | None = None,
+    others: Sequence[SourceAgent] = (),
 ) -> Run:
     """Initialise a stage: learner, compensation, robots and buffers; from the source `agent` if there is one, or after
-    the `lesson`, the run of its teacher."""
+    the `lesson`, the run of its teacher. `others` are the agents of further sources."""
     compiled = programs(config.learner, stage.method.compensation(), config.domains.source.spaces)
     keys = jax.vmap(jax.random.key)(jnp.asarray(config.seed_list))
     keys = draw(keys, stage.draws) if stage.draws else keys
@@ -177,21 +178,26 @@ def begin(
         keys = found.keys
         if not stage.from_nothing:
             agents = copied(found.agents)
-    ledger = opened(config, stage, agent, lesson)
+    ledger = opened(config, stage, [] if agent is None else [agent, *others], lesson)
     state = State(agents, compensation, keys, ledger.spent, {})
     if agent is not None and stage.guided:
         state.guide = agent.agents if before is None else before.agents
     if agent is not None and stage.candidates:
-        state.candidates = {SOURCE: agent.agents} if before is None else dict(before.candidates)
+        if before is not None:
+            state.candidates = dict(before.candidates)
+        else:
+            policies = [one.agents for one in (agent, *others)]
+            state.candidates = dict(zip(config.candidates, policies, strict=bool(others)))
         if lesson is not None and lesson.stage.name in stage.candidates:
             state.candidates[lesson.stage.name] = lesson.state.agents
     run = Run(config, stage, state, compiled, {}, ledger, reference, watch, keep)
-    open_streams(run, agent, lesson)
+    open_streams(run, [] if agent is None else [agent, *others], lesson)
     chosen = (taker.choice for taker in run.takers.values())
     run.choice = next((choice for choice in chosen if choice is not None), lesson and lesson.choice)
     if run.choice is not None and stage.ground is not None:
         run.choice.simulated = {}  # by another simulator
     if run.choice is not None:
+        run.choice.in_turn = stage.phase == "evidence"
         run.choice.learning = stage.name if stage.name in stage.candidates else None
     if before is not None:
         state.log, state.stopped = before.log, before.stopped
@@ -199,14 +205,13 @@ def begin(
     return run
 
 
-def opened(config: Config, stage: Stage, agent: SourceAgent | None, lesson: Run | None) -> Ledger:
-    """The ledger of a stage: what was spent before it, plus its own budget."""
+def opened(config: Config, stage: Stage, agents: Sequence[SourceAgent], lesson: Run | None) -> Ledger:
+    """The ledger of a stage: what was spent before it, by the training of all source agents, plus its own budget."""
     if lesson is not None:
         spent = dict(lesson.ledger.spent)
-    elif agent is not None:
-        spent = {"source": agent.steps, **dict(zip(EVALUATION, agent.evaluated, strict=True))}
     else:
-        spent = {}
+        counted = [{"source": a.steps, **dict(zip(EVALUATION, a.evaluated, strict=True))} for a in agents]
+        spent = {account: sum(one[account] for one in counted) for account in (counted[0] if counted else ())}
     granted: dict[str, int | None] = {
         side: spent.get(side, 0) + budget for side, budget in stage.budget._asdict().items()
     }
@@ -214,25 +219,29 @@ def opened(config: Config, stage: Stage, agent: SourceAgent | None, lesson: Run 
     return Ledger({**granted, EVALUATION.source: None, EVALUATION.target: None if judged else 0}, spent)
 
 
-def open_streams(run: Run, agent: SourceAgent | None, lesson: Run | None) -> None:
+def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) -> None:
     """Open a stage's streams and make their buffers. Robots of a target that is not simulated are those of the stage
     before."""
     config, stage, state, payer = run.config, run.stage, run.state, run.ledger.payer
-    domains = config.domains
+    domains, stored = config.domains, agents[0].replay if agents else None
     if lesson is not None:
         run.grounded = lesson.grounded
         if stage.ground is not None:
-            stored, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
+            seen, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
             views = views and config.learner.ends is not None
-            run.grounded = grounded(domains, config.seed_list, stage.ground, stored, views)
+            run.grounded = grounded(domains, config.seed_list, stage.ground, seen, views)
             if run.grounded.crossing is not None:
                 state.agents = take_up(config.learner, state.agents, run.grounded.crossing)
     if run.grounded is not None:
         walked = run.grounded.source if stage.method.gap is None else run.grounded.compared
+        domains, stored = domains._replace(source=walked), None
+    elif stage.phase != "source" and (walked := walks_in(config, stage.method)) is not domains.source:
         domains = domains._replace(source=walked)
+        every = [one.replay for one in agents if one.replay is not None]
+        stored = rp.dealt(every) if every else None
     opening = Opening(
         domains, config.seed_list, config.loop.threads, payer, state.keys, stage.draws,
-        None if agent is None or run.grounded is not None else agent.replay, run.takers, limits=config.loop.limits,
+        stored, run.takers, limits=config.loop.limits,
         twin=None if run.grounded is None else run.grounded.twin,
     )  # fmt: skip
     going_on: dict[str, Taker] = {}

@@ -8,11 +8,11 @@ from typing import Any
 
 from transreward.domains.domain import stored_terms
 from transreward.domains.logs.recorded import logged, recorded
-from transreward.fallback import SOURCE
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
+from transreward.plan.places import walks_in
 from transreward.plan.plan import Plan, Schedule, Stage, Track
 from transreward.randomise import Randomise
 from transreward.request import budgets
@@ -53,7 +53,7 @@ def compile(config: Config, taken: int | None = None) -> Plan:
         agent, steps = None, 0
         if row.needs_source_agent:
             agent, steps = known.get(row.randomise, (None, 0))
-            stage = source_stage(config, row, agent, steps)
+            stage = source_stage(config.of_source(0), row, agent, steps)
             if stage is not None:
                 steps += walked(stage).source
                 agent = stage.name
@@ -66,7 +66,8 @@ def compile(config: Config, taken: int | None = None) -> Plan:
             tracks.append(competing(own, track(own, row, agent, steps)))
     if asked.target_steps > config.target_steps:
         tracks = [longer(asked, track, asked.target_steps - config.target_steps) for track in tracks]
-    return Plan(agents, tuple(tracks))
+    others = tuple(compile(asked.of_source(k)) for k in range(1, 1 + len(asked.others)))
+    return Plan(agents, tuple(tracks), others)
 
 
 def longer(config: Config, track: Track, steps: int) -> Track:
@@ -287,11 +288,11 @@ def competing(config: Config, track: Track) -> Track:
     if not budgets.falls_back(config, track.method):
         return track
     found: list[Stage] = []
-    names: tuple[str, ...] = (SOURCE,)
+    names = config.candidates
     for stage in track.stages:
         names = names if stage.phase in ("evidence", TRIAL) else (*names, stage.name)
         own = stage.phase == "evidence" or (config.learner.on_policy and stage.target_share > 0)
-        acting = names[-1:] if own else names
+        acting = names[-1:] if own and names != config.candidates else names
         streams = tuple(replace(s, acting=acting) if s.name == "target" else s for s in stage.streams)
         found.append(replace(stage, candidates=names, streams=streams))
     return replace(track, stages=tuple(found))
@@ -367,7 +368,7 @@ def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> St
     whole, kept = config.source_steps if side == "source" else config.target_steps, 0
     if budget and not (config.learner.on_policy and row.gap is None):
         kept = room(config.learner, whole, robots)
-    own = config.domains[Pair._fields.index(domain)]
+    own = walks_in(config, row) if domain == "source" else config.domains.target
     trained_in = own if side == "source" else config.domains.source
     rewards = "target" if side == "source" and repaid(row) else "own"
     terms = len(stored_terms(trained_in)) if row.stores_terms(side) else 0

@@ -97,3 +97,4 @@ class Plan(NamedTuple):
 
     agents: dict[str, Stage]
     tracks: tuple[Track, ...]
+    others: tuple[Plan, ...] = ()  # of the agents of each further source

@@ -39,14 +39,15 @@ def walked_steps(config: Config, row: Method, taken: int) -> int:
 
 def falls_back(config: Config, row: Method) -> bool:
     """Whether the source policy stays a candidate of a method, to act in the target and to be delivered."""
-    return (config.loop.fallback or row.fallback) and row.start == "source" and row.target_share is not None
+    asked = config.loop.fallback or row.fallback or bool(config.others)
+    return asked and row.start == "source" and row.target_share is not None
 
 
 def opening_steps(config: Config, row: Method) -> int:
     """Target steps per seed that the source policy takes before a method learns."""
     steps = 0 if row.ground is None else min(row.ground.steps, config.target_steps)
     if falls_back(config, row):
-        steps = max(steps, opening(config.target_steps, config.domains.target.episode_steps))
+        steps = max(steps, opening(config.target_steps, config.domains.target.episode_steps, len(config.sources)))
     return steps
 
 

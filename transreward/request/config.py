@@ -13,6 +13,7 @@ from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain, Traced
 from transreward.domains.logs.recorded import recorded
 from transreward.domains.names import action_entries, entries
+from transreward.fallback import SOURCE
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
@@ -58,11 +59,28 @@ class Config:
     replaced: tuple[tuple[str, Any], ...] = ()  # the learner's requested settings that the method overrides
     evaluate: Domain | None = None  # a simulator in which policies are evaluated in place of the target
     of_agents: Learner | None = None  # of source agents, where `learner` is the method's own
+    others: tuple[Domain, ...] = ()  # further sources, each in the target's columns
 
     @property
     def seed_list(self) -> list[int]:
         """The seeds, in order."""
         return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def sources(self) -> tuple[Domain, ...]:
+        """All sources, the first of which is the pair's."""
+        return (self.domains.source, *self.others)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the sources' policies as candidates of a method, in order."""
+        return tuple(f"{SOURCE} {one.name}" for one in self.sources) if self.others else (SOURCE,)
+
+    def of_source(self, index: int) -> Config:
+        """The request with the source at that place alone."""
+        if not self.others:
+            return self
+        return replace(self, domains=self.domains._replace(source=self.sources[index]), others=())
 
     @property
     def simulates_target(self) -> bool:
@@ -114,6 +132,7 @@ class Config:
             "schema": store.SCHEMA,
             "versions": store.versions(),
             "source": self.domains.source.name,
+            **({"sources": [one.name for one in self.sources]} if self.others else {}),
             "target": self.domains.target.name,
             "method": row.name,
             **({"variant": row.variant} if row.variant else {}),

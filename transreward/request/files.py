@@ -19,6 +19,8 @@ def read_config(path: Path) -> dict[str, Any]:
     store.require_schema(path, text)
     plain = set(FIELDS) - {"learner"}  # which may be a mapping
     request: dict[str, Any] = {key: text.pop(key) for key in plain & set(text)}
+    if isinstance(several := text.pop("sources", None), list):  # a run's, of which the first is its source
+        request["source"] = several
     for key in set(COUNTS) & set(request):
         with suppress(ValueError):  # anything else is refused when the whole request is checked
             request[key] = whole_number(request[key]) if isinstance(request[key], str) else request[key]

@@ -15,6 +15,7 @@ from transreward.domains.domain import Domain
 from transreward.domains.history import history_of, with_history
 from transreward.domains.ids import domain
 from transreward.domains.logs.recorded import Recorded, logged, pair, recorded
+from transreward.domains.several import apart
 from transreward.domains.views import viewed
 from transreward.learners.learner import Learner
 from transreward.learners.offline import Offline
@@ -39,6 +40,7 @@ from transreward.request.rules import (
     require_one_body,
     require_recorded,
     require_rewards,
+    require_several,
     require_simulated,
     require_source_log,
     require_tuned,
@@ -52,10 +54,11 @@ from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 
 MOST = 10**9  # steps or seeds, which are counted in 32 bits on the device
+Sources = Domain | str | Sequence[Domain | str]  # one, or several, which a text has between commas
 
 
 def resolve(
-    source: Domain | str,
+    source: Sources,
     target: Domain | str,
     method_name: str,
     *,
@@ -78,9 +81,11 @@ def resolve(
     for name in (method_name, *controls):  # an unknown name is reported before domains are made
         method(str(name))
     judge = None if evaluate is None else domain(evaluate)
-    domains, shift = pair_of(source, target, settings, bridge, judge)
+    domains, shift, others = pairs_of(source, target, settings, bridge, judge)
+    if others and source_run is not None:
+        raise RequestError("several sources train an agent each: leave `source_run` out, or name its source alone")
     return resolved(
-        domains, shift, method_name, learner=learner, source_steps=source_steps,
+        domains, shift, method_name, others=others, learner=learner, source_steps=source_steps,
         target_steps=target_steps, seeds=seeds, seed=seed, settings=settings, controls=controls, source_run=source_run,
         evaluate=judge, cotrain=cotrain, imports=imports,
     )  # fmt: skip
@@ -102,8 +107,9 @@ def resolved(
     evaluate: Domain | None = None,
     cotrain: bool = False,
     imports: tuple[str, ...] = (),
+    others: tuple[Domain, ...] = (),
 ) -> Config:
-    """`resolve` for a pair that was already made and measured, so that many requests can share it."""
+    """`resolve` for a pair, and `others` as further sources, that were already made and measured."""
     require_judge(pair, evaluate, settings)
     rows = [method(str(name)) for name in dict.fromkeys((method_name, *controls))]
     if (log := recorded(pair.target)) is not None:
@@ -128,11 +134,9 @@ def resolved(
         seed=count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
         converted=taken_over,
-        evaluate=evaluate,
-        cotrain=cotrain,
-        imports=imports,
         chosen=frozenset(settings),
         shift=shift,
+        **{"evaluate": evaluate, "cotrain": cotrain, "imports": imports, "others": others},
     )
     require_all(config)
     return config
@@ -145,6 +149,27 @@ def usual_budget(learner: Learner, source: Domain, taken_over: Learner | None, s
     if taken_over is not None and source_run is not None:  # whose training is none of its own
         budget += SourceAgent.about(Path(source_run))["steps"]
     return budget
+
+
+def pairs_of(
+    source: Sources, target: Domain | str, settings: dict[str, Any], bridge: str = AUTO, like: Domain | None = None
+) -> tuple[Pair[Domain], ShiftMeasure | None, tuple[Domain, ...]]:
+    """`pair_of` of the first source that needs no bridge, or of the first; then the other sources, each in the target's
+    columns. Raises RequestError also for a source that is named twice, and for a log among several."""
+    several = isinstance(source, (list, tuple))
+    asked: Any = apart(source) if isinstance(source, str) else source if several else [source]
+    if not asked:
+        raise RequestError("name a source: the list of sources is empty")
+    made = [pair_of(one, target, settings, bridge, like) for one in asked]
+    sources = [found.source for found, _ in made]
+    names = [one.name for one in sources]
+    for one in sources if len(sources) > 1 else ():
+        if names.count(one.name) > 1:
+            raise RequestError(f"'{one.name}' is named twice among the sources: leave one of them out")
+        if recorded(one) is not None:
+            raise RequestError(f"'{one.name}' is a log, in which no policy was trained that could act: name it alone")
+    first = next((i for i, one in enumerate(sources) if not isinstance(one, Across)), 0)
+    return (*made[first], tuple(one for i, one in enumerate(sources) if i != first))
 
 
 def pair_of(
@@ -241,6 +266,7 @@ def require_all(config: Config) -> None:
     require_source_log(config)
     require_recorded(config)
     require_tuned(config)
+    require_several(config)
     require_fallback(config)
     for row in (config.method, *config.controls):
         row.compensation()  # checks its settings

@@ -274,10 +274,28 @@ def learns(row: Method) -> bool:
     return bool(row.target_share or row.gap)
 
 
+def require_several(config: Config) -> None:
+    """Raise RequestError if the request's method cannot choose between several sources' policies."""
+    if not config.others:
+        return
+    if len(config.sources) > config.learner.robots:
+        many = f"{config.learner.robots} robots a seed cannot be of {len(config.sources)} sources"
+        raise RequestError(f"{many}: raise learner.robots to {len(config.sources)} or more")
+    if config.method.randomise is not None:
+        raise RequestError(f"'{config.method.name}' trains in a family around one source: name one")
+    if why := _no_candidates(config):
+        able = names(lambda r: r.start == "source" and r.feed is not None and not r.randomise)
+        raise RequestError(f"the target's episodes show which source is best, and {why}: name one, or use {able}")
+
+
 def require_fallback(config: Config) -> None:
     """Raise RequestError if the source policy cannot stay a candidate of the request's method."""
-    if not config.loop.fallback:
-        return
+    if config.loop.fallback and (why := _no_candidates(config)):
+        raise RequestError(f"loop.fallback keeps the source policy beside what it becomes, and {why}: leave it out")
+
+
+def _no_candidates(config: Config) -> str:
+    """Why no other policy can stay beside the one that the request's method learns; empty if it can."""
     row, why = config.method, ""
     if config.cotrain:
         why = "with `cotrain` there is no source policy"
@@ -289,8 +307,7 @@ def require_fallback(config: Config) -> None:
         why = f"'{config.domains.target.name}' is a log, in which nobody acts"
     elif not config.domains.target.reward_terms:
         why = f"{config.domains.target.name} has no rewards, by which candidates are judged"
-    if why:
-        raise RequestError(f"loop.fallback keeps the source policy beside what it becomes, and {why}: leave it out")
+    return why
 
 
 def require_effect(row: Method) -> None:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward.domains.bridged import view_of
+from transreward.domains.several import joined
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
 from transreward.evaluation.statistics import known
@@ -55,6 +56,7 @@ class Result:
     controls: dict[str, Result] = field(default_factory=dict)
     partner: Result | None = None  # of co-training, the agent that learned in the source
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
+    sources: list[dict[str, Any]] = field(default_factory=list)  # of several, each one's agent; as result.json
     fallback: dict[str, Any] = field(default_factory=dict)  # as fallback.json; empty: there were no other candidates
     compensation_state: Any = ()  # of the compensation, [seeds]; no leaves: it learns nothing
     source_agents: Any = None  # the source agents' state, [seeds], where the compensation asks for them
@@ -66,7 +68,7 @@ class Result:
         bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
         returned = f"{own['mean']:.4g}{bounds}" if own else "not evaluated"
         before = f", zero-shot {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
-        pair = f"{self.config['source']} -> {self.config['target']}"
+        pair = f"{joined(self.config.get('sources', [self.config['source']]))} -> {self.config['target']}"
         return (
             f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
             f"target return {returned}{before}\n"
@@ -204,6 +206,7 @@ class Result:
             "zero_shot_target_return": None if self.zero_shot is None else known(self.zero_shot),
             **({"success": self.success} if self.success else {}),
             **({"estimated": self.estimated} if self.estimated else {}),
+            **({"sources": self.sources} if self.sources else {}),
             "stopped": self.stopped,
             "rounds": self.rounds,
             "updates": self.updates,
@@ -313,6 +316,7 @@ def _alone(directory: Path) -> Result:
         wall_seconds=result["wall_seconds"],
         success=result.get("success", {}),
         estimated=result.get("estimated", {}),
+        sources=result.get("sources", []),
         log=log,
         provenance=store.read_json(origin) if origin.exists() else {},
         fallback=store.read_json(chosen) if chosen.exists() else {},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from transreward.draws import word
-from transreward.fallback import SOURCE, Belief, Episode, beliefs, drawn, expected
+from transreward.fallback import Belief, Episode, beliefs, drawn, expected, of_source
 from transreward.types import Array
 
 # (agents, obs [seeds, robots, obs], noise [seeds, robots, action] or None: the mode) -> [seeds, robots, action]
@@ -24,6 +25,8 @@ class Choice:
         self.simulated: dict[str, list[list[float]]] = {}  # candidate -> returns [seeds, episodes] in a simulator
         self.explained: list[float] = []  # by that simulator, of what differs, for each seed
         self.learning: str | None = None  # the candidate that is, whose old episodes fade
+        self.in_turn = False  # whether all act equally often, in order, before anything decides between them
+        self.began: list[str] = []  # of several sources, whose policy each seed learned on from
         self.now = 0  # target steps of each seed
         self._who = np.full((len(seeds), robots), "", object)  # whose episode it is; "": of several, or nobody's yet
         self._random = [np.random.default_rng([seed, word("who acts")]) for seed in seeds]
@@ -45,6 +48,7 @@ class Choice:
             for seed, robot in np.argwhere(began | ~np.isin(chosen, self.acting)):
                 mine = self._who[seed, robot]
                 going = mine in self.acting and not began[seed, robot]
+                self._who[seed, robot] = mine if going else ""
                 chosen[seed, robot] = mine if going else self.next(seed)
                 self._who[seed, robot] = chosen[seed, robot] if going or began[seed, robot] else ""
             self.now += self._who.shape[1]
@@ -60,6 +64,9 @@ class Choice:
         """Who acts in the next episode of a seed."""
         if len(self.acting) == 1:
             return self.acting[0]
+        if self.in_turn:
+            acted = Counter([*(e.who for e in self.episodes[seed]), *map(str, self._who[seed])])
+            return min(self.acting, key=acted.__getitem__)  # of equals the first
         return self.acting[drawn(self.belief(seed, self.acting), self._random[seed])]
 
     def begin(self, seed: int, robot: int, who: str) -> None:
@@ -71,7 +78,7 @@ class Choice:
         who = str(self._who[seed, robot])
         if who:
             self.episodes[seed].append(Episode(who, total, self.now))
-        return who == self.acting[-1] != SOURCE
+        return who == self.acting[-1] and not of_source(who)
 
     def state(self) -> dict[str, Any]:
         """All that its next choices depend on, as JSON stores it."""
@@ -80,6 +87,7 @@ class Choice:
             "episodes": [[list(e) for e in of_seed] for of_seed in self.episodes],
             "simulated": self.simulated,
             "explained": self.explained,
+            "began": self.began,
             "now": self.now,
             "random": [random.bit_generator.state for random in self._random],
         }
@@ -88,6 +96,7 @@ class Choice:
         """Continue from a `state`."""
         self._who[:] = state["who"]
         self.episodes = [[Episode(*e) for e in of_seed] for of_seed in state["episodes"]]
+        self.began = list(state.get("began", ()))
         self.simulated, self.explained, self.now = dict(state["simulated"]), state["explained"], state["now"]
         for random, known in zip(self._random, state["random"], strict=True):
             random.bit_generator.state = known

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from transreward import replay as rp
-from transreward.domains.domain import Domain, stored_terms, table_robot
+from transreward.domains.domain import Domain, restorable, stored_terms
 from transreward.draws import stream as draw
 from transreward.draws import word
 from transreward.replay import Replay
@@ -164,7 +164,7 @@ class Walk(Taker):
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """See `Taker.state`."""
         arrays = {"episode_return": self.episode_return.copy(), "clock": self.clock, "led": self._led.copy()}
-        if table_robot(self.domain) is not None:
+        if restorable(self.domain):
             arrays |= {f"simulation {name}": x for name, x in self.simulation.get_state().items()}
         uniform = [random.bit_generator.state for random in self._uniform]
         returns, episodes = [list(of_seed) for of_seed in self.returns], [self.guarded.begun, self.guarded.diverged]
@@ -180,7 +180,7 @@ class Walk(Taker):
             self.choice.restore(numbers["choice"])
         for random, state in zip(self._uniform, numbers["uniform"], strict=True):
             random.bit_generator.state = state
-        if table_robot(self.domain) is None:
+        if not restorable(self.domain):
             self.broken = True
             warnings.warn(
                 f"the state of '{self.domain.name}' cannot be restored: its robots begin new episodes", stacklevel=2

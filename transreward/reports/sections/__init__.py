@@ -21,6 +21,7 @@ from transreward.reports.sections import (
     provenance,
     rounds,
     shift,
+    sources,
     table,
     terms,
     verdict,
@@ -52,7 +53,7 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("verdict", (verdict, done, table, matrix, profile, differences, costs), "Verdict"),
-    Section("delivery", (delivery,)),
+    Section("delivery", (delivery, sources)),
     Section("curves", (curves,)),
     Section("directly", (directly,)),
     Section("compensation", (compensation, where)),

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from transreward.evaluation.verdict import number
+from transreward.fallback import SOURCE, of_source
 from transreward.reports.figures import Figure, csv_text, swatch
 from transreward.reports.rows import Mark, Row, rows_figure
 from transreward.reports.subject import Subject
@@ -46,9 +47,10 @@ def content(subject: Subject) -> dict[str, Any] | None:
 
 def _said(seeds: list[dict[str, Any]]) -> str:
     """In one sentence."""
-    kept = sum(s["delivered"] == "source" for s in seeds)
+    kept = sum(of_source(s["delivered"]) for s in seeds)
     untested = sum(not _of(s, s["delivered"])["episodes"] for s in seeds)
-    text = f"The source policy was delivered for {kept} of {len(seeds)} seeds"
+    what = "The source policy" if seeds[0]["candidates"][0]["name"] == SOURCE else "A source policy"
+    text = f"{what} was delivered for {kept} of {len(seeds)} seeds"
     return text + (f"; what was delivered was not tested on the target for {untested}." if untested else ".")
 
 

@@ -1,0 +1,48 @@
+"""Which of several sources helped: what each one's policy earned, and what became of it, seed by seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transreward.evaluation.verdict import number
+from transreward.fallback import SOURCE
+from transreward.reports.subject import Subject
+
+COLUMNS = ["source", "return in the source", "zero-shot in the target", "target episodes", "learned on", "delivered"]
+HTML = """\
+<h2>Which source helped</h2>
+<p>{{ said }}</p>
+<p class="quiet">Each source has an agent of its own. Their policies act in turn in the first target episodes; the \
+method goes on from the one that is believed to be the best, seed by seed, and all stay candidates.</p>
+{{ plain("What became of each source", columns, rows) }}
+"""
+
+
+def content(subject: Subject) -> dict[str, Any] | None:
+    one = subject.focus
+    sources = (one.result or {}).get("sources")
+    if not sources or one.fallback is None:
+        return None
+    seeds = one.fallback["seeds"]
+    rows = [_row(source, seeds) for source in sources]
+    return {"said": _said(sources, seeds), "columns": COLUMNS, "rows": rows}
+
+
+def _row(source: dict[str, Any], seeds: list[dict[str, Any]]) -> list[str]:
+    name, many = f"{SOURCE} {source['id']}", len(seeds)
+    acted = sum(c["episodes"] for seed in seeds for c in seed["candidates"] if c["name"] == name)
+    began, ended = (sum(seed.get(key) == name for seed in seeds) for key in ("began", "delivered"))
+    learned = f"{began} of {many}" if any("began" in seed for seed in seeds) else "-"
+    returns = [_mean(source[key]) for key in ("source_return", "zero_shot_target_return")]
+    return [source["id"], *returns, str(acted), learned, f"{ended} of {many}"]
+
+
+def _mean(known: dict[str, Any] | None) -> str:
+    return "-" if known is None else number(known["mean"])
+
+
+def _said(sources: list[dict[str, Any]], seeds: list[dict[str, Any]]) -> str:
+    """In one sentence."""
+    began = {source["id"]: sum(s.get("began") == f"{SOURCE} {source['id']}" for s in seeds) for source in sources}
+    used = [f"{name} for {n} of {len(seeds)} seeds" for name, n in began.items() if n]
+    return f"The method went on from the policy of {', '.join(used)}." if used else "Nothing was learned on."
