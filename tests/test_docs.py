@@ -17,6 +17,7 @@ from transreward.bridges import BRIDGES
 from transreward.domains.files.place import split
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
+from transreward.domains.several import apart
 from transreward.domains.shifts import SHIFTS
 from transreward.feed import Feed
 from transreward.gaps import GAPS
@@ -150,9 +151,9 @@ def test_commands_parse(page):
             words = shlex.split(line, comments=True)
             if words[:1] == ["transreward"]:
                 args = cli.parser().parse_args(words[1:])
-                for id in (getattr(args, "source", None), getattr(args, "target", None)):
-                    of_file = id is not None and (split(id) or id.endswith(".yaml") or "/" in id or id.startswith(DATA))
-                    assert id is None or of_file or domain(id)  # of a file the page's own test has it
+                for id in [*apart(getattr(args, "source", None) or ""), getattr(args, "target", None) or ""]:
+                    of_file = split(id) or id.endswith(".yaml") or "/" in id or id.startswith(DATA)
+                    assert not id or of_file or domain(id)  # of a file the page's own test has it
 
 
 @every_page

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from transreward.domains.across import Across
 from transreward.domains.domain import control_rate
+from transreward.domains.several import joined
 from transreward.engine import cache
 from transreward.engine.loop import gather, learn
 from transreward.engine.stages import before, chain
 from transreward.engine.state import begin
 from transreward.plan.compile import TRIAL, compile, walked
 from transreward.plan.plan import Plan, Schedule, Stage, Track
-from transreward.request.budgets import conversion_steps
+from transreward.request.budgets import conversion_steps, falls_back
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair
@@ -40,18 +41,25 @@ def rehearse(config: Config) -> list[str]:
         taken = known + more
     plan = compile(config, taken)
     each, source, target = seconds_per_update(config, plan), *config.domains
-    lines = [f"{source.name} -> {target.name}, {config.learner.name}, {config.seeds} seeds; steps are of each seed"]
+    pair = f"{joined(one.name for one in config.sources)} -> {target.name}"
+    lines = [f"{pair}, {config.learner.name}, {config.seeds} seeds; steps are of each seed"]
     lines += [f"  {source.said()}"] if isinstance(source, Across) else []
     if config.converted is not None and more:
         words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
         lines.append(f"  {config.source_run}: {words}")
-    total, done = 0.0, set[str]()
+    total, done = 0.0, dict[int, set[str]]()
     for track in plan.tracks:
-        for stage in (*agents(track, plan, done), *track.stages):
-            kept = stage.phase == "source" and in_cache(config, plan, stage)
-            seconds = 0.0 if kept else each * updates(stage)
-            total += seconds
-            lines.append(f"  {stage.name}: {told(stage)}{', kept from an earlier run' if kept else about(seconds)}")
+        for k, part in enumerate((plan, *plan.others) if falls_back(config, track.method) else (plan,)):
+            named = f"{config.sources[k].name}, " if plan.others else ""
+            for stage in agents(track, part, done.setdefault(k, set())):
+                kept = in_cache(config.of_source(k), part, stage)
+                seconds = 0.0 if kept else each * updates(stage)
+                total += seconds
+                took = ", kept from an earlier run" if kept else about(seconds)
+                lines.append(f"  {named}{stage.name}: {told(stage)}{took}")
+        for stage in track.stages:
+            total += (seconds := each * updates(stage))
+            lines.append(f"  {stage.name}: {told(stage)}{about(seconds)}")
     most = max(sum(walked(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
     lines.append(f"target steps a seed: at most {most:,} learning in each method{robot_time(config, most)}")
     how = {"simulated": "evaluation is simulated, and apart", "training": "returns are those of training episodes"}

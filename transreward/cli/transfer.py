@@ -19,7 +19,9 @@ EPILOG = IDS + SETTINGS
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("source", nargs="?", help="domain where steps are cheap (default: halfcheetah)")
+    command.add_argument(
+        "source", nargs="?", help="domain where steps are cheap, or several: S1,S2,S3 (default: halfcheetah)"
+    )
     target = "domain where steps are expensive (default: halfcheetah:broken=bthigh)"
     command.add_argument("target", nargs="?", help=target)
     command.add_argument("--method", help="a row of 'transreward list methods' (default: auto)")

@@ -39,7 +39,8 @@ class Subject:
     @property
     def title(self) -> str:
         """The pair."""
-        return f"{self.focus.config['source']} → {self.focus.config['target']}"
+        config = self.focus.config
+        return f"{', '.join(config.get('sources', [config['source']]))} → {config['target']}"
 
     @cached_property
     def styles(self) -> dict[str, int]:
