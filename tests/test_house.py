@@ -19,7 +19,7 @@ ROOT = Path(transreward.__file__).parent
 LAYERS = [
     {"types", "interruption"},
     {"networks", "replay", "draws", "feed", "randomise", "ground", "fallback", "watchdog", "plain", "tree"},
-    {"bridges"},
+    {"bridges", "claims"},
     {"domains", "gaps", "gates", "learners"},
     {"uses"},
     {"row"},
@@ -34,6 +34,7 @@ LAYERS = [
     {"transfer", "preflight", "policies"},
     {"compare", "rehearsal"},
     {"live", "doctor", "session"},
+    {"workers"},
     {"study"},
     {"cli"},
     {"__main__"},

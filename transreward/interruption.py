@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PARENT = "TRANSREWARD_PARENT"  # the process with which this one is to end, by its number in this variable
 PATIENCE = 0.5  # seconds that native code may take to come back to Python, where an interruption is tidiest
 
 _undo: list[Callable[[], str | None]] = []
@@ -93,6 +94,19 @@ def arm() -> Callable[[], None]:
         os.close(sender)  # which ends the thread
 
     return back
+
+
+def with_parent() -> None:
+    """End as by SIGTERM once the process of PARENT, which started this one, is gone: it may have been killed."""
+    parent = os.environ.pop(PARENT, "")  # it is not meant for what this process starts
+    if parent.isdecimal():
+        threading.Thread(target=_orphaned, args=(int(parent),), daemon=True).start()
+
+
+def _orphaned(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PATIENCE)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -29,6 +29,8 @@ from transreward.study import run as module
 from transreward.study.folder import read
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed, read_plan
+from transreward.workers import attempt, worker
+from transreward.workers.contract import Asked
 
 # In place of `transreward`: notes when it begins and ends and on which cores, and leaves a result. A method called
 # fail fails, and what waits ends when it is told to.
@@ -57,8 +59,9 @@ def stub(tmp_path, monkeypatch):
     """Jobs are no transfers but the stub; returns what it has noted: what, word, directory, cores, process."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stub.py").write_text(STUB)
-    monkeypatch.setattr(module, "PROGRAM", (sys.executable, "-S", str(tmp_path / "stub.py")))
+    monkeypatch.setattr(attempt, "PROGRAM", (sys.executable, "-S", str(tmp_path / "stub.py")))
     monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(module, "AGAIN", 0.01)
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
 
     def notes():
@@ -80,8 +83,16 @@ class Told:
     def ended(self, job, seconds, why):
         self.over[job.place.name] = why
 
+    def elsewhere(self, job, why):
+        self.over[job.place.name] = f"elsewhere {why}"
+
     def look(self, going):
         pass
+
+
+def run(jobs, at_once, told=None):
+    """Jobs as processes of this machine."""
+    return module.run(jobs, worker("here", Asked(at_once)), told or Told())
 
 
 @pytest.fixture(scope="module")
@@ -95,29 +106,29 @@ def names(jobs):
 
 
 def test_every_job_runs_once_and_a_source_agent_before_those_that_take_it_up(stub, jobs):
-    assert module.run(jobs, 1, Told()) == {}
+    assert run(jobs, 1) == {}
     began = [name for what, _, name, _, _ in stub() if what == "began"]
     assert began == [job.place.name for job in jobs]
-    assert module.run(jobs, 1, Told()) == {} and len(stub()) == 2 * len(jobs)  # all are done
+    assert run(jobs, 1) == {} and len(stub()) == 2 * len(jobs)  # all are done
 
 
 def test_holes_are_filled(stub, jobs):
-    module.run(jobs, 1, Told())
+    run(jobs, 1)
     hole, before = jobs[3], len(stub())
     shutil.rmtree(hole.place)
-    module.run(jobs, 1, Told())
+    run(jobs, 1)
     assert [name for _, _, name, _, _ in stub()[before:]] == [hole.place.name] * 2
 
 
 def test_what_was_stopped_goes_on_from_its_checkpoint(stub, jobs):
     """And begins anew where it came to none; what holds something else is left to it."""
-    module.run(jobs[:1], 1, Told())
+    run(jobs[:1], 1)
     resumes, anew = jobs[1], jobs[2]
     (resumes.place / "state").mkdir(parents=True)
     (resumes.place / "state" / "request.json").write_text("{}")
     anew.place.mkdir()
     (anew.place / "config.json").write_text("{}")
-    module.run(jobs[:3], 1, Told())
+    run(jobs[:3], 1)
     words = {name: word for _, word, name, _, _ in stub()}
     assert (words[resumes.place.name], words[anew.place.name]) == ("resume", "transfer")
     assert not (anew.place / "config.json").exists()
@@ -127,7 +138,7 @@ def test_a_job_that_fails_does_not_stop_the_others(stub, jobs, monkeypatch):
     """But for those that need its source agent; what it said is kept, and it is run again the next time."""
     called, told = names(jobs), Told()
     monkeypatch.setenv("FAIL", f"{called['agent 384']} {called['fine_tune']}")
-    failed = module.run(jobs, 2, told)
+    failed = run(jobs, 2, told)
     why = {place.name: text for place, text in failed.items()}
     assert why == {
         called["agent 384"]: "it went wrong", called["fine_tune"]: "it went wrong",
@@ -138,13 +149,13 @@ def test_a_job_that_fails_does_not_stop_the_others(stub, jobs, monkeypatch):
     }
     assert (Path("out/logs") / f"{called['fine_tune']}.txt").read_text().splitlines()[0] == "some line"
     monkeypatch.setenv("FAIL", "")
-    assert module.run(jobs, 2, Told()) == {} and all(job.done for job in jobs)
+    assert run(jobs, 2) == {} and all(job.done for job in jobs)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot be held to some cores")
 def test_jobs_side_by_side_have_cores_of_their_own(stub, jobs):
     cores = len(os.sched_getaffinity(0))
-    module.run(jobs, 2, Told())
+    run(jobs, 2)
     running, most = set(), 0
     for what, _, name, _, _ in stub():
         running ^= {name}
@@ -153,19 +164,19 @@ def test_jobs_side_by_side_have_cores_of_their_own(stub, jobs):
     assert most == 2
     ended = {own for what, _, _, own, _ in stub() if what == "ended"}  # at its begin it may not be told yet
     assert all(len(json.loads(own)) == max(cores // 2, 1) for own in ended)
-    beside, alone = module.environment([0], 2), module.environment((), 1)
+    beside = attempt.environment(1, attempt.threads(), os.environ)
     # as many threads of XLA as without the others, on which its bits depend
     assert (beside["OMP_NUM_THREADS"], beside["NPROC"]) == ("1", os.environ.get("NPROC", str(cores)))
-    assert alone == dict(os.environ)
 
 
-def test_a_run_that_is_another_process_s_is_not_touched(stub, jobs):
+def test_a_run_that_is_another_process_s_is_not_touched(stub, jobs, monkeypatch):
     job = jobs[0]
     job.place.mkdir(parents=True)
     (job.place / "config.json").write_text("{}")
     held = os.open(job.place, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    failed = module.run(jobs[:1], 1, Told())
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    failed = run(jobs[:1], 1)
     os.close(held)
     assert "goes on in another process" in failed[job.place] and (job.place / "config.json").exists()
 
@@ -229,15 +240,6 @@ def test_a_wrong_command_is_refused(stub, capsys, words, why):
     assert not stub() and not Path("runs").exists()
 
 
-def test_two_studies_do_not_share_a_directory(stub, capsys):
-    Path("runs/plan").mkdir(parents=True)
-    held = os.open("runs/plan", os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    assert "goes on in another process" in refused(capsys, plan_file())
-    os.close(held)
-    assert not stub()
-
-
 def test_it_ends_with_1_and_the_list_of_what_failed(stub, capsys, monkeypatch):
     file = plan_file()
     (tuned,) = [job for job in jobs_in(file, "out") if job.method == "fine_tune"]
@@ -254,8 +256,8 @@ def test_it_ends_with_1_and_the_list_of_what_failed(stub, capsys, monkeypatch):
 INTERRUPTED = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from transreward.study import run
-run.PROGRAM = (sys.executable, "-S", "stub.py")
+from transreward.workers import attempt
+attempt.PROGRAM = (sys.executable, "-S", "stub.py")
 from transreward.__main__ import main
 sys.argv = ["transreward", "study", "plan.yaml", "--jobs", "2"]
 main()
@@ -314,8 +316,8 @@ def half_done(stub, capsys, monkeypatch):
     called = names(found)
     from transreward.study import folder
 
-    with folder.taken(Path("out")):
-        folder.write(Path("out"), found)
+    Path("out").mkdir()
+    folder.put(Path("out/study.json"), folder.content(Path("out"), found))
     for job in found:
         if job.method in ("zero_shot", "fine_tune", "darc", "target_only"):
             level = {"zero_shot": 10, "fine_tune": 20, "darc": 90, "target_only": 5}[job.method]

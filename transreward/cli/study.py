@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from transreward.types import RequestError, nearest
 
 if TYPE_CHECKING:
     from transreward.study.jobs import Job
+    from transreward.workers.contract import Asked
 
 HELP = "many pairs and methods from one plan, one table"
 ABOUT = """\
@@ -50,7 +52,11 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("plan", metavar="FILE", help="the plan; or the word report, followed by a study's directory")
     command.add_argument("directory", nargs="?", metavar="DIR", help=argparse.SUPPRESS)
     command.add_argument("--out", metavar="DIR", help="the study's directory (default: runs/ and the plan's name)")
-    command.add_argument("--jobs", type=whole, default=1, metavar="N", help="to run side by side (default: 1)")
+    command.add_argument("--jobs", type=whole, metavar="N", help="to run side by side (default: 1; of a cluster, all)")
+    command.add_argument("--ray", metavar="ADDRESS", help="run them on a Ray cluster; local starts one here")
+    command.add_argument("--slurm", nargs="?", const="", metavar="K=V,K=V", help="run them by Slurm, so asked")
+    command.add_argument("--cores", type=whole, default=1, metavar="N", help="of a job on a cluster (default: 1)")
+    command.add_argument("--memory", type=float, default=4.0, metavar="GIB", help="of a job on a cluster (default: 4)")
     command.add_argument("--pairs", metavar="P,P", help="only these, by name")
     command.add_argument("--methods", metavar="M,M", help="only these, by name")
     command.add_argument("--dry-run", action="store_true", help="print the jobs, run none")
@@ -63,8 +69,9 @@ def run(args: argparse.Namespace) -> None:
         return report(Path(args.directory))
     if args.directory is not None:
         raise RequestError(f"one plan at a time: leave {args.directory} out")
-    if args.jobs < 1:
+    if args.jobs is not None and args.jobs < 1:
         raise RequestError(f"--jobs {args.jobs}: at least one job runs at a time")
+    where = place_of(args)
     from transreward.study.jobs import jobs_of
     from transreward.study.plan import read_plan
 
@@ -74,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
     chosen = only(jobs, args.pairs, args.methods)
     if args.dry_run:
         return print("\n".join(listed(chosen)))
-    failed = run_all(out, Path(args.plan), jobs, chosen, args.jobs)
+    failed = run_all(out, Path(args.plan), jobs, chosen, *where)
     report(out)
     if failed:
         sys.exit(f"transreward: {len(failed)} of {len(chosen)} jobs failed\n" + "\n".join(failed))
@@ -116,23 +123,44 @@ def listed(jobs: Sequence[Job]) -> list[str]:
     return [*lines, f"# {len(jobs)} jobs: {done} done, {len(jobs) - done} to run"]
 
 
-def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], at_once: int) -> list[str]:
-    """Run what is chosen; a line for each job that failed."""
+def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
+    """Where the jobs run: a worker's name, and what it is asked for."""
+    from transreward.workers.contract import Asked
+
+    if args.ray is not None and args.slurm is not None:
+        raise RequestError("--ray and --slurm: jobs run in one place, so leave one of them out")
+    if args.cores < 1 or not 0 < args.memory < float("inf"):
+        raise RequestError(f"--cores {args.cores}, --memory {args.memory:g}: a job needs some of both")
+    more = {}
+    for item in names(args.slurm or ""):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise RequestError(f"--slurm {item}: write K=V, such as partition=long")
+        more[key] = value
+    name = "ray" if args.ray is not None else "slurm" if args.slurm is not None else "here"
+    return name, Asked(args.jobs, args.ray or "", args.cores, args.memory, more)
+
+
+def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], name: str, asked: Asked) -> list[str]:
+    """Run what is chosen in that worker; a line for each job that failed."""
     from transreward.study import folder
+    from transreward.study.jobs import LOGS
     from transreward.study.run import Interrupted, run
     from transreward.study.show import View
+    from transreward.workers import worker
 
-    with folder.taken(out):
-        folder.begin(out, plan, jobs)
-        try:
-            with View(chosen, at_once) as view:
-                failed = run(chosen, at_once, view, lambda running: folder.write(out, jobs, running))
-        except Interrupted as interrupted:
-            were = "1 job was" if interrupted.jobs == 1 else f"{interrupted.jobs} jobs were"
-            ended = f"{were} ended, to go on from a checkpoint where there is one" if interrupted.jobs else ""
-            said = "; ".join(filter(None, ("interrupted", ended, "the same command goes on with the study")))
-            print(f"transreward: {said}", file=sys.stderr)
-            sys.exit(128 + interrupted.number)
+    place = worker(name, replace(asked, folder=out / LOGS))
+    try:
+        with folder.joined(out, plan, jobs), View(chosen, place.room()) as view:
+            failed = run(chosen, place, view)
+    except Interrupted as interrupted:
+        were = "1 job was" if interrupted.jobs == 1 else f"{interrupted.jobs} jobs were"
+        ended = f"{were} ended, to go on from a checkpoint where there is one" if interrupted.jobs else ""
+        said = "; ".join(filter(None, ("interrupted", ended, "the same command goes on with the study")))
+        print(f"transreward: {said}", file=sys.stderr)
+        sys.exit(128 + interrupted.number)
+    finally:
+        place.close()
     return [f"  {job.name}: {failed[job.place]} ({job.log})" for job in chosen if job.place in failed]
 
 

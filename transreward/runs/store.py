@@ -6,7 +6,6 @@ Everything is safetensors or JSON; nothing is pickled. Files are written atomica
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import platform
@@ -28,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from transreward import plain
+from transreward.claims import locked
 from transreward.interruption import undone, whole
 from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
@@ -127,19 +127,6 @@ def claimed(directory: Path) -> Iterator[None]:
             with suppress(OSError):
                 leave()
             raise
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Lock a run directory for this process during the body. Raises RequestError if another process has it."""
-    place = os.open(directory, os.O_RDONLY)  # the lock ends with the process, even if it is killed
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise RequestError(f"the run in {directory} goes on in another process: wait for it, or end it") from None
-    finally:
-        os.close(place)
 
 
 def vacant(directory: Path) -> None:

@@ -1,17 +1,24 @@
-"""A study's directory: study.json with its jobs, plan.yaml, and below it agents/, runs/ and logs/."""
+"""A study's directory: study.json with its jobs, plan.yaml, and below it agents/, runs/, logs/ and claims/."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from transreward.claims import Claim, Claims, machine
 from transreward.runs import schema, store
 from transreward.runs.schema import fits
-from transreward.study.jobs import Job
+from transreward.study.jobs import CLAIMS, Job
 from transreward.types import RequestError
+from transreward.workers.versions import apart, versions
 
+DRIVER = "driver"  # before the name of a process's claim to take part
 FILE, PLAN = "study.json", "plan.yaml"
 KEYS = {"pair": str, "method": str, "request": dict, "directory": str}
 ASKED = schema.KEYS["request.json"] | {"learner": str}  # what is null stands at its default
@@ -20,32 +27,78 @@ NEEDED = ("source", "target", "method", "settings")
 
 
 @contextmanager
-def taken(out: Path) -> Iterator[None]:
-    """Lock a study's directory for this process during the body; make it if there is none.
+def joined(out: Path, plan: Path, jobs: Sequence[Job]) -> Iterator[None]:
+    """Take part in the study in a directory during the body: with others that have the same plan and versions. Makes
+    it, with its plan and its jobs, if there is none.
 
-    Raises RequestError if another process has it, or if it holds anything but a study.
+    Raises RequestError if it holds anything but a study, or is used by others with another plan or other versions.
     """
-    if out.is_dir() and any(out.iterdir()) and not (out / FILE).exists():
+    if out.is_dir() and any(out.iterdir()) and not (out / FILE).exists() and not (out / CLAIMS).exists():
         raise RequestError(f"`out` {out} is not empty and holds no study: name another directory")
+    whole = content(out, jobs)
+    about = {"plan": hashlib.sha256(whole.encode()).hexdigest(), "versions": versions()}
     try:
         out.mkdir(parents=True, exist_ok=True)
+        own = Claims(out / CLAIMS).take(f"{DRIVER}-{uuid.uuid4().hex}", about)
     except OSError as error:
         raise RequestError(f"`out` {out} cannot be made: {error.strerror}") from None
-    with store.locked(out):
-        yield
-
-
-def begin(out: Path, plan: Path, jobs: Sequence[Job]) -> None:
-    """Write the plan and its jobs into the study's directory."""
+    assert own is not None  # nobody else knows its name
     try:
-        store.write_text(out / PLAN, plan.read_text())
+        require_alike(out, own, about)
+        begin(out, plan, whole)
+        yield
+    finally:
+        own.release()
+        with suppress(OSError):
+            own.place.unlink()
+
+
+def require_alike(out: Path, own: Claim, about: Mapping[str, Any]) -> None:
+    """Raise RequestError if a driver that is at work has another plan or other versions. Looks at nothing but
+    differences, for which it may have to wait until it knows whether the other is still there."""
+    claims = Claims(out / CLAIMS)
+    for place in (out / CLAIMS).glob(f"{DRIVER}-*.1"):
+        name, first = place.name.removesuffix(".1"), None
+        while place != own.place and (note := claims.taken(name)) is not None and note.token:
+            wrong = apart(about["versions"], checked_versions(note.about), f"{note.holder}, which runs this study,")
+            if not wrong and note.about.get("plan") == about["plan"]:
+                break
+            first = note.beat if first is None else first
+            if note.machine == machine() or note.beat != first:  # it is there
+                other = (
+                    f"`out` {out} is used by {note.holder} with another plan: wait for it, or name another directory"
+                )
+                raise RequestError(wrong or other)
+            time.sleep(1.0)
+
+
+def checked_versions(about: Mapping[str, Any]) -> dict[str, str]:
+    """The versions that another driver wrote down."""
+    found = about.get("versions")
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def begin(out: Path, plan: Path, whole: str) -> None:
+    """Write the plan and its jobs into the study's directory. Others may be writing the same."""
+    try:
+        put(out / PLAN, plan.read_text())
     except OSError as error:
         raise RequestError(f"cannot read {plan}: {error.strerror}") from None
-    write(out, jobs)
+    put(out / FILE, whole)
 
 
-def write(out: Path, jobs: Sequence[Job], running: Sequence[Job] = ()) -> None:
-    """Write study.json: all jobs, and which of them are running."""
+def put(path: Path, text: str) -> None:
+    """Write a file that other drivers may be writing, too. Raises as `store.write_text`."""
+    own = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    try:
+        store.write_text(own, text)
+        os.replace(own, path)
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def content(out: Path, jobs: Sequence[Job]) -> str:
+    """study.json: all jobs."""
     entries = [
         {
             "pair": job.pair,
@@ -56,8 +109,7 @@ def write(out: Path, jobs: Sequence[Job], running: Sequence[Job] = ()) -> None:
         }
         for job in jobs
     ]
-    running_now = [place_in(out, job) for job in running]
-    store.write_json(out / FILE, {"schema": store.SCHEMA, "jobs": entries, "running": running_now})
+    return store.json_text({"schema": store.SCHEMA, "jobs": entries})
 
 
 def place_in(out: Path, job: Job) -> str:
@@ -80,8 +132,14 @@ def read(out: Path) -> tuple[list[Job], set[Path]]:
         if job is None:
             raise RequestError(f"{out / FILE} is damaged: run the study again with its plan")
         jobs[place_in(out, job)] = job
-    running = [name for name in found.get("running", []) if isinstance(name, str)] if going_on(out) else []
-    return list(jobs.values()), {jobs[name].place for name in running if name in jobs}
+    claims = Claims(out / CLAIMS)
+    return list(jobs.values()), {job.place for job in jobs.values() if not job.done and at_work(claims, job)}
+
+
+def at_work(claims: Claims, job: Job) -> bool:
+    """True if a process has the job, as far as the clocks tell."""
+    note = claims.newest(job.place.name)
+    return note is not None and note.fresh
 
 
 def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
@@ -98,12 +156,3 @@ def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
     if not isinstance(agent, str | None):
         return None
     return Job(entry["pair"], entry["method"], request, out / place, known.get(agent) if agent else None)
-
-
-def going_on(out: Path) -> bool:
-    """True if a process is running the study."""
-    try:
-        with store.locked(out):
-            return False
-    except RequestError:
-        return True

@@ -18,7 +18,6 @@ from transreward.domains.ids import domain
 from transreward.domains.users import import_modules
 from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.methods import method as named
-from transreward.plain import shown, tail
 from transreward.presets import preset
 from transreward.reports.repeat import typed
 from transreward.request.budgets import pretrain_steps, require_steps_left
@@ -28,12 +27,12 @@ from transreward.request.learner import need_replay
 from transreward.request.resolve import pair_of, resolved
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
+from transreward.workers import attempt
 
 UNCHANGED = CONTROLS[0]  # the control that only trains a source agent
-AGENTS, RUNS, LOGS = "agents", "runs", "logs"  # below a study's directory
+AGENTS, RUNS, LOGS, CLAIMS = "agents", "runs", "logs", "claims"  # below a study's directory
 # Settings that a source agent's training reads, beside learner.*
 OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads", "loop.history")
-EXIT = "exit "
 OF_PAIRS = ("loop.eval_target", "loop.symmetry", "loop.history")  # on which making and measuring a pair depends
 LONGEST = 80  # characters of a directory's name before its hash
 OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed", "bridge", "evaluate")
@@ -62,7 +61,12 @@ class Job:
     @property
     def resumes(self) -> bool:
         """True if its run was stopped and has a checkpoint."""
-        return (self.place / PLACE / REQUEST).exists()
+        return self.checkpoint.exists()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file without which its run cannot be resumed."""
+        return self.place / PLACE / REQUEST
 
     @property
     def log(self) -> Path:
@@ -72,12 +76,7 @@ class Job:
     @property
     def failure(self) -> str:
         """The last line of its latest command's output if it failed, else empty."""
-        try:
-            said = shown(tail(self.log).decode(errors="replace")).splitlines()
-        except (OSError, ValueError):  # there is none
-            said = []
-        failed = not self.done and said and said[-1].startswith(EXIT)
-        return next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
+        return "" if self.done else attempt.failure(self.log)
 
     def command(self) -> list[str]:
         """The arguments of `transreward` that run it from the beginning."""

@@ -17,7 +17,6 @@ from transreward.reports.cells import counted, mean
 from transreward.reports.page import page
 from transreward.reports.sections.verdict import WORDS
 from transreward.reports.terminal import columns, fitting
-from transreward.runs import store
 from transreward.runs.record import Record
 from transreward.runs.record import read as read_run
 from transreward.study import folder
@@ -77,10 +76,10 @@ def write_report(out: Path) -> tuple[str, Path]:
     lines = {pair: [line_of(name, own, running) for name, own in rows.items()] for pair, rows in pairs.items()}
     rows = {pair: table(own) for pair, own in lines.items()}
     done = f"{sum(job.done for job in jobs)} of {len(jobs)} jobs done"
-    store.write_text(out / TABLE, markdown(rows, done))
+    folder.put(out / TABLE, markdown(rows, done))
     pages = {pair: page_of(own) for pair, own in lines.items()}
     titles = {pair: title(own[0].jobs[0]) for pair, own in lines.items()}
-    store.write_text(out / FILE, whole_page(out, rows, titles, pages, done))
+    folder.put(out / FILE, whole_page(out, rows, titles, pages, done))
     return as_text(rows, titles), out / FILE
 
 

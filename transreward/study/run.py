@@ -1,53 +1,60 @@
-"""Runs the jobs of a study, several in parallel: each is a process with its share of the cores."""
+"""Runs the jobs of a study in a worker, until each has ended: the one loop over jobs, failures and other drivers.
+
+A driver is a process that runs this loop. Several of them, on machines that share the study's directory, take jobs from
+one another by `claims`, and take up what the others' jobs have left."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from transreward.claims import FAILED, Claims
 from transreward.interruption import SIGNALS
-from transreward.runs import store
-from transreward.study.jobs import EXIT, Job
+from transreward.study.jobs import CLAIMS, Job
 from transreward.types import RequestError
+from transreward.workers import contract
+from transreward.workers.attempt import PATIENCE, PAUSE
+from transreward.workers.contract import Going, NotNow, Outcome, Task, Worker
+from transreward.workers.versions import versions
 
-PROGRAM = (sys.executable, "-m", "transreward")
-PAUSE = 0.2  # seconds between checks of the processes
-PATIENCE = 10.0  # seconds for a job to write its checkpoint when it is ended
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # of BLAS
-XLA_THREADS = "NPROC"
+AGAIN = 2.0  # seconds until a job that could not be started is looked at again
+LOSSES = 5  # times that a job may be lost with the machine that it ran on
 
 
 @dataclass(eq=False)
-class Going:
+class Running:
     """A running job."""
 
     job: Job
-    process: subprocess.Popen[bytes]
-    cores: Sequence[int]
-    began: float
+    going: Going
+
+    @property
+    def began(self) -> float:
+        """When, as time.monotonic()."""
+        return self.going.began
 
 
 class Watch(Protocol):
     """Receives the progress of a study while it runs."""
 
-    def began(self, going: Sequence[Going]) -> None:
+    def began(self, going: Sequence[Running]) -> None:
         """A job has begun: the last of those that are running."""
 
     def ended(self, job: Job, seconds: float, why: str) -> None:
         """A job has ended after so many seconds; `why` it failed, or empty."""
 
-    def look(self, going: Sequence[Going]) -> None:
-        """Called at every check of the processes."""
+    def elsewhere(self, job: Job, why: str) -> None:
+        """Another driver's job has ended; `why` it failed, or empty."""
+
+    def look(self, going: Sequence[Running]) -> None:
+        """Called at every check of the running jobs."""
 
 
 class Interrupted(Exception):
@@ -57,116 +64,141 @@ class Interrupted(Exception):
         self.number, self.jobs = number, jobs
 
 
-def run(
-    jobs: Sequence[Job], at_once: int, watch: Watch, note: Callable[[list[Job]], None] = lambda running: None
-) -> dict[Path, str]:
-    """Run all jobs that are not done, at most `at_once` in parallel; `note` receives the running ones at each change.
+class Driver:
+    """The jobs of one process's study: those that wait, those that go on in its worker, and how the others ended."""
+
+    def __init__(self, jobs: Sequence[Job], worker: Worker, watch: Watch) -> None:
+        self.waiting = [job for job in jobs if not job.done]
+        self.worker, self.watch = worker, watch
+        self.going: list[Running] = []
+        self.failed: dict[Path, str] = {}
+        self.claims: dict[Path, Claims] = {}
+        self.later: dict[Path, float] = {}  # when it is looked at again
+        self.busy: dict[Path, float] = {}  # since when another process has been in its run directory
+        self.losses: dict[Path, int] = {}
+        self.begun = time.time()
+
+    def begin(self) -> None:
+        """Start the first jobs that wait and can be run, as many as there is room for."""
+        room = self.worker.room() - len(self.going)
+        for job in list(self.waiting) if room > 0 else ():
+            if room <= 0:
+                break
+            if job.agent is not None and job.agent.place in self.failed:
+                self._over(job, "its source agent failed")
+            elif self.later.get(job.place, 0.0) <= time.monotonic() and not self._settled(job):
+                room -= self._started(job)
+
+    def _settled(self, job: Job) -> bool:
+        """True if it cannot be run now: its source agent is missing, or another driver has it or has ended it."""
+        if job.done:
+            self.waiting.remove(job)
+            self.watch.elsewhere(job, "")
+            return True
+        self.later[job.place] = time.monotonic() + AGAIN
+        if job.agent is not None and not job.agent.done:
+            return True
+        folder = claims_of(job)
+        claims = self.claims.setdefault(folder, Claims(folder))
+        note = claims.newest(job.place.name)
+        if note is not None and note.state == FAILED and note.at > self.begun and job.place not in self.losses:
+            self.waiting.remove(job)
+            self.failed[job.place] = note.why
+            self.watch.elsewhere(job, note.why)
+            return True
+        return claims.taken(job.place.name) is not None
+
+    def _started(self, job: Job) -> bool:
+        try:
+            going = self.worker.start(task_of(job))
+        except NotNow as error:
+            self._not_now(job, error.outcome)
+        except (OSError, RequestError) as error:
+            self._over(job, str(error))
+        else:
+            self.waiting.remove(job)
+            self.going.append(Running(job, going))
+            self.watch.began(self.going)
+            return True
+        return False
+
+    def _not_now(self, job: Job, outcome: Outcome) -> None:
+        """It waits; what is lost or busy too often fails."""
+        self.later[job.place] = time.monotonic() + AGAIN
+        if outcome.state == contract.BUSY:
+            if time.monotonic() - self.busy.setdefault(job.place, time.monotonic()) >= PATIENCE:
+                self._over(job, outcome.why)
+        elif outcome.state == contract.LOST:
+            self.later.pop(job.place)
+            self.losses[job.place] = self.losses.get(job.place, 0) + 1
+            if self.losses[job.place] > LOSSES:
+                self._over(job, outcome.why or "lost again and again with the machine that it ran on")
+
+    def gather(self) -> None:
+        """Take up what has ended. Raises RequestError if the worker can run nothing."""
+        for one, outcome in [(one, found) for one in self.going if (found := one.going.over()) is not None]:
+            self.going.remove(one)
+            self.later.pop(one.job.place, None)
+            if outcome.state == contract.REFUSED:
+                raise RequestError(outcome.why)
+            if outcome.state in (contract.LOST, contract.HELD, contract.BUSY):
+                self.waiting.insert(0, one.job)
+                self._not_now(one.job, outcome)
+            else:
+                why = "" if one.job.done else outcome.why or "it left no result"
+                self._over(one.job, why, contract.since(one.began))
+
+    def _over(self, job: Job, why: str, seconds: float = 0.0) -> None:
+        if job in self.waiting:
+            self.waiting.remove(job)
+        if why:
+            self.failed[job.place] = why
+        self.watch.ended(job, seconds, why)
+
+    def end(self, got: Sequence[int]) -> None:
+        """End all jobs. Each has `PATIENCE` to write its checkpoint; a second signal ends the wait."""
+        for one in self.going:
+            one.going.end()
+        until = time.monotonic() + PATIENCE
+        while any([one.going.over() is None for one in self.going]) and time.monotonic() < until and len(got) < 2:
+            time.sleep(0.05)
+        for one in self.going:
+            if one.going.over() is None:
+                one.going.kill()
+
+
+def run(jobs: Sequence[Job], worker: Worker, watch: Watch) -> dict[Path, str]:
+    """Run all jobs that are not done, in a worker.
 
     Returns directory -> why its job failed. If a job fails, the others go on, except for those that need its source
-    agent. Raises Interrupted.
+    agent. Raises Interrupted, and RequestError where the worker can run none of them.
     """
-    waiting = [job for job in jobs if not job.done]
-    going: list[Going] = []
-    failed: dict[Path, str] = {}
-    slots = shares(at_once)
-
-    def over(job: Job, seconds: float, why: str) -> None:
-        if why:
-            failed[job.place] = why
-        watch.ended(job, seconds, why)
-
+    driver = Driver(jobs, worker, watch)
     with signals() as got:
         try:
-            while waiting or going:
-                before = list(going)
-                for job in [job for job in waiting if job.agent is not None and job.agent.place in failed]:
-                    waiting.remove(job)
-                    over(job, 0.0, "its source agent failed")
-                while slots and not got and (job := ready(waiting)) is not None:
-                    waiting.remove(job)
-                    try:
-                        going.append(start(job, slots[-1], at_once))
-                    except (OSError, RequestError) as error:
-                        over(job, 0.0, str(error))
-                    else:
-                        slots.pop()
-                        watch.began(going)
-                for one in [one for one in going if one.process.poll() is not None]:
-                    going.remove(one)
-                    slots.append(one.cores)
-                    over(one.job, time.monotonic() - one.began, outcome(one))
+            while driver.waiting or driver.going:
+                if not got:
+                    driver.begin()
+                driver.gather()
                 if got:
-                    raise Interrupted(got[0], len(going))
-                if going != before:
-                    note([one.job for one in going])
-                watch.look(going)
-                time.sleep(PAUSE if going else 0)
+                    raise Interrupted(got[0], len(driver.going))
+                watch.look(driver.going)
+                time.sleep(PAUSE if driver.going or driver.waiting else 0)
         finally:
-            end(going, got)
-    return failed
+            driver.end(got)
+    return driver.failed
 
 
-def ready(waiting: Sequence[Job]) -> Job | None:
-    """The first waiting job whose source agent exists."""
-    return next((job for job in waiting if job.agent is None or job.agent.done), None)
+def claims_of(job: Job) -> Path:
+    """The folder of the claims on a study's jobs."""
+    return job.place.parent.parent / CLAIMS
 
 
-def shares(at_once: int) -> list[Sequence[int]]:
-    """The cores of each of the parallel jobs, shared if there are too few. Empty = not restricted: a single job, or a
-    system that does not tell."""
-    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
-    if at_once == 1 or not cores:
-        return [()] * at_once
-    return [cores[i % len(cores) :: at_once][: max(len(cores) // at_once, 1)] for i in range(at_once)]
-
-
-def start(job: Job, cores: Sequence[int], at_once: int) -> Going:
-    """Start a job, or resume it from its checkpoint, in a process group of its own, which the terminal's Ctrl-C does
-    not reach.
-
-    Raises RequestError if another process has its run.
-    """
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    words = ["resume", str(job.place)] if job.resumes else job.command()
-    if job.place.is_dir():
-        with store.locked(job.place):
-            if not job.resumes and (job.place / "config.json").exists():  # it was stopped before its first checkpoint
-                shutil.rmtree(job.place)
-    with job.log.open("wb") as log:
-        process = subprocess.Popen(
-            [*PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, env=environment(cores, at_once), start_new_session=True,
-        )  # fmt: skip
-    if cores and sys.platform == "linux":
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(process.pid, cores)  # inherited by its threads, all of which start later
-    return Going(job, process, cores, time.monotonic())
-
-
-def environment(cores: Sequence[int], at_once: int) -> dict[str, str]:
-    """The environment of a job: BLAS gets one thread per core of the job, and several jobs can share a GPU.
-
-    XLA splits sums by its number of threads, which affects the last bits. So it gets as many as for the command alone,
-    on the job's cores, and the bits do not depend on the number of parallel jobs.
-    """
-    if at_once == 1:
-        return dict(os.environ)
-    limits = dict.fromkeys(THREADS, str(max(len(cores), 1))) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    if sys.platform == "linux":
-        limits[XLA_THREADS] = os.environ.get(XLA_THREADS) or str(len(os.sched_getaffinity(0)))
-    return {**os.environ, **limits}
-
-
-def outcome(one: Going) -> str:
-    """Empty if the job is done, else why not: the last line of its output, which is kept in its log."""
-    code = one.process.returncode
-    if one.job.done:
-        return ""
-    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-    with suppress(OSError), one.job.log.open("a") as log:
-        log.write(f"\n{EXIT}{code}\n")
-    said = one.job.failure if code > 0 else ""
-    return said.removeprefix("transreward: ") or how
+def task_of(job: Job) -> Task:
+    """What a worker is given."""
+    return Task(
+        tuple(job.command()), job.place, job.checkpoint, job.log, claims_of(job), os.getcwd(), versions()
+    )  # fmt: skip
 
 
 @contextmanager
@@ -183,16 +215,3 @@ def signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def end(going: Sequence[Going], got: Sequence[int]) -> None:
-    """End all jobs. Each has `PATIENCE` to write its checkpoint; a second signal ends the wait."""
-    for one in going:
-        one.process.terminate()
-    until = time.monotonic() + PATIENCE
-    while any(one.process.poll() is None for one in going) and time.monotonic() < until and len(got) < 2:
-        time.sleep(0.05)
-    for one in going:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from transreward import plain
 from transreward.study.jobs import Job
-from transreward.study.run import Going
+from transreward.study.run import Running
 
 COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
 
@@ -20,7 +20,7 @@ COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
 class View:
     """Shows a study on the terminal; see `study.run.Watch`."""
 
-    def __init__(self, jobs: Sequence[Job], at_once: int) -> None:
+    def __init__(self, jobs: Sequence[Job], at_once: int = 1) -> None:
         self.console = Console()
         self.whole, self.at_once = len(jobs), at_once
         self.before = self.ready = sum(job.done for job in jobs)  # done before this command
@@ -40,7 +40,7 @@ class View:
         if self.live:
             self.live.stop()
 
-    def began(self, going: Sequence[Going]) -> None:
+    def began(self, going: Sequence[Running]) -> None:
         """Print a line, except on a terminal, where running jobs are shown anyway."""
         if not self.live:
             self._say("running", going[-1].job, "")
@@ -52,7 +52,14 @@ class View:
         self.seconds += 0.0 if why else seconds
         self._say("failed" if why else "done", job, f": {why}" if why else f", {clock(seconds)}")
 
-    def look(self, going: Sequence[Going]) -> None:
+    def elsewhere(self, job: Job, why: str) -> None:
+        """Print the final line of another driver's job."""
+        self.failed += bool(why)
+        self.ready += not why
+        self.before += not why  # it says nothing of the time that is left here
+        self._say("failed" if why else "done", job, f", by another study: {why}" if why else ", by another study")
+
+    def look(self, going: Sequence[Running]) -> None:
         """Show the running jobs, and how much is left."""
         if self.live:
             now = time.monotonic()

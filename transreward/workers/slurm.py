@@ -1,0 +1,85 @@
+"""Tasks as jobs of Slurm, through submitit, which keeps their scripts, arguments and output below logs/slurm/."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from transreward.types import RequestError
+from transreward.workers import contract
+from transreward.workers.attempt import threads, whole
+from transreward.workers.contract import Asked, Outcome, Task
+
+CLUSTER = "cluster"  # of the words of `more`: slurm, or submitit's own local and debug, which need no Slurm
+AT_ONCE = 100  # jobs in the queue
+MINUTES = "timeout_min"
+LOOK = 1.0  # seconds between looks at a job's files
+
+
+class Queue:
+    """`contract.Worker`."""
+
+    def __init__(self, executor: Any, asked: Asked) -> None:
+        self.executor, self.asked = executor, asked
+
+    def room(self) -> int:
+        return self.asked.at_once or AT_ONCE
+
+    def start(self, task: Task) -> Submitted:
+        try:
+            return Submitted(self.executor.submit(whole, task, self.asked.cores, threads()))
+        except Exception as error:  # submitit's own, and those of what it calls
+            raise RequestError(f"Slurm took no job: {' '.join(str(error).split())[:200]}") from None
+
+    def close(self) -> None:
+        pass
+
+
+class Submitted:
+    """`contract.Going`: a job that is in the queue, or running."""
+
+    def __init__(self, job: Any) -> None:
+        self.job, self.began, self.looked = job, time.monotonic(), 0.0
+        self.outcome: Outcome | None = None
+
+    def over(self) -> Outcome | None:
+        if self.outcome is None and time.monotonic() - self.looked >= LOOK:
+            self.looked = time.monotonic()
+            if self.job.done():
+                self.outcome = self._found()
+        return self.outcome
+
+    def _found(self) -> Outcome:
+        try:
+            return self.job.result()
+        except Exception as error:  # it was cancelled, ran out of time, or its node is gone
+            return Outcome(contract.LOST, " ".join(str(error).split())[:200])
+
+    def end(self) -> None:
+        self.job.cancel(check=False)
+
+    def kill(self) -> None:
+        self.job.cancel(check=False)
+
+
+def opened(asked: Asked) -> Queue:
+    """Slurm's queue. Raises RequestError if submitit is missing, there is no Slurm here, or it is asked for wrongly."""
+    try:
+        import submitit
+    except ImportError:
+        raise RequestError("Slurm needs submitit: pip install 'transreward[slurm]'") from None
+    words = dict(asked.more)
+    cluster = words.pop(CLUSTER, "slurm")
+    if cluster not in ("slurm", "local", "debug"):
+        raise RequestError(f"{CLUSTER} {cluster}: it is slurm, local or debug")
+    if cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
+        raise RequestError("Slurm's sbatch is not on this machine: type the command where jobs are submitted")
+    more = {word: int(value) if value.isdecimal() else value for word, value in words.items()}
+    try:
+        executor = submitit.AutoExecutor(folder=asked.folder / "slurm", cluster=cluster)
+        executor.update_parameters(
+            **{"name": "transreward", MINUTES: 24 * 60, "cpus_per_task": asked.cores, "mem_gb": asked.memory, **more}
+        )
+    except (NameError, ValueError, TypeError) as error:
+        raise RequestError(f"Slurm cannot be asked so: {' '.join(str(error).split())}") from None
+    return Queue(executor, asked)
