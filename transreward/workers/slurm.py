@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from transreward.types import RequestError
@@ -19,14 +22,16 @@ LOOK = 1.0  # seconds between looks at a job's files
 class Queue:
     """`contract.Worker`."""
 
-    def __init__(self, executor: Any, asked: Asked) -> None:
-        self.executor, self.asked = executor, asked
+    def __init__(self, make: Callable[[Path], Any], asked: Asked) -> None:
+        self.make, self.asked = make, asked
+        self.executor: Any = None  # it makes its folder, which nobody wants before there is a job
 
     def room(self) -> int:
         return self.asked.at_once or AT_ONCE
 
     def start(self, task: Task) -> Submitted:
         try:
+            self.executor = self.executor or self.make(self.asked.folder / "slurm")
             return Submitted(self.executor.submit(whole, task, self.asked.cores, threads()))
         except Exception as error:  # submitit's own, and those of what it calls
             raise RequestError(f"Slurm took no job: {' '.join(str(error).split())[:200]}") from None
@@ -75,11 +80,16 @@ def opened(asked: Asked) -> Queue:
     if cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
         raise RequestError("Slurm's sbatch is not on this machine: type the command where jobs are submitted")
     more = {word: int(value) if value.isdecimal() else value for word, value in words.items()}
+
+    def make(folder: Path) -> Any:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        usual = {"name": "transreward", MINUTES: 24 * 60, "cpus_per_task": asked.cores, "mem_gb": asked.memory}
+        executor.update_parameters(**{**usual, **more})
+        return executor
+
     try:
-        executor = submitit.AutoExecutor(folder=asked.folder / "slurm", cluster=cluster)
-        executor.update_parameters(
-            **{"name": "transreward", MINUTES: 24 * 60, "cpus_per_task": asked.cores, "mem_gb": asked.memory, **more}
-        )
+        with TemporaryDirectory() as folder:
+            make(Path(folder))
     except (NameError, ValueError, TypeError) as error:
         raise RequestError(f"Slurm cannot be asked so: {' '.join(str(error).split())}") from None
-    return Queue(executor, asked)
+    return Queue(make, asked)
