@@ -39,7 +39,7 @@ PLAN = {
     "learner": {"name": "sac", "hidden": [4], "robots": 4, "batch": 16, "random_steps": 0, "steps_per_update": 4},
     "seeds": 2,
     "source_steps": 640,
-    "target_steps": 128,
+    "target_steps": 1_280,
     "settings": {
         "loop.eval_episodes": 1, "loop.final_episodes": 1, "loop.evaluations": 2, "loop.source_evaluations": 1,
     },
@@ -62,7 +62,7 @@ def added(folder: Path) -> dict[str, Any]:
     """Seconds of a trivial job, here and as a Ray task, one after another."""
     attempt.PROGRAM = (sys.executable, "-S", "-c", TRIVIAL)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(site(folder)), os.environ.get("PYTHONPATH", "")])
-    seconds = {name: timed(name, folder / name) for name in ("here", "ray")}
+    seconds = {name: timed(name, folder / f"trivial-{name}") for name in ("here", "ray")}
     usual = {name: float(np.median(times[1:])) for name, times in seconds.items()}
     first = seconds["ray"][0] - seconds["here"][0]
     return {"seconds": seconds, "first task": first, "later tasks": usual["ray"] - usual["here"]}
@@ -114,12 +114,11 @@ def killed(folder: Path) -> dict[str, Any]:
     two, nodes = cluster(2)
     first = study("ray", "--ray", two.address, "--memory", "0.5")
     wait(lambda: every[0].done and running() == 2)
-    time.sleep(5)
     two.remove_node(nodes[0], allow_graceful=False)
     two.add_node(num_cpus=1)
     claims = Claims(Path("ray/claims"))
     wait(lambda: any((n := claims.newest(job.place.name)) is not None and n.number > 1 for job in every))
-    time.sleep(5)
+    wait(lambda: running() == 2)
     before = sum(job.done for job in every)
     first.send_signal(signal.SIGKILL)
     first.communicate()

@@ -290,10 +290,10 @@ def test_a_signal_ends_all_jobs(stub, monkeypatch, number):
 # -- the report ----------------------------------------------------------------------------------------------------
 
 
-def finished(job, returns):
+def finished(job, returns, pair=PAIR):
     """A job's run directory with made-up returns [seeds]."""
     r = {key: job.request.get(key) for key in ("learner", "source_steps", "target_steps", "seeds", "seed", "settings")}
-    config = resolve(*PAIR, job.request["method"], **r, controls=(), source_run=None)
+    config = resolve(*pair, job.request["method"], **r, controls=(), source_run=None)
     made = np.array(returns)[:, None]
     steps = tr.Pair(640, 0 if job.method == "zero_shot" else 128)
     result = Result(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -45,12 +45,7 @@ class Subject:
     @cached_property
     def styles(self) -> dict[str, int]:
         """Method -> style of its lines: a control's own where it is free, else the next."""
-        found: dict[str, int] = {}
-        others = (8 * turn + style for turn in count() for style in FREE)
-        for r in self.records:
-            own = STYLES.get(r.config["method"])
-            found[r.name] = next(others) if own is None or own in found.values() else own
-        return found
+        return styles_of({r.name: r.config["method"] for r in self.records})
 
     def legend(self) -> list[tuple[str, str, str]]:
         """(sample of the line as SVG, method, its summary) of each; drawn anew each time, since ids are unique."""
@@ -68,6 +63,16 @@ class Subject:
             elif name == ZERO_SHOT and start and one.config["method"] not in CONTROLS:
                 found.append(Outcome(name, np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
         return found
+
+
+def styles_of(methods: Mapping[str, str]) -> dict[str, int]:
+    """Name -> style of its lines, by the method of each: a control's own where it is free, else the next."""
+    found: dict[str, int] = {}
+    others = (8 * turn + style for turn in count() for style in FREE)
+    for name, row in methods.items():
+        own = STYLES.get(row)
+        found[name] = next(others) if own is None or own in found.values() else own
+    return found
 
 
 def _rank(record: Record) -> int:

@@ -3,64 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from transreward import reports
 from transreward.evaluation.verdict import Outcome, number, verdict
 from transreward.reports.cells import counted, mean
 from transreward.reports.page import page
 from transreward.reports.sections.verdict import WORDS
 from transreward.reports.terminal import columns, fitting
-from transreward.runs.record import Record
-from transreward.runs.record import read as read_run
-from transreward.study import folder
+from transreward.study import across, folder
 from transreward.study.jobs import Job
-from transreward.types import CONTROLS, RequestError
+from transreward.study.lines import Line, line_of, most
+from transreward.types import CONTROLS
 
-TEMPLATE = Path(__file__).with_name("page.html")
+TEMPLATE, MACROS = Path(__file__).with_name("page.html"), Path(reports.__file__).parent
 FILE, TABLE = "report.html", "table.md"
 # columns dropped if the table is too wide, in order
 GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "updates", "seeds")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One method on one pair, with its runs: several if seeds were added later."""
-
-    method: str  # its name in the plan
-    jobs: tuple[Job, ...]
-    records: tuple[Record, ...]  # of the jobs that have results so far
-    state: str  # why it is incomplete, or empty
-
-    @cached_property
-    def outcome(self) -> Outcome | None:
-        """The outcome over the seeds of all its runs; None if nothing was evaluated."""
-        found = [record.outcome for record in self.records]
-        if not found:
-            return None
-        agents = [one.agent for one in found]
-        evaluated = [one.evaluation_steps for one in found]
-        return replace(
-            found[0],
-            name=self.method,
-            per_seed=np.concatenate([one.per_seed for one in found]),
-            seeds=tuple(seed for one in found for seed in one.seeds),
-            target_steps=max(one.target_steps for one in found),
-            evaluation_steps=None if None in evaluated else most(evaluated),
-            agent=None if None in agents else " ".join(agent for agent in agents if agent is not None),
-            finished=not self.state and all(one.finished for one in found),
-        )
-
-    @property
-    def control(self) -> bool:
-        """True if it is a control."""
-        return self.jobs[0].request["method"] in CONTROLS or any(record.control for record in self.records)
 
 
 def write_report(out: Path) -> tuple[str, Path]:
@@ -76,35 +40,14 @@ def write_report(out: Path) -> tuple[str, Path]:
     lines = {pair: [line_of(name, own, running) for name, own in rows.items()] for pair, rows in pairs.items()}
     rows = {pair: table(own) for pair, own in lines.items()}
     done = f"{sum(job.done for job in jobs)} of {len(jobs)} jobs done"
-    folder.put(out / TABLE, markdown(rows, done))
+    summary = across.summarised(lines)
+    folder.put(out / TABLE, markdown(rows, done) + (markdown_of(summary) if summary else ""))
     pages = {pair: page_of(own) for pair, own in lines.items()}
     titles = {pair: title(own[0].jobs[0]) for pair, own in lines.items()}
-    folder.put(out / FILE, whole_page(out, rows, titles, pages, done))
+    folder.put(out / FILE, whole_page(out, rows, titles, pages, done, summary))
+    if summary:
+        titles, rows = {**titles, across.TITLE: across.TITLE}, {**rows, across.TITLE: summary.rows}
     return as_text(rows, titles), out / FILE
-
-
-def line_of(name: str, jobs: Sequence[Job], running: set[Path]) -> Line:
-    """The line of one method on one pair, from what its runs have left so far."""
-    records, states = [], []
-    for job in jobs:
-        state = "" if job.done else "running" if job.place in running else ""
-        try:
-            if (job.place / "config.json").exists():
-                records.append(record_of(job, len(jobs) > 1))
-        except RequestError as error:
-            state = state or str(error)
-        if not job.done:
-            failure = f"failed: {job.failure}" if job.failure else ""
-            state = state or failure or ("stopped" if job.place.is_dir() else "to do")
-        states.append(state)
-    return Line(name, tuple(jobs), tuple(records), "; ".join(dict.fromkeys(filter(None, states))))
-
-
-def record_of(job: Job, several: bool) -> Record:
-    """The record of a job's run, under the method's name in the plan."""
-    found = read_run(job.place)[0]
-    first, last = found.seeds[0], found.seeds[-1]
-    return replace(found, label=f"{job.method}, seeds {first} to {last}" if several else job.method)
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -160,11 +103,6 @@ def lead(one: Outcome, other: Outcome) -> str:
     return number(d["mean"], True) + (f" ± {number(d['interval'][1] - d['mean'])}" if d["interval"] else "")
 
 
-def most(numbers: Iterable[int | None]) -> int | None:
-    """The largest of several runs' counts, which are nearly equal; None if nothing was counted."""
-    return max((n for n in numbers if n is not None), default=None)
-
-
 def as_text(rows: Mapping[str, list[dict[str, str]]], titles: Mapping[str, str]) -> str:
     """The table for a terminal, by pair."""
     console = Console(file=io.StringIO(), width=Console().width if Console().is_terminal else 200)
@@ -182,6 +120,13 @@ def markdown(rows: Mapping[str, list[dict[str, str]]], done: str) -> str:
     lines += [[pair, *(cells.get(head, "-") for head in heads)] for pair, own in rows.items() for cells in own]
     text = "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
     return f"{text}\n\n{done}. Returns are raw returns in the target, means over seeds with Student's 95% interval.\n"
+
+
+def markdown_of(summary: across.Summary) -> str:
+    """The table over all pairs in Markdown."""
+    lines = [list(summary.rows[0]), ["---"] * len(summary.rows[0]), *(list(row.values()) for row in summary.rows)]
+    text = "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
+    return f"\n{across.TITLE}:\n\n{text}\n"
 
 
 def one_line(cell: str) -> str:
@@ -210,15 +155,18 @@ def whole_page(
     titles: Mapping[str, str],
     pages: Mapping[str, str],
     done: str,
+    summary: across.Summary | None = None,
 ) -> str:
-    """One HTML page with the table and each pair's comparison."""
-    from jinja2 import Environment
+    """One HTML page with the table and each pair's comparison, and before them what holds over all pairs."""
+    from jinja2 import Environment, FileSystemLoader
 
     parts: list[dict[str, Any]] = [
         {"title": titles[pair], "heads": list(own[0]), "rows": [list(cells.values()) for cells in own],
          "page": pages[pair]}
         for pair, own in rows.items()
     ]  # fmt: skip
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    loader = FileSystemLoader(MACROS)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    head = environment.from_string(across.HTML).render(across.content(summary)) if summary else ""
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(name=out.resolve().name, done=done, pairs=parts)
+    return template.render(name=out.resolve().name, done=done, pairs=parts, across=head)

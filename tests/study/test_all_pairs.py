@@ -1,0 +1,78 @@
+"""The page over all pairs: its figures by hand, and how it looks in a browser."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from study.test_plan import PLAN
+from study.test_run import finished
+
+from transreward import cli
+from transreward.study import folder
+from transreward.study.jobs import jobs_of
+from transreward.study.plan import parsed
+
+sys.path.append(str(Path(__file__).parents[1] / "reports"))
+from browser import CHROMIUM, Browser
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*holds no metrics.jsonl")
+NAMES = ["slippery", "heavy", "a pair with quite a long name that has to be broken somewhere"]
+TARGETS = [f"inverted_pendulum:gravity={factor}" for factor in (1.5, 2, 3)]
+LEVELS = {"zero_shot": 10, "fine_tune": 20, "darc": 30}  # by pair times 1, 2, 3
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pairs = [
+        {"name": name, "source": "inverted_pendulum", "target": target}
+        for name, target in zip(NAMES, TARGETS, strict=True)
+    ]
+    found = jobs_of(parsed({**PLAN, "pairs": pairs, "methods": [*LEVELS, "oracle"], "seeds": 3}), Path("out"))
+    Path("out").mkdir()
+    folder.put(Path("out/study.json"), folder.content(Path("out"), found))
+    for job in found:
+        if job.method in LEVELS and (job.method, job.pair) != ("fine_tune", NAMES[2]):
+            level = LEVELS[job.method] * (1 + NAMES.index(job.pair))
+            finished(job, [level - 5, level, level + 5], ("inverted_pendulum", job.request["target"]))
+    return Path("out")
+
+
+def test_the_page_over_all_pairs(study, capsys, tmp_path):
+    cli.main(["study", "report", "out"])
+    said = capsys.readouterr().out
+    rows = {
+        line.split()[0]: " ".join(line.split()) for line in said[said.index("over all pairs") :].splitlines() if line
+    }
+    # scores of the pairs: 10, 20, 30 -> 0, 1/2, 1; where only 30 and 90 are there 0 and 1
+    assert rows["zero_shot"].startswith("zero_shot 3 of 3 0.00 (") and rows["darc"].startswith("darc 3 of 3 1.00 (")
+    assert rows["fine_tune"].startswith("fine_tune 2 of 3 0.50 (") and "oracle" not in rows
+    assert re.search(r"darc .* 1\.00 .* 1,152 ", rows["darc"])  # 128 steps, 3 seeds, 3 pairs
+    assert "over all pairs:" in (study / "table.md").read_text()
+    page = (study / "report.html").read_text()
+    head = page[: page.index("<iframe")]
+    assert "Performance profile over all pairs" in head and 'class="h10">1.00<small>90.0</small>' in head
+    assert not re.search(r"(src|href)=\"?(?!data:)\w", page.replace("srcdoc", ""))  # it needs no network
+    if CHROMIUM:
+        in_a_browser(study / "report.html", tmp_path)
+
+
+def in_a_browser(page, folder):
+    browser = Browser(folder)
+    try:
+        for width, dark in ((1280, False), (390, False), (390, True)):
+            browser.open(page, width, dark=dark)
+            assert browser.ask("document.documentElement.scrollWidth") <= width
+            assert not browser.methods("Runtime.exceptionThrown") and not browser.methods("Log.entryAdded")
+    finally:
+        browser.close()
+
+
+def test_one_pair_alone_has_no_page_over_all(study, capsys):
+    every = folder.read(study)[0]
+    folder.put(study / "study.json", folder.content(study, [job for job in every if job.pair == NAMES[0]]))
+    cli.main(["study", "report", "out"])
+    assert "over all pairs" not in capsys.readouterr().out
