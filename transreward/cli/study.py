@@ -6,7 +6,8 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from transreward.types import RequestError, nearest
 
 if TYPE_CHECKING:
     from transreward.study.jobs import Job
+    from transreward.study.plan import Plan
     from transreward.workers.contract import Asked
 
 HELP = "many pairs and methods from one plan, one table"
@@ -23,11 +25,14 @@ ABOUT = """\
 Run every method of a plan on every pair, each as a command of its own, and make one table of them. A job is done where
 its run directory holds a result; run the same plan again and what is missing is run, what was stopped goes on from its
 checkpoint, and what is done stays. A source agent is a job, too: it is trained once and taken up by all that start from
-it. A job that fails does not stop the others.
+it. A job that fails does not stop the others. The same command may run on several machines that share the directory: each job
+is run by one of them.
 
   transreward study plan.yaml --dry-run                    the jobs, as commands; nothing is run
   transreward study plan.yaml --jobs 4                     four at a time, each with its share of the cores
   transreward study plan.yaml --pairs light                only this pair; --methods names methods
+  transreward study plan.yaml --ray local                  on a Ray cluster; --slurm hands the jobs to Slurm
+  transreward study plan.yaml --search                     choose a method's settings first, on pairs set aside
   transreward study report runs/plan                       the table and runs/plan/report.html, also half-way
 
 A plan is a YAML file:
@@ -59,6 +64,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--memory", type=float, default=4.0, metavar="GIB", help="of a job on a cluster (default: 4)")
     command.add_argument("--pairs", metavar="P,P", help="only these, by name")
     command.add_argument("--methods", metavar="M,M", help="only these, by name")
+    command.add_argument("--search", action="store_true", help="choose a method's settings first, as the plan says")
     command.add_argument("--dry-run", action="store_true", help="print the jobs, run none")
 
 
@@ -77,14 +83,53 @@ def run(args: argparse.Namespace) -> None:
 
     plan = read_plan(Path(args.plan), args.imports)
     out = Path(args.out or os.path.join("runs", Path(args.plan).stem))
+    if args.search:
+        if args.pairs or args.methods:
+            raise RequestError("--search goes through the whole plan: leave --pairs and --methods out")
+        return search(plan, Path(args.plan), out, where, args.dry_run)
     jobs = jobs_of(plan, out)
     chosen = only(jobs, args.pairs, args.methods)
     if args.dry_run:
         return print("\n".join(listed(chosen)))
-    failed = run_all(out, Path(args.plan), jobs, chosen, *where)
+    with driven(out, Path(args.plan), jobs, *where) as go:
+        failed = go(chosen)
     report(out)
-    if failed:
-        sys.exit(f"transreward: {len(failed)} of {len(chosen)} jobs failed\n" + "\n".join(failed))
+    end(chosen, failed)
+
+
+def search(plan: Plan, file: Path, out: Path, where: tuple[str, Asked], dry: bool) -> None:
+    """Choose settings on the pairs set aside, then run the plan with them on the others."""
+    from transreward.study import folder
+    from transreward.study import search as of
+    from transreward.study.ranges import search_of
+
+    asked = search_of(plan)
+    of.require_optuna()
+    of.require_same(out, plan)
+    first, jobs = of.checked(plan, asked, out), of.reported(plan, asked, {}, out)
+    if dry:
+        lines = [*listed(first)[:-1], f"# the first of {asked.trials} trials on {', '.join(asked.pairs)}"]
+        return print("\n".join([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"]))
+    with driven(out, file, jobs, *where) as go:
+
+        def titled(title: str, jobs: Sequence[Job]) -> dict[Path, str]:
+            print(title)
+            return go(jobs)
+
+        trials, best = of.searched(plan, asked, out, titled)
+        print(f"best of {len(trials)}: trial {best.number}, {of.in_words(best.settings)}")
+        jobs = of.reported(plan, asked, best.settings, out)
+        folder.put(out / folder.FILE, folder.content(out, jobs))
+        failed = go(jobs)
+    report(out)
+    end(jobs, failed)
+
+
+def end(jobs: Sequence[Job], failed: dict[Path, str]) -> None:
+    """Exit with 1 and the list of what failed, if anything did."""
+    lines = [f"  {job.name}: {failed[job.place]} ({job.log})" for job in jobs if job.place in failed]
+    if lines:
+        sys.exit("\n".join([f"transreward: {len(lines)} of {len(jobs)} jobs failed", *lines]))
 
 
 def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Job]:
@@ -141,8 +186,12 @@ def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
     return name, Asked(args.jobs, args.ray or "", args.cores, args.memory, more)
 
 
-def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], name: str, asked: Asked) -> list[str]:
-    """Run what is chosen in that worker; a line for each job that failed."""
+@contextmanager
+def driven(
+    out: Path, plan: Path, jobs: Sequence[Job], name: str, asked: Asked
+) -> Iterator[Callable[[Sequence[Job]], dict[Path, str]]]:
+    """Take part in a study with that worker during the body. Yields what runs jobs and returns, by directory, why some
+    of them failed."""
     from transreward.study import folder
     from transreward.study.jobs import LOGS
     from transreward.study.run import Interrupted, run
@@ -150,9 +199,14 @@ def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], n
     from transreward.workers import worker
 
     place = worker(name, replace(asked, folder=out / LOGS))
+
+    def go(chosen: Sequence[Job]) -> dict[Path, str]:
+        with View(chosen, place.room()) as view:
+            return run(chosen, place, view)
+
     try:
-        with folder.joined(out, plan, jobs), View(chosen, place.room()) as view:
-            failed = run(chosen, place, view)
+        with folder.joined(out, plan, jobs):
+            yield go
     except Interrupted as interrupted:
         were = "1 job was" if interrupted.jobs == 1 else f"{interrupted.jobs} jobs were"
         ended = f"{were} ended, to go on from a checkpoint where there is one" if interrupted.jobs else ""
@@ -161,7 +215,6 @@ def run_all(out: Path, plan: Path, jobs: Sequence[Job], chosen: Sequence[Job], n
         sys.exit(128 + interrupted.number)
     finally:
         place.close()
-    return [f"  {job.name}: {failed[job.place]} ({job.log})" for job in chosen if job.place in failed]
 
 
 def report(out: Path) -> None:

@@ -22,7 +22,7 @@ ANYWHERE = (
     "settings",
     "agent",
 )  # keys allowed in the plan, a pair and a method
-PLAN = ("pairs", "methods", "imports", *ANYWHERE)
+PLAN = ("pairs", "methods", "imports", "search", *ANYWHERE)
 PAIR = ("source", "target", "name", *ANYWHERE)
 METHOD = ("method", "name", "pairs", *ANYWHERE)
 AGENT = ("source_steps", "settings")
@@ -48,6 +48,7 @@ class Plan:
     methods: tuple[Row, ...]
     asked: dict[str, Any]  # request fields of all jobs, keys of ANYWHERE
     imports: tuple[str, ...]
+    search: dict[str, Any] | None = None  # as it was written: see study/ranges.py
 
     def methods_on(self, pair: Row) -> list[Row]:
         """The methods to run on a pair, in the plan's order."""
@@ -98,7 +99,10 @@ def parsed(text: Mapping[str, Any]) -> Plan:
         for pattern in row.pairs:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise nearest(pattern, names, f"pair of method '{row.name}'")
-    return Plan(pairs, methods, asked_in(text, "the plan"), words(text, "imports", "modules"))
+    search = text.get("search")
+    if not isinstance(search, dict | None):
+        raise RequestError(f"'search' must be a mapping with a method, its settings and pairs, not {shown(search)}")
+    return Plan(pairs, methods, asked_in(text, "the plan"), words(text, "imports", "modules"), search)
 
 
 def each(text: Mapping[str, Any], key: str, example: str, read: Callable[[Any, str], Row]) -> Iterable[Row]:

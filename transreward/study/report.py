@@ -16,7 +16,7 @@ from transreward.reports.cells import counted, mean
 from transreward.reports.page import page
 from transreward.reports.sections.verdict import WORDS
 from transreward.reports.terminal import columns, fitting
-from transreward.study import across, folder
+from transreward.study import across, folder, search
 from transreward.study.jobs import Job
 from transreward.study.lines import Line, line_of, most
 from transreward.types import CONTROLS
@@ -41,13 +41,15 @@ def write_report(out: Path) -> tuple[str, Path]:
     rows = {pair: table(own) for pair, own in lines.items()}
     done = f"{sum(job.done for job in jobs)} of {len(jobs)} jobs done"
     summary = across.summarised(lines)
+    tried = search.about(out)
+    done += f". {tried['said']}" if tried else ""
     folder.put(out / TABLE, markdown(rows, done) + (markdown_of(summary) if summary else ""))
     pages = {pair: page_of(own) for pair, own in lines.items()}
     titles = {pair: title(own[0].jobs[0]) for pair, own in lines.items()}
-    folder.put(out / FILE, whole_page(out, rows, titles, pages, done, summary))
+    folder.put(out / FILE, whole_page(out, rows, titles, pages, done, summary, tried))
     if summary:
         titles, rows = {**titles, across.TITLE: across.TITLE}, {**rows, across.TITLE: summary.rows}
-    return as_text(rows, titles), out / FILE
+    return as_text(rows, titles) + (f"\n\n{tried['said']}" if tried else ""), out / FILE
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -156,6 +158,7 @@ def whole_page(
     pages: Mapping[str, str],
     done: str,
     summary: across.Summary | None = None,
+    tried: Mapping[str, Any] | None = None,
 ) -> str:
     """One HTML page with the table and each pair's comparison, and before them what holds over all pairs."""
     from jinja2 import Environment, FileSystemLoader
@@ -169,4 +172,4 @@ def whole_page(
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     head = environment.from_string(across.HTML).render(across.content(summary)) if summary else ""
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(name=out.resolve().name, done=done, pairs=parts, across=head)
+    return template.render(name=out.resolve().name, done=done, pairs=parts, across=head, tried=tried)

@@ -1,0 +1,251 @@
+"""A search over a method's settings, by Optuna, under an honest budget.
+
+A trial is a setting. It is run on the pairs that are set aside, with `loop.eval_target=training`: no step is taken in
+the target to evaluate it, and what it is judged by are the last training episodes there, which its budget has paid. The
+chosen setting is then a row of its own on the other pairs. Nothing is kept but run directories and search.json: done
+trials are read from there, and the next suggestion depends on them and on its number alone, so that a search that was
+interrupted goes on as if it had not been, and several processes make the same one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transreward.runs import store
+from transreward.study import folder
+from transreward.study.jobs import Job, jobs_of
+from transreward.study.plan import Plan, Row
+from transreward.study.ranges import Choices, Range, Search
+from transreward.types import BrokenRun, RequestError
+
+FILE = "search.json"
+TRAINING = {"loop.eval_target": "training"}
+DIGITS = 4  # of a setting: so that it is the same on every machine, and can be typed
+SUFFIX = "_searched"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting, and what it came to on the pairs set aside."""
+
+    number: int
+    settings: dict[str, Any]  # empty: the method as it is
+    score: float | None  # None: a job of it failed
+    returns: dict[str, list[float]]  # by pair, of the last training episodes in the target, per seed
+    steps: dict[str, int]  # over all seeds and pairs: target, evaluation, source
+
+
+def require_optuna() -> Any:
+    """Optuna. Raises RequestError if it is missing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import optuna
+    except ImportError:
+        raise RequestError("a search needs Optuna: pip install 'transreward[search]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def require_same(out: Path, plan: Plan) -> None:
+    """Raise RequestError if the directory holds another search."""
+    if not (out / FILE).exists():
+        return
+    asked = store.read_json(out / FILE).get("asked")
+    if not isinstance(asked, dict) or {**asked, "trials": 0} != {**(plan.search or {}), "trials": 0}:
+        raise RequestError(f"{out / FILE} is of another search than the plan's: name another directory")
+
+
+def trial_jobs(plan: Plan, search: Search, settings: dict[str, Any], out: Path) -> list[Job]:
+    """The jobs of a trial, source agents included. Raises RequestError where the method does not take a setting."""
+    own = search.row.asked
+    row = replace(
+        search.row, asked={**own, "settings": {**own.get("settings", {}), **settings, **TRAINING}}, pairs=("*",)
+    )
+    pairs = tuple(pair for pair in plan.pairs if pair.name in search.pairs)
+    return jobs_of(replace(plan, pairs=pairs, methods=(row,)), out)
+
+
+def reported(plan: Plan, search: Search, settings: dict[str, Any], out: Path) -> list[Job]:
+    """The jobs on the pairs that are reported on: the plan's methods and, where settings were chosen, the method with
+    these as another row."""
+    pairs = tuple(pair for pair in plan.pairs if pair.name not in search.pairs)
+    methods = [*plan.methods]
+    if settings:
+        asked = {**search.row.asked, "settings": {**search.row.asked.get("settings", {}), **settings}}
+        methods.append(replace(search.row, name=search.row.name + SUFFIX, asked=asked))
+    return jobs_of(replace(plan, pairs=pairs, methods=tuple(_with_pairs(methods, pairs))), out)
+
+
+def _with_pairs(methods: Sequence[Row], pairs: Sequence[Row]) -> list[Row]:
+    left = Plan(tuple(pairs), (), {}, ())
+    return [row for row in methods if any(row in replace(left, methods=(row,)).methods_on(pair) for pair in pairs)]
+
+
+def checked(plan: Plan, search: Search, out: Path) -> list[Job]:
+    """The jobs of the first trial, after the ends of every range were tried on paper. Raises RequestError."""
+    for path, values in search.settings.items():
+        for value in values.ends:
+            trial_jobs(plan, search, {path: value}, out)
+    return trial_jobs(plan, search, {}, out)
+
+
+def searched(
+    plan: Plan, search: Search, out: Path, run: Callable[[str, Sequence[Job]], dict[Path, str]]
+) -> tuple[list[Trial], Trial]:
+    """All trials, and the best. `run` gets a title and jobs, and returns directory -> why its job failed.
+
+    Raises BrokenRun if the method as it is cannot be run, and what `run` raises.
+    """
+    optuna, known = require_optuna(), read(out)
+    trials: list[Trial] = []
+    agents: set[Path] = set()
+    for number in range(search.trials):
+        settings = known[number].settings if number < len(known) else suggested(optuna, search, trials, number)
+        jobs = trial_jobs(plan, search, settings, out)
+        failed = run(f"trial {number} of {search.trials}: {in_words(settings)}", jobs)
+        first = trials[0] if trials else None
+        trials.append(found(number, settings, jobs, failed, first, agents))
+        if trials[0].score is None:
+            why = next(iter(failed.values()), "no training episode ended in the target")
+            raise BrokenRun(f"{search.row.name} as it is cannot be scored on the pairs set aside for the search: {why}")
+        write(out, search, trials, {"optuna": optuna.__version__, "asked": plan.search})
+    return trials, best(trials)
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest score, the earlier of equal ones."""
+    return max((one for one in trials if one.score is not None), key=lambda one: (one.score, -one.number))
+
+
+def in_words(settings: dict[str, Any]) -> str:
+    """Settings as they are typed."""
+    return " ".join(f"{path}={value}" for path, value in settings.items()) or "the method as it is"
+
+
+def suggested(optuna: Any, search: Search, trials: Sequence[Trial], number: int) -> dict[str, Any]:
+    """The settings of a trial: the method's own first, then those of Optuna's TPE sampler (Bergstra et al. 2011)."""
+    if number == 0:
+        return {}
+    kinds = {path: _distribution(optuna, values) for path, values in search.settings.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampler = optuna.samplers.TPESampler(seed=(search.seed * 100_003 + number) % 2**32)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        for one in trials:
+            if one.settings and one.score is not None:
+                told = {"params": one.settings, "distributions": kinds, "value": one.score}
+                study.add_trial(optuna.trial.create_trial(**told))
+        asked = study.ask(kinds).params
+    return {path: _rounded(asked[path], values) for path, values in search.settings.items()}
+
+
+def _distribution(optuna: Any, values: Range | Choices) -> Any:
+    if isinstance(values, Choices):
+        return optuna.distributions.CategoricalDistribution(values.ends)
+    kind = optuna.distributions.IntDistribution if values.whole else optuna.distributions.FloatDistribution
+    return kind(values.low, values.high, log=values.log)
+
+
+def _rounded(value: Any, values: Range | Choices) -> Any:
+    if isinstance(values, Choices) or values.whole:
+        return value
+    return min(max(float(f"{value:.{DIGITS}g}"), values.low), values.high)
+
+
+def found(
+    number: int, settings: dict[str, Any], jobs: Sequence[Job], failed: dict[Path, str], first: Trial | None,
+    agents: set[Path],
+) -> Trial:  # fmt: skip
+    """A trial that has ended. The steps of a source agent are counted with the first trial that starts from it."""
+    steps = dict.fromkeys(("target", "evaluation", "source"), 0)
+    returns: dict[str, list[float]] = {}
+    for job in jobs:
+        if not job.done:
+            continue
+        result, seeds = store.read_json(job.place / "result.json"), job.request["seeds"]
+        if job.method:
+            own = result["target_return"]
+            returns[job.pair] = own["per_seed"] if own else []
+            before = store.read_json(job.agent.place / "result.json")["source_steps"] if job.agent else 0
+            steps["target"] += result["target_steps"] * seeds
+            steps["evaluation"] += result.get("target_evaluation_steps", 0) * seeds
+            steps["source"] += max(result["source_steps"] - before, 0) * seeds
+        elif job.place not in agents:
+            agents.add(job.place)
+            steps["evaluation"] += result.get("target_evaluation_steps", 0) * seeds
+            steps["source"] += result["source_steps"] * seeds
+    whole = not failed and all(returns.get(job.pair) for job in jobs if job.method)
+    score = None
+    if whole:
+        score = gain(returns, first.returns if first else returns)
+    return Trial(number, settings, score, returns, steps)
+
+
+def gain(returns: dict[str, list[float]], first: dict[str, list[float]]) -> float:
+    """The mean over pairs of (r - d) / (|r| + |d|), for mean returns r and those d of the method as it is: 0 for these,
+    from -1 to 1, whatever the scale of a pair's rewards."""
+    each = []
+    for pair, own in returns.items():
+        r, d = float(np.mean(own)), float(np.mean(first[pair]))
+        each.append((r - d) / (abs(r) + abs(d)) if r != d else 0.0)
+    return float(np.mean(each))
+
+
+# -- search.json ---------------------------------------------------------------------------------------------------
+
+
+def write(out: Path, search: Search, trials: Sequence[Trial], more: dict[str, Any]) -> None:
+    """What was tried so far, what it cost, and what is best."""
+    text = {
+        "schema": store.SCHEMA, "method": search.row.name, "pairs": list(search.pairs), "of": search.trials,
+        **more, "steps": spent(trials), "best": best(trials).number, "trials": [asdict(one) for one in trials],
+    }  # fmt: skip
+    folder.put(out / FILE, store.json_text(text))
+
+
+def spent(trials: Sequence[Trial]) -> dict[str, int]:
+    """All steps of a search, over trials, pairs and seeds."""
+    return {name: sum(one.steps[name] for one in trials) for name in ("target", "evaluation", "source")}
+
+
+def read(out: Path) -> list[Trial]:
+    """The trials in search.json; none if there is no such file. Raises RequestError if it is damaged."""
+    if not (out / FILE).exists():
+        return []
+    try:
+        return [Trial(**one) for one in store.read_json(out / FILE)["trials"]]
+    except (KeyError, TypeError):
+        raise RequestError(f"{out / FILE} is damaged: remove it, and the search begins again from its runs") from None
+
+
+def about(out: Path) -> dict[str, Any] | None:
+    """What a report says of a search, or None: a sentence, and a row for each trial."""
+    trials = read(out)
+    if not trials:
+        return None
+    text, steps, top = store.read_json(out / FILE), spent(trials), best(trials)
+    said = (
+        f"search: {len(trials)} of {text['of']} trials of {text['method']} on {', '.join(text['pairs'])}, judged by "
+        f"training episodes: {steps['target']:,} target steps, {steps['evaluation']:,} of evaluation, "
+        f"{steps['source']:,} source steps; best is trial {top.number}, {in_words(top.settings)} "
+        f"(gain {top.score:+.2f} over the method as it is)"
+    )
+    rows = [
+        {
+            "trial": f"{one.number}{' (best)' if one is top else ''}",
+            "settings": in_words(one.settings),
+            "gain": "failed" if one.score is None else f"{one.score:+.3f}",
+            **{f"return, {pair}": f"{np.mean(own):,.1f}" if own else "-" for pair, own in one.returns.items()},
+            "target steps": f"{one.steps['target']:,}",
+            "source steps": f"{one.steps['source']:,}",
+        }
+        for one in trials
+    ]
+    return {"said": said, "heads": list(rows[0]), "rows": rows}
