@@ -21,6 +21,8 @@ from transreward.plan.compile import compile
 from transreward.reports.page import write_report
 from transreward.request.resolve import resolve
 from transreward.streams.choice import Choice
+from transreward.study.jobs import jobs_of
+from transreward.study.plan import parsed
 from transreward.types import Steps, Transition
 
 POLES = ["inverted_pendulum", "inverted_pendulum:gravity=2", "inverted_pendulum:size(pole)=1.5,mass=2"]
@@ -164,8 +166,16 @@ def test_an_agent_is_planned_in_each_source_and_all_are_candidates():
     assert config.as_json(config.method)["sources"] == POLES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["auto", "darc"])
+def test_a_study_may_have_a_pair_of_several_sources(tmp_path):
+    text = {"pairs": [[",".join(POLES), TARGET]], "methods": ["darc"], "learner": "sac", "source_steps": 20_000}
+    (job,) = jobs_of(parsed({**text, "target_steps": 2_000}), tmp_path)
+    assert job.agent is None and job.command()[1] == ",".join(POLES)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param("darc", marks=pytest.mark.slow), pytest.param("auto", marks=[pytest.mark.slow, pytest.mark.long])],
+)
 def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method):
     """The ledger counts each agent's steps; the page says which source helped."""
     settings = {"learner.hidden": [16, 16], **({"ground.steps": 200} if method == "auto" else {})}

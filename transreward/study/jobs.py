@@ -15,6 +15,7 @@ from transreward.domains.across import Across
 from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
+from transreward.domains.several import apart
 from transreward.domains.users import import_modules
 from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.methods import method as named
@@ -24,7 +25,7 @@ from transreward.request.budgets import pretrain_steps, require_steps_left
 from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
 from transreward.request.learner import need_replay
-from transreward.request.resolve import pair_of, resolved
+from transreward.request.resolve import pairs_of, resolved
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
 from transreward.workers import attempt
@@ -146,8 +147,8 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     found = measured(*pair.what.values(), bridge, asked.get("evaluate"), *sorted(loop.items()))
     request, config = checked(request, *found, plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
-    if not config.needs_source_agent or config.source_run is not None or config.method.randomise:
-        return job, None
+    if not config.needs_source_agent or config.source_run is not None or config.method.randomise or config.others:
+        return job, None  # several sources' agents are trained in the job, or taken from the cache
     steps = pretrain_steps(config, config.method) if taken is None else taken
     first = agent_of(config, request, steps, own)
     require_steps_left(config, steps)
@@ -165,7 +166,7 @@ def learner_for(plan: Plan, pair: Row) -> str | None:
     """The learner for all methods of a pair if the plan names none, chosen as in `compare`."""
     if need_replay([named(row.what["method"]) for row in plan.methods_on(pair)]):
         return "sac"
-    found = preset(pair.what["source"])
+    found = preset(apart(pair.what["source"])[0])
     return found.chosen if found else None
 
 
@@ -181,16 +182,21 @@ def agent_of(config: Config, request: dict[str, Any], steps: int, own: Mapping[s
     settings |= {**own.get("settings", {}), "loop.symmetry": "none"}
     kept = {key: request[key] for key in ("source", "target", "learner", "seeds", "seed", "bridge") if key in request}
     first = {**kept, "method": UNCHANGED, "source_steps": steps, "target_steps": None, "settings": settings}
-    return checked(first, config.domains, config.shift, config.imports)[0] | {"target_steps": None}
+    return checked(first, config.domains, config.shift, (), config.imports)[0] | {"target_steps": None}
 
 
 def checked(
-    request: dict[str, Any], domains: Pair[Domain], shift: ShiftMeasure | None, imports: tuple[str, ...]
+    request: dict[str, Any],
+    domains: Pair[Domain],
+    shift: ShiftMeasure | None,
+    others: tuple[Domain, ...],
+    imports: tuple[str, ...],
 ) -> tuple[dict[str, Any], Config]:
     """The request with defaults filled in and typed settings, and its `Config`."""
     asked = {key: value for key, value in request.items() if key not in ("source", "target", "method", "bridge")}
     judge = None if asked.get("evaluate") is None else domain(asked["evaluate"])
-    config = resolved(domains, shift, request["method"], **{**asked, "evaluate": judge}, imports=imports)
+    asked |= {"evaluate": judge, "others": others, "imports": imports}
+    config = resolved(domains, shift, request["method"], **asked)
     sections: dict[str, Any] = {"learner": config.learner, "loop": config.loop}
     sections |= {name: getattr(config.method, name) for name in SECTIONS}
     found = {path: plain(sections, path) for path in sorted(asked["settings"])}
@@ -202,9 +208,9 @@ def checked(
 @lru_cache
 def measured(
     source: str, target: str, bridge: str, evaluate: str | None, *settings: tuple[str, Any]
-) -> tuple[Pair[Domain], ShiftMeasure | None]:
-    """`pair_of`, cached for all methods of a pair."""
-    return pair_of(source, target, dict(settings), bridge, None if evaluate is None else domain(evaluate))
+) -> tuple[Pair[Domain], ShiftMeasure | None, tuple[Domain, ...]]:
+    """`pairs_of`, cached for all methods of a pair."""
+    return pairs_of(source, target, dict(settings), bridge, None if evaluate is None else domain(evaluate))
 
 
 def plain(sections: dict[str, Any], path: str) -> Any:
