@@ -3,14 +3,14 @@
 In an environment with the extra ray. Several nodes on one machine, by Ray's own cluster_utils. Writes
 benchmarks/results/cluster.json: seconds from handing a job in until its end is known, of a job that only writes its
 result, in a process here and as a Ray task; and of a study of real jobs whether its table, its policies and its number
-of finished runs equal those of the same study with --jobs 2.
+of finished runs equal those of the same study with --jobs 2; and the same of two processes that share a folder, one of
+which is killed.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -55,6 +55,8 @@ def main() -> None:
         print(json.dumps(found, indent=2))
         found["killed"] = killed(Path(folder))
         print(json.dumps(found["killed"], indent=2))
+        found["shared"] = shared()
+        print(json.dumps(found["shared"], indent=2))
     record.write(record.RESULTS / "cluster.json", {**about, "ray": record.version("ray"), **found})
 
 
@@ -127,35 +129,52 @@ def killed(folder: Path) -> dict[str, Any]:
     again = study("ray", "--ray", other.address, "--memory", "0.5")
     assert again.communicate()[0] is not None and again.returncode == 0
     other.shutdown()
-    shutil.rmtree("pool", ignore_errors=True)
     pool = study("pool", "--jobs", "2")
     assert pool.communicate()[0] is not None and pool.returncode == 0
     return compared(every, before, claims)
 
 
+def shared() -> dict[str, Any]:
+    """Two processes with one job each and a folder that they share, of which one is killed, and another begins."""
+    every = jobs_of(read_plan(Path("plan.yaml")), Path("shared"))
+    drivers = [study("shared", "--jobs", "1") for _ in range(2)]
+    wait(lambda: every[0].done and sum((job.place / "config.json").exists() and not job.done for job in every) == 2)
+    before = sum(job.done for job in every)
+    drivers[0].send_signal(signal.SIGKILL)
+    drivers.append(study("shared", "--jobs", "1"))
+    for one in drivers:
+        one.communicate()
+    assert [one.returncode for one in drivers] == [-signal.SIGKILL, 0, 0]
+    return compared(every, before, Claims(Path("shared/claims")))
+
+
 def compared(every: Any, before: int, claims: Claims) -> dict[str, Any]:
-    """What both directories hold."""
+    """What a study's directory and that of the undisturbed one hold."""
+    own = every[0].place.parts[0]
     ends, numbers = [], []
     for job in every:
         notes = [claims._read(job.place.name, i + 1) for i in range(claims.newest(job.place.name).number)]  # type: ignore
         ends.append(sum(note.state == DONE for note in notes))
         numbers.append(len(notes))
     same = [
-        (job.place / file).read_bytes() == (Path("pool") / job.place.relative_to("ray") / file).read_bytes()
+        (job.place / file).read_bytes() == (Path("pool") / job.place.relative_to(own) / file).read_bytes()
         for job in every for file in ("policy.safetensors", "returns.safetensors") if (job.place / file).exists()
     ]  # fmt: skip
     return {
-        "jobs": len(every), "done before driver and head were killed": before, "times that each was finished": ends,
-        "times that each was begun or resumed": numbers, "same table": table("ray") == table("pool"),
+        "jobs": len(every), "done before the driver was killed": before, "times that each was finished": ends,
+        "times that each was begun or resumed": numbers, "same table": table(own) == table("pool"),
         "same files": [sum(same), len(same)],
     }  # fmt: skip
 
 
 def table(folder: str) -> list[str]:
     """table.md without wall times."""
-    rows = [line.split("|") for line in Path(folder, "table.md").read_text().splitlines() if line.startswith("|")]
-    skip = [cell.strip() for cell in rows[0]].index("wall time")
-    return ["|".join(cell for i, cell in enumerate(row) if i != skip) for row in rows]
+    found, skip = [], 0
+    for line in Path(folder, "table.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        skip = cells.index("wall time") if "wall time" in cells else skip
+        found.append("|".join(cell for i, cell in enumerate(cells) if i != skip))
+    return found
 
 
 def study(out: str, *words: str) -> subprocess.Popen[str]:

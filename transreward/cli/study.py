@@ -25,8 +25,8 @@ ABOUT = """\
 Run every method of a plan on every pair, each as a command of its own, and make one table of them. A job is done where
 its run directory holds a result; run the same plan again and what is missing is run, what was stopped goes on from its
 checkpoint, and what is done stays. A source agent is a job, too: it is trained once and taken up by all that start from
-it. A job that fails does not stop the others. The same command may run on several machines that share the directory: each job
-is run by one of them.
+it. A job that fails does not stop the others. The same command may run on several machines that share the directory:
+each job is run by one of them.
 
   transreward study plan.yaml --dry-run                    the jobs, as commands; nothing is run
   transreward study plan.yaml --jobs 4                     four at a time, each with its share of the cores

@@ -68,9 +68,7 @@ def search_of(plan: Plan) -> Search:
             raise nearest(pattern, names, "pair of 'search'")
     aside = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
     if not aside or len(aside) == len(names):
-        raise RequestError(
-            f"'pairs' of 'search' must be some of the plan's, and leave others to report on, not {aside}"
-        )
+        raise RequestError("'pairs' of 'search' must be some of the plan's, and leave others to report on")
     settings = text.get("settings")
     if not isinstance(settings, dict) or not settings:
         raise RequestError(

@@ -20,7 +20,7 @@ import numpy as np
 from transreward.runs import store
 from transreward.study import folder
 from transreward.study.jobs import Job, jobs_of
-from transreward.study.plan import Plan, Row
+from transreward.study.plan import Plan, Row, merged
 from transreward.study.ranges import Choices, Range, Search
 from transreward.types import BrokenRun, RequestError
 
@@ -64,10 +64,8 @@ def require_same(out: Path, plan: Plan) -> None:
 
 def trial_jobs(plan: Plan, search: Search, settings: dict[str, Any], out: Path) -> list[Job]:
     """The jobs of a trial, source agents included. Raises RequestError where the method does not take a setting."""
-    own = search.row.asked
-    row = replace(
-        search.row, asked={**own, "settings": {**own.get("settings", {}), **settings, **TRAINING}}, pairs=("*",)
-    )
+    asked = merged(search.row.asked, {"settings": {**settings, **TRAINING}})
+    row = replace(search.row, asked=asked, pairs=("*",))
     pairs = tuple(pair for pair in plan.pairs if pair.name in search.pairs)
     return jobs_of(replace(plan, pairs=pairs, methods=(row,)), out)
 
@@ -78,7 +76,7 @@ def reported(plan: Plan, search: Search, settings: dict[str, Any], out: Path) ->
     pairs = tuple(pair for pair in plan.pairs if pair.name not in search.pairs)
     methods = [*plan.methods]
     if settings:
-        asked = {**search.row.asked, "settings": {**search.row.asked.get("settings", {}), **settings}}
+        asked = merged(search.row.asked, {"settings": settings})
         methods.append(replace(search.row, name=search.row.name + SUFFIX, asked=asked))
     return jobs_of(replace(plan, pairs=pairs, methods=tuple(_with_pairs(methods, pairs))), out)
 
