@@ -21,7 +21,7 @@ from transreward.ground import Ground
 from transreward.learners.bc import BC
 from transreward.learners.iql import IQL
 from transreward.learners.td3_bc import TD3BC
-from transreward.randomise import Randomise
+from transreward.randomise import Informed, Randomise
 from transreward.row import Method
 from transreward.types import (
     CEILING,
@@ -320,6 +320,26 @@ METHODS: dict[str, Method] = {
             start="source",
             feed=None,
             randomise=Randomise(),
+        ),
+        Method(
+            "universal",
+            "a policy that is told which robot of a family it is in; the target's first steps show what to tell it",
+            "Yu et al. 2017, arXiv:1702.02453; see docs/methods/universal.md",
+            start="source",
+            feed=None,
+            randomise=Informed(),
+            ground=Ground(),
+            fallback=True,
+        ),
+        Method(
+            "universal_identified",
+            "universal, then trained on in the simulator with the physics that it was told",
+            "Yu et al. 2017, arXiv:1702.02453; see docs/methods/universal.md",
+            start="source",
+            feed=Feed(0.0),
+            randomise=Informed(),
+            ground=Ground(),
+            fallback=True,
         ),
         Method(
             "identified",

@@ -100,7 +100,7 @@ def told(stage: Stage) -> str:
     who = f"; {', '.join(acting)} may act" if acting and steps.target else ""
     does = DOES.get(stage.phase, stage.phase)
     if not sum(stage.budget):
-        does = "the policy is unchanged"
+        does = "the policy is unchanged" if stage.ground is None else "the policy is told what was identified"
     elif stage.ground is not None and not steps.target:
         does = DOES["walk"]
     return f"{does}{': ' if parts else ''}{' and '.join(parts)}{who}"

@@ -177,7 +177,7 @@ def test_the_name_of_a_users_reward_stands_in_a_name():
 
 def test_a_family_covers_its_ranges():
     made = domain("hopper:gravity=0.5..2,slope=-4..4,delay=0..3,damping=2")
-    drawn = made._shifts_of
+    drawn = made.each
     assert len(made.variants) == len(drawn) == VARIANTS
     gravity, slope, delay = (np.array([shifts[i].value for shifts in drawn]) for i in range(3))
     part = np.floor(np.sort(np.log(gravity / 0.5) / np.log(4)) * VARIANTS)  # one in each part of the logarithm
@@ -191,7 +191,7 @@ def test_a_family_covers_its_ranges():
     assert np.array_equal(made.model.dof_damping, base.model.dof_damping)
     assert np.array_equal(made.model.opt.gravity, base.model.opt.gravity)
     other = domain("hopper:gravity=0.5..2.1,slope=-4..4,delay=0..3,damping=2")
-    assert [s[1].value for s in other._shifts_of] != slope.tolist()
+    assert [s[1].value for s in other.each] != slope.tolist()
 
 
 def test_where_a_family_differs_from_its_robot_is_said():

@@ -19,6 +19,7 @@ from transreward.bridges.bridge import Crossing, Map
 from transreward.networks import Layers, Normaliser
 from transreward.types import RequestError, Spaces
 
+CONSTANT = 2e-8  # variance, with the normaliser's own 1e-8, up to which a column has never varied
 QUIET = 0.22  # standard deviation of a motor that the old agent did not have, in half-widths of its box
 
 
@@ -99,6 +100,40 @@ def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
     for path in ends.spreads:
         state = _with(state, path, _float32(_written(_part(agents, path), quiet)))
     return learner.restarted(state, crossing.shown.spaces)
+
+
+def given(learner: Offers, agents: Any, spaces: Spaces, told: np.ndarray) -> Any:
+    """The same agents, [seeds, ...], without the columns behind the first `spaces.obs`: what these would show is `told`
+    [seeds, columns] from now on, and goes into the biases of the first layers. Optimisers are reset.
+
+    The same function as before of the columns that are left, but that one which never varied is not read: the weights
+    behind it were never trained.
+
+    Raises:
+        RequestError: the learner declares no `ends`.
+    """
+    ends = learner.ends
+    if ends is None:
+        raise RequestError(f"an agent of '{learner.name}' cannot be told what robot it is in: it declares no `ends`")
+    old, width = _part(agents, ends.normaliser), spaces.obs
+    units = Units(*(x[:, width:] for x in Units.of(old)))
+    varied = units.unit**2 > CONSTANT
+    shown = np.where(varied, np.clip((told - units.middle) / units.unit, -10.0, 10.0), 0.0)  # as `Normaliser.__call__`
+    state = _with(agents, ends.normaliser, old._replace(mean=old.mean[:, :width], var=old.var[:, :width]))
+    for path, (inputs, _) in ends.networks.items():
+        if inputs:
+            assert inputs[0] == "obs"
+            state = _with(state, path, _told(_part(agents, path), width, shown))
+    return learner.restarted(state, spaces)
+
+
+def _told(layers: Layers, width: int, shown: np.ndarray) -> Layers:
+    """The layers whose inputs behind the first `width` are constant, `shown` [seeds, columns] in their units."""
+    w, b = _float64(layers[0]["w"]), _float64(layers[0]["b"])
+    last = width + shown.shape[1]
+    held = (_beside(shown[:, None], w.ndim) @ w[..., width:last, :])[..., 0, :]
+    kept = np.concatenate([w[..., :width, :], w[..., last:, :]], axis=-2)
+    return [{"w": _float32(kept), "b": _float32(b + held)}, *layers[1:]]
 
 
 def within(columns: Map, to: Units, of: Units) -> Within:

@@ -31,8 +31,8 @@ _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 def domain(id: str | Domain) -> Domain:
     """The domain that an id names: `robot[@view][+task][:shift[,shift...]]`, `gym:[module:]Id` or
     `package.module:factory[@view]`; behind each of these may stand `@history=n` (see `History`), and then `@bridge(id)`
-    (see `Across`). `asked:ID` is a robot with the columns of ID that asks for its actions. A `Domain` object is
-    accepted as well; what a user's returns is checked.
+    (see `Across`), or behind a family `@informed=p` (see `Informed`). `asked:ID` is a robot with the columns of ID that
+    asks for its actions. A `Domain` object is accepted as well; what a user's returns is checked.
 
     A factory takes no arguments and returns a Domain, or a new Gymnasium environment at each call. The domain is named
     after the factory, so that its id makes it again.
@@ -51,6 +51,12 @@ def domain(id: str | Domain) -> Domain:
     head, colon, tail = id.partition(":")
     if sent := re.fullmatch(r"(.*)@history=([1-9]\d{0,8})", id):
         return with_history(domain(sent[1]), int(sent[2]))
+    if told := re.fullmatch(r"(.*)@(un)?informed=(\d+(?:\.\d+)?)", id):
+        from transreward.domains.informed import informed, uninformed
+
+        return (
+            uninformed(domain(told[1]), int(float(told[3]))) if told[2] else informed(domain(told[1]), float(told[3]))
+        )
     if colon and not tail:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
     if id.startswith(ASKED) and tail:

@@ -159,7 +159,7 @@ class MujocoSimulation:
         contacts = "cfrc_ext" in self.robot.fields
         self._batch = Batch(model, n, threads, persistent=contacts)
         self._fleet = fleet = Fleet(self._batch, domain.variants, np.zeros(n, int) if of is None else of)
-        bind = self._batch.bind
+        self.variant, bind = fleet.of, self._batch.bind  # [n]: which of the domain's variants each row has now
         self._qpos, self._qvel = bind("qpos"), bind("qvel")
         self._rows = Rows(timestep=model.opt.timestep, dt=model.opt.timestep * self.robot.frame_skip)
         self._rows.body_mass = read_only(fleet.body_mass)

@@ -51,6 +51,11 @@ class Relayed:
     def storing(self, on: bool) -> None:
         self.plain.storing = on
 
+    @property
+    def variant(self) -> np.ndarray:
+        """[n] int: which of a family's robots each row is at present. Only for robots of the table."""
+        return self.plain.variant
+
     def pictures(self) -> list[np.ndarray]:
         """A picture of each row, uint8 [height, width, 3]. Only for domains returned by `drawn`."""
         return self.plain.pictures()

@@ -34,9 +34,10 @@ class Varied(MujocoDomain):
     by="seed": rows of the k-th of a simulation's seeds have variant k, as where a simulator was identified for each.
     by="episode": each reset of a row draws a variant from that row's own generator (domain randomisation).
 
-    `ranges` are the shifts, some of them ranges, from which the variants were drawn, for a family: see `family`.
-    `shifts` are then these, otherwise all shifts of the variants. `model` is that of the shifts without a range,
-    otherwise the first variant's; `physics` has this model, and of each number beside it the largest of any variant.
+    `each` has the shifts of every variant. `ranges` are the shifts, some of them ranges, from which the variants were
+    drawn, for a family: see `family`. `shifts` are then these, otherwise all shifts of the variants. `model` is that of
+    the shifts without a range, otherwise the first variant's; `physics` has this model, and of each number beside it
+    the largest of any variant.
 
     Raises RequestError for a variant that the robot cannot be, or with other action bounds.
     """
@@ -68,7 +69,7 @@ class Varied(MujocoDomain):
         texts = [",".join(map(str, shifts)) for shifts in (variants if not ranges else [ranges])]
         self._text = BETWEEN[by].join(texts)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), self._text]))
-        self._shifts_of, spec = tuple(map(tuple, variants)), prepared(robot, variants[0])
+        self.each, spec = tuple(map(tuple, variants)), prepared(robot, variants[0])
         self.variants = tuple(applied(spec.copy(), robot, shifts) for shifts in variants)
         bounds = [v.model.actuator_ctrlrange for v in self.variants]
         if not all(np.array_equal(bound, self.model.actuator_ctrlrange) for bound in bounds):
@@ -88,10 +89,10 @@ class Varied(MujocoDomain):
     def paid_as(self, other: TableRobot) -> Varied:
         """See `TableRobot`."""
         robot = robots.row(self.robot.name)
-        return Varied(robot, self._shifts_of, other.tasks, self.spaces.obs, by=self.by, ranges=self.ranges)
+        return Varied(robot, self.each, other.tasks, self.spaces.obs, by=self.by, ranges=self.ranges)
 
     def __reduce__(self):
-        given = self.robot.name, self._shifts_of, self.tasks, self.spaces.obs, self.by, self.ranges
+        given = self.robot.name, self.each, self.tasks, self.spaces.obs, self.by, self.ranges
         return _remake, given, {"name": self.name}
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
@@ -141,9 +142,24 @@ def randomised(source: Domain, ranges: str) -> Domain:
     for shift in parse(ranges):
         before = own.get((shift.name, shift.pattern))
         own[shift.name, shift.pattern] = shift if before is None else _around(before, shift)
-    found = family(robots.row(single.robot.name), list(own.values()), single.tasks)
+    return _seen_as(source, family(robots.row(single.robot.name), list(own.values()), single.tasks))
+
+
+def nominal(source: Domain) -> Domain:
+    """The robot of a family that has only the shifts that all of it have, seen as the family is; any other domain
+    itself."""
+    single = plain(source)
+    if not isinstance(single, Varied) or not single.redrawn:
+        return source
+    shared = [s for s in single.ranges or single.each[0] if all(s in shifts for shifts in single.each)]
+    robot = MujocoDomain(robots.row(single.robot.name), shared, single.tasks, single.spaces.obs)
+    return _seen_as(source, robot)
+
+
+def _seen_as(source: Domain, robot: MujocoDomain) -> Domain:
+    """The robot in the view of the source, with as many commanded actions among its columns."""
     seen = without_history(source)
-    return with_history(Bridged(found, seen.view) if isinstance(seen, Bridged) else found, history_of(source))
+    return with_history(Bridged(robot, seen.view) if isinstance(seen, Bridged) else robot, history_of(source))
 
 
 def _around(own: Shift, shift: Shift) -> Shift:

@@ -18,7 +18,7 @@ from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.shifts import Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.tasks import Task
-from transreward.domains.varied import Varied
+from transreward.domains.varied import Varied, nominal
 from transreward.domains.views import viewed
 from transreward.ground import Ground
 from transreward.identify.evidence import of_walks
@@ -45,6 +45,7 @@ class Grounded(NamedTuple):
     kept: dict[str, Any]  # what identification.json keeps; empty: nothing was identified
     said: tuple[str, ...] = ()  # what was found, in words, a line a seed
     rules: tuple[Rule | None, ...] = ()  # of the motors, a seed each
+    shown: tuple[Identification | None, ...] = ()  # a seed each; None: too little is known of the physics
     crossing: Crossing | None = None  # to the view in which the source is paid most like a target whose steps told that
 
     def keep(self, seeds: list[int], place: Path) -> None:
@@ -67,6 +68,7 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     """
     if not ground.physics:
         return Grounded(domains.source, domains.source, domains.source, None, None, {})
+    domains = domains._replace(source=nominal(domains.source))  # of a family
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
     found = [_of(source, _without_commands(Transition(*(x[k] for x in t)), source)) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
@@ -90,7 +92,8 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
         believed = np.minimum(believed, pay.explained)  # whose returns it shows are of another task
     crossing = _crossing(domains, pay) if views else None
     said += _told(source, domains.target, pay, crossing)
-    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules, crossing)
+    shown = tuple(one if _known(one, ground.least) else None for one in found)
+    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules, shown, crossing)  # type: ignore[arg-type]
 
 
 def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...], sent: int) -> TableRobot:
@@ -189,6 +192,13 @@ def _of(source: MujocoDomain, steps: Transition) -> Identification | str:
 
 def _simulator(source: MujocoDomain, found: Identification | str, least: float) -> MujocoDomain:
     """The source with what was found, or as it is where that is too little."""
-    if isinstance(found, str) or found.nothing or not (found.noisy or found.explained >= least):
+    if isinstance(found, str) or found.nothing or not _known(found, least):
         return source
     return MujocoDomain(robots.row(source.robot.name), found.physics, source.tasks, source.spaces.obs)
+
+
+def _known(found: Identification | str, least: float) -> bool:
+    """Whether what was identified tells what robot took the steps: enough is explained, or nothing differs."""
+    if isinstance(found, str) or found.discarded:
+        return False
+    return not found.remains if found.nothing else found.noisy or found.explained >= least

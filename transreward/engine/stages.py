@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from transreward.domains.across import Across
 from transreward.engine import cache
 from transreward.engine.checkpoint import PLACE, Checkpoints
@@ -23,6 +25,7 @@ from transreward.plan.plan import Plan, Stage, Track
 from transreward.request.budgets import falls_back
 from transreward.request.config import Config
 from transreward.request.learner import for_method
+from transreward.row import Method
 from transreward.runs import store
 from transreward.runs.result import Result
 from transreward.runs.source_agent import SourceAgent
@@ -95,8 +98,17 @@ def trained(
         known.own[stage.name] = source_agent(training, stage, known.own, directory, watch, checkpoints, shared)
     assert track.agent is not None
     if track.agent not in known.across:
-        known.across[track.agent] = known.own[track.agent].across(config.domains.source)
+        known.across[track.agent] = acting(config, track.method, known.own[track.agent])
     return known.across[track.agent]
+
+
+def acting(config: Config, row: Method, agent: SourceAgent) -> SourceAgent:
+    """A source agent in the columns of the request's source: across its bridge, or of a family and told nothing."""
+    source = config.domains.source
+    if row.randomise is None or not row.randomise.informed:
+        return agent.across(source)
+    more = config.of_agent(row).domains.source.spaces.obs - source.spaces.obs
+    return agent.given(source.spaces, np.zeros((config.seeds, more)))
 
 
 def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
@@ -191,7 +203,8 @@ def follow(
     assert run is not None
     runs = (run,) if run.partner is None else (run, run.partner)
     settled = deliver(run)
-    ends = [final(one) if sum(one.stage.budget) else zero_shot for one in runs]  # each counts the other's
+    changed = run.grounded is not None  # without a step of learning
+    ends = [final(one) if sum(one.stage.budget) or changed else zero_shot for one in runs]  # each counts the other's
     seconds = time.perf_counter() - began
     partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, ends, strict=True)]
     sources = [of_one(one, end) for one, end in zip(agents, seen, strict=True)] if others else []

@@ -14,6 +14,7 @@ from transreward import replay as rp
 from transreward.bridges.take_up import take_up
 from transreward.draws import stream as draw
 from transreward.engine.grounding import Grounded, grounded
+from transreward.engine.informing import informed
 from transreward.engine.programs import Asked, Programs, copied, programs
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.places import walks_in
@@ -230,6 +231,8 @@ def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) ->
             seen, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
             views = views and config.learner.ends is not None
             run.grounded = grounded(domains, config.seed_list, stage.ground, seen, views)
+            if agents and agents[0].told is not None and run.grounded.shown and not lesson.state.updates:
+                state.agents, run.grounded = informed(config, stage.method, agents[0], run.grounded)
             if run.grounded.crossing is not None:
                 state.agents = take_up(config.learner, state.agents, run.grounded.crossing)
     if run.grounded is not None:

@@ -135,7 +135,7 @@ def track(config: Config, row: Method, agent: str | None, taken: int) -> Track:
     """The stages of one method, after its source agent of `taken` steps or from scratch."""
     if row.ceiling:  # trains in the target on the source's budget
         return Track(row, (oracle(config, row),))
-    if row.target_share is None:
+    if row.target_share is None and row.ground is None:
         return Track(row, (unchanged(config, row, agent),), agent=agent)
     fresh, rounds, evaluations = row.start != "source", budgets.rounds(config, row), config.loop.evaluations
     if row.ground is not None:
@@ -196,6 +196,9 @@ def grounded(config: Config, row: Method, agent: str | None, taken: int) -> Trac
         stages.append(evidence(config, row, stages[-1].name, steps, k + 2))
         own -= walk
     at = len(stages)
+    if row.randomise is not None and row.feed is not None:  # told what was identified, it is a candidate by itself
+        told = unchanged(config, row, stages[-1].name)
+        stages.append(replace(told, name=f"{row.name}-told", streams=(target,)))
     if ground.walk:
         steps = own if row.branched else int(ground.walk * own)
         stages.append(alone("alone", steps, ground.walk))
@@ -232,7 +235,8 @@ def transfer(
 ) -> Stage:
     """A stage that takes target steps, after so many that were taken `before` it."""
     feed = row.feed
-    assert feed is not None
+    if feed is None:  # what is identified is put in, and that is all
+        return unchanged(config, row, after)
     share = feed.target_share
     turned = row.replayed * budget.target + row.asked_again(before)
     steps = budget._replace(source=budget.source - turned)  # what robots walk

@@ -40,7 +40,8 @@ def walked_steps(config: Config, row: Method, taken: int) -> int:
 def falls_back(config: Config, row: Method) -> bool:
     """Whether the source policy stays a candidate of a method, to act in the target and to be delivered."""
     asked = config.loop.fallback or row.fallback or bool(config.others)
-    return asked and row.start == "source" and row.target_share is not None
+    acts = row.target_share is not None or row.ground is not None
+    return asked and row.start == "source" and acts
 
 
 def opening_steps(config: Config, row: Method) -> int:

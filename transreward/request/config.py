@@ -10,14 +10,14 @@ from typing import Any
 
 from transreward.domains.across import own
 from transreward.domains.difference import ShiftMeasure
-from transreward.domains.domain import Domain, Traced
+from transreward.domains.domain import Domain, Traced, table_robot
 from transreward.domains.logs.recorded import recorded
 from transreward.domains.names import action_entries, entries
 from transreward.fallback import SOURCE
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
-from transreward.randomise import Randomise
+from transreward.randomise import Informed, Randomise
 from transreward.request.fields import SECTIONS
 from transreward.request.loop import Loop
 from transreward.request.settings import plain_settings
@@ -27,10 +27,22 @@ from transreward.types import Pair
 
 @lru_cache(maxsize=4)
 def family_of(source: Domain, randomise: Randomise) -> Domain:
-    """The family around the source in which an agent is trained. Raises RequestError."""
-    from transreward.domains.varied import randomised  # which needs MuJoCo, as few requests do
+    """The family around the source in which an agent is trained, or the source that is one. Raises RequestError."""
+    from transreward.domains.informed import informed  # which needs MuJoCo, as few requests do
+    from transreward.domains.varied import randomised
 
-    return randomised(source, randomise.ranges)
+    if not isinstance(randomise, Informed):
+        return randomised(source, randomise.ranges)
+    robot = table_robot(source)
+    found = source if robot is not None and robot.redrawn else randomised(source, randomise.ranges)
+    return informed(found, randomise.drop)
+
+
+def told_nothing(target: Domain, family: Domain) -> Domain:
+    """The target in the columns of a family whose agent is told what it is in, so that it can be evaluated there."""
+    from transreward.domains.informed import uninformed
+
+    return uninformed(target, family.spaces.obs - target.spaces.obs - 1)
 
 
 PLAIN = Method("plain", "the plain learner in the source", "", start="nothing", feed=Feed(0.0))
@@ -114,7 +126,10 @@ class Config:
             source = family_of(source, row.randomise)
         if source is self.domains.source and self.evaluate is None:
             return self
-        return replace(self, domains=self.domains._replace(source=source), loop=loop, evaluate=None)
+        target = self.domains.target
+        if row.randomise is not None and row.randomise.informed and loop.eval_target == "simulated":
+            target = told_nothing(target, source)
+        return replace(self, domains=Pair(source, target), loop=loop, evaluate=None)
 
     @property
     def needs_source_agent(self) -> bool:

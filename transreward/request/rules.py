@@ -167,6 +167,11 @@ def require_family(row: Method, config: Config) -> None:
     """Raise RequestError for a family that the source cannot have around it, and for a method trained in one if an
     earlier run's agent is to be taken up instead."""
     config.of_agent(row)
+    robot, ranges = table_robot(config.domains.source), "randomise.ranges"
+    if row.randomise and row.randomise.informed:
+        named = {ranges} if row is config.method else {f"{row.name}.{ranges}"}
+        if robot is not None and robot.redrawn and named & config.chosen:
+            raise RequestError(f"'{row.name}' trains in the family {config.domains.source.name}: leave {ranges} out")
     if row.randomise and config.source_run is not None and row is config.method:
         raise RequestError(
             f"'{row.name}' trains a source agent of its own, in a family of robots: leave `source_run` out"
@@ -178,9 +183,13 @@ def require_ground(row: Method, config: Config) -> None:
     steps."""
     if row.ground is None:
         return
-    from transreward.identify.identified import identifiable  # which needs MuJoCo, as few requests do
+    from transreward.domains.varied import nominal  # which need MuJoCo, as few requests do
+    from transreward.identify.identified import identifiable
 
-    identifiable(config.domains.source)
+    told = row.randomise is not None and row.randomise.informed
+    identifiable(nominal(config.domains.source) if told else config.domains.source)
+    if row.feed is None and row.ground.rounds > 1:
+        raise RequestError(f"'{row.name}' learns nothing between two rounds of identifying: leave ground.rounds out")
     if row.ground.walk and not learns(row):
         raise RequestError(f"'{row.name}' takes no target steps but the first, so leave ground.walk out")
     if learns(row) and config.target_steps <= row.ground.steps:
@@ -255,7 +264,8 @@ def require_recorded(config: Config) -> None:
     log = recorded(config.domains.target)
     if log is None:
         return
-    from transreward.identify import evidence  # which need MuJoCo, as few requests do
+    from transreward.domains.varied import nominal  # which need MuJoCo, as few requests do
+    from transreward.identify import evidence
     from transreward.identify.identified import identifiable, posed
 
     if config.cotrain:
@@ -266,7 +276,7 @@ def require_recorded(config: Config) -> None:
             raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
     if any(row.ground is not None for row in (config.method, *config.controls)):
         steps = evidence.of_logs(config.domains.source, [log.log], config.target_steps)
-        posed(identifiable(config.domains.source), steps)
+        posed(identifiable(nominal(config.domains.source)), steps)
 
 
 def learns(row: Method) -> bool:
@@ -299,7 +309,7 @@ def _no_candidates(config: Config) -> str:
     row, why = config.method, ""
     if config.cotrain:
         why = "with `cotrain` there is no source policy"
-    elif row.target_share is None:
+    elif row.target_share is None and row.ground is None:
         why = f"'{row.name}' takes no target steps, in which candidates could act"
     elif row.start != "source":
         why = f"'{row.name}' does not start from the source policy"

@@ -14,7 +14,7 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.bridges.bridge import Crossing
-from transreward.bridges.take_up import take_up
+from transreward.bridges.take_up import given, take_up
 from transreward.domains.across import Across
 from transreward.domains.bridged import crossings, plain_id
 from transreward.domains.domain import Domain, stored_terms
@@ -23,7 +23,7 @@ from transreward.domains.users import import_modules
 from transreward.learners.learner import Learner
 from transreward.presets import restore_learner
 from transreward.runs import store
-from transreward.types import NO_STEPS, Pair, RequestError
+from transreward.types import NO_STEPS, Pair, RequestError, Spaces
 
 
 @dataclass
@@ -41,6 +41,7 @@ class SourceAgent:
     evaluated: Pair[int] = NO_STEPS  # evaluation steps per seed during its training
     returns: Pair[np.ndarray] | None = None  # final returns [seeds, episodes] in both domains, once evaluated
     success: dict[str, list[float]] = field(default_factory=dict)  # what the target's task says then -> [seeds]
+    told: Any = None  # the same `agents` in the columns of a family, before it was settled what these show
     returns_took: Pair[int] = NO_STEPS  # steps per seed that the evaluation of `returns` took
 
     def save(self, directory: Path) -> None:
@@ -70,6 +71,16 @@ class SourceAgent:
             steps = rp.in_order(replay)
             replay = rp.of(steps._replace(terms=steps.terms[..., :0]), source.plain.spaces)
         return replace(self, replay=replay)._over([source.crossing], source)
+
+    def given(self, spaces: Spaces, told: np.ndarray) -> SourceAgent:
+        """The agent of a family, in the columns of one robot: what more it is shown is `told` [seeds, columns] from now
+        on. Its replay stays behind, which is of many robots."""
+        agents = given(self.learner, self.agents, spaces, told)
+        return replace(self, agents=agents, replay=None, told=self.agents)
+
+    def of_family(self, spaces: Spaces, told: np.ndarray) -> Any:
+        """Its agents [seeds] as before `given`, in the columns of one robot with what more they are shown `told`."""
+        return given(self.learner, self.told, spaces, told)
 
     def _over(self, crossings: list[Crossing], source: Domain) -> SourceAgent:
         agents, replay = self.agents, self.replay

@@ -425,11 +425,11 @@ class Session:
 def require_asked(config: Config) -> None:
     """Raise RequestError for a method that a robot which asks cannot be used for."""
     row = config.method
-    if row.ceiling or row.feed is None:
+    if row.ceiling or (row.feed is None and row.ground is None):
         raise RequestError(f"'{row.name}' does not learn from the robot's steps: name a method that does, such as auto")
-    if row.feed.guide:
+    if row.feed is not None and row.feed.guide:
         raise RequestError(f"'{row.name}' lets the source policy begin each episode, which a session cannot yet")
-    if config.learner.on_policy and row.needs_target_reward and row.feed.target_share:
+    if config.learner.on_policy and row.needs_target_reward and row.target_share:
         raise RequestError(
             f"{config.learner.name} learns from rollouts of its own alone, and a robot goes on while it learns: use "
             f'`learner="sac"`'

@@ -182,6 +182,18 @@ def _chosen(spec: Spec, kind: Kind, shift: Shift, robot: str) -> Elements:
     return [elements[i] for i in _matching(_known(spec, kind.element), pattern, kind.element, robot)]
 
 
+def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[int, ...]:
+    """Numbers, of all joints, bodies, geoms or actuators, of those that a shift of this kind and pattern changes; empty
+    for a kind that changes none of them. Raises RequestError for a pattern that matches nothing."""
+    if kind.element not in ("joint", "body", "geom", "actuator"):
+        return ()
+    names = _known(spec, kind.element)
+    if pattern is None and kind.default is not None:
+        some = {label(one, kind.element) for one in kind.default(spec)}
+        return tuple(i for i, known in enumerate(names) if known[0] in some)
+    return tuple(_matching(names, pattern, kind.element, robot))
+
+
 def _matching(names: list[tuple[str, ...]], pattern: str | None, what: str, robot: str) -> list[int]:
     """Numbers of the elements, with these names, that a pattern names or matches: shell-style, case-sensitive; None
     matches all.
