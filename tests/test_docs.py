@@ -23,7 +23,7 @@ from transreward.feed import Feed
 from transreward.gaps import GAPS
 from transreward.gates.chain import Gate
 from transreward.methods import METHODS
-from transreward.randomise import Randomise
+from transreward.randomise import Informed
 from transreward.request.loop import Loop
 from transreward.streams import STREAMS
 from transreward.types import DATA
@@ -39,7 +39,7 @@ SECTIONS = {
     "use": tuple(USES.values()),
     "gate": (Gate,),
     "feed": (Feed,),
-    "randomise": (Randomise,),
+    "randomise": (Informed,),
 }
 SECTIONS |= {"learner": tuple(presets.LEARNERS.values())}
 TABLES = (ROBOTS, SHIFTS, BRIDGES, METHODS, GAPS, presets.LEARNERS, STREAMS)

@@ -113,7 +113,7 @@ def test_what_is_refused():
     with pytest.raises(RequestError, match="no number that a policy could be told"):
         domain("hopper:broken=foot_joint~gravity=2@informed=0.2")
     with pytest.raises(RequestError, match="a factor, whose logarithm a policy is told: begin above 0"):
-        domain("hopper:gear=0~gear=1@informed=0.2")
+        domain("hopper:gravity=0~gravity=1@informed=0.2")
     with pytest.raises(RequestError, match="in a share of the episodes"):
         informed(domain("hopper:gravity=1..2"), 2.0)
     with pytest.raises(RequestError, match="told 1 to 100 parameters"):
