@@ -179,6 +179,23 @@ def test_what_is_delivered_is_a_plain_policy_that_was_told(tmp_path, method):
 
 
 @pytest.mark.slow
+def test_one_agent_serves_other_targets(tmp_path):
+    """It is taken up from an earlier run, and is told another robot; an agent of another family is refused."""
+    ranges = {**SETTINGS, "randomise.ranges": "gravity=0.5..2"}
+    asked = {"learner": LEARNERS["sac"], **bits.REQUEST, "target_steps": 96}
+    short = ranges | {"ground.steps": 80}
+    first = tr.transfer("hopper", "hopper:gravity=0.8", "universal", settings=short, out=tmp_path / "run", **asked)
+    again = tr.transfer(
+        "hopper", "hopper:gravity=0.8", "universal", settings=short, source_run=tmp_path / "run", **asked
+    )
+    assert again.steps == first.steps == (640, first.steps.target)
+    assert all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (first.agents, again.agents)), strict=True))
+    with pytest.raises(RequestError, match=r"was trained in hopper:mass=1\.\.2@informed=0\.2"):
+        tr.transfer("hopper", "hopper:gravity=0.8", "universal", settings={"randomise.ranges": "mass=1..2"},
+                    source_run=tmp_path / "run", **asked)  # fmt: skip
+
+
+@pytest.mark.slow
 def test_who_knows_of_a_bias_reaches_better():
     """Motors that pull to one side: an arm without memory that is not told stops beside its goal. No step in the target
     is learned from."""
@@ -187,7 +204,7 @@ def test_who_knows_of_a_bias_reaches_better():
         "reacher:bias=-0.8..0.8", "reacher:bias=0.6", learner="ppo", method="universal", source_steps=100_000,
         target_steps=500, seeds=1, settings=few, fresh=True,
     )  # fmt: skip
-    assert result.delivered == ["universal"] and result.steps == (98_304, 500) and result.updates == 0
+    assert result.delivered == ["universal"] and result.steps == (100_000, 500) and result.updates == 0
     untold, told = (one["mean"] for one in result.fallback["seeds"][0]["candidates"])
     assert told > untold + 3.0
 

@@ -251,7 +251,8 @@ def all_methods(
     sinks, agents = Log(log, directory), {}
     if config.source_run is not None and config.needs_source_agent:
         theirs = config.converted or config.learner
-        agent = SourceAgent.load(Path(config.source_run), own(config.domains.source), theirs, config.seed_list)
+        trained = config if config.taken_up_in is None else config.of_agent(config.method)
+        agent = SourceAgent.load(config.source_run, own(trained.domains.source), theirs, config.seed_list)
         require_steps_left(config.at_horizon, agent.steps)
         require_stored_terms(config, agent)
         agents[EARLIER] = agent if config.converted is None else converted(config, agent)

@@ -46,6 +46,7 @@ class Grounded(NamedTuple):
     said: tuple[str, ...] = ()  # what was found, in words, a line a seed
     rules: tuple[Rule | None, ...] = ()  # of the motors, a seed each
     shown: tuple[Identification | None, ...] = ()  # a seed each; None: too little is known of the physics
+    untold: bool = False  # a policy that would have been told the physics was told nothing, for any seed
     crossing: Crossing | None = None  # to the view in which the source is paid most like a target whose steps told that
 
     def keep(self, seeds: list[int], place: Path) -> None:
@@ -92,8 +93,8 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
         believed = np.minimum(believed, pay.explained)  # whose returns it shows are of another task
     crossing = _crossing(domains, pay) if views else None
     said += _told(source, domains.target, pay, crossing)
-    shown = tuple(one if _known(one, ground.least) else None for one in found)
-    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules, shown, crossing)  # type: ignore[arg-type]
+    shown = tuple(one if not isinstance(one, str) and _known(one, ground.least) else None for one in found)
+    return Grounded(whole, compared, twin, gone, believed, kept, tuple(said), rules, shown, crossing=crossing)
 
 
 def _each(source: MujocoDomain, physics: list[tuple[Shift, ...]], tasks: tuple[Task, ...], sent: int) -> TableRobot:
@@ -197,8 +198,8 @@ def _simulator(source: MujocoDomain, found: Identification | str, least: float) 
     return MujocoDomain(robots.row(source.robot.name), found.physics, source.tasks, source.spaces.obs)
 
 
-def _known(found: Identification | str, least: float) -> bool:
+def _known(found: Identification, least: float) -> bool:
     """Whether what was identified tells what robot took the steps: enough is explained, or nothing differs."""
-    if isinstance(found, str) or found.discarded:
+    if found.discarded:
         return False
     return not found.remains if found.nothing else found.noisy or found.explained >= least

@@ -23,6 +23,8 @@ EDGE = 0.95  # of half a range: beyond it a parameter is at the edge of it
 def informed(config: Config, row: Method, agent: SourceAgent, grounded: Grounded) -> tuple[Any, Grounded]:
     """The agents [seeds] of a family in the columns of its robots' own, each told what its seed's steps show; where
     that is too little, nothing. And what was found, with what was told."""
+    if not grounded.shown:  # nobody looked
+        return agent.agents, grounded._replace(untold=True)
     family, source = config.of_agent(row).domains.source, plain(nominal(config.domains.source))
     assert isinstance(family, Informed) and isinstance(source, MujocoDomain)
     told = np.zeros((len(config.seed_list), len(family.parameters) + 1))
@@ -37,7 +39,7 @@ def informed(config: Config, row: Method, agent: SourceAgent, grounded: Grounded
         said.append(f"seed {seed}: {'; '.join(notes)}")
     agents = agent.of_family(config.domains.source.spaces, told)
     kept = {**grounded.kept, "told": words} if grounded.kept else {}
-    return agents, grounded._replace(kept=kept, said=(*grounded.said, *said))
+    return agents, grounded._replace(kept=kept, said=(*grounded.said, *said), untold=not told.any())
 
 
 def read(source: MujocoDomain, family: Informed, found: Identification | None) -> tuple[dict[str, float], list[str]]:

@@ -189,6 +189,8 @@ def follow(
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
         if stage.ground is not None and run.grounded is not None:
             run.tell(run.state.index, [], run.grounded.said)
+            if run.grounded.untold and stage.method.feed is None:  # there is one policy, and nothing to choose
+                run.state.stopped = "decided"
         foresee(run)
         if told := lead(run):
             run.tell(run.state.index, [], told)

@@ -48,7 +48,7 @@ def compile(config: Config, taken: int | None = None) -> Plan:
     tracks: list[Track] = []
     known: dict[Randomise | None, tuple[str | None, int]] = {}  # the latest agent, by what it is trained in
     if taken is not None:
-        known[None] = EARLIER, taken
+        known[config.taken_up_in] = EARLIER, taken
     for row in sorted((config.method, *config.controls), key=partial(budgets.pretrain_steps, config)):
         agent, steps = None, 0
         if row.needs_source_agent:

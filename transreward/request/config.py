@@ -105,6 +105,15 @@ class Config:
         return self.source_run is not None and (self.source_run / store.ADOPTED).exists()
 
     @property
+    def taken_up_in(self) -> Randomise | None:
+        """The family in which the source run's agent was trained, if it is that of the request's method."""
+        family = self.method.randomise
+        if self.source_run is None or family is None:
+            return None
+        trained = store.read_json(self.source_run / "source" / "agent.json")["source"]
+        return family if trained == self.of_agent(self.method).domains.source.name else None
+
+    @property
     def judged(self) -> Pair[Domain | None]:
         """Where policies are evaluated; None: nowhere."""
         source, target = self.domains

@@ -172,9 +172,10 @@ def require_family(row: Method, config: Config) -> None:
         named = {ranges} if row is config.method else {f"{row.name}.{ranges}"}
         if robot is not None and robot.redrawn and named & config.chosen:
             raise RequestError(f"'{row.name}' trains in the family {config.domains.source.name}: leave {ranges} out")
-    if row.randomise and config.source_run is not None and row is config.method:
+    if row.randomise and config.source_run is not None and row is config.method and config.taken_up_in is None:
         raise RequestError(
-            f"'{row.name}' trains a source agent of its own, in a family of robots: leave `source_run` out"
+            f"'{row.name}' trains a source agent of its own, in a family of robots: leave `source_run` out, or name a "
+            f"run whose source agent was trained in {config.of_agent(row).domains.source.name}"
         )
 
 
