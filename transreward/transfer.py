@@ -20,7 +20,8 @@ from transreward.engine.converted import converted
 from transreward.engine.stages import execute
 from transreward.engine.state import Progress, Watch
 from transreward.interruption import undone
-from transreward.plan.compile import EARLIER, compile, repaid
+from transreward.plan.compile import EARLIER, compile
+from transreward.plan.streams import repaid
 from transreward.presets import restore_learner
 from transreward.replay import in_order
 from transreward.request.budgets import require_steps_left

@@ -17,8 +17,8 @@ from transreward.engine.grounding import Grounded, grounded
 from transreward.engine.informing import informed
 from transreward.engine.programs import Asked, Programs, copied, programs
 from transreward.plan.ledger import EVALUATION, Ledger
-from transreward.plan.places import walks_in
 from transreward.plan.plan import Stage
+from transreward.plan.streams import walks_in
 from transreward.replay import Replay
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent

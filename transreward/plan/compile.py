@@ -6,26 +6,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from transreward.domains.domain import stored_terms
 from transreward.domains.logs.recorded import logged, recorded
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
-from transreward.plan.places import walks_in
 from transreward.plan.plan import Plan, Schedule, Stage, Track
+from transreward.plan.streams import room, source_streams, walk
 from transreward.randomise import Randomise
 from transreward.request import budgets
 from transreward.request.config import PLAIN, Config
 from transreward.request.learner import for_method
-from transreward.streams import STREAMS, kind_of
+from transreward.streams import STREAMS
 from transreward.streams.stream import Stream
 from transreward.types import CEILING, Pair, RequestError
 from transreward.uses.use import UNCHANGED
 
-REPLAY_STEPS = 1_000_000  # per seed and domain; the oldest steps are overwritten
-GAP_STEPS = 100_000  # the same if only a gap reads the replay
-BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
 GAP_STEPS_PER_UPDATE = 16  # steps per update of the gap with an on-policy learner; else the learner's updates set it
 GAP_FIRST = 0.1  # rounds in which a gap learns, per round of a learner that has all steps from the start
 EVIDENCE_ROUND = 50  # control steps of a round in which nobody learns
@@ -358,58 +354,6 @@ def mirrored(config: Config) -> Config:
         loop=replace(config.loop, target_robots=config.learner.robots),
         controls=(),
     )
-
-
-# -- streams -------------------------------------------------------------------------------------------------------
-
-
-def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> Stream:
-    """The stream of one domain's robots (`side`) with `budget` steps per seed.
-
-    Its buffer has room for the whole request's budget from the start, since a larger one would be compiled again.
-    """
-    robots = config.learner.robots if side == "source" else config.loop.target_robots
-    whole, kept = config.source_steps if side == "source" else config.target_steps, 0
-    if budget and not (config.learner.on_policy and row.gap is None):
-        kept = room(config.learner, whole, robots)
-    own = walks_in(config, row) if domain == "source" else config.domains.target
-    trained_in = own if side == "source" else config.domains.source
-    rewards = "target" if side == "source" and repaid(row) else "own"
-    terms = len(stored_terms(trained_in)) if row.stores_terms(side) else 0
-    return Stream(
-        side, kind_of(own, side), domain, domain, robots, kept, terms, rewards,
-        lead=row.feed.guide if row.feed else 0.0,
-        deterministic=side == "target" and row.feed is not None and row.feed.deterministic,
-    )  # fmt: skip
-
-
-def room(learner: Learner, steps: int, robots: int) -> int:
-    """Control steps per robot that a buffer needs for so many steps in total."""
-    return -(-min(steps, GAP_STEPS if learner.on_policy else REPLAY_STEPS) // robots)
-
-
-def source_streams(config: Config, row: Method, budget: Pair[int], schedule: Schedule) -> list[Stream]:
-    """The source streams of a transfer: stored steps, branches from the target's states, or robots."""
-    if row.uses_replay:
-        assert row.feed is not None
-        rewards = "target" if repaid(row) else "own"
-        robots, newest = config.learner.robots, row.feed.newest
-        return [Stream("source", "stored", "source", "free", robots, 1, rewards=rewards, newest=newest)]
-    if row.uses_logs:
-        return [Stream("source", "whole", "source", "source", 1, budget.source)]
-    if row.branched:
-        assert row.feed is not None
-        length = row.feed.branch_length
-        each = -(-schedule.controls.target // schedule.total) * config.loop.target_robots
-        n = max(row.feed.branches * each // length, 1)
-        room, each = -(-BRANCHED_STEPS // n), row.feed.branches
-        return [Stream("source", "branch", "source", "source", n, room, per_step=each, length=length)]
-    return [walk(config, row, "source", budget.source, "source")] if schedule.controls.source else []
-
-
-def repaid(row: Method) -> bool:
-    """True if source steps get the target's reward, computed exactly. (With a model of it, the gap relabels.)"""
-    return row.relabels and row.gap is None
 
 
 # -- rounds --------------------------------------------------------------------------------------------------------
