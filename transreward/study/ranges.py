@@ -91,10 +91,15 @@ def values(text: Any, where: str) -> Range | Choices:
     if not isinstance(text, Mapping):
         raise RequestError(f"{where} must be a list, or a range such as {{low: 0.5, high: 8}}, not {shown(text)}")
     known_keys(text, RANGE, where)
-    low, high, log = text.get("low"), text.get("high"), text.get("log", False)
-    for one in (low, high):
-        if not isinstance(one, int | float) or isinstance(one, bool):
-            raise RequestError(f"{where} must have numbers as 'low' and 'high', not {shown(one)}")
+    low, high = (number(text.get(end), where) for end in ("low", "high"))
+    log = text.get("log", False)
     if not isinstance(log, bool) or not low < high or (log and low <= 0):
         raise RequestError(f"{where} must rise from 'low' to 'high', and be above 0 where 'log' is true")
     return Range(low, high, log)
+
+
+def number(value: Any, where: str) -> float:
+    """An end of a range. Raises RequestError."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise RequestError(f"{where} must have numbers as 'low' and 'high', not {shown(value)}")
+    return value

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def require_optuna() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import optuna
+            optuna: Any = import_module("optuna")
     except ImportError:
         raise RequestError("a search needs Optuna: pip install 'transreward[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -162,7 +163,7 @@ def found(
     agents: set[Path],
 ) -> Trial:  # fmt: skip
     """A trial that has ended. The steps of a source agent are counted with the first trial that starts from it."""
-    steps = dict.fromkeys(("target", "evaluation", "source"), 0)
+    steps: dict[str, int] = {"target": 0, "evaluation": 0, "source": 0}
     returns: dict[str, list[float]] = {}
     for job in jobs:
         if not job.done:

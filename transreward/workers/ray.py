@@ -11,6 +11,7 @@ import math
 import socket
 import time
 import warnings
+from importlib import import_module
 from typing import Any
 
 from transreward.types import RequestError
@@ -78,7 +79,7 @@ def opened(asked: Asked) -> Cluster:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Ray warns of is not this program's
-            import ray
+            ray: Any = import_module("ray")
     except ImportError:
         raise RequestError("a Ray cluster needs Ray: pip install 'transreward[ray]'") from None
     if asked.address not in (LOCAL, AUTO):
@@ -108,5 +109,5 @@ def require_reached(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), WAIT).close()
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = str(error).partition("] ")[2] or str(error)  # without its number
         raise RequestError(f"the Ray cluster {address} cannot be reached: {why}") from None

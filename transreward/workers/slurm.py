@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -70,7 +71,7 @@ class Submitted:
 def opened(asked: Asked) -> Queue:
     """Slurm's queue. Raises RequestError if submitit is missing, there is no Slurm here, or it is asked for wrongly."""
     try:
-        import submitit
+        submitit: Any = import_module("submitit")
     except ImportError:
         raise RequestError("Slurm needs submitit: pip install 'transreward[slurm]'") from None
     words = dict(asked.more)
