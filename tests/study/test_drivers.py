@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from transreward.study import folder, report
 from transreward.study import run as module
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed
+from transreward.workers import worker
+from transreward.workers.contract import Asked
 from transreward.workers.versions import versions
 
 METHODS = ["zero_shot", "fine_tune", "mix", "darc", "target_only", "par", "oracle", "srpo"]
@@ -150,3 +153,26 @@ job.wait()
         time.sleep(0.05)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_folder_is_not_asked_all_the_time_for_what_others_have(stub, jobs, monkeypatch):  # noqa: F811
+    """Hundreds of machines wait at the end of a study for the last jobs of some: each look is put off twice as long."""
+    monkeypatch.setattr(module, "AGAIN", 1.0)
+    now, looks = [0.0], []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    job = next(job for job in jobs if not job.method)
+    driver = module.Driver([job], worker("here", Asked(1)), Told())
+    monkeypatch.setattr(driver, "_settled", lambda job: looks.append(now[0]) or driver._put_off(job.place) or True)
+    for second in range(400):
+        now[0] = float(second)
+        driver.begin()
+    apart = [b - a for a, b in pairwise(looks)]
+    assert apart[:6] == [1, 2, 4, 8, 16, 32] and set(apart[6:]) == {60}
+
+
+def test_a_source_agent_is_looked_at_once_for_all_that_wait_for_it(stub, jobs, monkeypatch):  # noqa: F811
+    waiting = [job for job in jobs if job.agent is not None]
+    driver, asked = module.Driver(waiting, worker("here", Asked(1)), Told()), []
+    monkeypatch.setattr(type(jobs[0]), "done", property(lambda self: asked.append(self.place) or False))
+    driver.begin()
+    assert sorted(asked) == sorted({job.agent.place for job in waiting}) and len(waiting) > len(asked)

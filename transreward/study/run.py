@@ -24,7 +24,8 @@ from transreward.workers.attempt import PATIENCE, PAUSE
 from transreward.workers.contract import Going, NotNow, Outcome, Task, Worker
 from transreward.workers.versions import versions
 
-AGAIN = 2.0  # seconds until a job that could not be started is looked at again
+AGAIN = 2.0  # seconds until a job that could not be started is looked at again, twice as many each time up to
+RARELY = 60.0  # these: thousands of jobs on hundreds of machines would else keep the folder's server busy with looks
 LOSSES = 5  # times that a job may be lost with the machine that it ran on
 
 
@@ -74,6 +75,10 @@ class Driver:
         self.failed: dict[Path, str] = {}
         self.claims: dict[Path, Claims] = {}
         self.later: dict[Path, float] = {}  # when it is looked at again
+        self.looked: dict[Path, float] = {}  # when a source agent is
+        self.waited: dict[Path, float] = {}  # how long that was put off the last time
+        self.trained: set[Path] = set()  # source agents that are there
+        self.next = 0.0  # when there may be something to start
         self.busy: dict[Path, float] = {}  # since when another process has been in its run directory
         self.losses: dict[Path, int] = {}
         self.begun = time.time()
@@ -81,22 +86,40 @@ class Driver:
     def begin(self) -> None:
         """Start the first jobs that wait and can be run, as many as there is room for."""
         room = self.worker.room() - len(self.going)
-        for job in list(self.waiting) if room > 0 else ():
+        if room <= 0 or self.next > time.monotonic():
+            return
+        for job in list(self.waiting):
             if room <= 0:
                 break
             if job.agent is not None and job.agent.place in self.failed:
                 self._over(job, "its source agent failed")
-            elif self.later.get(job.place, 0.0) <= time.monotonic() and not self._settled(job):
+            elif self._ready(job) and self._due(job.place) and not self._settled(job):
                 room -= self._started(job)
+        if room > 0:
+            self.next = time.monotonic() + AGAIN
+
+    def _due(self, place: Path) -> bool:
+        return self.later.get(place, 0.0) <= time.monotonic()
+
+    def _put_off(self, place: Path) -> None:
+        self.waited[place] = min(2 * self.waited.get(place, AGAIN / 2), RARELY)
+        self.later[place] = time.monotonic() + self.waited[place]
+
+    def _ready(self, job: Job) -> bool:
+        """True if its source agent is there, which is looked at once for all jobs that wait for it."""
+        if job.agent is None or job.agent.place in self.trained:
+            return True
+        if self.looked.get(job.agent.place, 0.0) <= time.monotonic():
+            self.looked[job.agent.place] = time.monotonic() + AGAIN
+            if job.agent.done:
+                self.trained.add(job.agent.place)
+        return job.agent.place in self.trained
 
     def _settled(self, job: Job) -> bool:
-        """True if it cannot be run now: its source agent is missing, or another driver has it or has ended it."""
+        """True if it cannot be run now: another driver has it or has ended it."""
         if job.done:
             self.waiting.remove(job)
             self.watch.elsewhere(job, "")
-            return True
-        self.later[job.place] = time.monotonic() + AGAIN
-        if job.agent is not None and not job.agent.done:
             return True
         folder = claims_of(job)
         claims = self.claims.setdefault(folder, Claims(folder))
@@ -106,7 +129,10 @@ class Driver:
             self.failed[job.place] = note.why
             self.watch.elsewhere(job, note.why)
             return True
-        return claims.taken(job.place.name) is not None
+        if claims.taken(job.place.name) is not None:
+            self._put_off(job.place)
+            return True
+        return False
 
     def _started(self, job: Job) -> bool:
         try:
@@ -124,7 +150,7 @@ class Driver:
 
     def _not_now(self, job: Job, outcome: Outcome) -> None:
         """It waits; what is lost or busy too often fails."""
-        self.later[job.place] = time.monotonic() + AGAIN
+        self._put_off(job.place)
         if outcome.state == contract.BUSY:
             if time.monotonic() - self.busy.setdefault(job.place, time.monotonic()) >= PATIENCE:
                 self._over(job, outcome.why)
@@ -139,6 +165,7 @@ class Driver:
         for one, outcome in [(one, found) for one in self.going if (found := one.going.over()) is not None]:
             self.going.remove(one)
             self.later.pop(one.job.place, None)
+            self.next = 0.0
             if outcome.state == contract.REFUSED:
                 raise RequestError(outcome.why)
             if outcome.state in (contract.LOST, contract.HELD, contract.BUSY):
@@ -153,6 +180,8 @@ class Driver:
             self.waiting.remove(job)
         if why:
             self.failed[job.place] = why
+        elif not job.method:
+            self.trained.add(job.place)
         self.watch.ended(job, seconds, why)
 
     def end(self, got: Sequence[int]) -> None:
