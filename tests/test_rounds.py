@@ -43,7 +43,7 @@ def updates(name, learner, settings=None, **budgets):
 def test_a_method_and_its_controls_get_equal_numbers_of_updates(name, learner):
     """But for rlpd, whose many updates are its idea, and for the oracle, which is no control but a ceiling."""
     wanted = {"sac": 60_000, "ppo": 58 * 160, "sac by default": 15_008}[learner]
-    if name in ("zero_shot", "randomised", "oracle"):
+    if name in ("zero_shot", "randomised", "universal", "oracle"):
         assert updates("fine_tune", LEARNERS[learner]) == wanted
         return
     try:

@@ -160,6 +160,7 @@ def test_what_is_not_known_is_not_told():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("method", ["universal", "universal_identified"])
 def test_what_is_delivered_is_a_plain_policy_that_was_told(tmp_path, method):
     lines = []
@@ -179,6 +180,7 @@ def test_what_is_delivered_is_a_plain_policy_that_was_told(tmp_path, method):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurry")
 def test_one_agent_serves_other_targets(tmp_path):
     """It is taken up from an earlier run, and is told another robot; an agent of another family is refused."""
     ranges = {**SETTINGS, "randomise.ranges": "gravity=0.5..2"}

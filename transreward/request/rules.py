@@ -169,6 +169,8 @@ def require_family(row: Method, config: Config) -> None:
     config.of_agent(row)
     robot, ranges = table_robot(config.domains.source), "randomise.ranges"
     if row.randomise and row.randomise.informed:
+        if config.learner.ends is None:
+            raise RequestError(f"'{config.learner.name}' declares no `ends`, by which '{row.name}' tells its policy")
         named = {ranges} if row is config.method else {f"{row.name}.{ranges}"}
         if robot is not None and robot.redrawn and named & config.chosen:
             raise RequestError(f"'{row.name}' trains in the family {config.domains.source.name}: leave {ranges} out")
