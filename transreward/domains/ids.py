@@ -49,14 +49,8 @@ def domain(id: str | Domain) -> Domain:
     if crossed := across.split(id):
         return across.Across(domain(crossed[0]), domain(crossed[2]), crossed[1])
     head, colon, tail = id.partition(":")
-    if sent := re.fullmatch(r"(.*)@history=([1-9]\d{0,8})", id):
-        return with_history(domain(sent[1]), int(sent[2]))
-    if told := re.fullmatch(r"(.*)@(un)?informed=(\d+(?:\.\d+)?)", id):
-        from transreward.domains.informed import informed, uninformed
-
-        return (
-            uninformed(domain(told[1]), int(float(told[3]))) if told[2] else informed(domain(told[1]), float(told[3]))
-        )
+    if (wider := _wider(id)) is not None:
+        return wider
     if colon and not tail:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
     if id.startswith(ASKED) and tail:
@@ -79,6 +73,18 @@ def domain(id: str | Domain) -> Domain:
             return _viewed(_from_factory(head, factory), at, view)
         raise _unknown_robot(robot)
     return _viewed(_of_robot(_row(robot), id[len(robot + at + view) :], id), at, view)
+
+
+def _wider(id: str) -> Domain | None:
+    """A domain with further columns; None for an id that asks for none."""
+    if sent := re.fullmatch(r"(.*)@history=([1-9]\d{0,8})", id):
+        return with_history(domain(sent[1]), int(sent[2]))
+    if told := re.fullmatch(r"(.*)@(un)?informed=(\d+(?:\.\d+)?)", id):
+        from transreward.domains.informed import informed, uninformed
+
+        of, number = domain(told[1]), float(told[3])
+        return uninformed(of, int(number)) if told[2] else informed(of, number)
+    return None
 
 
 def _of_robot(row: Robot, text: str, id: str) -> MujocoDomain:

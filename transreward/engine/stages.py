@@ -183,17 +183,10 @@ def follow(
         for one in agents if first else ():
             for account, steps in zip(EVALUATION, one.returns_took, strict=True):
                 run.ledger.spend(account, steps)
-        source = config.domains.source
-        if first and isinstance(source, Across) and track.method is config.method:
-            run.tell(run.state.index, [], (source.said(),))
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
-        if stage.ground is not None and run.grounded is not None:
-            run.tell(run.state.index, [], run.grounded.said)
-            if run.grounded.untold and stage.method.feed is None:  # there is one policy, and nothing to choose
-                run.state.stopped = "decided"
-        foresee(run)
-        if told := lead(run):
-            run.tell(run.state.index, [], told)
+        if first and track.method is config.method and isinstance(config.domains.source, Across):
+            run.tell(run.state.index, [], (config.domains.source.said(),))
+        foreseen(run)
         if sum(stage.budget) and not run.state.stopped:
             checkpoints = saved(stage)
             with checkpoints.logging(*runs) as restored:
@@ -212,6 +205,19 @@ def follow(
     sources = [of_one(one, end) for one, end in zip(agents, seen, strict=True)] if others else []
     partner = partners[1] if run.partner is not None else None
     return replace(partners[0], fallback=settled, sources=sources, partner=partner)
+
+
+def foreseen(run: Run) -> None:
+    """Before a stage's first round: say what was identified, try the candidates there, and let each seed go on from the
+    best of several sources."""
+    stage, grounded = run.stage, run.grounded
+    if stage.ground is not None and grounded is not None:
+        run.tell(run.state.index, [], grounded.said)
+        if grounded.untold and stage.method.feed is None:  # there is one policy, and nothing to choose
+            run.state.stopped = "decided"
+    foresee(run)
+    if told := lead(run):
+        run.tell(run.state.index, [], told)
 
 
 def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[Run, Run]:
