@@ -42,8 +42,8 @@ def write_report(out: Path) -> tuple[str, Path]:
     done = f"{sum(job.done for job in jobs)} of {len(jobs)} jobs done"
     summary = across.summarised(lines)
     tried = search.about(out)
-    done += f". {tried['said']}" if tried else ""
-    folder.put(out / TABLE, markdown(rows, done) + (markdown_of(summary) if summary else ""))
+    words = f"{done}. {tried['said']}" if tried else done
+    folder.put(out / TABLE, markdown(rows, words) + (markdown_of(summary) if summary else ""))
     pages = {pair: page_of(own) for pair, own in lines.items()}
     titles = {pair: title(own[0].jobs[0]) for pair, own in lines.items()}
     folder.put(out / FILE, whole_page(out, rows, titles, pages, done, summary, tried))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.evaluation.verdict import number as figure
 from transreward.runs import store
 from transreward.study import folder
 from transreward.study.jobs import Job, jobs_of
@@ -230,17 +231,17 @@ def about(out: Path) -> dict[str, Any] | None:
     if not trials:
         return None
     text, steps, top = store.read_json(out / FILE), spent(trials), best(trials)
+    gained = f" (gain {top.score:+.2f} over the method as it is)" if top.number else ""
     said = (
         f"search: {len(trials)} of {text['of']} trials of {text['method']} on {', '.join(text['pairs'])}, judged by "
         f"training episodes: {steps['target']:,} target steps, {steps['evaluation']:,} of evaluation, "
-        f"{steps['source']:,} source steps; best is trial {top.number}, {in_words(top.settings)} "
-        f"(gain {top.score:+.2f} over the method as it is)"
+        f"{steps['source']:,} source steps; best is trial {top.number}, {in_words(top.settings)}{gained}"
     )
     rows = [
         {
             "trial": f"{one.number}{' (best)' if one is top else ''}",
             "settings": in_words(one.settings),
-            "gain": "failed" if one.score is None else f"{one.score:+.3f}",
+            "gain": "failed" if one.score is None else figure(one.score, True),
             **{f"return, {pair}": f"{np.mean(own):,.1f}" if own else "-" for pair, own in one.returns.items()},
             "target steps": f"{one.steps['target']:,}",
             "source steps": f"{one.steps['source']:,}",
