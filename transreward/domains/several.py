@@ -29,7 +29,7 @@ def apart(text: str) -> list[str]:
     for part in re.split(r",(?![^()]*\))", text):
         head = re.match(r"\s*([\w./-]*)(\([^()]*\))?\s*(=?)", part)
         assert head is not None  # it matches any text
-        if found and (head[3] or head[1] in SHIFTS):
+        if found and (head[3] or head[1] in SHIFTS or not head[1]):
             found[-1] += BETWEEN + part
         else:
             found.append(part.strip())
