@@ -6,6 +6,7 @@ one another by `claims`, and take up what the others' jobs have left."""
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
@@ -88,12 +89,16 @@ class Driver:
         room = self.worker.room() - len(self.going)
         if room <= 0 or self.next > time.monotonic():
             return
-        for job in list(self.waiting):
-            if room <= 0:
-                break
+        rest = list(self.waiting)
+        while rest and room > 0:
+            job = rest.pop(0)
             if job.agent is not None and job.agent.place in self.failed:
                 self._over(job, "its source agent failed")
-            elif self._ready(job) and self._due(job.place) and not self._settled(job):
+            elif not self._ready(job) or not self._due(job.place):
+                continue
+            elif self._settled(job):  # there are other drivers, which would all go through one list from its start
+                random.shuffle(rest)
+            else:
                 room -= self._started(job)
         if room > 0:
             self.next = time.monotonic() + AGAIN
