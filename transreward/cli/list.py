@@ -34,7 +34,8 @@ def _laid_out(rows: list[tuple[str, str]], width: int | None) -> list[str]:
     lines = []
     for name, text in rows:
         indent = " " * (4 if below else names + 2)
-        parts = (textwrap.wrap(p, width, initial_indent=indent, subsequent_indent=indent) for p in text.split("\n"))
+        laid = textwrap.TextWrapper(width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+        parts = map(laid.wrap, text.split("\n"))
         first, *others = [line for part in parts for line in part]
         lines += [name, first, *others] if below else [f"{name:{names}}{first[names:]}", *others]
     return lines
