@@ -65,13 +65,16 @@ def _methods() -> list[tuple[str, str]]:
     def choices(m: Method) -> tuple[str, ...]:
         gap, use = (part.name if part else "-" for part in (m.gap, m.use))
         learner = "off-policy" if m.off_policy else "any" if m.feed or m.ceiling else "-"
-        return gap, use, str(m.feed or "-"), learner, "yes" if m.needs_target_reward else "no"
+        return gap, use, str(m.feed or "-"), learner
 
-    head = ("gap", "use", "feed", "learner", "target reward")
+    def told(m: Method) -> str:
+        return f"{m.summary}{'' if m.needs_target_reward else ' (needs no target reward)'}; {m.paper}"
+
+    head = ("gap", "use", "feed", "learner")
     rows = [head, *(choices(m) for m in METHODS.values())]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    about = ["what it does; paper", *(f"{m.summary}; {m.paper}" for m in METHODS.values())]
+    lines = [" ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    about = ["what it does; paper", *map(told, METHODS.values())]
     named = zip(("method", *METHODS), lines, about, strict=True)
     uses: dict[str, list[str]] = {}  # by the gaps that go with them
     for use, gaps in cells().items():
