@@ -15,7 +15,8 @@ from transreward.engine.stages import before, chain
 from transreward.engine.state import begin
 from transreward.plan.compile import TRIAL, compile, walked
 from transreward.plan.plan import Plan, Schedule, Stage, Track
-from transreward.request.budgets import conversion_steps, falls_back
+from transreward.plan.streams import of_sources
+from transreward.request.budgets import conversion_steps
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair
@@ -49,7 +50,7 @@ def rehearse(config: Config) -> list[str]:
         lines.append(f"  {config.source_run}: {words}")
     total, done = 0.0, dict[int, set[str]]()
     for track in plan.tracks:
-        for k, part in enumerate((plan, *plan.others) if falls_back(config, track.method) else (plan,)):
+        for k, part in enumerate(of_sources(config, plan, track.method)):
             named = f"{config.sources[k].name}, " if plan.others else ""
             for stage in agents(track, part, done.setdefault(k, set())):
                 kept = in_cache(config.of_source(k), part, stage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ def apart(text: str) -> list[str]:
 def joined(names: Iterable[str]) -> str:
     """The text of these ids, which `apart` takes apart again."""
     return BETWEEN.join(names)
+
+
+def sources_in(config: Mapping[str, Any]) -> list[str]:
+    """The ids of a run's sources, by its config.json: most have one."""
+    return config.get("sources", [config["source"]])
 
 
 class Several:

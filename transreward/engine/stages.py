@@ -22,7 +22,7 @@ from transreward.evaluation.statistics import known as figures
 from transreward.plan.compile import mirrored
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Plan, Stage, Track
-from transreward.request.budgets import falls_back
+from transreward.plan.streams import of_sources
 from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.row import Method
@@ -54,9 +54,9 @@ def execute(
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
         found: list[SourceAgent] = []
-        for k in range(len(known) if falls_back(config, track.method) else 1):
+        for k, part in enumerate(of_sources(config, plan, track.method)):
             if track.agent is not None:
-                part, keeps = plan.others[k - 1] if k else plan, directory if own else None
+                keeps = directory if own else None
                 found.append(trained(config, part, track, k, known[k], keeps and of_source(keeps, k), watch, saved))
         results[track.method.name] = follow(for_method(config, track.method), track, found, place, watch, saved)
         if own:  # with the source agent's training, if there was one

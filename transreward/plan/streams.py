@@ -8,7 +8,7 @@ from transreward.domains.domain import Domain, stored_terms
 from transreward.domains.several import Several
 from transreward.learners.learner import Learner
 from transreward.methods import Method
-from transreward.plan.plan import Schedule
+from transreward.plan.plan import Plan, Schedule
 from transreward.request.budgets import falls_back
 from transreward.request.config import Config
 from transreward.streams import kind_of
@@ -18,6 +18,11 @@ from transreward.types import Pair
 REPLAY_STEPS = 1_000_000  # per seed and domain; the oldest steps are overwritten
 GAP_STEPS = 100_000  # the same if only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
+
+
+def of_sources(config: Config, plan: Plan, row: Method) -> tuple[Plan, ...]:
+    """The plans of the source agents that a method chooses between, in the order of the sources; else the first's."""
+    return (plan, *plan.others) if falls_back(config, row) else (plan,)
 
 
 def walks_in(config: Config, row: Method) -> Domain:

@@ -10,7 +10,7 @@ from typing import Any
 
 from transreward.domains.files.place import SCHEMES
 from transreward.domains.robots import ROBOTS
-from transreward.domains.several import joined
+from transreward.domains.several import joined, sources_in
 from transreward.learners.learner import Learner
 from transreward.methods import method
 from transreward.presets import make_learner
@@ -22,7 +22,7 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
     """The command that repeats a run: the loop's settings, and every other that is not the default."""
     c = first.config
     others = c.get("controls", [])
-    words = ["transreward", "transfer", joined(c.get("sources", [c["source"]])), c["target"], "--method", c["method"]]
+    words = ["transreward", "transfer", joined(sources_in(c)), c["target"], "--method", c["method"]]
     words += ["--controls", ",".join(others) or "none", "--learner", c["learner"]["name"]]
     for option in ("source_steps", "target_steps", "seeds", "seed"):
         words += [f"--{option.replace('_', '-')}", str(c[option])]

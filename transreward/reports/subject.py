@@ -9,6 +9,7 @@ from itertools import count
 
 import numpy as np
 
+from transreward.domains.several import sources_in
 from transreward.evaluation.verdict import Outcome
 from transreward.methods import method
 from transreward.reports.figures import swatch
@@ -40,7 +41,7 @@ class Subject:
     def title(self) -> str:
         """The pair."""
         config = self.focus.config
-        return f"{', '.join(config.get('sources', [config['source']]))} → {config['target']}"
+        return f"{', '.join(sources_in(config))} → {config['target']}"
 
     @cached_property
     def styles(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward.domains.bridged import view_of
-from transreward.domains.several import joined
+from transreward.domains.several import joined, sources_in
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
 from transreward.evaluation.statistics import known
@@ -68,7 +68,7 @@ class Result:
         bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
         returned = f"{own['mean']:.4g}{bounds}" if own else "not evaluated"
         before = f", zero-shot {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
-        pair = f"{joined(self.config.get('sources', [self.config['source']]))} -> {self.config['target']}"
+        pair = f"{joined(sources_in(self.config))} -> {self.config['target']}"
         return (
             f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
             f"target return {returned}{before}\n"

@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from safetensors.numpy import save_file
 from transreward import plain
 from transreward.claims import locked
 from transreward.interruption import undone, whole
+from transreward.runs.packages import installed
 from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
 
@@ -51,13 +51,7 @@ def cache() -> Path | None:
 
 def versions() -> dict[str, str]:
     """Versions of the installed packages that a result depends on."""
-    found = {}
-    for package in RECORDED:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return installed(RECORDED)
 
 
 def provenance() -> dict[str, Any]:

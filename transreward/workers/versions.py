@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import metadata
+
+from transreward.runs.packages import installed
 
 MATTER = ("transreward", "jax", "mujoco")
 
@@ -13,13 +14,7 @@ MATTER = ("transreward", "jax", "mujoco")
 @lru_cache
 def versions() -> dict[str, str]:
     """This machine's: python, and of MATTER those that are installed."""
-    found = {"python": platform.python_version()}
-    for package in MATTER:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **installed(MATTER)}
 
 
 def apart(here: Mapping[str, str], there: Mapping[str, str], where: str) -> str:
