@@ -219,8 +219,8 @@ def test_darail_is_shown_the_newest_steps_of_its_teacher_and_spends_both_budgets
     module = sys.modules["transreward.engine.stages"]
     begin = module.begin
 
-    def after(*args, lesson=None):
-        run = begin(*args, lesson=lesson)
+    def after(*args, lesson=None, **rest):
+        run = begin(*args, lesson=lesson, **rest)
         if lesson is None:
             return run
         lessons.append(lesson)
