@@ -68,6 +68,7 @@ class Reader(NamedTuple):
     modules: tuple[str, ...]
     form: str
     allowed: tuple[type[Exception], ...] = (RequestError,)
+    apart: bool = False  # it reads in a process of its own, and starts that
 
 
 # -- files of a run ---------------------------------------------------------------------------------------------------

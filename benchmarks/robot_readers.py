@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 import transreward as tr
 from transreward.domains import logs
 from transreward.domains.asked import Asked
+from transreward.domains.logs.log import Log
+from transreward.domains.logs.write import write
 from transreward.policies.foreign import read
 from transreward.policies.inert import pickled, torch_file
 from transreward.session.protocol import Gone, receive
@@ -89,6 +93,48 @@ def file_of(name: str, text: Callable[[Path], Any], beside: dict[str, bytes] | N
     return within
 
 
+def small_log() -> Log:
+    """Six steps in two episodes, one of which fell."""
+    obs, action = np.arange(14, dtype=np.float32).reshape(7, 2), np.linspace(-1, 1, 6, dtype=np.float32)[:, None]
+    ends = np.array([0, 0, 1, 0, 0, 1], bool)
+    fell = ends & (np.arange(6) == 2)
+    return Log(obs[:-1], action, action[:, 0], obs[1:] + ends[:, None], fell, ends & ~fell, source="made", rate=50.0)
+
+
+def log_files(to: str, name: str) -> tuple[Callable[[], list[bytes]], Any]:
+    """What is written where `to` says: its file `name` as the seed, and reading it with that file changed."""
+
+    def made(scratch: Path) -> Path:
+        kind, colon, rest = to.rpartition(":")
+        place = scratch / rest
+        if not place.exists():
+            write(small_log(), f"{kind}{colon}{place}", 50.0)
+        return place
+
+    def within(content: bytes, scratch: Path) -> Any:
+        place = made(scratch)
+        (place / name if name else place).write_bytes(content)
+        return logs.read(place)
+
+    def seeds() -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            place = made(Path(folder))
+            return [(place / name if name else place).read_bytes()]
+
+    return seeds, within
+
+
+def graph() -> list[bytes]:
+    """A policy as an ONNX graph."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    ends = [helper.make_tensor_value_info(name, kind, [1, n]) for name, n in (("obs", 2), ("action", 1))]
+    weight = helper.make_tensor("w", kind, [2, 1], [0.5, -0.5])
+    nodes = [helper.make_node("MatMul", ["obs", "w"], ["u"]), helper.make_node("Tanh", ["u"], ["action"])]
+    drawn = helper.make_graph(nodes, "policy", [ends[0]], [ends[1]], [weight])
+    model = helper.make_model(drawn, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return [model.SerializeToString()]
+
+
 def policy(*names: str) -> Callable[[], list[bytes]]:
     """The kept files of these names."""
     return lambda: [(POLICIES / name).read_bytes() for name in names]
@@ -101,6 +147,8 @@ def asked(path: Path) -> Any:
 
 ERRORS = (RequestError, tr.BrokenRun)
 COLUMNS = {"log.csv": b"hip,knee,u,r,t\n1,2,0,1,0.1\n2,3,0,1,0.2\n3,4,0,1,0.3\n"}
+ARRAYS = ("domains/logs/__init__.py", "domains/logs/columns.py", "domains/logs/log.py")
+APART = (ERRORS[:1], True)  # h5py and pyarrow read in a process of their own, whose lines are not counted
 ROWS: dict[str, tuple[Any, ...]] = {
     "journal": (journal_seeds, journal, ("streams/journal.py", "streams/log.py"), "bytes", ERRORS),
     "journal, as a log": (
@@ -109,6 +157,14 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "message": (lambda: MESSAGES, message, ("session/protocol.py",), "bytes", (Gone,)),
     "robot.yaml": (lambda: ROBOT, file_of("robot.yaml", asked), ("domains/asked.py",), "yaml"),
     "log, text": (lambda: TEXT, file_of("a.csv", logs.read), ("domains/logs/text.py", "domains/logs/table.py"), "text"),
+    "log, HDF5": (*log_files("a.hdf5", ""), ARRAYS, "bytes", *APART),
+    "log, npz": (*log_files("a.npz", ""), ("domains/logs/npz.py", *ARRAYS), "bytes", *APART),
+    "log, Parquet": (*log_files("a.parquet", ""), ARRAYS, "bytes", *APART),
+    "log, LeRobot's info": (*log_files("lerobot:a", "meta/info.json"), ARRAYS, "json", *APART),
+    "log, Minari's metadata": (
+        *log_files("minari:a-v0", "data/metadata.json"), ("domains/logs/minari.py", *ARRAYS), "json", *APART
+    ),
+    "policy, ONNX": (graph, file_of("a.onnx", read), ("policies/foreign.py",), "bytes"),
     "log, file beside it": (
         lambda: BESIDE, file_of("log.yaml", logs.read, COLUMNS), ("domains/logs/table.py",), "yaml"
     ),
