@@ -22,7 +22,7 @@ from transreward.evaluation.statistics import interval
 from transreward.runs.source_agent import SourceAgent
 
 FIRST, OTHERS = "otdf", ("igdf", "dara", "iql", "td3_bc", "bc", "target_only", "zero_shot")
-# As many updates and as large networks as a slow machine affords; the rows have 50,000, (256, 256) and 256.
+# As many updates and as large networks as a slow machine affords; the rows' own are 50,000, (256, 256) and 256.
 SMALL = {"offline.updates": 20_000, "offline.hidden": (128, 128), "offline.batch": 128}
 LOOP = {"loop.evaluations": 5, "loop.eval_episodes": 5, "loop.final_episodes": 20}
 
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--target", default="hopper:gravity=0.5")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--source-run", type=Path)
+    parser.add_argument("--small", action="store_true", help="fewer updates of smaller networks")
     parser.add_argument("--runs", type=Path, default=Path("runs/offline"))
     args = parser.parse_args()
     path = record.RESULTS / "offline" / f"{args.log.stem}.json"
@@ -43,7 +44,7 @@ def main() -> None:
     place = args.runs / f"{args.log.stem}-{args.part}"
     found = tr.resume(place) if (place / "config.json").exists() else ran(args, place)
     result |= record.provenance() | {"source": args.robot, "log": args.log.name, "evaluated in": args.target}
-    result["settings"] = SMALL | LOOP
+    result["settings"] = LOOP | (SMALL if args.small else {})
     for name, one in {found.method: found, **found.controls}.items():
         per_seed = one.target_return.mean(axis=1)
         low, high = interval(per_seed)
@@ -61,7 +62,7 @@ def ran(args: argparse.Namespace, place: Path) -> Any:
     common["source_run"] = args.source_run
     target = f"data:{args.log}"
     if args.part == "rows":
-        return tr.transfer(args.robot, target, FIRST, controls=OTHERS, settings=LOOP | SMALL, **common)
+        return tr.transfer(args.robot, target, FIRST, controls=OTHERS, settings=LOOP | (SMALL if args.small else {}), **common)
     taken = 0 if args.source_run is None else 2 * SourceAgent.about(args.source_run)["steps"]
     return tr.transfer(args.robot, target, settings=LOOP, source_steps=taken or None, **common)
 

@@ -12,7 +12,7 @@ from transreward.runs import store
 from transreward.runs.record import Record, in_order, merge, read, require_one_pair
 from transreward.types import RequestError
 
-MACROS = '{% from "macros.html" import grid, key, plain, scroll %}\n'
+MACROS = '{% from "macros.html" import cells, grid, key, plain, scroll %}\n'
 
 
 def page(records: Sequence[Record], comparison: bool = False) -> str:

@@ -21,7 +21,7 @@ from transreward.types import CONTROLS
 TITLE = "over all pairs"
 HEAT = 10  # shades of the map
 HTML = """\
-{% from "macros.html" import grid, key, plain, scroll %}
+{% from "macros.html" import cells, grid, key, plain %}
 <h2>Over all pairs</h2>
 <p>Scores: on each pair 0 is the lowest mean return of these methods and 1 is the highest, so they change with the
 methods that are compared. IQM: interquartile mean over all seeds of all pairs, with the 95% interval of a bootstrap
@@ -33,17 +33,7 @@ or only one has finished{% endif %}. With few seeds these intervals are too narr
 their own: {{ agents }}{% endif %}.</p>
 <h3>Pairs and methods</h3>
 <p>Mean score, and below it the mean raw return.</p>
-{% call scroll("Pairs and methods") %}
-<table class="heat">
-<thead><tr><th scope="col">pair</th>{% for name in names %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for pair, cells in heat %}
-<tr><th scope="row">{{ pair }}</th>{% for c in cells %}<td class="{{ c.tone }}">{{ c.text }}\
-{% if c.note %}<small>{{ c.note }}</small>{% endif %}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table>
-{% endcall %}
+{{ cells("Pairs and methods", "heat", "pair", names, heat) }}
 <p><a class="csv" download="pairs.csv" href="{{ csv }}" aria-label="Pairs and methods: the numbers as CSV">CSV</a> of
 every seed.</p>
 <h3>Performance profile</h3>
@@ -51,17 +41,7 @@ every seed.</p>
 {{ grid([profile]) }}
 <h3>Better than</h3>
 <p>How often a seed of the row returns more than one of the column, as a mean over the pairs that both have.</p>
-{% call scroll("Better than") %}
-<table class="heat">
-<thead><tr><th scope="col">row better than</th>\
-{% for name in names %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for name, cells in beats %}
-<tr><th scope="row">{{ name }}</th>{% for c in cells %}<td class="{{ c.tone }}">{{ c.text }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table>
-{% endcall %}
+{{ cells("Better than", "heat", "row better than", names, beats) }}
 """
 
 

@@ -20,18 +20,7 @@ HTML = """\
 agent, else Welch's t) does not contain 0, <em>not certain</em> otherwise and below three seeds. \
 {% if pairs > 1 %}Each is an interval of {{ level }}, so that with 95% confidence the {{ pairs }} pairs hold \
 jointly.{% else %}It is an interval of {{ level }}.{% endif %}</p>
-{% call scroll("Better than: probability and certainty") %}
-<table class="matrix">
-  <thead><tr><th scope="col">row better than</th>\
-{% for n in names %}<th scope="col">{{ n }}</th>{% endfor %}</tr></thead>
-  <tbody>
-  {% for name, cells in rows %}
-  <tr><th scope="row">{{ name }}</th>{% for x in cells %}<td class="{{ x.tone }}">{{ x.text }}\
-{% if x.note %}<small>{{ x.note }}</small>{% endif %}</td>{% endfor %}</tr>
-  {% endfor %}
-  </tbody>
-</table>
-{% endcall %}
+{{ cells("Better than: probability and certainty", "matrix", "row better than", names, rows) }}
 <p class="said"><a class="csv" download="better-than.csv" href="{{ csv }}" \
 aria-label="Better than: the numbers as CSV">CSV</a> of every pair: difference, interval, probability.</p>
 """

@@ -45,4 +45,4 @@ def _said(sources: list[dict[str, Any]], seeds: list[dict[str, Any]]) -> str:
     """In one sentence."""
     began = {source["id"]: sum(s.get("began") == f"{SOURCE} {source['id']}" for s in seeds) for source in sources}
     used = [f"{name} for {n} of {len(seeds)} seeds" for name, n in began.items() if n]
-    return f"The method went on from the policy of {', '.join(used)}." if used else "Nothing was learned on."
+    return f"The method went on from the policy of {', '.join(used)}." if used else "No policy was trained on from."
