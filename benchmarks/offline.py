@@ -62,7 +62,8 @@ def ran(args: argparse.Namespace, place: Path) -> Any:
     common["source_run"] = args.source_run
     target = f"data:{args.log}"
     if args.part == "rows":
-        return tr.transfer(args.robot, target, FIRST, controls=OTHERS, settings=LOOP | (SMALL if args.small else {}), **common)
+        settings = LOOP | (SMALL if args.small else {})
+        return tr.transfer(args.robot, target, FIRST, controls=OTHERS, settings=settings, **common)
     taken = 0 if args.source_run is None else 2 * SourceAgent.about(args.source_run)["steps"]
     return tr.transfer(args.robot, target, settings=LOOP, source_steps=taken or None, **common)
 
