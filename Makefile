@@ -5,7 +5,7 @@ VENV ?= .venv
 IN := $(VENV)/bin
 INSTALL = $(PYTHON) -m pip --python $(IN)/python --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help demo test test-ci test-slow lint bench study clean
+.PHONY: help demo test test-ci test-slow lint docs bench study clean
 
 help:
 	@echo "make demo       set up, then move half-cheetah to one with a dead hip: about three minutes on two cores"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-ci    the slow tests that every change must pass, too: about ten minutes"
 	@echo "make test-slow  all slow tests, with those that take many minutes each"
 	@echo "make lint       ruff and pyright"
+	@echo "make docs       the site, into docs/_build; a warning is an error"
 	@echo "make bench      speed, into benchmarks/results/"
 	@echo "make study      darc with PPO on four pairs; resumes where it was interrupted; takes hours"
 
@@ -32,6 +33,9 @@ lint: $(VENV)/ready-dev
 	$(IN)/ruff check .
 	$(IN)/ruff format --check .
 	$(IN)/pyright --pythonpath $(IN)/python
+
+docs: $(VENV)/ready-docs
+	$(IN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
 
 bench: $(VENV)/ready-dev
 	$(IN)/python benchmarks/bench.py
@@ -53,5 +57,9 @@ $(VENV)/ready-dev: pyproject.toml constraints.txt | $(IN)/python
 	$(INSTALL) --editable '.[dev]'
 	@touch $(VENV)/ready $@
 
+$(VENV)/ready-docs: $(VENV)/ready-dev
+	$(INSTALL) --editable '.[dev,docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build docs/reference.md $(VENV) .pytest_cache .ruff_cache .hypothesis

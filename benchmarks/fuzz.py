@@ -1,6 +1,6 @@
 """Every reader of files, ids and words under fuzzing: no end but a documented error.
 
-    python benchmarks/fuzz.py [READER …] [--seconds 60] [--engine hypothesis|atheris]
+    python benchmarks/fuzz.py [READER …] [--seconds 60] [--engine hypothesis|atheris] [--more]
 
 The readers are in benchmarks/readers.py. Valid inputs are changed (bits, lengths, numbers, nesting, text that breaks
 readers; values of JSON, headers of arrays) and read, by Hypothesis or, where it is installed, by atheris, which goes by
@@ -46,6 +46,7 @@ TRACED = 500  # executions whose lines are counted, and one of 4 of the later on
 BURST = 10  # changed inputs to a draw of Hypothesis, which takes longer than most readers
 STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree")
+MOST = ("different errors", "slowest seconds", "peak MB")  # of several calls the largest is kept
 SLOW = 30.0  # seconds that no input may take
 NASTY = (
     b"1e400", b"-1", b"NaN", b"Infinity", b"null", b"true", b"{}", b"[]", b'""', b"9" * 30, b"9" * 5000, b"1e15",
@@ -416,11 +417,28 @@ def alone(name: str, engine: str, seconds: float, seed: int, part: Path) -> None
 # -- all of them ------------------------------------------------------------------------------------------------------
 
 
-def in_a_process(name: str, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """What one reader did, and the lines that it ran; a fault where its process ended or hung."""
+def together(before: dict[str, Any] | None, found: dict[str, Any]) -> dict[str, Any]:
+    """What a reader did in this call and in those before it, with other inputs. Of lines, and of different errors, the
+    most that one call saw."""
+    if before is None:
+        return found
+    added = {key: before.get(key, 0) + found.get(key, 0) for key in ("executions", "seconds", "CPU seconds")}
+    most = {key: max(before.get(key, 0), found.get(key, 0)) for key in MOST}
+    ends = Counter(before["ends"]) + Counter(found["ends"])
+    lines = {
+        file: {of: max(share, before["lines"].get(file, {}).get(of, 0)) for of, share in own.items()}
+        for file, own in found["lines"].items()
+    }
+    faults = sorted({*before["faults"], *found["faults"]})
+    return {**found, **added, **most, "ends": dict(ends.most_common()), "faults": faults, "lines": lines}
+
+
+def in_a_process(name: str, args: argparse.Namespace, done: int) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """What one reader did, and the lines that it ran; a fault where its process ended or hung. Inputs differ by how
+    many were `done` before."""
     with tempfile.TemporaryDirectory() as place:
         part = Path(place) / "part.json"
-        words = [name, "--engine", args.engine, "--seconds", str(args.seconds), "--seed", str(args.seed)]
+        words = [name, "--engine", args.engine, "--seconds", str(args.seconds), "--seed", str(args.seed + done)]
         log = Path(place) / "log"
         with log.open("wb") as said:
             process = subprocess.Popen(
@@ -451,6 +469,7 @@ def main() -> None:
         "--seconds", type=float, default=60.0, help="for each; of work by Hypothesis, of the clock by atheris"
     )
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--more", action="store_true", help="other inputs, counted with those of earlier calls")
     command.add_argument("--engine", choices=tuple(ENGINES), default="hypothesis")
     command.add_argument("--out", type=Path, default=RESULTS)
     command.add_argument("--part", type=Path, help=argparse.SUPPRESS)  # of one reader's own process
@@ -471,13 +490,15 @@ def main() -> None:
     told = record.read(args.out) or {}
     own = told.setdefault(args.engine, {}) if args.readers else told.__setitem__(args.engine, {}) or told[args.engine]
     for name in names:
-        found, run = in_a_process(name, args)
+        before = own.get("readers", {}).get(name) if args.more else None
+        found, run = in_a_process(name, args, 0 if before is None else before["executions"])
         for file, numbers in run.items():
             lines.setdefault(file, set()).update(numbers)
-        own |= {"about": about, "readers": {**own.get("readers", {}), name: {**found, "lines": shares(run)}}}
+        found = together(before, {**found, "lines": shares(run)})
+        own |= {"about": about, "readers": {**own.get("readers", {}), name: found}}
         own["executions"] = sum(x["executions"] for x in own["readers"].values())
         record.write(args.out, told)
-        print(f"{name}: {found['executions']:,} executions, {found['ends']}, {shares(run)}", flush=True)
+        print(f"{name}: {found['executions']:,} executions, {found['ends']}, {found['lines']}", flush=True)
     if not args.readers:
         whole = {file: sorted(numbers) for file, numbers in sorted(lines.items())}
         own["lines of all readers"] = shares(whole)

@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import warnings
 from functools import lru_cache
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 
 import jax
@@ -17,7 +18,7 @@ import pytest
 from quick import compiler
 
 import transreward as tr
-from transreward import cli
+from transreward import cli, doctor
 from transreward.cli import compare as compare_command
 from transreward.cli import directory, options
 from transreward.cli import transfer as transfer_command
@@ -305,8 +306,25 @@ def test_check_shows_spaces_and_the_measured_shift(capsys):
 def test_doctor_is_well(capsys):
     cli.main(["doctor"])
     out = capsys.readouterr().out
-    assert out.count("ok: ") + out.count("without: MuJoCo draws") == 5 and "FAILED" not in out
+    checks = [line for line in out.splitlines() if line.endswith(" s)")]
+    assert len(checks) + out.count("without: MuJoCo draws") == 5 and "FAILED" not in out
     assert f"jax {jax.__version__}" in out
+
+
+def test_doctor_knows_every_extra(capsys, monkeypatch):
+    told = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(doctor.EXTRAS) == set(told) - {"dev", "docs"}
+    for extra in doctor.EXTRAS:
+        assert doctor.packages(extra) == [re.split(r"[^\w.-]", one)[0] for one in told[extra]]
+
+    def version(package):
+        if package == "pyarrow":
+            raise metadata.PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    said = [doctor._extra(name, "a purpose") for name in ("logs", "ray")]
+    assert said == ["without: a purpose (pyarrow missing): pip install 'transreward[logs]'", "ok: a purpose (ray 1.0)"]
 
 
 def test_doctor_says_what_there_is_to_do_without(capsys, monkeypatch):

@@ -61,6 +61,7 @@ def test_critics_learn_what_the_policy_is_worth_and_it_stays():
     assert (states.log_alpha == found.log_alpha).all()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_method_that_needs_stored_steps_starts_from_a_run_of_ppo(tmp_path):
     settings = {f"loop.{name}": value for name, value in bits.LOOP.items()} | {"loop.final_episodes": 5}

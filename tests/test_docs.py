@@ -93,7 +93,7 @@ fromto="0 0 0 0 0 0.3" size="0.03" mass="3"/>\n          <site',
         )
     )
     monkeypatch.chdir(tmp_path)
-    few = ["--source-steps", "40000", "--seeds", "1", "--no-video"]
+    few = ["--source-steps", "16000", "--seeds", "1", "--no-video"]
     few += ["--set", "loop.eval_episodes=2", "loop.final_episodes=2"]
     for command in commands.splitlines():
         words = shlex.split(command)[1:]

@@ -40,6 +40,7 @@ def test_the_first_target_steps_are_taken_by_the_source_policy():
     assert then.budget.target == 0 and then.budget.source > 0 and then.ground == track.method.ground
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_each_seed_trains_in_what_its_own_steps_show(tmp_path, monkeypatch):
     sources, kept = [], state.grounded
@@ -166,6 +167,7 @@ def test_as_a_control_the_source_stays_and_nothing_is_corrected(monkeypatch):
     assert (result.steps.source, result.steps.target) == (4_000, 400) and result.log[-1]["effective_sample_size"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_delay_that_commanded_actions_show_stays_in_the_twin(monkeypatch, tmp_path):
     found, kept = [], state.grounded

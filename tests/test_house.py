@@ -40,7 +40,7 @@ LAYERS = [
     {"__main__"},
 ]
 # A result writes its own page: `result.report(path)`. Nothing else may look up, and this only where it is called.
-UPWARDS = {"runs/result.py": "reports", "runs/comparison.py": "reports", "runs/records.py": "reports"}
+UPWARDS = {"runs/shown.py": "reports", "runs/records.py": "reports"}
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

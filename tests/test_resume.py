@@ -7,16 +7,18 @@ import json
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
+import gymnasium
 import kills
 import pytest
 from kills import bits
 
 import transreward as tr
 from transreward import cli
+from transreward.domains.users import begun_in, located, made_in
 from transreward.engine import checkpoint
-from transreward.transfer import where_it_was
 
 pytestmark = pytest.mark.usefixtures("hurry")
 KILLED, MORE = ("mix-sac", "darc-ppo", "auto-sac"), ("paired_branched-sac", "grounded-sac", "auto-ppo")
@@ -35,15 +37,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(name, tmp_path):
     assert interrupted(name, tmp_path, 0, ("rounds", 5))["resumed"]
 
 
-OTHERS = [
-    "darail-sac", "cotrain-sac", "controls-ppo", "gaifo-sac", "jsrl-sac", "relabel-sac", "rlpd-sac", "oracle-ppo",
-    "dpba-sac", "successor-sac", "fine_tune-ppo", "mix-sac", "vgdf-sac",
-]  # fmt: skip
+OTHERS = ("darail-sac", "cotrain-sac", "controls-ppo", "rlpd-sac", "oracle-ppo", "fine_tune-ppo")
+REST = ("gaifo-sac", "jsrl-sac", "relabel-sac", "dpba-sac", "successor-sac", "mix-sac", "vgdf-sac")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [*OTHERS, *(pytest.param(name, marks=pytest.mark.long) for name in REST)])
 def test_runs_of_other_kinds_go_on_to_the_same_bits(name, seed, tmp_path):
     interrupted(name, tmp_path, seed)
 
@@ -121,15 +121,40 @@ def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch, c
     assert "is finished" in said and "P(row beats column)" in said
 
 
-def test_a_source_run_is_found_from_another_directory(tmp_path, monkeypatch):
+def test_files_are_found_from_another_directory(tmp_path, monkeypatch):
     (tmp_path / "first").mkdir()
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "else")
-    assert where_it_was("first", str(tmp_path)) == str(tmp_path / "first")
-    monkeypatch.chdir(tmp_path)
-    assert where_it_was("first", "/gone") == "first"
-    assert where_it_was("a" * 5000, str(tmp_path)) == str(tmp_path / ("a" * 5000))
-    assert where_it_was(None, str(tmp_path)) is None and where_it_was("first", None) == "first"
+    assert (str(located("first")), made_in()) == ("first", str(tmp_path / "else"))
+    with begun_in(str(tmp_path)):
+        assert (located("first"), made_in()) == (tmp_path / "first", str(tmp_path))
+        assert located("a" * 5000) == tmp_path / ("a" * 5000)
+        monkeypatch.chdir(tmp_path)
+        assert str(located("first")) == "first"
+    with begun_in("/gone"):
+        assert str(located("first")) == "first"
+
+
+def test_a_run_of_a_robot_from_a_file_goes_on_from_another_directory(tmp_path, monkeypatch):
+    (tmp_path / "at home").mkdir()
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "at home")
+    shutil.copy(Path(gymnasium.__file__).parent / "envs/mujoco/assets/inverted_pendulum.xml", "pole.xml")
+    Path("pay.py").write_text("def upright(obs, action, next_obs):\n    return -abs(next_obs[:, 1])\n")
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    asked = {
+        "learner": "ppo",
+        "seeds": 1,
+        "source_steps": 40_000,
+        "controls": (),
+        "out": "run",
+        "watch": killing([], 3),
+    }
+    with pytest.raises(Killed):
+        tr.transfer("mjcf:pole.xml+pay:upright", "mjcf:pole.xml+pay:upright:mass=2", "zero_shot", **asked)
+    monkeypatch.chdir(tmp_path / "else")
+    sys.modules.pop("pay")
+    assert tr.resume(tmp_path / "at home" / "run").config["source"] == "mjcf:pole.xml+pay:upright"
 
 
 def test_two_checkpoints_are_kept(copied):

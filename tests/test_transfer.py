@@ -534,7 +534,7 @@ def test_gymnasium_environments_and_factories_work_alike(lab, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("learner", "steps"), [("ppo", 60_000), ("sac", 15_000)])
+@pytest.mark.parametrize(("learner", "steps"), [("ppo", 60_000), pytest.param("sac", 15_000, marks=pytest.mark.long)])
 def test_it_learns_to_balance(learner, steps):
     """Half of the best return, 1000, is far beyond what an untrained policy reaches (about 10). Of a small SAC it is
     asked at some time: it balances, and falls again, and when differs from processor to processor."""

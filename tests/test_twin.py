@@ -137,6 +137,7 @@ def test_a_learned_model_answers_where_no_simulator_can(monkeypatch):
     assert right > 0.95 and answers[0].terminated.any()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_source_that_cannot_be_put_anywhere_is_modelled(tmp_path, monkeypatch):
     """Whole runs, the same pair: with the simulator, and with a model of it from the source agent's steps."""

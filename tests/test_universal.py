@@ -161,7 +161,7 @@ def test_what_is_not_known_is_not_told():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hurry")
-@pytest.mark.parametrize("method", ["universal", "universal_identified"])
+@pytest.mark.parametrize("method", [pytest.param("universal", marks=pytest.mark.long), "universal_identified"])
 def test_what_is_delivered_is_a_plain_policy_that_was_told(tmp_path, method):
     lines = []
     result = tr.transfer(
@@ -197,6 +197,7 @@ def test_one_agent_serves_other_targets(tmp_path):
                     source_run=tmp_path / "run", **asked)  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_who_knows_of_a_bias_reaches_better():
     """Motors that pull to one side: an arm without memory that is not told stops beside its goal. No step in the target

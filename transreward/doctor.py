@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from importlib import metadata
 from typing import Any
 
 from transreward.runs.store import versions
 
-OPTIONAL = {  # package -> what it is for
-    "gymnasium-robotics": "domains gym:gymnasium_robotics:...",
-    "torch": "benchmarks beside other libraries",
-    "h5py": "logs in HDF5 files",
-    "matplotlib": "figures of the benchmarks",
+EXTRAS = {  # what each brings
+    "export": "policies as ONNX files, and those that come as such",
+    "robots": "robots of MuJoCo Menagerie",
+    "logs": "logs in HDF5 and Parquet, and LeRobot's and Minari's folders",
+    "notebook": "plots and frames of results, figures for papers",
+    "ray": "studies on a Ray cluster",
+    "slurm": "studies on Slurm",
+    "search": "settings chosen by a study",
+    "tensorboard": "evaluations in TensorBoard",
+    "trackio": "evaluations in Trackio",
+    "wandb": "evaluations in Weights & Biases",
 }
 
 
@@ -22,16 +29,33 @@ def report() -> bool:
     """Print a line per thing; False if something that the main job needs does not work."""
     print(f"python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
-    for package, purpose in OPTIONAL.items():
-        try:
-            print(f"{package} {metadata.version(package)}, for {purpose}")
-        except metadata.PackageNotFoundError:
-            print(f"{package} is not installed: only for {purpose}")
+    for extra, purpose in EXTRAS.items():
+        print(_extra(extra, purpose))
     works = all([_try("JAX computes", _jax), _try("MuJoCo simulates half-cheetah", _mujoco)])
     _try("MuJoCo draws, for videos", _draws, "without")
     _try("ffmpeg writes H.264, for videos", _films, "without")
     _try("ONNX and onnxruntime, for exports", _exports, "without")
     return works
+
+
+def packages(extra: str) -> list[str]:
+    """Those that an extra brings, by the installed metadata."""
+    wanted = [line.partition(";") for line in metadata.requires("transreward") or ()]
+    return [
+        re.split(r"[^\w.-]", line)[0] for line, _, when in wanted if re.search(rf"""extra *== *['"]{extra}['"]""", when)
+    ]
+
+
+def _extra(extra: str, purpose: str) -> str:
+    found, missing = [], []
+    for package in packages(extra):
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        return f"without: {purpose} ({', '.join(missing)} missing): pip install 'transreward[{extra}]'"
+    return f"ok: {purpose} ({', '.join(found)})"
 
 
 def _try(what: str, check: object, failed: str = "FAILED") -> bool:

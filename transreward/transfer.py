@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,6 +14,7 @@ import numpy as np
 from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
 from transreward.domains.several import joined
+from transreward.domains.users import begun_in, located, made_in
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
 from transreward.engine.converted import converted
 from transreward.engine.stages import execute
@@ -148,7 +148,7 @@ def requested(
         "imports": list(config.imports),
         "log": list(log),
         "compared": list(compared),
-        "begun_in": str(Path.cwd()),
+        "begun_in": made_in(),
     }
 
 
@@ -178,29 +178,24 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     request = store.read_json(file)
     if target_steps is not None:
         request = with_more(directory, told, request, target_steps)
-    config, request = asked_in(file, request)
-    return carry_out(config, request, directory, request["log"], watch, again=True)
+    with begun_in(request.get("begun_in")):
+        config, request = asked_in(file, request)
+        return carry_out(config, request, directory, request["log"], watch, again=True)
 
 
 def asked_in(file: Path, request: dict[str, Any]) -> tuple[Config, dict[str, Any]]:
     """The request that a file of a run directory holds, checked, and as JSON keeps it. Raises RequestError."""
-    request = dict(request)
+    request = {key: value for key, value in request.items() if key != "begun_in"}
     learner, log = request.pop("learner"), request.pop("log")
     learner = restore_learner(learner) if isinstance(learner, dict) else learner
     names = [request.pop(name) for name in ("source", "target", "method")]
-    request["source_run"] = where_it_was(request["source_run"], request.pop("begun_in", None))
+    if request["source_run"] is not None:
+        request["source_run"] = str(located(request["source_run"]))
     controls, settings, compared = tuple(request.pop("controls")), request.pop("settings"), request.pop("compared", [])
     if unknown := set(request) - set(FIELDS):
         raise RequestError(f"{file} is damaged: it asks for '{min(unknown)}'")
     config = resolve(*names, learner=learner, controls=controls, settings=settings, **request)
     return config, requested(config, learner, settings, log, compared)
-
-
-def where_it_was(path: str | None, begun_in: str | None) -> str | None:
-    """A path of the first request, relative to the directory in which the run was begun unless it is below this one."""
-    if path is None or begun_in is None or os.path.exists(path):  # which takes any text, too long a one as well
-        return path
-    return str(Path(begun_in) / path)
 
 
 def with_more(directory: Path, told: dict[str, Any], request: dict[str, Any], target_steps: int) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def test_the_source_agents_critic_is_followed_across():
     assert 0 < row["source_share"] < 1 and row["own_error"] > 0 and row["source_error"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_default_method_and_stored_steps_cross_too():
     with pytest.warns(UserWarning, match="unlike bodies: 'auto' does as 'fine_tune' does"):

@@ -287,6 +287,7 @@ def test_robots_of_two_makers_are_matched(root):
     np.testing.assert_allclose(there(rest), [entry.rest for entry in crossed.entries], atol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_robot_of_menagerie_that_is_here(root):
     assert len(root) == 14

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import transreward as tr
 from transreward import cli
@@ -110,6 +111,22 @@ def test_pictures_are_control_steps_apart():
 
 
 # -- what is written -----------------------------------------------------------------------------------------------
+
+
+@draws
+@pytest.mark.parametrize("ending", [".gif", ".webp"])
+def test_a_picture_that_moves(tmp_path, ending):
+    """For pages that show no video: at most twelve pictures a second, again and again."""
+    path = tmp_path / f"a{ending}"
+    hopper = tr.domain("hopper")
+    video.write_video(
+        Pair(hopper, hopper), lambda obs: np.zeros((len(obs), 3), np.float32), path, 0, Film(96, 64, seconds=0.6)
+    )
+    with Image.open(path) as film:
+        assert film.size[0] == 2 * 96 and 5 <= film.n_frames <= 8 and film.info["loop"] == 0
+        first = np.asarray(film.convert("RGB")).astype(int)
+        film.seek(film.n_frames - 1)
+        assert np.abs(np.asarray(film.convert("RGB")) - first).max() > 60
 
 
 @draws
@@ -244,7 +261,7 @@ def test_a_gymnasium_environment_draws_itself(tmp_path):
     ("arguments", "why"),
     [
         (["--seed", "2"], "seed 2 of a run with seeds 0 to 1"),
-        (["--out", "film.avi"], "must name a file that ends in .mp4"),
+        (["--out", "film.avi"], "must name a file that ends in .mp4, .gif, .webp"),
         (["--size", "320"], "write WIDTHxHEIGHT"),
         (["--size", "321x240"], "width must be an even number of pixels"),
         (["--seconds", "0"], "seconds must be above 0"),

@@ -360,6 +360,7 @@ def test_a_damaged_study_is_refused_in_one_line(half_done, capsys):
 # -- whole -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_cell_that_was_killed_and_resumed_equals_the_uninterrupted_one(tmp_path, monkeypatch):
     """A real study: its run is removed, made again and killed once it has a checkpoint, and the study run again."""

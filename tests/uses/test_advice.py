@@ -126,6 +126,7 @@ def bandit(reward, **options):
     return train
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_learner_follows_advice_until_steps_overrule_it():
     use = Advice(strength=4.0, width=0.5, fade=0.0)
@@ -173,6 +174,7 @@ def test_a_learner_follows_a_floor_where_it_promises_more():
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_floor_stands_in_the_critics_targets():
     """A value of 7 to follow from everywhere, with discount 0.5, beside critics that know nothing."""

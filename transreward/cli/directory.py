@@ -117,7 +117,7 @@ def show(directory: str, videos: bool) -> None:
         write_page([directory])
 
 
-def write_page(directories: Sequence[str], out: str | None = None) -> None:
+def write_page(directories: Sequence[str], out: str | None = None, columns: int = 1) -> None:
     from transreward.reports.page import write_report
 
-    print(f"report: {write_report(directories, out)}")
+    print(f"report: {write_report(directories, out, columns)}")

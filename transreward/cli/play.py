@@ -16,14 +16,14 @@ run directory holds it, else the raw reward. --live opens MuJoCo's viewer instea
 
   transreward play runs/x                                  runs/x/videos/play.mp4, ten seconds
   transreward play runs/x --before-after                   runs/x/videos/before.mp4 (zero-shot) and after.mp4
-  transreward play runs/x/controls/fine_tune --out fine.mp4
+  transreward play runs/x/controls/fine_tune --out fine.gif --seconds 4    for a page, by the ending
 """
 EPILOG = ""
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("directory", metavar="DIR", help="run directory")
-    command.add_argument("--out", metavar="FILE", help="the video, an .mp4 file (default: DIR/videos/play.mp4)")
+    command.add_argument("--out", metavar="FILE", help="an .mp4, .gif or .webp (default: DIR/videos/play.mp4)")
     command.add_argument("--seed", type=whole, default=0, metavar="S", help="which seed's policy, counted from 0")
     command.add_argument("--seconds", type=float, metavar="T", help="longest part of an episode to show (default: 10)")
     command.add_argument("--episodes", type=whole, metavar="N", help="how many, one after the other (default: 1)")

@@ -15,14 +15,20 @@ that was cut short is shown up to its latest evaluation.
 
   transreward report runs/first                           writes runs/first/report.html
   transreward report runs/first runs/second --out both.html
+  transreward report runs/first --out table.tex curves.pdf      for a paper, by the ending: tex and csv are
+                                                                the table, pdf, svg and png the curves
 """
 EPILOG = ""
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("directories", nargs="+", metavar="DIR", help="run directories of one pair")
-    command.add_argument("--out", metavar="FILE", help="the page (default: report.html in the one directory)")
+    command.add_argument(
+        "--out", nargs="+", metavar="FILE", help="the page (default: report.html in the one directory), or for a paper"
+    )
+    command.add_argument("--columns", type=int, default=1, help="of a paper's page that a figure is as wide as: 1 or 2")
 
 
 def run(args: argparse.Namespace) -> None:
-    write_page(args.directories, args.out)
+    for out in args.out or [None]:
+        write_page(args.directories, out, args.columns)

@@ -13,6 +13,7 @@ import numpy as np
 
 from transreward.domains.domain import Domain, control_rate, require_box
 from transreward.domains.names import action_entries, entries
+from transreward.domains.users import located
 from transreward.plain import read_mapping
 from transreward.types import ASKED, UNKNOWN, Entry, RequestError, Spaces, nearest
 
@@ -37,7 +38,7 @@ class Asked:
         self.desk: Any = None
         self.like = like
         if like is None:
-            self._listed(Path(text))
+            self._listed(located(text))
             return
         self.spaces, self.entries, self.action_entries = like.spaces, entries(like), action_entries(like)
         self.control_rate, self.episode_steps = control_rate(like), like.episode_steps

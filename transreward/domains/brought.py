@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from transreward.bridges.bridge import Side
 from transreward.bridges.given import ACTIONS, BACK, EXAMPLE, OBSERVATIONS, Given
 from transreward.bridges.linear import Linear
-from transreward.domains.users import import_modules, named, numbers, unpacked
+from transreward.domains.users import import_modules, located, named, numbers, unpacked
 from transreward.plain import read_mapping
 from transreward.types import RequestError
 
@@ -26,7 +25,7 @@ def brought(how: str) -> Given | None:
     Raises RequestError if there is no such file or function, and for a text that can be neither.
     """
     if FILE.fullmatch(how):
-        told = read_mapping(Path(how), EXAMPLE)
+        told = read_mapping(located(how), EXAMPLE)
         return Given(how, lambda own, other: told)
     if found := FUNCTION.fullmatch(how):
         import_modules(found[1])

@@ -9,7 +9,9 @@ import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from transreward.types import RequestError, nearest
 
+_BEGUN_IN: ContextVar[str | None] = ContextVar("begun_in", default=None)
 INSTALLED = tuple(  # folders of code that is not the user's
     os.path.join(place, "")
     for place in (
@@ -27,10 +30,34 @@ INSTALLED = tuple(  # folders of code that is not the user's
 )
 
 
+@contextmanager
+def begun_in(directory: str | None) -> Iterator[None]:
+    """A request that was made in that directory: what `located` and imports do not find here is looked for there."""
+    before = _BEGUN_IN.set(directory)
+    try:
+        yield
+    finally:
+        _BEGUN_IN.reset(before)
+
+
+def made_in() -> str:
+    """The directory in which the request was made."""
+    return _BEGUN_IN.get() or os.getcwd()
+
+
+def located(text: str) -> Path:
+    """A user's file or folder, relative to the current directory or to the one in which the request was made."""
+    path, begun = Path(text).expanduser(), _BEGUN_IN.get()
+    return (
+        path if begun is None or os.path.exists(path) else Path(begun) / path
+    )  # exists takes a path that is too long, too
+
+
 def look_beside_user() -> None:
-    """Let imports find modules in the current directory."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    """Let imports find modules in the current directory, then in the one in which the request was made."""
+    for place in (_BEGUN_IN.get(), os.getcwd()):
+        if place is not None and place not in sys.path:
+            sys.path.insert(0, place)
 
 
 def import_modules(names: Sequence[str] | str) -> tuple[str, ...]:

@@ -79,6 +79,10 @@ class Chart:
         return "".join(parts)
 
 
+# of the page in daylight, by style; page.html has them, too, beside those for the dark
+COLOURS = ("#0060a8", "#c2410c", "#00795a", "#5b6470", "#9b3d82", "#8a6500", "#2a7f9e", "#111418")
+
+
 def _look(style: int) -> tuple[str, str, str]:
     """Class of the colour, dash and marker; from the ninth style on colours come again with other dashes."""
     other = (style + style // 8) % 8

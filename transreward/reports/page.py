@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from transreward.reports.paper import WIDTHS, WRITERS
 from transreward.reports.sections import SECTIONS, summary
 from transreward.reports.subject import Subject
 from transreward.runs import store
@@ -38,11 +39,12 @@ def page(records: Sequence[Record], comparison: bool = False) -> str:
     return templates.get_template("page.html").render(subject=subject, head=head, sections=sections).rstrip()
 
 
-def write_report(directories: Sequence[str | Path], out: str | Path | None = None) -> Path:
+def write_report(directories: Sequence[str | Path], out: str | Path | None = None, columns: int = 1) -> Path:
     """One page about a run or a comparison, or about several runs of one pair. Returns where it lies.
 
-    `out` is report.html in the directory where there is one directory. Raises RequestError where a directory holds no
-    run, where the runs are of different pairs, and where the file cannot be written.
+    `out` is report.html in the directory where there is one directory; a file that ends as one of `paper.WRITERS` gets
+    the table or the curves alone, these as wide as so many `columns` of a paper's page. Raises RequestError where a
+    directory holds no run, where the runs are of different pairs, and where the file cannot be written.
     """
     places = list(dict.fromkeys(Path(d) for d in directories))
     if not places:
@@ -55,9 +57,16 @@ def write_report(directories: Sequence[str | Path], out: str | Path | None = Non
         out = places[0] / "report.html"
     if Path(out).is_dir():
         raise RequestError(f"`out` {out} is a directory: name a file, such as {Path(out) / 'report.html'}")
-    if Path(out).suffix not in (".html", ".htm"):
-        raise RequestError(f"`out` {out} is no page: name a file that ends in .html")
+    if (ending := Path(out).suffix) not in (".html", ".htm", *WRITERS):
+        raise RequestError(f"`out` {out} is no page: end it in .html, or for a paper in {', '.join(WRITERS)}")
+    if columns not in WIDTHS:
+        raise RequestError(
+            f"`columns` must be 1 or 2, the columns of a page that a figure is as wide as, not {columns}"
+        )
     comparison = len(places) > 1 or (places[0] / "comparison.json").exists()
-    text = page(merge(runs) if len(places) > 1 else in_order(runs[0], places[0]), comparison)
-    store.write_text(Path(out), text)
+    records = merge(runs) if len(places) > 1 else in_order(runs[0], places[0])
+    if ending in WRITERS:
+        WRITERS[ending](Subject.of(records, comparison), Path(out), columns)
+    else:
+        store.write_text(Path(out), page(records, comparison))
     return Path(out)

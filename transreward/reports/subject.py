@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 
 from transreward.domains.several import sources_in
-from transreward.evaluation.verdict import Outcome
+from transreward.evaluation.verdict import Outcome, Verdict, verdict
 from transreward.methods import method
 from transreward.reports.figures import swatch
 from transreward.runs.record import Record
@@ -51,6 +51,11 @@ class Subject:
     def legend(self) -> list[tuple[str, str, str]]:
         """(sample of the line as SVG, method, its summary) of each; drawn anew each time, since ids are unique."""
         return [(swatch(self.styles[r.name], r.name), r.name, _about(r)) for r in self.records]
+
+    def verdicts(self) -> list[Verdict]:
+        """Of the run; of a comparison of all methods that are no controls, which are judged together."""
+        judged = [r for r in self.records if not r.control] if self.comparison else [self.focus]
+        return [verdict(r.outcome, self.controls_of(r), len(judged)) for r in judged]
 
     def controls_of(self, one: Record) -> list[Outcome]:
         """What a run is compared with: of each control that of its own run, if there are several; where zero_shot was

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from transreward.evaluation.statistics import RobustSummary, known
 from transreward.evaluation.verdict import ENOUGH
+from transreward.reports.columns import columns, fitting
 from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
 from transreward.types import CONTROLS, ZERO_SHOT
 
-GAP = 2  # columns between two of a table's
 # columns that a narrow table leaves out, in this order: repeated below the table, or least important
 GIVES_WAY = ("target\nevaluation", "task", "source\nreturn", "per seed", "stopped", "source\nsteps")
 
@@ -28,7 +27,7 @@ def closing_table(title: str, result: Result, width: int = 160) -> Group:
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(result, seeds, episodes).capitalize()}\n"),
-        columns(fitting(rows, width), bold=result.method),
+        columns(fitting(rows, width, GIVES_WAY), bold=result.method),
     )
 
 
@@ -71,19 +70,6 @@ def _done(one: Result) -> str:
     return ", ".join(found)
 
 
-def fitting(rows: list[dict[str, str]], width: int, gives_way: Sequence[str] = GIVES_WAY) -> list[dict[str, str]]:
-    """The rows without the columns for which there is no room."""
-
-    def needed() -> int:
-        texts = ([column, *(row[column] for row in rows)] for column in rows[0])
-        return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
-
-    for column in gives_way:
-        if needed() > width:
-            rows = [{name: cell for name, cell in row.items() if name != column} for row in rows]
-    return rows
-
-
 def _count(n: int | None) -> str:
     """`-` where a run of an earlier version did not count."""
     return "-" if n is None else f"{n:,}"
@@ -111,7 +97,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(one, seeds, episodes).capitalize()}\n"),
-        columns(fitting(returns, width)),
+        columns(fitting(returns, width, GIVES_WAY)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
         columns(odds),
         *([Text(f"\n{caution}")] if caution else []),
@@ -149,20 +135,6 @@ def _odds(row: Row, control: str) -> str:
     found = row["improvement"][control]
     bounds = found["ci95"]
     return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f}-{bounds[1]:.2f})" if bounds else "")
-
-
-def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
-    """Plain columns without a frame, one method or all but the controls in bold; where it is narrow, names and lists
-    give way, never a number."""
-    table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
-    for column in rows[0]:
-        gives_way = column in ("method", "per seed")
-        side = "left" if column in ("method", "task", "stopped", "state") else "right"
-        table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
-    for row in rows:
-        shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold
-        table.add_row(*row.values(), style="bold" if shown else None)
-    return table
 
 
 def _caution(seeds: int) -> str:

@@ -9,7 +9,9 @@ from typing import Any, TypedDict
 
 from transreward.evaluation.statistics import Improvement, RobustSummary, Summary, improvement, robust_summary
 from transreward.runs import store
+from transreward.runs.record import Record
 from transreward.runs.result import Result
+from transreward.runs.shown import Shown
 from transreward.types import CONTROLS
 
 
@@ -30,10 +32,11 @@ class Row(TypedDict):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Methods on one pair: the same seeds, the same budgets, one source agent. Returns are raw."""
 
     results: dict[str, Result]  # in the table's order; every one of CONTROLS is among them
+    compared = True
 
     @cached_property
     def rows(self) -> dict[str, Row]:
@@ -57,13 +60,11 @@ class Comparison:
             directory="." if one.controls else f"controls/{name}",
         )
 
-    def report(self, path: str | Path) -> None:
-        """Write the page about these methods: one HTML file that needs no network. See docs/report.md."""
-        from transreward.reports.page import page
-
+    def records(self) -> list[Record]:
+        """The methods, as a report reads them, in the table's order."""
         first = next(one for one in self.results.values() if one.controls)
-        records = {record.name: record for record in first.records()}
-        store.write_text(Path(path), page([records[name] for name in self.results], comparison=True))
+        found = {record.name: record for record in first.records()}
+        return [found[name] for name in self.results]
 
     def write(self, directory: Path) -> None:
         """Write comparison.json, beside the runs of its methods."""

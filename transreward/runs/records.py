@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def write_report(directories: Sequence[str | Path], out: str | Path | None = None) -> Path:
+def write_report(directories: Sequence[str | Path], out: str | Path | None = None, columns: int = 1) -> Path:
     """See `transreward.reports.page.write_report`."""
     from transreward.reports import page
 
-    return page.write_report(directories, out)
+    return page.write_report(directories, out, columns)

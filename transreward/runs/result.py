@@ -25,6 +25,7 @@ from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
 from transreward.runs.record import Record, eval_target
+from transreward.runs.shown import Shown
 from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
 from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
@@ -35,7 +36,7 @@ UNFINISHED = "unfinished"  # `stopped` of a run that was cut short or is still r
 
 
 @dataclass(repr=False)
-class Result:
+class Result(Shown):
     """A finished transfer, or the latest evaluation of one that was cut short. Returns are raw."""
 
     config: dict[str, Any]  # as config.json
@@ -233,12 +234,6 @@ class Result:
             )
             for one in (self, *self.controls.values())
         ]
-
-    def report(self, path: str | Path) -> None:
-        """Write the page about this run: one HTML file that needs no network. See docs/report.md."""
-        from transreward.reports.page import page
-
-        store.write_text(Path(path), page(self.records()))
 
     def save(self, directory: str | Path) -> None:
         """Write a run directory. Raises RequestError if one is there already."""

@@ -13,9 +13,9 @@ from rich.console import Console
 from transreward import reports
 from transreward.evaluation.verdict import Outcome, number, verdict
 from transreward.reports.cells import counted, mean
+from transreward.reports.columns import columns, fitting
 from transreward.reports.page import page
 from transreward.reports.sections.verdict import WORDS
-from transreward.reports.terminal import columns, fitting
 from transreward.study import across, folder, search
 from transreward.study.jobs import Job
 from transreward.study.lines import Line, line_of, most

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from transreward.domains.users import in_one_line
+from transreward.domains.users import in_one_line, located
 from transreward.types import RequestError, nearest
 
 
 def _file(suffix: str) -> Callable[[str], Path]:
     def found(text: str) -> Path:
-        path = Path(text).expanduser()
+        path = located(text)
         if not path.is_file():
             near = sorted(x.name for x in path.parent.glob(f"*{suffix}"))[:4] if path.parent.is_dir() else []
             said = f"; in its folder there are {', '.join(near)}" if near else ""

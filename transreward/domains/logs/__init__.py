@@ -13,6 +13,7 @@ import numpy as np
 from transreward.domains.logs import clock, hdf5, minari, named, npz, parquet, text
 from transreward.domains.logs.columns import Taken, chosen, damaged, listed, require_shapes, steps
 from transreward.domains.logs.log import Log, require_fit
+from transreward.domains.users import located
 from transreward.types import RequestError, Transition
 
 __all__ = ["FORMATS", "Log", "from_arrays", "read", "require_fit"]
@@ -46,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> Log:
         RequestError: the file cannot be read, or what it holds are no steps. One line that says what to do.
     """
     try:
-        kind, place = _found(Path(path).expanduser())
+        kind, place = _found(located(os.fspath(path)))
         found = FORMATS[kind](place)
     except RequestError as error:
         raise RequestError(f"log {path}: {error}") from None

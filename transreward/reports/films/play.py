@@ -31,8 +31,8 @@ def play(
     """
     settings, run = Film(**film or {}), load(directory)
     path = Path(directory) / "videos" / "play.mp4" if out is None else Path(out)
-    if path.suffix != ".mp4":
-        raise RequestError(f"`out` {path} must name a file that ends in .mp4")
+    if path.suffix not in video.ENDINGS:
+        raise RequestError(f"`out` {path} must name a file that ends in {', '.join(video.ENDINGS)}")
     video.require_tools()  # before a domain imports MuJoCo, which a wrong MUJOCO_GL would not survive
     trace, label = compensation_trace(run, seed)
     policy, first = run.policy(seed), run.config["seed"]

@@ -24,6 +24,28 @@ RAW = "raw reward a step"
 COLOURS = Pair((92, 170, 245), (247, 160, 82))  # blue and orange: told apart by most who do not see all colours
 
 
+SLOWER = "fps=fps=min(source_fps\\,12)"  # pictures a second at most, where each costs much
+SMALL = "-crf 27 -preset veryfast"
+ENDINGS = {  # what ffmpeg is told of a file with this ending
+    ".mp4": [
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv420p",
+        "-crf",
+        "27",
+        "-preset",
+        "veryfast",
+        "-movflags",
+        "+faststart",
+        "-f",
+        "mp4",
+    ],
+    ".gif": f"-vf {SLOWER},split[a][b];[a]palettegen[p];[b][p]paletteuse -loop 0 -f gif".split(),
+    ".webp": f"-vf {SLOWER} -c:v libwebp_anim -quality 60 -loop 0 -f webp".split(),
+}
+
+
 def require_tools() -> None:
     """Raise RequestError, `no video: ...`, unless there is something that draws and something that writes."""
     require_ffmpeg()
@@ -39,7 +61,8 @@ def write_video(
     trace: Trace | None = None,
     label: str = RAW,
 ) -> int:
-    """Write an mp4 of `policy` in both domains, source left and target right. Returns its number of pictures.
+    """Write a film of `policy` in both domains, source left and target right, in the format that the ending of `path`
+    says, of `ENDINGS`. Returns its number of pictures.
 
     `trace` computes the curve under each robot from all steps, and `label` names it; without it, and where it is zero
     everywhere, the curve is the raw reward. The file appears when it is complete.
@@ -84,13 +107,13 @@ def _frames(panels: Pair[Panel], takes: list[Pair[Take]], curves: list[Pair[Arra
 
 
 def _encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
-    """Write H.264 that browsers can play, and start playing before it is loaded."""
+    """Write the pictures; an mp4 is H.264 that browsers can play, and start playing before it is loaded."""
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         first = next(frames)
         with whole(path) as partial:
-            process = _ffmpeg(partial, first.shape, rate)
+            process = _ffmpeg(partial, path.suffix, first.shape, rate)
             with process, undone(lambda: _kill(process)):
                 assert process.stdin is not None and process.stderr is not None
                 for frame in itertools.chain((first,), frames):
@@ -111,25 +134,12 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     os.waitpid(process.pid, 0)
 
 
-def _ffmpeg(path: Path, shape: tuple[int, ...], rate: float) -> subprocess.Popen[bytes]:
-    """A process that encodes raw pictures of `shape` [height, width, 3] from its standard input."""
+def _ffmpeg(path: Path, ending: str, shape: tuple[int, ...], rate: float) -> subprocess.Popen[bytes]:
+    """A process that encodes raw pictures of `shape` [height, width, 3] from its standard input, in the format that a
+    file of this ending has."""
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", f"{rate:g}", "-i", "-"]
-    made = [
-        "-c:v",
-        "libx264",
-        "-pix_fmt",
-        "yuv420p",
-        "-crf",
-        "27",
-        "-preset",
-        "veryfast",
-        "-movflags",
-        "+faststart",
-        "-f",
-        "mp4",
-    ]
     return subprocess.Popen(
-        [require_ffmpeg(), "-y", "-v", "error", *given, *made, str(path)],
+        [require_ffmpeg(), "-y", "-v", "error", *given, *ENDINGS[ending], str(path)],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, close_fds=False,  # as above
     )  # fmt: skip
 

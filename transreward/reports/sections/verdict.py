@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transreward.evaluation.verdict import best, verdict
+from transreward.evaluation.verdict import best
 from transreward.reports.subject import Subject
 
 WORDS = {
@@ -35,12 +35,10 @@ its latest evaluation.</p>
 
 
 def content(subject: Subject) -> dict[str, Any]:
-    """Of a comparison all methods that are no controls are judged together."""
     records = subject.records
-    judged = [r for r in records if not r.control] if subject.comparison else [subject.focus]
     return {
         "headline": best([r.outcome for r in records]) if subject.comparison else "",
-        "verdicts": [verdict(r.outcome, subject.controls_of(r), len(judged)) for r in judged],
+        "verdicts": subject.verdicts(),
         "words": WORDS,
         "unfinished": [r.name for r in records if r.result is None],
     }

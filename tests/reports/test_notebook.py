@@ -1,0 +1,119 @@
+"""What a result shows in a notebook."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import yaml
+
+import transreward as tr
+from transreward.methods import METHODS
+from transreward.reports import notebook, page
+from transreward.reports.figures import COLOURS
+from transreward.reports.subject import Subject
+from transreward.runs import store
+from transreward.types import RequestError
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).parents[2]
+RUNS = ROOT / "tests" / "data" / "runs" / str(store.SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return tr.load(RUNS / "transfer-sac")
+
+
+class Cells(HTMLParser):
+    """The rows of the tables in a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("th", "td"):
+            self.rows[-1].append(data)
+
+
+def test_a_frame_has_the_numbers_of_the_run(result):
+    frame = result.frame()
+    assert list(frame.index) == [one.name for one in Subject.of(result.records(), False).records]
+    for name, one in [(result.method, result), *result.controls.items()]:
+        own = one.as_json()
+        assert frame.loc[name, "target_return"] == pytest.approx(one.target_return.mean())
+        for column in ("source_steps", "target_steps", "stopped"):
+            assert frame.loc[name, column] == own[column]
+
+
+def test_html_is_a_table_with_the_verdict(result):
+    text = result._repr_html_()
+    head, *rows = Cells(text).rows
+    assert head[:4] == ["method", "target return", "low", "high"] and {len(row) for row in rows} == {len(head)}
+    (said,) = Subject.of(result.records(), False).verdicts()
+    assert said.sentence in html.unescape(text)
+    result.config["target"] = "<script>"
+    try:
+        assert "<script>" not in result._repr_html_()
+    finally:
+        result.config["target"] = "inverted_pendulum:gravity=2"
+
+
+def test_a_table_fits(result):
+    for width in (60, 100, 160):
+        text = result.table(width)
+        assert result.method in text and max(map(len, text.splitlines())) <= width
+
+
+def test_a_plot_has_the_curves_of_the_page(result):
+    axes = result.plot()
+    lines = {line.get_label(): line for line in axes.get_lines() if line.get_label()[0] != "_"}
+    for one in result.records():
+        assert one.name in lines
+        if one.own:
+            x, y = one.returns("target_return")
+            np.testing.assert_allclose(lines[one.name].get_xydata(), np.column_stack([x, y.mean(axis=1)]))
+    other = plt.figure().add_subplot()
+    assert result.plot(other) is other
+    plt.close("all")
+
+
+def test_colours_are_the_pages():
+    found = dict(
+        re.findall(r"--(s\d): (#\w+);", Path(page.__file__).with_name("page.html").read_text().split("@media")[0])
+    )
+    assert [found[f"s{i}"] for i in range(len(COLOURS))] == list(COLOURS)
+
+
+def test_what_to_cite(result):
+    text, told = result.cite(), yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert f"version = {{{tr.__version__}}}" in text and told["version"] == tr.__version__
+    assert f"title = {{{told['title']}}}" in text
+    assert f"% {result.method}: {METHODS[result.method].paper}" in text or not METHODS[result.method].paper
+
+
+@pytest.mark.parametrize(("call", "package"), [("frame", "pandas"), ("plot", "matplotlib")])
+def test_a_package_that_is_missing_is_named(result, call, package, monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(notebook, "import_module", missing)
+    with pytest.raises(RequestError, match=f"pip install {package}"):
+        getattr(result, call)()

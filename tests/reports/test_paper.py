@@ -1,0 +1,74 @@
+"""What goes into a paper."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+import transreward as tr
+from transreward import cli
+from transreward.reports import paper
+from transreward.reports.subject import Subject
+from transreward.runs import store
+
+RUN = Path(__file__).parents[1] / "data" / "runs" / str(store.SCHEMA) / "transfer-sac"
+UNESCAPED = re.compile(r"(?<!\\)[&%$#_^~]")
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return Subject.of(tr.load(RUN).records(), False)
+
+
+def test_a_table_by_booktabs_has_the_numbers_of_the_run(subject, tmp_path):
+    cli.main(["report", str(RUN), "--out", str(tmp_path / "table.tex")])
+    text = (tmp_path / "table.tex").read_text()
+    assert text.count("{") == text.count("}") and text.count(r"\begin") == text.count(r"\end")
+    body = text.partition(r"\midrule")[2].partition(r"\bottomrule")[0].strip().splitlines()
+    assert [line.split(" & ")[0].strip().replace(r"\_", "_") for line in body] == [r.name for r in subject.records]
+    for line, one in zip(body, subject.records, strict=True):
+        cells = line.removesuffix(r" \\").split(" & ")
+        assert len(cells) == 5 and float(cells[1].replace(",", "")) == pytest.approx(one.outcome.mean, rel=0.01)
+        assert cells[3] == f"{one.result['target_steps']:,}"
+    (verdict,) = subject.verdicts()
+    assert paper.escaped(verdict.sentence) in text
+
+
+def test_what_latex_would_read_otherwise_is_escaped():
+    assert paper.escaped("a_b & 5% {x} ^~\\") == (
+        r"a\_b \& 5\% \{x\} \textasciicircum{}\textasciitilde{}\textbackslash{}"
+    )
+    assert not UNESCAPED.search(paper.escaped("halfcheetah+run(speed=2):gravity=0.5 ~ #1 $ & ^ %"))
+
+
+def test_csv_has_a_line_a_method(subject, tmp_path):
+    cli.main(["report", str(RUN), "--out", str(tmp_path / "a.csv")])
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows] == [one.name for one in subject.records]
+    assert float(rows[0]["target_return"]) == pytest.approx(subject.records[0].outcome.mean)
+
+
+@pytest.mark.parametrize(("columns", "width"), [(1, 3.35), (2, 6.9)])
+def test_figures_are_as_wide_as_columns_and_bring_their_fonts(tmp_path, columns, width):
+    out = [tmp_path / "a.pdf", tmp_path / "a.svg", tmp_path / "b.svg"]
+    cli.main(["report", str(RUN), "--columns", str(columns), "--out", *map(str, out)])
+    pdf, svg = out[0].read_bytes(), out[1].read_text()
+    assert pdf.startswith(b"%PDF") and b"/FontFile2" in pdf and b"/Type3" not in pdf
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+)", pdf)
+    assert float(box[1]) == pytest.approx(72 * width)
+    assert "<text" not in svg and f'width="{72 * width:g}pt"' in svg
+    assert svg == out[2].read_text(), "the same run draws the same file"
+
+
+def test_other_endings_are_refused(tmp_path, capsys):
+    for words, said in (
+        (["--out", str(tmp_path / "a.doc")], "end it in .html, or for a paper in .tex, .csv, .svg, .pdf, .png"),
+        (["--columns", "3"], "--columns must be 1 or 2"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["report", str(RUN), *words])
+        assert stopped.value.code == 2 and said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

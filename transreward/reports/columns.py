@@ -1,0 +1,38 @@
+"""Tables of text, as a terminal shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from transreward.types import CONTROLS
+
+GAP = 2  # characters between two columns
+
+
+def fitting(rows: list[dict[str, str]], width: int, gives_way: Sequence[str]) -> list[dict[str, str]]:
+    """The rows without those of the columns that give way, in their order, for which there is no room."""
+
+    def needed() -> int:
+        texts = ([column, *(row[column] for row in rows)] for column in rows[0])
+        return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
+
+    for column in gives_way:
+        if needed() > width:
+            rows = [{name: cell for name, cell in row.items() if name != column} for row in rows]
+    return rows
+
+
+def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
+    """Plain columns without a frame, one method or all but the controls in bold; where it is narrow, names and lists
+    give way, never a number."""
+    table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
+    for column in rows[0]:
+        gives_way = column in ("method", "per seed")
+        side = "left" if column in ("method", "task", "stopped", "state") else "right"
+        table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
+    for row in rows:
+        shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold
+        table.add_row(*row.values(), style="bold" if shown else None)
+    return table

@@ -1,0 +1,152 @@
+"""A result in a notebook: its table as text, HTML and a frame of pandas, its curves by matplotlib, its citation."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment
+from rich.console import Console
+
+import transreward
+from transreward.evaluation.statistics import interval
+from transreward.evaluation.verdict import ENOUGH, number
+from transreward.methods import method
+from transreward.reports.columns import columns, fitting
+from transreward.reports.figures import COLOURS
+from transreward.reports.sections.verdict import WORDS
+from transreward.reports.subject import Subject
+from transreward.runs.record import Record
+from transreward.types import RequestError
+
+# columns that a narrow table leaves out, in this order
+GIVES_WAY = ("target\nevaluation\nsteps", "source\nreturn", "updates", "source\nsteps", "stopped", "target\nsteps")
+BIBTEX = """\
+@software{{transreward,
+  title = {{TransReward: policies moved between robots by compensating rewards}},
+  author = {{{{TransReward authors}}}},
+  version = {{{version}}},
+  year = {{2026}},
+}}
+"""
+HTML = """\
+<div>
+{% for one in verdicts %}<p><b>{{ words[one.kind] }}</b> {{ one.sentence }}</p>
+{% endfor %}
+<table>
+<caption>{{ title }}: raw target return, mean over seeds, with its 95% interval; steps per seed</caption>
+<thead><tr>{% for head in heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>{% for cell in row %}<{{ "th scope=row" if loop.first else "td" }}>{{ cell }}</{{ "th" if loop.first else "td" }}>\
+{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+"""
+
+
+def rows(subject: Subject) -> list[dict[str, Any]]:
+    """Of each method the numbers of its table; None where there is none."""
+    found = []
+    for one in subject.records:
+        result = one.result or {}
+        returns, source = result.get("target_return") or {}, result.get("source_return") or {}
+        low, high = returns.get("ci95") or (None, None)
+        found.append({
+            "method": one.name, "target_return": returns.get("mean"), "low": low, "high": high,
+            "source_return": source.get("mean"), "target_steps": result.get("target_steps"),
+            "target_evaluation_steps": one.evaluation_steps, "source_steps": one.source_steps,
+            "updates": one.updates, "stopped": result.get("stopped"),
+        })  # fmt: skip
+    return found
+
+
+def table(records: Sequence[Record], compared: bool, width: int) -> str:
+    """The table as text of that width, without the columns for which there is no room."""
+    subject = Subject.of(records, compared)
+    cells = [{_head(name): _cell(x) for name, x in row.items()} for row in rows(subject)]
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(f"{subject.title}: raw target return and steps, per seed")
+    console.print(columns(fitting(cells, width, GIVES_WAY)))
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+
+
+def html(records: Sequence[Record], compared: bool) -> str:
+    """The verdict on each method that is no control, and the table."""
+    subject = Subject.of(records, compared)
+    found = rows(subject)
+    heads, cells = (
+        [_head(name).replace("\n", " ") for name in found[0]],
+        [[_cell(x) for x in row.values()] for row in found],
+    )
+    return (
+        Environment(autoescape=True, trim_blocks=True)
+        .from_string(HTML)
+        .render(verdicts=subject.verdicts(), words=WORDS, title=subject.title, heads=heads, rows=cells)
+    )
+
+
+def _head(name: str) -> str:
+    return name.replace("_", "\n")
+
+
+def _cell(x: Any) -> str:
+    if x is None or isinstance(x, str):
+        return x or "-"
+    return f"{x:,}" if isinstance(x, int) else number(x)
+
+
+def frame(records: Sequence[Record], compared: bool) -> Any:
+    """See `Shown.frame`."""
+    found = {row.pop("method"): row for row in rows(Subject.of(records, compared))}
+    return required("pandas").DataFrame.from_dict(found, orient="index").rename_axis("method")
+
+
+def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
+    """Curves over evaluations: the mean, and the 95% t interval where there are enough seeds, else the seeds
+    themselves. A level line is a policy that took no target steps to learn from."""
+    if axes is None:
+        axes = required("matplotlib.pyplot").subplots(layout="constrained")[1]
+    subject = Subject.of(records, compared)
+    for one in subject.records:
+        colour = COLOURS[subject.styles[one.name] % len(COLOURS)]
+        x, y = one.returns("target_return")
+        if not one.own or not len(x):
+            if len(one.outcome.per_seed):
+                axes.axhline(one.outcome.mean, color=colour, linestyle="--", label=one.name)
+            continue
+        axes.plot(x, y.mean(axis=1), color=colour, label=one.name)
+        if y.shape[1] >= ENOUGH:
+            low, high = np.transpose([interval(at) for at in y])
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        else:
+            axes.plot(np.repeat(x, y.shape[1]), y.ravel(), ".", color=colour, alpha=0.5)
+    axes.set(xlabel="target steps, per seed", ylabel="raw return in the target", title=subject.title)
+    axes.legend()
+    return axes
+
+
+def cite(records: Sequence[Record]) -> str:
+    """BibTeX, and a comment for the paper of each method that has one."""
+    papers = {}
+    for name in dict.fromkeys(one.config["method"] for one in records):
+        try:
+            papers[name] = method(name).paper
+        except RequestError:  # a row of a user's, which is not imported here
+            continue
+    lines = [f"% {name}: {paper}\n" for name, paper in papers.items() if paper]
+    return BIBTEX.format(version=transreward.__version__) + "".join(lines)
+
+
+def required(module: str) -> Any:
+    """A module that is no dependency. Raises RequestError if it is missing."""
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise RequestError(f"this needs {package}: pip install {package}") from None
