@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -103,8 +104,9 @@ def _cell(x: Any) -> str:
 
 def frame(records: Sequence[Record], compared: bool) -> Any:
     """See `Shown.frame`."""
-    found = {row.pop("method"): row for row in rows(Subject.of(records, compared))}
-    return required("pandas").DataFrame.from_dict(found, orient="index").rename_axis("method")
+    found = required("pandas").DataFrame(rows(Subject.of(records, compared))).set_index("method")
+    words = found.columns == "stopped"
+    return found.astype({name: float for name in found.columns[~words] if found[name].isna().any()})
 
 
 def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
@@ -132,14 +134,14 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
 
 
 def cite(records: Sequence[Record]) -> str:
-    """BibTeX, and a comment for the paper of each method that has one."""
+    """BibTeX, and a comment for the paper of each method that has one: it has a year or a number in it."""
     papers = {}
     for name in dict.fromkeys(one.config["method"] for one in records):
         try:
-            papers[name] = method(name).paper
+            papers[name] = method(name).paper.partition("; see ")[0]
         except RequestError:  # a row of a user's, which is not imported here
             continue
-    lines = [f"% {name}: {paper}\n" for name, paper in papers.items() if paper]
+    lines = [f"% {name}: {paper}\n" for name, paper in papers.items() if re.search(r"\d{4}", paper)]
     return BIBTEX.format(version=transreward.__version__) + "".join(lines)
 
 
