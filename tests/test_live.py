@@ -102,7 +102,7 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
     assert max(len(line) for line in lines) <= 80
     for name in ("bellman(ensemble)", "zero_shot", "paired_branched"):
         [line] = [line for line in lines if name in line]
-        assert " to " in line and "100,000" in line and "1,000,000" in line and "123,456" in line
+        assert " to " in line and "100,000" in line and "123,456" in line and ("budget" in line or name == "zero_shot")
     assert "updates" in "\n".join(lines)
 
 
@@ -120,7 +120,7 @@ def test_a_narrow_closing_table_leaves_out_what_is_least_missed_and_no_more(widt
         text = console.file.getvalue()  # type: ignore[attr-defined]
         return text, max(len(line.rstrip()) for line in text.splitlines()[2:])
 
-    words = ("evaluation", "12,345 12,345", "stopped", "300,000")  # of columns that give way, in order
+    words = ("evaluation", "12,345 12,345", "300,000", "stopped")  # of columns that give way, in order
     text, wide = table(width)
     assert "12,345 to 12,345" in text and "123,456" in text and "10,000" in text
     left = [word in text for word in words]

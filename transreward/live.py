@@ -19,6 +19,9 @@ from rich.text import Text
 from transreward.domains.bridged import view_of
 from transreward.evaluation.statistics import interval
 from transreward.identify.fit import Problem
+from transreward.reports.repeat import after
+from transreward.reports.sections.verdict import said
+from transreward.reports.subject import Subject
 from transreward.reports.terminal import closing_table, comparison_table
 from transreward.runs.account import account, account_of_all, estimate
 from transreward.runs.comparison import Comparison
@@ -94,17 +97,19 @@ class View:
 
     def conclude(self, result: Result, out: str) -> None:
         """The closing table of a transfer."""
-        self._close(
-            closing_table(self.title, result, self.console.width), {result.method: result, **result.controls}, out
-        )
+        table = closing_table(self.title, result, self.console.width)
+        self._close(table, {result.method: result, **result.controls}, Subject.of(result.records(), False), out)
 
     def conclude_comparison(self, comparison: Comparison, out: str) -> None:
         """The closing table of a comparison."""
-        self._close(comparison_table(self.title, comparison, self.console.width), comparison.results, out)
+        table = comparison_table(self.title, comparison, self.console.width)
+        self._close(table, comparison.results, Subject.of(comparison.records(), True), out)
 
-    def _close(self, table: RenderableType, results: Mapping[str, Result], out: str) -> None:
-        """The table, and what goes with it."""
+    def _close(self, table: RenderableType, results: Mapping[str, Result], subject: Subject, out: str) -> None:
+        """The table, whether it helped, what goes with it, and what to do next."""
         self.console.print(table)
+        for line in said(subject):
+            self.console.print(Text(f"\n{line}\n", style="bold"))
         if CEILING in results:
             self.console.print(Text(LOUD, style="bold red"))
         for name, result in results.items():
@@ -123,6 +128,8 @@ class View:
             for warning in result.warnings:
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
         self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}", soft_wrap=True)  # to be copied
+        if text := after(subject, out):
+            self.console.print(f"next: {text}", soft_wrap=True, highlight=False)
 
     def _say(self, text: Text) -> None:
         """On a terminal, a line that is too long goes on below what it says, and not at the edge."""

@@ -11,9 +11,11 @@ from typing import Any
 from transreward.domains.files.place import SCHEMES
 from transreward.domains.robots import ROBOTS
 from transreward.domains.several import joined, sources_in
+from transreward.evaluation.verdict import ENOUGH
 from transreward.learners.learner import Learner
 from transreward.methods import method
 from transreward.presets import make_learner
+from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 from transreward.types import RequestError
 
@@ -38,6 +40,22 @@ def repeat(first: Record, records: Sequence[Record]) -> str:
         prefix = "" if r is first else f"{r.config['method']}."
         settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}
     return shlex.join([*words, "--set", *(f"{path}={typed(v)}" for path, v in settings.items())])
+
+
+def after(subject: Subject, out: str) -> str:
+    """The command that the verdict on a run suggests next, with its reason; empty where it suggests none."""
+    if subject.comparison:
+        return ""
+    kind, config = subject.verdicts()[0].kind, subject.focus.config
+    pair, seeds = [joined(sources_in(config)), config["target"]], config["seeds"]
+    if kind in ("helped", "partly"):
+        return f"{shlex.join(['transreward', 'export', out])}   (the policy as a file for the robot)"
+    if kind in ("hurt", "beaten", "same"):
+        return f"{shlex.join(['transreward', 'check', *pair])}   (what the pair promises)"
+    if kind in ("unknown", "too_few"):
+        more = ["--method", config["method"], "--seeds", str(max(ENOUGH, 2 * seeds))]
+        return f"{shlex.join(['transreward', 'transfer', *pair, *more])}   (more seeds, to be certain)"
+    return ""
 
 
 def _preset(name: str, source: str) -> Learner | None:

@@ -15,7 +15,7 @@ from transreward.runs.result import Result
 from transreward.types import CONTROLS, ZERO_SHOT
 
 # columns that a narrow table leaves out, in this order: repeated below the table, or least important
-GIVES_WAY = ("target\nevaluation", "task", "source\nreturn", "per seed", "stopped", "source\nsteps")
+GIVES_WAY = ("target\nevaluation", "task", "source\nreturn", "per seed", "source\nsteps", "stopped")
 
 
 def closing_table(title: str, result: Result, width: int = 160) -> Group:

@@ -42,3 +42,13 @@ def content(subject: Subject) -> dict[str, Any]:
         "words": WORDS,
         "unfinished": [r.name for r in records if r.result is None],
     }
+
+
+def said(subject: Subject) -> list[str]:
+    """The verdict as lines of text: of a comparison what leads, else whether the transfer helped. None where the
+    target was not evaluated."""
+    if not any(len(r.outcome.per_seed) for r in subject.records):
+        return []
+    if subject.comparison:
+        return [best([r.outcome for r in subject.records])]
+    return [f"{WORDS.get(one.kind, '')} {one.sentence}".strip() for one in subject.verdicts()]
