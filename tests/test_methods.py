@@ -40,7 +40,7 @@ def played(row):
     wide, flat = jnp.zeros((N, 3)), jnp.zeros(N)
     t = Transition(wide, jnp.zeros((N, 2)), flat, wide, flat, flat)
     extra = {"value": value, "source_value": value, "act": act, "source_act": act, "discount": 0.9, "done": flat[0],
-             "explained": flat[0], "source_q": lambda obs, _: value(obs),
+             "explained": flat[0], "source_q": lambda obs, _: value(obs), "source_acts": lambda obs: jnp.stack([act(obs), -act(obs)]),
              "source_model": lambda obs, action: jnp.concatenate([obs, action[..., :1]], axis=-1)}  # fmt: skip
     shown = {"counterpart": t, "demonstrations": t, "terms": Pair(jnp.zeros((N, 2)), jnp.zeros((N, 2)))}
 
@@ -49,10 +49,13 @@ def played(row):
         state, metrics = compensation.update(state, both, key, **extra, **shown)
         state = compensation.judge(state, compensation.evaluate(state, both, **extra, **shown))
         shaping = compensation.shape(state, **extra)
-        says = (*shaping._replace(peer=None, press=None), shaping.peer and shaping.peer.q)
+        says = (*shaping._replace(peer=None, press=None, guides=None), shaping.peer and shaping.peer.q)
         told = [say(wide, t.action) for say in says if say is not None]
         if shaping.press is not None:
             told.append(jax.grad(lambda q: shaping.press(t, q, flat > 0))(flat))
+        if (guides := shaping.guides) is not None:
+            theirs = guides.acts(wide)
+            told += list(guides.weigh(flat, theirs[..., 0]) * guides.apart(t.action, theirs))
         return compensation.adjust(state, both, **extra, **dict.fromkeys(shown)), told, metrics
 
     adjusted, told, _ = jax.eval_shape(run, jax.random.key(0))

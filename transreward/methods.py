@@ -37,6 +37,7 @@ from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
 from transreward.uses.blend import Blend
 from transreward.uses.conservative import Conservative
+from transreward.uses.cup import Cup
 from transreward.uses.dpba import Dpba
 from transreward.uses.filter import Filter
 from transreward.uses.gpi import Gpi
@@ -247,6 +248,14 @@ METHODS: dict[str, Method] = {
             start="nothing",
             feed=Feed(1.0),
             use=Avatar(),
+        ),
+        Method(
+            "cup",
+            "train on target steps; the actor is drawn to the source policy that its critics like best, where they do",
+            "Zhang et al. 2022, arXiv:2210.08153; see docs/methods/cup.md",
+            start="source",
+            feed=Feed(1.0),
+            use=Cup(),
         ),
         Method(
             "iql",

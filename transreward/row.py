@@ -15,7 +15,8 @@ from transreward.types import RequestError, Shared
 from transreward.uses.compensation import Compensation
 from transreward.uses.use import UNCHANGED, Use
 
-OF_SOURCE_AGENT = ("source_value", "source_act", "source_q")  # extras that ask it
+OF_ITS_ACTIONS = ("source_act", "source_acts", "source_q")  # extras that ask the source agent of actions
+OF_SOURCE_AGENT = ("source_value", *OF_ITS_ACTIONS)  # extras that ask it
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ class Method:
         """Whether only an off-policy learner takes what feeds it, or what advises it."""
         if self.in_simulator:
             return False
-        asked = self.needs("source_act") or self.needs("source_q")
-        return asked or (self.feed is not None and not self.feed.on_policy)
+        return any(map(self.needs, OF_ITS_ACTIONS)) or (self.feed is not None and not self.feed.on_policy)
 
     @property
     def uses_source(self) -> bool:

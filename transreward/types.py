@@ -151,6 +151,17 @@ class Peer(NamedTuple):
     share: Array | float = 1.0  # of it in what the actor follows, in [0, 1]; of a compensation the most it may be
 
 
+class Guides(NamedTuple):
+    """Other policies, to which a learner's actor is drawn where its own critics say that they do better."""
+
+    acts: Callable[[Array], Array]  # obs [n, obs] -> what each would do, [guides, n, action], in the domain's units
+    weigh: Callable[[Array, Array], Array]  # what is said of the learner's own actions [n] and of theirs [guides, n]
+    # -> how much each draws, [guides, n]; all in units of the raw reward
+    apart: Callable[[Array, Array], Array]  # how far actions [n, action] are from theirs, [guides, n]; without a unit
+    cost: Callable[[Array], Array] | None = None  # of a batch's actions [n, action] -> [n]: by the learner, once it has
+    # weighed them
+
+
 class Shaping(NamedTuple):
     """All that reaches a learner beside rewards: what a compensation says of actions. None: it says nothing."""
 
@@ -159,6 +170,7 @@ class Shaping(NamedTuple):
     draw: OfAction | None = None  # what an action costs the actor alone, in units of the mean size of Q, at least 1
     peer: Peer | None = None  # followed by the actor alone, the more the less it errs beside the learner's own critics
     press: OfSteps | None = None  # added to the loss of each critic
+    guides: Guides | None = None  # whom the actor alone is drawn to, state by state
 
 
 @dataclass(frozen=True, eq=False)

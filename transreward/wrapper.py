@@ -30,6 +30,7 @@ WANTED = {  # extras of `adjust` that a user can give -> what they are
     "source_q": "the source agent's value of actions, a function [n, obs], [n, action] -> [n] of JAX arrays",
     "act": f"the learner's policy, {POLICY}",
     "source_act": f"the source agent's policy, {POLICY}",
+    "source_acts": "each source agent's policy, a function [n, obs] -> [sources, n, action] of JAX arrays",
     "discount": "the learner's discount",
     "done": "how much of what fades is over, in [0, 1]",
 }

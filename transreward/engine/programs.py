@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from math import prod
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ class Asked(NamedTuple):
     """What a compensation may query besides the learner; each leaf [seeds, ...]."""
 
     agents: Any = None  # the source agents' state
+    policies: Any = None  # the same of each source, in their order, where all of them are asked
     model: Any = None  # of the source, if its simulator cannot be put into a state: see `Model.one` in twin.py
     explained: Any = None  # [seeds]: see `Grounded.explained` in grounding.py; None: the source is as it is
 
@@ -138,12 +140,17 @@ class Programs:
             "act": lambda obs: self.learner.act(agent, obs, None),
             "source_q": None if asked.agents is None else partial(self.learner.q, asked.agents),
             "source_act": None if asked.agents is None else lambda obs: self.learner.act(asked.agents, obs, None),
+            "source_acts": None if asked.policies is None else partial(self._acts, asked.policies),
             "source_model": asked.model,
             "explained": asked.explained,
             "discount": self.learner.discount,
             "done": done,
             **dict.fromkeys(SHOWN),
         }
+
+    def _acts(self, policies: Sequence[Any], obs: Array) -> Array:
+        """What each of several agents would do without noise: [n, obs] -> [agents, n, action]."""
+        return jnp.stack([self.learner.act(one, obs, None) for one in policies])
 
     def compensate(
         self,

@@ -126,7 +126,17 @@ class Run:
     def asked(self) -> Asked:
         """What its compensation may query besides the learner."""
         model = next((t.model for t in self.takers.values() if t.model is not None), None)
-        return Asked(self.state.guide, model, None if self.grounded is None else self.grounded.explained)
+        explained = None if self.grounded is None else self.grounded.explained
+        return Asked(self.state.guide, self.policies, model, explained)
+
+    @property
+    def policies(self) -> tuple[Any, ...] | None:
+        """The states [seeds] of all sources' agents, where its compensation asks what each of them would do; of several
+        they are candidates."""
+        if not self.stage.method.needs("source_acts"):
+            return None
+        kept = self.state.candidates
+        return tuple(kept[name] for name in self.config.candidates if name in kept) or (self.state.guide,)
 
     @property
     def done(self) -> float:

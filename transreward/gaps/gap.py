@@ -68,6 +68,7 @@ def wanted(gap: Gap, extra: dict[str, Any]) -> dict[str, Any]:
     source_value  the same of the source agent, as it was when the transfer began
     act           [n, obs] -> [n, action], what the learner would do now, without noise
     source_act    the same of the source agent
+    source_acts   [n, obs] -> [sources, n, action], the same of each source's agent, in their order; mostly one
     source_q      [n, obs], [n, action] -> [n], the source agent's value of actions, in units of the raw reward; of a
                   learner that has a `q`
     source_model  [n, obs], [n, action] -> [n, obs + 1]: s' - s and r of source steps, by a model, where no simulator

@@ -59,20 +59,21 @@ class Chain:
                 )
 
     def shape(self, shaping: Shaping, extra: Extra) -> Shaping:
-        """What is left of advice, of what draws the actor, of a peer's share and of what presses the critics; a floor
-        counts as long as anything is left of it."""
+        """What is left of advice, of what draws the actor, of a peer's share, of what presses the critics and of what
+        guides weigh; a floor counts as long as anything is left of it."""
         if self.off:
             return Shaping()
         size: Any = 1.0
         for transform in self.transforms:
             size = size * transform.size(extra)
-        advise, floor, draw, peer, press = shaping
+        advise, floor, draw, peer, press, guides = shaping
         return Shaping(
             advise and (lambda obs, action: size * advise(obs, action)),
             floor and (lambda obs, action: jnp.where(size > 0, floor(obs, action), -jnp.inf)),
             draw and (lambda obs, action: size * draw(obs, action)),
             peer and peer._replace(share=size * peer.share),
             press and (lambda steps, q, of_target: size * press(steps, q, of_target)),
+            guides and guides._replace(weigh=lambda own, theirs: size * guides.weigh(own, theirs)),
         )
 
 

@@ -19,7 +19,7 @@ from transreward.bridges.take_up import Ends
 from transreward.learners.batch import Batch, draw
 from transreward.learners.learner import Adjust, Learner, Sample
 from transreward.networks import Layers, Normaliser, blended, mlp, mlp_init, tanh_normal
-from transreward.types import Array, Key, Metrics, OfAction, Peer, RequestError, Shaping, Spaces
+from transreward.types import Array, Guides, Key, Metrics, OfAction, Peer, RequestError, Shaping, Spaces
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
 IMITATION, IMITATION_BATCH = 10_000, 256  # updates, of an actor that takes another learner's over
@@ -164,8 +164,8 @@ class SAC(Learner):
 
         `shaping.advise` is added to what the critics say of an action, wherever they are asked: they learn the rest. So
         it is a first opinion that steps can overrule, and changes no optimal policy. `shaping.floor` counts wherever it
-        is above the critics', for the actor and in the critics' targets. `shaping.draw` and `shaping.peer` are the
-        actor's alone, `shaping.press` the critics'.
+        is above the critics', for the actor and in the critics' targets. `shaping.draw`, `shaping.peer` and
+        `shaping.guides` are the actor's alone, `shaping.press` the critics'.
         """
 
         def step(state: SACState, now: tuple[Key, Array | None]) -> tuple[SACState, Metrics]:
@@ -259,6 +259,8 @@ class SAC(Learner):
         if shaping.peer is not None:
             its, share = shaping.peer.q(batch.step.obs, self._executed(state, action)), shaping.peer.share
             q = (1.0 - share) * q + share * its
+        if (guides := shaping.guides) is not None and guides.cost is not None:
+            q = q - guides.cost(self._executed(state, action))
         if shaping.draw is not None:
             size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(q).mean(), 1.0))
             q = q - size * shaping.draw(batch.step.obs, self._executed(state, action))
@@ -280,6 +282,24 @@ class SAC(Learner):
         own, its = error(partial(self.q, state)), error(peer.q)
         share = peer.share * own / jnp.maximum(own + its, 1e-8)
         return peer._replace(share=share), {"source_share": share, "own_error": own, "source_error": its}
+
+    def led(self, state: SACState, batch: Batch, guides: Guides) -> tuple[Guides, Metrics]:
+        """The guides with what an action in the batch's states costs, and the shares of states in which each of them
+        draws the actor, `guided_0`, ..., and in which none does.
+
+        What they would do is compared with the mode of the actor, by the largest of the slow critics: as in the code of
+        CUP (Zhang et al. 2022), so that a guide of whom the critics know little is tried.
+        """
+        theirs, own = guides.acts(batch.step.obs), jnp.tanh(self._policy(state.actor, batch.obs)[0])
+
+        def worth(action: Array) -> Array:
+            return self._q(state.slow_critics, batch.obs, action).max(axis=0)
+
+        weight = guides.weigh(worth(own), jax.vmap(worth)((theirs - state.centre) / state.half_width))
+        shares = (weight > 0).mean(axis=1)
+        told = {f"guided_{k}": shares[k] for k in range(len(weight))}
+        told["guided_none"] = (weight <= 0).all(axis=0).mean()
+        return guides._replace(cost=lambda action: (weight * guides.apart(action, theirs)).sum(axis=0)), told
 
     def temperature_loss(self, log_alpha: Array, state: SACState, log_prob: Array) -> Array:
         """-log alpha * (mean of log pi + target entropy), []: alpha rises while the entropy is below its target."""
@@ -329,6 +349,9 @@ class SAC(Learner):
             peer, told = self.weighed(state, batch, noise[0], shaping.peer)
             shaping = shaping._replace(peer=peer)
         state, metrics = self._critics_step(state, batch, noise[0], slow_key, shaping)
+        if shaping.guides is not None:
+            guides, led = self.led(state, batch, shaping.guides)
+            shaping, told = shaping._replace(guides=guides), {**told, **led}
 
         def moved(state: SACState) -> tuple[SACState, Array]:
             return self._actor_step(state, batch, noise[1], judge_key, shaping)

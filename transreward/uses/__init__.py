@@ -5,6 +5,7 @@ from transreward.uses.avatar import Avatar
 from transreward.uses.bellman import Bellman
 from transreward.uses.blend import Blend
 from transreward.uses.conservative import Conservative
+from transreward.uses.cup import Cup
 from transreward.uses.dpba import Dpba
 from transreward.uses.filter import Filter
 from transreward.uses.gpi import Gpi
@@ -29,6 +30,7 @@ USES: dict[str, type[Use]] = {
     "advice": Advice,
     "kickstart": Kickstart,
     "avatar": Avatar,
+    "cup": Cup,
     "gpi": Gpi,
     "bellman": Bellman,
     "trust": Trust,

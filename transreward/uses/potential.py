@@ -11,7 +11,7 @@ from transreward.feed import Feed
 from transreward.gates.chain import Gate
 from transreward.gates.transforms import Fade, Strength, Transform
 from transreward.types import Pair, RequestError, Transition
-from transreward.uses.use import Change, Use, require_fade, require_strength
+from transreward.uses.use import Change, Use, require_fade, require_start, require_strength
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Potential(Use):
         require_fade(self.fade)
         if self.horizon < 0 or self.horizon == 1:
             raise RequestError(f"use.horizon must be at least 2 control steps, or 0 for all, not {self.horizon}")
-        if self.start not in ("source", "nothing"):
-            raise RequestError(f"use.start must be source or nothing, not {self.start!r}")
+        require_start(self.start)
         if self.horizon and (self.fade or not self.strength):
             raise RequestError(
                 "use.horizon leaves what is beyond it to the potential, which has to stay: use.fade must be 0, and "

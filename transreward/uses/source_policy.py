@@ -28,4 +28,9 @@ class OfSourcePolicy(Use):
 
     def apart(self, unit: Array, obs: Array, action: Array, extra: dict[str, Any]) -> Array:
         """Mean square of the distance in `unit`s [action], [...]."""
-        return jnp.mean(((action - extra["source_act"](obs)) / unit) ** 2, axis=-1)
+        return distance(unit, action, extra["source_act"](obs))
+
+
+def distance(unit: Array, action: Array, other: Array) -> Array:
+    """Mean square of the distance of actions in `unit`s [action], [...]."""
+    return jnp.mean(((action - other) / unit) ** 2, axis=-1)

@@ -155,3 +155,9 @@ def require_fade(fade: float) -> None:
     """Raise RequestError for what is no share of the transfer."""
     if not 0 <= fade <= 1:
         raise RequestError(f"use.fade must be in [0, 1], not {fade}")
+
+
+def require_start(start: str) -> None:
+    """Raise RequestError for what no use can choose to start from."""
+    if start not in ("source", "nothing"):
+        raise RequestError(f"use.start must be source or nothing, not {start!r}")
