@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).parent.parent
 SAC, TRANSFORMS, USES = "learners/sac.py", "gates/transforms.py", "uses"
 OF_SAC = "learners/test_sac.py -k"
-OF_GATES, OF_ADVICE = "gates/test_transforms.py", "uses/test_advice.py -k"
+OF_GATES, OF_ADVICE, OF_CUP = "gates/test_transforms.py", "uses/test_advice.py -k", "uses/test_cup.py -k"
 OF_USES = "uses/test_uses.py -k not like_the_demonstrations"
 OF_PAIRED = "gaps/test_paired.py -k bellman or gains or closed"
 
@@ -38,6 +38,10 @@ MUTATIONS = (  # file of the package, what is written there, what is put in its 
     (SAC, "(1.0 - share) * q + share * its", "share * q + (1.0 - share) * its", f"{OF_SAC} peer"),
     (SAC, "jnp.maximum(q, shaping.floor(", "jnp.minimum(q, shaping.floor(", f"{OF_ADVICE} floor"),
     (SAC, "        q = _advised(shaping, q, batch", "        _advised(shaping, q, batch", f"{OF_ADVICE} shift_of"),
+    (SAC, "batch.obs, action).max(axis=0)", "batch.obs, action).min(axis=0)", f"{OF_CUP} critics_choose"),
+    (SAC, "q = q - guides.cost", "q = q + guides.cost", f"{OF_CUP} drawn_to_the_guide"),
+    (f"{USES}/cup.py", "theirs.argmax(axis=0)", "theirs.argmin(axis=0)", f"{OF_CUP} best_guide"),
+    (f"{USES}/cup.py", "jnp.clip(theirs - own, 0.0,", "jnp.minimum(theirs - own,", f"{OF_CUP} best_guide"),
     ("networks.py", "jnp.tanh(raw), log_density - log_slope", "jnp.tanh(raw), log_density", f"{OF_SAC} lower"),
     ("networks.py", "+ delta**2 * self.count * n / total", "", "gaps/test_features.py"),
     ("gaps/reward.py", "mean(axis=0) - pessimism", "mean(axis=0) + pessimism", "gaps/test_reward.py -k care"),

@@ -45,20 +45,24 @@ def plain(agent):
         return move("value_potential", source_run=agent)
 
 
-@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart", "qavatar"])
+@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart", "qavatar", "cup"])
 def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name):
-    assert same(move(name, {"use.strength": 0.0}, source_run=agent).agents, plain.agents)
-    assert not same(move(name, source_run=agent).agents, plain.agents)
+    scratch = {"use.start": "nothing"} if name == "cup" else {}
+    assert same(move(name, {"use.strength": 0.0, **scratch}, source_run=agent).agents, plain.agents)
+    assert not same(move(name, scratch, source_run=agent).agents, plain.agents)
 
 
 @pytest.mark.slow
-def test_dpba_without_strength_is_fine_tuning_bit_for_bit(agent):
-    nothing = move("dpba", {"use.strength": 0.0}, source_run=agent)
-    assert same(nothing.agents, move("fine_tune", source_run=agent).agents)
+def test_without_strength_it_is_fine_tuning_bit_for_bit(agent):
+    tuned = move("fine_tune", source_run=agent)
+    for name in ("dpba", "cup"):
+        assert same(move(name, {"use.strength": 0.0}, source_run=agent).agents, tuned.agents)
+    guided = move("cup", source_run=agent)
+    assert not same(guided.agents, tuned.agents) and set(guided.guided) == {tuned.config["source"]}
 
 
 def test_advice_needs_a_learner_that_takes_it():
-    for name in ("policy_advice", "kickstart", "qavatar"):
+    for name in ("policy_advice", "kickstart", "qavatar", "cup"):
         with pytest.raises(RequestError, match=f"'{name}' asks the source agent while it learns, which ppo cannot"):
             move(name, learner=LEARNERS["ppo"])
 

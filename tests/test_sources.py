@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,7 +19,10 @@ import bits
 import transreward as tr
 from transreward import replay as rp
 from transreward.domains.several import Several, apart, joined
+from transreward.engine.state import Run
+from transreward.evaluation.diagnostics import guided_by
 from transreward.fallback import of_source, opening
+from transreward.methods import METHODS
 from transreward.plan.compile import compile
 from transreward.reports.page import write_report
 from transreward.request.resolve import resolve
@@ -136,6 +142,7 @@ def asked(**changes):
         ({"source": [POLES[0], POLES[0]]}, "named twice"),
         ({"source": []}, "the list of sources is empty"),
         ({"method_name": "zero_shot"}, "takes no target steps, in which candidates could act: name one"),
+        ({"method_name": "cup", "settings": {"use.start": "nothing"}}, "does not start from the source policy"),
         ({"method_name": "rlpd"}, "does not start from the source policy: name one, or use darc"),
         ({"method_name": "randomised"}, "trains in a family around one source"),
         ({"source_run": "runs/x"}, "several sources train an agent each"),
@@ -174,7 +181,11 @@ def test_a_study_may_have_a_pair_of_several_sources(tmp_path):
 
 @pytest.mark.parametrize(
     "method",
-    [pytest.param("darc", marks=pytest.mark.slow), pytest.param("auto", marks=[pytest.mark.slow, pytest.mark.long])],
+    [
+        pytest.param("darc", marks=pytest.mark.slow),
+        pytest.param("cup", marks=pytest.mark.slow),
+        pytest.param("auto", marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
 )
 def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method):
     """The ledger counts each agent's steps; the page says which source helped."""
@@ -189,7 +200,8 @@ def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method
     whole = transfer(tmp_path / "whole")
     assert [one["id"] for one in whole.sources] == POLES and whole.steps.target == 500
     trained = {one["steps"] for one in whole.sources}
-    assert len(trained) == 1 and 3 * trained.pop() < whole.steps.source < 3 * 6_000
+    walked = whole.steps.source - 3 * trained.pop()
+    assert not trained and (walked > 0) == (method != "cup") and whole.steps.source < 3 * 6_000
     assert all(seed["began"] in {f"source {one}" for one in POLES} for seed in whole.fallback["seeds"])
 
     def stop(progress):
@@ -204,3 +216,40 @@ def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method
     assert tr.load(tmp_path / "whole").sources == whole.sources
     page = Path(write_report([tmp_path / "whole"])).read_text()
     assert "Which source helped" in page and json.dumps(POLES[1])[1:-1] in page
+    assert list(whole.guided) == (POLES if method == "cup" else [])
+    assert (guided_by(whole.guided) in page and "guided in" in page) == (method == "cup")
+    assert 0 <= sum(whole.guided.values()) <= 1
+
+
+def test_all_sources_policies_are_asked_in_their_order():
+    config = asked(method_name="cup")
+    kept = {name: name for name in ("cup", *reversed(config.candidates))}
+
+    def policies(method, candidates):
+        state = SimpleNamespace(candidates=candidates, guide="the source agent")
+        run: Any = SimpleNamespace(stage=SimpleNamespace(method=METHODS[method]), config=config, state=state)
+        return Run.policies.fget(run)
+
+    assert policies("cup", kept) == config.candidates and policies("cup", {}) == ("the source agent",)
+    assert policies("fine_tune", kept) is None
+    (first, last) = compile(config).tracks[0].stages
+    assert first.candidates == config.candidates and last.guided and last.candidates[-1] == last.name
+
+
+@pytest.mark.slow
+def test_of_a_good_policy_and_one_that_falls_the_good_one_guides(monkeypatch):
+    """From scratch, so that nobody's critics know the one or the other; the one that falls pushes the other way."""
+
+    def both(run):
+        *before, last = run.state.guide.actor
+        falling = run.state.guide._replace(actor=[*before, jax.tree.map(jnp.negative, last)])
+        return falling, run.state.guide
+
+    monkeypatch.setattr(Run, "policies", property(both))
+    found = tr.transfer(
+        POLES[0], POLES[1], "cup", learner="sac", source_steps=20_000, target_steps=2_000, seeds=2,
+        settings={"use.start": "nothing", "learner.hidden": [32, 32], "loop.final_episodes": 2},
+    )  # fmt: skip
+    rows = [row for row in found.log if row["method"] == "cup"]
+    fell, good = (np.mean([row[f"guided_{k}"] for row in rows[len(rows) // 2 :]]) for k in (0, 1))
+    assert good > 2 * fell and good > 0.1

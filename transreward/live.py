@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transreward.domains.bridged import view_of
+from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
 from transreward.identify.fit import Problem
 from transreward.reports.repeat import after
@@ -116,6 +117,8 @@ class View:
             self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)
             if result.estimated:
                 self.console.print(f"{name}: return in the target: {estimate(result.estimated)}", highlight=False)
+            if result.guided:
+                self.console.print(f"{name}: {guided_by(result.guided)}", highlight=False)
             if result.delivered:
                 self.console.print(f"{name}: delivered: {tally(result.delivered)}", highlight=False)
         first = next(iter(results.values()))

@@ -13,6 +13,7 @@ from transreward.gates.transforms import Centre, Clip, Fade, Keep, Moments, Ramp
 from transreward.types import Pair, RequestError, Spaces, Transition
 from transreward.uses.advice import Advice
 from transreward.uses.compensation import Compensation
+from transreward.uses.cup import Cup
 from transreward.uses.gpi import Gpi
 from transreward.uses.kickstart import Kickstart
 from transreward.uses.penalty import Penalty
@@ -165,6 +166,15 @@ def test_what_multiplies_also_multiplies_what_is_said_of_actions(use):
     changed, plain = said(use, Ramp(0.5), Fade(1.0), Strength(4.0))
     np.testing.assert_allclose(changed, 0.5 * 0.75 * 4.0 * plain, rtol=1e-6)
     assert np.abs(plain).max() > 0
+
+
+def test_what_multiplies_also_multiplies_how_much_guides_draw():
+    compensation = Compensation(None, Cup(), Chain((Ramp(0.5), Fade(1.0), Strength(4.0))))
+    acts = {"source_acts": lambda obs: obs[None]}
+    guides = compensation.shape(compensation.init(jax.random.key(0), SPACES), **EXTRA, **acts).guides
+    own, theirs = jnp.asarray([1e3, 1e3]), jnp.asarray([[1e3 + 2.0, 1e3 - 2.0]])
+    assert guides is not None
+    np.testing.assert_allclose(guides.weigh(own, theirs), [[0.5 * 0.75 * 4.0 * 2.0, 0.0]], rtol=1e-6)
 
 
 def test_a_floor_counts_in_full_until_nothing_is_left_of_it():

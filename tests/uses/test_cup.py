@@ -58,12 +58,12 @@ def test_it_tells_of_guides_and_of_nothing_else():
 
 
 def judged_by(slope):
-    """A state whose slow critics, of no hidden units that answer, are slope * action; and a batch of two states."""
+    """A state whose slow critics say 10 + slope * action, one of them 1 less; and a batch of two states."""
     state = BANDIT.init(jax.random.key(1), SPACES)
     up, down = jnp.zeros((2, 2, 32)), jnp.zeros((2, 32, 1))
     up, down = up.at[:, 1, :2].set(jnp.asarray([1.0, -1.0])), down.at[:, :2, 0].set(jnp.asarray([slope, -slope]))
     first, last = ({**layer} for layer in state.slow_critics)
-    slow = [{**first, "w": up, "b": 0 * first["b"]}, {**last, "w": down, "b": 0 * last["b"] + 10.0}]
+    slow = [{**first, "w": up, "b": 0 * first["b"]}, {**last, "w": down, "b": jnp.asarray([[10.0], [9.0]])}]
     zeros = jnp.zeros((2, 1))
     step = Transition(zeros, zeros, zeros[:, 0], zeros, zeros[:, 0], zeros[:, 0])
     batch = Batch(zeros, zeros, zeros[:, 0], zeros, zeros[:, 0], 1 + zeros[:, 0], step, zeros, zeros[:, 0] > 0)
@@ -97,7 +97,6 @@ def test_nobody_draws_where_the_own_action_is_better():
 
 
 def test_an_actor_is_drawn_to_the_guide_and_the_critics_never_are():
-    """Critics that learn nothing and like large actions, and an actor that waits for them."""
     state, batch = judged_by(2.0)
     use = Cup(strength=300.0, limit=1.0)
     noise = jax.random.normal(jax.random.key(3), (2, 1))

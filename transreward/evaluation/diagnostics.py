@@ -1,7 +1,9 @@
-"""What a compensation did: how large it was, when and where it acted, and warnings in words."""
+"""What a compensation did: how large it was, when and where it acted, who guided, and warnings in words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from math import log
 from typing import Any
 
@@ -67,6 +69,20 @@ def _correlations(entries: np.ndarray, delta: np.ndarray) -> list[float | None]:
     spreads = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
     found = np.divide(y @ x, spreads, out=np.zeros(x.shape[1]), where=spreads > 1e-12)
     return np.round(found, 3).tolist()
+
+
+def guided(rows: Sequence[dict[str, Any]]) -> list[float]:
+    """By source, in order, the share of the batches' states in which its policy drew the actor: the mean over rows of
+    metrics.jsonl. Empty where nobody guides."""
+    told = [row for row in rows if "guided_0" in row]
+    names = takewhile(lambda name: told and name in told[0], (f"guided_{k}" for k in count()))
+    return [float(np.mean([row[name] for row in told])) for name in names]
+
+
+def guided_by(shares: Mapping[str, float]) -> str:
+    """What `guided` says of sources by name, in words."""
+    named = [*shares.items(), ("nobody", 1.0 - sum(shares.values()))]
+    return f"guided by {', '.join(f'{name} in {share:.0%}' for name, share in named)} of the states"
 
 
 def warnings(row: dict[str, Any]) -> list[str]:

@@ -90,6 +90,13 @@ class Result(Shown):
         return [one["delivered"] for one in self.fallback.get("seeds", ())]
 
     @property
+    def guided(self) -> dict[str, float]:
+        """By source, the share of states in which its policy drew the actor (see `cup`), in the mean over evaluations.
+        Empty for methods that ask nobody state by state."""
+        own = [row for row in self.log if row["method"] == self.method]
+        return dict(zip(sources_in(self.config), diagnostics.guided(own), strict=False))
+
+    @property
     def eval_target(self) -> str:
         """Where the returns in the target come from; see `eval_target`."""
         return eval_target(self.config)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from transreward.evaluation.diagnostics import guided, guided_by
 from transreward.evaluation.verdict import number
 from transreward.fallback import SOURCE
 from transreward.reports.subject import Subject
 
 COLUMNS = ["source", "return in the source", "zero-shot in the target", "target episodes", "learned on", "delivered"]
+GUIDED = "guided in"  # a column for methods that ask all policies state by state: of the states, in training
 HTML = """\
 <h2>Which source helped</h2>
 <p>{{ said }}</p>
@@ -23,9 +25,12 @@ def content(subject: Subject) -> dict[str, Any] | None:
     sources = (one.result or {}).get("sources")
     if not sources or one.fallback is None:
         return None
-    seeds = one.fallback["seeds"]
+    seeds, columns, said = one.fallback["seeds"], COLUMNS, _said(sources, one.fallback["seeds"])
     rows = [_row(source, seeds) for source in sources]
-    return {"said": _said(sources, seeds), "columns": COLUMNS, "rows": rows}
+    if shares := guided(one.own):
+        columns, rows = [*columns, GUIDED], [[*row, f"{x:.0%}"] for row, x in zip(rows, shares, strict=True)]
+        said += f" It was {guided_by({one['id']: x for one, x in zip(sources, shares, strict=True)})}."
+    return {"said": said, "columns": columns, "rows": rows}
 
 
 def _row(source: dict[str, Any], seeds: list[dict[str, Any]]) -> list[str]:
