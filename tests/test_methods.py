@@ -40,7 +40,8 @@ def played(row):
     wide, flat = jnp.zeros((N, 3)), jnp.zeros(N)
     t = Transition(wide, jnp.zeros((N, 2)), flat, wide, flat, flat)
     extra = {"value": value, "source_value": value, "act": act, "source_act": act, "discount": 0.9, "done": flat[0],
-             "explained": flat[0], "source_q": lambda obs, _: value(obs), "source_acts": lambda obs: jnp.stack([act(obs), -act(obs)]),
+             "explained": flat[0], "source_q": lambda obs, _: value(obs),
+             "source_acts": lambda obs: jnp.stack([act(obs), -act(obs)]),
              "source_model": lambda obs, action: jnp.concatenate([obs, action[..., :1]], axis=-1)}  # fmt: skip
     shown = {"counterpart": t, "demonstrations": t, "terms": Pair(jnp.zeros((N, 2)), jnp.zeros((N, 2)))}
 
