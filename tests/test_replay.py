@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from transreward import replay as rp
 from transreward.types import Spaces, Steps, Transition
@@ -135,3 +137,52 @@ def test_with_room_goes_on_where_the_old_one_ended():
 def test_a_million_half_cheetah_steps_cost_little_more_than_their_raw_size():
     raw = 17 + 17 + 6 + 1  # obs, next_obs, action, reward
     assert rp.empty(Spaces(17, 6, -np.ones(6), np.ones(6)), 1, 1, 1).data.size <= 1.15 * raw
+
+
+ROBOTS, WEIGHTS = 7, (0.7, 0.25, 0.05)  # of three sources, which have 3, 2 and 2 of the robots
+
+
+def of_robots(seeds=1, robots=ROBOTS):
+    """A replay whose steps are numbered by their robot, of one seed."""
+    steps = taken(0, 60, seeds, robots)
+    number = np.broadcast_to(np.arange(robots, dtype=float), (seeds, 60, robots))
+    steps = steps._replace(transition=steps.transition._replace(reward=number))
+    return rp.of(steps, SPACES)
+
+
+@pytest.mark.parametrize("part", ["all", "train", "held_out", "windows"])
+def test_steps_of_each_source_are_drawn_by_its_weight(part):
+    """And those of its robots equally often."""
+    replay, n = rp.weighted(one_seed(of_robots()), jnp.array(WEIGHTS)), 20_000
+    if part == "windows":
+        drawn = np.asarray(rp.sample_windows(replay, jax.random.key(0), n, 2).reward)
+        assert (drawn[:, 0] == drawn[:, 1]).all()
+        drawn = drawn[:, 0]
+    else:
+        drawn = numbers(rp.sample(replay, jax.random.key(0), n, part))
+    counts = np.bincount(drawn.astype(int), minlength=ROBOTS)
+    expected = np.array([WEIGHTS[i % 3] / (3, 2, 2)[i % 3] for i in range(ROBOTS)]) * n
+    assert chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_all_the_weight_of_one_source_draws_no_step_of_another():
+    for k in range(3):
+        replay = rp.weighted(one_seed(of_robots()), jnp.eye(3)[k])
+        assert {int(x) % 3 for x in numbers(rp.sample(replay, jax.random.key(k), 20_000))} == {k}
+
+
+@pytest.mark.parametrize(("robots", "sources"), [(8, 2), (8, 4), (6, 3), (12, 3), (10, 5)])
+def test_equal_weights_draw_the_steps_that_none_draw(robots, sources):
+    """To the bit, by `sample`, where all sources have as many robots."""
+    replay = one_seed(of_robots(robots=robots))
+    weighted = rp.weighted(replay, jnp.full(sources, 1 / sources))
+    for part in ("all", "train", "held_out"):
+        same, own = (rp.sample(r, jax.random.key(1), 4096, part) for r in (replay, weighted))
+        assert jax.tree.all(jax.tree.map(np.array_equal, same, own))
+
+
+def test_each_seed_has_weights_of_its_own():
+    replay = rp.weighted(of_robots(seeds=2), jnp.eye(3)[:2])
+    draw = jax.vmap(lambda r, key: rp.sample(r, key, 500), in_axes=(replay.axes, 0))
+    drawn = numbers(draw(replay, jax.random.split(jax.random.key(0))))
+    assert [{int(x) % 3 for x in of_seed} for of_seed in drawn] == [{0}, {1}]

@@ -128,6 +128,10 @@ def test_at_first_all_act_equally_often_in_order():
     assert [e.who[-1] for e in choice.episodes[0]] == list("abcabca")
 
 
+WEIGHTED = {"settings": {"loop.sources": "weighted"}}
+DARC = {**WEIGHTED, "method_name": "darc"}
+
+
 def asked(**changes):
     request = {
         "source": ",".join(POLES), "target": TARGET, "method_name": "auto", "learner": "sac", "source_steps": 20_000,
@@ -147,6 +151,16 @@ def asked(**changes):
         ({"method_name": "randomised"}, "trains in a family around one source"),
         ({"source_run": "runs/x"}, "several sources train an agent each"),
         ({"source": "hopper,inverted_pendulum"}, "hopper"),
+        ({"settings": {"loop.sources": "near"}}, "must be equal or weighted"),
+        ({**DARC, "source": POLES[0]}, "weighs several sources, and there is one: name more"),
+        ({**WEIGHTED}, "drawn from all sources, and 'auto' draws none: leave it out, or use darc, "),
+        ({**WEIGHTED, "method_name": "fine_tune"}, "'fine_tune' draws none"),
+        ({**WEIGHTED, "method_name": "paired"}, "'paired' draws none"),
+        ({**DARC, "learner": "ppo"}, "steps that are kept, and ppo keeps none"),
+        (
+            {**DARC, "source": ["hopper", "walker2d"], "target": "hopper:gravity=0.5"},
+            "compares steps of one body, and some sources have another",
+        ),
         (
             {"source": [*POLES, *(f"inverted_pendulum:gravity={1 + k / 100}" for k in range(1, 70))]},
             "raise learner.robots",
@@ -180,16 +194,17 @@ def test_a_study_may_have_a_pair_of_several_sources(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "method",
+    ("method", "more"),
     [
-        pytest.param("darc", marks=pytest.mark.slow),
-        pytest.param("cup", marks=pytest.mark.slow),
-        pytest.param("auto", marks=[pytest.mark.slow, pytest.mark.long]),
+        pytest.param("darc", {}, marks=pytest.mark.slow),
+        pytest.param("cup", {}, marks=pytest.mark.slow),
+        pytest.param("mix", WEIGHTED["settings"], marks=pytest.mark.slow),
+        pytest.param("auto", {"ground.steps": 200}, marks=[pytest.mark.slow, pytest.mark.long]),
     ],
 )
-def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method):
-    """The ledger counts each agent's steps; the page says which source helped."""
-    settings = {"learner.hidden": [16, 16], **({"ground.steps": 200} if method == "auto" else {})}
+def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method, more):
+    """The ledger counts each agent's steps; the page says which source helped, and how often each was drawn."""
+    settings = {"learner.hidden": [16, 16], **more}
 
     def transfer(out, watch=None):
         return tr.transfer(
@@ -213,9 +228,18 @@ def test_several_sources_to_the_same_bits_after_an_interruption(tmp_path, method
     again = tr.resume(tmp_path / "cut")
     leaves = zip(jax.tree.leaves(whole.agents), jax.tree.leaves(again.agents), strict=True)
     assert all(np.array_equal(a, b) for a, b in leaves) and again.fallback == whole.fallback
-    assert tr.load(tmp_path / "whole").sources == whole.sources
+    assert tr.load(tmp_path / "whole").sources == whole.sources == again.sources
+    weights = [one.get("weight") for one in whole.sources]
+    if more == WEIGHTED["settings"]:
+        assert np.sum(weights, axis=0) == pytest.approx(1) and np.ptp(weights) > 1e-3
+        last = [row for row in whole.log if row["method"] == method][-2:]
+        assert [row["source_2_weight"] for row in last] == weights[1]
+        assert [row["source_2_divergence"] for row in last] == whole.sources[1]["divergence"]
+    else:
+        assert weights == [None] * 3
     page = Path(write_report([tmp_path / "whole"])).read_text()
     assert "Which source helped" in page and json.dumps(POLES[1])[1:-1] in page
+    assert ("nats a step from the target" in page) == (more == WEIGHTED["settings"])
     assert list(whole.guided) == (POLES if method == "cup" else [])
     assert (guided_by(whole.guided) in page and "guided in" in page) == (method == "cup")
     assert 0 <= sum(whole.guided.values()) <= 1
@@ -253,3 +277,15 @@ def test_of_a_good_policy_and_one_that_falls_the_good_one_guides(monkeypatch):
     rows = [row for row in found.log if row["method"] == "cup"]
     fell, good = (np.mean([row[f"guided_{k}"] for row in rows[len(rows) // 2 :]]) for k in (0, 1))
     assert good > 2 * fell and good > 0.1
+
+
+@pytest.mark.slow
+def test_the_source_that_is_like_the_target_is_drawn_most():
+    """The middle one of three gravities; its equal by name would be refused."""
+    result = tr.transfer(
+        ["inverted_pendulum", "inverted_pendulum:gravity=3", "inverted_pendulum:gravity=2.01"],
+        "inverted_pendulum:gravity=2", "darc", learner="sac", source_steps=6_000, target_steps=1_000, seeds=2,
+        settings={"learner.hidden": [16, 16], **WEIGHTED["settings"]},
+    )  # fmt: skip
+    weights = np.array([one["weight"] for one in result.sources])
+    assert (weights.argmax(axis=0) == 2).all() and weights[2].mean() > 0.4

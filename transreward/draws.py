@@ -26,6 +26,7 @@ PURPOSES = (
     "uniform target",
     "uniform partner",
     "who acts",  # candidates in the target
+    "sources",  # steps from which their weights are learned
 )
 
 

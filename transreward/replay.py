@@ -22,7 +22,11 @@ from transreward.types import Array, Drawn, Key, Pair, Spaces, Steps, Transition
 HELD_OUT_BLOCK, HELD_OUT_FIRST, HELD_OUT_STEPS = 50, 5, 5
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("data", "position", "size"), meta_fields=("spaces", "terms"))
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("data", "position", "size", "shares"),
+    meta_fields=("spaces", "terms"),
+)
 @dataclass(frozen=True, eq=False)
 class Replay:
     """A ring of control steps."""
@@ -32,11 +36,12 @@ class Replay:
     size: Array  # int32 []: how many control steps are stored
     spaces: Spaces  # of the steps
     terms: int  # that are stored beside each step
+    shares: Array | None = None  # [seeds, robots], inside vmap [robots]: of draws that fall on each; None: equal ones
 
     @property
     def axes(self) -> Replay:
         """How vmap takes it apart, seed by seed."""
-        return replace(self, data=0, position=None, size=None)
+        return replace(self, data=0, position=None, size=None, shares=None if self.shares is None else 0)
 
     @property
     def capacity(self) -> int:
@@ -127,7 +132,7 @@ def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Steps:
         block, place = jnp.divmod(below(draws[0], jnp.maximum(kept, 1)), HELD_OUT_STEPS)
         apart = block * HELD_OUT_BLOCK + HELD_OUT_FIRST + place
         step = jnp.where(kept > 0, apart, below(draws[0], size))
-    robot = below(draws[1], replay.data.shape[1])
+    robot = below(draws[1], replay.data.shape[1]) if replay.shares is None else _falls_on(replay.shares, draws[1])
     return unpacked(replay.data[step, robot], replay.spaces)
 
 
@@ -141,9 +146,19 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
     oldest = (replay.position - replay.size) % capacity
     start = jax.random.randint(step_key, (n, 1), 0, jnp.maximum(replay.size - length + 1, 1))
     place = start + jnp.arange(length)
-    robot = jax.random.randint(robot_key, (n, 1), 0, robots)
+    if replay.shares is None:
+        robot = jax.random.randint(robot_key, (n, 1), 0, robots)
+    else:
+        robot = _falls_on(replay.shares, jax.random.uniform(robot_key, (n, 1)))
     windows = unpacked(replay.data[(oldest + place) % capacity, robot], replay.spaces).transition
     return windows._replace(truncated=jnp.where(place == replay.size - 1, 1.0, windows.truncated))
+
+
+def _falls_on(shares: Array, draws: Array) -> Array:
+    """The robots [...] that uniform draws [...] in [0, 1) fall on, each on as many as its share. Of equal shares those
+    that `sample` draws without any, up to a rounding of their bounds."""
+    bounds = jnp.cumsum(shares)
+    return jnp.searchsorted(bounds, draws * bounds[-1], side="right", method="compare_all")  # a draw is never 1
 
 
 def cut(replay: Replay) -> Replay:
@@ -232,6 +247,15 @@ def dealt(replays: Sequence[Replay]) -> Replay:
     rows = [_pack(x if alike else x._replace(terms=x.terms[..., :0]))[:, -size:] for x in every]
     robots = [rows[j % len(rows)][:, :, j] for j in range(rows[0].shape[2])]
     return _full(np.stack(robots, axis=2), replays[0].spaces)
+
+
+def weighted(replay: Replay, weights: Array) -> Replay:
+    """A replay `dealt` from K others of which robots are drawn so that steps of the k-th come with probability
+    weights[..., k]; `weights` [seeds, K], inside vmap [K], sum to 1."""
+    others = weights.shape[-1]
+    whose = np.arange(replay.data.shape[-2]) % others
+    each = weights / np.bincount(whose, minlength=others).astype(np.float32)
+    return replace(replay, shares=each[..., whose])
 
 
 # -- on disk -------------------------------------------------------------------------------------------------------

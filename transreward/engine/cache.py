@@ -36,7 +36,7 @@ ROOM = 10 * 2**30  # bytes, of all agents together
 APART = (
     "pretrain", "target_robots", "updates", "gap_updates", "gap_every", "evaluations", "final_episodes", "aligned",
     "source_returns", "target_returns", "converged", "threads", "horizon", "keep_state", "symmetry", "patience",
-    "fallback", "history",
+    "fallback", "history", "sources",
 )  # fmt: skip
 
 

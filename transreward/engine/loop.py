@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from transreward import replay as rp
+from transreward.engine import weighing
 from transreward.engine.checkpoint import NOWHERE, Checkpoints
 from transreward.engine.delivery import remember
 from transreward.engine.record import evaluation_rows
@@ -124,15 +125,21 @@ def keep(state: State, name: str, steps: Steps) -> None:
 
 
 def compensate(run: Run) -> None:
-    """Train the gap on the stored steps of both domains."""
+    """Train the gap on the stored steps of both domains, and before it what weighs several sources."""
     keys = run.next_keys()  # drawn even if unused, so that lambda = 0 is the base learner bit for bit
     state, every, gap = run.state, run.config.loop.gap_every, run.stage.method.gap
-    if gap is None or (state.refitted and state.rounds < state.refitted + every):
+    weighed = state.mixture is not None
+    if (gap is None and not weighed) or (state.refitted and state.rounds < state.refitted + every):
         return
-    state.refitted = state.rounds
+    state.refitted, updates = state.rounds, run.stage.schedule.gap_updates * every
+    if weighed:
+        state.mixture, figures = weighing.learned(state.mixture, run.replays, keys, updates)
+        state.metrics |= figures
+    if gap is None:
+        return
     state.compensation, metrics = run.programs.compensate(
         state.compensation, run.replays, keys, state.agents, run.asked, run.shown, run.done,
-        updates=run.stage.schedule.gap_updates * every, batch=gap.batch,
+        updates=updates, batch=gap.batch,
     )  # fmt: skip
     state.metrics |= metrics
 

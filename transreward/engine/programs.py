@@ -80,8 +80,8 @@ class Programs:
     def init(self, keys: Key) -> tuple[Any, Any]:
         """Initial states of learner and compensation, [seeds, ...]. Their random streams are separate, so that a
         compensation without effect leaves the learner unchanged bit for bit."""
-        agents = _stacked(_init(self.learner, self.spaces), stream(keys, "learner"))
-        states = _stacked(_init(self.compensation, self.spaces), stream(keys, "compensation"))
+        agents = started(self.learner, self.spaces, stream(keys, "learner"))
+        states = started(self.compensation, self.spaces, stream(keys, "compensation"))
         return agents, states
 
     def improve(
@@ -263,7 +263,9 @@ def _init(part: Any, spaces: Spaces) -> Any:
     return jax.jit(init)
 
 
-def _stacked(init: Any, keys: Key) -> Any:
+def started(part: Any, spaces: Spaces, keys: Key) -> Any:
+    """Initial states of a part that has an `init`, [seeds, ...]."""
+    init = _init(part, spaces)
     return _side_by_side([init(key) for key in keys])
 
 

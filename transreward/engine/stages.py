@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains.across import Across
-from transreward.engine import cache
+from transreward.engine import cache, weighing
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.delivery import deliver, foresee, lead, recall
 from transreward.engine.loop import loop
@@ -202,7 +202,8 @@ def follow(
     ends = [final(one) if sum(one.stage.budget) or changed else zero_shot for one in runs]  # each counts the other's
     seconds = time.perf_counter() - began
     partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, ends, strict=True)]
-    sources = [of_one(one, end) for one, end in zip(agents, seen, strict=True)] if others else []
+    ends_of = enumerate(zip(agents, seen, strict=True)) if others else ()
+    sources = [of_one(one, end) | weighing.told(run.state.mixture, k) for k, (one, end) in ends_of]
     partner = partners[1] if run.partner is not None else None
     return replace(partners[0], fallback=settled, sources=sources, partner=partner)
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from transreward import replay as rp
 from transreward.bridges.take_up import take_up
 from transreward.draws import stream as draw
+from transreward.engine import weighing
 from transreward.engine.grounding import Grounded, grounded
 from transreward.engine.informing import informed
 from transreward.engine.programs import Asked, Programs, copied, programs
@@ -59,6 +60,7 @@ class State:
     stored: dict[str, int] = field(default_factory=dict)  # control steps given to each growing buffer in total
     guide: Any = None  # the source agents' state [seeds], if they act or their value is used
     candidates: dict[str, Any] = field(default_factory=dict)  # states [seeds] of the stage's candidates but itself
+    mixture: Any = None  # of several sources that are weighted, what is learned of them [seeds]: `engine.weighing`
     judged: Any = None  # the learner's state at the previous evaluation, [seeds]
     peak: Any = None  # the learner's state that was the best in the identified simulator, [seeds]
     peaks: list[float] | None = None  # its returns there
@@ -112,9 +114,12 @@ class Run:
 
     @property
     def replays(self) -> Pair[Replay | None]:
-        """The replays of source and target. In co-training the partner's target replay is the source's."""
+        """The replays of source and target. In co-training the partner's target replay is the source's. Of several
+        sources that are weighted, steps of each are drawn by its weight."""
         buffers = self.state.buffers
         source = buffers.get("source") if self.partner is None else self.partner.state.buffers.get("target")
+        if source is not None and self.state.mixture is not None:
+            source = rp.weighted(source, self.state.mixture.weights)
         return Pair(source, buffers.get("target"))
 
     @property
@@ -203,6 +208,7 @@ def begin(
             state.candidates[lesson.stage.name] = lesson.state.agents
     run = Run(config, stage, state, compiled, {}, ledger, reference, watch, keep)
     open_streams(run, [] if agent is None else [agent, *others], lesson)
+    state.mixture = weighing.begun(config, stage.method, run.replays, keys)
     chosen = (taker.choice for taker in run.takers.values())
     run.choice = next((choice for choice in chosen if choice is not None), lesson and lesson.choice)
     if run.choice is not None and stage.ground is not None:

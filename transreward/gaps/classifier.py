@@ -13,6 +13,7 @@ head learns from its own loss alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ from transreward.gaps.gap import Gap
 from transreward.gaps.settings import require_settings
 from transreward.networks import Layers, Normaliser, mlp, mlp_init
 from transreward.types import Array, Key, Metrics, Pair, Spaces, Transition
+
+Losses = Callable[[dict[str, Layers]], tuple[Array, Array]]  # of the heads: (sum of both losses, that of the second)
 
 
 class ClassifierState(NamedTuple):
@@ -55,13 +58,13 @@ class Classifier(Gap):
     def __post_init__(self) -> None:
         require_settings(self)
 
-    def init(self, key: Key, spaces: Spaces) -> ClassifierState:
-        """Fresh heads for one seed; both start at logit 0, 'cannot tell'."""
+    def init(self, key: Key, spaces: Spaces, outputs: int = 1) -> ClassifierState:
+        """Fresh heads for one seed, each with so many logits; all start at 0, 'cannot tell'."""
         sa_key, extra_key = jax.random.split(key)
         sa, sas = spaces.obs + spaces.action, 2 * spaces.obs + spaces.action
         heads = {
-            "sa": mlp_init(sa_key, (sa, *self.hidden, 1), last_scale=0.0),
-            "extra": mlp_init(extra_key, (sas, *self.hidden, 1), last_scale=0.0),
+            "sa": mlp_init(sa_key, (sa, *self.hidden, outputs), last_scale=0.0),
+            "extra": mlp_init(extra_key, (sas, *self.hidden, outputs), last_scale=0.0),
         }
         bounds = jnp.asarray(spaces.low, jnp.float32), jnp.asarray(spaces.high, jnp.float32)
         return ClassifierState(heads, self._optimiser().init(heads), Normaliser.start(sas), *bounds)
@@ -79,10 +82,14 @@ class Classifier(Gap):
             sa, sas = logits(heads, noisy, state.low.shape[-1])
             return self.loss(sa) + self.loss(sas), self.loss(sas)
 
+        state, sas_loss = self.descended(state._replace(inputs=inputs), total)
+        return state, {"gap_loss": sas_loss}
+
+    def descended(self, state: ClassifierState, total: Losses) -> tuple[ClassifierState, Array]:
+        """One step down the gradient of `total`, and the second head's loss before it."""
         (_, sas_loss), grads = jax.value_and_grad(total, has_aux=True)(state.heads)
         step, optimiser = self._optimiser().update(grads, state.optimiser, state.heads)
-        state = state._replace(heads=optax.apply_updates(state.heads, step), optimiser=optimiser, inputs=inputs)
-        return state, {"gap_loss": sas_loss}
+        return state._replace(heads=optax.apply_updates(state.heads, step), optimiser=optimiser), sas_loss
 
     def score(self, state: ClassifierState, batch: Transition, **extra: Any) -> Array:
         """log p_T(s'|s,a) - log p_S(s'|s,a) in nats, [batch]; above 0 = more like the target."""

@@ -33,6 +33,11 @@ def walks_in(config: Config, row: Method) -> Domain:
     return Several(config.sources)
 
 
+def weighs(config: Config, row: Method) -> bool:
+    """Whether a method draws the source's steps by learned weights of several sources."""
+    return config.loop.sources == "weighted" and isinstance(walks_in(config, row), Several)
+
+
 def walk(config: Config, row: Method, side: Any, budget: int, domain: Any) -> Stream:
     """The stream of one domain's robots (`side`) with `budget` steps per seed.
 

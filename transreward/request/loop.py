@@ -36,6 +36,8 @@ class Loop:
     fallback: bool = (
         False  # the source policy stays a candidate: it acts first, and is delivered unless another is better
     )
+    sources: Literal["equal", "weighted"] = "equal"  # of several whose steps are drawn to learn from. equal: as many of
+    # each; weighted: the more the more like the target's they are, by a classifier of all of them
     horizon: int = 0  # target steps to which source_steps and all annealing refer; 0 = target_steps.
     # Beyond it a run continues at its pace.
     keep_state: bool = True  # of a finished run, for `transreward resume DIR --target-steps N`
@@ -71,6 +73,8 @@ class Loop:
             raise RequestError("loop.source_returns is a scale to compare loop.target_returns with: give both")
         if self.updates not in ("equal", "paced"):
             raise RequestError(f"loop.updates must be equal or paced, not {self.updates!r}")
+        if self.sources not in ("equal", "weighted"):
+            raise RequestError(f"loop.sources must be equal or weighted, not {self.sources!r}")
         if self.eval_target not in ("simulated", "training", "none"):
             raise RequestError(
                 f"loop.eval_target must be simulated (evaluation episodes), training (finished training episodes) or "

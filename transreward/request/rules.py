@@ -288,7 +288,10 @@ def learns(row: Method) -> bool:
 
 
 def require_several(config: Config) -> None:
-    """Raise RequestError if the request's method cannot choose between several sources' policies."""
+    """Raise RequestError if the request's method cannot choose between several sources' policies, or has no use for
+    their weights."""
+    if config.loop.sources == "weighted":
+        _require_weighted(config)
     if not config.others:
         return
     if len(config.sources) > config.learner.robots:
@@ -299,6 +302,27 @@ def require_several(config: Config) -> None:
     if why := _no_candidates(config):
         able = names(lambda r: r.start == "source" and r.feed is not None and not r.randomise)
         raise RequestError(f"the target's episodes show which source is best, and {why}: name one, or use {able}")
+
+
+def _require_weighted(config: Config) -> None:
+    """Raise RequestError for weights of sources by which nobody would draw their steps."""
+    row, learner, said = config.method, config.learner, "loop.sources=weighted"
+
+    def able(r: Method) -> bool:
+        draws = r.start == "source" and learns(r) and (r.uses_source or r.uses_replay)
+        return draws and not (r.ground or r.replayed or r.randomise or r.teacher)
+
+    if not config.others:
+        raise RequestError(f"{said} weighs several sources, and there is one: name more, or leave it out")
+    if not able(row):
+        raise RequestError(
+            f"{said} is for steps that are drawn from all sources, and '{row.name}' draws none: leave it out, or use "
+            f"{names(able)}"
+        )
+    if learner.on_policy:
+        raise RequestError(f"{said} is for steps that are kept, and {learner.name} keeps none: {USE_SAC}")
+    if any(isinstance(one, Across) for one in config.sources):
+        raise RequestError(f"{said} compares steps of one body, and some sources have another: leave it out")
 
 
 def require_fallback(config: Config) -> None:

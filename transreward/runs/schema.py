@@ -25,7 +25,7 @@ ACTED = {"who": str, "return": NUMBER, "target_steps": COUNT}
 ADOPTED = {"library": str, "file": str, "sha256": str, "exact": bool, "apart": NUMBER, "source_return": NUMBER}
 # By path, where `a.b` is of a part that is no null, and `a?` of one that need not be there. What it is: a type, the
 # range of a whole number, a set of words, [such a kind] of all entries of a list, {str: such a kind} of all of a
-# mapping, {"a": a kind, "b": a kind} of these keys of one, (a kind, a kind) of a list's entries one by one.
+# mapping, {"a": a kind, "b?": a kind} of these keys of one, (a kind, a kind) of a list's entries one by one.
 KEYS: dict[str, dict[str, Any]] = {
     "config.json": {
         "source": str, "target": str, "method": str, "source_steps": COUNT, "target_steps": COUNT, "seeds": SEEDS,
@@ -48,7 +48,10 @@ KEYS: dict[str, dict[str, Any]] = {
         "source_return?": dict | None, "source_return.per_seed": NUMBERS, "source_return.mean": NUMBER,
         "source_evaluation_steps?": COUNT, "target_evaluation_steps?": COUNT, "rounds?": COUNT, "updates?": COUNT,
         "aligned_return?": NUMBER, "success?": {str: NUMBERS},
-        "sources?": [{"id": str, "steps": COUNT, "source_return": dict | None, "zero_shot_target_return": dict | None}],
+        "sources?": [{
+            "id": str, "steps": COUNT, "source_return": dict | None, "zero_shot_target_return": dict | None,
+            "weight?": NUMBERS, "divergence?": NUMBERS,
+        }],
         "estimated?": {"per_seed": NUMBERS, "log": NUMBER, "discount": NUMBER},
         "delivered?": TEXTS, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
     },
@@ -127,12 +130,17 @@ def fits(value: Any, kind: Any) -> bool:
     if isinstance(kind, dict) and str in kind:
         return isinstance(value, dict) and all(fits(x, kind[str]) for x in value.values())
     if isinstance(kind, dict):
-        return isinstance(value, dict) and all(key in value and fits(value[key], of) for key, of in kind.items())
+        return isinstance(value, dict) and all(_has(value, key, of) for key, of in kind.items())
     if isinstance(value, str) and len(value) > LONGEST:
         return False
     if isinstance(value, bool) and isinstance(kind, UnionType) and bool not in kind.__args__:  # it is an int, too
         return False
     return isinstance(value, kind)
+
+
+def _has(value: dict[str, Any], key: str, kind: Any) -> bool:
+    name = key.rstrip("?")
+    return fits(value[name], kind) if name in value else name != key
 
 
 def cut(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from transreward.evaluation.diagnostics import guided, guided_by
@@ -11,11 +12,14 @@ from transreward.reports.subject import Subject
 
 COLUMNS = ["source", "return in the source", "zero-shot in the target", "target episodes", "learned on", "delivered"]
 GUIDED = "guided in"  # a column for methods that ask all policies state by state: of the states, in training
+WEIGHTED = ["nats a step from the target", "drawn"]
 HTML = """\
 <h2>Which source helped</h2>
 <p>{{ said }}</p>
 <p class="quiet">Each source has an agent of its own. Their policies act in turn in the first target episodes; the \
-method goes on from the one that is believed to be the best, seed by seed, and all stay candidates.</p>
+method goes on from the one that is believed to be the best, seed by seed, and all stay candidates.\
+{% if weighted %} Steps of the sources were drawn by how like the target's they are: in nats, how much better the \
+target foretells one of its own steps than the source does.{% endif %}</p>
 {{ plain("What became of each source", columns, rows) }}
 """
 
@@ -25,12 +29,15 @@ def content(subject: Subject) -> dict[str, Any] | None:
     sources = (one.result or {}).get("sources")
     if not sources or one.fallback is None:
         return None
-    seeds, columns, said = one.fallback["seeds"], COLUMNS, _said(sources, one.fallback["seeds"])
+    seeds, columns, said = one.fallback["seeds"], [*COLUMNS], _said(sources, one.fallback["seeds"])
     rows = [_row(source, seeds) for source in sources]
     if shares := guided(one.own):
         columns, rows = [*columns, GUIDED], [[*row, f"{x:.0%}"] for row, x in zip(rows, shares, strict=True)]
         said += f" It was {guided_by({one['id']: x for one, x in zip(sources, shares, strict=True)})}."
-    return {"said": said, "columns": columns, "rows": rows}
+    if weighted := all(source.get("weight") and source.get("divergence") for source in sources):
+        columns += WEIGHTED
+        rows = [[*row, *_drawn(source)] for row, source in zip(rows, sources, strict=True)]
+    return {"said": said, "columns": columns, "rows": rows, "weighted": weighted}
 
 
 def _row(source: dict[str, Any], seeds: list[dict[str, Any]]) -> list[str]:
@@ -40,6 +47,14 @@ def _row(source: dict[str, Any], seeds: list[dict[str, Any]]) -> list[str]:
     learned = f"{began} of {many}" if any("began" in seed for seed in seeds) else "-"
     returns = [_mean(source[key]) for key in ("source_return", "zero_shot_target_return")]
     return [source["id"], *returns, str(acted), learned, f"{ended} of {many}"]
+
+
+def _drawn(source: dict[str, Any]) -> list[str]:
+    """How far it is from the target, and the share of the source steps that come from it, both at the end and over
+    seeds; with the range of the latter."""
+    shares = source["weight"]
+    spread = f" ({min(shares):.0%} to {max(shares):.0%})" if len(shares) > 1 else ""
+    return [number(fmean(source["divergence"])), f"{fmean(shares):.0%}{spread}"]
 
 
 def _mean(known: dict[str, Any] | None) -> str:
