@@ -197,7 +197,7 @@ def test_a_study_may_have_a_pair_of_several_sources(tmp_path):
     ("method", "more"),
     [
         pytest.param("darc", {}, marks=pytest.mark.slow),
-        pytest.param("cup", {}, marks=pytest.mark.slow),
+        pytest.param("cup", {}, marks=[pytest.mark.slow, pytest.mark.long]),
         pytest.param("mix", WEIGHTED["settings"], marks=pytest.mark.slow),
         pytest.param("auto", {"ground.steps": 200}, marks=[pytest.mark.slow, pytest.mark.long]),
     ],
@@ -261,6 +261,7 @@ def test_all_sources_policies_are_asked_in_their_order():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_of_a_good_policy_and_one_that_falls_the_good_one_guides(monkeypatch):
     """From scratch, so that nobody's critics know the one or the other; the one that falls pushes the other way."""
 
