@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transreward.domains.domain import table_robot
+from transreward.domains.domain import restorable, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.informed import Reading, Told, informed, uninformed
 from transreward.domains.robots import row
@@ -62,6 +62,7 @@ def test_episodes_have_their_own_and_a_state_brings_them_back():
         taken += 1
     assert taken > 1
     state, seen = simulation.get_state(), []
+    assert restorable(simulation.domain)
     other = domain("inverted_pendulum:gravity=0.5..2@informed=0.5").simulate(N, 9, threads=1)
     other.set_state(state)
     for one in (simulation, other):

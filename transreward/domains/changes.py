@@ -13,6 +13,7 @@ import numpy as np
 from transreward.domains.actuators import AFFINE, DCMOTOR, FIXED, GEODESIC, MUSCLE, PID, actuators, controls
 from transreward.domains.contacts import of_contact, pairs, touching
 from transreward.domains.domain import Domain, TableRobot, table_robot
+from transreward.domains.paid import pays_by_row
 from transreward.domains.shifts import SHIFTS, Range
 from transreward.domains.shifts.compiled import seen_names
 
@@ -79,7 +80,10 @@ def changes(source: Domain, target: Domain) -> list[Change]:
 
 def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[Change]:
     """What belongs to no element."""
-    tasks = [" + ".join(map(str, d.tasks)) or "the robot's own" for d in (source, target)]
+    tasks = [
+        "one of several in each episode" if pays_by_row(d.robot) else " + ".join(map(str, d.tasks)) or "the robot's own"
+        for d in (source, target)
+    ]
     if tasks[0] != tasks[1]:
         yield Change("task", "reward", *tasks)
     if not np.array_equal(a.opt.gravity, b.opt.gravity):

@@ -11,6 +11,7 @@ from transreward.domains.bridged import plain, view_of
 from transreward.domains.domain import Domain, Modelled, TableRobot, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import action_entries, entries
+from transreward.domains.paid import pays_by_row
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import of_plan
 from transreward.domains.tasks import Task
@@ -159,8 +160,9 @@ def goals_apart(source: Domain, target: Domain) -> bool:
 
 
 def same_task(source: Domain, target: Domain) -> bool:
-    """True if the ids name the same tasks, so that returns are comparable."""
-    return _tasks(source) == _tasks(target)
+    """True if the ids name the same tasks, so that returns are comparable; a list of tasks is never the same."""
+    several = any(robot is not None and pays_by_row(robot.robot) for robot in map(table_robot, (source, target)))
+    return not several and _tasks(source) == _tasks(target)
 
 
 def _tasks(domain: Domain) -> tuple[Task, ...]:

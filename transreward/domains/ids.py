@@ -1,5 +1,6 @@
-"""From ids to domains: `robot[@view][+task][:shift[,shift...]]`, `gym:Id` or `package.module:name`, each with
-`@history=n` behind it or not, and in the columns of another one with `@bridge(id)` behind it."""
+"""From ids to domains: `robot[@view][+task][:shift[,shift...]]`, several of these between `~`, `gym:Id` or
+`package.module:name`, each with `@history=n` behind it or not, and in the columns of another one with `@bridge(id)`
+behind it."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ def domain(id: str | Domain) -> Domain:
     if crossed := across.split(id):
         return across.Across(domain(crossed[0]), domain(crossed[2]), crossed[1])
     head, colon, tail = id.partition(":")
-    if (wider := _wider(id)) is not None:
-        return wider
+    if (found := _wider(id) or _listed(id)) is not None:
+        return found
     if colon and not tail:
         raise RequestError(f"malformed domain id '{id}': nothing follows the colon")
     if id.startswith(ASKED) and tail:
@@ -87,15 +88,54 @@ def _wider(id: str) -> Domain | None:
     return None
 
 
-def _of_robot(row: Robot, text: str, id: str) -> MujocoDomain:
-    """A robot with the tasks and shifts of `[+task...][:shift,...]`."""
+def _listed(id: str) -> MujocoDomain | None:
+    """A family of robots that are each named in full, `robot[+task][:shifts]~robot[+task][:shifts]`; None for any other
+    id."""
+    parts = re.split(r"~(?![^()]*\))", id)
+    if not any(map(_headed, parts[1:])) or (first := _headed(parts[0])) is None:
+        return None
+    found, wanted, changes = _row(first[0]), [], []
+    for part in parts:
+        name, rest = _headed(part) or ("", "")
+        if not name:
+            raise RequestError(f"'{part}' in the list '{id}' is no robot: write each in full, robot[+task][:shift,...]")
+        if name != first[0]:
+            raise RequestError(f"a list is of one robot, and '{id}' names {first[0]} and {name}: leave one of them out")
+        if rest.startswith("@"):
+            raise RequestError(f"a list of tasks is in its robot's own columns: leave '{rest}' out of '{part}'")
+        some, text = _asked(found, rest, part)
+        wanted.append(some)
+        changes.append(shifts.parse(text) if text else [])
+    from transreward.domains.trial import tried
+    from transreward.domains.varied import Varied
+
+    if all(some == wanted[0] for some in wanted):
+        return tried(Varied(found, changes, wanted[0], by="episode"))
+    return tried(Varied(found, changes, by="episode", listed=wanted))
+
+
+def _headed(text: str) -> tuple[str, str] | None:
+    """The robot at the beginning of an id and what follows it; None where there is none."""
+    if text.partition(":")[0] in place.SCHEMES:
+        return place.split(text)
+    name = re.match(r"\w+(?=[+:@]|$)", text)
+    return (name[0], text[name.end() :]) if name and name[0] in ROBOTS else None
+
+
+def _asked(row: Robot, text: str, id: str) -> tuple[list[tasks.Task], str]:
+    """The tasks of `[+task...][:shift,...]`, and the text of its shifts."""
     texts, rest = tasks.split(text)
     if rest and (rest[0] != ":" or rest == ":"):
         raise RequestError(f"malformed domain id '{id}': write robot[+task][:shift,...], not '{rest}' after the task")
-    wanted = [tasks.parse(text, row) for text in texts]
+    return [tasks.parse(text, row) for text in texts], rest[1:]
+
+
+def _of_robot(row: Robot, text: str, id: str) -> MujocoDomain:
+    """A robot with the tasks and shifts of `[+task...][:shift,...]`."""
+    wanted, changes = _asked(row, text, id)
     from transreward.domains.trial import tried
 
-    return tried(_shifted(row, rest[1:], wanted))
+    return tried(_shifted(row, changes, wanted))
 
 
 def _shifted(row: Robot, text: str, wanted: list[tasks.Task]) -> MujocoDomain:
@@ -114,14 +154,15 @@ def _shifted(row: Robot, text: str, wanted: list[tasks.Task]) -> MujocoDomain:
 
 
 def _row(robot: str) -> Robot:
-    """The row of `ROBOTS`. Raises RequestError if its `name` is not its key, as in a copy of another row."""
-    row: Any = ROBOTS[robot]
-    if not isinstance(row, Robot) or row.name != robot:
-        seen = f"the name '{row.name}'" if isinstance(row, Robot) else f"a {type(row).__name__}"
+    """The row of `ROBOTS`, or that of a robot in a file. Raises RequestError if its `name` is not its key, as in a copy
+    of another row."""
+    found: Any = row(robot)
+    if not isinstance(found, Robot) or found.name != robot:
+        seen = f"the name '{found.name}'" if isinstance(found, Robot) else f"a {type(found).__name__}"
         raise RequestError(
             f"the row '{robot}' of ROBOTS must be a Robot of that name, not {seen}: give it name='{robot}'"
         )
-    return row
+    return found
 
 
 def _viewed(found: Domain, at: str, view: str) -> Domain:

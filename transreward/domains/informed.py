@@ -3,7 +3,9 @@
 Behind the robot's own columns there is one for each shift that differs within the family, -1 to 1 over its range (a
 factor by its logarithm), and one that says whether they are known. In a share p of the episodes they are not: all of
 these columns are 0 then, so that one policy is both a universal policy, which is told the physics, and the randomised
-one, which is not (Yu et al. 2017, "Preparing for the unknown", arXiv:1702.02453, tells it always).
+one, which is not (Yu et al. 2017, "Preparing for the unknown", arXiv:1702.02453, tells it always). Where the family's
+tasks differ, the weights that do (see `weighed`) and whether these are known stand before them in the same way; each of
+the two is known or not by itself.
 
 `ID@uninformed=k` is any domain in the columns of a family of which k shifts differ; nothing is ever known there.
 """
@@ -13,21 +15,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from transreward.domains.bridged import plain
-from transreward.domains.domain import Domain, Entry, Repayable, Traced, control_rate, row_seeds, stored_terms
+from transreward.domains.domain import (
+    Domain,
+    Entry,
+    Repayable,
+    Traced,
+    control_rate,
+    restorable,
+    row_seeds,
+    stored_terms,
+)
 from transreward.domains.generators import pack, unpack
 from transreward.domains.names import action_entries, entries
 from transreward.domains.relayed import Dressed, Sparing
 from transreward.domains.robot import Robot
 from transreward.domains.shifts import SHIFTS, Range, Shift, prepared, touched
 from transreward.domains.varied import Varied
+from transreward.domains.weighed import Span, Weight, weights_of
 from transreward.types import RequestError, Spaces, Transition
 
 MOST = 100  # parameters
+WEIGHT = "weight of"
 ALIKE = 0.05  # columns: parts whose values differ by less have one value
 STREAM = 11  # of a row's random numbers
 
@@ -62,24 +75,62 @@ class Told:
         return 2.0 * (value - low) / (high - low) - 1.0
 
 
+class Group(NamedTuple):
+    """What a policy is told together, or not at all."""
+
+    told: tuple[Told | Weight, ...]
+    columns: np.ndarray | None  # [variants, told], of each robot of the family; None where they are never known
+    each: str  # what one of them is
+    known: str  # what the last column says
+
+    def row(self, values: Sequence[float] | None) -> list[float]:
+        """Its columns for these values, each within its range; for None those of what is not known."""
+        if values is None:
+            return [0.0] * (len(self.told) + 1)
+        return [*np.clip([one.column(x) for one, x in zip(self.told, values, strict=True)], -1.0, 1.0).tolist(), 1.0]
+
+
 class Informed(Dressed):
     """The domain `plain` with `parameters` as further columns, which are known in a share 1 - `drop` of the episodes.
 
-    `columns` [variants, parameters] are those of each robot of the family; None where none is ever known.
+    `columns` [variants, parameters] are those of each robot of the family; None where none is ever known. `span` has
+    its tasks, where they differ: the `weights` that do stand before the parameters, in the same way.
     """
 
     def __init__(
-        self, plain: Domain, parameters: Sequence[Told], columns: np.ndarray | None, drop: float, name: str
+        self,
+        plain: Domain,
+        parameters: Sequence[Told],
+        columns: np.ndarray | None,
+        drop: float,
+        name: str,
+        span: Span | None = None,
     ) -> None:
         self.plain, self.parameters, self.columns, self.drop = plain, tuple(parameters), columns, drop
-        self.name, own = name, plain.spaces
-        self.spaces = Spaces(own.obs + len(self.parameters) + 1, own.action, own.low, own.high)
-        more = [Entry(f"parameter {one}", "1", low=-1.0, high=1.0) for one in self.parameters]
-        self.entries = (*entries(plain), *more, Entry("parameters known", "1", low=0.0, high=1.0))
+        self.name, own, self.span = name, plain.spaces, span
+        self.weights = () if span is None else span.differing
+        self.groups: list[Group] = []
+        if span is not None:
+            at = [[one.column(w[span.parts.index(one.part)]) for one in self.weights] for w in span.weights.tolist()]
+            self.groups.append(Group(self.weights, np.array(at), WEIGHT, "task known"))
+        if self.parameters or span is None:
+            self.groups.append(Group(self.parameters, columns, "parameter", "parameters known"))
+        more = [
+            Entry(name, "1", low=low, high=1.0)
+            for one in self.groups
+            for name, low in (*((f"{one.each} {x}", -1.0) for x in one.told), (one.known, 0.0))
+        ]
+        self.spaces = Spaces(own.obs + len(more), own.action, own.low, own.high)
+        self.entries = (*entries(plain), *more)
         self.action_entries, self.stored_terms = action_entries(plain), stored_terms(plain)
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
         self.control_rate = control_rate(plain)
         self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
+
+    @property
+    def restorable(self) -> bool:
+        """See `Restorable`."""
+        return restorable(self.plain)
 
     @property
     def width(self) -> int:
@@ -95,6 +146,10 @@ class Informed(Dressed):
         assert isinstance(self.plain, Repayable)
         return self.plain.pay(obs[..., : self.width], action, next_obs[..., : self.width], stored)
 
+    def told(self, weights: Sequence[float] | None, parameters: Sequence[float] | None) -> list[float]:
+        """The further columns for a robot of which so much is known; None: nothing of its task, or of its physics."""
+        return [x for one in self.groups for x in one.row(weights if one.each == WEIGHT else parameters)]
+
 
 class InformedSimulation(Sparing):
     """n robots of an `Informed` domain, which `plain` simulates; see `Simulation`."""
@@ -103,8 +158,8 @@ class InformedSimulation(Sparing):
         self.plain, self.domain, self.terms = plain, domain, plain.terms
         sequences = (np.random.SeedSequence([*seed, STREAM]) for seed in seeds)
         self._generators = [np.random.Generator(np.random.PCG64(one)) for one in sequences]
-        self._known = np.zeros(len(seeds), bool)
-        self._told = np.zeros((len(seeds), len(domain.parameters) + 1))
+        self._known = np.zeros((len(seeds), len(domain.groups)), bool)
+        self._told = np.zeros((len(seeds), domain.spaces.obs - domain.width))
         self._begin(np.arange(len(seeds)))
 
     @property
@@ -132,22 +187,26 @@ class InformedSimulation(Sparing):
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         self.plain.set_state(state)
-        self._known = np.array(state["known"], bool)
+        self._known = np.array(state["known"], bool).reshape(self._known.shape)
         unpack(self._generators, state["dropping"])
         self._show()
 
     def _begin(self, rows: np.ndarray) -> None:
         """New episodes in `rows`, whose robots were drawn."""
-        if self.domain.columns is None:
+        if any(one.columns is None for one in self.domain.groups):
             return
         for i in rows.tolist():
-            self._known[i] = self._generators[i].random() >= self.domain.drop
+            self._known[i] = self._generators[i].random(len(self.domain.groups)) >= self.domain.drop
         self._show()
 
     def _show(self) -> None:
-        if self.domain.columns is not None:
-            shown = np.concatenate([self.domain.columns[self.plain.variant], np.ones((len(self._known), 1))], axis=1)
-            self._told = np.where(self._known[:, None], shown, 0.0)
+        shown = []
+        for one, known in zip(self.domain.groups, self._known.T, strict=True):
+            if one.columns is None:
+                return
+            told = np.concatenate([one.columns[self.plain.variant], np.ones((len(known), 1))], axis=1)
+            shown.append(np.where(known[:, None], told, 0.0))
+        self._told = np.concatenate(shown, axis=1)
 
 
 def informed(family: Domain, drop: float) -> Informed:
@@ -160,10 +219,14 @@ def informed(family: Domain, drop: float) -> Informed:
         raise RequestError(f"'{family.name}' is one robot, and a policy is told which of a family it is in")
     if not 0 <= drop <= 1:
         raise RequestError(f"parameters are unknown in a share of the episodes, in [0, 1], not {drop}")
+    span = Span.of([weights_of(robot) for robot in found.paid]) if found.listed else None
+    span = span if span and span.differing else None
     parameters = differing(found)
+    if not parameters and span is None:
+        raise RequestError(f"'{family.name}' differs in nothing that a policy could be told")
     values = [[value_in(shifts, one) for one in parameters] for shifts in found.each]
     columns = np.array([[p.column(x) for p, x in zip(parameters, row, strict=True)] for row in values])
-    return Informed(family, parameters, columns, drop, f"{family.name}@informed={drop:g}")
+    return Informed(family, parameters, columns, drop, f"{family.name}@informed={drop:g}", span)
 
 
 def uninformed(domain: Domain, parameters: Sequence[Told] | int) -> Informed:
@@ -191,8 +254,6 @@ def differing(family: Varied) -> list[Told]:
         if one.factor and min(values) <= 0:
             raise RequestError(f"'{family.name}': {one} is a factor, whose logarithm a policy is told: begin above 0")
         found.append(Told(name, pattern, min(values), max(values)))
-    if not found:
-        raise RequestError(f"'{family.name}' differs in nothing that a policy could be told")
     return found
 
 

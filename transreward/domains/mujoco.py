@@ -29,6 +29,7 @@ from transreward.domains.fleet import Fleet
 from transreward.domains.generators import pack, unpack
 from transreward.domains.layers import model_traits
 from transreward.domains.names import Entry, numbered
+from transreward.domains.paid import total_of
 from transreward.domains.robot import Robot, Rows, Term, physics_state, went_wrong
 from transreward.domains.shifts import Shift, build, of_plan
 from transreward.domains.shifts.acts import Motors
@@ -165,6 +166,7 @@ class MujocoSimulation:
         self._rows.body_mass = read_only(fleet.body_mass)
         if not fleet.several:
             self._rows.model = model
+        self._rows.row_variant, self._total = read_only(fleet.of), total_of(self.robot, fleet.of)
         self._rows.qpos, self._rows.qvel = read_only(self._qpos), read_only(self._qvel)
         try:
             for field in self.robot.fields:
@@ -233,7 +235,7 @@ class MujocoSimulation:
         if not (self._own and in_range(next_obs)):
             require_finite(*told, "an observation", "obs", next_obs, spared)
         self.terms = {name: self._paid(name, term) for name, term in robot.terms.items()}
-        reward = self._told("total(terms)", robot.total, (n,), list(map(shut, self.terms.values())))
+        reward = self._told("total(terms)", self._total, (n,), list(map(shut, self.terms.values())))
         if self.storing:
             own = {robot.terms[name]: paid for name, paid in self.terms.items()}  # already computed
             columns = [own[t] if t in own else self._paid(name, t) for name, t in self._ingredients.items()]

@@ -56,7 +56,7 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
     for name, term in {**robot.terms, **{k: robot.more[k] for k in weights if k in robot.more}, **new}.items():
         weight = weights.get(name, 1.0)
         if weight:
-            terms[name] = term if weight == 1 else _times(weight, term)
+            terms[name] = term if weight == 1 else Weighted(weight, term)
     if not terms:
         raise RequestError(f"no reward term of {robot.name} is left: keep one above or below 0")
     told = tuple(one for one in robot.success if one.term in new or weights.get(one.term, 1.0) == 1)
@@ -72,8 +72,38 @@ def _mean(mean: Array, last: Array) -> Array:
     return -mean
 
 
-def _times(weight: float, term: Term) -> Term:
-    return lambda s: weight * term(s)
+@dataclass(frozen=True)
+class Weighted:
+    """A term, multiplied. What tasks are combined of can be read from it: see `weighed`."""
+
+    weight: float
+    term: Term
+
+    def __call__(self, s: Rows) -> Array:
+        return self.weight * self.term(s)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A term of a task with numbers of its own; two are the same where these and what is paid for them are."""
+
+    paid: Callable[..., Array]  # (rows, *numbers) -> [n]
+    numbers: tuple[float, ...] = ()
+
+    def __call__(self, s: Rows) -> Array:
+        return self.paid(s, *self.numbers)
+
+
+@dataclass(frozen=True)
+class Users:
+    """A user's function as a term; two are the same where they are one function."""
+
+    name: str
+    reward: Reward
+
+    def __call__(self, s: Rows) -> Array:
+        given = (read_only(x) for x in (s.obs, s.action, s.next_obs))
+        return numbers(f"the reward '{self.name}'", self.reward(*given), (len(s.obs),))
 
 
 def _backward(robot: Robot, values: Values) -> Robot:
@@ -81,16 +111,21 @@ def _backward(robot: Robot, values: Values) -> Robot:
 
 
 def _speed(robot: Robot, values: Values) -> Robot:
-    def speed(s: Rows) -> Array:
-        return -np.abs(s.velocity - values["speed"])
-
-    paid = weigh(robot, {"forward": 0.0}, speed=speed)
+    paid = weigh(robot, {"forward": 0.0}, speed=Wanted(_tracked, (values["speed"],)))
     return told_by(paid, Success("tracking error", "m/s", "speed", _mean))
 
 
+def _tracked(s: Rows, speed: float) -> Array:
+    return -np.abs(s.velocity - speed)
+
+
 def _stand(robot: Robot, values: Values) -> Robot:
-    paid = weigh(robot, {"forward": 0.0}, still=lambda s: -np.abs(s.velocity))
+    paid = weigh(robot, {"forward": 0.0}, still=Wanted(_still))
     return told_by(paid, Success("tracking error", "m/s", "still", _mean))
+
+
+def _still(s: Rows) -> Array:
+    return -np.abs(s.velocity)
 
 
 def _direction(robot: Robot, values: Values) -> Robot:
@@ -102,7 +137,7 @@ def _direction(robot: Robot, values: Values) -> Robot:
 def _goal(robot: Robot, values: Values) -> Robot:
     goal = np.array([values["x"], values["y"]])
     if robot.side is not None:  # it moves in the plane
-        paid = weigh(placed(robot), {"forward": 0.0}, near=lambda s: NEAR / (1.0 + _apart(s, goal)))
+        paid = weigh(placed(robot), {"forward": 0.0}, near=Wanted(_near, (values["x"], values["y"])))
         return told_by(paid, Success("reached", "", "near", lambda mean, last: last >= NEAR / (1.0 + WITHIN)))
     if not np.linalg.norm(goal) < REACH:
         raise RequestError(f"the goal of {robot.name} must be nearer than {REACH} m to its shoulder, not {goal}")
@@ -133,14 +168,21 @@ def _reach(robot: Robot, values: Values) -> Robot:
 
 
 def _sparse_goal(robot: Robot, values: Values) -> Robot:
-    goal = np.array([values["x"], values["y"]])
-    paid = weigh(placed(robot), {"forward": 0.0}, arrived=lambda s: NEAR * (_apart(s, goal) <= WITHIN))
+    paid = weigh(placed(robot), {"forward": 0.0}, arrived=Wanted(_arrived, (values["x"], values["y"])))
     return told_by(paid, Success("reached", "", "arrived", lambda mean, last: last > 0))
 
 
-def _apart(s: Rows, goal: Array) -> Array:
+def _near(s: Rows, *goal: float) -> Array:
+    return NEAR / (1.0 + _apart(s, goal))
+
+
+def _arrived(s: Rows, *goal: float) -> Array:
+    return NEAR * (_apart(s, goal) <= WITHIN)
+
+
+def _apart(s: Rows, goal: tuple[float, ...]) -> Array:
     """Distance [n] from the goal to the robot's observed position, m."""
-    return np.linalg.norm(s.next_obs[:, :2] - goal, axis=1)
+    return np.linalg.norm(s.next_obs[:, :2] - np.array(goal), axis=1)
 
 
 def placed(robot: Robot) -> Robot:
@@ -366,13 +408,7 @@ def _stored(name: str) -> Term:
 
 def _with_function(robot: Robot, name: str) -> Robot:
     """The robot with a user's function as its only reward term."""
-    reward = load(name)
-
-    def term(s: Rows) -> Array:
-        given = (read_only(x) for x in (s.obs, s.action, s.next_obs))
-        return numbers(f"the reward '{name}'", reward(*given), (len(s.obs),))
-
-    return replace(robot, terms={name.partition(":")[2]: term}, total=in_order)
+    return replace(robot, terms={name.partition(":")[2]: Users(name, load(name))}, total=in_order)
 
 
 def load(name: str) -> Reward:

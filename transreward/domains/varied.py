@@ -17,10 +17,11 @@ from transreward.domains.bridged import Bridged, plain
 from transreward.domains.domain import Domain, TableRobot, row_seeds
 from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
+from transreward.domains.paid import each_its_own
 from transreward.domains.robot import Robot
 from transreward.domains.shifts import SHIFTS, Range, Shift, applied, of_plan, parse, prepared
 from transreward.domains.shifts.kinds import Beside
-from transreward.domains.tasks import Task
+from transreward.domains.tasks import Task, is_own, with_tasks
 from transreward.types import RequestError
 
 VARIANTS = 64  # that stand for a family
@@ -39,6 +40,9 @@ class Varied(MujocoDomain):
     the shifts without a range, otherwise the first variant's; `physics` has this model, and of each number beside it
     the largest of any variant.
 
+    `listed` are the tasks of every variant, where these differ: each row is paid by its own. `tasks` are then the
+    first's.
+
     Raises RequestError for a variant that the robot cannot be, or with other action bounds.
     """
 
@@ -51,6 +55,7 @@ class Varied(MujocoDomain):
         *,
         by: By = "seed",
         ranges: Sequence[Shift] = (),
+        listed: Sequence[Sequence[Task]] = (),
     ):
         if not variants or by not in BETWEEN:
             many = f"{len(variants)} by {by!r}"
@@ -62,13 +67,16 @@ class Varied(MujocoDomain):
                 f"'{robot.name}': its variants have different parts (without, legs, links): make them alike"
             )
         fixed = [shift for shift in ranges if not isinstance(shift.value, Range)] if ranges else variants[0]
-        super().__init__(robot, fixed, tasks, columns)
+        super().__init__(robot, fixed, listed[0] if listed else tasks, columns)
         self.by: By = by
+        self.listed = tuple(map(tuple, listed))
         self.ranges, self.redrawn = tuple(ranges), by == "episode"
         self.shifts = self.ranges or tuple(dict.fromkeys(shift for shifts in variants for shift in shifts))
         texts = [",".join(map(str, shifts)) for shifts in (variants if not ranges else [ranges])]
         self._text = BETWEEN[by].join(texts)
         self.name = ":".join(filter(None, ["+".join(map(str, (robot.name, *tasks))), self._text]))
+        if listed:
+            self._pay_each(robot, texts)
         self.each, spec = tuple(map(tuple, variants)), prepared(robot, variants[0])
         self.variants = tuple(applied(spec.copy(), robot, shifts) for shifts in variants)
         bounds = [v.model.actuator_ctrlrange for v in self.variants]
@@ -76,6 +84,34 @@ class Varied(MujocoDomain):
             raise RequestError(f"'{self.name}': its variants have different action bounds")
         beside = {name: _largest([getattr(v, name) for v in self.variants]) for name in Beside._fields}
         self.physics = self.physics._replace(**beside)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of each variant, where these differ in their tasks."""
+        return tuple(self.name.split(BETWEEN[self.by])) if self.listed else ()
+
+    def _pay_each(self, robot: Robot, texts: Sequence[str]) -> None:
+        """Pay every variant by its own of the tasks."""
+        named = ("+".join(map(str, (robot.name, *some))) for some in self.listed)
+        ids = [":".join(filter(None, both)) for both in zip(named, texts, strict=True)]
+        if twice := [id for id in ids if ids.count(id) > 1]:
+            raise RequestError(f"'{twice[0]}' is named twice in a list: leave one of them out")
+        self.name = self._text = BETWEEN[self.by].join(ids)
+        self._own = robots.is_own(robot) and all(is_own(task) for some in self.listed for task in some)
+        self.robot = each_its_own(robot, self.listed)
+        self.reward_terms, self.success = tuple(self.robot.terms), self.robot.judged
+
+    @property
+    def paid(self) -> list[Robot]:
+        """The robot of each variant with its own tasks, where these differ; else none."""
+        row = robots.row(self.robot.name)
+        return [with_tasks(row, some) for some in self.listed]
+
+    def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """See `MujocoDomain.pay`. Raises RequestError where each variant has a task of its own."""
+        if self.listed:
+            raise RequestError(f"'{self.name}' has no one task that could pay for stored steps: name one of its robots")
+        return super().pay(obs, action, next_obs, stored)
 
     def shown_with(self, sent: int) -> bool:
         """Never where an episode's physics is drawn, which no observation shows; else as for each variant."""
@@ -92,7 +128,7 @@ class Varied(MujocoDomain):
         return Varied(robot, self.each, other.tasks, self.spaces.obs, by=self.by, ranges=self.ranges)
 
     def __reduce__(self):
-        given = self.robot.name, self.each, self.tasks, self.spaces.obs, self.by, self.ranges
+        given = self.robot.name, self.each, self.tasks, self.spaces.obs, self.by, self.ranges, self.listed
         return _remake, given, {"name": self.name}
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> MujocoSimulation:
@@ -186,5 +222,6 @@ def _remake(
     columns: int,
     by: By,
     ranges: tuple[Shift, ...],
+    listed: tuple[tuple[Task, ...], ...] = (),
 ) -> Varied:
-    return Varied(robots.row(robot), variants, tasks, columns, by=by, ranges=ranges)
+    return Varied(robots.row(robot), variants, tasks, columns, by=by, ranges=ranges, listed=listed)

@@ -13,6 +13,7 @@ from transreward.domains.bridged import Bridged, plain
 from transreward.domains.difference import relabels, same_task
 from transreward.domains.domain import Domain
 from transreward.domains.history import history_of, with_history, without_history
+from transreward.domains.paid import pays_by_row
 from transreward.domains.shifts import SHIFTS
 from transreward.types import Pair, RequestError
 
@@ -29,14 +30,14 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     """The pair, with the source in the view whose reward agrees best with the target's if both are one robot with
     different tasks.
 
-    Unchanged if the user named a view, and if the source has action noise or a shift of single parts or of one side:
-    mirrored, others would be shifted.
+    Unchanged if the user named a view, if the source has several tasks, and if it has action noise or a shift of single
+    parts or of one side: mirrored, others would be shifted.
     """
     source, target = map(without_history, pair)
     if plain(source) is not source or not relabels(source, target) or same_task(source, target):
         return pair
     robot: MujocoDomain = source  # type: ignore[assignment]  # a robot of the table, without a view
-    if any(shift.pattern or SHIFTS[shift.name].sided for shift in robot.shifts):
+    if pays_by_row(robot.robot) or any(shift.pattern or SHIFTS[shift.name].sided for shift in robot.shifts):
         return pair
     known = own_views(robot)
     if not known:

@@ -2,44 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward import replay as rp
 from transreward.domains import robots
 from transreward.domains.bridged import plain
+from transreward.domains.domain import table_robot
 from transreward.domains.informed import Informed, Reading
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.varied import nominal
 from transreward.engine.grounding import Grounded
 from transreward.identify.identification import Identification
+from transreward.identify.weights import inferred
+from transreward.replay import Replay
 from transreward.request.config import Config
+from transreward.request.told import at_once
 from transreward.row import Method
 from transreward.runs.source_agent import SourceAgent
 
 EDGE = 0.95  # of half a range: beyond it a parameter is at the edge of it
 
 
-def informed(config: Config, row: Method, agent: SourceAgent, grounded: Grounded) -> tuple[Any, Grounded]:
-    """The agents [seeds] of a family in the columns of its robots' own, each told what its seed's steps show; where
-    that is too little, nothing. And what was found, with what was told."""
+def first_told(config: Config, row: Method) -> np.ndarray:
+    """What a family's agents are told before a target step, [seeds, columns]: its task, if that is known."""
+    family, known = config.of_agent(row).domains.source, at_once(config, row)
+    assert isinstance(family, Informed)
+    return np.tile(family.told(None if known is None else known.weights, None), (config.seeds, 1))
+
+
+def informed(
+    config: Config, row: Method, agent: SourceAgent, grounded: Grounded, stored: Replay
+) -> tuple[Any, Grounded]:
+    """The agents [seeds] of a family in the columns of its robots' own, each told what its seed's `stored` steps show;
+    where that is too little, no more than before. And what was found, with what was told."""
     if not grounded.shown:  # nobody looked
         return agent.agents, grounded._replace(untold=True)
     family, source = config.of_agent(row).domains.source, plain(nominal(config.domains.source))
     assert isinstance(family, Informed) and isinstance(source, MujocoDomain)
-    told = np.zeros((len(config.seed_list), len(family.parameters) + 1))
+    tasks = tasks_told(config, row, grounded, stored)
+    told, before = [], first_told(config, row)
     words: list[dict[str, float] | None] = []
     said: list[str] = []
-    for k, (seed, found) in enumerate(zip(config.seed_list, grounded.shown, strict=True)):
-        values, notes = read(source, family, found)
-        if values:
-            columns = [one.column(values[str(one)]) for one in family.parameters]
-            told[k] = [*np.clip(columns, -1.0, 1.0), 1.0]
-        words.append(values or None)
-        said.append(f"seed {seed}: {'; '.join(notes)}")
-    agents = agent.of_family(config.domains.source.spaces, told)
+    for seed, found, task in zip(config.seed_list, grounded.shown, tasks, strict=True):
+        values, notes = read(source, family, found) if family.parameters else ({}, [])
+        told.append(family.told(task.weights, [values[str(one)] for one in family.parameters] if values else None))
+        weights = zip(map(str, family.weights), task.weights or (), strict=False)
+        words.append({**dict(weights), **values} or None)
+        said += [f"seed {seed}: {note}" for note in (task.said, "; ".join(notes)) if note]
+    agents = agent.of_family(config.domains.source.spaces, np.array(told))
     kept = {**grounded.kept, "told": words} if grounded.kept else {}
-    return agents, grounded._replace(kept=kept, said=(*grounded.said, *said), untold=not told.any())
+    if kept and (seen := [task.about for task in tasks if task.about]):
+        kept["task"] = seen
+    unchanged = np.array_equal(told, before)
+    return agents, grounded._replace(kept=kept, said=(*grounded.said, *said), untold=unchanged)
+
+
+class Task(NamedTuple):
+    """What a seed's policy is told of its task."""
+
+    weights: list[float] | None  # those in which the family's tasks differ; None: nothing
+    said: str = ""  # what is to be said of them
+    about: dict[str, Any] | None = None  # for identification.json
+
+
+def tasks_told(config: Config, row: Method, grounded: Grounded, stored: Replay) -> list[Task]:
+    """What the policy of each seed is told of its task: what the target's id says, else what its rewards show."""
+    known = at_once(config, row)
+    if known is None or known.weights is not None:
+        return [Task(None if known is None else known.weights)] * config.seeds
+    assert known.family.span is not None
+    span, robot, found = known.family.span, table_robot(grounded.twin), []
+    assert robot is not None
+    steps = rp.in_order(stored).transition
+    for one in inferred(robot, span.parts, span.weights.mean(axis=0), config.seed_list, steps):
+        names, weights = list(map(str, span.parts)), dict(zip(span.parts, one.weights.tolist(), strict=True))
+        values = span.values(weights) if one.enough else None
+        found.append(Task(values, one.words(names), one.as_json(names)))
+    return found
 
 
 def read(source: MujocoDomain, family: Informed, found: Identification | None) -> tuple[dict[str, float], list[str]]:

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from transreward.domains.across import Across
 from transreward.engine import cache, weighing
 from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.delivery import deliver, foresee, lead, recall
+from transreward.engine.informing import first_told
 from transreward.engine.loop import loop
 from transreward.engine.record import Final, estimated, evaluate_both, final, none_of, successes_of
 from transreward.engine.state import Keep, Run, Watch, begin
@@ -25,6 +24,7 @@ from transreward.plan.plan import Plan, Stage, Track
 from transreward.plan.streams import of_sources
 from transreward.request.config import Config
 from transreward.request.learner import for_method
+from transreward.request.told import at_once
 from transreward.row import Method
 from transreward.runs import store
 from transreward.runs.result import Result
@@ -103,12 +103,12 @@ def trained(
 
 
 def acting(config: Config, row: Method, agent: SourceAgent) -> SourceAgent:
-    """A source agent in the columns of the request's source: across its bridge, or of a family and told nothing."""
+    """A source agent in the columns of the request's source: across its bridge, or of a family and told nothing but the
+    target's task, if that is known."""
     source = config.domains.source
     if row.randomise is None or not row.randomise.informed:
         return agent.across(source)
-    more = config.of_agent(row).domains.source.spaces.obs - source.spaces.obs
-    return agent.given(source.spaces, np.zeros((config.seeds, more)))
+    return agent.given(source.spaces, first_told(config, row))
 
 
 def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
@@ -186,6 +186,8 @@ def follow(
         runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
         if first and track.method is config.method and isinstance(config.domains.source, Across):
             run.tell(run.state.index, [], (config.domains.source.said(),))
+        if first and (known := at_once(config, track.method)) is not None:
+            run.tell(run.state.index, [], (known.said,))
         foreseen(run)
         if sum(stage.budget) and not run.state.stopped:
             checkpoints = saved(stage)

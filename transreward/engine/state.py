@@ -248,7 +248,7 @@ def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) ->
             views = views and config.learner.ends is not None
             run.grounded = grounded(domains, config.seed_list, stage.ground, seen, views)
             if agents and agents[0].told is not None and not lesson.state.updates:
-                state.agents, run.grounded = informed(config, stage.method, agents[0], run.grounded)
+                state.agents, run.grounded = informed(config, stage.method, agents[0], run.grounded, seen)
             if run.grounded.crossing is not None:
                 state.agents = take_up(config.learner, state.agents, run.grounded.crossing)
     if run.grounded is not None:

@@ -31,13 +31,9 @@ def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
     Least squares over the steps of all seeds. A weight that is not surely another is 1, or 0 where the term is none of
     its own.
     """
-    rows = seeds_in_turn(t)
-    simulation = simulator.simulate(len(rows.reward), seeds)
-    simulation.storing = True
-    known = simulation.put(rows.obs)
-    own = simulation.step(rows.action).reward
-    reward, own, stored = rows.reward[known], own[known], simulation.stored[known]
-    held = np.arange(len(reward)) % BLOCK >= BLOCK - HELD
+    rows, known, own, stored = retaken(simulator, seeds, t)
+    reward, own, stored = rows.reward[known], own[known], stored[known]
+    held = held_out(len(reward))
     if not held.any() or not reward.std() > 0:
         return Pay(simulator.tasks, 0.0)
 
@@ -56,6 +52,24 @@ def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
     other = tuple((n, float(w)) for n, w, u in zip(names, weights, usual, strict=True) if w != u)
     found = Pay((Task("terms", other),) if other else (), explained(terms @ weights))
     return found if found.explained >= ENOUGH and weights.any() else as_before
+
+
+def retaken(
+    simulator: TableRobot, seeds: list[int], t: Transition
+) -> tuple[Transition, np.ndarray, np.ndarray, np.ndarray]:
+    """Steps [seeds, n, ...] as rows, whether the simulator can be put where each began, and what it is paid and stores
+    for each: [rows] and [rows, terms]."""
+    rows = seeds_in_turn(t)
+    simulation = simulator.simulate(len(rows.reward), seeds)
+    simulation.storing = True
+    known = simulation.put(rows.obs)
+    own = simulation.step(rows.action).reward
+    return rows, known, own, simulation.stored
+
+
+def held_out(n: int) -> np.ndarray:
+    """[n] bool: which of n successive steps are held out."""
+    return np.arange(n) % BLOCK >= BLOCK - HELD
 
 
 def seeds_in_turn(t: Transition) -> Transition:

@@ -50,6 +50,7 @@ from transreward.request.rules import (
     without_a_model,
 )
 from transreward.request.settings import apply_settings, settings_of, typed, with_settings
+from transreward.request.told import settled
 from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 
@@ -138,6 +139,7 @@ def resolved(
         shift=shift,
         **{"evaluate": evaluate, "cotrain": cotrain, "imports": imports, "others": others},
     )
+    config = settled(config)
     require_all(config)
     return config
 
