@@ -251,8 +251,9 @@ def test_all_sources_policies_are_asked_in_their_order():
 
     def policies(method, candidates):
         state = SimpleNamespace(candidates=candidates, guide="the source agent")
-        run: Any = SimpleNamespace(stage=SimpleNamespace(method=METHODS[method]), config=config, state=state)
-        return Run.policies.fget(run)
+        run = SimpleNamespace(stage=SimpleNamespace(method=METHODS[method]), config=config, state=state)
+        asks: Any = Run.policies
+        return asks.fget(run)
 
     assert policies("cup", kept) == config.candidates and policies("cup", {}) == ("the source agent",)
     assert policies("fine_tune", kept) is None
@@ -266,6 +267,8 @@ def test_of_a_good_policy_and_one_that_falls_the_good_one_guides(monkeypatch):
     """From scratch, so that nobody's critics know the one or the other; the one that falls pushes the other way."""
 
     def both(run):
+        if not run.stage.guided:
+            return None
         *before, last = run.state.guide.actor
         falling = run.state.guide._replace(actor=[*before, jax.tree.map(jnp.negative, last)])
         return falling, run.state.guide
