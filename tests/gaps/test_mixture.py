@@ -25,8 +25,8 @@ APART = (
 )
 SAME = APART[0]
 MEANS, SPREADS = (0.5, -0.5, 0.0, 0.3), (1.0, 1.2, 0.8, 0.9)  # of every entry of (s, a); the target's are the last
-UPDATES, ROWS = 1500, 30_000
-MIXTURE = Mixture(3, Classifier(hidden=(32, 32), learning_rate=3e-3, batch=256, noise=0.0, weight_decay=0.0))
+UPDATES, ROWS = 1500, 100_000
+MIXTURE = Mixture(3, Classifier(hidden=(64, 64), learning_rate=3e-3, batch=256, noise=0.0, weight_decay=0.0))
 
 
 def steps(seed, apart, mean, spread, n=ROWS):

@@ -33,7 +33,8 @@ from transreward.gaps.features import follow, split, step_rows
 from transreward.networks import Layers, mlp
 from transreward.types import Array, Key, RequestError, Spaces, Transition
 
-CLASSIFIER = Classifier(batch=128)  # steps of each class per update
+# Steps of each class per update, and noise as a share of an input's spread: what a source has to be off by to count.
+CLASSIFIER = Classifier(batch=128, noise=0.03)
 
 
 class MixtureState(NamedTuple):
