@@ -29,7 +29,7 @@ def begun(config: Config, row: Method, replays: Pair[Replay | None], keys: Key) 
     return started(Mixture(len(config.sources)), replays.source.spaces, draw(keys, "sources"))
 
 
-def learned(state: MixtureState, replays: Pair[Replay], keys: Key, updates: int) -> tuple[MixtureState, Metrics]:
+def learned(state: MixtureState, replays: Pair[Any], keys: Key, updates: int) -> tuple[MixtureState, Metrics]:
     """The state [seeds] after so many updates, and its figures of each source [seeds]. `keys` [seeds] are the
     round's."""
     sources = state.weights.shape[-1]
