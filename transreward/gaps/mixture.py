@@ -33,8 +33,8 @@ from transreward.gaps.features import follow, split, step_rows
 from transreward.networks import Layers, mlp
 from transreward.types import Array, Key, RequestError, Spaces, Transition
 
-# Little noise, since with more of it small shifts are no shifts; and a high rate: as long as the first head lags behind,
-# the second makes up for it, and where the policies go counts as physics.
+# Little noise, since with more of it small shifts are none; and a high rate: as long as the first head lags behind, the
+# second makes up for it, and where the policies go counts as physics.
 CLASSIFIER = Classifier(batch=128, noise=0.03, learning_rate=3e-3)
 
 
