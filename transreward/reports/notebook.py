@@ -124,7 +124,7 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
             continue
         axes.plot(x, y.mean(axis=1), color=colour, label=one.name)
         if y.shape[1] >= ENOUGH:
-            low, high = np.transpose([interval(at) for at in y])
+            low, high = np.array([interval(at) for at in y], float).T
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         else:
             axes.plot(np.repeat(x, y.shape[1]), y.ravel(), ".", color=colour, alpha=0.5)
