@@ -16,10 +16,7 @@ import bits
 import transreward as tr
 from transreward.domains.ids import domain
 from transreward.engine.informing import first_told
-from transreward.engine.programs import programs
-from transreward.evaluation.returns import evaluate
 from transreward.plan.compile import compile
-from transreward.request.config import PLAIN
 from transreward.request.resolve import resolve
 from transreward.request.told import STEPS, at_once
 from transreward.runs.source_agent import SourceAgent
@@ -156,31 +153,3 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
     again = tr.resume(tmp_path / "run")
     assert all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (whole.agents, again.agents)), strict=True))
     assert np.array_equal(whole.returns.target, again.returns.target)
-
-
-@pytest.mark.slow
-def test_who_is_told_its_task_does_it(tmp_path):
-    """One agent swims ahead and back; told nothing it can do neither, nor can one that acts at random."""
-    few = {"loop.eval_episodes": 4, "loop.source_evaluations": 1, "loop.aligned": 0.0, "loop.threads": 1}
-    ids = ("swimmer", "swimmer+backward")
-    tr.transfer(
-        "~".join(ids), ids[1], "universal", learner="ppo", source_steps=100_000, seeds=1, settings=few, fresh=True,
-        out=tmp_path / "run",
-    )  # fmt: skip
-    family, spaces, learner = (
-        domain(f"{'~'.join(ids)}@informed=0.2"),
-        domain(ids[0]).spaces,
-        tr.load(tmp_path / "run").learner,
-    )
-    agent = SourceAgent.load(tmp_path / "run", family, learner, [0])
-    act = programs(learner, PLAIN.compensation(), spaces).act
-
-    def earns(id, told):
-        agents = agent.given(spaces, np.array([family.told(told, None)])).agents
-        return float(evaluate(domain(id), act, agents, [0], 8, threads=1).returns.mean())
-
-    for id, sign in zip(ids, (1.0, -1.0), strict=True):
-        walk, rng = domain(id).simulate(8, 0, threads=1), np.random.default_rng(0)
-        random = np.sum([walk.step(rng.uniform(-1, 1, (8, 2))).reward for _ in range(1000)], axis=0).mean()
-        told, untold = earns(id, [sign]), earns(id, None)
-        assert told > random + 10.0 and told > untold + 10.0, (id, random, untold, told)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from transreward.domains.domain import table_robot
 from transreward.domains.ids import domain
+from transreward.domains.several import apart
 from transreward.domains.tasks import Task
 from transreward.domains.varied import Varied, nominal
 from transreward.domains.views import viewed
@@ -96,6 +97,11 @@ def test_a_list_of_tasks_is_named_by_its_id(id):
 def test_robots_of_one_task_are_the_list_of_shifts():
     assert domain("hopper+hop(speed=1):gravity=2~hopper+hop(speed=1)").name == "hopper+hop(speed=1):gravity=2~"
     assert not domain("hopper:gravity=2~gravity=3").ids
+
+
+def test_a_list_may_be_one_of_several_sources():
+    both = "halfcheetah:gravity=2,mass=2~halfcheetah+run(speed=2),halfcheetah+stand"
+    assert apart(both) == ["halfcheetah:gravity=2,mass=2~halfcheetah+run(speed=2)", "halfcheetah+stand"]
 
 
 def test_no_view_is_chosen_for_several_tasks():

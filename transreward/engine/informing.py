@@ -76,7 +76,7 @@ def tasks_told(config: Config, row: Method, grounded: Grounded, stored: Replay) 
     span, robot, found = known.family.span, table_robot(grounded.twin), []
     assert robot is not None
     steps = rp.in_order(stored).transition
-    for one in inferred(robot, span.parts, span.weights.mean(axis=0), config.seed_list, steps):
+    for one in inferred(robot, span, config.seed_list, steps):
         names, weights = list(map(str, span.parts)), dict(zip(span.parts, one.weights.tolist(), strict=True))
         values = span.values(weights) if one.enough else None
         found.append(Task(values, one.words(names), one.as_json(names)))
