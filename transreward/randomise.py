@@ -27,6 +27,7 @@ class Informed(Randomise):
     the source is a family, that is it."""
 
     drop: float = 0.2  # share of the episodes in which it is not told, so that it acts well before anything is known
+    scale: bool = True  # of a family of tasks: while it is trained, each task's rewards are divided by their spread
     infer: bool = False  # of a family of tasks: the target's first rewards tell its task, even where its id would
 
     informed = True

@@ -136,8 +136,9 @@ def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Steps:
     return unpacked(replay.data[step, robot], replay.spaces)
 
 
-def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
-    """n runs of `length` consecutive control steps of one robot, [n, length, ...], of one seed.
+def sample_windows(replay: Replay, key: Key, n: int, length: int, scale: Array | None = None) -> Transition:
+    """n runs of `length` consecutive control steps of one robot, [n, length, ...], of one seed. With a `scale` [tasks]
+    rewards are divided by that of each step's task, the last of its terms.
 
     The newest step counts as truncated: what a run holds behind it, where fewer are stored, is no later step.
     """
@@ -150,7 +151,10 @@ def sample_windows(replay: Replay, key: Key, n: int, length: int) -> Transition:
         robot = jax.random.randint(robot_key, (n, 1), 0, robots)
     else:
         robot = _falls_on(replay.shares, jax.random.uniform(robot_key, (n, 1)))
-    windows = unpacked(replay.data[(oldest + place) % capacity, robot], replay.spaces).transition
+    steps = unpacked(replay.data[(oldest + place) % capacity, robot], replay.spaces)
+    windows = steps.transition
+    if scale is not None:
+        windows = windows._replace(reward=windows.reward / scale[steps.terms[..., -1].astype(np.int32)])
     return windows._replace(truncated=jnp.where(place == replay.size - 1, 1.0, windows.truncated))
 
 
@@ -214,8 +218,11 @@ def with_room(replay: Replay, capacity: int) -> Replay:
     )
 
 
-def windows(replays: Pair[Replay | None], target_share: float | Array, spaces: Spaces) -> Callable[..., Drawn]:
-    """What a learner samples from two replays of one seed: see `Sample` in learners/learner.py.
+def windows(
+    replays: Pair[Replay | None], target_share: float | Array, spaces: Spaces, scale: Array | None = None
+) -> Callable[..., Drawn]:
+    """What a learner samples from two replays of one seed: see `Sample` in learners/learner.py. A `scale` is of the
+    source's tasks: see `sample_windows`.
 
     A share that is only known when the program runs cannot set sizes: then both sides draw a whole batch, of which the
     source's last rows and the target's first are taken.
@@ -229,12 +236,12 @@ def windows(replays: Pair[Replay | None], target_share: float | Array, spaces: S
         else:
             first = jnp.round(n * target_share).astype(jnp.int32)
 
-        def draw(replay: Replay | None, key: Key, n: int) -> Transition:
+        def draw(replay: Replay | None, key: Key, n: int, scale: Array | None) -> Transition:
             if n == 0 or replay is None:
                 return no_steps(spaces, 0, length).transition
-            return sample_windows(replay, key, n, length)
+            return sample_windows(replay, key, n, length, scale)
 
-        return Drawn(Pair(*(draw(r, k, n) for r, k, n in zip(replays, keys, sizes, strict=True))), first)
+        return Drawn(Pair(*map(draw, replays, keys, sizes, Pair(scale, None))), first)
 
     return sample
 

@@ -182,6 +182,19 @@ def successes(domain: Domain) -> tuple[Success, ...]:
     return domain.success if isinstance(domain, Judged) else ()
 
 
+@runtime_checkable
+class Listed(Domain, Protocol):
+    """A family whose robots may have tasks of their own; its simulations say in `variant` which each row is."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...  # of each robot; empty = they have one task
+
+
+def listed(domain: Domain) -> tuple[str, ...]:
+    """The ids of a family's robots where these have tasks of their own; else none."""
+    return domain.ids if isinstance(domain, Listed) else ()
+
+
 def stored_terms(domain: Domain) -> tuple[str, ...]:
     """Names of the reward terms stored beside each transition; empty if the domain cannot pay for others' steps."""
     return domain.stored_terms if isinstance(domain, Repayable) else ()

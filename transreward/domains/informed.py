@@ -26,6 +26,7 @@ from transreward.domains.domain import (
     Repayable,
     Traced,
     control_rate,
+    listed,
     restorable,
     row_seeds,
     stored_terms,
@@ -109,6 +110,8 @@ class Informed(Dressed):
         self.plain, self.parameters, self.columns, self.drop = plain, tuple(parameters), columns, drop
         self.name, own, self.span = name, plain.spaces, span
         self.weights = () if span is None else span.differing
+        at = None if span is None else np.unique(span.weights, axis=0, return_inverse=True)[1]
+        self.task_of = np.zeros(0, int) if at is None else at.reshape(-1)  # [variants]: equal where they pay alike
         self.groups: list[Group] = []
         if span is not None:
             at = [[one.column(w[span.parts.index(one.part)]) for one in self.weights] for w in span.weights.tolist()]
@@ -122,7 +125,8 @@ class Informed(Dressed):
         ]
         self.spaces = Spaces(own.obs + len(more), own.action, own.low, own.high)
         self.entries = (*entries(plain), *more)
-        self.action_entries, self.stored_terms = action_entries(plain), stored_terms(plain)
+        self.action_entries = action_entries(plain)
+        self.stored_terms = (*stored_terms(plain), *(("task",) if span is not None else ()))
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
         self.control_rate = control_rate(plain)
         self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
@@ -137,6 +141,11 @@ class Informed(Dressed):
         """How many columns are the robot's own."""
         return self.plain.spaces.obs
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """See `Listed`."""
+        return listed(plain(self.plain))
+
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> InformedSimulation:
         """n robots, freshly reset; see `Domain`."""
         return InformedSimulation(self.plain.simulate(n, seed, threads), self, row_seeds(n, seed))
@@ -144,7 +153,8 @@ class Informed(Dressed):
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
         """See `Repayable`; the further columns are not read."""
         assert isinstance(self.plain, Repayable)
-        return self.plain.pay(obs[..., : self.width], action, next_obs[..., : self.width], stored)
+        own = stored[..., : len(stored_terms(self.plain))]
+        return self.plain.pay(obs[..., : self.width], action, next_obs[..., : self.width], own)
 
     def told(self, weights: Sequence[float] | None, parameters: Sequence[float] | None) -> list[float]:
         """The further columns for a robot of which so much is known; None: nothing of its task, or of its physics."""
@@ -160,6 +170,7 @@ class InformedSimulation(Sparing):
         self._generators = [np.random.Generator(np.random.PCG64(one)) for one in sequences]
         self._known = np.zeros((len(seeds), len(domain.groups)), bool)
         self._told = np.zeros((len(seeds), domain.spaces.obs - domain.width))
+        self._task = domain.task_of[plain.variant] if domain.span is not None else np.zeros(len(seeds), int)
         self._begin(np.arange(len(seeds)))
 
     @property
@@ -169,11 +180,15 @@ class InformedSimulation(Sparing):
 
     @property
     def stored(self) -> np.ndarray:
-        """See `RepayableSimulation`."""
-        return self.plain.stored
+        """See `RepayableSimulation`; of several tasks the last column is the row's."""
+        if self.domain.span is None:
+            return self.plain.stored
+        return np.concatenate([self.plain.stored, self._task[:, None]], axis=1)
 
     def step(self, action: np.ndarray) -> Transition:
         """One control step of all rows; see `Simulation`."""
+        if self.domain.span is not None:
+            self._task = self.domain.task_of[self.plain.variant]  # before the rows that end draw another
         t, told = self.plain.step(action), self._told
         self.terms = self.plain.terms
         ended = np.flatnonzero(np.logical_or(t.terminated, t.truncated))

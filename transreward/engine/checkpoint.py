@@ -44,7 +44,7 @@ COUNTERS = {  # with their types for `schema.fits`; the rows of the log are thos
     "peaks": list | None, "spent": {str: COUNT}, "stored": {str: COUNT}, "log": list,
 }  # fmt: skip
 BESIDE = {"rows": {str: dict}, "streams": {str: dict}, "metrics": TEXTS, "seconds": NUMBER}
-TREES = ("agents", "compensation", "judged", "peak", "mixture")
+TREES = ("agents", "compensation", "judged", "peak", "mixture", "scales")
 
 
 class Damaged(RequestError):

@@ -13,6 +13,7 @@ from transreward.engine import weighing
 from transreward.engine.checkpoint import NOWHERE, Checkpoints
 from transreward.engine.delivery import remember
 from transreward.engine.record import evaluation_rows
+from transreward.engine.scales import scaled, seen
 from transreward.engine.state import Run, State
 from transreward.engine.stop import stop_reason
 from transreward.interruption import undone
@@ -92,6 +93,8 @@ def collect(run: Run) -> dict[str, Steps]:
             keep(state, name, steps)
         if taker.sees:
             state.agents = run.programs.see(state.agents, steps.transition.obs)
+        if state.scales is not None:
+            state.scales = seen(state.scales, steps, run.config.learner.discount)
         fresh[name] = steps
     return fresh
 
@@ -150,10 +153,13 @@ def improve(run: Run, fresh: dict[str, Steps]) -> None:
     data: Any = run.replays
     if run.config.learner.on_policy:  # the fresh rollout of the domain that feeds it
         side = "target" if share == 1 else "source"
-        data = Pair(None, None)._replace(**{side: fresh[side].transition if side in fresh else None})
+        newest = fresh.get(side)
+        if newest is not None and state.scales is not None:
+            newest = scaled(state.scales, newest)
+        data = Pair(None, None)._replace(**{side: None if newest is None else newest.transition})
     agents, metrics = run.programs.improve(
         state.agents, state.compensation, data, run.next_keys(), run.asked, run.done, updates=updates,
-        target_share=share, anneal=run.stage.anneal,
+        target_share=share, anneal=run.stage.anneal, scale=None if state.scales is None else state.scales.scale,
     )  # fmt: skip
     state.metrics |= metrics
     require_finite(run)

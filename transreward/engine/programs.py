@@ -96,11 +96,13 @@ class Programs:
         updates: int,
         target_share: float,
         anneal: float = 0.0,
+        scale: Array | None = None,
     ) -> tuple[Any, Metrics]:
         """The learner's updates on the compensated reward; `done` in [0, 1] is the progress of the transfer, over the
-        first `anneal` of which the share of target steps grows from 0 to `target_share`."""
+        first `anneal` of which the share of target steps grows from 0 to `target_share`. `scale` [seeds, tasks]: see
+        `replay.sample_windows`."""
         shares = {"target_share": target_share, "anneal": anneal}
-        return self._improve(agents, state, data, keys, asked, np.float32(done), updates=updates, **shares)
+        return self._improve(agents, state, data, keys, asked, np.float32(done), scale, updates=updates, **shares)
 
     def _improve_(
         self,
@@ -110,6 +112,7 @@ class Programs:
         keys: Key,
         asked: Asked,
         done: Array,
+        scale: Array | None,
         updates: int,
         target_share: float,
         anneal: float,
@@ -117,15 +120,15 @@ class Programs:
         self._traced("improve")
         share = target_share * jnp.minimum(done / anneal, 1.0) if anneal else target_share
 
-        def one(agent: Any, state: Any, data: Pair, key: Key, asked: Asked) -> tuple[Any, Metrics]:
+        def one(agent: Any, state: Any, data: Pair, key: Key, asked: Asked, scale: Any) -> tuple[Any, Metrics]:
             extra = self._extra(agent, asked, done)
             adjust = partial(self.compensation.adjust, state, **extra)
             shaping = self.compensation.shape(state, **extra)
-            sample = self._newest(data) if self.learner.on_policy else rp.windows(data, share, self.spaces)
+            sample = self._newest(data) if self.learner.on_policy else rp.windows(data, share, self.spaces, scale)
             return self.learner.improve(agent, sample, adjust, shaping, key, updates=updates, done=done)
 
         axes = data.map(lambda d: 0 if self.learner.on_policy or d is None else d.axes)
-        return jax.vmap(one, in_axes=(0, 0, axes, 0, 0))(agents, state, data, keys, asked)
+        return jax.vmap(one, in_axes=(0, 0, axes, 0, 0, 0))(agents, state, data, keys, asked, scale)
 
     def _newest(self, rollouts: Pair[Transition | None]) -> Sample:
         """The `Sample` of an on-policy learner: the newest rollouts, whole."""

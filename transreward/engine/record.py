@@ -53,6 +53,7 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 **figures[i],
                 "source_terms": terms_of(seen.source, i),
                 "target_terms": terms_of(seen.target, i),
+                **({"source_tasks": found} if (found := tasks_of(seen.source, i)) else {}),
                 **({"target_success": found} if (found := success_of(seen.target, i)) else {}),
                 **{name: float(value[i]) for name, value in run.state.metrics.items()},
                 **{name: word for taker in run.takers.values() for name, word in taker.said().items()},
@@ -78,6 +79,12 @@ def mean_or_none(returns: np.ndarray) -> float | None:
 def terms_of(seen: Evaluation | None, i: int) -> dict[str, float]:
     """Mean reward terms of one seed's evaluation; empty without one."""
     return {} if seen is None else {name: float(value[i]) for name, value in seen.terms.items()}
+
+
+def tasks_of(seen: Evaluation | None, i: int) -> dict[str, float]:
+    """Mean raw return of one seed's episodes in each task of a family that has several, where there was one."""
+    each = {} if seen is None else seen.tasks
+    return {id: float(value[i]) for id, value in each.items() if not np.isnan(value[i])}
 
 
 def success_of(seen: Evaluation | None, i: int) -> dict[str, float]:

@@ -12,14 +12,17 @@ import jax.numpy as jnp
 
 from transreward import replay as rp
 from transreward.bridges.take_up import take_up
+from transreward.domains.informed import Informed
 from transreward.draws import stream as draw
 from transreward.engine import weighing
 from transreward.engine.grounding import Grounded, grounded
 from transreward.engine.informing import informed
 from transreward.engine.programs import Asked, Programs, copied, programs
+from transreward.engine.scales import Scales
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Stage
 from transreward.plan.streams import walks_in
+from transreward.randomise import Informed as Told
 from transreward.replay import Replay
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
@@ -64,6 +67,7 @@ class State:
     judged: Any = None  # the learner's state at the previous evaluation, [seeds]
     peak: Any = None  # the learner's state that was the best in the identified simulator, [seeds]
     peaks: list[float] | None = None  # its returns there
+    scales: Scales | None = None  # of a family's tasks, while its agent is trained
     metrics: Metrics = field(default_factory=dict)  # the latest of learner and gap, [seeds]
     index: int = 0  # finished rounds of this stage
     rounds: int = 0  # of the method, begun
@@ -196,6 +200,7 @@ def begin(
             agents = copied(found.agents)
     ledger = opened(config, stage, [] if agent is None else [agent, *others], lesson)
     state = State(agents, compensation, keys, ledger.spent, {})
+    state.scales = scales_of(config, stage)
     if agent is not None and stage.guided:
         state.guide = agent.agents if before is None else before.agents
     if agent is not None and stage.candidates:
@@ -220,6 +225,16 @@ def begin(
         state.log, state.stopped = before.log, before.stopped
         state.rounds, state.updates, state.judged = before.rounds, before.updates, before.judged
     return run
+
+
+def scales_of(config: Config, stage: Stage) -> Scales | None:
+    """Fresh scales for a stage that trains a family's agent in several tasks."""
+    family, how = config.domains.source, stage.method.randomise
+    if stage.phase != "source" or not isinstance(how, Told) or not how.scale or not isinstance(family, Informed):
+        return None
+    if family.span is None:
+        return None
+    return Scales.start(config.seeds, config.learner.robots, int(family.task_of.max()) + 1)
 
 
 def opened(config: Config, stage: Stage, agents: Sequence[SourceAgent], lesson: Run | None) -> Ledger:

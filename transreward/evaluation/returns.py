@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.domain import Domain, successes
+from transreward.domains.domain import Domain, listed, successes
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.streams.stream import Act, unpaid
 from transreward.types import BrokenRun, Transition
@@ -27,6 +27,7 @@ class Evaluation(NamedTuple):
     steps: Transition  # [seeds, steps * episodes, ...], float32: all steps taken
     alive: np.ndarray  # [seeds, steps * episodes], bool: the step belongs to the first episode of its robot
     success: Mapping[str, np.ndarray] = {}  # what says whether the task is done -> [seeds], mean over episodes
+    tasks: Mapping[str, np.ndarray] = {}  # of a family with several: id -> [seeds], mean return; NaN without an episode
 
     def first_episodes_first(self) -> Transition:
         """The steps reordered: those of first episodes, then the same again in place of all others, so that the shape
@@ -59,6 +60,7 @@ def evaluate(
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
     terms = {term: np.zeros(rows) for term in domain.reward_terms}
     last, ended = {one.term: np.zeros(rows) for one in successes(domain) if one.term}, np.zeros(rows, bool)
+    which = guarded.simulation.variant.copy() if listed(domain) else np.zeros(rows, int)
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
         obs = guarded.obs.astype(np.float32)
@@ -67,9 +69,7 @@ def evaluate(
         try:
             step = guarded.step(action)
         except BrokenRun as error:
-            row = error.row
-            seed = "" if row is None else f", seed {seeds[row // episodes]}"
-            raise BrokenRun(f"{error}{seed}, in an evaluation") from error
+            raise BrokenRun(f"{error}{_seed(error.row, seeds, episodes)}, in an evaluation") from error
         taken.append(Transition(*(np.asarray(x, np.float32) for x in step)))
         alive.append(going.copy())
         returns += step.reward * going
@@ -88,7 +88,23 @@ def evaluate(
         steps=Transition(*(_by_seed(list(column), length, shape) for column in zip(*taken, strict=True))),
         alive=_by_seed(alive, length, shape),
         success={name: x.reshape(shape).mean(axis=1) for name, x in _done(domain, means, last, ended).items()},
+        tasks=_by_task(domain, returns.reshape(shape), which.reshape(shape)),
     )
+
+
+def _seed(row: int | None, seeds: list[int], episodes: int) -> str:
+    """Whose a row is that broke, for a message."""
+    return "" if row is None else f", seed {seeds[row // episodes]}"
+
+
+def _by_task(domain: Domain, returns: np.ndarray, which: np.ndarray) -> dict[str, np.ndarray]:
+    """id -> [seeds], the mean of the returns [seeds, episodes] of that robot of a family; NaN where it has none."""
+    found = {}
+    for k, id in enumerate(listed(domain)):
+        mine = which == k
+        count = mine.sum(axis=1)
+        found[id] = np.where(count > 0, (returns * mine).sum(axis=1) / np.maximum(count, 1), np.nan)
+    return found
 
 
 def _done(domain: Domain, mean: Terms, last: Terms, ended: np.ndarray) -> Terms:

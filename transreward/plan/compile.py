@@ -121,7 +121,7 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
     schedule = scheduled(config, plain, budget, 0.0, fresh)
     name = f"source-{steps + schedule.controls.source * config.learner.robots}"
     name = name if row.randomise is None else f"{row.name}-{name}"
-    streams = (walk(config, plain, "source", left, "source"),)
+    streams = (walk(config.of_agent(plain), plain, "source", left, "source"),)
     return Stage(
         name, "source", plain, agent, streams, budget, schedule, 0.0, fresh, config.loop.source_evaluations
     )  # fmt: skip
