@@ -139,7 +139,7 @@ def test_a_run_of_a_robot_from_a_file_goes_on_from_another_directory(tmp_path, m
     (tmp_path / "at home").mkdir()
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "at home")
-    shutil.copy(Path(gymnasium.__file__).parent / "envs/mujoco/assets/inverted_pendulum.xml", "pole.xml")
+    shutil.copy(Path(gymnasium.__file__).parent / "envs/mujoco/assets/hopper.xml", "hopper.xml")
     Path("pay.py").write_text("def upright(obs, action, next_obs):\n    return -abs(next_obs[:, 1])\n")
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     asked = {
@@ -151,10 +151,10 @@ def test_a_run_of_a_robot_from_a_file_goes_on_from_another_directory(tmp_path, m
         "watch": killing([], 3),
     }
     with pytest.raises(Killed):
-        tr.transfer("mjcf:pole.xml+pay:upright", "mjcf:pole.xml+pay:upright:mass=2", "zero_shot", **asked)
+        tr.transfer("mjcf:hopper.xml+pay:upright", "mjcf:hopper.xml+pay:upright:mass=2", "zero_shot", **asked)
     monkeypatch.chdir(tmp_path / "else")
     sys.modules.pop("pay")
-    assert tr.resume(tmp_path / "at home" / "run").config["source"] == "mjcf:pole.xml+pay:upright"
+    assert tr.resume(tmp_path / "at home" / "run").config["source"] == "mjcf:hopper.xml+pay:upright"
 
 
 def test_two_checkpoints_are_kept(copied):

@@ -546,7 +546,7 @@ def test_a_browser_plays_the_video(run, tmp_path):
     """A film as `play` writes it, inside the page: it has pictures and a length, and it goes on when it is started."""
     picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     (run / "videos").mkdir()
-    writer = _ffmpeg(run / "videos" / "after.mp4", picture.shape, 20.0)
+    writer = _ffmpeg(run / "videos" / "after.mp4", ".mp4", picture.shape, 20.0)
     writer.communicate(b"".join(np.roll(picture, i, axis=1).tobytes() for i in range(40)))
     write_report([run])
     browser = Browser(tmp_path / "profile")
