@@ -10,7 +10,7 @@ INSTALL = $(PYTHON) -m pip --python $(IN)/python --disable-pip-version-check ins
 help:
 	@echo "make demo       set up, then move half-cheetah to one with a dead hip: about three minutes on two cores"
 	@echo "make test       set up, then the tests that take seconds: about eight minutes on two cores"
-	@echo "make test-ci    the slow tests that every change must pass, too: about ten minutes"
+	@echo "make test-ci    the slow tests that every change must pass, too: about twenty minutes"
 	@echo "make test-slow  all slow tests, with those that take many minutes each"
 	@echo "make lint       ruff and pyright"
 	@echo "make docs       the site, into docs/_build; a warning is an error"
