@@ -13,7 +13,6 @@ root_doc = "contents"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
-myst_enable_extensions = ["tasklist"]
 html_theme, html_title = "furo", "TransReward"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
@@ -30,7 +29,7 @@ def write_reference(app: Any) -> None:
     parts = ["# Reference", "", "Everything that `import transreward as tr` has, from its docstrings.", ""]
     for name in transreward.__all__:
         kind = "autoclass" if inspect.isclass(getattr(transreward, name)) else "autofunction"
-        members = ["   :members:", "   :exclude-members: " + "count, index"] if kind == "autoclass" else []
+        members = ["   :members:", "   :exclude-members: count, index"] if kind == "autoclass" else []
         parts += ["```{eval-rst}", f".. {kind}:: transreward.{name}", *members, "```", ""]
     (app.srcdir / "reference.md").write_text("\n".join(parts))
 

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 
 from transreward.domains.ids import domain
+from transreward.types import RequestError
 
 
 def pendulum():
@@ -127,3 +128,13 @@ def two_arguments(obs, action):
 
 def of_107(obs, action, next_obs):
     return next_obs[:, 106] - next_obs[:, 0]
+
+
+def names_a_domain_or_is_refused(text):
+    """An id is a domain whose name is an id of the same, or is refused in one line."""
+    try:
+        made = domain(text)
+    except RequestError as error:
+        assert "\n" not in str(error)
+    else:
+        assert domain(made.name).name == made.name

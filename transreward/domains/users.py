@@ -48,15 +48,15 @@ def made_in() -> str:
 def located(text: str) -> Path:
     """A user's file or folder, relative to the current directory or to the one in which the request was made."""
     path, begun = Path(text).expanduser(), _BEGUN_IN.get()
-    return (
-        path if begun is None or os.path.exists(path) else Path(begun) / path
-    )  # exists takes a path that is too long, too
+    if begun is None or os.path.exists(path):  # which takes a path that is too long, too
+        return path
+    return Path(begun) / path
 
 
 def look_beside_user() -> None:
     """Let imports find modules in the current directory, then in the one in which the request was made."""
-    for place in (_BEGUN_IN.get(), os.getcwd()):
-        if place is not None and place not in sys.path:
+    for place in (made_in(), os.getcwd()):
+        if place not in sys.path:
             sys.path.insert(0, place)
 
 
