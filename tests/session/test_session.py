@@ -317,9 +317,12 @@ def test_strangers_are_refused_and_the_session_goes_on(served):
     host, port = address.split(":")
     for content in (b"\0\0\0", struct.pack(">I", 2**27), b"GET / HTTP/1.1\r\n\r\n", struct.pack(">I", 3) + b"nul"):
         with socket.create_connection((host, int(port))) as stranger:
-            stranger.sendall(content)
-            stranger.shutdown(socket.SHUT_WR)
-            found = receive(stranger, 5.0)
+            try:
+                stranger.sendall(content)
+                stranger.shutdown(socket.SHUT_WR)
+                found = receive(stranger, 5.0)
+            except OSError:  # the server has read enough and was first to close
+                continue
             assert found is None or found["ok"] is False
     with tr.Client(address, token, 2) as client:
         with pytest.raises(RequestError, match="robot 2 is another client"):
