@@ -15,7 +15,7 @@ from quick import compilations, compiler
 
 import transreward as tr
 from transreward.engine.programs import Programs, programs
-from transreward.engine.stop import aligned_return
+from transreward.engine.stop import aligned_return, mark
 from transreward.evaluation.returns import SEED
 from transreward.gaps.classifier import Classifier
 from transreward.methods import METHODS
@@ -356,6 +356,27 @@ def test_what_counts_as_aligned(target, loop, wanted):
     config = SimpleNamespace(domains=Pair(SOURCE, other), loop=Loop(**loop))
     assert aligned_return(config, 100.0) == (None if wanted is None else pytest.approx(wanted))
     assert aligned_return(config, None) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "explained", "loop", "wanted"),
+    [
+        ({"source": [[50.0], [60.0]], "auto": [[70.0, 90.0], [40.0, 20.0]]}, [0.95, 0.99], {}, 0.95 * 70),  # 80 and 60
+        ({"source": [[50.0], [60.0]], "auto": [[900.0], [900.0]]}, [0.95, 0.99], {}, 95.0),  # beyond the source's
+        ({"source": [[50.0], [60.0]], "auto": [[80.0], [60.0]]}, [0.95, 0.85], {}, 95.0),  # one seed's is not believed
+        ({"source": [[50.0], [60.0]]}, [1.0, 1.0], {}, 95.0),  # nobody was trained there
+        ({"source": [[5.0], [6.0]], "auto": [[8.0], [8.0]]}, [1.0, 1.0], {"target_returns": (0.0, 200.0)}, 190.0),
+        ({"source": [[5.0], [6.0]], "auto": [[8.0], [8.0]]}, [1.0, 1.0], {"aligned": 0.0}, None),
+        (None, [], {}, 95.0),
+    ],
+)
+def test_who_cannot_reach_the_sources_return_is_aligned_with_the_best_of_the_identified_simulator(
+    known, explained, loop, wanted
+):
+    choice = None if known is None else SimpleNamespace(simulated=known, explained=explained)
+    config = SimpleNamespace(domains=Pair(SOURCE, TARGET), loop=Loop(**loop))
+    found = mark(SimpleNamespace(config=config, choice=choice, reference=100.0))
+    assert found == (None if wanted is None else pytest.approx(wanted))
 
 
 def test_another_task_stops_a_run_only_on_a_scale_that_was_given(tmp_path):

@@ -76,6 +76,11 @@ class Told:
         return 2.0 * (value - low) / (high - low) - 1.0
 
 
+def beyond(one: Told | Weight, value: float) -> str:
+    """What is to be said of a value that no robot of the family has; nothing within its range."""
+    return f"{one} {value:.3g} is outside the family's {one.range}" if abs(one.column(value)) > 1.0 + 1e-6 else ""
+
+
 class Group(NamedTuple):
     """What a policy is told together, or not at all."""
 

@@ -10,7 +10,7 @@ from transreward import replay as rp
 from transreward.domains import robots
 from transreward.domains.bridged import plain
 from transreward.domains.domain import table_robot
-from transreward.domains.informed import Informed, Reading
+from transreward.domains.informed import Informed, Reading, beyond
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.varied import nominal
 from transreward.engine.grounding import Grounded
@@ -98,11 +98,10 @@ def read(source: MujocoDomain, family: Informed, found: Identification | None) -
     for one in family.parameters:
         value = reading.of(one)
         value = reading.usual(one) if value is None else value
-        column = one.column(value)
         values[str(one)] = float(np.clip(value, one.low, one.high))
-        if abs(column) > 1.0 + 1e-6:
-            notes.append(f"{one} {value:.3g} is outside the family's {one.range}")
-        elif abs(column) > EDGE:
+        if far := beyond(one, value):
+            notes.append(far)
+        elif abs(one.column(value)) > EDGE:
             notes.append(f"{one} {value:.3g} is at the edge of the family's {one.range}")
     told = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
     return values, [f"the policy is told {told}", *notes, *outside]

@@ -16,7 +16,7 @@ from transreward.engine.informing import first_told
 from transreward.engine.loop import loop
 from transreward.engine.record import Final, estimated, evaluate_both, final, none_of, successes_of
 from transreward.engine.state import Keep, Run, Watch, begin
-from transreward.engine.stop import aligned_return
+from transreward.engine.stop import mark
 from transreward.evaluation.statistics import known as figures
 from transreward.plan.compile import mirrored
 from transreward.plan.ledger import EVALUATION, Ledger
@@ -268,7 +268,7 @@ def finish(
         stopped=state.stopped or "budget",
         rounds=state.rounds,
         updates=state.updates,
-        aligned_return=aligned_return(run.config, run.reference),
+        aligned_return=mark(run),
         wall_seconds=seconds,
         log=[*before_method(run.config, run.stage, agent), *state.log],
     )

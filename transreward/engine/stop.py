@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from transreward.domains.difference import same_task
 from transreward.engine.delivery import beliefs, tested
 from transreward.engine.state import Run
 from transreward.evaluation.returns import evaluate
-from transreward.fallback import decided
+from transreward.fallback import decided, of_source
 from transreward.plan.compile import TRIAL
 from transreward.plan.ledger import EVALUATION
 from transreward.presets import PRESETS
 from transreward.request.config import Config
 
 LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's
+SURE = 0.9  # share of what differs that is explained, for each seed, where the identified simulator sets the mark
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean return is compared with the source's
 
 
@@ -27,7 +29,7 @@ def stop_reason(run: Run) -> str | None:
     if run.stage.phase == TRIAL:
         return "decided" if all(map(decided, beliefs(run), tested(run))) else None
     recent = target.recent_return(ALIGNED_EPISODES)
-    wanted = aligned_return(run.config, run.reference)
+    wanted = mark(run)
     if wanted is not None and recent.mean() >= wanted:  # NaN, and so False, while a seed has too few episodes
         if run.state.learned is None:
             run.state.learned = learned(run)
@@ -56,6 +58,24 @@ def learned(run: Run) -> bool:
     if tuned is None or tuned.reached is None:
         return reference > untrained
     return reference - untrained > LEARNED * (tuned.reached - untrained)
+
+
+def mark(run: Run) -> float | None:
+    """The raw target return at which a run counts as aligned: that of `aligned_return`, unless nobody who was trained
+    in the identified simulator can reach the source's return there. Then it is measured against the best of them."""
+    reference, reachable = run.reference, optimum(run)
+    if reference is not None and reachable is not None and not run.config.loop.target_returns:
+        reference = min(reference, reachable)
+    return aligned_return(run.config, reference)
+
+
+def optimum(run: Run) -> float | None:
+    """What the target's body can return by the identified simulator: the mean over seeds of the best that a candidate
+    returned there. None where it does not explain enough, or nobody has been trained in it yet."""
+    known = {} if run.choice is None else run.choice.simulated
+    if run.choice is None or all(map(of_source, known)) or min(run.choice.explained, default=0.0) < SURE:
+        return None
+    return float(np.max([np.mean(returns, axis=1) for returns in known.values()], axis=0).mean())
 
 
 def aligned_return(config: Config, reference: float | None) -> float | None:

@@ -30,7 +30,7 @@ def at_once(config: Config, row: Method) -> AtOnce | None:
     source = table_robot(config.domains.source)
     if not isinstance(row.randomise, Told) or source is None or not pays_by_row(source.robot):
         return None
-    from transreward.domains.informed import Informed  # which need MuJoCo, as few requests do
+    from transreward.domains.informed import Informed, beyond  # which need MuJoCo, as few requests do
     from transreward.domains.weighed import task_weights
 
     family = config.of_agent(row).domains.source
@@ -45,11 +45,7 @@ def at_once(config: Config, row: Method) -> AtOnce | None:
         return AtOnce(family, None, f"{name} {why}: its first rewards tell its task")
     values = family.span.values(weights)
     each = ", ".join(f"{one} {value:.3g}" for one, value in zip(family.weights, values, strict=True))
-    outside = [
-        f"{one} {value:.3g} is outside the family's {one.range}"
-        for one, value in zip(family.weights, values, strict=True)
-        if abs(one.column(value)) > 1.0 + 1e-6
-    ]
+    outside = [far for one, value in zip(family.weights, values, strict=True) if (far := beyond(one, value))]
     if not outside and not family.span.mixes(weights):
         outside = ["it lies between no tasks of the family: how well it is done, nobody has seen"]
     return AtOnce(family, values, "; ".join([f"the policy is told that {name} pays {each}", *outside]))
