@@ -18,6 +18,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # CPU seconds are those of one core
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -33,6 +34,7 @@ from transreward.domains.shifts import SHIFTS, Shift, parse
 from transreward.identify.evidence import Evidence
 from transreward.identify.identification import NOISES, Identification
 from transreward.identify.identified import identifiable, identified, variants_of
+from transreward.identify.known import Known
 from transreward.preflight.identify import of_logs, walked
 from transreward.preflight.identify import read as read_logs
 
@@ -169,11 +171,11 @@ def run(case: Case, logs: Path | None) -> dict[str, Any]:
         return {**asdict(case), "verdict": "refused", "words": [str(error)]}
 
 
-def timed(robot: Any, told: Evidence) -> tuple[Identification, float]:
+def timed(robot: Any, told: Evidence, known: Sequence[Known] = ()) -> tuple[Identification, float]:
     """An identification and its CPU seconds; the family of the robot is made before."""
     variants_of(robot)
     began = time.process_time()
-    found = identified(robot, told)
+    found = identified(robot, told, known=known)
     return found, time.process_time() - began
 
 

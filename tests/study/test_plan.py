@@ -294,3 +294,21 @@ def test_without_a_learner_all_methods_of_a_pair_have_the_same():
     for methods, learner in ((["darc", "fine_tune"], "ppo"), (["darc", "fine_tune", "mix"], "sac")):
         found = jobs_of(parsed({**plain, "methods": methods}), Path("out"))
         assert {job.request["learner"] for job in found} == {learner}
+
+
+TARGETS = [["inverted_pendulum", f"inverted_pendulum:gear=0.8,mass={m}"] for m in (2, 3, 4)]
+
+
+def test_a_plan_that_shares_starts_each_target_from_what_those_before_it_found():
+    methods = [{"method": "identified", "name": "alone", "share": False}, "identified", "zero_shot"]
+    asked = {"methods": methods, "source_steps": 5000, "target_steps": 300, "share": True}
+    found = by_name(jobs(pairs=TARGETS, **asked))
+    first, second, third = (found[f"{target}, identified"] for _, target in TARGETS)
+    assert (first.known, second.known, third.known) == ((), (first,), (first, second))
+    assert third.before == (third.agent, first, second)
+    assert f"ground.known={first.place},{second.place}" in third.command()
+    assert f"ground.known={second.place}" in third.command([second])
+    assert not any("ground.known" in word for word in third.command([]))
+    others = [job for job in found.values() if job.method != "identified"]
+    assert not any(job.known for job in others) and len({job.place for job in found.values()}) == len(found)
+    assert found[f"{TARGETS[2][1]}, alone"].place != third.place

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from study.test_plan import PAIR, PLAN
+from study.test_plan import PAIR, PLAN, TARGETS
 
 import transreward as tr
 from transreward import cli
@@ -150,6 +150,15 @@ def test_a_job_that_fails_does_not_stop_the_others(stub, jobs, monkeypatch):
     assert (Path("out/logs") / f"{called['fine_tune']}.txt").read_text().splitlines()[0] == "some line"
     monkeypatch.setenv("FAIL", "")
     assert run(jobs, 2) == {} and all(job.done for job in jobs)
+
+
+def test_who_starts_from_another_s_findings_waits_for_it_and_does_without_what_failed(stub, monkeypatch):
+    asked = {"methods": ["identified"], "source_steps": 5000, "target_steps": 300, "share": True}
+    agent, *found = jobs_of(parsed({**PLAN, **asked, "pairs": TARGETS}), Path("out"))
+    monkeypatch.setenv("FAIL", found[0].place.name)
+    assert list(run([agent, *found], 3)) == [found[0].place]
+    assert [name for what, _, name, _, _ in stub() if what == "began"] == [job.place.name for job in (agent, *found)]
+    assert module.task_of(found[2]).words[-1] == f"ground.known={found[1].place}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot be held to some cores")

@@ -51,6 +51,7 @@ learner, source_steps, target_steps, seeds, seed, source_run, cotrain and settin
 in a method; a method's count more than a pair's, and these more than the plan's. See docs/studies.md.
 """
 EPILOG = ""
+AGAIN = "the same command goes on with the study"
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
@@ -86,18 +87,33 @@ def run(args: argparse.Namespace) -> None:
     if args.search:
         if args.pairs or args.methods:
             raise RequestError("--search goes through the whole plan: leave --pairs and --methods out")
-        return search(plan, Path(args.plan), out, where, args.dry_run)
+        return search(plan, text_of(args.plan), out, where, args.dry_run)
     jobs = jobs_of(plan, out)
     chosen = only(jobs, args.pairs, args.methods)
     if args.dry_run:
         return print("\n".join(listed(chosen)))
-    with driven(out, Path(args.plan), jobs, *where) as go:
+    carried_out(text_of(args.plan), jobs, chosen, out, where)
+
+
+def carried_out(
+    text: str, jobs: Sequence[Job], chosen: Sequence[Job], out: Path, where: tuple[str, Asked], again: str = AGAIN
+) -> None:
+    """Run those that are chosen of the jobs of the plan `text`, and show what has come of it."""
+    with driven(out, text, jobs, *where, again) as go:
         failed = go(chosen)
     report(out)
     end(chosen, failed)
 
 
-def search(plan: Plan, file: Path, out: Path, where: tuple[str, Asked], dry: bool) -> None:
+def text_of(plan: str) -> str:
+    """Of a plan's file."""
+    try:
+        return Path(plan).read_text()
+    except OSError as error:
+        raise RequestError(f"cannot read {plan}: {error.strerror}") from None
+
+
+def search(plan: Plan, text: str, out: Path, where: tuple[str, Asked], dry: bool) -> None:
     """Choose settings on the pairs set aside, then run the plan with them on the others."""
     from transreward.study import folder
     from transreward.study import search as of
@@ -110,7 +126,7 @@ def search(plan: Plan, file: Path, out: Path, where: tuple[str, Asked], dry: boo
     if dry:
         lines = [*listed(first)[:-1], f"# the first of {asked.trials} trials on {', '.join(asked.pairs)}"]
         return print("\n".join([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"]))
-    with driven(out, file, jobs, *where) as go:
+    with driven(out, text, jobs, *where) as go:
 
         def titled(title: str, jobs: Sequence[Job]) -> dict[Path, str]:
             print(title)
@@ -133,7 +149,7 @@ def end(jobs: Sequence[Job], failed: dict[Path, str]) -> None:
 
 
 def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Job]:
-    """The jobs of these pairs and methods, and the source agents that they take up."""
+    """The jobs of these pairs and methods, and those that they start from."""
     wanted = [job for job in jobs if job.method]
     for key, text in (("pair", pairs), ("method", methods)):
         if text is not None:
@@ -143,7 +159,7 @@ def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Jo
                 if name not in known:
                     raise nearest(name, known, f"{key} of the plan")
             wanted = [job for job in wanted if getattr(job, key) in chosen]
-    places = {job.place for job in wanted} | {job.agent.place for job in wanted if job.agent is not None}
+    places = {one.place for job in wanted for one in (job, *job.before)}
     return [job for job in jobs if job.place in places]
 
 
@@ -188,9 +204,10 @@ def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
 
 @contextmanager
 def driven(
-    out: Path, plan: Path, jobs: Sequence[Job], name: str, asked: Asked
+    out: Path, text: str, jobs: Sequence[Job], name: str, asked: Asked, again: str = AGAIN
 ) -> Iterator[Callable[[Sequence[Job]], dict[Path, str]]]:
-    """Take part in a study with that worker during the body. Yields what runs jobs and returns, by directory, why some
+    """Take part in a study with that worker during the body; `again` says what goes on with it if it is interrupted.
+    Yields what runs jobs and returns, by directory, why some
     of them failed."""
     from transreward.study import folder
     from transreward.study.jobs import LOGS
@@ -205,12 +222,12 @@ def driven(
             return run(chosen, place, view)
 
     try:
-        with folder.joined(out, plan, jobs):
+        with folder.joined(out, text, jobs):
             yield go
     except Interrupted as interrupted:
         were = "1 job was" if interrupted.jobs == 1 else f"{interrupted.jobs} jobs were"
         ended = f"{were} ended, to go on from a checkpoint where there is one" if interrupted.jobs else ""
-        said = "; ".join(filter(None, ("interrupted", ended, "the same command goes on with the study")))
+        said = "; ".join(filter(None, ("interrupted", ended, again)))
         print(f"transreward: {said}", file=sys.stderr)
         sys.exit(128 + interrupted.number)
     finally:

@@ -14,6 +14,8 @@ HELP = "move a skill"
 ABOUT = """\
 Train a source agent (or take one up with --source-run), then move it to the target with a method, within budgets of
 steps per seed that are never exceeded. Controls run beside the method from the same source agent.
+
+Of several targets each is a run of its own, in one table, and what was identified in the first is known to the next.
 """
 EPILOG = IDS + SETTINGS
 
@@ -22,7 +24,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "source", nargs="?", help="domain where steps are cheap, or several: S1,S2,S3 (default: halfcheetah)"
     )
-    target = "domain where steps are expensive (default: halfcheetah:broken=bthigh)"
+    target = "domain where steps are expensive, or several: T1,T2,T3 (default: halfcheetah:broken=bthigh)"
     command.add_argument("target", nargs="?", help=target)
     command.add_argument("--method", help="a row of 'transreward list methods' (default: auto)")
     command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
@@ -35,6 +37,13 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     request = request_of(args)
     prepare_process()
+    from transreward.domains.several import apart
+
+    targets = apart(str(request["target"]))
+    if len(targets) > 1:
+        from transreward.cli.targets import run as run_each
+
+        return run_each(request, targets, args.dry_run)
     from transreward.transfer import planned, transfer
 
     request = with_policy(request, planned)

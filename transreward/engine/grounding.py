@@ -24,6 +24,7 @@ from transreward.ground import Ground
 from transreward.identify.evidence import of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import identifiable, identified
+from transreward.identify.known import Known, known_in
 from transreward.identify.pay import ENOUGH, Pay, pay_of
 from transreward.replay import Replay
 from transreward.runs import store
@@ -31,6 +32,7 @@ from transreward.streams.twin import Twin
 from transreward.types import Pair, RequestError, Transition
 
 UNSTILL = ("noise", "delay", "motors", "sensor_noise", "sensor_delay")  # shifts
+NOTHING = {"parameters": [], "motors": None, "explained": 0.0}  # what identification.json has of a seed
 SMALL = 1e-3  # of the spread of an entry's change, or of the reward's: a difference below it is none
 
 
@@ -71,20 +73,25 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
         return Grounded(domains.source, domains.source, domains.source, None, None, {})
     domains = domains._replace(source=nominal(domains.source))  # of a family
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
-    found = [_of(source, _without_commands(Transition(*(x[k] for x in t)), source)) for k in range(len(seeds))]
+    known = known_in(ground.known, source.name)
+    found = [_of(source, _without_commands(Transition(*(x[k] for x in t)), source), known) for k in range(len(seeds))]
     simulators = [_simulator(source, one, ground.least) for one in found]
     said = [
         f"seed {seed}: {one if isinstance(one, str) else one.lines()[0]}"
         f"{': the source stays as it is' if simulator is source else ''}"
         for seed, one, simulator in zip(seeds, found, simulators, strict=True)
     ]
+    if known:
+        said.insert(0, f"what {len(known)} of the runs to other targets found was tried first")
     physics, sent = [simulator.shifts for simulator in simulators], history_of(domains.source)
     without = [tuple(s for s in shifts if s.name != "motors") for shifts in physics]
     still = [_still(shifts, sent) for shifts in physics]
     pay = _pay(_each(source, still, source.tasks, sent), domains.target, seeds, t)
     whole, compared, twin = (_each(source, some, pay.tasks, sent) for some in (physics, without, still))
     first = next((one for one in found if isinstance(one, Identification)), None)
-    kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators]}
+    of_seeds = [one.as_json() if isinstance(one, Identification) else NOTHING for one in found]
+    told = [{key: one[key] for key in NOTHING} for one in of_seeds]
+    kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators], "seeds": told}
     gone = explained(with_history(source, sent), twin, seeds, t)
     held_out = [one.explained if isinstance(one, Identification) else 0.0 for one in found]
     rules = tuple(next((s.value for s in shifts if isinstance(s.value, Rule)), None) for shifts in physics)
@@ -183,10 +190,10 @@ def _gone(change: np.ndarray, source: np.ndarray, other: np.ndarray) -> float:
     return float(np.clip(1.0 - left / all_of_it, 0.0, 1.0))
 
 
-def _of(source: MujocoDomain, steps: Transition) -> Identification | str:
+def _of(source: MujocoDomain, steps: Transition, known: list[Known]) -> Identification | str:
     """What one seed's steps [control steps, robots] show, or why they show nothing."""
     try:
-        return identified(source, of_walks(steps))
+        return identified(source, of_walks(steps), known=known)
     except RequestError as error:
         return str(error)
 

@@ -178,7 +178,8 @@ def alike(slopes: np.ndarray) -> np.ndarray:
     return np.abs(unit.T @ unit)
 
 
-Found = tuple[float, np.ndarray, list[int]]  # held-out loss, values [parameters], what is chosen
+Start = tuple[np.ndarray, list[int]]  # values [parameters], what is chosen
+Found = tuple[float, np.ndarray, list[int]]  # held-out loss, and both
 
 
 def enough(before: float) -> float:
@@ -186,13 +187,14 @@ def enough(before: float) -> float:
     return NOTHING * max(before, 1.0)
 
 
-def select(problem: Problem, rival: Callable[[], float]) -> Fit:
+def select(problem: Problem, rival: Callable[[], float], starts: Sequence[Start] = ()) -> Fit:
     """The parameters that explain what differs, and their values. Several that leave more than `rival()`, the held-out
-    loss by another explanation, are not the ones, and no more are looked for."""
+    loss by another explanation, are not the ones, and no more are looked for. `starts` are what may explain it, or a
+    part of it."""
     values = problem.family.neutral.copy()
     before = problem.held_out(values)
     little = enough(before)
-    now: Found = before, values, []
+    now = _begun(problem, starts, (before, values, []), little)
     while now[0] > little:
         more = _added(problem, now, little) if len(now[2]) < MOST else now
         if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
@@ -205,6 +207,15 @@ def select(problem: Problem, rival: Callable[[], float]) -> Fit:
     now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
     now = _whole(problem, _fewer(problem, now, before, little), before)
     return Fit(now[1], tuple(now[2]), before, now[0])
+
+
+def _begun(problem: Problem, starts: Sequence[Start], now: Found, enough: float) -> Found:
+    """From the best of the starts on, without what is worth nothing here, if that explains more than nothing does."""
+    if not starts or now[0] <= enough:
+        return now
+    best = _refined(problem, list(starts), now, enough)
+    best = _pruned(problem, best, now[0], of=best[2])
+    return best if best[0] < now[0] * (1 - GAIN) else now
 
 
 def _added(problem: Problem, now: Found, enough: float) -> Found:
@@ -223,7 +234,7 @@ def _exchanged(problem: Problem, now: Found, enough: float) -> Found:
     return _refined(problem, [start for i in now[2] for start in _alike(problem, now, i, slopes)], now, enough)
 
 
-def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[tuple[np.ndarray, list[int]]]:
+def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[Start]:
     """Starts in which an unused parameter of nearly the same effect stands for the chosen `i`; `slopes` [residuals,
     parameters]."""
     _, values, chosen = now
@@ -277,7 +288,7 @@ def _whole(problem: Problem, now: Found, before: float) -> Found:
     return now
 
 
-def _refined(problem: Problem, starts: list[tuple[np.ndarray, list[int]]], now: Found, enough: float) -> Found:
+def _refined(problem: Problem, starts: list[Start], now: Found, enough: float) -> Found:
     """The best of what is refined from `starts`, on all steps; `now` where there is none. All are refined a little, and
     the best of them more."""
     if not starts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,6 +15,7 @@ from transreward.domains.parameters import DELAYS, Family
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Problem
 from transreward.identify.identification import Identification, answer
+from transreward.identify.known import Known
 from transreward.identify.motors import settled_with_motors
 from transreward.identify.plausible import require_motion, require_related, require_usable
 from transreward.identify.simulator import Simulator, showing
@@ -23,12 +24,14 @@ from transreward.types import RequestError
 Watch = Callable[[Problem], AbstractContextManager[Any]]  # what shows a fit while it goes on
 
 
-def identified(robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext) -> Identification:
-    """What differs between the simulator of `robot` and the robot that took these steps. Raises RequestError where they
-    cannot be its own, or tell nothing."""
+def identified(
+    robot: MujocoDomain, told: Evidence, watch: Watch = nullcontext, known: Sequence[Known] = ()
+) -> Identification:
+    """What differs between the simulator of `robot` and the robot that took these steps; what is `known` of others is
+    tried first. Raises RequestError where they cannot be its own, or tell nothing."""
     problem = posed(robot, told)
     with watch(problem):
-        return answer(problem, settled_with_motors(problem, told), told, robot)
+        return answer(problem, settled_with_motors(problem, told, known), told, robot)
 
 
 def posed(robot: MujocoDomain, told: Evidence) -> Problem:

@@ -8,6 +8,7 @@ contacts and limits are not linear. Kin: delta actions (ASAP, arXiv:2502.01143),
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from transreward.domains.shifts.rules import INPUTS, Rule, share
 from transreward.identify.evidence import BLOCK, Evidence
 from transreward.identify.fit import FINE, Fit, Noise, Problem, enough, select
 from transreward.identify.identification import ahead
+from transreward.identify.known import Known
 from transreward.identify.noise import settled
 from transreward.identify.uncertainty import intervals
 
@@ -35,8 +37,8 @@ ROWS = 2 * FINE  # steps from which it is learned
 class Ruled:
     """What a rule of the motors explains, learned where that is asked first."""
 
-    def __init__(self, problem: Problem, evidence: Evidence) -> None:
-        self._problem, self._evidence = problem, evidence
+    def __init__(self, problem: Problem, evidence: Evidence, rules: Sequence[Rule] = ()) -> None:
+        self._problem, self._evidence, self._rules = problem, evidence, rules
         self._latest: Fit | None = None
 
     @cached_property
@@ -44,7 +46,7 @@ class Ruled:
         """Of a robot whose parameters are all as in the simulator."""
         values = self._problem.family.neutral
         before = self._problem.held_out(values)
-        return _with_rule(self._problem, Fit(values, (), before, before))
+        return _with_rule(self._problem, Fit(values, (), before, before), self._rules)
 
     def loss(self) -> float:
         """On held-out steps, of the rule alone."""
@@ -66,15 +68,15 @@ class Ruled:
     def _both(self, fit: Fit) -> Fit:
         """The fit with the rule that is learned beside its values, once for the same values."""
         if self._latest is None or not np.array_equal(self._latest.values, fit.values):
-            self._latest = _with_rule(self._problem, fit)
+            self._latest = _with_rule(self._problem, fit, self._rules)
         return replace(self._latest, spans=fit.spans, noise=fit.noise)
 
 
-def settled_with_motors(problem: Problem, evidence: Evidence) -> Fit:
+def settled_with_motors(problem: Problem, evidence: Evidence, known: Sequence[Known] = ()) -> Fit:
     """The parameters that differ, with a rule of the motors and noise where these explain the rest. What a rule clearly
-    explains is no noise."""
-    ruled = Ruled(problem, evidence)
-    fit = select(problem, ruled.loss)
+    explains is no noise. What is `known` of other robots is tried first."""
+    ruled = Ruled(problem, evidence, [one.motors for one in known if one.motors is not None])
+    fit = select(problem, ruled.loss, [start for one in known if (start := one.start(problem)) is not None])
     found = ruled.beside(fit, clearly=True)
     if found.motors is not None:
         return replace(found, spans=intervals(problem, found.values, found.chosen))
@@ -82,8 +84,8 @@ def settled_with_motors(problem: Problem, evidence: Evidence) -> Fit:
     return fit if fit.noise != Noise() else ruled.beside(fit, clearly=False)
 
 
-def _with_rule(problem: Problem, fit: Fit) -> Fit:
-    """The fit with the rule that its training steps show."""
+def _with_rule(problem: Problem, fit: Fit, known: Sequence[Rule] = ()) -> Fit:
+    """The fit with the rule that its training steps show, or with one that is `known`, by the held-out steps."""
     train = problem.steps.take(np.flatnonzero(~problem.steps.held)[:ROWS])
     values, (variant,) = fit.values, problem.family.variants(fit.values[None])
     x = problem.simulator.inputs(variant, train)
@@ -92,6 +94,10 @@ def _with_rule(problem: Problem, fit: Fit) -> Fit:
     weight = np.zeros((x.shape[-1], 1 + INPUTS + MIXTURES))
     rule = Rule(x.mean(axis=1), np.maximum(x.std(axis=1), 1e-6), mixing, offset, weight)
     features, best = rule.features(x), replace(fit, motors=None)
+    for other in known:
+        after = float(problem.loss(values[None], problem.obeyed(values, problem.held, other))[0])
+        if after < best.after:
+            best = replace(fit, motors=other, after=after)
     for _ in range(TURNS):
         off, slopes = _effects(problem, values, variant, problem.simulator.moved(variant, train, rule(x)))
         rest = off - np.einsum("nej,nj->ne", slopes, rule(x))

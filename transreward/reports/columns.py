@@ -25,14 +25,14 @@ def fitting(rows: list[dict[str, str]], width: int, gives_way: Sequence[str]) ->
 
 
 def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:
-    """Plain columns without a frame, one method or all but the controls in bold; where it is narrow, names and lists
-    give way, never a number."""
-    table = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False)
+    """Plain columns without a frame, the first of names; one row, or all but the controls, in bold; where it is narrow,
+    names and lists give way, never a number."""
+    table, first = Table(box=None, header_style="dim", padding=(0, GAP, 0, 0), pad_edge=False), next(iter(rows[0]))
     for column in rows[0]:
-        gives_way = column in ("method", "per seed")
-        side = "left" if column in ("method", "task", "stopped", "state") else "right"
+        gives_way = column in (first, "per seed")
+        side = "left" if column in (first, "task", "stopped", "state") else "right"
         table.add_column(column, justify=side, no_wrap=not gives_way, overflow="fold")
     for row in rows:
-        shown = row["method"] not in CONTROLS if bold is None else row["method"] == bold
+        shown = row[first] not in CONTROLS if bold is None else row[first] == bold
         table.add_row(*row.values(), style="bold" if shown else None)
     return table

@@ -188,9 +188,11 @@ def require_ground(row: Method, config: Config) -> None:
         return
     from transreward.domains.varied import nominal  # which need MuJoCo, as few requests do
     from transreward.identify.identified import identifiable
+    from transreward.identify.known import known_in
 
     told = row.randomise is not None and row.randomise.informed
-    identifiable(nominal(config.domains.source) if told else config.domains.source)
+    source = identifiable(nominal(config.domains.source) if told else config.domains.source)
+    known_in(row.ground.known, source.name)
     if row.feed is None and row.ground.rounds > 1:
         raise RequestError(f"'{row.name}' learns nothing between two rounds of identifying: leave ground.rounds out")
     if row.ground.walk and not learns(row):

@@ -86,9 +86,9 @@ def typed(path: str, value: Any, kind: Any) -> Any:
     raise RequestError(f"{path} must be {wanted}, not {value!r}")
 
 
-def _finite(x: float) -> float:
-    """The number. Raises ValueError if it is infinite or NaN."""
-    if not isfinite(x):
+def _finite(x: Any) -> Any:
+    """The item. Raises ValueError for a number that is infinite or NaN."""
+    if not isinstance(x, str) and not isfinite(x):
         raise ValueError
     return x
 

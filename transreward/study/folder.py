@@ -27,7 +27,7 @@ NEEDED = ("source", "target", "method", "settings")
 
 
 @contextmanager
-def joined(out: Path, plan: Path, jobs: Sequence[Job]) -> Iterator[None]:
+def joined(out: Path, plan: str, jobs: Sequence[Job]) -> Iterator[None]:
     """Take part in the study in a directory during the body: with others that have the same plan and versions. Makes
     it, with its plan and its jobs, if there is none.
 
@@ -78,12 +78,9 @@ def checked_versions(about: Mapping[str, Any]) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
-def begin(out: Path, plan: Path, whole: str) -> None:
+def begin(out: Path, plan: str, whole: str) -> None:
     """Write the plan and its jobs into the study's directory. Others may be writing the same."""
-    try:
-        put(out / PLAN, plan.read_text())
-    except OSError as error:
-        raise RequestError(f"cannot read {plan}: {error.strerror}") from None
+    put(out / PLAN, plan)
     put(out / FILE, whole)
 
 
@@ -105,6 +102,7 @@ def content(out: Path, jobs: Sequence[Job]) -> str:
             "method": job.method,
             "directory": place_in(out, job),
             "agent": job.agent and place_in(out, job.agent),
+            **({"known": [place_in(out, one) for one in job.known]} if job.known else {}),
             "request": job.request,
         }
         for job in jobs
@@ -153,6 +151,7 @@ def job_of(out: Path, entry: Any, known: dict[str, Job]) -> Job | None:
     if any(key not in said for key in NEEDED) or not all(fits(value, ASKED[key]) for key, value in said.items()):
         return None
     agent = entry.get("agent")
-    if not isinstance(agent, str | None):
+    if not isinstance(agent, str | None) or not fits(entry.get("known", []), schema.TEXTS):
         return None
-    return Job(entry["pair"], entry["method"], request, out / place, known.get(agent) if agent else None)
+    earlier = tuple(known[name] for name in entry.get("known", ()) if name in known)
+    return Job(entry["pair"], entry["method"], request, out / place, known.get(agent) if agent else None, earlier)

@@ -48,6 +48,7 @@ class Job:
     request: dict[str, Any] = field(hash=False)  # arguments of `transfer` without `source_run` and `out`
     place: Path  # its run directory
     agent: Job | None = None  # the job that trains its source agent
+    known: tuple[Job, ...] = ()  # jobs of earlier targets, whose findings it starts from
 
     @property
     def name(self) -> str:
@@ -79,8 +80,20 @@ class Job:
         """The last line of its latest command's output if it failed, else empty."""
         return "" if self.done else attempt.failure(self.log)
 
-    def command(self) -> list[str]:
-        """The arguments of `transreward` that run it from the beginning."""
+    @property
+    def identifies(self) -> bool:
+        """True if its method asks what differs physically."""
+        ground = named(self.request["method"]).ground
+        return ground is not None and ground.physics
+
+    @property
+    def before(self) -> tuple[Job, ...]:
+        """The jobs that have to end before it begins."""
+        return self.known if self.agent is None else (self.agent, *self.known)
+
+    def command(self, known: Iterable[Job] | None = None) -> list[str]:
+        """The arguments of `transreward` that run it from the beginning, and from what all jobs that it knows, or these
+        of them, have found."""
         r, run = self.request, self.request.get("source_run")
         words = ["transfer", r["source"], r["target"], "--method", r["method"], "--controls", "none"]
         for option in OPTIONS:
@@ -90,6 +103,8 @@ class Job:
         words += [word for name in r.get("imports", ()) for word in ("--import", name)]
         words += ["--out", str(self.place), "--no-video"]
         settings = [f"{path}={typed(value)}" for path, value in r["settings"].items()]
+        found = ",".join(str(job.place) for job in (self.known if known is None else known))
+        settings += [f"ground.known={found}"] if found else []
         return [*words, "--set", *settings] if settings else words
 
 
@@ -110,6 +125,7 @@ def jobs_of(plan: Plan, out: Path) -> list[Job]:
 
 def _all_cells(plan: Plan, out: Path) -> list[Job]:
     agents: dict[Path, Job] = {}
+    earlier: dict[tuple[Any, ...], tuple[Job, ...]] = {}
     found: list[Job] = []
     for pair in plan.pairs:
         for row in plan.methods_on(pair):
@@ -120,8 +136,19 @@ def _all_cells(plan: Plan, out: Path) -> list[Job]:
             if agent is not None and agent.place not in agents:
                 agents[agent.place] = agent
                 found.append(agent)
-            found.append(replace(job, agent=agent and agents[agent.place]))
+            job = replace(job, agent=agent and agents[agent.place])
+            if plan.asked_of(pair, row).get("share") and job.identifies:
+                kin = (row.name, pair.what["source"], job.request["seed"])
+                job = after(job, earlier.get(kin, ()))
+                earlier[kin] = (*earlier.get(kin, ()), job)
+            found.append(job)
     return found
+
+
+def after(job: Job, known: tuple[Job, ...]) -> Job:
+    """The job, which starts from what these have found, if there are any yet: its run is another one than without."""
+    request = {**job.request, "agent": job.place.name, "known": [one.place.name for one in known]}
+    return replace(job, known=known, place=job.place.with_name(directory(request)))
 
 
 def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:

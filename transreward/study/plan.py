@@ -19,6 +19,7 @@ ANYWHERE = (
     "bridge",
     "evaluate",
     "cotrain",
+    "share",
     "settings",
     "agent",
 )  # keys allowed in the plan, a pair and a method
@@ -160,10 +161,11 @@ def asked_in(text: Mapping[str, Any], where: str) -> dict[str, Any]:
     if learner is not None:
         found["learner"] = word({"learner": learner}, "learner", where)
     found |= {key: word(text, key, where) for key in ("source_run", "bridge", "evaluate") if text.get(key) is not None}
-    if "cotrain" in text:
-        if not isinstance(text["cotrain"], bool):
-            raise RequestError(f"'cotrain' of {where} must be true or false, not {shown(text['cotrain'])}")
-        found["cotrain"] = text["cotrain"]
+    for key in ("cotrain", "share"):
+        if key in text:
+            if not isinstance(text[key], bool):
+                raise RequestError(f"'{key}' of {where} must be true or false, not {shown(text[key])}")
+            found[key] = text[key]
     if "agent" in text:
         found["agent"] = agent_in(text["agent"], f"'agent' of {where}")
     return found

@@ -23,6 +23,7 @@ from transreward.types import CONTROLS
 
 TEMPLATE, MACROS = Path(__file__).with_name("page.html"), Path(reports.__file__).parent
 FILE, TABLE = "report.html", "table.md"
+EACH = "target returns, a row a pair"
 # columns dropped if the table is too wide, in order
 GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "updates", "seeds")
 
@@ -47,6 +48,8 @@ def write_report(out: Path) -> tuple[str, Path]:
     pages = {pair: page_of(own) for pair, own in lines.items()}
     titles = {pair: title(own[0].jobs[0]) for pair, own in lines.items()}
     folder.put(out / FILE, whole_page(out, rows, titles, pages, done, summary, tried))
+    if len(lines) > 1:
+        titles, rows = {**titles, EACH: EACH}, {**rows, EACH: in_a_row_each(lines)}
     if summary:
         titles, rows = {**titles, across.TITLE: across.TITLE}, {**rows, across.TITLE: summary.rows}
     return as_text(rows, titles) + (f"\n\n{tried['said']}" if tried else ""), out / FILE
@@ -60,6 +63,15 @@ def table(lines: Sequence[Line]) -> list[dict[str, str]]:
     controls = {line.method: line.outcome for line in lines if line.method in CONTROLS}
     judged = sum(not line.control for line in lines)
     return [row(line, {c: controls[c] for c in CONTROLS if c in controls}, judged) for line in lines]
+
+
+def in_a_row_each(lines: Mapping[str, Sequence[Line]]) -> list[dict[str, str]]:
+    """Each pair's target returns, by method."""
+    empty = {line.method: "-" for own in lines.values() for line in own}
+    found = {
+        pair: {one.method: mean(one.outcome.per_seed) for one in own if one.outcome} for pair, own in lines.items()
+    }
+    return [{"pair": pair, **empty, **own} for pair, own in found.items()]
 
 
 def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict[str, str]:

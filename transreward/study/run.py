@@ -76,9 +76,9 @@ class Driver:
         self.failed: dict[Path, str] = {}
         self.claims: dict[Path, Claims] = {}
         self.later: dict[Path, float] = {}  # when it is looked at again
-        self.looked: dict[Path, float] = {}  # when a source agent is
+        self.looked: dict[Path, float] = {}  # when a job that others wait for is
         self.waited: dict[Path, float] = {}  # how long that was put off the last time
-        self.trained: set[Path] = set()  # source agents that are there
+        self.there: set[Path] = set()  # jobs of which it is known that they are done
         self.next = 0.0  # when there may be something to start
         self.busy: dict[Path, float] = {}  # since when another process has been in its run directory
         self.losses: dict[Path, int] = {}
@@ -111,14 +111,16 @@ class Driver:
         self.later[place] = time.monotonic() + self.waited[place]
 
     def _ready(self, job: Job) -> bool:
-        """True if its source agent is there, which is looked at once for all jobs that wait for it."""
-        if job.agent is None or job.agent.place in self.trained:
-            return True
-        if self.looked.get(job.agent.place, 0.0) <= time.monotonic():
-            self.looked[job.agent.place] = time.monotonic() + AGAIN
-            if job.agent.done:
-                self.trained.add(job.agent.place)
-        return job.agent.place in self.trained
+        """True if its source agent is there, and what it starts from has ended, well or not."""
+        return all(self._there(one) or (one.method and one.place in self.failed) for one in job.before)
+
+    def _there(self, job: Job) -> bool:
+        """True if a job is done, which is looked at once for all that wait for it."""
+        if job.place not in self.there and self.looked.get(job.place, 0.0) <= time.monotonic():
+            self.looked[job.place] = time.monotonic() + AGAIN
+            if job.done:
+                self.there.add(job.place)
+        return job.place in self.there
 
     def _settled(self, job: Job) -> bool:
         """True if it cannot be run now: another driver has it or has ended it."""
@@ -185,8 +187,8 @@ class Driver:
             self.waiting.remove(job)
         if why:
             self.failed[job.place] = why
-        elif not job.method:
-            self.trained.add(job.place)
+        else:
+            self.there.add(job.place)
         self.watch.ended(job, seconds, why)
 
     def end(self, got: Sequence[int]) -> None:
@@ -230,8 +232,9 @@ def claims_of(job: Job) -> Path:
 
 def task_of(job: Job) -> Task:
     """What a worker is given."""
+    known = (one for one in job.known if one.done)
     return Task(
-        tuple(job.command()), job.place, job.checkpoint, job.log, claims_of(job), os.getcwd(), versions()
+        tuple(job.command(known)), job.place, job.checkpoint, job.log, claims_of(job), os.getcwd(), versions()
     )  # fmt: skip
 
 
