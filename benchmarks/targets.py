@@ -79,7 +79,7 @@ def main() -> None:
         return print(table(rows(result["cases"])))
     text = PAGE.read_text()
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    PAGE.write_text(f"{text[:begin]}\n{table(rows(result['cases']))}\n{text[end:]}")
+    PAGE.write_text(f"{text[:begin]}\n{table(rows(result['cases']), markdown=True)}\n{text[end:]}")
 
 
 if __name__ == "__main__":
