@@ -61,7 +61,7 @@ def test_a_misspelt_shift_is_no_source():
 
 
 def test_a_domain_is_one():
-    with pytest.raises(tr.RequestError, match="names 2 domains, which only the source of a `transfer` may"):
+    with pytest.raises(tr.RequestError, match="names 2 domains: name one"):
         tr.domain("hopper,walker2d")
 
 

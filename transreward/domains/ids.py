@@ -46,7 +46,10 @@ def domain(id: str | Domain) -> Domain:
     if not isinstance(id, str) or not id or not id.isprintable():
         raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
     if len(several := apart(id)) > 1:
-        raise RequestError(f"'{id}' names {len(several)} domains, which only the source of a `transfer` may: name one")
+        raise RequestError(
+            f"'{id}' names {len(several)} domains: name one (several sources are of `transfer` alone, several targets of "
+            f"its command line)"
+        )
     if crossed := across.split(id):
         return across.Across(domain(crossed[0]), domain(crossed[2]), crossed[1])
     head, colon, tail = id.partition(":")
