@@ -176,7 +176,7 @@ def test_defaults(page):
 
 
 @pytest.mark.parametrize(
-    ("names", "page"), [(list(ROBOTS), "domains.md"), (list(SHIFTS), "domains.md"), (list(METHODS), "index.md")]
+    ("names", "page"), [(list(ROBOTS), "domains.md"), (list(SHIFTS), "domains.md"), (list(METHODS), "methods.md")]
 )
 def test_tables_are_documented(names, page):
     text = (DOCS / page).read_text()

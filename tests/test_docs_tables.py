@@ -1,0 +1,58 @@
+"""The tables of the pages are the code's: `python docs/tables.py` writes them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from transreward.methods import METHODS
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    spec = importlib.util.spec_from_file_location("tables_of_docs", DOCS / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def test_no_block_is_stale(tables):
+    stale = [page.name for page in tables.pages() if tables.fresh(page.read_text()) != page.read_text()]
+    assert not stale, "run python docs/tables.py"
+
+
+def test_each_table_stands_somewhere(tables):
+    blocks = [block[2] for page in tables.pages() for block in tables.BLOCK.finditer(page.read_text())]
+    assert set(tables.BLOCKS) <= {block.partition(" ")[0] for block in blocks}
+
+
+def test_every_method_has_a_page(tables):
+    for name in METHODS:
+        assert (DOCS / tables.page_of(name).partition("#")[0]).exists()
+
+
+def test_a_range_is_what_the_code_refuses(tables):
+    from transreward.gates.chain import Gate
+    from transreward.request.loop import Loop
+
+    found = {name: tables.valid(Loop(), name) for name in ("pretrain", "aligned", "converged", "eval_target")}
+    assert found == {
+        "pretrain": "above 0 to 1",
+        "aligned": "0 to 1",
+        "converged": "whole, at least 0",
+        "eval_target": "`simulated`, `training`, `none`",
+    }
+    assert tables.valid(Gate(), "clip") == "above 0"
+
+
+def test_a_comment_may_go_on_below(tables):
+    from transreward.request.loop import Loop
+
+    assert tables.meaning(Loop, "horizon").endswith("Beyond it a run continues at its pace.")
