@@ -26,7 +26,7 @@ from transreward.gaps import GAPS
 from transreward.gates.chain import Gate
 from transreward.ground import Ground
 from transreward.learners import LEARNERS
-from transreward.methods import METHODS
+from transreward.methods import METHODS, Method
 from transreward.presets import LEARNERS as OF_AGENTS
 from transreward.randomise import Informed
 from transreward.request.fields import SECTIONS
@@ -38,6 +38,7 @@ DOCS = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 STARTS = {"source": "source agent", "nothing": "scratch", "ceiling": "scratch, with the source's budget"}
 TINY = 1e-6
+PLAIN = Feed()
 
 
 def table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
@@ -104,12 +105,11 @@ def tasks() -> str:
 
 
 def settings(which: str = "") -> str:
-    """Of one part (`loop`, `gap latent`, ...), of a row of the methods (`of darc`), or of all with headings."""
+    """Of one part (`loop`, `gap latent`, ...), of rows of the methods (`of darc`), or of all with headings."""
     if which.startswith("of "):
-        return _of_row(which.removeprefix("of "))
+        return _of_rows(which.removeprefix("of ").split(", "))
     if which:
-        section, part = _parts()[which]
-        return _settings([(section, part, name) for name in _names(part)])
+        return _settings(*_parts()[which])
     return "\n".join(f"## {which}\n\n{settings(which)}" for which, (_, part) in _parts().items() if _names(part))
 
 
@@ -130,27 +130,34 @@ def _parts() -> dict[str, tuple[str, Any]]:
     }
 
 
-def _of_row(name: str) -> str:
-    """What a method has, with its own values: of the feed only what it says."""
-    row = METHODS[name]
-    parts = [(section, part) for section in SECTIONS if (part := getattr(row, section)) is not None]
-    plain = Feed()
-    chosen = [
-        (section, part, field)
-        for section, part in parts
-        for field in _names(part)
-        if section != "feed" or getattr(part, field) != getattr(plain, field)
-    ]
-    agent = replace(OF_AGENTS["sac"](), **dict(row.learner))
-    return _settings([*chosen, *(("learner", agent, field) for field, _ in row.learner)])
-
-
-def _settings(chosen: list[tuple[str, Any, str]]) -> str:
-    if not chosen:
+def _of_rows(names: list[str]) -> str:
+    """What methods have, a column of values for each; of the feed only what it says."""
+    rows: dict[tuple[str, str], dict[str, tuple[Any, str]]] = {}  # (path, meaning) -> method -> part, field
+    for name in names:
+        for section, part, field in _chosen(METHODS[name]):
+            rows.setdefault((f"{section}.{field}", meaning(type(part), field)), {})[name] = (part, field)
+    if not rows:
         return "It has no settings of its own.\n"
+    head = ("setting", *(["default"] if len(names) == 1 else map(code, names)), "values", "meaning")
+    lines = []
+    for (path, about), of in rows.items():
+        own = [written(getattr(*of[name])) if name in of else "" for name in names]
+        lines.append([code(path), *own, valid(*next(iter(of.values()))), about])
+    return table(head, lines)
+
+
+def _chosen(row: Method) -> list[tuple[str, Any, str]]:
+    parts = [(section, part) for section in SECTIONS if (part := getattr(row, section)) is not None]
+    agent = replace(OF_AGENTS["sac"](), **dict(row.learner))
+    own = [(section, part, field) for section, part in parts for field in _names(part)]
+    told = [one for one in own if one[0] != "feed" or getattr(one[1], one[2]) != getattr(PLAIN, one[2])]
+    return [*told, *(("learner", agent, field) for field, _ in row.learner)]
+
+
+def _settings(section: str, part: Any) -> str:
     rows = [
         [code(f"{section}.{name}"), written(getattr(part, name)), valid(part, name), meaning(type(part), name)]
-        for section, part, name in chosen
+        for name in _names(part)
     ]
     return table(("setting", "default", "values", "meaning"), rows)
 
@@ -194,13 +201,8 @@ def _bounds(taken: Callable[[float], bool], whole: bool) -> str:
 
 
 def _taken(part: Any, name: str, value: Any) -> bool:
-    return any(_fits(one, name, value) for one in (part, *_alike(type(part))))
-
-
-@cache
-def _alike(kind: type) -> list[Any]:
-    """Parts of that kind as rows have them: some settings fit beside others only."""
-    return [part for row in METHODS.values() for section in SECTIONS if type(part := getattr(row, section)) is kind]
+    others = [row.feed for row in METHODS.values() if row.feed] if isinstance(part, Feed) else []
+    return any(_fits(one, name, value) for one in (part, *others))  # a feed's settings fit beside others only
 
 
 def _fits(part: Any, name: str, value: Any) -> bool:

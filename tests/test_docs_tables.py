@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from transreward.methods import METHODS
 
 DOCS = Path(__file__).parents[1] / "docs"
+FORM = ["Idea", "Formula", "Paper", "What differs", "When it fails", "Settings", "Measured"]
+BARE = {"zero_shot", "fine_tune", "target_only", "oracle"}  # without a part of their own
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,8 @@ def test_no_block_is_stale(tables):
 def test_each_table_stands_somewhere(tables):
     blocks = [block[2] for page in tables.pages() for block in tables.BLOCK.finditer(page.read_text())]
     assert set(tables.BLOCKS) <= {block.partition(" ")[0] for block in blocks}
+    told = [name for block in blocks if block.startswith("settings of ") for name in block[12:].split(", ")]
+    assert sorted(told) == sorted(name for name in METHODS if name not in BARE)
 
 
 def test_every_method_has_a_page(tables):
@@ -56,3 +61,11 @@ def test_a_comment_may_go_on_below(tables):
     from transreward.request.loop import Loop
 
     assert tables.meaning(Loop, "horizon").endswith("Beyond it a run continues at its pace.")
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "methods").glob("*.md")), ids=lambda page: page.stem)
+def test_a_method_is_told_in_one_form(page):
+    """Where nothing was measured, the page says so."""
+    parts = re.split(r"^## (.+)\n", page.read_text(), flags=re.MULTILINE)
+    assert parts[1::2] == FORM
+    assert all(part.strip() for part in parts[2::2])
