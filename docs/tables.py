@@ -171,8 +171,9 @@ def written(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+        return ",".join(map(str, value)) or "()"
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return text.replace(",", ",<wbr>") if len(text) > 40 else text  # a long one may be broken
 
 
 def valid(part: Any, name: str) -> str:
