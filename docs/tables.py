@@ -187,7 +187,7 @@ def valid(part: Any, name: str) -> str:
     if kind is bool:
         return "true, false"
     if kind not in (int, float):
-        return "numbers" if get_origin(kind) is tuple else ""
+        return "" if kind is str else "words" if str in get_args(kind) else "numbers"
     bounds = _bounds(lambda x: _taken(part, name, kind(x)), kind is int)
     return ", ".join(filter(None, ("whole" if kind is int else "", bounds))) or "any number"
 
