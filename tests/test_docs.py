@@ -155,7 +155,7 @@ def test_commands_parse(page):
             words = shlex.split(line, comments=True)
             if words[:1] == ["transreward"]:
                 args = cli.parser().parse_args(words[1:])
-                for id in [*apart(getattr(args, "source", None) or ""), getattr(args, "target", None) or ""]:
+                for id in (one for side in ("source", "target") for one in apart(getattr(args, side, None) or "")):
                     of_file = split(id) or id.endswith(".yaml") or "/" in id or id.startswith(DATA)
                     assert not id or of_file or domain(id)  # of a file the page's own test has it
 
