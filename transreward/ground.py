@@ -18,7 +18,7 @@ class Ground:
     rounds: int = 1  # of identifying from all target steps so far and training; the newest policy takes the next ones
     walk: float = 0.0  # share of the updates that are made in that simulator alone, before more target steps are taken
     known: tuple[str, ...] = ()  # run directories to other targets of the source: what they found is tried first
-    physics: bool = True  # False, as a control: the same stages, and the source stays whatever the steps show
+    physics: bool = True  # false, as a control: the same stages, and the source stays whatever the steps show
 
     def __post_init__(self) -> None:
         if self.steps < LEAST:

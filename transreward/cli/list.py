@@ -58,14 +58,16 @@ def _domains() -> list[tuple[str, str]]:
     return rows + others
 
 
+def choices(m: Any) -> tuple[str, str, str, str]:
+    """What a row of the methods chooses: gap, use, feed, and the learners that it may have."""
+    gap = ", ".join(["physics"] * (m.ground is not None) + ([m.gap.name] if m.gap else [])) or "-"
+    learner = "off-policy" if m.off_policy else "any" if m.feed or m.ceiling else "-"
+    return gap, m.use.name if m.use else "-", str(m.feed or "-"), m.offline.name if m.offline else learner
+
+
 def _methods() -> list[tuple[str, str]]:
     from transreward.cells import cells
     from transreward.methods import METHODS, Method
-
-    def choices(m: Method) -> tuple[str, ...]:
-        gap, use = (part.name if part else "-" for part in (m.gap, m.use))
-        learner = "off-policy" if m.off_policy else "any" if m.feed or m.ceiling else "-"
-        return gap, use, str(m.feed or "-"), learner
 
     def told(m: Method) -> str:
         return f"{m.summary}{'' if m.needs_target_reward else ' (needs no target reward)'}; {m.paper}"
@@ -93,13 +95,16 @@ def _learners() -> list[tuple[str, str]]:
     return [(name, f"{(kind.__doc__ or '').splitlines()[0]}{suits(name)}") for name, kind in LEARNERS.items()]
 
 
-def _tasks() -> list[tuple[str, str]]:
+def able(kind: Any) -> str:
+    """The robots that can have a kind of task."""
     from transreward.domains.robots import ROBOTS
-    from transreward.domains.tasks import TASKS
 
-    def able(kind: Any) -> str:
-        robots = [robot.name for robot in ROBOTS.values() if kind.suits(robot)]
-        return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots) or "arms in files"
+    robots = [robot.name for robot in ROBOTS.values() if kind.suits(robot)]
+    return "all robots" if len(robots) == len(ROBOTS) else ", ".join(robots) or "arms in files"
+
+
+def _tasks() -> list[tuple[str, str]]:
+    from transreward.domains.tasks import TASKS
 
     rows = [(kind.usage, f"{kind.doc}; {able(kind)}") for kind in TASKS.values()]
     return [*rows, ("package.module:function", "your own reward, a function of (obs, action, next_obs); all robots")]

@@ -45,11 +45,11 @@ class ClassifierState(NamedTuple):
 class Classifier(Gap):
     """Settings of the domain classifier."""
 
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 256  # steps of each domain per update
     noise: float = 0.1  # std of the noise on the standardised inputs while training; smooths the log-ratio
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of AdamW
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name = "classifier"

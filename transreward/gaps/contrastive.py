@@ -47,12 +47,12 @@ class Contrastive(Gap):
     hidden: tuple[int, ...] = (64, 64)  # of each encoder
     width: int = 16  # of the codes whose inner product is the score
     loss: str = "logistic"  # "logistic" (the authors' code) or "infonce" (the paper's text)
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = (
         256  # steps of each domain per update; all of the source's successors are negatives of each target step
     )
     noise: float = 0.1  # std of the noise on the standardised inputs while training
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of AdamW
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name = "contrastive"

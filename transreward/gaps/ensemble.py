@@ -50,15 +50,15 @@ class EnsembleState(NamedTuple):
 class Ensemble(Gap):
     """Settings of the dynamics ensembles."""
 
-    form: Form = "likelihood"
+    form: Form = "likelihood"  # of the score: compare the dynamics, or the values that they lead to
     members: int = 5  # of each domain
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 256  # steps of each domain per update
     noise: float = 0.1  # std of the noise on the standardised steps while training; smooths the log-ratio
     std_floor: float = 0.05  # least std of a prediction, in units of a change's own spread
-    std_ceiling: float = 3.0  # greatest
-    weight_decay: float = 1e-4
+    std_ceiling: float = 3.0  # greatest std of a prediction, in the same units
+    weight_decay: float = 1e-4  # of AdamW
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name = "ensemble"

@@ -50,8 +50,8 @@ class Latent(Gap):
     """Settings of the latent dynamics model."""
 
     latent: int = 64  # dimensions of the encoding
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 256  # steps of each domain per update; the source's serve the standardisation alone
     guard: float = 0.01  # weight of VICReg's guard against collapse; 0 = the authors' form
     average: float = 0.005  # weight of the newest networks in their slow average

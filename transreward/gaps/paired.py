@@ -49,11 +49,11 @@ class PairedState(NamedTuple):
 class Paired(Gap):
     """Settings of the paired difference."""
 
-    members: int = 3
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    members: int = 3  # networks that learn the same and differ in their start and their steps
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 256  # pairs per update
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of AdamW
     tolerance: float = 0.5  # variance between members, in units of d's own, at which a step is not trusted at all
 
     name = "paired"

@@ -49,11 +49,11 @@ class Reward(Gap):
     """Settings of the reward model."""
 
     of: Of = "source"  # whose rewards it learns
-    members: int = 3
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    members: int = 3  # networks that learn the same and differ in their start and their steps
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 64  # steps per update
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of AdamW
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name = "reward"

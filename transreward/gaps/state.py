@@ -50,11 +50,11 @@ class State(Gap):
 
     inputs: str = "state"  # "state" is s', "state_next" is (s, s'), "step" is (s, a, s')
     top: float = 1.0  # below 1: the share of each domain's steps, by the value of s', that are the positives (SRPO)
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 256  # steps of each domain per update
     noise: float = 0.1  # std of the noise on the standardised inputs while training
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of AdamW
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
 
     name = "state"

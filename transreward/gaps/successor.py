@@ -56,9 +56,9 @@ class SuccessorState(NamedTuple):
 class Successor(Gap):
     """Settings of the source policy's successor features."""
 
-    members: int = 2
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 1e-3
+    members: int = 2  # networks that learn the same and differ in their start and their steps
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 1e-3  # of the optimiser
     batch: int = 64  # steps of each domain per update
     standardise: int = 100  # updates during which the standardisation follows the data, before it is frozen
     terms: int = 0  # how many terms a step stores; 0 = as many as the robot has

@@ -34,12 +34,12 @@ class OfflineState(NamedTuple):
 class Offline(Learner):
     """The settings that all have. The policy is a normal around tanh of a network, with one spread for all states."""
 
-    hidden: tuple[int, ...] = (256, 256)
-    learning_rate: float = 3e-4
-    discount: float = 0.99
-    batch: int = 256
+    hidden: tuple[int, ...] = (256, 256)  # widths of the hidden layers
+    learning_rate: float = 3e-4  # of the optimiser
+    discount: float = 0.99  # of a reward one step later
+    batch: int = 256  # steps in an update
     updates: int = 50_000  # gradient updates in all
-    burst: int = 100  # of them in one dispatch
+    burst: int = 100  # gradient updates in one dispatch
 
     offline = True
     robots = 1

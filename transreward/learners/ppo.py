@@ -69,21 +69,21 @@ class PPO(Learner):
         spreads=("networks.log_std",),
     )
 
-    robots: int = 32  # side by side, in every rollout of
-    rollout_steps: int = 128  # control steps each
-    epochs: int = 10
-    minibatches: int = 16  # to an epoch
-    learning_rate: float = 3e-4
-    discount: float = 0.99
-    gae_lambda: float = 0.95
-    clip: float = 0.2
-    entropy_weight: float = 0.0
-    value_weight: float = 0.5
-    max_grad_norm: float = 0.5
-    initial_log_std: float = 0.0
-    normalise_reward: bool = True
+    robots: int = 32  # robots per seed in the source, side by side in every rollout
+    rollout_steps: int = 128  # control steps of each robot in a rollout
+    epochs: int = 10  # times that a rollout is gone through
+    minibatches: int = 16  # in an epoch
+    learning_rate: float = 3e-4  # of the optimiser
+    discount: float = 0.99  # of a reward one step later
+    gae_lambda: float = 0.95  # of the advantages (generalised advantage estimation)
+    clip: float = 0.2  # most that the ratio of the new policy to the old may differ from 1
+    entropy_weight: float = 0.0  # of the policy's entropy in the loss
+    value_weight: float = 0.5  # of the critic's error in the loss
+    max_grad_norm: float = 0.5  # a larger gradient is scaled down to it
+    initial_log_std: float = 0.0  # logarithm of the spread of actions at the start, in halves of the box
+    normalise_reward: bool = True  # divide rewards by the running spread of the discounted return
     target_rollout: int = 1024  # steps per seed between updates where the target's own steps feed the learner
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
 
     def __post_init__(self) -> None:
         for field in ("robots", "rollout_steps", "epochs", "minibatches", "target_rollout"):

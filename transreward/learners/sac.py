@@ -43,16 +43,16 @@ class SACState(NamedTuple):
 class SAC(Learner):
     """Soft actor-critic: off-policy, learns from all the steps that it stored."""
 
-    hidden: tuple[int, ...] = (128, 128)
-    critics: int = 2
+    hidden: tuple[int, ...] = (128, 128)  # widths of the hidden layers
+    critics: int = 2  # networks that learn Q, of which the least counts
     subset: int = 0  # critics drawn for each target, the least of which counts (REDQ, RLPD), and for the actor; 0 = all
     layer_norm: bool = False  # in the critics, so that scarce data do not blow them up (RLPD, section 4.2)
-    learning_rate: float = 1e-3
-    discount: float = 0.99
-    batch: int = 256
+    learning_rate: float = 1e-3  # of the optimiser
+    discount: float = 0.99  # of a reward one step later
+    batch: int = 256  # steps in an update
     polyak: float = 0.005  # share of the fresh critics in each step of the slow ones
-    n_step: int = 1
-    alpha_start: float = 0.2
+    n_step: int = 1  # rewards that a target sums before it asks the critics
+    alpha_start: float = 0.2  # temperature at the start; it is learned
     target_entropy: float = -1.0  # per action dimension
     robots: int = 64  # robots per seed in the source
     steps_per_update: float = 16.0  # source steps per gradient update

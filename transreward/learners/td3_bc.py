@@ -27,7 +27,7 @@ class TD3BC(Offline):
     polyak: float = 0.005  # share of the fresh networks in each step of the slow ones
     policy_delay: int = 2  # updates of the critics per update of the actor
     smoothing: float = 0.2  # spread of the noise on the actions that the critics' targets ask about
-    smoothing_clip: float = 0.5  # of that noise
+    smoothing_clip: float = 0.5  # most of that noise
     exploration: float = 0.1  # spread of an action where the policy explores
 
     name = "td3_bc"

@@ -20,9 +20,9 @@ class Loop:
     updates: Literal["equal", "paced"] = "equal"  # of the learner in a transfer. equal: as many for every method of a
     # request, the larger of what the two domains' steps call for; paced: what the steps that feed the method call for
     gap_updates: float = 1.0  # updates of the gap, times its `pace`, per update of the learner; with PPO per 16 steps
-    evaluations: int = 10  # in the transfer phase
-    source_evaluations: int = 5  # in the source phase
-    eval_episodes: int = 5  # per seed and domain, at each of these
+    evaluations: int = 10  # of the policy, in the transfer phase
+    source_evaluations: int = 5  # of the source agent, while it is trained
+    eval_episodes: int = 5  # per seed and domain, in an evaluation
     final_episodes: int = 10  # per seed and domain, for the result
     gap_every: int = 1  # rounds between refits of the gap; each refit makes up for the rounds without one
     aligned: float = 0.95  # stop once the target return reaches this share of the source's; 0 = never

@@ -29,8 +29,8 @@ class ActionValueState(NamedTuple):
 class ActionValue:
     """Settings of a value Phi(s, a), which is 0 everywhere before anything is learned."""
 
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 3e-3
+    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden layers
+    learning_rate: float = 3e-3  # of the optimiser
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:

@@ -33,8 +33,8 @@ class Robust(Use):
     """
 
     strength: float = 1.0  # of the imitation's reward, in nats
-    low: float = 0.1  # the weight is held within these, before it is divided by its mean
-    high: float = 10.0
+    low: float = 0.1  # the weight is held between this and `high`, before it is divided by its mean
+    high: float = 10.0  # the upper of the two bounds
     teach: float = 0.5  # share of both transfer budgets that the teacher takes, whose newest steps are imitated
     newest: float = 0.3  # share of the teacher's source steps that is imitated: the last
 

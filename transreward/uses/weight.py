@@ -20,8 +20,8 @@ class Weight(Use):
     5). Self-normalised, so that the weights do not change the size of the learner's steps.
     """
 
-    low: float = 0.1  # the weight is held within these, before it is divided by its mean
-    high: float = 10.0
+    low: float = 0.1  # the weight is held between this and `high`, before it is divided by its mean
+    high: float = 10.0  # the upper of the two bounds
 
     name = "weight"
     pays = False

@@ -91,6 +91,11 @@ class Kind:
         return self.edit is not None or self.planned
 
     @property
+    def elements(self) -> str:
+        """What its pattern matches, of several."""
+        return f"{self.element[:-1]}ies" if self.element.endswith("y") else f"{self.element}s"
+
+    @property
     def usage(self) -> str:
         """How it is written, for people."""
         if self.value == "pattern":
@@ -102,7 +107,7 @@ class Kind:
     def range(self) -> str:
         """Valid values, for people."""
         if self.value == "pattern":
-            return f"a name or a pattern such as hip_* of {self.element}s"
+            return f"a name or a pattern such as hip_* of {self.elements}"
         if self.read is not None:
             return "the name of a file"
         number = "a whole number" if self.counts else "a number"
