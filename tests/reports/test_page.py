@@ -511,7 +511,10 @@ def test_videos_are_part_of_the_page(run, monkeypatch):
     (run / "videos").mkdir()
     (run / "videos" / "target_after.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     (video,) = Page(text_of(run)).all("video")
-    assert video["src"] == "data:video/mp4;base64,AAAAGGZ0eXBtcDQy" and video["aria-label"] == "Video of target after"
+    assert (
+        video["src"] == "data:video/mp4;base64,AAAAGGZ0eXBtcDQy#t=1.5"
+        and video["aria-label"] == "Video of target after"
+    )
     monkeypatch.setattr("transreward.reports.sections.films.MOST_BYTES", 3)
     found = Page(text_of(run))
     assert not found.all("video") and "The videos stay in videos/" in found.text

@@ -118,6 +118,9 @@ def show(directory: str, videos: bool) -> None:
 
 
 def write_page(directories: Sequence[str], out: str | None = None, columns: int = 1) -> None:
+    from transreward.reports.anatomy.measured import keep
     from transreward.reports.page import write_report
 
+    for directory in directories:
+        keep(directory)
     print(f"report: {write_report(directories, out, columns)}")

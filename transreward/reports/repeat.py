@@ -23,19 +23,22 @@ from transreward.types import CONTROLS, RequestError
 
 def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -> str:
     """The command that repeats a run, or runs it with so many seeds: everything that is not the default."""
-    c = first.config | ({"seeds": seeds} if seeds else {})
+    c: dict[str, Any] = {**first.config, "seeds": seeds or first.config["seeds"]}
     words = ["transreward", "transfer", joined(sources_in(c)), c["target"], "--method", c["method"]]
     usual = {"controls": ",".join(CONTROLS), "target_steps": DEFAULT_STEPS.target, "seeds": 3, "seed": 0}
     asked = {name: c[name] for name in ("source_steps", "target_steps", "seeds", "seed")}
     asked = {"controls": ",".join(c.get("controls", [])) or "none", "learner": c["learner"]["name"], **asked}
     for option, value in asked.items():  # a robot's own learner and budget may be another one's in a later version
         words += [f"--{option.replace('_', '-')}", str(value)] if usual.get(option) != value else []
-    words += ["--source-run", c["source_run"]] if c.get("source_run") else []
+    words += (
+        ["--source-run", c["source_run"]] if c.get("source_run") and not seeds else []
+    )  # which has seeds of its own
     words += ["--evaluate", c["evaluate"]] if c.get("evaluate") else []
     words += ["--cotrain"] if c.get("cotrain") else []
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
     loop = {"symmetry": "none", **c["loop"]}  # there were none at first
-    settings = {f"loop.{k}": v for k, v in loop.items() if _plain(getattr(Loop(), k, None)) != v}
+    usual_loop = {k: _plain(v) for k, v in asdict(Loop()).items()}
+    settings = {f"loop.{k}": v for k, v in loop.items() if usual_loop.get(k) != v}
     learner = asdict(found) if (found := _preset(c["learner"]["name"], c["source"])) else {}
     own = {"name", *c.get("replaced", {})}  # the method brings these itself, and the source agent has others
     settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k not in own and _plain(learner.get(k)) != v}

@@ -53,6 +53,10 @@ def _start(subject: Subject) -> str:
     if zero is None or not x or x[0] > 0 or np.isclose(y[0].mean(), zero.outcome.mean):
         return ""
     of = f"{focus.name} begins at {number(y[0].mean())} and {ZERO_SHOT} stands at {number(zero.outcome.mean)}"
+    if focus.config.get("source_run"):
+        return (
+            f"{of}: {focus.name} starts from the agent of the source run, {ZERO_SHOT} from the one trained on from it."
+        )
     share = focus.config["loop"].get("pretrain", 1.0)
     taken = max((row["source_steps"] for row in focus.rows if row["phase"] == "source"), default=None)
     taken = round(share * focus.config["source_steps"]) if taken is None else taken

@@ -23,6 +23,7 @@ WORDS = {
     "ceiling": "A ceiling.",
 }
 HTML = """\
+<h2 class="unseen">The verdict</h2>
 {% if headline %}
 <div class="verdict lead"><p>{{ headline }}</p></div>
 {% endif %}
