@@ -28,7 +28,7 @@ BEGUN = 0.25  # of the episode, in which the gait has not settled
 
 
 def keep(directory: str | Path) -> None:
-    """Measure it and write it down, once (again after the run went on), where a run's method pays its steps otherwise; elsewhere nothing is done."""
+    """Measure it and write it down where a run's method changes rewards: once, and again after the run went on."""
     place = Path(directory)
     learned, told = place / "compensation.safetensors", place / FILE
     if not learned.exists() or (told.exists() and told.stat().st_mtime >= learned.stat().st_mtime):
