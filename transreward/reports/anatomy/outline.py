@@ -39,7 +39,7 @@ def drawn(robot: TableRobot, qpos: np.ndarray) -> dict[str, Any]:
     data.qpos[:] = qpos
     mujoco.mj_kinematics(model, data)
     plane = _plane(robot)
-    moving = [g for g in range(model.ngeom) if model.body_weldid[model.geom_bodyid[g]] > 0]
+    moving = _moving(model)
     middle = np.mean([data.geom_xpos[g] for g in moving], axis=0) if moving else np.zeros(3)
     middle[2] = 0.0
     places = {name: (data.xanchor[model.joint(name).id] - middle) @ plane.T for name in joints(robot)}
@@ -48,6 +48,25 @@ def drawn(robot: TableRobot, qpos: np.ndarray) -> dict[str, Any]:
         "bones": [[round(float(x), 4) for x in bone] for bone in bones],
         "joints": {name: [round(float(x), 4) for x in place] for name, place in places.items()},
     }
+
+
+def elements(robot: TableRobot) -> list[set[str]]:
+    """Of each bone of `drawn`, the names of what it belongs to: its geom, its body, the body's joints and their motors.
+    Of a geom that is not called anything, its body's."""
+    model, found = robot.model, []
+    for geom in _moving(model):
+        body = int(model.geom_bodyid[geom])
+        own = {model.geom(geom).name, model.body(body).name}
+        carried = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) == body]
+        own |= {model.joint(j).name for j in carried}
+        own |= {model.actuator(a).name for a in range(model.nu) if int(model.actuator_trnid[a, 0]) in carried}
+        found.append(own - {""})
+    return found
+
+
+def _moving(model: Any) -> list[int]:
+    """The geoms that are not scenery."""
+    return [g for g in range(model.ngeom) if model.body_weldid[model.geom_bodyid[g]] > 0]
 
 
 def _plane(robot: TableRobot) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,14 @@ import numpy as np
 
 from transreward.evaluation.verdict import number
 from transreward.reports.anatomy.parts import FILE
-from transreward.reports.figures import Figure, csv_text, link, number_of_chart, swatch
+from transreward.reports.anatomy.poses import Pose, poses
+from transreward.reports.figures import Figure, csv_text, link, swatch
 from transreward.reports.rows import Mark, Row, rows_figure
 from transreward.reports.subject import Subject
 from transreward.runs import store
 
 MEAN, SEED = 0, 7  # styles: a filled circle, a ring
 LEGEND = ((MEAN, "mean", "over seeds"), (SEED, "one seed", "its own compensation and policy"))
-POSE, LABEL = 110, 30  # pixels of a pose, and of the words below it
-ROOM = 0.9  # of a pose's width that the robot may take
-DOT = 9  # pixels, the radius of the largest dot
 HTML = """\
 <h3>On the body</h3>
 {% if why %}
@@ -102,7 +99,15 @@ def _cycle(cycle: list[dict[str, Any]]) -> Figure:
     csv = csv_text(("part of the gait", *names), [[i, *(one["paid"][n] for n in names)] for i, one in enumerate(cycle)])
     most = max(abs(one["paid"][name]) for one in cycle for name in one["joints"] if name in one["paid"]) or 1.0
     title, text = "Through the gait", _told(cycle)
-    narrow, wide = (_drawn(cycle, most, title, text, across) for across in (len(cycle) // 2, len(cycle)))
+    drawn = [
+        Pose(
+            f"part {i + 1} of {len(cycle)}",
+            one["bones"],
+            {name: (place, one["paid"].get(name, 0.0) / most) for name, place in one["joints"].items()},
+        )
+        for i, one in enumerate(cycle)
+    ]
+    narrow, wide = (poses(drawn, title, text, across) for across in (len(cycle) // 2, len(cycle)))
     return Figure(title, text, narrow, wide, link(csv), "gait.csv")
 
 
@@ -113,44 +118,3 @@ def _told(cycle: list[dict[str, Any]]) -> str:
         name = max(one["paid"], key=lambda joint, one=one: abs(one["paid"][joint]))
         said.append(f"part {i + 1}: {name} {number(one['paid'][name], signed=True)}")
     return f"Paid or charged most, in reward a step: {'; '.join(said)}."
-
-
-def _drawn(cycle: list[dict[str, Any]], most: float, title: str, text: str, across: int) -> str:
-    own, rows = number_of_chart(), -(-len(cycle) // across)
-    ends = np.array([[*bone[:2], *bone[2:4]] for one in cycle for bone in one["bones"]]).reshape(-1, 2)
-    low, high = ends.min(axis=0), ends.max(axis=0)
-    scale = ROOM * POSE / float(max(high - low)) if len(ends) else 1.0
-    tall = round(float(high[1] - low[1]) * scale + 3 * DOT)
-    parts = [
-        f'<svg class="chart" viewBox="0 0 {across * POSE} {rows * (tall + LABEL)}" role="img" '
-        f'aria-labelledby="t{own} d{own}" xmlns="http://www.w3.org/2000/svg"><title id="t{own}">{escape(title)}</title>'
-        f'<desc id="d{own}">{escape(text)}</desc>'
-    ]
-    for i, one in enumerate(cycle):
-        left, top = (i % across + 0.5) * POSE, (i // across) * (tall + LABEL)
-        shift = left - scale * float(low[0] + high[0]) / 2, top + tall - 1.5 * DOT + scale * float(low[1])
-        parts += _pose(one, most, scale, shift)
-        label = f"part {i + 1} of {len(cycle)}"
-        parts.append(f'<text class="label" x="{left:.0f}" y="{top + tall + 16}" text-anchor="middle">{label}</text>')
-    return "".join([*parts, "</svg>"])
-
-
-def _pose(one: dict[str, Any], most: float, scale: float, shift: tuple[float, float]) -> list[str]:
-    """The robot, and a dot for each joint: filled where it is charged, a ring where it is paid."""
-
-    def at(x: float, y: float) -> str:
-        return f"{shift[0] + scale * x:.1f} {shift[1] - scale * y:.1f}"
-
-    parts = [
-        f'<path class="bone" d="M{at(a, b)}L{at(c, d)}" stroke-width="{max(2 * scale * wide, 2):.1f}"/>'
-        for a, b, c, d, wide in one["bones"]
-    ]
-    for name, place in one["joints"].items():
-        paid = one["paid"].get(name, 0.0)
-        radius = DOT * (abs(paid) / most) ** 0.5
-        if radius < 0.5:
-            continue
-        x, y = at(*place).split()
-        kind = "charged s1" if paid < 0 else "bonus s0"
-        parts.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="{radius:.1f}"/>')
-    return parts

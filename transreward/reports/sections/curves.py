@@ -58,7 +58,7 @@ def _start(subject: Subject) -> str:
             f"{of}: {focus.name} starts from the agent of the source run, {ZERO_SHOT} from the one trained on from it."
         )
     share = focus.config["loop"].get("pretrain", 1.0)
-    taken = max((row["source_steps"] for row in focus.rows if row["phase"] == "source"), default=None)
+    taken = max((row["source_steps"] for row in focus.rows if row.get("phase") == "source"), default=None)
     taken = round(share * focus.config["source_steps"]) if taken is None else taken
     if taken < zero.source_steps:
         return (
