@@ -79,6 +79,13 @@ def test_nothing_is_cut_or_broken_at_80_columns(phase, monkeypatch):
     assert len([line for line in lines if "15,234" in line and "-10.53 ± 12.25" in line]) == 2  # a row per seed
 
 
+def test_a_method_begins_without_the_returns_of_the_one_before():
+    view = View({"source": "halfcheetah+backward", "target": LONG})
+    for method, phase, rows in (("plain", "source", [ROW]), ("darc", "transfer", []), ("mix", "transfer", [ROW])):
+        view(Progress(method, phase, Pair(100, 10), Pair(200, 20), 0.5, rows))
+        assert view.rows == rows
+
+
 def test_a_line_elsewhere_is_one_line(monkeypatch, capsys):
     """A file has no width."""
     view = View({"source": "halfcheetah+backward", "target": LONG})

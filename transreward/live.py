@@ -84,6 +84,8 @@ class View:
             if self.live:
                 self.live.start()
         if (progress.method, progress.phase) != self.phase:
+            if self.phase is None or progress.method != self.phase[0]:
+                self.rows = []  # the latest evaluation was another method's
             self.phase, self.phase_began = (progress.method, progress.phase), time.perf_counter()
             if progress.phase == CEILING:
                 self._say(Text(LOUD, style="bold red"))

@@ -65,7 +65,7 @@ class Adjusting:
         self.state = jax.tree.map(jnp.asarray, state)
         self.steps = 0  # calls so far
         given = {name: value for name, value in extra.items() if value is not None}
-        self._adjust = jax.jit(_on_its_side(compensation, {**dict.fromkeys((*SHOWN, "source_model")), **given}))
+        self._adjust = jax.jit(on_its_side(compensation, {**dict.fromkeys((*SHOWN, "source_model")), **given}))
         self._require(use.name)
 
     def _require(self, use: str) -> None:
@@ -168,7 +168,7 @@ def _require_bounds(what: str, space: Box, low: list[float | None], high: list[f
         )
 
 
-def _on_its_side(compensation: Compensation, extra: dict[str, Any]) -> Callable[[Any, Transition], tuple[Array, Array]]:
+def on_its_side(compensation: Compensation, extra: dict[str, Any]) -> Callable[[Any, Transition], tuple[Array, Array]]:
     """state, steps [n] of the compensation's side -> what it adds to their rewards, and their weights."""
 
     def adjust(state: Any, steps: Transition) -> tuple[Array, Array]:

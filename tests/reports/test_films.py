@@ -142,10 +142,10 @@ def test_the_file(tmp_path):
     assert count == len(pictures) == -(-75 // 6)
     top = panels.TITLE + 2 * panels.LINE  # the target's name goes on in two lines
     assert pictures[0].shape == (top + 64 + panels.STRIP, 2 * 96, 3)
-    robots = [p[top : top + 64].astype(int) for p in pictures]
+    robots = [p[-64:].astype(int) for p in pictures]
     assert np.abs(robots[-1] - robots[0])[:, :96].max() > 60  # it falls
     assert np.abs(robots[-1][:, :96] - robots[-1][:, 96:]).max() > 40  # less far where gravity is less
-    blue = [(p[top + 64 :].astype(int) @ [-1, 0, 1] > 60).sum() for p in pictures]
+    blue = [(p[top:-64].astype(int) @ [-1, 0, 1] > 60).sum() for p in pictures]  # clear of a player's controls
     assert blue[0] < blue[len(blue) // 2] < blue[-1]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
 
@@ -251,7 +251,7 @@ def test_a_gymnasium_environment_draws_itself(tmp_path):
     pendulum = tr.domain("gym:InvertedPendulum-v5")
     count = video.write_video(Pair(pendulum, pendulum), upright, tmp_path / "a.mp4", 0, TINY)
     pictures, _ = decoded(tmp_path / "a.mp4")
-    assert count == len(pictures) == 7 and np.ptp(pictures[0][panels.TITLE : panels.TITLE + 64]) > 100
+    assert count == len(pictures) == 7 and np.ptp(pictures[0][-64:]) > 100
 
 
 # -- one line ------------------------------------------------------------------------------------------------------
@@ -335,11 +335,11 @@ def test_no_display(run, capsys, monkeypatch):
 def test_both_bodies_are_drawn(tmp_path):
     """Of a source in the columns of an unlike target, the source's own body."""
     pair = Pair(tr.bridge("halfcheetah", "halfcheetah:without=ffoot"), tr.domain("halfcheetah:without=ffoot"))
-    film = Film(96, 64, seconds=0.2)
+    film = Film(192, 128, seconds=0.2)
     count = video.write_video(pair, lambda obs: np.zeros((len(obs), 5), np.float32), tmp_path / "a.mp4", 0, film)
     pictures, _ = decoded(tmp_path / "a.mp4")
-    robots = pictures[0].astype(int)[-panels.STRIP - 64 : -panels.STRIP]
-    pink = [(half[..., 0] - half[..., 1] > 30).sum() for half in (robots[:, :96], robots[:, 96:])]  # the legs
+    robots = pictures[0].astype(int)[-128:]
+    pink = [(half[..., 0] - half[..., 1] > 30).sum() for half in (robots[:, :192], robots[:, 192:])]  # the legs
     assert count == len(pictures) and pink[0] > pink[1] > 0
 
 

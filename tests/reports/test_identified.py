@@ -42,6 +42,20 @@ def test_the_section_is_there_with_words_and_a_chart_for_each_unit(place):
     assert "ten steps ahead" not in section and "<pole>" not in section and "&lt;pole&gt;" in section
 
 
+def drawn(place, **changed):
+    return page(place, **changed).partition("<figcaption>Where it differs")[2].partition("</figure>")[0]
+
+
+def test_a_part_of_the_robot_that_differs_is_drawn_in_colour(place):
+    one = {**FOUND["parameters"][0], "name": "mass", "pattern": "pole"}  # type: ignore[dict-item]
+    text = drawn(place, parameters=[one])
+    assert text.count('class="bone found') == 1 and text.count('class="bone') == 2 and "mass of pole" in text
+    assert not drawn(place) and not drawn(place, parameters=[{**one, "pattern": "no such part"}])
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(config | {"source": "no_such_lab:Robot"}))
+    assert not drawn(place, parameters=[one])
+
+
 def test_nothing_found_is_a_page_too(place):
     found = {"parameters": [], "entries": [], "words": ["nothing differs that 500 steps can show"]}
     assert "nothing differs that 500 steps can show" in page(place, **found)

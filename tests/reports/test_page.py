@@ -12,6 +12,7 @@ import shutil
 import warnings
 from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -28,7 +29,7 @@ from transreward.cli import transfer as transfer_command
 from transreward.domains.names import entry_names
 from transreward.evaluation.verdict import verdict
 from transreward.reports import sections
-from transreward.reports.figures import Chart, Line, ticks
+from transreward.reports.figures import Chart, Line, ends, line, short, ticks
 from transreward.reports.films.video import _ffmpeg
 from transreward.reports.page import page, write_report
 from transreward.reports.sections.table import steps_to, wanted
@@ -37,6 +38,7 @@ from transreward.request.resolve import resolve
 from transreward.runs import store
 from transreward.runs.record import Record, read
 from transreward.runs.schema import KEYS
+from transreward.types import CONTROLS
 
 SECTIONS = ["verdict", "curves", "compensation", "rounds", "terms", "diagnostics", "videos", "shift", "provenance"]
 SOMETIMES = (
@@ -201,6 +203,29 @@ def test_names_at_the_lines_ends_do_not_lie_on_one_another():
     assert len(places) == 8 and min(np.diff(places)) > 12 and max(places) < 280 - 20
 
 
+def test_few_seeds_are_points_and_many_have_a_band():
+    few, many = (line("x", 0, [0.0, 1.0], np.arange(2.0 * n).reshape(2, n)) for n in (3, 5))
+    drawn = [Chart("t", "d", "x", "y", [one]).svg() for one in (few, many)]
+    assert [(text.count('class="band'), text.count('class="seed')) for text in drawn] == [(0, 3), (1, 0)]
+    assert "95% interval" in ends([few])  # which the words have all the same
+
+
+@pytest.mark.parametrize(
+    ("x", "said"), [(0, "0"), (10_000, "10,000"), (-2.5e6, "\N{MINUS SIGN}2,500,000"), (0.05, "0.05")]
+)
+def test_labels_of_ticks_are_written_as_tables_write_numbers(x, said):
+    assert short(x) == said
+
+
+def test_labels_of_large_steps_do_not_lie_on_one_another():
+    for top in (1e6, 4e6, 3e7):
+        drawn = ElementTree.fromstring(Chart("t", "d", "x", "y", [Line("a", 0, [0.0, top], [0.0, 1.0])]).svg())
+        texts = [p for p in drawn.iter() if p.get("y") == "254" and p.get("text-anchor") == "middle"]
+        ends_of = [(float(p.get("x", 0)), 3.5 * len(p.text or "")) for p in texts]
+        assert len(texts) >= 2
+        assert all(a + half < b - other for (a, half), (b, other) in pairwise(ends_of))
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 4), (0, 12345), (1e-5, 3e-5), (-2e6, -1e6), (0.1, 0.10001)])
 def test_ticks_are_round_and_inside(low, high):
     found = ticks(low, high)
@@ -309,7 +334,8 @@ def test_the_command_repeats_the_run(compared):
     command = shlex.split(unescape(re.findall(r"<pre>(.*?)</pre>", text, re.S)[0]))
     assert command[0] == "transreward"
     request = transfer_command.request_of(cli.parser().parse_args(command[1:]))
-    request = {"learner": None, "source_run": None, "method_name": request.pop("method"), **request}
+    defaults = {name: None for name in ("learner", "source_run", "target_steps")} | {"seeds": 3, "seed": 0}
+    request = {**defaults, "method_name": request.pop("method"), "controls": CONTROLS, **request}
     config = resolve(
         request.pop("source"), request.pop("target"), **{**request, "controls": tuple(request["controls"])}
     )
@@ -485,7 +511,10 @@ def test_videos_are_part_of_the_page(run, monkeypatch):
     (run / "videos").mkdir()
     (run / "videos" / "target_after.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     (video,) = Page(text_of(run)).all("video")
-    assert video["src"] == "data:video/mp4;base64,AAAAGGZ0eXBtcDQy" and video["aria-label"] == "Video of target after"
+    assert (
+        video["src"] == "data:video/mp4;base64,AAAAGGZ0eXBtcDQy#t=1.5"
+        and video["aria-label"] == "Video of target after"
+    )
     monkeypatch.setattr("transreward.reports.sections.films.MOST_BYTES", 3)
     found = Page(text_of(run))
     assert not found.all("video") and "The videos stay in videos/" in found.text

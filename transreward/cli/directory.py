@@ -118,6 +118,10 @@ def show(directory: str, videos: bool) -> None:
 
 
 def write_page(directories: Sequence[str], out: str | None = None, columns: int = 1) -> None:
+    from transreward.reports.anatomy.measured import keep
     from transreward.reports.page import write_report
 
-    print(f"report: {write_report(directories, out, columns)}")
+    path = write_report(directories, out, columns)  # first, since a request that is refused leaves nothing
+    if any([keep(directory) for directory in directories]):
+        write_report(directories, out, columns)
+    print(f"report: {path}")

@@ -14,9 +14,9 @@ hash), policy_golden.txt (observations with the policy's own actions), policy_ch
 C++ and a node of ROS 2 that give these again), and README.md, a model card. The graph is first compared with the policy
 on 1,000 states of real episodes, by onnxruntime.
 
-  transreward export runs/x                                runs/x/export/policy.onnx
-  transreward export runs/x/controls/fine_tune --seed 2 --out handover/policy.onnx
-  transreward export runs/x --sb3 policy.zip               for SAC.load or PPO.load of Stable-Baselines3, instead
+  transreward export runs/x                   runs/x/export/policy.onnx
+  transreward export runs/x --seed 2 --out handover/policy.onnx
+  transreward export runs/x --sb3 policy.zip  for Stable-Baselines3, instead
 """
 EPILOG = ""
 

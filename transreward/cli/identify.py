@@ -18,8 +18,8 @@ its observations.
 
 The last line is the id of the source with what was found, which any command takes at once:
 
-  transreward identify halfcheetah halfcheetah:broken=bthigh
-  transreward transfer halfcheetah halfcheetah:broken=bthigh --source-run runs/x
+  transreward identify hopper hopper:gravity=0.5
+  transreward transfer hopper hopper:gravity=0.4993 --source-run runs/x
   transreward identify hopper --logs monday.hdf5 tuesday.npz --out found.json
 """
 EPILOG = IDS

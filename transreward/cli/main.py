@@ -24,17 +24,17 @@ COMMANDS = (
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
 
-  transreward transfer                                     the main job, in about three minutes
+  transreward transfer                      the main job, in three minutes
   transreward transfer hopper hopper:gravity=0.5 --target-steps 20000
-  transreward compare hopper hopper:gravity=0.5 --methods darc,sac_iw --seeds 5
-  transreward check walker2d walker2d:friction=0.3         before you spend: a verdict on the pair
-  transreward study plan.yaml --jobs 2                     many pairs and methods, one table
-  transreward report runs/a runs/b --out report.html       runs side by side, on one page
-  transreward play runs/x                                  video of both robots
-  transreward export runs/x                                the policy as ONNX, with its contract
-  transreward data monday.csv --to monday.hdf5             what a log holds, in another format
-  transreward serve halfcheetah --out runs/robot           a robot that asks for its actions, over a socket
-  transreward list methods                                 what there is
+  transreward compare hopper hopper:mass=2 --methods darc,mix --seeds 5
+  transreward check hopper hopper:mass=2    before you spend: a verdict
+  transreward study plan.yaml --jobs 2      many pairs and methods, one table
+  transreward report runs/a                 a page about it
+  transreward play runs/x                   video of both robots
+  transreward export runs/x                 the policy as ONNX
+  transreward data monday.csv               what a log holds
+  transreward serve halfcheetah             for a robot that asks
+  transreward list methods                  what there is
 """
 
 

@@ -12,10 +12,11 @@ from transreward.request.fields import FIELDS
 from transreward.types import RequestError, whole_number
 
 IDS = """\
-domain ids:  robot[+task][:shift[,shift...]]   halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
-             halfcheetah+backward   walker2d+walk(speed=1):friction=0.3   ('transreward list tasks')
-             ant@turned90+direction(degrees=45)   seen turned, or in a mirror ('transreward list domains')
-             gym:Pendulum-v1   package.module:factory
+domain ids:  robot[+task][:shift[,shift...]]   gym:Id   package.module:factory
+             halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
+             walker2d+walk(speed=1):friction=0.3   a task and a shift
+             ant@turned90+direction(degrees=45)    seen turned, or in a mirror
+             all that there are: 'transreward list domains', tasks, shifts
 """
 SETTINGS = """\
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4

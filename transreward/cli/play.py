@@ -11,12 +11,12 @@ from transreward.types import RequestError
 HELP = "video of both robots"
 ABOUT = """\
 Write a video of a run's policy in the source (left) and in the target (right), without exploration. It shows the
-first evaluation episodes of one seed and the return so far; the curve under each robot is the compensation where the
+first evaluation episodes of one seed and the return so far; the curve above each robot is the compensation where the
 run directory holds it, else the raw reward. --live opens MuJoCo's viewer instead, where there is a display.
 
-  transreward play runs/x                                  runs/x/videos/play.mp4, ten seconds
-  transreward play runs/x --before-after                   runs/x/videos/before.mp4 (zero-shot) and after.mp4
-  transreward play runs/x/controls/fine_tune --out fine.gif --seconds 4    for a page, by the ending
+  transreward play runs/x                 runs/x/videos/play.mp4, ten seconds
+  transreward play runs/x --before-after  before.mp4 (zero-shot) and after.mp4
+  transreward play runs/x --out fine.gif  for a page, by the ending
 """
 EPILOG = ""
 

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 
 class Paragraphs(argparse.HelpFormatter):
-    """Prose is filled to the terminal's width; a line that is set in columns stays one, and goes on below the 2nd."""
+    """Prose is filled to the terminal's width; a line that is set in columns stays one, and goes on below the 2nd, or
+    has the 2nd below it where that begins far to the right."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         blocks = ([block] if _prose(block) else block.splitlines() for block in text.strip().split("\n\n"))
@@ -25,6 +26,8 @@ def _filled(text: str, width: int) -> str:
     indent = 6 if text.startswith(" ") else 0
     if column and column.end() <= width / 2:
         indent = column.end()
+    elif column and len(text) > width:
+        return f"{_filled(text[: column.start() + 1], width)}\n{_filled(' ' * indent + text[column.end() :], width)}"
     return textwrap.fill(
         text.replace("\n", " "), width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     )

@@ -13,10 +13,11 @@ the compensation, reward terms, warnings, videos where there are some, the measu
 One HTML file that opens from disk without a network. 'transfer' and 'compare' write it themselves when they end; a run
 that was cut short is shown up to its latest evaluation.
 
-  transreward report runs/first                           writes runs/first/report.html
+  transreward report runs/first             writes runs/first/report.html
   transreward report runs/first runs/second --out both.html
-  transreward report runs/first --out table.tex curves.pdf      for a paper, by the ending: tex and csv are
-                                                                the table, pdf, svg and png the curves
+  transreward report runs/first --out table.tex curves.pdf
+
+For a paper the ending says what is written: tex and csv are the table, pdf, svg and png the curves.
 """
 EPILOG = ""
 

@@ -28,22 +28,22 @@ checkpoint, and what is done stays. A source agent is a job, too: it is trained 
 it. A job that fails does not stop the others. The same command may run on several machines that share the directory:
 each job is run by one of them.
 
-  transreward study plan.yaml --dry-run                    the jobs, as commands; nothing is run
-  transreward study plan.yaml --jobs 4                     four at a time, each with its share of the cores
-  transreward study plan.yaml --pairs light                only this pair; --methods names methods
-  transreward study plan.yaml --ray local                  on a Ray cluster; --slurm hands the jobs to Slurm
-  transreward study plan.yaml --search                     choose a method's settings first, on pairs set aside
-  transreward study report runs/plan                       the table and runs/plan/report.html, also half-way
+  transreward study plan.yaml --dry-run      the jobs, as commands
+  transreward study plan.yaml --jobs 4       four at a time, sharing the cores
+  transreward study plan.yaml --pairs light  this pair alone
+  transreward study plan.yaml --ray local    on Ray; --slurm: by Slurm
+  transreward study plan.yaml --search       choose a method's settings first
+  transreward study report runs/plan         the table, also half-way
 
 A plan is a YAML file:
 
-  pairs:                             [source, target], or a mapping with what is asked of this pair
+  pairs:             [source, target], or a mapping with what is asked of it
     - [hopper, hopper:gravity=0.5]
-    - {name: light, source: hopper, target: 'hopper:mass=0.7', source_steps: 400_000}
-  methods:                           rows of 'transreward list methods', or mappings
+    - {name: light, source: hopper, target: 'hopper:mass=0.7', seeds: 10}
+  methods:           rows of 'transreward list methods', or mappings
     - mix
-    - {name: strong, method: darc, settings: {use.strength: 4}, pairs: [light]}
-  seeds: 5                           from `seed` (default: 3 from 0)
+    - {name: strong, method: darc, settings: {use.strength: 4}}
+  seeds: 5           from `seed` (default: 3 from 0)
   target_steps: 20_000
   settings: {loop.aligned: 0}
 

@@ -16,12 +16,13 @@ from urllib.parse import quote
 import numpy as np
 
 from transreward.evaluation.statistics import interval
-from transreward.evaluation.verdict import number
+from transreward.evaluation.verdict import ENOUGH, number
 
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "4 4 1 4")
 MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "bar", "ring")
 TOP, BOTTOM, LEFT, RIGHT = 12, 44, 72, 20  # margins
 LETTER = 7.5  # width of a label's letter, about; labels stand to the right of the lines
+NAME = 32  # of the y axis, turned, and the space about it
 LINE = 15  # height of a line of text
 WIDE = (860, 400)  # of the figure that comes first, where there is room
 STEPS = "target steps a seed"  # the axis of everything that is shown over a run
@@ -38,7 +39,8 @@ class Line:
     y: Sequence[float]
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
-    singles: Sequence[Sequence[float]] = ()  # of single seeds, [seeds][n], drawn thin
+    singles: Sequence[Sequence[float]] = ()  # of single seeds, [seeds][n]: thin lines, or points where they are few
+    few: bool = False  # too few seeds for a band to say much
     steps: bool = False  # a staircase
 
 
@@ -68,8 +70,8 @@ class Chart:
             f'height="{box.bottom - TOP + 8}"/></clipPath>',
             *box.axes(self),
             f'<g clip-path="url(#c{own})">',
-            *(_band(line, box) for line in self.lines if line.low is not None and len(line.x) > 1),
-            *(_path(line, single, box, "thin") for line in self.lines for single in line.singles),
+            *(_band(line, box) for line in self.lines if line.low is not None and len(line.x) > 1 and not line.few),
+            *(_single(line, single, box) for line in self.lines for single in line.singles),
             *(_level(line, box) for line in self.levels),
             *(_drawn(line, box) for line in self.lines),
             "</g>",
@@ -108,12 +110,14 @@ def figure(chart: Chart, file: str, csv: str, wide: bool = False, named: bool = 
 
 
 def line(label: str, style: int, x: list[float], y: np.ndarray, singles: bool = False) -> Line:
-    """Mean over seeds with its t interval; y [n, seeds]."""
+    """Mean over seeds with its t interval; y [n, seeds]. Where they are few, each seed is a point and there is no band,
+    which would be far wider than what was seen."""
     bounds = [interval(row) for row in y]
     whole = len(y) > 0 and all(bounds)
     low, high = ([b[i] for b in bounds if b] for i in (0, 1)) if whole else (None, None)
-    each = y.T.tolist() if singles and len(y) else ()
-    return Line(label, style, x, y.mean(axis=1).tolist() if len(y) else [], low, high, each)
+    few = len(y) > 0 and 1 < y.shape[1] < ENOUGH
+    each = y.T.tolist() if (few or singles) and len(y) else ()
+    return Line(label, style, x, y.mean(axis=1).tolist() if len(y) else [], low, high, each, few)
 
 
 def ends(lines: Iterable[Line]) -> str:
@@ -170,8 +174,8 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def short(x: float) -> str:
-    """A number as the label of a tick: 250, 20k, 1.5M."""
-    text = f"{x / 1e6:g}M" if abs(x) >= 1e6 else f"{x / 1e3:g}k" if abs(x) >= 1e4 else f"{round(x, 10):g}"
+    """A number as the label of a tick, as tables write it: 250, 20,000, 1,500,000."""
+    text = f"{round(x, 10):,.10g}" if abs(x) < 1e9 else f"{x:g}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
@@ -193,13 +197,17 @@ class _Box:
         ys = [y for line in (*chart.lines, *chart.levels) for y in (*line.y, *(y for one in line.singles for y in one))]
         low, high = min(ys or [0.0]), max(ys or [1.0])
         room = 0.5 * (high - low)
-        ends = [y for line in chart.lines for side in (line.low, line.high) if side is not None for y in side]
+        banded = [line for line in chart.lines if not line.few]
+        ends = [y for line in banded for side in (line.low, line.high) if side is not None for y in side]
         low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
         if chart.zero:
             low, high = min(low, 0.0), max(high, 0.0)
         pad = 0.04 * (high - low) or max(abs(high) * 0.1, 0.5)
         start, end = (min(xs), max(xs)) if max(xs) > min(xs) else (min(xs) - 0.5, max(xs) + 0.5)
-        return _Box(LEFT, width - right, height - BOTTOM, (start, end), (low - pad, high + pad))
+        low, high = low - pad, high + pad
+        left = max(LEFT, NAME + LETTER * max(len(short(y)) for y in ticks(low, high)))
+        right = max(right, round(LETTER / 2 * max(len(short(x)) for x in ticks(start, end))))
+        return _Box(left, width - right, height - BOTTOM, (start, end), (low, high))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Pixel coordinates of a point."""
@@ -214,7 +222,7 @@ class _Box:
             _, v = self.at(self.x[0], y)
             parts.append(f'<path class="grid" d="M{self.left} {v:.1f}H{self.right}"/>')
             parts.append(f'<text x="{self.left - 8}" y="{v + 4:.1f}" text-anchor="end">{short(y)}</text>')
-        for x in ticks(*self.x, most=6):
+        for x in self.along():
             u, _ = self.at(x, self.y[0])
             parts.append(f'<path class="tick" d="M{u:.1f} {self.bottom}v4"/>')
             parts.append(f'<text x="{u:.1f}" y="{self.bottom + 18}" text-anchor="middle">{short(x)}</text>')
@@ -228,6 +236,14 @@ class _Box:
             f"{escape(chart.y_label)}</text>"
         )
         return parts
+
+    def along(self) -> list[float]:
+        """Ticks of the x axis, as many as there is room for their labels."""
+        for most in range(6, 1, -1):
+            found = ticks(*self.x, most=most)
+            if len(found) * (LETTER * max(len(short(x)) for x in found) + 8) <= self.right - self.left:
+                break
+        return found
 
     def names(self, lines: Sequence[Line]) -> list[str]:
         """Each line's label at its right end, moved apart where they would overlap."""
@@ -260,6 +276,14 @@ def _path(line: Line, y: Sequence[float], box: _Box, kind: str) -> str:
     colour, dash, _ = _look(line.style)
     dash = f' stroke-dasharray="{dash}"' if dash and kind == "line" else ""
     return f'<path class="{kind} {colour}" d="{_joined(_points(line, y, box))}"{dash}/>'
+
+
+def _single(line: Line, y: Sequence[float], box: _Box) -> str:
+    """A seed: a thin line, or its points where there are few seeds."""
+    if not line.few:
+        return _path(line, y, box, "thin")
+    points = "".join(f"M{u:.1f} {v:.1f}h0" for u, v in _points(line, y, box))
+    return f'<path class="seed s{line.style % 8}" d="{points}"/>'
 
 
 def _band(line: Line, box: _Box) -> str:

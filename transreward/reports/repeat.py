@@ -6,56 +6,77 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from transreward.domains.files.place import SCHEMES
 from transreward.domains.robots import ROBOTS
 from transreward.domains.several import joined, sources_in
 from transreward.evaluation.verdict import ENOUGH
 from transreward.learners.learner import Learner
-from transreward.methods import method
-from transreward.presets import make_learner
+from transreward.methods import method, variant
+from transreward.presets import DEFAULT_STEPS, make_learner
 from transreward.reports.subject import Subject
+from transreward.request.loop import Loop
 from transreward.runs.record import Record
-from transreward.types import RequestError
+from transreward.types import CONTROLS, RequestError
 
 
-def repeat(first: Record, records: Sequence[Record]) -> str:
-    """The command that repeats a run: the loop's settings, and every other that is not the default."""
-    c = first.config
-    others = c.get("controls", [])
+def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -> str:
+    """The command that repeats a run, or runs it with so many seeds: everything that is not the default."""
+    c: dict[str, Any] = {**first.config, "seeds": seeds or first.config["seeds"]}
     words = ["transreward", "transfer", joined(sources_in(c)), c["target"], "--method", c["method"]]
-    words += ["--controls", ",".join(others) or "none", "--learner", c["learner"]["name"]]
-    for option in ("source_steps", "target_steps", "seeds", "seed"):
-        words += [f"--{option.replace('_', '-')}", str(c[option])]
-    words += ["--source-run", c["source_run"]] if c.get("source_run") else []
+    usual = {"controls": ",".join(CONTROLS), "target_steps": DEFAULT_STEPS.target, "seeds": 3, "seed": 0}
+    asked = {name: c[name] for name in ("source_steps", "target_steps", "seeds", "seed")}
+    asked = {"controls": ",".join(c.get("controls", [])) or "none", "learner": c["learner"]["name"], **asked}
+    for option, value in asked.items():  # a robot's own learner and budget may be another one's in a later version
+        words += [f"--{option.replace('_', '-')}", str(value)] if usual.get(option) != value else []
+    words += (
+        ["--source-run", c["source_run"]] if c.get("source_run") and not seeds else []
+    )  # which has seeds of its own
     words += ["--evaluate", c["evaluate"]] if c.get("evaluate") else []
     words += ["--cotrain"] if c.get("cotrain") else []
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
-    settings = {"loop.symmetry": "none"} | {f"loop.{k}": v for k, v in c["loop"].items()}  # there were none at first
+    loop = {"symmetry": "none", **c["loop"]}  # there were none at first
+    usual_loop = {k: _plain(v) for k, v in asdict(Loop()).items()}
+    settings = {f"loop.{k}": v for k, v in loop.items() if usual_loop.get(k) != v}
     learner = asdict(found) if (found := _preset(c["learner"]["name"], c["source"])) else {}
     own = {"name", *c.get("replaced", {})}  # the method brings these itself, and the source agent has others
     settings |= {f"learner.{k}": v for k, v in c["learner"].items() if k not in own and _plain(learner.get(k)) != v}
     for r in records:
         prefix = "" if r is first else f"{r.config['method']}."
         settings |= {f"{prefix}{path}": v for path, v in _own_settings(r.config).items()}
-    return shlex.join([*words, "--set", *(f"{path}={typed(v)}" for path, v in settings.items())])
+    return shlex.join([*words, *["--set"] * bool(settings), *(f"{path}={typed(v)}" for path, v in settings.items())])
+
+
+class Next(NamedTuple):
+    """A command, and why it is the next one."""
+
+    command: str
+    why: str
+
+
+def following(subject: Subject, out: str) -> Next | None:
+    """The command that the verdict on a run suggests next; None where it suggests none."""
+    if subject.comparison:
+        return None
+    kind, focus = subject.verdicts()[0].kind, subject.focus
+    pair = [joined(sources_in(focus.config)), focus.config["target"]]
+    if kind in ("helped", "partly"):
+        return Next(shlex.join(["transreward", "export", out]), "the policy as a file for the robot")
+    if kind in ("hurt", "beaten", "same"):
+        return Next(shlex.join(["transreward", "check", *pair]), "what the pair promises")
+    if kind in ("unknown", "too_few"):
+        own = [r for r in subject.records if r.run == focus.run]
+        return Next(repeat(focus, own, max(ENOUGH, 2 * focus.config["seeds"])), "more seeds, to be certain")
+    if kind == "unfinished":
+        return Next(shlex.join(["transreward", "resume", out]), "it goes on from its last round")
+    return None
 
 
 def after(subject: Subject, out: str) -> str:
-    """The command that the verdict on a run suggests next, with its reason; empty where it suggests none."""
-    if subject.comparison:
-        return ""
-    kind, config = subject.verdicts()[0].kind, subject.focus.config
-    pair, seeds = [joined(sources_in(config)), config["target"]], config["seeds"]
-    if kind in ("helped", "partly"):
-        return f"{shlex.join(['transreward', 'export', out])}   (the policy as a file for the robot)"
-    if kind in ("hurt", "beaten", "same"):
-        return f"{shlex.join(['transreward', 'check', *pair])}   (what the pair promises)"
-    if kind in ("unknown", "too_few"):
-        more = ["--method", config["method"], "--seeds", str(max(ENOUGH, 2 * seeds))]
-        return f"{shlex.join(['transreward', 'transfer', *pair, *more])}   (more seeds, to be certain)"
-    return ""
+    """`following` as a line of text; empty where there is none."""
+    found = following(subject, out)
+    return "" if found is None else f"{found.command}   ({found.why})"
 
 
 def _preset(name: str, source: str) -> Learner | None:
@@ -70,7 +91,7 @@ def _preset(name: str, source: str) -> Learner | None:
 
 def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Settings that differ from the row of the table."""
-    row, found = method(config["method"]), {}
+    row, found = variant(method(config["method"]), config.get("variant", "")), {}
     for section in ("feed", "gap", "use", "gate", "offline"):
         part = getattr(row, section)
         if part is not None and section in config:

@@ -21,7 +21,9 @@ GIVES_WAY = ("target\nevaluation", "task", "source\nreturn", "per seed", "source
 def closing_table(title: str, result: Result, width: int = 160) -> Group:
     """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
     seeds, episodes = result.target_return.shape
-    rows = [_cells(name, one) for name, one in [*result.controls.items(), (result.method, result)]]
+    shown = [*result.controls.items(), (result.method, result)]
+    number = _figures(max((abs(s["mean"]) for _, one in shown if (s := known(one.target_return))), default=0.0))
+    rows = [_cells(name, one, number) for name, one in shown]
     if not any(row["task"] for row in rows):
         rows = [{name: cell for name, cell in row.items() if name != "task"} for row in rows]
     return Group(
@@ -41,17 +43,22 @@ def _heading(one: Result, seeds: int, episodes: int) -> str:
     return f"raw return, {many} x {episodes} episodes" if episodes else f"{many}; not evaluated in the target"
 
 
-def _cells(name: str, one: Result) -> dict[str, str]:
+def _figures(largest: float) -> Callable[[float], str]:
+    """How returns are written: whole where the largest is 100 or more, else with two decimals."""
+    return (lambda x: f"{x:,.0f}") if largest >= 100 else (lambda x: f"{x:,.2f}")
+
+
+def _cells(name: str, one: Result, number: Callable[[float], str]) -> dict[str, str]:
     """A row of the closing table."""
     s, evaluated = known(one.target_return), one.evaluation_steps
     bounds = s and s["ci95"]
     return {
         "method": name,
-        "target\nreturn": f"{s['mean']:,.0f}" if s else "-",
-        "95% interval": f"{bounds[0]:,.0f} to {bounds[1]:,.0f}" if bounds else "-",
-        "per seed": " ".join(f"{r:,.0f}" for r in s["per_seed"]) if s else "not evaluated",
+        "target\nreturn": number(s["mean"]) if s else "-",
+        "95% interval": f"{number(bounds[0])} to {number(bounds[1])}" if bounds else "-",
+        "per seed": " ".join(number(r) for r in s["per_seed"]) if s else "not evaluated",
         "task": _done(one),
-        "source\nreturn": f"{one.source_return.mean():,.0f}" if one.source_return.size else "-",
+        "source\nreturn": number(float(one.source_return.mean())) if one.source_return.size else "-",
         "updates": _count(one.updates),
         "target\nsteps": f"{one.steps.target:,}",
         "target\nevaluation": _count(evaluated and evaluated.target),
@@ -89,8 +96,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     results = comparison.results.values()
     one = next(iter(results))
     seeds, episodes = one.config["seeds"], max(r.target_return.shape[1] for r in results)
-    large = max((abs(r["target_return"]["mean"]) for r in rows.values() if r["target_return"]), default=0) >= 100
-    number = (lambda x: f"{x:,.0f}") if large else (lambda x: f"{x:,.2f}")
+    number = _figures(max((abs(r["target_return"]["mean"]) for r in rows.values() if r["target_return"]), default=0.0))
     returns = [_return_cells(name, row, number) for name, row in rows.items()]
     odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
     caution = _caution(seeds)

@@ -11,7 +11,7 @@ from transreward.reports.films.painter import Painter
 from transreward.reports.films.take import Film, Take
 
 EARNED = "return {:,.1f}"
-TITLE, STRIP = 24, 48  # pixels: a caption of one line above a robot, the trace below it
+TITLE, STRIP = 24, 48  # pixels: a caption of one line, and the trace below it. Players lay their controls over the foot
 LINE = 14  # pixels that each further line of the caption takes
 BACKGROUND, INK, FAINT = (20, 22, 27), (232, 234, 238), (140, 146, 158)
 
@@ -30,7 +30,7 @@ class Panel:
         if self.font.getlength(title) > room:  # an id of many parts goes below, whole
             side, name = title.split(": ", 1) if room > 60 else ("", title)
             self.lines = [side, *_wrapped(name, self.small, film.width - 16)]
-        self.top = TITLE + LINE * (len(self.lines) - 1)  # the picture begins here
+        self.top = TITLE + LINE * (len(self.lines) - 1)  # the trace begins here
 
     def picture(self, take: Take, frame: int) -> Any:
         """The robot in this frame, or in its last one if its episode has ended."""
@@ -44,24 +44,24 @@ class Panel:
         return drawn
 
     def column(self, take: Take, frame: int, trace: np.ndarray, bounds: tuple[float, float], frames: int) -> np.ndarray:
-        """The whole column in one frame, uint8 [top + height + STRIP, width, 3].
+        """The whole column in one frame, uint8 [top + STRIP + height, width, 3].
 
         `trace` [steps] is drawn up to now between `bounds`, over the `frames` that the video has.
         """
         from PIL import Image, ImageDraw
 
-        width, height = self.film.width, self.film.height
-        canvas = Image.new("RGB", (width, self.top + height + STRIP), BACKGROUND)
+        width, height, below = self.film.width, self.film.height, self.top + STRIP
+        canvas = Image.new("RGB", (width, below + height), BACKGROUND)
         picture = self.picture(take, frame)
-        canvas.paste(picture, ((width - picture.width) // 2, self.top + (height - picture.height) // 2))
+        canvas.paste(picture, ((width - picture.width) // 2, below + (height - picture.height) // 2))
         draw = ImageDraw.Draw(canvas)
         done = min((frame + 1) * take.every, len(take.steps.reward))
         for i, line in enumerate(self.lines):
             draw.text((8, TITLE // 2 + i * LINE), line, self.colour, self.small if i else self.font, "lm")
         draw.text((width - 8, TITLE // 2), EARNED.format(take.steps.reward[:done].sum()), INK, self.small, "rm")
         if take.end and done == len(take.steps.reward):
-            _badge(draw, (width // 2, self.top + height - 14), take.end, self.small)
-        self._trace(draw, trace[:done], bounds, frames * take.every, self.top + height)
+            _badge(draw, (width // 2, below + 14), take.end, self.small)
+        self._trace(draw, trace[:done], bounds, frames * take.every, self.top)
         return np.asarray(canvas)
 
     def _trace(self, draw: Any, trace: np.ndarray, bounds: tuple[float, float], steps: int, top: int) -> None:

@@ -1,6 +1,6 @@
 """The settings of a film, and what is recorded of one robot for it.
 
-The episodes are simulated first and drawn afterwards, so that the trace under a robot may be anything that is computed
+The episodes are simulated first and drawn afterwards, so that the trace above a robot may be anything that is computed
 from their steps.
 """
 

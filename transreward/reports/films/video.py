@@ -1,4 +1,4 @@
-"""Video of a policy in both domains side by side, H.264, with what it earns and a moving trace under each robot."""
+"""Video of a policy in both domains side by side, H.264, with what it earns and a moving trace above each robot."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def write_video(
     """Write a film of `policy` in both domains, source left and target right, in the format that the ending of `path`
     says, of `ENDINGS`. Returns its number of pictures.
 
-    `trace` computes the curve under each robot from all steps, and `label` names it; without it, and where it is zero
+    `trace` computes the curve above each robot from all steps, and `label` names it; without it, and where it is zero
     everywhere, the curve is the raw reward. The file appears when it is complete.
 
     Raises:

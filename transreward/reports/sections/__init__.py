@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from transreward.reports.sections import (
+    body,
     compensation,
     costs,
     curves,
@@ -56,7 +57,7 @@ SECTIONS = (
     Section("delivery", (delivery, sources)),
     Section("curves", (curves,)),
     Section("directly", (directly,)),
-    Section("compensation", (compensation, where)),
+    Section("compensation", (compensation, body, where)),
     Section("rounds", (rounds,)),
     Section("terms", (terms,)),
     Section("diagnostics", (diagnostics,)),

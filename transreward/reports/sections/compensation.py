@@ -19,7 +19,9 @@ evaluation's episodes, on the side that the method changes. The effective sample
 steps; 1 = all weights are equal.</p>
 {{ grid(figures) }}
 {% else %}
-<p>No method here changed a reward or a weight.</p>
+<p>No method here changed a reward or a weight.{% if corrected %} {{ corrected|join(", ") }} corrected the simulator \
+that the policy learns in, by what differs physically (below): what the target does otherwise is in the steps \
+themselves.{% endif %}</p>
 {% endif %}
 """
 
@@ -41,7 +43,8 @@ def content(subject: Subject) -> dict[str, Any]:
         lines = [line(r.name, styles[r.name], *r.curve(lambda row: row.get("effective_sample_size"))) for r in weighted]
         chart = Chart("Effective sample size", ends(lines), STEPS, "share of the steps", lines, origin=True)
         figures.append(figure(chart, "weights", csv, named=True))
-    return {"figures": figures}
+    corrected = [r.name for r in records if r.identification and not r.identification.get("discarded")]
+    return {"figures": figures, "corrected": corrected}
 
 
 def _quantiles(r: Record, csv: str) -> Figure:

@@ -7,6 +7,7 @@ from typing import Any
 from transreward.evaluation.verdict import number
 from transreward.reports.cells import counted, mean
 from transreward.reports.subject import Subject
+from transreward.runs.account import account_of_all
 from transreward.runs.record import Record
 from transreward.types import ZERO_SHOT
 
@@ -23,12 +24,19 @@ Nothing was evaluated in the target, and no step taken there except to learn. {%
 Raw returns of the final policies. {% endif %}±: half of Student's t interval over seeds. Steps are per seed. \
 The budget pays the steps that a method learns from and stops by; those of its evaluations, with its source agent's, \
 have an account of their own{% if eval_target == "simulated" %}, which a simulated target can afford{% endif %}.</p>
+<p class="quiet">Target steps a seed: {% for name, account in accounts %}{{ name }} {{ account }}\
+{{ "; " if not loop.last }}{% endfor %}. In all: {{ all }}.</p>
 """
 
 
 def content(subject: Subject) -> dict[str, Any]:
     rows = [_row(r) for r in subject.records]
-    return {"columns": COLUMNS, "rows": rows, "eval_target": subject.focus.eval_target}
+    spent = [(len(r.seeds), r.outcome.target_steps, r.evaluation_steps) for r in subject.records]
+    how = subject.focus.eval_target
+    accounts = [(r.name, r.account) for r in subject.records]
+    return {
+        "columns": COLUMNS, "rows": rows, "eval_target": how, "accounts": accounts, "all": account_of_all(spent, how),
+    }  # fmt: skip
 
 
 def _row(r: Record) -> list[str]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from transreward.evaluation.verdict import ENOUGH, number
 from transreward.reports.figures import STEPS, Chart, Figure, Line, csv_text, ends, figure, known, line
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
-from transreward.types import CEILING
+from transreward.types import CEILING, ZERO_SHOT
 
 RETURNS = ("target_return", "source_return", "compensated_return")
 HTML = """\
 <h2>Learning curves</h2>
-<p class="quiet">Against learning steps in the target, which the budget pays. Shaded: 95% t interval over seeds; thin: \
-single seeds. A level line is a policy that was not trained on target steps{% if ceiling %}, or the oracle, which \
-breaks the target budget{% endif %}. At 0 target steps: the source agent. An interval far wider than the returns is \
-cut off.</p>
+<p class="quiet">Against learning steps in the target, which the budget pays. Lines: means over seeds; \
+{% if few %}points: single seeds, too few for a band{% else %}shaded: 95% t interval; thin: single seeds{% endif %}. \
+A level line is a policy that was not trained on target steps{% if ceiling %}, or the oracle, which \
+breaks the target budget{% endif %}. At 0 target steps: the source agent.{% if not few %} An interval far wider than \
+the returns is cut off.{% endif %}</p>
+{% if start %}<p>{{ start }}</p>{% endif %}
 {% if curves %}
 {{ key(subject.legend()) }}
 {{ grid(curves) }}
@@ -33,9 +38,34 @@ def content(subject: Subject) -> dict[str, Any]:
         "source_return": "Raw return in the source",
         "compensated_return": "Compensated return",
     }
+    if not any(row.get("gap_mean") or row.get("gap_std") for r in subject.records for row in r.own):
+        del titles["compensated_return"]  # it is the raw one
     curves = [_curve(subject, key, title) for key, title in titles.items()]
     ceiling = any(r.outcome.breaks_budget for r in subject.records)
-    return {"curves": [curve for curve in curves if curve], "ceiling": ceiling}
+    few = len(subject.focus.seeds) < ENOUGH
+    return {"curves": [curve for curve in curves if curve], "ceiling": ceiling, "few": few, "start": _start(subject)}
+
+
+def _start(subject: Subject) -> str:
+    """Why the method's curve begins elsewhere than the line of `zero_shot`; empty where it does not."""
+    focus, zero = subject.focus, next((r for r in subject.records if r.config["method"] == ZERO_SHOT), None)
+    x, y = focus.returns("target_return")
+    if zero is None or not x or x[0] > 0 or np.isclose(y[0].mean(), zero.outcome.mean):
+        return ""
+    of = f"{focus.name} begins at {number(y[0].mean())} and {ZERO_SHOT} stands at {number(zero.outcome.mean)}"
+    if focus.config.get("source_run"):
+        return (
+            f"{of}: {focus.name} starts from the agent of the source run, {ZERO_SHOT} from the one trained on from it."
+        )
+    share = focus.config["loop"].get("pretrain", 1.0)
+    taken = max((row["source_steps"] for row in focus.rows if row.get("phase") == "source"), default=None)
+    taken = round(share * focus.config["source_steps"]) if taken is None else taken
+    if taken < zero.source_steps:
+        return (
+            f"{of}: {focus.name} starts from the source agent after {taken:,} source steps and takes the others "
+            f"itself, while {ZERO_SHOT} is the source agent after all {zero.source_steps:,}."
+        )
+    return f"{of}: they are one policy, evaluated in other episodes."
 
 
 def _curve(subject: Subject, key: str, title: str) -> Figure | None:

@@ -23,9 +23,9 @@ HTML = """\
 <p class="quiet">The source policy stays a candidate: it acts in the first target episodes, later ones go to whichever \
 candidate a draw from what is known favours, and the one with the best lower bound is delivered.\
 {% if of %} Of {{ of }}.{% endif %}</p>
-{{ plain("Who was delivered, by seed", columns, rows) }}
+{{ plain("Who was delivered, by seed", columns, rows, columns[1:]) }}
 {{ key(legend) }}
-{{ grid(figures) }}
+{{ grid([figure]) }}
 """
 
 
@@ -41,7 +41,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "columns": COLUMNS,
         "rows": [[str(s["seed"]), s["delivered"], _why(s), _order(s["episodes"])] for s in seeds],
         "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
-        "figures": [_figure(seed) for seed in seeds],
+        "figure": _figure(seeds),
     }
 
 
@@ -62,7 +62,8 @@ def _why(seed: dict[str, Any]) -> str:
     """The lower bound of what was delivered against the best other one's."""
     chosen = _of(seed, seed["delivered"])
     others = [c for c in seed["candidates"] if c is not chosen]
-    tested = f"{chosen['episodes']} target episodes" if chosen["episodes"] else "not tested on the target"
+    n = chosen["episodes"]
+    tested = f"{n} target episode{'s' * (n != 1)}" if n else "not tested on the target"
     if not others:
         return tested
     second = max(others, key=lambda c: c["low"])
@@ -74,15 +75,18 @@ def _order(episodes: list[dict[str, Any]]) -> str:
     return ", ".join(who if n == 1 else f"{who} x {n}" for who, n in runs) or "no whole episode"
 
 
-def _figure(seed: dict[str, Any]) -> Figure:
+def _figure(seeds: list[dict[str, Any]]) -> Figure:
+    """All seeds on one scale."""
     rows, said, csv = [], [], []
-    for c in seed["candidates"]:
-        returns = [e["return"] for e in seed["episodes"] if e["who"] == c["name"]]
-        rows.append(
-            Row(c["name"], (*(Mark(ACTED, r) for r in returns), Mark(BELIEVED, c["mean"], c["low"], c["high"])))
-        )
-        said.append(f"{c['name']} {number(c['mean'])} ({number(c['low'])} to {number(c['high'])})")
-        csv.append([c[key] for key in ("name", "mean", "low", "high", "episodes")])
-    columns = ("candidate", "mean", "low", "high", "episodes")
-    title = f"What is known of the candidates, seed {seed['seed']}"
-    return rows_figure(title, f"{'; '.join(said)}.", "raw target return", rows, "candidates", csv_text(columns, csv))
+    for seed in seeds:
+        known = []
+        for c in seed["candidates"]:
+            returns = [e["return"] for e in seed["episodes"] if e["who"] == c["name"]]
+            marks = (*(Mark(ACTED, r) for r in returns), Mark(BELIEVED, c["mean"], c["low"], c["high"]))
+            rows.append(Row(f"seed {seed['seed']}: {c['name']}", marks))
+            known.append(f"{c['name']} {number(c['mean'])} ({number(c['low'])} to {number(c['high'])})")
+            csv.append([seed["seed"], *(c[key] for key in ("name", "mean", "low", "high", "episodes"))])
+        said.append(f"seed {seed['seed']}: {', '.join(known)}")
+    columns = ("seed", "candidate", "mean", "low", "high", "episodes")
+    title, text = "What is known of the candidates", f"{'; '.join(said)}."
+    return rows_figure(title, text, "raw target return", rows, "candidates", csv_text(columns, csv))

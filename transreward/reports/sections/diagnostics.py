@@ -24,8 +24,13 @@ sample size was large enough.</p>
 
 
 def content(subject: Subject) -> dict[str, Any]:
+    return {"warnings": warned(subject)}
+
+
+def warned(subject: Subject) -> list[tuple[str, list[str]]]:
+    """Of each method that has any, its warnings."""
     found = [(r.name, _warnings(r)) for r in subject.records]
-    return {"warnings": [(name, said) for name, said in found if said]}
+    return [(name, said) for name, said in found if said]
 
 
 def _warnings(r: Record) -> list[str]:

@@ -10,7 +10,7 @@ from transreward.reports.subject import Subject
 
 HTML = """\
 <h3>Compared with the controls</h3>
-{{ plain("Differences to the controls", columns, rows) }}
+{{ plain("Differences to the controls", columns, rows, ["of differences"]) }}
 <p class="quiet">Intervals of differences are Student's t, seed by seed where both start from one source agent, else \
 Welch's, at the level at which the verdict may claim them jointly (in brackets). P: share of all pairs of seeds; \
 below five seeds its bootstrap interval is too narrow.</p>

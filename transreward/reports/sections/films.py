@@ -9,6 +9,7 @@ from transreward import plain
 from transreward.reports.subject import Subject
 
 FILMS = {"before": "before: the unchanged source policy", "after": "after: the policy of the run"}  # file -> caption
+START = 1.5  # s, at which a film opens: the robot has begun to move. A shorter one opens at its end
 MOST_BYTES = 7_000_000  # of all videos together; with more the page would be too heavy to send
 HTML = """\
 <h2>Videos</h2>
@@ -16,7 +17,7 @@ HTML = """\
 <div class="films">
 {% for name, data in films %}
   <figure><figcaption>{{ name }}</figcaption><video controls muted loop playsinline preload="metadata" \
-aria-label="Video of {{ name }}" src="data:video/mp4;base64,{{ data }}"></video></figure>
+aria-label="Video of {{ name }}" src="data:video/mp4;base64,{{ data }}#t={{ start }}"></video></figure>
 {% endfor %}
 </div>
 {% else %}
@@ -38,4 +39,4 @@ def content(subject: Subject) -> dict[str, Any]:
         }
     order = sorted(files, key=lambda path: (*(path.stem != name for name in FILMS), path.stem))
     named = [(FILMS.get(p.stem, p.stem.replace("_", " ").replace("-", " ")), p) for p in order]
-    return {"films": [(name, b64encode(plain.content(p)).decode()) for name, p in named], "why": ""}
+    return {"films": [(name, b64encode(plain.content(p)).decode()) for name, p in named], "why": "", "start": START}

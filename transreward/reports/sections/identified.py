@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
-from transreward.reports.figures import Figure, csv_text, known, swatch
+from transreward.domains.bridged import plain
+from transreward.domains.domain import table_robot
+from transreward.domains.ids import domain
+from transreward.reports.anatomy import outline
+from transreward.reports.anatomy.poses import Pose, poses
+from transreward.reports.figures import Figure, csv_text, known, link, swatch
 from transreward.reports.rows import Mark, Row, rows_figure
 from transreward.reports.subject import Subject
+from transreward.types import BrokenRun, RequestError
 
 FOUND, SOURCE = 0, 7  # styles: a filled circle, a ring
 MOST = 12  # entries of the state that are drawn; the CSV has all
@@ -17,6 +24,7 @@ HTML = """\
 target did. Errors are of steps that were held out.{% if of %} Of {{ of }}.{% endif %}</p>
 {% for line in words %}<p>{{ line }}</p>
 {% endfor %}
+{% if body %}{{ grid([body]) }}{% endif %}
 {{ key(legend) }}
 {{ grid(figures) }}
 """
@@ -33,8 +41,34 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "words": found["words"],
         "of": "" if one is subject.focus else one.name,
         "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
+        "body": _body(one.config["source"], found["parameters"]),
         "figures": [*_parameters(found["parameters"]), *_errors(found)],
     }
+
+
+def _body(source: str, parameters: list[dict[str, Any]]) -> Figure | None:
+    """The robot as it begins, with what differs in colour; None where nothing that differs is a part of it, and where
+    it cannot be drawn here."""
+    patterns: dict[str, list[str]] = {}
+    for p in parameters:
+        if p["pattern"] is not None:
+            patterns.setdefault(p["pattern"], []).append(p["name"])
+    try:
+        robot = table_robot(plain(domain(source))) if patterns else None
+    except (RequestError, BrokenRun):
+        return None
+    if robot is None:
+        return None
+    names = outline.elements(robot)
+    hit = [{p for p in patterns if any(fnmatchcase(name, p) for name in own)} for own in names]
+    if not any(hit):
+        return None
+    drawn = outline.drawn(robot, robot.robot.posed(robot.model))
+    pose = Pose(robot.name, drawn["bones"], {}, frozenset(i for i, found in enumerate(hit) if found))
+    said = [f"{', '.join(of)} of {pattern}" for pattern, of in patterns.items() if any(pattern in one for one in hit)]
+    title, text = "Where it differs", f"In colour: {', '.join(said)}."
+    csv = csv_text(("bone", "differs in"), [(i, " ".join(sorted(found))) for i, found in enumerate(hit)])
+    return Figure(title, text, poses([pose], title, text, 1, 420), "", link(csv), "body.csv")
 
 
 def _parameters(parameters: list[dict[str, Any]]) -> list[Figure]:

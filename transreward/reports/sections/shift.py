@@ -26,7 +26,7 @@ HTML = """\
 {% endcall %}
 {% if changes %}
 <h3>What changed in the model</h3>
-{{ plain("What changed in the model", columns, changes) }}
+{{ plain("What changed in the model", columns, changes, ["element"]) }}
 <p class="said"><a class="csv" download="shift.csv" href="{{ csv }}" \
 aria-label="What changed in the model, as CSV">CSV</a></p>
 {% else %}

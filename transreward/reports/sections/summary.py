@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transreward.reports.subject import Subject
-from transreward.runs.account import account_of_all, estimate
+from transreward.runs.account import estimate
 
 HTML = """\
 <dl class="facts">
@@ -19,7 +19,6 @@ HTML = """\
 def content(subject: Subject) -> dict[str, Any]:
     records, focus, c = subject.records, subject.focus, subject.focus.config
     seeds = sorted({seed for r in records for seed in r.seeds})
-    spent = [(len(r.seeds), r.outcome.target_steps, r.evaluation_steps) for r in records]
     who = ("methods", ", ".join(r.name for r in records)) if subject.comparison else ("method", focus.name)
     facts = [
         who,
@@ -28,10 +27,8 @@ def content(subject: Subject) -> dict[str, Any]:
         ("target budget", f"{c['target_steps']:,} steps a seed"),
         ("source budget", f"{c['source_steps']:,} steps a seed"),
         *([("source policy", f"{told['library']}, {told['file']}")] if (told := _adopted(focus.provenance)) else []),
-        *((f"target steps of {r.name}", r.account) for r in records),
         *((f"return of {r.name}", estimate(told)) for r in records if (told := (r.result or {}).get("estimated"))),
         *([("evaluated in", c["evaluate"])] if "evaluate" in c else []),
-        ("target steps in all", account_of_all(spent, focus.eval_target)),
     ]
     return {"facts": facts}
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from transreward.evaluation.verdict import best
+from transreward.fallback import of_source
+from transreward.reports.repeat import following
+from transreward.reports.sections.diagnostics import CUT_SHORT, warned
 from transreward.reports.subject import Subject
 
 WORDS = {
@@ -20,13 +23,22 @@ WORDS = {
     "ceiling": "A ceiling.",
 }
 HTML = """\
+<h2 class="unseen">The verdict</h2>
 {% if headline %}
 <div class="verdict lead"><p>{{ headline }}</p></div>
 {% endif %}
 {% for v in verdicts %}
 <div class="verdict {{ v.kind }}{% if headline %} minor{% endif %}"><p><span class="tag">{{ words[v.kind] }}</span> \
-{{ v.sentence }}</p></div>
+{{ v.sentence }}</p>{% if next and loop.first %}<p class="next">Next: <code>{{ next.command }}</code> \
+({{ next.why }})</p>{% endif %}</div>
 {% endfor %}
+{% if matters %}
+<ul class="matters" aria-label="What matters most">
+{% for name, text in matters %}
+<li><strong>{{ name }}:</strong> {{ text }}.</li>
+{% endfor %}
+</ul>
+{% endif %}
 {% if unfinished %}
 <p class="note"><strong>Cut short:</strong> {{ unfinished|join(", ") }} left no result. The page shows the run up to \
 its latest evaluation.</p>
@@ -35,13 +47,34 @@ its latest evaluation.</p>
 
 
 def content(subject: Subject) -> dict[str, Any]:
-    records = subject.records
+    records, name = subject.records, subject.focus.name
     return {
         "headline": best([r.outcome for r in records]) if subject.comparison else "",
         "verdicts": subject.verdicts(),
         "words": WORDS,
         "unfinished": [r.name for r in records if r.result is None],
+        "next": following(subject, subject.focus.place or "RUN"),
+        "matters": [one for one in (*_kept(subject), *_told(subject)) if subject.comparison or one[0] == name],
     }
+
+
+def _told(subject: Subject) -> list[tuple[str, str]]:
+    """The warnings of the methods that are no controls."""
+    judged = {r.name for r in subject.records if not r.control}
+    return [(name, text) for name, said in warned(subject) for text in said if name in judged and text != CUT_SHORT]
+
+
+def _kept(subject: Subject) -> list[tuple[str, str]]:
+    """Where the fallback acted: for how many seeds the source policy was delivered, and what may help."""
+    found = []
+    for r in subject.records:
+        delivered = [seed["delivered"] for seed in (r.fallback or {}).get("seeds", ())]
+        if kept := sum(map(of_source, delivered)):
+            why = "since nothing that was learned was surely better; more target steps may show more"
+            found.append(
+                (r.name, f"the fallback acted: {kept} of {len(delivered)} seeds keep the source policy, {why}")
+            )
+    return found
 
 
 def said(subject: Subject) -> list[str]:

@@ -23,7 +23,7 @@ HTML = """\
 <div class="beside">
 {{ grid([when]) }}
 <div>
-{{ plain("Correlation of the compensation with states and actions", columns, entries) }}
+{{ plain("Correlation of the compensation with states and actions", columns, entries, ["of"]) }}
 <p class="said"><a class="csv" download="where.csv" href="{{ csv }}" \
 aria-label="Correlation of the compensation with states and actions, as CSV">CSV</a> all entries, each seed.</p>
 </div>

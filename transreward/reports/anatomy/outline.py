@@ -1,0 +1,94 @@
+"""A robot's outline in a pose, as lines in the plane of its camera."""
+
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transreward.domains.domain import TableRobot
+
+SIDE = (90.0, -12.0)  # azimuth and elevation in degrees, of a robot without a view of its own
+Bone = tuple[float, float, float, float, float]  # from, to, and half the width, in m
+
+
+def joints(robot: TableRobot) -> tuple[str, ...]:
+    """The joints that a motor moves, by name."""
+    import mujoco
+
+    model = robot.model
+    kinds = (mujoco.mjtTrn.mjTRN_JOINT.value, mujoco.mjtTrn.mjTRN_JOINTINPARENT.value)
+    moved = [int(j) for (j, _), kind in zip(model.actuator_trnid, model.actuator_trntype, strict=True) if kind in kinds]
+    return tuple(dict.fromkeys(model.joint(j).name for j in moved if model.joint(j).name))
+
+
+def angles(robot: TableRobot, qpos: np.ndarray) -> np.ndarray:
+    """Positions of these joints, [n, joints], from physics states [n, nq]."""
+    return qpos[:, [int(robot.model.joint(name).qposadr[0]) for name in joints(robot)]]
+
+
+def drawn(robot: TableRobot, qpos: np.ndarray) -> dict[str, Any]:
+    """A pose [nq] as JSON: `bones`, what moves, from and to and half its width; `joints`, where each is. In m from the
+    robot's middle to the right and up."""
+    import mujoco
+
+    model, data = robot.model, mujoco.MjData(robot.model)
+    data.qpos[:] = qpos
+    mujoco.mj_kinematics(model, data)
+    plane = _plane(robot)
+    moving = _moving(model)
+    middle = np.mean([data.geom_xpos[g] for g in moving], axis=0) if moving else np.zeros(3)
+    middle[2] = 0.0
+    places = {name: (data.xanchor[model.joint(name).id] - middle) @ plane.T for name in joints(robot)}
+    bones = [_bone(model, data, g, plane, middle) for g in moving]
+    return {
+        "bones": [[round(float(x), 4) for x in bone] for bone in bones],
+        "joints": {name: [round(float(x), 4) for x in place] for name, place in places.items()},
+    }
+
+
+def elements(robot: TableRobot) -> list[set[str]]:
+    """Of each bone of `drawn`, the names of what it belongs to: its geom, its body, the body's joints and their motors.
+    Of a geom that is not called anything, its body's."""
+    model, found = robot.model, []
+    for geom in _moving(model):
+        body = int(model.geom_bodyid[geom])
+        own = {model.geom(geom).name, model.body(body).name}
+        carried = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) == body]
+        own |= {model.joint(j).name for j in carried}
+        own |= {model.actuator(a).name for a in range(model.nu) if int(model.actuator_trnid[a, 0]) in carried}
+        found.append(own - {""})
+    return found
+
+
+def _moving(model: Any) -> list[int]:
+    """The geoms that are not scenery."""
+    return [g for g in range(model.ngeom) if model.body_weldid[model.geom_bodyid[g]] > 0]
+
+
+def _plane(robot: TableRobot) -> np.ndarray:
+    """Right and up of the camera, [2, 3]."""
+    view = robot.robot.view
+    azimuth, elevation = np.radians(SIDE if view is None else (view.azimuth, view.elevation))
+    forward = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+    right = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
+    return np.stack([right, np.cross(right, forward)])
+
+
+def _bone(model: Any, data: Any, geom: int, plane: np.ndarray, middle: np.ndarray) -> Bone:
+    """A geom as a line: along its longest side, as wide as the next."""
+    import mujoco
+
+    kind, size = int(model.geom_type[geom]), model.geom_size[geom]
+    turned, at = data.geom_xmat[geom].reshape(3, 3), data.geom_xpos[geom] - middle
+    if kind in (mujoco.mjtGeom.mjGEOM_CAPSULE.value, mujoco.mjtGeom.mjGEOM_CYLINDER.value):
+        half, wide = turned[:, 2] * size[1], size[0]
+    elif kind in (mujoco.mjtGeom.mjGEOM_BOX.value, mujoco.mjtGeom.mjGEOM_ELLIPSOID.value):
+        longest = int(np.argmax(size))
+        half, wide = turned[:, longest] * size[longest], float(np.sort(size)[1])
+    else:
+        half, wide = np.zeros(3), min(float(model.geom_rbound[geom]), float(size[0]) or float(model.geom_rbound[geom]))
+    return (*((at - half) @ plane.T), *((at + half) @ plane.T), wide)  # type: ignore[return-value]
