@@ -136,6 +136,8 @@ def vacant(directory: Path) -> None:
 
 def in_use(directory: Path) -> Taken:
     """The error for a directory that another run has."""
+    if (directory / "session" / "steps.journal").is_file():  # steps that a robot took, which nothing brings back
+        return Taken(f"`out` {directory} holds a session and the steps of its robot: name another directory")
     return Taken(f"`out` {directory} already holds a run: name another directory, or remove it first")
 
 
