@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -18,6 +18,8 @@ from transreward.presets import make_learner
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 from transreward.types import RequestError
+
+WIDTH = 80  # characters of a line that is to be copied
 
 
 def repeat(first: Record, records: Sequence[Record]) -> str:
@@ -53,9 +55,44 @@ def after(subject: Subject, out: str) -> str:
     if kind in ("hurt", "beaten", "same"):
         return f"{shlex.join(['transreward', 'check', *pair])}   (what the pair promises)"
     if kind in ("unknown", "too_few"):
-        more = ["--method", config["method"], "--seeds", str(max(ENOUGH, 2 * seeds))]
-        return f"{shlex.join(['transreward', 'transfer', *pair, *more])}   (more seeds, to be certain)"
+        most = max(ENOUGH, 2 * seeds)
+        more = with_seeds(subject.focus.provenance or {}, most)
+        more = more or ["transreward", "transfer", *pair, "--method", config["method"], "--seeds", str(most)]
+        return f"{folded(more)}   (more seeds, to be certain)"
     return ""
+
+
+def with_seeds(origin: Mapping[str, Any], seeds: int) -> list[str]:
+    """The words of the command that made a run, by its provenance, for so many seeds and a new directory; nothing
+    where it was no `transfer` of the command line. A source run has agents for its own seeds alone, so another one is
+    trained, and a policy from elsewhere is adopted anew."""
+    try:
+        typed = shlex.split(origin.get("command", ""))
+    except ValueError:  # of a directory that was damaged
+        return []
+    if typed[:2] != ["transreward", "transfer"]:
+        return []
+    words, rest, new = typed[:2], iter(typed[2:]), ["--seeds", str(seeds)]
+    if "source_policy" in origin and "--source-policy" not in typed:
+        new += ["--source-policy", origin["source_policy"]["file"]]
+    for word in rest:
+        if word.partition("=")[0] not in ("--seeds", "--out", "--source-run"):
+            words.append(word)
+            continue
+        words, new = words + new, []  # in its place: behind --set nothing else may stand
+        if "=" not in word:
+            next(rest, None)
+    return words + new
+
+
+def folded(words: Sequence[str], width: int = WIDTH) -> str:
+    """A command as a shell takes it, in lines of `width` characters where it is longer."""
+    lines = [""]
+    for word in map(shlex.quote, words):
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:  # a blank before it, and a blank and \\ behind it
+            lines.append("   ")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n".join(lines)
 
 
 def _preset(name: str, source: str) -> Learner | None:
