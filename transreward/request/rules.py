@@ -218,7 +218,8 @@ def require_ground(row: Method, config: Config) -> None:
 def require_log(log: Recorded, settings: dict[str, Any], steps: int) -> None:
     """Raise RequestError for settings that need more of a target than a log of it, and for more steps than it has."""
     if steps > len(log.log):
-        raise RequestError(f"'{log.name}' has {len(log.log):,} steps: lower `target_steps` from {steps:,}")
+        lost = f", since {log.log.dropped:,} rows have no next observation" if log.log.dropped else ""
+        raise RequestError(f"'{log.name}' has {len(log.log):,} steps{lost}: lower `target_steps` from {steps:,}")
     if steps < LEAST:
         raise RequestError(f"'{log.name}': {steps} steps are too few to learn anything from: {LEAST} are the least")
     for name, only in (("loop.eval_target", "none"), ("loop.target_robots", "1")):
