@@ -41,7 +41,8 @@ def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
     if row.fallback and not rewarded:
         row = replace(row, fallback=False)  # candidates could not be judged
     if row.unlike and isinstance(pair.source, Across):
-        warnings.warn(f"unlike bodies: '{row.name}' does as '{row.unlike}' does, with a fallback", stacklevel=2)
+        said = f"across a bridge '{row.name}' does as '{row.unlike}' does, with a fallback: nothing is identified there"
+        warnings.warn(said, stacklevel=2)
         row = variant(row, row.unlike)
         if row.feed is None or learner.on_policy:  # which learns from what its noise shows
             return row
