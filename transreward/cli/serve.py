@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
 
     request = asked(args)
     tell = told(args.source if known else args.out)
+    if known:
+        tell_line(f"going on with {args.source}: its learner takes up what was told, then robots are answered")
     session = Session.resume(args.source, watch=tell) if known else Session(**request, watch=tell)
 
     def leave() -> str:
@@ -133,5 +135,5 @@ def told(out: str) -> Callable[[dict[str, Any]], None]:
 
 
 def tell_line(line: str) -> None:
-    """At once, also in a pipe."""
-    print(line, flush=True)
+    """At once, also in a pipe, and as a whole, since several threads have something to say."""
+    print(f"{line}\n", end="", flush=True)
