@@ -37,6 +37,15 @@ def test_every_phase_is_shown_in_words(phase):
     assert ("darail" in text) == (phase in ("teacher", "transfer", "cotrain"))
 
 
+@pytest.mark.parametrize(("target", "controls", "said"), [("data:a.csv", [], True), ("data:a.csv", ["bc"], False),
+                                                          (TARGET.name, [], False)])  # fmt: skip
+def test_a_log_without_controls_says_so(target, controls, said):
+    view = View({"source": SOURCE.name, "target": target, "controls": controls})
+    view.console = Console(file=io.StringIO(), width=100)
+    view(Progress("auto", "evidence", Pair(100, 10), Pair(200, 20), 0.5, []))
+    assert ("no controls are run" in view.console.file.getvalue()) == said
+
+
 def test_until_the_first_round_ends_it_says_that_it_compiles():
     view = View({"source": SOURCE.name, "target": TARGET.name})
     view.console = Console(file=io.StringIO(), force_terminal=True, width=100)

@@ -133,7 +133,7 @@ def test_without_a_simulator_nothing_is_evaluated_and_columns_are_numbered(logs,
     assert tr.load(tmp_path / "run").estimated == result.estimated
     spaces = result.config["spaces"]
     assert spaces["obs_names"][0] == "obs[0]" and spaces["low"] == [-1.0] * 3 and spaces["high"] == [1.0] * 3
-    assert "an estimate by fitted Q, discounted by 0.99" in write_report([tmp_path / "run"]).read_text()
+    assert "estimates by fitted Q, discounted by 0.99" in write_report([tmp_path / "run"]).read_text()
 
 
 def test_the_same_again_from_its_own_config_and_after_an_interruption(logs, tmp_path):

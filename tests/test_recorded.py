@@ -100,19 +100,10 @@ def test_other_columns_and_units_are_refused_before_anything_is_trained(log, tmp
 
 @pytest.mark.slow
 def test_the_command_asks_for_no_controls_and_its_dry_run_says_what_would_be_done(log, capsys):
-    main(
-        [
-            "transfer",
-            "hopper",
-            f"data:{log}",
-            "--source-steps",
-            "100000",
-            "--seeds",
-            "1",
-            "--learner",
-            "ppo",
-            "--dry-run",
-        ]
-    )
+    command = ["transfer", "hopper", f"data:{log}", "--source-steps", "100000", "--seeds", "1", "--learner", "ppo"]
+    main([*command, "--evaluate", "hopper:gravity=0.5", "--dry-run"])
     said = capsys.readouterr().out
-    assert "200 target steps" in said and "fine_tune" not in said
+    assert "ppo, 1 seed;" in said and "fine_tune" not in said
+    assert "auto-evidence: the log is read, and nobody learns: 200 steps of the log" in said
+    assert "steps of the log: 200 in each method, and none of a robot" in said and "robot's time" not in said
+    assert "returns in the target are taken in hopper:gravity=0.5" in said

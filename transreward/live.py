@@ -26,9 +26,10 @@ from transreward.reports.subject import Subject
 from transreward.reports.terminal import closing_table, comparison_table
 from transreward.runs.account import account, account_of_all, estimate
 from transreward.runs.comparison import Comparison
-from transreward.runs.result import Result, tally
+from transreward.runs.delivered import delivered_in_words
+from transreward.runs.result import Result
 from transreward.transfer import Progress
-from transreward.types import CEILING, Pair
+from transreward.types import CEILING, DATA, FINE_TUNE, Pair
 
 LOUD = (
     f"{CEILING} trains on the target with the source's budget: it BREAKS the target budget and is a ceiling, "
@@ -38,7 +39,7 @@ BESIDE = 9  # columns that the time of an evaluation takes
 PHASES = {  # name -> how it is shown
     "source": "training the source agent",
     "teacher": "transfer, its teacher first",
-    "evidence": "transfer, first target steps by the source policy",
+    "evidence": "transfer, first steps of the target",
     "walk": "transfer, in the identified simulator first",
     "trial": "transfer, candidates in the target",
     "transfer": "transfer",
@@ -58,6 +59,7 @@ class View:
         if not self.console.is_terminal:
             self.console.width = 160  # a file has no width: nothing is cut
         self.title = f"{request['source']} -> {request['target']}"
+        self.uncontrolled = str(request["target"]).startswith(DATA) and not request.get("controls")
         self.began = time.perf_counter()
         self.phase: tuple[str, str] | None = None
         self.phase_began = self.began
@@ -81,6 +83,8 @@ class View:
             self._say(Text(self.title, style="bold"))
             if view_of(progress.source) and not view_of(self.title):
                 self._say(Text(f"{progress.source} is paid most like the target, so the source is seen so; {PLAINLY}"))
+            if self.uncontrolled:
+                self._say(Text(f"no controls are run: {FINE_TUNE} and others need steps that a log does not take"))
             if self.live:
                 self.live.start()
         if (progress.method, progress.phase) != self.phase:
@@ -122,7 +126,9 @@ class View:
             if result.guided:
                 self.console.print(f"{name}: {guided_by(result.guided)}", highlight=False)
             if result.delivered:
-                self.console.print(f"{name}: delivered: {tally(result.delivered)}", highlight=False)
+                self.console.print(
+                    f"{name}: delivered: {delivered_in_words(result.fallback['seeds'])}", highlight=False
+                )
         first = next(iter(results.values()))
         spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
                  for r in results.values()]  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from transreward.domains.across import Across
 from transreward.domains.domain import control_rate
+from transreward.domains.logs.recorded import recorded
 from transreward.domains.several import joined
 from transreward.engine import cache
 from transreward.engine.loop import gather, learn
@@ -30,6 +31,7 @@ DOES = {
     TRIAL: "candidates act, and nobody learns, until one is clearly the best",
     "transfer": "it learns",
 }
+READ = "the log is read, and nobody learns"
 
 
 def rehearse(config: Config) -> list[str]:
@@ -43,7 +45,8 @@ def rehearse(config: Config) -> list[str]:
     plan = compile(config, taken)
     each, source, target = seconds_per_update(config, plan), *config.domains
     pair = f"{joined(one.name for one in config.sources)} -> {target.name}"
-    lines = [f"{pair}, {config.learner.name}, {config.seeds} seeds; steps are of each seed"]
+    seeds = f"{config.seeds} seed{'s' * (config.seeds > 1)}"
+    lines = [f"{pair}, {config.learner.name}, {seeds}; steps are of each seed"]
     lines += [f"  {source.said()}"] if isinstance(source, Across) else []
     if config.converted is not None and more:
         words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
@@ -57,14 +60,12 @@ def rehearse(config: Config) -> list[str]:
                 seconds = 0.0 if kept else each * updates(stage)
                 total += seconds
                 took = ", kept from an earlier run" if kept else about(seconds)
-                lines.append(f"  {named}{stage.name}: {told(stage)}{took}")
+                lines.append(f"  {named}{stage.name}: {told(config, stage)}{took}")
         for stage in track.stages:
             total += (seconds := each * updates(stage))
-            lines.append(f"  {stage.name}: {told(stage)}{about(seconds)}")
+            lines.append(f"  {stage.name}: {told(config, stage)}{about(seconds)}")
     most = max(sum(walked(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
-    lines.append(f"target steps a seed: at most {most:,} learning in each method{robot_time(config, most)}")
-    how = {"simulated": "evaluation is simulated, and apart", "training": "returns are those of training episodes"}
-    lines.append(how.get(config.loop.eval_target, "no returns in the target are looked at"))
+    lines += in_target(config, most)
     lines.append(
         f"{about(total).removeprefix(', ')} in all on this machine, beside evaluations; nothing was run".strip()
     )
@@ -91,15 +92,28 @@ def updates(stage: Stage) -> int:
     return (stage.schedule.rounds - stage.schedule.warm) * stage.schedule.updates
 
 
-def told(stage: Stage) -> str:
+def in_target(config: Config, most: int) -> list[str]:
+    """What is asked of the target, or of its log, where `most` steps are learned from, and where its returns are
+    taken."""
+    how = {"simulated": "evaluation is simulated, and apart", "training": "returns are those of training episodes"}
+    returns = how.get(config.loop.eval_target, "no returns in the target are looked at")
+    if config.evaluate is not None:
+        returns = f"returns in the target are taken in {config.evaluate.name}, and nothing is learned from them"
+    if recorded(config.domains.target) is not None:
+        return [f"steps of the log: {most:,} in each method, and none of a robot", returns]
+    return [f"target steps a seed: at most {most:,} learning in each method{robot_time(config, most)}", returns]
+
+
+def told(config: Config, stage: Stage) -> str:
     """What a stage does, and its steps."""
-    steps = walked(stage)
-    parts = [f"{n:,} {side} steps" for side, n in zip(Pair._fields, steps, strict=True) if n]
+    steps, log = walked(stage), recorded(config.domains.target) is not None
+    names = Pair("source steps", "steps of the log" if log else "target steps")
+    parts = [f"{n:,} {name}" for name, n in zip(names, steps, strict=True) if n]
     if stage.phase == TRIAL:
         parts = [f"at most {part}" for part in parts]
     acting = next((s.acting for s in stage.streams if s.name == "target" and len(s.acting) > 1), ())
     who = f"; {', '.join(acting)} may act" if acting and steps.target else ""
-    does = DOES.get(stage.phase, stage.phase)
+    does = READ if log and stage.phase == "evidence" else DOES.get(stage.phase, stage.phase)
     if not sum(stage.budget):
         does = "the policy is unchanged" if stage.ground is None else "the policy is told what was identified"
     elif stage.ground is not None and not steps.target:

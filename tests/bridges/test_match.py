@@ -152,7 +152,7 @@ def test_the_source_agents_critic_is_followed_across():
 @pytest.mark.long
 @pytest.mark.slow
 def test_the_default_method_and_stored_steps_cross_too():
-    with pytest.warns(UserWarning, match="unlike bodies: 'auto' does as 'fine_tune' does"):
+    with pytest.warns(UserWarning, match="across a bridge 'auto' does as 'fine_tune' does"):
         found = tr.transfer("halfcheetah", "halfcheetah:without=ffoot", controls=["mix", "rlpd"], **SMALL)
     assert found.delivered and set(found.controls) == {"mix", "rlpd"}
 

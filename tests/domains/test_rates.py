@@ -104,7 +104,8 @@ def test_time_that_runs_backwards():
     ("rate", "said"),
     [
         (250, "has 250 steps a second, and 'hopper' has 125: write it with one step for each 2, by transreward data"),
-        (50, "a step of the one is no number of steps of the other: take a robot of 50 Hz, or other logs"),
+        (50, "a log that is slower than the robot's steps cannot be used: log it at 125 Hz; if its time is not in s"),
+        (300, "2.4 steps of the log would be one: log at 125 Hz, or at a multiple of it"),
     ],
 )
 def test_a_log_of_another_rate_is_refused(tmp_path, rate, said):
@@ -153,7 +154,11 @@ def test_several_steps_as_one():
         *[False] * 2,
     ]
     assert slower(log, 60) == (log, 0.0)
-    for rate, words in ((45, "no multiple of 45"), (5, "no episode has 12 steps")):
+    for rate, words in (
+        (45, "no multiple of 45"),
+        (100, "a slower log cannot be made faster"),
+        (5, "no episode has 12 steps"),
+    ):
         with pytest.raises(RequestError, match=words):
             slower(log, rate)
 

@@ -188,9 +188,21 @@ def test_a_summary():
     np.testing.assert_allclose(found.returns, log.reward.reshape(3, 10).sum(1))
     text = str(found)
     assert "made: 30 steps in 3 episodes" in text and "1 terminated, 2 cut off" in text
-    assert re.search(r"speed +7 +7 +7 +0  constant", text) and re.search(r"\nhip .*at its ends in \d+% of the", text)
+    assert re.search(r"speed .* +7 +7 +7 +0  constant", text) and re.search(r"\nhip .*at its ends in \d+% of the", text)
     assert not re.search(r"\nknee angle .*ends", text)
     json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_angles_in_degrees_are_asked_about(tmp_path, monkeypatch, capsys):
+    """Where the robot is named, whose joints are in rad; its units stand beside the names."""
+    monkeypatch.chdir(tmp_path)
+    obs = np.random.default_rng(0).standard_normal((20, 11))
+    for name, factor in (("rad", 0.1), ("degrees", 57.3)):
+        arrays = {"obs": factor * obs, "action": np.zeros((20, 3)), "truncated": np.arange(20) == 19}
+        np.savez(f"{name}.npz", **arrays)
+        cli.main(["data", f"{name}.npz", "--robot", "hopper"])
+        said = capsys.readouterr().out
+        assert ("are these degrees?" in said) == (name == "degrees") and "\nthigh_joint angle (rad) " in said
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):
@@ -218,8 +230,8 @@ WRONG = {
     "obs.a,action\n": "it has names and no rows",
     "1,2,3\n4,5,6\n": "its first line holds numbers",
     "obs.a,action,time\n1,2,1\n3,4,1\n": "its time does not go on",
-    "obs.a,action\n1,2\n3,4\n": "where an episode ends cannot be told",
-    "obs.a,action,episode\nnan,2,1\n3,4,1\n": "observations[0, 0] is nan",
+    "obs.a,action\n1,2\n3,4\n": "nothing says where an episode ends: call a column",
+    "obs.a,action,episode\nnan,2,1\n3,4,1\n": "obs.a is nan in line 2: leave such steps out",
     "obs.a,action,episode\n1,,1\n": "action is '' in line 2",
 }
 

@@ -60,7 +60,7 @@ def in_degrees(obs):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (in_degrees, "are these degrees"),
+        (in_degrees, r"^.bthigh angle. goes from .* rad: are these degrees\? Of \d+ of"),
         (at_random, "columns or units are others"),
         (lambda obs: obs[:, ::-1], "columns or units are others"),
         (lambda obs: obs[:, :11], "has 11 observations and 6 actions"),

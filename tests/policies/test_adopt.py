@@ -142,8 +142,8 @@ def test_critics_that_the_file_has_not_are_learned(tmp_path):
 
 
 WRONG = {
-    "sb3_relu.zip": "activation.ReLU", "missing.zip": "there is no file", "golden.npz": "has no data.pkl",
-    "make.py": "no file of torch.save",
+    "sb3_relu.zip": "activation.ReLU", "missing.zip": "there is no such file", "golden.npz": "has no data.pkl",
+    "make.py": "was not written by torch.save",
 }  # fmt: skip
 
 
@@ -152,6 +152,21 @@ def test_what_is_no_policy(name, tmp_path):
     with pytest.raises(RequestError) as caught:
         tr.adopt(FILES / name, POLE, tmp_path / "run")
     assert WRONG[name] in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("left", [0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("name", ["sb3_sac.zip", "cleanrl_sac.pt"])
+def test_a_file_that_was_cut_off(name, left, tmp_path):
+    content = (FILES / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(left * len(content))])
+    with pytest.raises(RequestError, match="it is damaged or cut off: copy it again"):
+        read(tmp_path / name)
+
+
+def test_a_folder_that_was_adopted_is_no_run(tmp_path):
+    (tmp_path / "adopted.json").write_text("{}")
+    with pytest.raises(RequestError, match="holds a source agent that was made of a policy's file, and no run"):
+        tr.load(tmp_path)
 
 
 def test_another_robots_policy(tmp_path):
@@ -183,7 +198,9 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
     pickled(content)
     with zipfile.ZipFile("model.pt", "w") as archive:
         archive.writestr("archive/data.pkl", content)
-    with pytest.raises(RequestError, match="those of no policy that is read"):
+    with pytest.raises(
+        RequestError, match=r"what is read is called actor_mean\.0\.weight .* export the policy as ONNX"
+    ):
         read(Path("model.pt"))
     assert not Path("evil").exists()
 

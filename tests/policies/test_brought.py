@@ -115,17 +115,28 @@ def test_what_is_wrong_is_said_first(words, monkeypatch, capsys):
     assert [path.name for path in Path().iterdir()] == ["taken"]
 
 
+def test_a_budget_that_the_policys_learner_cannot_use_is_said_first(monkeypatch, capsys):
+    monkeypatch.setattr(adopting, "_agent", lambda *_: pytest.fail("a source agent was made"))
+    file = str(FILES / "sb3_ppo.zip")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["transfer", POLE, TARGET, "--source-policy", file, "--target-steps", "100", "--source-steps", "4000"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and "100 target steps are less than one round of 'ppo'" in line
+    assert not list(Path().iterdir())
+
+
 def test_what_is_refused_later_leaves_no_agent(monkeypatch, capsys):
     """With the agent's learner, say: its rounds are longer than the budget."""
 
-    def made(file, source, out, *, steps, seeds):
+    def made(file, source, out, *, steps, seeds, watch):
         out = Path(out)
         (out / "source").mkdir(parents=True)
         assert steps == 512 and seeds == 2  # the other half is left to the method
 
-    def plan(source_run, **_):
-        assert Path(source_run).is_dir()
-        raise RequestError("no")
+    def plan(source_run=None, **_):
+        if source_run is not None:
+            assert Path(source_run).is_dir()
+            raise RequestError("no")
 
     monkeypatch.setattr(adopting, "adopt", made)
     request = {"source": POLE, "target": TARGET, "settings": {}, "source_policy": SAC, "source_steps": 1024, "seeds": 2}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from transreward.evaluation.verdict import Verdict
-from transreward.reports.repeat import after
+from transreward.reports.repeat import after, folded, with_seeds
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
@@ -43,5 +45,39 @@ class Judged(Subject):
     ],
 )
 def test_the_next_command_follows_the_verdict(kind, said):
-    assert after(Judged(kind), "runs/a b").startswith(said) and bool(after(Judged(kind), "x")) == bool(said)
+    found = after(Judged(kind), "runs/a b").replace(" \\\n   ", "")
+    assert found.startswith(said) and bool(found) == bool(said)
     assert after(Judged(kind, comparison=True), "x") == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("hopper data:a.csv --source-policy 'p q.pt' --target-steps 2000 --evaluate hopper:mass=2",
+         "hopper data:a.csv --source-policy 'p q.pt' --target-steps 2000 --evaluate hopper:mass=2 --seeds 6"),
+        ("--seeds 3 --set use.strength=2 --out=runs/a hopper ant", "--seeds 6 --set use.strength=2 hopper ant"),
+        ("--set use.strength=2 --out runs/a hopper ant", "--set use.strength=2 --seeds 6 hopper ant"),
+        ("hopper ant --seeds=3 --source-run runs/x --method darc", "hopper ant --seeds 6 --method darc"),
+    ],
+)  # fmt: skip
+def test_more_seeds_of_the_same_command(typed, again):
+    """Every option that was given is given again, but for seeds, directory, and agents of other seeds."""
+    assert with_seeds({"command": f"transreward transfer {typed}"}, 6) == shlex.split(f"transreward transfer {again}")
+
+
+def test_more_seeds_of_a_policy_that_was_adopted_before():
+    origin = {"command": "transreward transfer a b --source-run runs/x", "source_policy": {"file": "ppo.pt"}}
+    assert with_seeds(origin, 6)[4:] == ["--seeds", "6", "--source-policy", "ppo.pt"]
+
+
+@pytest.mark.parametrize("command", ["python robot.py", "transreward resume runs/x", "it was 'cut", ""])
+def test_what_was_not_typed_as_a_transfer_is_not_repeated(command):
+    assert with_seeds({"command": command}, 6) == []
+
+
+def test_a_long_command_is_set_in_lines_that_a_shell_takes():
+    words = ["transreward", "transfer", "hopper", "a b", *(f"--option-{i}" for i in range(20))]
+    lines = folded(words).split("\n")
+    assert len(lines) > 2 and max(map(len, lines)) <= 80 and all(line.endswith(" \\") for line in lines[:-1])
+    assert shlex.split(folded(words).replace("\\\n", "")) == words
+    assert folded(words[:4]) == "transreward transfer hopper 'a b'"

@@ -120,7 +120,7 @@ def test_a_robot_whose_cable_was_pulled_takes_its_own_place(at, monkeypatch):
     address, session, said = at
     with tr.Client(address, TOKEN) as old:
         drive(old, 2)
-        with pytest.raises(RequestError, match=r"robot 0 is another client, which spoke 0\.\d s ago"):
+        with pytest.raises(RequestError, match=r"robot 0 is already connected \(last heard 0\.\d s ago\)"):
             tr.Client(address, TOKEN)
         monkeypatch.setattr(serving, "SILENT", 0.01)
         with tr.Client(address, TOKEN) as new:
@@ -209,6 +209,44 @@ def test_a_full_disk_costs_the_step_that_it_does_not_hold(tmp_path):
     again = bare(tmp_path, robots=1)
     assert again._journal.book.acts == 2 and again._journal.book.robots[0].lost == 0
     again._journal.close()
+
+
+def test_a_session_that_goes_on_is_not_warned_of_where(tmp_path):
+    """The robot was put back meanwhile; within a session the same is worth a warning."""
+    obs = np.zeros(3)
+    session = bare(tmp_path, robots=1)
+    session.tell(obs, session.act(obs), 1.0, obs + 1)
+    session._journal.close()
+    again = bare(tmp_path, robots=1)
+    again.tell(obs + 5, again.act(obs + 5), 1.0, obs + 6)  # warnings are errors
+    assert not again.counts["jumped"]
+    with pytest.warns(UserWarning, match="is asked for elsewhere"):
+        again.act(obs)
+    again._journal.close()
+
+
+def test_an_operator_ends_an_episode_once(tmp_path):
+    session, obs = bare(tmp_path, robots=1), np.zeros(3)
+    session.abort("nothing has begun")
+    session.act(obs)
+    session.abort("a hand")
+    session.abort("and again")
+    assert session.status["aborted"] == 1
+    session._journal.close()
+
+
+def test_a_client_says_what_is_wrong_as_a_session_does(at):
+    address, session, _ = at
+    with tr.Client(address, TOKEN, 2) as client:
+        assert repr(client).startswith(f"Client of {address}, robot 2: observations of 3 numbers, actions of 1; 80,000")
+        for obs, words in (([0, np.nan, 0], "entry 1 is not"), (None, "must be numbers"), ("up", "must be numbers")):
+            with pytest.raises(RequestError, match=words):
+                client.act(obs)
+        with pytest.raises(RequestError, match="`reward` must be finite, not nan"):
+            client.tell(np.zeros(3), None, np.nan, np.zeros(3))
+    assert session._journal.book.acts == 0
+    with pytest.raises(ConnectionError, match=r"nothing listens at 127\.0\.0\.1:1: is 'transreward serve' running"):
+        tr.Client("127.0.0.1:1", TOKEN)
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):

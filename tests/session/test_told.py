@@ -11,7 +11,7 @@ import pytest
 from transreward.cli import main
 from transreward.domains import logs
 from transreward.session.learner import FOLDER, JOURNAL, REQUEST
-from transreward.session.told import told
+from transreward.session.told import require_no_session, told
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
 from transreward.types import RequestError, Spaces
 
@@ -44,6 +44,27 @@ WALK = [
     act(0, 0.0), step(1), act(1, 0.04), step(2, terminated=True), Event(RESET, 0, 0.0, "", at(5), steps=9),
     act(5, 3.0), step(6), act(6, 3.04), step(7), act(7, 3.08), step(8), act(8, 3.12),
 ]  # fmt: skip
+
+
+def test_a_session_is_not_begun_where_one_is(tmp_path, capsys):
+    """The robot's steps are in there: nobody is told to remove it, and the steps are counted."""
+    out = session(tmp_path / "run", WALK)
+    (out / FOLDER / REQUEST).write_text(json.dumps({"target_steps": 100}))
+    with pytest.raises(RequestError, match=r"holds a session with 6 of 100 steps: tr\.Session\.resume") as caught:
+        require_no_session(out)
+    assert f"'transreward serve {out}'" in str(caught.value) and "remove" not in str(caught.value)
+    (out / FOLDER / REQUEST).unlink()  # it was killed while it began
+    with pytest.raises(RequestError, match="holds a session: "):
+        require_no_session(out)
+    require_no_session(tmp_path)
+    for words, told_so in (
+        (["serve", "hopper", "--out", str(out)], "goes on with it"),
+        (["serve", str(tmp_path / "nosuch")], "nosuch is no folder: name the directory of a session"),
+        (["serve", str(tmp_path)], "holds no session: name the directory of a session"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2 and told_so in capsys.readouterr().err
 
 
 def test_a_session_that_was_killed(tmp_path):

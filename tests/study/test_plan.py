@@ -198,7 +198,7 @@ def test_plans_of_the_benchmarks_are_read(path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default:unlike bodies")
+@pytest.mark.filterwarnings("default:across a bridge")
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_plans_of_the_benchmarks_can_be_run(path, monkeypatch):
     monkeypatch.chdir(PLANS.parents[1])
@@ -221,7 +221,7 @@ def test_another_request_has_another_directory(change):
 
 def test_what_a_row_becomes_is_said_once_for_a_plan():
     legs = [["halfcheetah", f"halfcheetah:{body}"] for body in ("legs=3", "without=ffoot")]
-    with pytest.warns(UserWarning, match="unlike bodies: 'auto' does as 'fine_tune' does") as said:
+    with pytest.warns(UserWarning, match="across a bridge 'auto' does as 'fine_tune' does") as said:
         assert jobs(pairs=legs, methods=["auto"])
     assert len(said) == 1
 

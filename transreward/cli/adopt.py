@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from transreward.cli.directory import on_its_way
 from transreward.cli.options import IDS, whole
 from transreward.runs.process import prepare_process
 
@@ -38,5 +39,5 @@ def run(args: argparse.Namespace) -> None:
     from transreward.policies.adopt import STEPS, adopt
 
     steps = STEPS if args.source_steps is None else args.source_steps
-    print(adopt(args.file, args.source, args.out, seeds=args.seeds, seed=args.seed, steps=steps))
+    print(adopt(args.file, args.source, args.out, seeds=args.seeds, seed=args.seed, steps=steps, watch=on_its_way))
     print(f"saved in {args.out}: give it as --source-run {args.out}")

@@ -31,7 +31,11 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", help="domain where steps are cheap")
     command.add_argument("target", nargs="?", help="domain where steps are expensive")
     command.add_argument(
-        "--logs", nargs="+", action="extend", metavar="FILE", help="HDF5 or npz files of its steps, in its place"
+        "--logs",
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="logs of its steps (CSV, HDF5, ...), in its place",
     )
     command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
     command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")

@@ -37,8 +37,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--robot", metavar="ID", help="the domain whose robot it is of, for names, units and bounds of its columns")
     option("--seed", type=int, default=0, metavar="S", help="of a run directory: which seed's, counted from 0")
     option("--to", metavar="FILE", help="write it as .hdf5, .npz, .csv, .parquet, lerobot:FOLDER or minari:FOLDER")
-    option("--rate", type=float, metavar="HZ", help="control steps a second, where the log does not say; of a log of n "
-           "times as many n steps become one")  # fmt: skip
+    option("--rate", type=float, metavar="HZ", help="control steps a second: says it of a log that does not; makes a "
+           "faster log slower, n of its steps one")  # fmt: skip
     option("--picture", metavar="FILE.png", help="draw it, as .png or .svg")
     option("--json", action="store_true", help="one JSON object on standard output (docs/command-line.md)")
 
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from transreward.domains import logs
     from transreward.domains.domain import control_rate
     from transreward.domains.ids import domain
+    from transreward.domains.logs.degrees import in_degrees
     from transreward.domains.logs.summary import summary
     from transreward.domains.logs.write import require_writable, write
     from transreward.domains.names import action_entries, entries
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> None:
         logs.require_fit(log, robot)
     if robot is not None and (robot.spaces.obs, robot.spaces.action) == (log.obs.shape[1], log.action.shape[1]):
         columns = entries(robot), action_entries(robot)
+        asked = in_degrees(columns[0], log.obs)
+        said += [f"units     {asked}"] if asked else []
     rate = None if robot is None else control_rate(robot)
     found = summary(log, columns)
     written = [f"picture: {picture(log, found, args.picture)}"] if args.picture else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object]) -> dict[st
         raise RequestError("--source-policy makes a source run of its own: leave --source-run out")
     from transreward.methods import method
     from transreward.policies.adopt import STEPS, adopt
+    from transreward.policies.foreign import read
     from transreward.request.resolve import pair_of
     from transreward.runs.source_agent import import_all
     from transreward.runs.store import vacant
@@ -71,7 +73,8 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object]) -> dict[st
     out = next(new_directories(request["source"], f"policy-{Path(file).stem}"))
     steps = min(STEPS, (request.get("source_steps") or 2 * STEPS) // 2)  # the rest is left to the method
     seeds = {name: request[name] for name in ("seeds", "seed") if name in request}
-    found = adopt(file, request["source"], out, steps=steps, **seeds)
+    require_plan(request, read(Path(file)).learner, plan)
+    found = adopt(file, request["source"], out, steps=steps, **seeds, watch=on_its_way)
     try:
         plan(**(request := {**request, "source_run": out}))
     except BaseException:
@@ -79,6 +82,19 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object]) -> dict[st
         raise
     print(found, f"saved in {out}, as --source-run takes it", sep="\n")
     return request
+
+
+def require_plan(request: dict[str, Any], learner: str, plan: Callable[..., object]) -> None:
+    """Raise RequestError for what the target's budget cannot pay with this learner, before a source agent is made. Of
+    the source's budget more is known once there is one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come again
+        plan(**{"learner": learner, **request, "source_steps": None})
+
+
+def on_its_way(line: str) -> None:
+    """A line of what takes its time, at once, also in a pipe."""
+    print(f"{line} ...", flush=True)
 
 
 def kept(directory: Path) -> str:

@@ -29,7 +29,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
     option("source", help="robot of the table: the simulator")
     option("target", nargs="?", help="domain that differs from it")
-    option("--logs", nargs="+", action="extend", metavar="FILE", help="HDF5 or npz files of steps that the target took")
+    option("--logs", nargs="+", action="extend", metavar="FILE", help="logs of the target's steps: CSV, HDF5, npz, ...")
     option("--source-run", metavar="DIR", help="act with this run's source policy, not at random")
     option("--target-steps", type=whole, metavar="N", help="to take (default: 500), or to read of logs (default: all)")
     option("--seed", type=whole, metavar="S", help="of the target's robot and of actions (default: 0)")

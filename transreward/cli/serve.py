@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,7 @@ def run(args: argparse.Namespace) -> None:
     if args.header:
         sys.stdout.write(HEADER.read_text())
         return
-    known = args.source is not None and (Path(args.source) / "session").is_dir()
-    if args.source is None or (not known and args.out is None):
-        raise RequestError("name a source and --out DIR for a new session, or the directory of one to go on with")
+    known = goes_on(args.source, args.out)
     where = args.unix or f"{args.host or '127.0.0.1'}:{5555 if args.port is None else args.port}"
     from transreward.session.server import Server, listening, token_in
 
@@ -70,12 +69,17 @@ def run(args: argparse.Namespace) -> None:
     from transreward.session.session import Session
 
     request = asked(args)
+    tell = told(args.source if known else args.out)
+    if known:
+        tell_line(f"going on with {args.source}: its learner takes up what was told, then robots are answered")
     session = Session.resume(args.source, watch=tell) if known else Session(**request, watch=tell)
 
     def leave() -> str:
         session.close()
         if args.unix:
             Path(args.unix).unlink(missing_ok=True)
+        if session.over and not session.left:
+            return f"the session has all its steps and has finished: 'transreward report {session.out}' shows it"
         return f"the session has {session.status['steps']:,} steps; 'transreward serve {session.out}' goes on with it"
 
     with undone(leave):
@@ -96,18 +100,40 @@ def asked(args: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def tell(said: dict[str, Any]) -> None:
-    """What the learner reports, where it is worth a line."""
-    if said["event"] == "warning":
-        return
-    lines = [*said["said"]]
-    if said["done"] in (0, 1):
-        state = "begins" if not said["done"] else "is over"
-        lines.append(f"{said['phase']} {state}: {said['steps'][0]:,} source, {said['steps'][1]:,} target steps")
-    for line in lines:
-        tell_line(line)
+def goes_on(source: str | None, out: str | None) -> bool:
+    """Whether `source` is the directory of a session to go on with. Raises RequestError where neither that nor a new
+    session is named, and where `out` holds one: before the libraries are loaded that take their time."""
+    if source is not None and (Path(source) / "session").is_dir():
+        return True
+    if source is not None and out is None and ":" not in source and ("/" in source or Path(source).exists()):
+        what = "holds no session" if Path(source).is_dir() else "is no folder"
+        raise RequestError(f"{source} {what}: name the directory of a session, or a source and --out DIR for a new one")
+    if source is None or out is None:
+        raise RequestError("name a source and --out DIR for a new session, or the directory of one to go on with")
+    from transreward.session.told import require_no_session
+
+    require_no_session(Path(out))
+    return False
+
+
+def told(out: str) -> Callable[[dict[str, Any]], None]:
+    """Prints what the learner reports; at its end what the session in `out` came to, and what to do with that."""
+    from transreward.session.reported import Reported
+
+    reported = Reported(tell_line)
+
+    def tell(said: dict[str, Any]) -> None:
+        reported(said)
+        if said["event"] == "over":
+            from transreward.runs.result import load
+
+            tell_line(f"finished: {load(out)}")
+            tell_line(f"next: transreward report {out}   (what happened, as a page)")
+            tell_line(f"      transreward export {out}   (the policy as a file for the robot)")
+
+    return tell
 
 
 def tell_line(line: str) -> None:
-    """At once, also in a pipe."""
-    print(line, flush=True)
+    """At once, also in a pipe, and as a whole, since several threads have something to say."""
+    print(f"{line}\n", end="", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
-from transreward.domains.domain import Entry
+from transreward.domains.logs.degrees import in_degrees
 from transreward.domains.parameters import DELAYS
 from transreward.ground import LEAST
 from transreward.identify.evidence import Evidence
@@ -18,7 +18,6 @@ ROWS = 500  # of the steps that are compared
 RELATED = 0.3  # rank correlation of a simulated with an observed change; least of the robots tried: 0.46
 UNRELATED = 1 / 6  # of the entries, and at least two, that may be below it: one joint may be stuck
 TRIED = {"delay": None, "gear": (0.0, 0.25)}  # what may change all entries; the values tried (None: all)
-OUTSIDE = 3.0  # spans of a joint's range from which an angle is none in rad
 SEEN = 1e-3  # of the largest effect: below it a parameter does not show in a robot that stands still
 SHOWN = 8  # names that an error lists
 
@@ -57,10 +56,12 @@ def require_related(problem: Problem) -> None:
     lost = [simulator.entries[i] for i in np.flatnonzero(moves & (related < RELATED))]
     if len(lost) < 2 or len(lost) < UNRELATED * moves.sum():
         return
+    asked = in_degrees(simulator.entries, simulator.seen(rows.obs))
     raise RequestError(
-        f"of {len(lost)} of {moves.sum()} entries of the state ({_listed([e.name for e in lost])}) the simulator knows "
-        f"no more than of steps in any other order, as where columns or units are others, or noise is all there is: "
-        + (_in_degrees(simulator, rows) or "angles are in rad, lengths in m, velocities per second")
+        f"{asked + ' ' if asked else ''}{'Of' if asked else 'of'} {len(lost)} of {moves.sum()} entries of the state "
+        f"({_listed([e.name for e in lost])}) the simulator knows no more than of steps in any other order, as where "
+        "columns or units are others, or noise is all there is"
+        + ("" if asked else ": angles are in rad, lengths in m, velocities per second")
     )
 
 
@@ -81,21 +82,6 @@ def correlation(x: np.ndarray, y: np.ndarray) -> float:
     a, b = a - a.mean(), b - b.mean()
     size = np.sqrt((a**2).sum() * (b**2).sum())
     return float((a * b).sum() / size) if size else 0.0
-
-
-def _in_degrees(simulator: Simulator, rows: Evidence) -> str:
-    """A joint whose angles are far outside its range, in words; empty where there is none."""
-
-    def beyond(entry: Entry, x: np.ndarray) -> bool:
-        return entry.unit == "rad" and np.ptp(x) > OUTSIDE * (entry.high - entry.low)
-
-    for entry, x in zip(simulator.entries, simulator.seen(rows.obs).T, strict=True):
-        if beyond(entry, x):
-            return (
-                f"'{entry.name}' goes from {x.min():.3g} to {x.max():.3g}, and its joint from {entry.low:.3g} to "
-                f"{entry.high:.3g} rad: are these degrees?"
-            )
-    return ""
 
 
 def _listed(names: list[str]) -> str:

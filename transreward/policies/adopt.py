@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,15 @@ def adopt(
     seed: int = 0,
     steps: int = STEPS,
     hidden: tuple[int, ...] | None = None,
+    watch: Callable[[str], None] | None = None,
 ) -> Adopted:
     """Make a source agent of a policy that Stable-Baselines3 (SAC, PPO), CleanRL or rsl_rl trained, or of an ONNX
     graph, and leave it in the directory `out`, which `source_run` takes. Nothing in the file is run.
 
     The policy takes `steps` in the source, which count as the agent's: they are its stored steps, and its critics learn
     from them what it is worth where the file has none. All seeds have the same policy. `hidden` are the widths of the
-    networks where it is learned by regression (None: the preset's); else they are the file's.
+    networks where it is learned by regression (None: the preset's); else they are the file's. `watch` is called with a
+    line for each part of the work, as it begins.
 
     Raises RequestError for a file that is not read, one of another robot's columns, and a directory that is taken.
     """
@@ -81,8 +84,10 @@ def adopt(
         learner = replace(learner, hidden=widths)  # type: ignore[type-var]
     store.vacant(out)
     try:
-        agent, apart = _agent(foreign, learner, robot, list(range(seed, seed + seeds)), steps)
+        tell = watch or (lambda line: None)
+        agent, apart = _agent(foreign, learner, robot, list(range(seed, seed + seeds)), steps, tell)
         agent.save(out / "source")
+        tell(f"it acts in {EPISODES} episodes of {robot.name}")
         act = programs(learner, PLAIN.compensation(), robot.spaces).act
         returns = evaluate(robot, act, agent.agents, agent.seeds, EPISODES).returns
         found = Adopted(out, foreign.library, foreign.learner, bool(foreign.actor), apart, returns, foreign.said)
@@ -111,13 +116,14 @@ def require_fit(foreign: Foreign, robot: Domain, path: Path) -> None:
 
 
 def _agent(
-    foreign: Foreign, learner: Learner, robot: Domain, seeds: list[int], steps: int
+    foreign: Foreign, learner: Learner, robot: Domain, seeds: list[int], steps: int, tell: Callable[[str], None]
 ) -> tuple[SourceAgent, float]:
     """The agent, and how far its actions are from the policy's own."""
     compiled, spaces = programs(learner, PLAIN.compensation(), robot.spaces), robot.spaces
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     keys, fresh = compiled.next_keys(keys)
     states, controls = compiled.init(keys)[0], max(steps // learner.robots, 1)
+    tell(f"the policy of {foreign.library} takes {controls * learner.robots:,} steps in {robot.name}, with each seed")
     if foreign.actor:
         wide = exact(foreign, learner, states, spaces, np.zeros(spaces.obs), np.full(spaces.obs, WIDE), 1.0)
         taken = walked(robot, learner, seeds, compiled.act, wide, fresh, controls)
@@ -126,10 +132,12 @@ def _agent(
         own = _regressed(foreign, spaces)
         taken = walked(robot, learner, seeds, lambda agents, obs, n: own(obs, n), states, fresh, controls)
         obs = taken.transition.obs.reshape(len(seeds), -1, spaces.obs)
+        tell(f"an agent of {learner.name} learns its actions by regression")
         states, errors = imitated(learner, states, obs, own, spaces, draw(fresh, "uniform source"))
         apart = float(np.max(errors))
     replay, steps = None if learner.on_policy else rp.of(taken, spaces), controls * learner.robots
     if replay is not None and not foreign.critics:
+        tell(f"critics learn what it is worth, in {updates_for(learner, steps):,} updates")
         states = judged(learner, states, replay, draw(fresh, "learner"), updates_for(learner, steps))
     elif not foreign.critics:
         warnings.warn(f"the file of {foreign.library} has no critic of its own: PPO's begins anew", stacklevel=3)

@@ -17,6 +17,7 @@ from transreward.policies.inert import Inert, array, content_of, pickled, torch_
 from transreward.types import RequestError
 
 Linear = tuple[np.ndarray, np.ndarray]  # [in, out], [out]
+READ = "actor_mean.0.weight (CleanRL's PPO), fc_mean.weight (its SAC) or model_state_dict (rsl_rl)"
 BESIDE = "vecnormalize.pkl"  # of Stable-Baselines3, in the folder of the policy
 
 
@@ -63,13 +64,24 @@ def read(path: Path) -> Foreign:
         if path.suffix == ".onnx":
             return _onnx(path)
         content = content_of(path)
-        if content[:2] == b"PK" and "policy.pth" in zipfile.ZipFile(io.BytesIO(content)).namelist():
+        if content[:2] == b"PK" and "policy.pth" in _members(content):
             return _normalised(_sb3(content), path.parent / BESIDE)
         return _state_file(torch_file(content))
     except RequestError as error:
         raise RequestError(f"policy {path}: {error}") from None
+    except zipfile.BadZipFile:
+        raise RequestError(f"policy {path}: it is damaged or cut off: copy it again") from None
     except Exception as error:  # a damaged file can fail in any way
         raise RequestError(f"policy {path}: {' '.join(str(error).split())[:300] or 'it cannot be read'}") from None
+
+
+def _members(content: bytes) -> list[str]:
+    """The names in an archive. Raises BadZipFile, also for one that was cut off behind an archive within it, whose list
+    would be taken for its own."""
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    if content[30 : 30 + int.from_bytes(content[26:28], "little")].decode(errors="replace") not in names:
+        raise zipfile.BadZipFile
+    return names
 
 
 def _linear(state: Mapping[str, Any], name: str) -> Linear:
@@ -164,7 +176,10 @@ def _state_file(found: Any) -> Foreign:
     if "actor_mean.0.weight" in state:
         actor, critic = _layers(state, "actor_mean"), _layers(state, "critic")
         spread = np.asarray(state["actor_logstd"], np.float32).ravel()
-        said = "CleanRL keeps the normaliser of observations outside of this file: if there was one, it is missing"
+        said = (
+            "its layers are taken to have tanh, as CleanRL's have, since a file of weights does not tell; CleanRL "
+            "keeps the normaliser of observations outside of this file: if there was one, it is missing"
+        )
         return replace(_of("CleanRL", "ppo", actor, spread, critics=(critic,) if critic else ()), said=said)
     if "fc_mean.weight" in state:
         hidden = sorted(key.removesuffix(".weight") for key in state if re.fullmatch(r"fc\d+\.weight", key))
@@ -176,7 +191,10 @@ def _state_file(found: Any) -> Foreign:
         made = replace(made, low=middle - scale, high=middle + scale)
         critics = tuple(_in_shares(q, scale, middle) for q in parts[1:3] if "fc3.weight" in q)
         return _with_critics(made, critics if len(critics) == 2 else ())
-    raise ValueError(f"its weights are those of no policy that is read: {', '.join(map(str, list(state)[:4]))}, ...")
+    raise ValueError(
+        f"its weights are called {', '.join(map(str, list(state)[:4]))}, ...; what is read is called {READ}: save "
+        "them under these names, or export the policy as ONNX"
+    )
 
 
 def _rsl_rl(state: Mapping[str, Any], whole: Mapping[str, Any]) -> Foreign:

@@ -145,13 +145,15 @@ def torch_file(content: bytes) -> Any:
             return _archived(archive)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, RuntimeError) as error:
         said = " ".join(str(error).split())[:100]
-        raise ValueError(f"it is no file of torch.save of torch 1.6 or later, or damaged ({said})") from None
+        raise ValueError(
+            f"it was not written by torch.save of torch 1.6 or later, or it is damaged or cut off ({said})"
+        ) from None
 
 
 def _archived(archive: zipfile.ZipFile) -> Any:
     names = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
     if len(names) != 1:
-        raise ValueError("it is no file of torch.save: it has no data.pkl")
+        raise ValueError("it was not written by torch.save: it has no data.pkl")
     root, left = names[0].removesuffix("data.pkl"), [MOST]
 
     def storage(key: str, dtype: np.dtype, size: int) -> np.ndarray:
@@ -182,7 +184,7 @@ def _loaded(content: bytes, storage: Any) -> Any:
 def content_of(path: Path, most: int = MOST) -> bytes:
     """The bytes of a file. Raises RequestError where there is none, or too many."""
     if not path.is_file():
-        raise RequestError(f"there is no file {path}")
+        raise RequestError("there is no such file")
     if path.stat().st_size > most:
-        raise RequestError(f"{path} has {path.stat().st_size:,} bytes, and at most {most:,} are read")
+        raise RequestError(f"{path.name} has {path.stat().st_size:,} bytes, and at most {most:,} are read")
     return path.read_bytes()

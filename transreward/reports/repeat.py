@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ from transreward.request.loop import Loop
 from transreward.runs.record import Record
 from transreward.types import CONTROLS, RequestError
 
+WIDTH = 80  # characters of a line that is to be copied
+
 
 def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -> str:
     """The command that repeats a run, or runs it with so many seeds: everything that is not the default."""
@@ -30,9 +32,8 @@ def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -
     asked = {"controls": ",".join(c.get("controls", [])) or "none", "learner": c["learner"]["name"], **asked}
     for option, value in asked.items():  # a robot's own learner and budget may be another one's in a later version
         words += [f"--{option.replace('_', '-')}", str(value)] if usual.get(option) != value else []
-    words += (
-        ["--source-run", c["source_run"]] if c.get("source_run") and not seeds else []
-    )  # which has seeds of its own
+    if c.get("source_run") and not seeds:  # whose agents are of seeds of its own
+        words += ["--source-run", c["source_run"]]
     words += ["--evaluate", c["evaluate"]] if c.get("evaluate") else []
     words += ["--cotrain"] if c.get("cotrain") else []
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
@@ -66,17 +67,51 @@ def following(subject: Subject, out: str) -> Next | None:
     if kind in ("hurt", "beaten", "same"):
         return Next(shlex.join(["transreward", "check", *pair]), "what the pair promises")
     if kind in ("unknown", "too_few"):
-        own = [r for r in subject.records if r.run == focus.run]
-        return Next(repeat(focus, own, max(ENOUGH, 2 * focus.config["seeds"])), "more seeds, to be certain")
+        own, most = [r for r in subject.records if r.run == focus.run], max(ENOUGH, 2 * focus.config["seeds"])
+        again = with_seeds(focus.provenance or {}, most)
+        return Next(shlex.join(again) if again else repeat(focus, own, most), "more seeds, to be certain")
     if kind == "unfinished":
         return Next(shlex.join(["transreward", "resume", out]), "it goes on from its last round")
     return None
 
 
 def after(subject: Subject, out: str) -> str:
-    """`following` as a line of text; empty where there is none."""
+    """`following` as text, in lines that a shell takes; empty where there is none."""
     found = following(subject, out)
-    return "" if found is None else f"{found.command}   ({found.why})"
+    return "" if found is None else f"{folded(shlex.split(found.command))}   ({found.why})"
+
+
+def with_seeds(origin: Mapping[str, Any], seeds: int) -> list[str]:
+    """The words of the command that made a run, by its provenance, for so many seeds and a new directory; nothing
+    where it was no `transfer` of the command line. A source run has agents for its own seeds alone, so another one is
+    trained, and a policy from elsewhere is adopted anew."""
+    try:
+        typed = shlex.split(origin.get("command", ""))
+    except ValueError:  # of a directory that was damaged
+        return []
+    if typed[:2] != ["transreward", "transfer"]:
+        return []
+    words, rest, new = typed[:2], iter(typed[2:]), ["--seeds", str(seeds)]
+    if "source_policy" in origin and "--source-policy" not in typed:
+        new += ["--source-policy", origin["source_policy"]["file"]]
+    for word in rest:
+        if word.partition("=")[0] not in ("--seeds", "--out", "--source-run"):
+            words.append(word)
+            continue
+        words, new = words + new, []  # in its place: behind --set nothing else may stand
+        if "=" not in word:
+            next(rest, None)
+    return words + new
+
+
+def folded(words: Sequence[str], width: int = WIDTH) -> str:
+    """A command as a shell takes it, in lines of `width` characters where it is longer."""
+    lines = [""]
+    for word in map(shlex.quote, words):
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:  # a blank before it, and a blank and \\ behind it
+            lines.append("   ")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n".join(lines)
 
 
 def _preset(name: str, source: str) -> Learner | None:

@@ -41,7 +41,8 @@ def fitting(row: Method, pair: Pair[Domain], learner: Learner) -> Method:
     if row.fallback and not rewarded:
         row = replace(row, fallback=False)  # candidates could not be judged
     if row.unlike and isinstance(pair.source, Across):
-        warnings.warn(f"unlike bodies: '{row.name}' does as '{row.unlike}' does, with a fallback", stacklevel=2)
+        said = f"across a bridge '{row.name}' does as '{row.unlike}' does, with a fallback: nothing is identified there"
+        warnings.warn(said, stacklevel=2)
         row = variant(row, row.unlike)
         if row.feed is None or learner.on_policy:  # which learns from what its noise shows
             return row
@@ -218,7 +219,8 @@ def require_ground(row: Method, config: Config) -> None:
 def require_log(log: Recorded, settings: dict[str, Any], steps: int) -> None:
     """Raise RequestError for settings that need more of a target than a log of it, and for more steps than it has."""
     if steps > len(log.log):
-        raise RequestError(f"'{log.name}' has {len(log.log):,} steps: lower `target_steps` from {steps:,}")
+        lost = f", since {log.log.dropped:,} rows have no next observation" if log.log.dropped else ""
+        raise RequestError(f"'{log.name}' has {len(log.log):,} steps{lost}: lower `target_steps` from {steps:,}")
     if steps < LEAST:
         raise RequestError(f"'{log.name}': {steps} steps are too few to learn anything from: {LEAST} are the least")
     for name, only in (("loop.eval_target", "none"), ("loop.target_robots", "1")):

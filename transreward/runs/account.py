@@ -16,10 +16,11 @@ def account(learning: int, evaluation: int | None, how: str) -> str:
 
 def estimate(found: Mapping[str, Any]) -> str:
     """What `Result.estimated` says, in words."""
-    mean, one = sum(found["per_seed"]) / len(found["per_seed"]), " ".join(f"{x:,.4g}" for x in found["per_seed"])
+    seeds = found["per_seed"]
+    each = f" ({' '.join(f'{x:,.4g}' for x in seeds)})" if len(seeds) > 1 else ""
     return (
-        f"{mean:,.4g} ({one}), an estimate by fitted Q, discounted by {found['discount']:g}; of whoever took the log: "
-        f"{found['log']:,.4g}"
+        f"about {sum(seeds) / len(seeds):,.4g}{each}, and {found['log']:,.4g} of the policy that took the log; both "
+        f"are estimates by fitted Q, discounted by {found['discount']:g}"
     )
 
 

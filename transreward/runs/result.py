@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +23,7 @@ from transreward.methods import Method, method, variant
 from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
+from transreward.runs.delivered import delivered_in_words
 from transreward.runs.record import Record, eval_target
 from transreward.runs.shown import Shown
 from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
@@ -67,16 +67,22 @@ class Result(Shown):
         """Three lines: method and pair, returns, costs."""
         own, zero_shot, seeds = known(self.returns.target), self.zero_shot, len(self.returns.target)
         bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
-        returned = f"{own['mean']:.4g}{bounds}" if own else "not evaluated"
+        returned = f"{own['mean']:.4g}{bounds}" if own else self._unknown
         before = f", zero-shot {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
         pair = f"{joined(sources_in(self.config))} -> {self.config['target']}"
         return (
             f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
             f"target return {returned}{before}\n"
             f"target steps: {self.account}; {self.steps.source:,} source steps; stopped: {self.stopped}"
-            + (f"; delivered: {tally(self.delivered)}" if self.delivered else "")
+            + (f"; delivered: {delivered_in_words(self.fallback['seeds'])}" if self.delivered else "")
             + (f", saved in {self.saved}" if self.saved else "")
         )
+
+    @property
+    def _unknown(self) -> str:
+        """Why there is no return in the target."""
+        untried = self.eval_target == "training" and self.delivered
+        return "not known: what is delivered has not acted in a whole episode" if untried else "not evaluated"
 
     @property
     def method(self) -> str:
@@ -267,11 +273,6 @@ class Result(Shown):
             self.partner.write(directory / "partner")
         store.write_json(directory / "result.json", self.as_json())  # last: where it is, everything is
         self.saved = directory
-
-
-def tally(delivered: list[str]) -> str:
-    """The candidates that were delivered, as text, with how many seeds each."""
-    return ", ".join(f"{name} {n} of {len(delivered)}" for name, n in Counter(delivered).items())
 
 
 def load(directory: str | Path) -> Result:

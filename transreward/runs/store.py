@@ -136,6 +136,8 @@ def vacant(directory: Path) -> None:
 
 def in_use(directory: Path) -> Taken:
     """The error for a directory that another run has."""
+    if (directory / "session" / "steps.journal").is_file():  # steps that a robot took, which nothing brings back
+        return Taken(f"`out` {directory} holds a session and the steps of its robot: name another directory")
     return Taken(f"`out` {directory} already holds a run: name another directory, or remove it first")
 
 
@@ -184,6 +186,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = plain.parsed(plain.content(path))
     except (FileNotFoundError, NotADirectoryError):
+        if (path.parent / ADOPTED).is_file():
+            raise RequestError(
+                f"{path.parent} holds a source agent that was made of a policy's file, and no run: a transfer takes it "
+                f"by `source_run={str(path.parent)!r}`"
+            ) from None
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from None

@@ -24,7 +24,7 @@ class Client:
 
         Raises RequestError for a wrong token or robot, OSError where nobody answers.
         """
-        told = str(token)
+        told, self._where = str(token), f"{address}, robot {robot}"
         with suppress(OSError):  # such as that it is too long for the name of a file
             told = Path(told).read_text().strip() if Path(told).is_file() else told
         self._timeout, self._connection = timeout, connected(address, timeout)
@@ -38,7 +38,7 @@ class Client:
 
     def act(self, obs: Any) -> np.ndarray:
         """See `Session.act`."""
-        return np.array(self._ask("act", obs=_plain(obs))["action"], np.float32)
+        return np.array(self._ask("act", obs=_plain("an observation", obs))["action"], np.float32)
 
     def tell(
         self,
@@ -50,14 +50,15 @@ class Client:
         truncated: bool = False,
     ) -> None:
         """See `Session.tell`."""
-        about = {"obs": _plain(obs), "action": None if action is None else _plain(action)}
-        about["reward"] = None if reward is None else float(reward)
+        about = {"obs": _plain("obs", obs), "action": None if action is None else _plain("action", action)}
+        about["reward"] = None if reward is None else _plain("`reward`", reward)
+        about["next_obs"] = _plain("next_obs", next_obs)
         over = {"terminated": bool(terminated), "truncated": bool(truncated)}
-        self.left = int(self._ask("tell", **about, next_obs=_plain(next_obs), **over)["left"])
+        self.left = int(self._ask("tell", **about, **over)["left"])
 
     def reset(self, obs: Any, *, steps: int = 0) -> None:
         """See `Session.reset`."""
-        self._ask("reset", obs=_plain(obs), steps=steps)
+        self._ask("reset", obs=_plain("an observation", obs), steps=steps)
 
     def abort(self, why: str = "") -> None:
         """See `Session.abort`."""
@@ -80,6 +81,10 @@ class Client:
         """Leave; the session goes on."""
         self._connection.close()
 
+    def __repr__(self) -> str:
+        sizes = f"observations of {self.obs} numbers, actions of {len(self.low)}"
+        return f"Client of {self._where}: {sizes}; {self.left:,} steps left"
+
     def __enter__(self) -> Self:
         return self
 
@@ -97,5 +102,15 @@ class Client:
         return found
 
 
-def _plain(x: Any) -> list[float]:
-    return np.asarray(x, float).tolist()
+def _plain(what: str, x: Any) -> Any:
+    """Numbers as JSON has them, which knows none that is not finite."""
+    try:
+        found = np.asarray(x)
+    except (TypeError, ValueError):  # rows of unequal length, or an array of a device
+        raise RequestError(f"{what} must be numbers, not a {type(x).__name__}") from None
+    if found.dtype.kind not in "biuf":
+        raise RequestError(f"{what} must be numbers, not {ascii(x)[:60]}")
+    if not np.isfinite(found).all():
+        entry = f", and entry {np.flatnonzero(~np.isfinite(found))[0]} is not" if found.shape else f", not {found}"
+        raise RequestError(f"{what} must be finite{entry}")
+    return found.astype(float).tolist()

@@ -23,7 +23,7 @@ class LearnerProcess:
     """Started at once. What it says arrives in a thread."""
 
     def __init__(self, out: Path, folder: Path, told: Callable[[dict[str, Any]], None]) -> None:
-        """`told` is called with its progress and its warnings, in another thread."""
+        """`told` is called with its progress, its warnings and its end, in another thread."""
         self.waiting: int | None = None  # steps of each robot that it waits for, while it learns nothing
         self.version = 0  # of the policies that it published last
         self.failed: str | None = None
@@ -107,5 +107,5 @@ class LearnerProcess:
             elif event == "over":
                 self.over = True
             self._news.notify_all()
-        if event in ("progress", "warning"):
+        if event in ("progress", "warning", "over") or (event == "failed" and self.version):  # before, nobody acts
             self._told({"event": event, **said})

@@ -85,13 +85,16 @@ def address(text: str) -> tuple[str, int] | str:
 
 
 def connected(text: str, timeout: float) -> socket.socket:
-    """A connection to an address. Raises OSError."""
+    """A connection to an address. Raises OSError, Gone where nothing listens there."""
     found = address(text)
-    if isinstance(found, str):
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(timeout)
-        connection.connect(found)
-        return connection
-    connection = socket.create_connection(found, timeout)
+    try:
+        if isinstance(found, str):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(timeout)
+            connection.connect(found)
+            return connection
+        connection = socket.create_connection(found, timeout)
+    except (ConnectionRefusedError, FileNotFoundError):
+        raise Gone(f"nothing listens at {text}: is 'transreward serve' running?") from None
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

@@ -38,7 +38,10 @@ class Safety:
             told = getattr(self, name)
             found = np.array(own, np.float64) if told is None else _array(name, told, n)
             if (found < self.spaces.low).any() or (found > self.spaces.high).any():
-                raise RequestError(f"`{name}` {found.tolist()} leaves the robot's own limits")
+                raise RequestError(
+                    f"`{name}` {found.tolist()} is beyond the robot's own limits, {self.spaces.low.tolist()} to "
+                    f"{self.spaces.high.tolist()}"
+                )
             setattr(self, name, found)
         if not (self.low < self.high).all():
             raise RequestError(f"`low` {self.low.tolist()} must be below `high` {self.high.tolist()}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transreward.domains.users import in_one_line
+from transreward.session.asked import listed
 from transreward.session.protocol import VERSION, Gone, address, receive, send
 from transreward.session.session import Session
 from transreward.types import BrokenRun, RequestError
@@ -82,7 +83,10 @@ class Server:
             self._lock.wait_for(lambda: robot not in self._taken, LEAVING)
             other = self._taken.get(robot)
             if other is not None and other.silent < SILENT:
-                raise RequestError(f"robot {robot} is another client, which spoke {other.silent:.1f} s ago")
+                raise RequestError(
+                    f"robot {robot} is already connected (last heard {other.silent:.1f} s ago): close that client "
+                    f"first, or wait until it has been silent for {SILENT:g} s"
+                )
             if other is not None:
                 self.said(f"robot {robot} was silent for {other.silent:.0f} s, and another client takes its place")
                 with suppress(OSError):
@@ -111,7 +115,7 @@ class Server:
             raise RequestError(f"this server speaks version {VERSION} of the protocol, not {asked['protocol']}")
         spaces, robots, robot = self.session.spaces, self.session.robots, asked.get("robot", 0)
         if isinstance(robot, bool) or not isinstance(robot, int) or not 0 <= robot < robots:
-            raise RequestError(f"robot must be from 0 to {robots - 1}, not {robot!r}")
+            raise RequestError(f"robot {robot!r} is not there: this session has {listed(robots)}")
         self._take(robot, line)
         about = {"obs": spaces.obs, "low": spaces.low.tolist(), "high": spaces.high.tolist()}
         send(connection, {"ok": True, "protocol": VERSION, "action": spaces.action, **about, "left": self.session.left})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 import time
 import warnings
@@ -23,11 +24,14 @@ from transreward.request.learner import for_method
 from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.session import published
+from transreward.session.asked import begun, listed, require_asked
 from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUEST
 from transreward.session.payment import Payment
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
+from transreward.session.reported import Reported
 from transreward.session.safety import Safe, Safety
+from transreward.session.told import require_no_session
 from transreward.streams.choice import Choice
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
 from transreward.transfer import asked_in, planned, requested
@@ -74,12 +78,13 @@ class Session:
     ) -> None:
         """`target` says the robot's columns: the id of a domain with the same ones (None: the source's), or a file that
         lists its own, robot.yaml, which a `bridge` joins with the source's. `target_steps` are those of all `robots`
-        together. The others up to `imports` are those of `transfer`; `out` is the run directory.
-        `low`, `high` and `change` (the most in one control step) limit actions, in the robot's units, [action] or one
-        number; `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns
-        all the time, otherwise within `improve` alone. `unpaid`: refuse a task that cannot compute rewards. `watch` is
-        called with what the learner reports, in another thread. Raises RequestError before anything is written.
-        """
+        together. The others up to `imports` are those of `transfer`; `out` is the run directory. `low`, `high` and
+        `change` (the most in one control step) limit actions, in the robot's units, [action] or one number;
+        `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns all the
+        time, otherwise within `improve` alone. `unpaid`: refuse a task that cannot compute rewards. `watch` is called
+        with what the learner reports, in another thread; without it, training the source agent is told on standard
+        error. Raises RequestError before anything is written."""
+        require_no_session(out := Path(out))
         asked = {"loop.eval_target": "training", **(settings or {}), "loop.target_robots": robots}
         columns = f"{ASKED}{source if target is None else target.removeprefix(ASKED)}"
         config = planned(
@@ -89,9 +94,9 @@ class Session:
         require_asked(config)
         self.payment = Payment(config, required=unpaid)
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
-        store.claim(out := Path(out))
+        store.claim(out)
         try:
-            _begun(out, requested(config, learner, asked, ()))
+            begun(out, requested(config, learner, asked, ()))
             self._open(out, config, safety, robots, background, watch, Counter())
         except BaseException:
             self.close()
@@ -144,7 +149,7 @@ class Session:
         self.out = out
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
-        self._folder, self._watch = self.out / FOLDER, watch or (lambda said: None)
+        self._folder, self._watch = self.out / FOLDER, watch or Reported(_to_standard_error)
         self._rate = control_rate(config.domains.target)
         self._granted = config.target_steps // robots
         self._lock, self._said = threading.RLock(), []
@@ -159,6 +164,7 @@ class Session:
         self._learner.require()
         if not background:
             self._learner.allow(False)
+        self._watch = watch or (lambda said: None)  # from here on the caller's own lines are what counts
         self._take_over()
         zeros = np.zeros(self.spaces.obs, np.float32), np.zeros(self.spaces.action, np.float32)
         for policy in self._policies.values():  # compiled before the robot waits
@@ -181,12 +187,13 @@ class Session:
                 return one.asked[1].copy()
             if one.acts >= self._granted:
                 raise RequestError(
-                    f"all {self.config.target_steps:,} target steps are taken: `result` has what they came to"
+                    f"all {self.config.target_steps:,} target steps are taken: `improve` waits until they are learned "
+                    f"from, and 'transreward report {self.out}' shows what they came to"
                 )
             goes_on = one.asked is None and book.follows(robot, seen)
             if one.asked is not None:
                 self._warn("untold", f"of step {book.acts:,} nothing was told before the next was asked for")
-            elif one.last is not None and not goes_on:
+            elif one.last is not None and not goes_on and self._who[robot]:  # the first step after `resume` may
                 self._warn("jumped", f"step {book.acts + 1:,} is asked for elsewhere than where the one before led")
             who = self._who[robot] if goes_on and self._who[robot] in self.acting.names else self._next()
             before = self._before[robot] if goes_on else None
@@ -286,6 +293,12 @@ class Session:
     _journal: Any = None  # Journal, once it is open
     _learner: Any = None  # LearnerProcess
 
+    def __repr__(self) -> str:
+        taken = self._granted * self.robots - self.left
+        state = self._learner.failed or ("has finished" if self.over else "learns")
+        who = " or ".join(self.acting.names)
+        return f"Session in {self.out}: {taken:,} steps taken, {self.left:,} left; {who} acts; the learner {state}"
+
     def __enter__(self) -> Self:
         return self
 
@@ -324,7 +337,7 @@ class Session:
                 "lost": sum(one.lost for one in book.robots),
                 "reset_steps": sum(one.resets for one in book.robots),
                 "aborted": sum(one.aborted for one in book.robots),
-                "episodes": [{"who": who, "return": total, "steps": at} for who, total, at in book.episodes],
+                "episodes": [{"who": who, "return": total, "target_steps": at} for who, total, at in book.episodes],
                 "acting": list(self.acting.names),
                 "learner": self._learner.failed or ("over" if self.over else "learns"),
                 "over": self.over,
@@ -340,7 +353,7 @@ class Session:
         if self._closed:
             raise RequestError(f"this session is closed: go on with tr.Session.resume('{self.out}')")
         if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not 0 <= i < len(robots):
-            raise RequestError(f"`robot` must be a number from 0 to {len(robots) - 1}, not {i!r}")
+            raise RequestError(f"`robot` {i!r} is not there: this session has {listed(len(robots))}")
         return robots[i]
 
     def _numbers(self, what: str, value: Any, size: int) -> np.ndarray:
@@ -352,7 +365,9 @@ class Session:
     def _taken(self, action: Any) -> np.ndarray:
         found, low, high = self._numbers("action", action, self.spaces.action), self.spaces.low, self.spaces.high
         if (found < low - 1e-5).any() or (found > high + 1e-5).any():
-            raise RequestError(f"the action {found.tolist()} leaves the robot's limits")
+            raise RequestError(
+                f"the action {found.tolist()} is beyond the robot's limits, {low.tolist()} to {high.tolist()}"
+            )
         return np.clip(found, low, high).astype(np.float32)
 
     def _next(self) -> str:
@@ -422,22 +437,5 @@ class Session:
                 warnings.warn(said["text"], stacklevel=3)
 
 
-def require_asked(config: Config) -> None:
-    """Raise RequestError for a method that a robot which asks cannot be used for."""
-    row = config.method
-    if row.ceiling or (row.feed is None and row.ground is None):
-        raise RequestError(f"'{row.name}' does not learn from the robot's steps: name a method that does, such as auto")
-    if row.feed is not None and row.feed.guide:
-        raise RequestError(f"'{row.name}' lets the source policy begin each episode, which a session cannot yet")
-    if config.learner.on_policy and row.needs_target_reward and row.target_share:
-        raise RequestError(
-            f"{config.learner.name} learns from rollouts of its own alone, and a robot goes on while it learns: use "
-            f'`learner="sac"`'
-        )
-
-
-def _begun(out: Path, request: dict[str, Any]) -> None:
-    """The folder of a session that nobody has acted in."""
-    (out / FOLDER).mkdir()
-    store.write_json(out / "provenance.json", store.provenance())
-    store.write_json(out / FOLDER / REQUEST, request)
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transreward import plain
 from transreward.domains.logs.clock import differ
 from transreward.domains.logs.log import Log
 from transreward.session.learner import FOLDER, JOURNAL, REQUEST
@@ -16,7 +17,7 @@ from transreward.streams.journal import ACT, KINDS, OPEN, SIZES, Book, Event, un
 from transreward.streams.log import DAMAGED, records
 from transreward.types import RequestError, Spaces
 
-__all__ = ["FOLDER", "JOURNAL", "REQUEST", "Told", "told"]
+__all__ = ["FOLDER", "JOURNAL", "REQUEST", "Told", "require_no_session", "told"]
 
 MOST_ROBOTS = 10_000
 
@@ -38,7 +39,7 @@ class Told:
         said += f" to {self.robots} robots" if self.robots > 1 else ""
         said += f", of {self.lost:,} nothing was told" if self.lost else ""
         said += f"; {self.resets:,} steps of resets" if self.resets else ""
-        said += f"; {self.aborted:,} episodes ended by hand" if self.aborted else ""
+        said += f"; {self.aborted:,} episode{'s' * (self.aborted > 1)} ended by hand" if self.aborted else ""
         if self.pace is not None:
             said += f"\n          they were asked for {self.pace:g} times a second, which is not the robot's rate"
         return said
@@ -74,6 +75,25 @@ def told(directory: Path, rate: float | None = None) -> Told:
         log = replace(log, rate=rate, time=None if pace else time)
     lost, resets, aborted = (sum(x) for x in zip(*((r.lost, r.resets, r.aborted) for r in book.robots), strict=True))
     return Told(log, len(book.robots), book.acts, lost, resets, aborted, pace)
+
+
+def require_no_session(directory: Path) -> None:
+    """Raise RequestError for the directory of a session, with what goes on with it: the robot's steps are in there, and
+    a script that opens a session is started again wherever it stopped."""
+    path = directory / FOLDER / JOURNAL
+    if not path.is_file():
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its end is damaged is said when it goes on
+        try:
+            asked = plain.parsed(plain.content(path.with_name(REQUEST)))
+            steps = f" with {_read(path)[0].acts:,} of {asked['target_steps']:,} steps"
+        except (RequestError, LookupError, TypeError, ValueError, OSError):  # it was killed while it began
+            steps = ""
+    raise RequestError(
+        f"{directory} holds a session{steps}: tr.Session.resume('{directory}') goes on with it, and so does "
+        f"'transreward serve {directory}'; another session needs another directory"
+    )
 
 
 def _read(path: Path) -> tuple[Book, dict[int, float]]:

@@ -162,7 +162,7 @@ class Book:
 
     def _abort(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
-        one.aborted += 1
+        one.aborted += one.clock > 0 or one.asked is not None  # there is an episode to end
         self._lose(i)
         if one.last is not None:  # the operator ended the episode, and no value follows
             one.last = one.last._replace(terminated=True, ended=one.whole)

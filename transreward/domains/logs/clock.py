@@ -43,7 +43,7 @@ def usual(times: Iterable[np.ndarray], rate: float | None) -> float:
     middle = float(np.median(apart))
     if rate is not None and differ(1 / middle, rate):
         raise RequestError(f"its times are {middle:.4g} s apart, and its rate is said to be {rate:g} Hz (times are in "
-                           f"s): mend one of them")  # fmt: skip
+                           f"s): correct one of them")  # fmt: skip
     return middle
 
 

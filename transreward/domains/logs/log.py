@@ -128,8 +128,13 @@ def require_rate(log: Log, other: str, rate: float | None) -> None:
     many = round(log.rate / rate)
     if many > 1 and not differ(log.rate, many * rate):
         cure = f"write it with one step for each {many}, by transreward data with `rate={rate:g}`"
+    elif log.rate < rate:
+        cure = (
+            f"a log that is slower than the robot's steps cannot be used: log it at {rate:g} Hz; if its time is not in "
+            f"seconds, say so in a file beside it, such as time: {{column: stamp, factor: 0.001}}"
+        )
     else:
-        cure = f"a step of the one is no number of steps of the other: take a robot of {log.rate:g} Hz, or other logs"
+        cure = f"{log.rate / rate:.3g} steps of the log would be one: log at {rate:g} Hz, or at a multiple of it"
     raise RequestError(f"log {log.source} has {log.rate:g} steps a second, and {other} has {rate:g}: {cure}")
 
 

@@ -43,7 +43,7 @@ def convert(path: str, out: str) -> None:
             raise RequestError(f"{file.name} and {files[0].name} differ in the columns {listed(odd)}")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in first}
     found = table.layout(list(columns), place / "log.parquet" if place.is_dir() else place)
-    made = table.arrays(found, columns.__getitem__)
+    made = table.arrays(found, columns.__getitem__, lambda row: f"row {row}")
     if place.is_dir():
         made |= {name: x for name, x in _about(place).items() if name != clock.RATE or name not in made}
     with zipfile.ZipFile(out, "w") as archive:

@@ -23,6 +23,8 @@ def slower(log: Log, rate: float) -> tuple[Log, float]:
     """
     if log.rate is None:
         raise RequestError(f"log {log.source} does not say its rate, so how many of its steps make one is not known")
+    if rate > log.rate and differ(log.rate, rate):
+        raise RequestError(f"log {log.source} has {log.rate:g} steps a second: a slower log cannot be made faster")
     many = round(log.rate / rate)
     if many < 1 or differ(log.rate, many * rate):
         raise RequestError(f"log {log.source} has {log.rate:g} steps a second, which is no multiple of {rate:g}")

@@ -94,10 +94,10 @@ class Summary:
             lost = f"{_many(len(places), 'gap')} in time, {self.missing.sum():.4g} s together"
             yield f"gaps      {lost}; an episode is cut off at each (the first: episode {places[0]})"
         if self.dropped:
-            yield f"left out  {_many(self.dropped, 'row')} of which nobody knows where they led"
+            yield f"left out  {_many(self.dropped, 'row')} without a next observation"
         if self.dropped_ends:
             yield f"          the task ended in {self.dropped_ends:,} of them, and in no step here: log next_obs, too"
-        yield f"fits      {', '.join(self.robots) or 'no robot of the table'}"
+        yield f"columns   as many as {', '.join(self.robots) or 'no robot of the table'}"
         yield ""
         yield from self._table()
 
@@ -112,11 +112,13 @@ class Summary:
         return f"{self.rate:g} Hz, by its times" + (f", {low:.3g} to {high:.3g} s from step to step" if uneven else "")
 
     def _table(self) -> Iterator[str]:
-        width = max(len("column"), *(len(column.name) for column in self.columns))
+        plain = ("1", UNKNOWN)  # and of an action its unit is what 1 does, which says nothing of the numbers
+        names = [c.name if c.acts or c.unit in plain else f"{c.name} ({c.unit})" for c in self.columns]
+        width = max(len("column"), *map(len, names))
         yield f"{'column':<{width}} {'least':>10} {'mean':>10} {'most':>10} {'spread':>10}"
-        for c in self.columns:
+        for name, c in zip(names, self.columns, strict=True):
             numbers = " ".join(f"{x:>10.4g}" for x in (c.least, c.mean, c.most, c.spread))
-            yield f"{c.name:<{width}} {numbers}  {c.note}".rstrip()
+            yield f"{name:<{width}} {numbers}  {c.note}".rstrip()
 
 
 def summary(log: Log, columns: Columns | None = None) -> Summary:

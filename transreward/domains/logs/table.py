@@ -24,6 +24,7 @@ KEYS = {  # of the file beside a log -> part of a step
     "terminated": "terminated", "truncated": "truncated", "episode": "episode", "time": "time", "rate": "rate",
 }  # fmt: skip
 NAMED, OTHERS = re.compile(r"(\w+?)[./](.+)"), re.compile(r"(\w+?)(?:\[.+\]|_\d+)")  # obs.hip; obs[0], obs_0
+ENDS = {"episode", "time", "truncated", "next_obs"}  # parts of which each tells where an episode ends
 EXAMPLE = "{observation: [hip, knee], action: [u], reward: r, episode: trial, time: stamp}"
 
 
@@ -121,14 +122,28 @@ def _column(one: Any, names: Sequence[str]) -> Column:
     return Column(said["column"], *map(float, numbers))
 
 
-def arrays(found: Layout, read: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a log, as `columns` names them; `read(name)` is a column of the file, [n].
+def arrays(found: Layout, read: Callable[[str], np.ndarray], where: Callable[[int], str]) -> dict[str, np.ndarray]:
+    """The arrays of a log, as `columns` names them; `read(name)` is a column of the file, [n], and `where(i)` says in
+    which of its lines or rows the i-th number of a column stands.
 
-    An episode ends where another begins in its column. Raises RequestError for what is not finite.
+    An episode ends where another begins in its column. Raises RequestError for what is not finite, and where nothing
+    tells where an episode ends.
     """
+    if not found.parts.keys() & ENDS:
+        raise RequestError(
+            "nothing says where an episode ends: call a column episode, time or truncated, or say which column is one "
+            "of these in a YAML file beside it"
+        )
 
     def numbers(column: Column) -> np.ndarray:
-        return column.factor * np.asarray(read(column.name), float) + column.offset
+        told = np.asarray(read(column.name), float)
+        x = column.factor * told + column.offset
+        wrong = np.flatnonzero(~(np.abs(x) <= np.finfo(np.float32).max))
+        if wrong.size:
+            more = f", and {wrong.size - 1:,} more" if wrong.size > 1 else ""
+            place = f"{listed([column.name])} is {told[wrong[0]]:g} in {where(int(wrong[0]))}"
+            raise RequestError(f"{place}{more}: leave such steps out of the log")
+        return x
 
     parts = {part: [numbers(column) for column in columns] for part, columns in found.parts.items()}
     steps = {part: xs for part, xs in parts.items() if part in WORDS}

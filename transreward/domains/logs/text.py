@@ -16,6 +16,7 @@ from transreward.types import RequestError
 HEAD = 2**20  # bytes of the line of names
 LONGEST = 16 * 2**30  # bytes
 COLUMNS = 100_000
+FIRST = 2  # the line of the first row
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
@@ -42,7 +43,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         file.readline()
         rows = _rows(file, names, [names.index(name) for name in found.names], by)
     columns = dict(zip(found.names, rows.T, strict=True))
-    return table.arrays(found, columns.__getitem__)
+    return table.arrays(found, columns.__getitem__, lambda row: f"line {row + FIRST}")
 
 
 def _rows(file: io.TextIOBase, names: list[str], places: list[int], by: str) -> np.ndarray:
@@ -63,7 +64,7 @@ def _cure(said: str, names: list[str]) -> str:
     if found := re.search(r"could not convert string '(.*?)'? to float64 at row (\d+), column (\d+)", said):
         text, row, column = found[1][:30], int(found[2]), int(found[3]) - 1
         where = names[column] if column < len(names) else str(column)
-        return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {row + 2}, which is no number (true is 1)"
+        return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {row + FIRST}, which is no number (true is 1)"
     return f"{ascii(said)[1:-1][:160]}: every row needs {len(names)} values"
 
 

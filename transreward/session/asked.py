@@ -1,0 +1,37 @@
+"""Which requests a session can carry out, and the folder that it begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transreward.request.config import Config
+from transreward.runs import store
+from transreward.session.learner import FOLDER, REQUEST
+from transreward.types import RequestError
+
+
+def require_asked(config: Config) -> None:
+    """Raise RequestError for a method that a robot which asks cannot be used for."""
+    row = config.method
+    if row.ceiling or (row.feed is None and row.ground is None):
+        raise RequestError(f"'{row.name}' does not learn from the robot's steps: name a method that does, such as auto")
+    if row.feed is not None and row.feed.guide:
+        raise RequestError(f"'{row.name}' lets the source policy begin each episode, which a session cannot yet")
+    if config.learner.on_policy and row.needs_target_reward and row.target_share:
+        raise RequestError(
+            f"{config.learner.name} learns from rollouts of its own alone, and a robot goes on while it learns: use "
+            f'`learner="sac"`'
+        )
+
+
+def begun(out: Path, request: dict[str, Any]) -> None:
+    """The folder of a session that nobody has acted in."""
+    (out / FOLDER).mkdir()
+    store.write_json(out / "provenance.json", store.provenance())
+    store.write_json(out / FOLDER / REQUEST, request)
+
+
+def listed(robots: int) -> str:
+    """The robots of a session by their numbers, for an error."""
+    return "one robot: 0" if robots == 1 else f"the robots 0 to {robots - 1}"
