@@ -112,3 +112,10 @@ def test_wrong_requests(arguments, words):
 def test_too_few_steps():
     with pytest.raises(RequestError, match="too few"):
         tr.identify("hopper", "hopper:gravity=0.5", target_steps=30)
+
+
+@pytest.mark.slow
+def test_four_at_once_are_found_although_a_rule_of_the_motors_explains_more_than_two_of_them():
+    shifts = {"gear": 0.8, "damping": 1.5, "friction": 0.5, "mass(torso)": 1.5}
+    found = tr.identify("halfcheetah", "halfcheetah:" + ",".join(f"{name}={value}" for name, value in shifts.items()))
+    assert {n.parameter.name: n.value for n in found.named} == pytest.approx(shifts, rel=0.02)

@@ -22,6 +22,7 @@ from transreward.identify.simulator import Simulator
 
 MOST, SEVERAL = 6, 2  # parameters that are looked for; with how many the other explanation is asked for
 NOTHING = 1e-4  # of the loss without any: what is left below it is rounding
+ENOUGH = 0.99  # share of what differs that parameters explain: beyond it no rule of the motors is asked for
 GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
 WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
 SAME = 1e-6  # of the loss without any: two that differ by less explain the same
@@ -189,12 +190,13 @@ def enough(before: float) -> float:
 
 def select(problem: Problem, rival: Callable[[], float], starts: Sequence[Start] = ()) -> Fit:
     """The parameters that explain what differs, and their values. Several that leave more than `rival()`, the held-out
-    loss by another explanation, are not the ones, and no more are looked for. `starts` are what may explain it, or a
-    part of it."""
+    loss by another explanation, are not the ones, unless with more of them nearly nothing is left: four that differ at
+    once leave much until the last is found. `starts` are what may explain it, or a part of it."""
     values = problem.family.neutral.copy()
     before = problem.held_out(values)
     little = enough(before)
     now = _begun(problem, starts, (before, values, []), little)
+    beaten: Found | None = None  # where the other explanation was the better one
     while now[0] > little:
         more = _added(problem, now, little) if len(now[2]) < MOST else now
         if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
@@ -202,8 +204,10 @@ def select(problem: Problem, rival: Callable[[], float], starts: Sequence[Start]
             if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
                 break
         now = _pruned(problem, more, before)
-        if len(now[2]) >= SEVERAL and now[0] > little and rival() < now[0]:
-            break
+        if beaten is None and len(now[2]) >= SEVERAL and now[0] > little and rival() < now[0]:
+            beaten = now
+    if beaten is not None and now[0] > (1 - ENOUGH) * before:
+        now = beaten
     now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
     now = _whole(problem, _fewer(problem, now, before, little), before)
     return Fit(now[1], tuple(now[2]), before, now[0])

@@ -17,13 +17,12 @@ import numpy as np
 from transreward.domains.shifts import Physics
 from transreward.domains.shifts.rules import INPUTS, Rule, share
 from transreward.identify.evidence import BLOCK, Evidence
-from transreward.identify.fit import FINE, Fit, Noise, Problem, enough, select
+from transreward.identify.fit import ENOUGH, FINE, Fit, Noise, Problem, enough, select
 from transreward.identify.identification import ahead
 from transreward.identify.known import Known
 from transreward.identify.noise import settled
 from transreward.identify.uncertainty import intervals
 
-ENOUGH = 0.99  # share of what differs that parameters explain: no rule is learned beyond
 GAIN, SHARE = 0.1, 0.02  # a rule has to lower the held-out loss by these shares of it and of the first
 CLEAR = 0.2  # of it and of the error ten steps ahead: where a rule lowers both by that, noise is not looked for
 MIXTURES = 48
