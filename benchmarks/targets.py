@@ -71,8 +71,8 @@ def main() -> None:
     args = command.parse_args()
     result = read(RESULT) or {"about": provenance(), "cases": []}
     if not args.markdown:
-        for n in STEPS:
-            for seed in SEEDS:
+        for seed in SEEDS:
+            for n in STEPS:
                 if not any(c["steps"] == n and c["seed"] == seed for c in result["cases"]):
                     result["cases"] += fleet(n, seed)
                     write(RESULT, result)
