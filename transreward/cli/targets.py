@@ -45,10 +45,8 @@ def run(request: dict[str, Any], targets: list[str], dry: bool) -> None:
 
 def plan_of(request: dict[str, Any], targets: list[str]) -> dict[str, Any]:
     """The plan of a study: the method and its controls on each pair, what the first targets told known to the next."""
-    asked = {key: value for key, value in request.items() if value is not None}
-    source, method, out = asked.pop("source"), asked.pop("method", DEFAULT_METHOD), asked.pop("out", None)
-    del asked["target"], out
-    settings = asked.pop("settings", {})
+    asked = {key: value for key, value in request.items() if value is not None and key not in ("target", "out")}
+    source, method, settings = asked.pop("source"), asked.pop("method", DEFAULT_METHOD), dict(asked.pop("settings", {}))
     names = list(dict.fromkeys((method, *asked.pop("controls", ()))))
     own: dict[str, dict[str, Any]] = {name: {} for name in names}
     for path in list(settings):
