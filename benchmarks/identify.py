@@ -277,7 +277,7 @@ def summary(found: list[dict[str, Any]]) -> str:
     """The figures in words."""
     exact = [c for c in found if c["group"] == "single" or (c["group"] == "acting" and "delay" in c["shifts"])]
     same = sum(c["verdict"] in ("right", "alike") for c in exact)
-    worst = max(x for c in exact if c["verdict"] == "right" for x in c["off"].values())
+    worst = max((x for c in exact if c["verdict"] == "right" for x in c["off"].values()), default=0.0)
     noisy = [c for c in found if c["group"] == "noise"]
     physical = [{k: v for k, v in c.get(key, {}).items() if k not in NOISES} for c in noisy for key in ("inside",)]
     held = sum(bool(one) and all(one.values()) for one in physical)

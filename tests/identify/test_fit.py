@@ -1,9 +1,12 @@
 """What is found in steps of a robot whose shifts are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import transreward as tr
+from transreward.identify.fit import _freed
 from transreward.identify.identified import identifiable, identified
 from transreward.preflight.identify import walked
 from transreward.types import RequestError
@@ -119,3 +122,37 @@ def test_four_at_once_are_found_although_a_rule_of_the_motors_explains_more_than
     shifts = {"gear": 0.8, "damping": 1.5, "friction": 0.5, "mass(torso)": 1.5}
     found = tr.identify("halfcheetah", "halfcheetah:" + ",".join(f"{name}={value}" for name, value in shifts.items()))
     assert {n.parameter.name: n.value for n in found.named} == pytest.approx(shifts, rel=0.02)
+
+
+class Caught:
+    """A fit of one parameter that is 0.7, with a contact that holds it at 0.715 when it comes from above."""
+
+    parameters = (SimpleNamespace(counts=False),)
+    fine = None
+
+    def bounds(self, free):
+        return np.array([0.1]), np.array([2.0])
+
+    def at(self, values, free):
+        return values[free]
+
+    def moved(self, values, free, x):
+        return x.copy()
+
+    def loss(self, values, rows):
+        return (values[:, 0] - 0.7) ** 2 + 0.01 * (values[:, 0] > 0.705)
+
+    def held_out(self, values):
+        return float(self.loss(values[None], None)[0])
+
+    def refine(self, values, chosen, rows, iterations):
+        return np.array([0.715 if values[0] > 0.705 else 0.7])
+
+
+def test_a_fit_that_a_contact_holds_is_freed():
+    problem = Caught()
+    held = problem.refine(np.array([0.8]), [0], None, 8)
+    loss, values, chosen = _freed(problem, (problem.held_out(held), held, [0]))  # pyright: ignore[reportArgumentType]
+    assert values[0] == pytest.approx(0.7) and loss == pytest.approx(0) and chosen == [0]
+    there = (loss, values, chosen)
+    assert _freed(problem, there) is there  # pyright: ignore[reportArgumentType]

@@ -10,6 +10,8 @@ import pytest
 import transreward as tr
 from transreward.cli import main
 from transreward.domains.mujoco import MujocoDomain
+from transreward.identify import motors
+from transreward.identify.fit import Fit
 from transreward.identify.motors import _regressed
 
 
@@ -20,6 +22,26 @@ def test_the_weights_of_a_linear_world_are_found():
     assert np.allclose(_regressed(rest, slopes, features), weight, atol=1e-3)
     noise = 0.5 * random.standard_normal(rest.shape)
     assert np.abs(_regressed(rest + noise, slopes, features) - weight).max() < 0.2
+
+
+def beside(monkeypatch, clearly, alone, both):
+    """Which of the fit, the rule alone and both is taken; each has a loss and an error ten steps ahead, the fit 1."""
+    fit, *others = (Fit(np.full(1, i), (0,), 2.0, loss) for i, loss in enumerate((1.0, alone[0], both[0])))
+    errors = (1.0, alone[1], both[1])
+    monkeypatch.setattr(motors, "ahead", lambda _, values, *__: errors[values[0]])
+    ruled = motors.Ruled(None, None)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(motors.Ruled, "_both", lambda *_: others[1])
+    ruled.__dict__["alone"] = others[0]
+    return ("fit", "alone", "both")[ruled.beside(fit, clearly).values[0]]
+
+
+def test_a_rule_is_taken_by_both_errors(monkeypatch):
+    assert beside(monkeypatch, True, (0.5, 0.8), (0.48, 0.8)) == "alone"  # nearly as good without the parameters
+    assert beside(monkeypatch, True, (0.5, 1.1), (0.48, 0.9)) == "both"  # which alone leads astray ten steps ahead
+    assert beside(monkeypatch, True, (0.9, 0.5), (0.2, 0.9)) == "both"  # clear one step ahead, if not worse further
+    assert beside(monkeypatch, True, (0.9, 0.8), (0.9, 0.8)) == "fit"  # as noise in velocities would do it
+    assert beside(monkeypatch, False, (0.85, 0.99), (0.84, 0.98)) == "alone"
+    assert beside(monkeypatch, False, (0.95, 0.9), (0.95, 0.9)) == "fit"
 
 
 SLOW = ("halfcheetah", "halfcheetah:gravity=2,friction=0.3")

@@ -33,6 +33,7 @@ ROUGH, GAUGE, MIDDLE, FINE = 32, 80, 250, 1000
 # refinement.
 SCREENED, TRIED, BY_GAIN, LEFT = 16, 5, 2, 2
 FLOOR = 0.02  # of an entry's change: errors below it weigh no more
+BESIDE = (-0.03, -0.01, 0.01, 0.03)  # how far from a value it is looked whether another is better, as the fit moves it
 ZOOMS = 4  # each to a third of the last
 EPS = 1e-4  # of the finite differences
 RIDGE = 1e-8
@@ -198,6 +199,9 @@ def select(problem: Problem, rival: Callable[[], float], starts: Sequence[Start]
     now = _begun(problem, starts, (before, values, []), little)
     beaten: Found | None = None  # where the other explanation was the better one
     while now[0] > little:
+        now = _freed(problem, now)
+        if now[0] <= little:
+            break
         more = _added(problem, now, little) if len(now[2]) < MOST else now
         if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
             more = _exchanged(problem, now, little)
@@ -230,6 +234,23 @@ def _added(problem: Problem, now: Found, enough: float) -> Found:
         return best
     other = _refined(problem, _alike(problem, best, best[2][-1], slopes[1]), best, enough)
     return min(best, other, key=lambda found: found[0])
+
+
+def _freed(problem: Problem, now: Found) -> Found:
+    """From a little beside where it is, if that is better: a contact that begins or ends there can hold a fit."""
+    loss, values, chosen = now
+    free = [i for i in chosen if not problem.parameters[i].counts]
+    if not free:
+        return now
+    (low, high), at = problem.bounds(free), problem.at(values, free)
+    beside = [(at + step * unit).clip(low, high) for unit in np.eye(len(free)) for step in BESIDE]
+    tried = problem.moved(values, free, np.array(beside))
+    losses = problem.loss(np.concatenate([values[None], tried]), problem.fine)
+    best = int(np.argmin(losses[1:]))
+    if losses[1 + best] > (1 - GAIN) * losses[0]:
+        return now
+    other = _polished(problem, (loss, tried[best], chosen))
+    return other if other[0] < loss else now
 
 
 def _exchanged(problem: Problem, now: Found, enough: float) -> Found:

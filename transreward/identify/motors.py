@@ -24,7 +24,7 @@ from transreward.identify.noise import settled
 from transreward.identify.uncertainty import intervals
 
 GAIN, SHARE = 0.1, 0.02  # a rule has to lower the held-out loss by these shares of it and of the first
-CLEAR = 0.2  # of it and of the error ten steps ahead: where a rule lowers both by that, noise is not looked for
+CLEAR = 0.64  # share of the product of it and the error ten steps ahead: if a rule leaves less, noise is not looked for
 MIXTURES = 48
 TURNS = 5
 STEP = 0.02  # of half an action's range: finite differences
@@ -56,13 +56,21 @@ class Ruled:
         not: beside the parameters, or instead of them where these only stood for what the motors do."""
         if fit.after <= max((1 - ENOUGH) * fit.before, enough(fit.before)):
             return fit
-        both = self._both(fit) if fit.chosen else self.alone
-        best = self.alone if self.alone.after <= (1 + GAIN) * both.after else both
-        gain, least = (CLEAR, CLEAR) if clearly else (GAIN, 0.0)
-        if best.after > fit.after - max(gain * fit.after, SHARE * fit.before):
-            return fit
-        before, after = (ahead(self._problem, one.values, self._evidence, one.motors) for one in (fit, best))
-        return best if not after >= (1 - least) * before else fit
+        most = fit.after - max(GAIN * fit.after, SHARE * fit.before)
+        for best in self._others(fit):
+            if best.after > most:
+                continue
+            before, after = (ahead(self._problem, one.values, self._evidence, one.motors) for one in (fit, best))
+            if not after >= before and (not clearly or best.after * after < CLEAR * fit.after * before):
+                return best
+        return fit
+
+    def _others(self, fit: Fit) -> list[Fit]:
+        """The rule alone, where what the fit has chosen adds little to it, and both."""
+        if not fit.chosen:
+            return [self.alone]
+        both = self._both(fit)
+        return [self.alone, both] if self.alone.after <= (1 + GAIN) * both.after else [both]
 
     def _both(self, fit: Fit) -> Fit:
         """The fit with the rule that is learned beside its values, once for the same values."""
