@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -11,17 +12,19 @@ from test_grid import move
 from test_transfer import LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET_STEPS, same
 
 import transreward as tr
+from transreward import replay as rp
 from transreward.engine.loop import loop
 from transreward.engine.stages import kept
 from transreward.engine.state import begin
 from transreward.live import PHASES, View
-from transreward.plan.compile import beside, mirrored
+from transreward.plan.compile import beside, turned
 from transreward.reports.repeat import repeat
 from transreward.request.resolve import resolve
 from transreward.runs import store
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
+TASK_OF_THREE = "inverted_pendulum+terms(survive=3):gravity=2"
 TASK = {"target": "inverted_pendulum+terms(survive=2):gravity=2", "learner": LEARNERS["sac"], "cotrain": True}
 
 
@@ -62,7 +65,7 @@ def test_without_strength_each_is_its_plain_learner_bit_for_bit():
         SOURCE, TASK["target"], "target_only", learner=learner, source_steps=SOURCE_STEPS, target_steps=TARGET_STEPS,
         seeds=2, seed=SEEDS[0], settings=SETTINGS, controls=(), source_run=None,
     )  # fmt: skip
-    config = mirrored(config)
+    config = turned(config)
     partner = begin(config, beside(config, config.method, "partner"), None, None, lambda progress: None, kept(None))
     loop(partner)
     assert same(both.partner.agents, partner.state.agents) and not same(both.agents, both.partner.agents)
@@ -88,10 +91,66 @@ def test_it_comes_back_from_its_directory(both):
     assert "--cotrain" in repeat(result.records()[0], result.records())
 
 
+PAID = ["inverted_pendulum", "inverted_pendulum+terms(survive=2)"]  # and the target 3 at every step
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A small run from two sources and its directory."""
+    place = tmp_path_factory.mktemp("cotrain") / "three"
+    several = {**TASK, "source": PAID, "target": TASK_OF_THREE}
+    return move("reward_gap", {"loop.gap_updates": 1.0}, out=place, **several), place
+
+
+def test_three_learn_at_once_each_compensated_by_the_others(three):
+    """On average the others pay 1.5 less, 1.5 more and as much; half of that is the compensation."""
+    result, place = three
+    assert len(result.partners) == 2 and result.partner is result.partners[0]
+    gaps = [one.log[-1]["gap_mean"] for one in (result, *result.partners)]
+    assert gaps == pytest.approx([-0.75, 0.75, 0.0], abs=0.3)
+    assert 0 < result.steps.target <= TARGET_STEPS and 1.8 * SOURCE_STEPS < result.steps.source <= 2 * SOURCE_STEPS
+    for k, one in enumerate(result.partners):
+        assert one.config["target"] == PAID[k] and one.config["sources"] == [TASK_OF_THREE, PAID[1 - k]]
+        assert one.steps.source == result.steps.target + result.partners[1 - k].steps.target
+        assert sum(one.evaluation_steps) == sum(result.evaluation_steps)  # of all three, each seen from its own side
+    found = tr.load(place)
+    assert [p.name for p in sorted(place.glob("partner*"))] == ["partner", "partner-2"]
+    assert all(same(a.agents, b.agents) for a, b in zip(found.partners, result.partners, strict=True))
+    view = View({"source": "a", "target": "b"})
+    view.console = Console(file=io.StringIO(), width=200)
+    view.conclude(result, str(place))
+    said = view.console.file.getvalue()
+    for k, one in enumerate(result.partners):
+        assert f"the agent that learned in {PAID[k]}: {one.target_return.mean():,.4g} after" in said
+
+
+def test_of_several_replays_each_gives_an_equal_part():
+    spaces = tr.domain(SOURCE).spaces
+    parts = [rp.of(rp.no_steps(spaces, 1, 10, 2)._replace(domain=np.full((1, 10, 2), k)), spaces) for k in (0, 1, 2)]
+    one = jax.tree.map(lambda x: x[0] if x.ndim > 1 else x, rp.mixed(parts))
+    drawn = rp.sample(one, jax.random.key(0), 8)
+    assert drawn.domain.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert rp.mixed(parts[:1]) is parts[0]
+
+
+@pytest.mark.slow
+def test_without_strength_each_of_three_is_its_plain_learner_bit_for_bit():
+    several = {**TASK, "source": [SOURCE, "inverted_pendulum:gravity=0.5"]}
+    three = move("reward_gap", {"use.strength": 0.0}, **several)
+    two = move("reward_gap", {"use.strength": 0.0}, **TASK)
+    assert same(three.agents, two.agents) and same(three.partner.agents, two.partner.agents)
+    assert not same(three.partners[1].agents, two.partner.agents)
+
+
 @pytest.mark.parametrize(
     ("method", "more", "why"),
     [
         ("darc", {}, "'darc' cannot be trained from both sides"),
+        (
+            "reward_gap",
+            {"source": [f"inverted_pendulum:gravity={k}" for k in range(2, 11)]},
+            "`cotrain` is of 8 sources at most, and 9 are named",
+        ),
         ("gaifo", {}, "'gaifo' cannot be trained from both sides"),
         ("reward_gap", {"learner": LEARNERS["ppo"]}, "`cotrain` needs a learner that keeps its steps"),
         ("reward_gap", {"source_run": "somewhere", "learner": None}, "leave `source_run` out"),

@@ -12,10 +12,11 @@ import jax
 
 from transreward.types import Array
 
+PARTNERS = ("partner", *(f"partner {k}" for k in range(2, 9)))  # all that another of the co-trained agents draws
 PURPOSES = (
     "learner",  # initial networks
     "compensation",
-    "partner",  # all that the other of two co-trained agents draws
+    *PARTNERS,
     "model of the source",
     "noise source",  # exploration, in each domain
     "noise target",
@@ -24,7 +25,7 @@ PURPOSES = (
     "branch corrections",
     "uniform source",  # actions before learning starts
     "uniform target",
-    "uniform partner",
+    *(f"uniform {name}" for name in PARTNERS),
     "who acts",  # candidates in the target
     "sources",  # steps from which their weights are learned
 )

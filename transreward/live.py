@@ -129,6 +129,11 @@ class View:
                 self.console.print(
                     f"{name}: delivered: {delivered_in_words(result.fallback['seeds'])}", highlight=False
                 )
+            for other in result.partners:
+                there = (
+                    f"{other.config['target']}: {other.target_return.mean():,.4g} after {other.steps.target:,} steps"
+                )
+                self.console.print(f"{name}: the agent that learned in {there}", highlight=False)
         first = next(iter(results.values()))
         spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
                  for r in results.values()]  # fmt: skip

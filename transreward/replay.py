@@ -49,6 +49,25 @@ class Replay:
         return self.data.shape[-3]
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=("parts",), meta_fields=())
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """Replays of several domains as one, of which each gives an equal part of what is drawn; with the terms of steps
+    where all have as many."""
+
+    parts: tuple[Replay, ...]
+
+    @property
+    def axes(self) -> Mixed:
+        """How vmap takes it apart, seed by seed."""
+        return Mixed(tuple(one.axes for one in self.parts))
+
+
+def mixed(parts: Sequence[Replay]) -> Replay | Mixed:
+    """Several replays to draw from as from one; a single one as it is."""
+    return parts[0] if len(parts) == 1 else Mixed(tuple(parts))
+
+
 def _columns(spaces: Spaces, terms: int) -> int:
     """Floats of a step: [obs, next_obs, action, reward, terminated, truncated, terms, domain]."""
     return 2 * spaces.obs + spaces.action + 4 + terms
@@ -109,12 +128,14 @@ def add(replay: Replay, steps: Steps) -> Replay:
     return _write(replay, rows)
 
 
-def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Steps:
+def sample(replay: Replay | Mixed, key: Key, n: int, part: str = "all") -> Steps:
     """n steps of one seed; `part` is all, train or held_out (see HELD_OUT_BLOCK).
 
     Every stored step is in one of the two parts. Below six control steps all are in train, and held_out draws from them
     too.
     """
+    if isinstance(replay, Mixed):
+        return _of_each(replay, key, n, part)
     draws = jax.random.uniform(key, (2, n))  # one draw for all, in place of three of integers, each of which takes two
 
     def below(draw: Array, count: Array | int) -> Array:
@@ -134,6 +155,15 @@ def sample(replay: Replay, key: Key, n: int, part: str = "all") -> Steps:
         step = jnp.where(kept > 0, apart, below(draws[0], size))
     robot = below(draws[1], replay.data.shape[1]) if replay.shares is None else _falls_on(replay.shares, draws[1])
     return unpacked(replay.data[step, robot], replay.spaces)
+
+
+def _of_each(replay: Mixed, key: Key, n: int, part: str) -> Steps:
+    """n steps, as many from each replay as from another; the first give one more where that does not come out even."""
+    count, alike = len(replay.parts), len({one.terms for one in replay.parts}) == 1
+    sizes = [n // count + (k < n % count) for k in range(count)]
+    drawn = [sample(*one, part) for one in zip(replay.parts, jax.random.split(key, count), sizes, strict=True)]
+    drawn = [steps if alike else steps._replace(terms=steps.terms[..., :0]) for steps in drawn]
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *drawn)
 
 
 def sample_windows(replay: Replay, key: Key, n: int, length: int, scale: Array | None = None) -> Transition:

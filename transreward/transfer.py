@@ -75,8 +75,8 @@ def transfer(
     returns in the target are then those of.
     A source agent of robots of the table that was trained on this machine before, for the same settings, is taken up,
     to the same bits, unless `fresh`.
-    With `cotrain` the source's agent learns beside the target's, each compensating the other; it is the result's
-    `partner`. `log` names rows of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
+    With `cotrain` an agent learns in each source beside the target's, each compensated by the others' steps; they are
+    the result's `partners`. `log` names rows of `runs.sinks.SINKS`, such as tensorboard, to which evaluations go too.
     `imports` names modules whose rows (robots, gaps, methods, learners) the request uses; they stand in config.json, so
     that the run is opened with them.
     Raises RequestError for a wrong request, before anything is written; BrokenRun where a number stopped being finite.

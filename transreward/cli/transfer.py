@@ -30,7 +30,10 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--controls", help=f"methods run beside it, or none (default: {','.join(CONTROLS)})")
     training_options(command)
     command.add_argument(
-        "--cotrain", action="store_true", default=None, help="both domains' agents learn at once, from scratch"
+        "--cotrain",
+        action="store_true",
+        default=None,
+        help="agents in the target and in each source learn at once, from scratch",
     )
 
 

@@ -22,10 +22,10 @@ from transreward.types import BrokenRun, Pair, Steps
 
 
 def loop(*runs: Run, saved: Checkpoints = NOWHERE) -> None:
-    """Run the rounds of one stage, or of two side by side, until each is aligned, has converged or spent its budget.
+    """Run the rounds of one stage, or of several side by side, until each is aligned, converged or spent its budget.
 
-    Of two, the one that has used the smaller share of its rounds moves next; both have collected their first steps
-    before either learns. The state is `saved` at intervals, on an interruption, and at the end.
+    Of several, the one that has used the smallest share of its rounds moves next; all have collected their first steps
+    before any learns. The state is `saved` at intervals, on an interruption, and at the end.
     """
     try:
         with undone(runs[-1].taken_in_the_target), undone(saved.last_words):

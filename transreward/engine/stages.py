@@ -18,7 +18,7 @@ from transreward.engine.record import Final, estimated, evaluate_both, final, no
 from transreward.engine.state import Keep, Run, Watch, begin
 from transreward.engine.stop import mark
 from transreward.evaluation.statistics import known as figures
-from transreward.plan.compile import mirrored
+from transreward.plan.compile import turned
 from transreward.plan.ledger import EVALUATION, Ledger
 from transreward.plan.plan import Plan, Stage, Track
 from transreward.plan.streams import of_sources
@@ -183,7 +183,7 @@ def follow(
         for one in agents if first else ():
             for account, steps in zip(EVALUATION, one.returns_took, strict=True):
                 run.ledger.spend(account, steps)
-        runs = (run,) if track.partner is None else beside(config, track.partner, run, place)
+        runs = (*beside(config, track.partners, run, place), run)
         if first and track.method is config.method and isinstance(config.domains.source, Across):
             run.tell(run.state.index, [], (config.domains.source.said(),))
         if first and (known := at_once(config, track.method)) is not None:
@@ -198,16 +198,15 @@ def follow(
                 loop(*runs, saved=checkpoints)
             recall(run)
     assert run is not None
-    runs = (run,) if run.partner is None else (run, run.partner)
+    runs = (run, *run.partners)
     settled = deliver(run)
     changed = run.grounded is not None  # without a step of learning
     ends = [final(one) if sum(one.stage.budget) or changed else zero_shot for one in runs]  # each counts the other's
     seconds = time.perf_counter() - began
-    partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, ends, strict=True)]
+    result, *partners = [finish(one, r, zero_shot, agent, seconds) for one, r in zip(runs, ends, strict=True)]
     ends_of = enumerate(zip(agents, seen, strict=True)) if others else ()
     sources = [of_one(one, end) | weighing.told(run.state.mixture, k) for k, (one, end) in ends_of]
-    partner = partners[1] if run.partner is not None else None
-    return replace(partners[0], fallback=settled, sources=sources, partner=partner)
+    return replace(result, fallback=settled, sources=sources, partners=tuple(partners))
 
 
 def foreseen(run: Run) -> None:
@@ -223,11 +222,16 @@ def foreseen(run: Run) -> None:
         run.tell(run.state.index, [], told)
 
 
-def beside(config: Config, stage: Stage, run: Run, place: Path | None) -> tuple[Run, Run]:
-    """Two runs to train together: the partner, whose target is the request's source, and the method's own."""
-    other = begin(mirrored(config), stage, None, None, lambda progress: None, kept(place and place / "partner"))
-    run.partner, other.partner = other, run
-    return other, run
+def beside(config: Config, stages: Sequence[Stage], run: Run, place: Path | None) -> tuple[Run, ...]:
+    """The partners that train beside the method's own run, each with one of the request's sources for its target."""
+    partners = []
+    for k, stage in enumerate(stages):
+        keep = kept(place and place / store.partner(k))
+        partners.append(begin(turned(config, k), stage, None, None, lambda progress: None, keep))
+    run.partners = tuple(partners)
+    for other in partners:
+        other.partners = (run, *(one for one in partners if one is not other))
+    return run.partners
 
 
 def of_one(agent: SourceAgent, end: Final) -> dict[str, Any]:

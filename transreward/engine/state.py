@@ -91,7 +91,7 @@ class Run:
     reference: float | None  # the source agent's mean return in the source, to align with
     watch: Watch
     keep: Keep
-    partner: Run | None = None  # in co-training, the other run
+    partners: tuple[Run, ...] = ()  # in co-training, the other runs, in the order of the sources
     choice: Choice | None = None  # of who acts in the target, in this stage or before it
     grounded: Grounded | None = None  # the source that its streams have instead of the request's
     began: float = field(default_factory=time.perf_counter)
@@ -103,25 +103,27 @@ class Run:
 
     @property
     def steps(self) -> Pair[int]:
-        """Training steps so far, per seed. In co-training the partner's target steps are the source's."""
+        """Training steps so far, per seed. In co-training the partners' target steps are the sources'."""
         own = self.ledger.steps
-        return own if self.partner is None else Pair(self.partner.ledger.steps.target, own.target)
+        return own._replace(source=sum(p.ledger.steps.target for p in self.partners)) if self.partners else own
 
     @property
     def evaluation(self) -> Pair[int]:
-        """Evaluation steps so far, per seed; with those of a partner, whose source is this run's target."""
-        own = self.ledger.evaluation
-        if self.partner is None:
-            return own
-        other = self.partner.ledger.evaluation
-        return Pair(own.source + other.target, own.target + other.source)
+        """Evaluation steps so far, per seed; with those of partners, some of which are taken in this run's target."""
+        taken, target = self.ledger.evaluation, self.config.domains.target
+        for partner in self.partners:
+            for domain, steps in zip(partner.config.domains, partner.ledger.evaluation, strict=True):
+                taken = Pair(taken.source + (domain is not target) * steps, taken.target + (domain is target) * steps)
+        return taken
 
     @property
     def replays(self) -> Pair[Replay | None]:
-        """The replays of source and target. In co-training the partner's target replay is the source's. Of several
+        """The replays of source and target. In co-training the partners' target replays are the source's. Of several
         sources that are weighted, steps of each are drawn by its weight."""
         buffers = self.state.buffers
-        source = buffers.get("source") if self.partner is None else self.partner.state.buffers.get("target")
+        source: Any = buffers.get("source")
+        if self.partners:
+            source = rp.mixed([partner.state.buffers["target"] for partner in self.partners])
         if source is not None and self.state.mixture is not None:
             source = rp.weighted(source, self.state.mixture.weights)
         return Pair(source, buffers.get("target"))
@@ -162,8 +164,8 @@ class Run:
         """Report progress after so many rounds of the stage."""
         done = min(rounds / max(self.stage.schedule.rounds, 1), 1.0)  # without learning there is no round
         budget = Pair(*(self.ledger.granted.get(side) or 0 for side in Pair._fields))
-        if self.partner is not None:
-            budget = Pair(self.partner.ledger.granted["target"] or 0, budget.target)
+        if self.partners:
+            budget = budget._replace(source=sum(p.ledger.granted["target"] or 0 for p in self.partners))
         name = self.config.domains.source.name
         how = "simulated" if self.config.evaluate else self.config.loop.eval_target
         steps, account = self.steps, self.evaluation

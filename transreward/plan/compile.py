@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from transreward.domains.logs.recorded import logged, recorded
+from transreward.draws import PARTNERS
 from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
@@ -71,7 +72,7 @@ def longer(config: Config, track: Track, steps: int) -> Track:
     *before, stage = track.stages
     target, schedule = stage.stream("target"), stage.schedule
     source = stage.stream("source") if schedule.controls.source else None
-    if track.partner is not None:
+    if track.partners:
         raise RequestError("`cotrain=True` cannot go on behind its horizon: each agent has a budget of its own")
     if target is None:
         return unable(config, track, "takes no target steps to learn from")
@@ -326,8 +327,9 @@ def oracle(config: Config, row: Method) -> Stage:
 
 
 def cotrained(config: Config, row: Method) -> Track:
-    """Co-training: two stages side by side, each with the other's learner as its source."""
-    return Track(row, (beside(config, row, ""),), beside(mirrored(config), row, "partner"))
+    """Co-training: a stage in each domain, side by side, each with the learners of the others as its source."""
+    others = tuple(beside(turned(config, k), row, PARTNERS[k]) for k in range(len(config.sources)))
+    return Track(row, (beside(config, row, ""),), others)
 
 
 def beside(config: Config, row: Method, draws: str) -> Stage:
@@ -341,13 +343,14 @@ def beside(config: Config, row: Method, draws: str) -> Stage:
     )
 
 
-def mirrored(config: Config) -> Config:
-    """The request with source and target exchanged, each with its own budget, robots and pace."""
+def turned(config: Config, k: int = 0) -> Config:
+    """The request with its k-th source and its target exchanged, each with its own budget, robots and pace."""
     learner: Any = config.learner  # off-policy: `require_cotrain`
     learner = replace(learner, target_updates_per_step=1.0 / learner.steps_per_update)
     return replace(
         config,
-        domains=Pair(config.domains.target, config.domains.source),
+        domains=Pair(config.domains.target, config.sources[k]),
+        others=tuple(one for i, one in enumerate(config.sources) if i != k),
         source_steps=config.target_steps,
         target_steps=config.source_steps,
         learner=learner,

@@ -88,7 +88,7 @@ class Track:
 
     method: Method
     stages: tuple[Stage, ...]
-    partner: Stage | None = None  # in co-training, the stage in the source that runs beside the last one
+    partners: tuple[Stage, ...] = ()  # in co-training, the stages in the sources that run beside the last one
     agent: str | None = None  # the stage that trains the source agent, which is evaluated as zero-shot
 
 

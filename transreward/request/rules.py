@@ -11,6 +11,7 @@ from transreward.domains.across import Across
 from transreward.domains.difference import relabels, require_other_pay
 from transreward.domains.domain import Domain, invertible, stored_terms, table_robot
 from transreward.domains.logs.recorded import Recorded, logged, recorded
+from transreward.draws import PARTNERS
 from transreward.feed import Feed
 from transreward.ground import LEAST
 from transreward.learners.iql import IQL
@@ -125,15 +126,19 @@ def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> 
         )
     if source_run is not None:
         raise RequestError("with `cotrain` the source's agent learns from scratch too: leave `source_run` out")
-    if not pair.source.reward_terms:
-        raise RequestError(f"with `cotrain` an agent learns in {pair.source.name}, which has no rewards")
     return replace(row, start="nothing", feed=Feed(1.0))
 
 
 def require_cotrain(config: Config) -> None:
     """Raise RequestError for settings and learners that co-training does not allow."""
-    if isinstance(config.domains.source, Across):
+    if any(isinstance(one, Across) for one in config.sources):
         raise RequestError("with `cotrain` both agents act in both domains, which unlike robots cannot: leave it out")
+    if len(config.sources) > len(PARTNERS):
+        raise RequestError(f"`cotrain` is of {len(PARTNERS)} sources at most, and {len(config.sources)} are named")
+    if poor := [one.name for one in config.sources if not one.reward_terms]:
+        raise RequestError(f"with `cotrain` an agent learns in {poor[0]}, which has no rewards")
+    for one in config.others:
+        with_terms(config.method, Pair(one, config.domains.target))
     if config.method.feed != Feed(1.0):
         raise RequestError("with `cotrain` each learner is fed by its own steps as they come: leave feed.* out")
     if config.learner.on_policy:
@@ -296,7 +301,7 @@ def require_several(config: Config) -> None:
     their weights."""
     if config.loop.sources == "weighted":
         _require_weighted(config)
-    if not config.others:
+    if not config.others or config.cotrain:
         return
     if len(config.sources) > config.learner.robots:
         many = f"{config.learner.robots} robots a seed cannot be of {len(config.sources)} sources"

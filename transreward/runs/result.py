@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Result(Shown):
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     evaluation_steps: Pair[int] | None = None  # of evaluations, per seed, in no budget; None: not counted
     controls: dict[str, Result] = field(default_factory=dict)
-    partner: Result | None = None  # of co-training, the agent that learned in the source
+    partners: tuple[Result, ...] = ()  # of co-training, the agents that learned in the sources
     provenance: dict[str, Any] = field(default_factory=dict)  # as provenance.json
     sources: list[dict[str, Any]] = field(default_factory=list)  # of several, each one's agent; as result.json
     fallback: dict[str, Any] = field(default_factory=dict)  # as fallback.json; empty: there were no other candidates
@@ -88,6 +89,11 @@ class Result(Shown):
     def method(self) -> str:
         """Name of the method."""
         return self.config["method"]
+
+    @property
+    def partner(self) -> Result | None:
+        """Of co-training with one source, the agent that learned there; of several, the first's."""
+        return self.partners[0] if self.partners else None
 
     @property
     def delivered(self) -> list[str]:
@@ -268,23 +274,25 @@ class Result(Shown):
         for name, control in self.controls.items():
             (directory / "controls" / name).mkdir(parents=True, exist_ok=True)
             control.write(directory / "controls" / name)
-        if self.partner is not None:
-            (directory / "partner").mkdir(exist_ok=True)
-            self.partner.write(directory / "partner")
+        for k, partner in enumerate(self.partners):
+            (place := directory / store.partner(k)).mkdir(exist_ok=True)
+            partner.write(place)
         store.write_json(directory / "result.json", self.as_json())  # last: where it is, everything is
         self.saved = directory
 
 
 def load(directory: str | Path) -> Result:
-    """A saved run, with its controls and its partner. For one that was cut short, or is still running, its latest
+    """A saved run, with its controls and its partners. For one that was cut short, or is still running, its latest
     evaluation.
 
     Raises RequestError if the directory holds no run that this version can read, and where a file is damaged.
     """
     found = _alone(directory := Path(directory))
-    folders, partner = store.controls(directory, found.config, ("result.json",)), directory / "partner"
+    folders = store.controls(directory, found.config, ("result.json",))
     found.controls = {path.name: _alone(path) for path in folders}
-    found.partner = _alone(partner) if (partner / "result.json").exists() else None
+    places = (directory / store.partner(k) for k in count())
+    places = takewhile(lambda place: (place / "result.json").exists(), places)
+    found.partners = tuple(_alone(place) for place in places)
     return found
 
 

@@ -253,6 +253,11 @@ def read_rows(place: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def partner(k: int) -> str:
+    """The folder, in a run directory of co-training, of the agent that learned in the k-th source."""
+    return f"partner-{k + 1}" if k else "partner"
+
+
 def controls(place: Path, config: dict[str, Any], files: Sequence[str]) -> list[Path]:
     """The run directories of the controls that have one of these files. Warns if a finished run lacks a control's."""
     found = sorted(p for p in (place / "controls").glob("*") if any((p / file).exists() for file in files))
