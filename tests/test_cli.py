@@ -314,10 +314,14 @@ def test_doctor_is_well(capsys):
 
 def test_doctor_knows_every_extra(capsys, monkeypatch):
     told = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(doctor.EXTRAS) == set(told) - {"dev", "docs"}
+    assert set(doctor.EXTRAS) == set(told) - {"dev", "docs", "all"}
+    (everything,) = told["all"]
+    names = re.findall(r"\w+", everything.partition("[")[2])
+    assert set(names) == set(doctor.EXTRAS) - {"cuda"}, "which needs a card, and two gigabytes"
     for extra in doctor.EXTRAS:
-        written = [re.split(r"[^\w.-]", one)[0] for one in told[extra]]
-        assert [x.lower() for x in doctor.packages(extra)] == [x.lower() for x in written]
+        written = [re.split(r"[^\w.-]", one)[0].lower() for one in told[extra]]
+        brought = ["jaxlib", "jax-cuda13-plugin"] if extra == "cuda" else written
+        assert [package.lower() for package in doctor.packages(extra)] == brought
 
     def version(package):
         if package == "pyarrow":

@@ -22,6 +22,7 @@ EXTRAS = {  # what each brings
     "tensorboard": "evaluations in TensorBoard",
     "trackio": "evaluations in Trackio",
     "wandb": "evaluations in Weights & Biases",
+    "cuda": "JAX on a card of NVIDIA",
 }
 
 
@@ -38,12 +39,14 @@ def report() -> bool:
     return works
 
 
-def packages(extra: str) -> list[str]:
-    """Those that an extra brings, by the installed metadata."""
-    wanted = [line.partition(";") for line in metadata.requires("transreward") or ()]
-    return [
-        re.split(r"[^\w.-]", line)[0] for line, _, when in wanted if re.search(rf"""extra *== *['"]{extra}['"]""", when)
-    ]
+def packages(extra: str, of: str = "transreward") -> list[str]:
+    """Those that an extra brings, by the installed metadata; where it is another package's extra, those of that."""
+    found = []
+    for line, _, when in (line.partition(";") for line in metadata.requires(of) or ()):
+        if re.search(rf"""extra *== *['"]{extra}['"]""", when):
+            package, *inner = re.findall(r"^[\w.-]+|(?<=\[)[\w.-]+(?=\])", line)
+            found += packages(inner[0], package) if inner and of == "transreward" else [package]
+    return found
 
 
 def _extra(extra: str, purpose: str) -> str:

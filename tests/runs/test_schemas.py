@@ -12,6 +12,7 @@ import transreward as tr
 from transreward.reports.export import export
 from transreward.reports.page import page
 from transreward.runs import record
+from transreward.types import RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
 RUNS = sorted(path for path in (Path(__file__).parents[1] / "data" / "runs").glob("*/*") if path.is_dir())
@@ -65,3 +66,11 @@ def test_it_is_exported(place, tmp_path):
     if place.name in ("transfer-ppo", "unfinished"):
         export(out, tmp_path / "policy.onnx")
         assert (tmp_path / "policy.onnx").exists()
+
+
+@pytest.mark.parametrize("place", [p for p in RUNS if p.name == "transfer-ppo"], ids=lambda path: path.parts[-2])
+def test_more_steps_than_it_can_go_on_with_are_refused_in_a_line(place):
+    """What docs/first-edition.md says of runs that kept no state."""
+    with pytest.raises(RequestError, match="kept no state to go on from") as caught:
+        tr.resume(place, target_steps=10_000)
+    assert len(str(caught.value).splitlines()) == 1

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from transreward import __version__
+from transreward.cli import completion
 from transreward.cli.options import as_options
 from transreward.cli.prose import Paragraphs, Parser
 from transreward.interruption import ends_at_once
@@ -19,7 +20,7 @@ from transreward.types import BrokenRun, RequestError
 # prints before and after the options; arguments(command), which adds these; run(args).
 COMMANDS = (
     "transfer", "compare", "check", "identify", "resume", "study", "report", "list", "play", "export", "adopt",
-    "data", "serve", "doctor",
+    "data", "serve", "doctor", "completion",
 )  # fmt: skip
 DESCRIPTION = """\
 Move a skill from one robot to another by compensating rewards.
@@ -35,12 +36,16 @@ Move a skill from one robot to another by compensating rewards.
   transreward data monday.csv               what a log holds
   transreward serve halfcheetah             for a robot that asks
   transreward list methods                  what there is
+  transreward completion bash               the tab key, for bash, zsh or fish
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exits with 0 when done, 2 for a wrong request, 1 for a failure, 130 when interrupted."""
-    args = parser().parse_args(arguments)
+    top = parser()
+    if completion.ASKED in os.environ:  # a shell, at the tab key: it is answered, and nothing runs
+        completion.answer(top)
+    args = top.parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"transreward: {as_options(str(message))}\n"
     try:
         with ends_at_once():
