@@ -217,9 +217,7 @@ def test_an_error_names_options_as_they_are_typed():
         options.as_options(said)
         == "raise --source-steps, use --learner sac, --cotrain, --methods darc,mix or --controls none"
     )
-    assert (
-        options.as_options("`out=/tmp/a b` with `loop.symmetry=none`") == "--out /tmp/a b with --set loop.symmetry=none"
-    )
+    assert options.as_options("`out=/tmp/a b` with `use.strength=0`") == "--out /tmp/a b with --set use.strength=0"
     assert (
         options.as_options("its learner has no `seen`, see `pip install x`")
         == "its learner has no `seen`, see `pip install x`"

@@ -150,4 +150,4 @@ def test_it_says_how_the_source_is_seen_where_that_was_not_asked_for(typed, told
     view = View({"source": typed, "target": "halfcheetah+backward"})
     view.console = Console(file=io.StringIO(), width=160)
     view(Progress("darc", "source", Pair(0, 0), Pair(200, 20), 0.0, [], "halfcheetah@mirrored"))
-    assert ("loop.symmetry=none" in view.console.file.getvalue()) == told
+    assert ("bridge=none" in view.console.file.getvalue()) == told

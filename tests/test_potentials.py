@@ -138,7 +138,7 @@ def test_a_run_with_a_source_that_is_seen(tmp_path):
     """It is the source of the whole run, and a compensation of its rewards is for nobody else's steps."""
     result = move("darc", out=tmp_path / "run", learner=LEARNERS["sac"], **BACKWARD)
     assert result.config["source"] == "halfcheetah@mirrored"
-    with pytest.raises(RequestError, match=r"run it with `loop\.symmetry=none`"):
+    with pytest.raises(RequestError, match=r"run it with `bridge=none`"):
         result.compensation(0)
     again = tr.load(tmp_path / "run")
     assert again.config["source"] == "halfcheetah@mirrored"

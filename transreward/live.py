@@ -48,7 +48,7 @@ PHASES = {  # name -> how it is shown
 }
 
 
-PLAINLY = "unchanged with loop.symmetry=none"
+PLAINLY = "unchanged with bridge=none"
 
 
 class View:

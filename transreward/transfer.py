@@ -69,8 +69,9 @@ def transfer(
     `learner` is a name, settings made by `tr.learner`, or None for the source robot's preset. `settings` are paths such
     as {"use.strength": 0.5}. `controls` run beside the method from the same source agent. `source_run` is an earlier
     run's directory, whose source agent is taken up instead of training one; its steps count as taken.
-    `bridge` says how unlike robots are joined: a bridge such as named, kinematic, clone(named) or a file of yours, auto
-    for named where their columns differ, or none.
+    `bridge` names the map: between unlike robots one such as named, kinematic, clone(named) or a file of yours, and of
+    one robot a view, such as mirrored. auto takes named where columns differ, and the view in which the source is paid
+    most like the target where tasks do; none takes neither.
     `evaluate` is a simulated robot in which policies are evaluated where the target is a log, or a machine: what
     returns in the target are then those of.
     A source agent of robots of the table that was trained on this machine before, for the same settings, is taken up,

@@ -37,7 +37,7 @@ class RequestError(ValueError):
     """The request is wrong: one line that says what, and what to do. The command line exits with 2.
 
     It names what was asked for in Python's words between backticks, `source_steps`, `learner="sac"` or
-    `loop.symmetry=none`. The command line shows these as the options that they are.
+    `use.strength=0`. The command line shows these as the options that they are.
     """
 
     def __init__(self, *said: object) -> None:

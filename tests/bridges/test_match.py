@@ -163,7 +163,7 @@ REFUSED = [
     (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "none"}, "unlike robots need a bridge"),
     (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "nmed"}, "did you mean named?"),
     (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "twin(named)"}, "there are: clone, shuffled"),
-    (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "mirrored"}, "unknown bridge 'mirrored'"),
+    (("halfcheetah", "halfcheetah:legs=3"), {"bridge": "mirrored"}, "write 'halfcheetah@mirrored', and name"),
     (("halfcheetah", "gym:Pendulum-v1"), {"bridge": "kinematic"}, "shows no model in which its joints could be placed"),
     *(
         (("halfcheetah", "halfcheetah:legs=3"), {"method": name}, f"'{name}' needs one body")

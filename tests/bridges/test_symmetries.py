@@ -11,6 +11,7 @@ from quick import robots
 import transreward as tr
 from transreward import replay as rp
 from transreward.bridges import BRIDGES, view, views
+from transreward.domains.bridged import plain_id
 from transreward.domains.difference import measure
 from transreward.domains.domain import (
     ActionsDescribed,
@@ -163,11 +164,15 @@ def test_the_source_is_seen_so_that_it_is_paid_most_like_the_target(source, targ
         assert found[wanted] > 0.999 > found[None]
 
 
-def request(source, target, **settings):
+def asked(source, target, settings=(), **more):
     return resolve(
         source, target, "fine_tune", learner="sac", source_steps=None, target_steps=None, seeds=1, seed=0,
-        settings=settings, controls=(), source_run=None,
-    ).domains.source.name  # fmt: skip
+        settings=dict(settings), controls=(), source_run=None, **more,
+    )  # fmt: skip
+
+
+def request(source, target, **settings):
+    return asked(source, target, settings).domains.source.name
 
 
 def test_a_transfer_sees_its_source_so_unless_told_otherwise():
@@ -186,8 +191,63 @@ def test_a_transfer_sees_its_source_so_unless_told_otherwise():
     assert request("halfcheetah@mirrored", "halfcheetah") == "halfcheetah@mirrored"  # another robot to a policy
     with pytest.raises(RequestError, match="are the same"):
         request("halfcheetah@mirrored", "halfcheetah@mirrored")
-    with pytest.raises(RequestError, match=r"loop.symmetry must be auto or none, not 'mirrored'.*halfcheetah@mirrored"):
+    with pytest.raises(RequestError, match=r"loop.symmetry must be auto or none, not 'mirrored'.*`bridge=mirrored`"):
         request("halfcheetah", target, **{"loop.symmetry": "mirrored"})
+
+
+def test_a_bridge_names_the_view_too():
+    target = "halfcheetah+backward"
+    named = [asked("halfcheetah", id, bridge="mirrored") for id in (target, "halfcheetah:gravity=2", "halfcheetah")]
+    assert {config.domains.source.name for config in named} == {"halfcheetah@mirrored"}
+    assert asked("halfcheetah@mirrored", target, bridge="mirrored").domains.source.name == "halfcheetah@mirrored"
+    sent = asked("ant", "ant+direction(degrees=90)", {"loop.history": 2}, bridge="turned90")
+    assert sent.domains.source.name == "ant@turned90@history=2"
+    as_it_is = asked("halfcheetah", target, bridge="none")
+    assert as_it_is.domains.source.name == "halfcheetah" and as_it_is.loop.symmetry == "none"
+    assert asked("halfcheetah@mirrored", target, bridge="none").domains.source.name == "halfcheetah@mirrored"
+
+
+def test_another_body_and_task_at_once_are_seen_in_the_mirror():
+    crossed = "halfcheetah@mirrored@named(halfcheetah+backward:legs=3)"
+    assert request("halfcheetah", "halfcheetah+backward:legs=3") == crossed
+    assert request("halfcheetah@mirrored", "halfcheetah+backward:legs=3") == crossed
+    again = asked(crossed, "halfcheetah+backward:legs=3", bridge="none").domains.source
+    assert again.name == crossed and plain_id(crossed) == "halfcheetah@named(halfcheetah+backward:legs=3)"
+    plain = asked("halfcheetah", "halfcheetah+backward:legs=3", {"loop.symmetry": "none"}).domains.source
+    np.testing.assert_array_equal(
+        again.crossing.there.obs.matrix, plain.crossing.there.obs.matrix
+    )  # the mirror is on this side of the bridge
+    assert request("halfcheetah", "halfcheetah:legs=3") == "halfcheetah@named(halfcheetah:legs=3)"
+    assert request("halfcheetah:legs=3", "halfcheetah+backward") == "halfcheetah:legs=3@named(halfcheetah+backward)"
+
+
+@pytest.mark.parametrize(
+    ("pair", "how", "words"),
+    [
+        (("halfcheetah", "halfcheetah+backward"), "turned90", "unknown view of halfcheetah 'turned90'"),
+        (("hopper", "hopper+backward"), "mirrored", "'hopper' has no view"),
+        (("ant@turned90", "ant+direction(degrees=90)"), "turned180", "names its own: leave one of the two out"),
+        (("gym:Pendulum-v1", "gym:Pendulum-v1"), "mirrored", "is no robot of the table: leave `bridge` out"),
+        (("halfcheetah", "walker2d"), "mirrored", "'walker2d' is another robot than halfcheetah"),
+    ],
+)
+def test_a_view_is_refused_in_one_line(pair, how, words):
+    with pytest.raises(RequestError) as problem:
+        asked(*pair, bridge=how)
+    assert words in str(problem.value) and "\n" not in str(problem.value)
+
+
+def test_a_view_says_what_it_joins():
+    found = tr.bridge("halfcheetah", "halfcheetah+backward", "mirrored")
+    assert found.name == "halfcheetah@mirrored" and not (found.unseen or found.unshown or found.blurred)
+    lines = [line.split("  ") for line in found.table().splitlines()]
+    rows = {line[0].strip(): line[-1].strip() for line in lines}
+    assert rows["bthigh angle"] == "-fthigh angle" and rows["rootz position"] == "rootz position"
+    assert rows["bfoot"] == "-ffoot"
+    assert found.said() == (
+        "bridge 'mirrored': 6 of 6 motors of halfcheetah@mirrored do as 6 of 6 of halfcheetah; "
+        "17 of 17 columns show its own"
+    )
 
 
 def test_nothing_is_alike_that_is_never_paid():

@@ -58,6 +58,11 @@ def views(robot: str) -> tuple[str, ...]:
     return tuple(name for name, bridge in BRIDGES.items() if robot in bridge.robots)
 
 
+def is_view(how: str) -> bool:
+    """Whether a bridge shows a robot by itself, `robot@view`, and leads to no other one."""
+    return how in BRIDGES and bool(BRIDGES[how].robots)
+
+
 def view(robot: Side, name: str) -> Crossing:
     """The crossing from the robot's own columns to those of `robot@name`.
 

@@ -83,7 +83,7 @@ def take_up(learner: Offers, agents: Any, crossing: Crossing) -> Any:
     if ends is None:
         raise RequestError(
             f"an agent of '{learner.name}' cannot be taken up in another view of its robot, for the learner declares "
-            f"no `ends`: use `loop.symmetry=none`"
+            f"no `ends`: use `bridge=none`"
         )
     old = _part(agents, ends.normaliser)
     normaliser = _standard(old, crossing.there.obs, [entry.unit for entry in crossing.shown.entries])

@@ -47,7 +47,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     option("--seed", type=whole, metavar="S", help="the first of them (default: 0)")
     option("--source-run", metavar="DIR", help="take up an earlier run's source agent; its steps count")
     option("--source-policy", metavar="FILE", help="another library's policy as source agent: see transreward adopt")
-    option("--bridge", metavar="B", help="joins unlike robots: named (default), kinematic, clone(named), FILE.yaml")
+    option("--bridge", metavar="B", help="the map: named, kinematic, clone(named), FILE.yaml, mirrored, ..., none")
     option("--evaluate", metavar="DOMAIN", help="a simulator that returns in the target are taken from, as of a log")
     option("--fresh", action="store_true", default=None, help="train the source agent, also where one like it was kept")
     option("--dry-run", action="store_true", help="say what would be done, and how long it takes; take no target step")
@@ -89,7 +89,7 @@ def names(text: str | list[str]) -> list[str]:
 
 def as_options(message: str) -> str:
     """An error with the fields of the request that it names as they are typed here: `source_steps` as --source-steps,
-    `learner="sac"` as --learner sac, `loop.symmetry=none` as --set loop.symmetry=none."""
+    `learner="sac"` as --learner sac, `use.strength=0` as --set use.strength=0."""
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()

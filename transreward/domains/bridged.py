@@ -13,6 +13,7 @@ from transreward.bridges.bridge import Crossing
 from transreward.domains.across import split
 from transreward.domains.domain import Domain, TableRobot
 from transreward.domains.history import crossing_with, history_of, without_history
+from transreward.domains.joins import Joins
 from transreward.domains.relayed import Sparing
 from transreward.domains.shifts import of_plan
 from transreward.domains.users import in_one_line
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 
 
-class Bridged:
+class Bridged(Joins):
     """The domain `plain` in the columns of a view. Physics, reward terms and episode length are those of `plain`;
     `crossing` maps its columns to the view's and back.
 
@@ -31,7 +32,7 @@ class Bridged:
     """
 
     def __init__(self, plain: MujocoDomain, view_name: str) -> None:
-        self.plain, self.view = plain, view_name
+        self.plain, self.other, self.view, self.how = plain, plain, view_name, view_name
         if plan := of_plan(plain.shifts):
             raise RequestError(
                 f"'{plain.name}' has other parts than {plain.robot.name} ({plan[0]}), so it has no views: leave "
@@ -50,7 +51,7 @@ class Bridged:
         self.physics, self.variants, self.redrawn = plain.physics, plain.variants, plain.redrawn
         head = re.split("[+:]", plain.name)[0]
         end = len(head if head == plain.robot.name else plain.name)  # a factory's name has nothing behind it
-        self.name = f"{plain.name[:end]}@{view_name}{plain.name[end:]}"
+        self.name = self.shown = f"{plain.name[:end]}@{view_name}{plain.name[end:]}"
 
     @property
     def invertible(self) -> bool:

@@ -1,5 +1,5 @@
-"""The view of the source that a transfer chooses by itself: if the target's task is the source's in another direction,
-the one whose reward agrees best with the target's."""
+"""The view in which a source is taken: the one that is asked for, or that a transfer chooses by itself. If the target's
+task is the source's in another direction, that is the one whose reward agrees best with the target's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import numpy as np
 
 from transreward.bridges import BRIDGES, views
 from transreward.bridges.bridge import Crossing
+from transreward.domains.across import Across
 from transreward.domains.bridged import Bridged, plain
-from transreward.domains.difference import relabels, same_task
-from transreward.domains.domain import Domain
-from transreward.domains.history import history_of, with_history, without_history
+from transreward.domains.difference import fits, relabels, same_task
+from transreward.domains.domain import Domain, table_robot
+from transreward.domains.history import History, history_of, with_history, without_history
+from transreward.domains.ids import domain
 from transreward.domains.paid import pays_by_row
-from transreward.domains.shifts import SHIFTS
+from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import SHIFTS, of_plan
 from transreward.types import Pair, RequestError
 
 if TYPE_CHECKING:
@@ -26,13 +29,36 @@ ROWS, STEPS = 16, 128  # robots and random steps from which `likeness` is comput
 CLEARLY, AT_ALL, EXACTLY = 0.1, 0.5, 0.9999
 
 
+def seen(pair: Pair[Domain], view_name: str) -> Pair[Domain]:
+    """The pair, with the source in that view. Raises RequestError if it has no such view, is in another one, or if a
+    policy of it could not act in the target."""
+    found, said = without_history(pair.source), f"the bridge '{view_name}' shows one robot in another view"
+    if isinstance(found, Bridged) and found.view == view_name:
+        return pair
+    if isinstance(found, Bridged):
+        raise RequestError(f"{said}, and '{found.name}' names its own: leave one of the two out")
+    robot = table_robot(found)
+    if robot is None:
+        raise RequestError(f"{said}, and '{found.name}' is no robot of the table: leave `bridge` out")
+    shown = with_history(Bridged(robot, view_name), history_of(pair.source))  # type: ignore[arg-type]
+    if not fits(shown, pair.target):
+        raise RequestError(
+            f"{said}, and '{pair.target.name}' is another robot than {found.name}: write '{shown.name}', and name a "
+            f"bridge between unlike robots"
+        )
+    return pair._replace(source=shown)
+
+
 def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     """The pair, with the source in the view whose reward agrees best with the target's if both are one robot with
     different tasks.
 
     Unchanged if the user named a view, if the source has several tasks, and if it has action noise or a shift of single
-    parts or of one side: mirrored, others would be shifted.
+    parts or of one side: mirrored, others would be shifted. Of a source across a bridge to other parts of the same
+    robot, what the target's task pays for the source's own parts is compared.
     """
+    if isinstance(pair.source, Across):
+        return _beyond(pair, pair.source)
     source, target = map(without_history, pair)
     if plain(source) is not source or not relabels(source, target) or same_task(source, target):
         return pair
@@ -49,6 +75,18 @@ def viewed(pair: Pair[Domain]) -> Pair[Domain]:
     if name is None:
         return pair
     return pair._replace(source=with_history(Bridged(robot, name), history_of(pair.source)))
+
+
+def _beyond(pair: Pair[Domain], source: Across) -> Pair[Domain]:
+    """The pair, with the source in the view that `viewed` chooses on this side of its bridge."""
+    ours, theirs = table_robot(source.plain), table_robot(without_history(pair.target))
+    if ours is None or theirs is None or ours.robot.name != theirs.robot.name or of_plan(ours.shifts):
+        return pair
+    if isinstance(source.plain, History) or ours.robot.name not in ROBOTS:
+        return pair
+    judge = domain("+".join(map(str, (ours.robot.name, *theirs.tasks))))
+    found = viewed(Pair(source.plain, judge)).source
+    return pair if found is source.plain else pair._replace(source=Across(found, source.other, source.how))
 
 
 def own_views(source: MujocoDomain) -> dict[str, Crossing]:

@@ -18,7 +18,7 @@ from transreward.presets import DEFAULT_STEPS, make_learner
 from transreward.reports.subject import Subject
 from transreward.request.loop import Loop
 from transreward.runs.record import Record
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CONTROLS, NO, RequestError
 
 WIDTH = 80  # characters of a line that is to be copied
 
@@ -37,7 +37,8 @@ def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -
     words += ["--evaluate", c["evaluate"]] if c.get("evaluate") else []
     words += ["--cotrain"] if c.get("cotrain") else []
     words += [word for name in c.get("imports", ()) for word in ("--import", name)]
-    loop = {"symmetry": "none", **c["loop"]}  # there were none at first
+    loop = {"symmetry": NO, **c["loop"]}  # there were none at first
+    words += ["--bridge", NO] if loop.pop("symmetry") == NO else []
     usual_loop = {k: _plain(v) for k, v in asdict(Loop()).items()}
     settings = {f"loop.{k}": v for k, v in loop.items() if usual_loop.get(k) != v}
     learner = asdict(found) if (found := _preset(c["learner"]["name"], c["source"])) else {}

@@ -84,8 +84,7 @@ class Loop:
             raise RequestError("loop.converged judges by target returns, which loop.eval_target=none leaves out")
         if self.symmetry not in ("auto", "none"):
             raise RequestError(
-                f"loop.symmetry must be auto or none, not {self.symmetry!r}: a symmetry is written into the source's "
-                f"id, such as halfcheetah@mirrored"
+                f"loop.symmetry must be auto or none, not {self.symmetry!r}: name a symmetry as `bridge=mirrored`"
             )
         if self.patience < 0:
             raise RequestError(f"loop.patience is in seconds, at least 0 (without end), not {self.patience}")

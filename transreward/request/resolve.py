@@ -8,6 +8,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from transreward.bridges import is_view
 from transreward.bridges.match import NAMED, named
 from transreward.domains.across import Across, Described
 from transreward.domains.difference import ShiftMeasure, fits, require_difference, require_fit
@@ -16,7 +17,7 @@ from transreward.domains.history import history_of, with_history
 from transreward.domains.ids import domain
 from transreward.domains.logs.recorded import Recorded, logged, pair, recorded
 from transreward.domains.several import apart
-from transreward.domains.views import viewed
+from transreward.domains.views import seen, viewed
 from transreward.learners.learner import Learner
 from transreward.learners.offline import Offline
 from transreward.methods import Method, method
@@ -82,6 +83,7 @@ def resolve(
     for name in (method_name, *controls):  # an unknown name is reported before domains are made
         method(str(name))
     judge = None if evaluate is None else domain(evaluate)
+    settings = unmapped(settings, bridge)
     domains, shift, others = pairs_of(source, target, settings, bridge, judge)
     if others and source_run is not None:
         raise RequestError("several sources train an agent each: leave `source_run` out, or name its source alone")
@@ -198,14 +200,22 @@ def pair_of(
     return made if as_it_is else viewed(made), shift
 
 
+def unmapped(settings: dict[str, Any], bridge: str) -> dict[str, Any]:
+    """The settings; where no bridge is wanted, no symmetry is chosen either, before the run or within it."""
+    return {"loop.symmetry": NO, **settings} if bridge == NO else settings
+
+
 def bridged(pair: Pair[Domain], how: str) -> Pair[Domain]:
-    """The pair, with the source across the bridge `how` to a target of other columns; unchanged if it is "none", or if
-    it is "auto" and the columns are the same. Raises RequestError for a bridge that does not lead there."""
+    """The pair, with the source across the bridge `how` to a target of other columns, or in the view that it is;
+    unchanged if it is "none", or if it is "auto" and the columns are the same. Raises RequestError for a bridge that
+    does not lead there."""
     if how == NO or isinstance(pair.source, Across) or (how == AUTO and fits(pair.source, pair.target)):
         return pair
     for one, is_log in zip(pair, logged(pair), strict=True):
         if is_log:
             raise RequestError(f"'{one.name}' is a log of a robot like the other: leave `bridge` out")
+    if is_view(how):
+        return seen(pair, how)
     sent, sides = pair.map(history_of), pair.map(Described)
     if how == AUTO and (sent.source != sent.target or not named(sides.source, sides.target)):
         return pair  # which is refused as such

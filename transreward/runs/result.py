@@ -160,7 +160,7 @@ class Result(Shown):
         if row.side == "source" and view_of(self.config["source"]):
             raise RequestError(
                 f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
-                f"other environment does: run it with `loop.symmetry=none`"
+                f"other environment does: run it with `bridge=none`"
             )
         if row.needs("source_model") and any(line.get("twin") == "model" for line in self.log):
             raise RequestError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transreward.domains.across import Across
+from transreward.domains.bridged import plain_id
 from transreward.domains.difference import ShiftMeasure
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
@@ -25,7 +26,7 @@ from transreward.request.budgets import pretrain_steps, require_steps_left
 from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
 from transreward.request.learner import need_replay
-from transreward.request.resolve import pairs_of, resolved
+from transreward.request.resolve import pairs_of, resolved, unmapped
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
 from transreward.workers import attempt
@@ -154,7 +155,8 @@ def after(job: Job, known: tuple[Job, ...]) -> Job:
 def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     """The job of one method on one pair, and that of its source agent if it starts from one."""
     asked, method = plan.asked_of(pair, row), named(row.what["method"])
-    own, settings = dict(asked.get("agent", {})), dict(asked["settings"])
+    own, bridge = dict(asked.get("agent", {})), asked.get("bridge", AUTO)
+    settings = unmapped(dict(asked["settings"]), bridge)
     taken = own.get("source_steps")
     if method.feed is None:  # it trains as a source agent does, or not at all
         settings |= own.get("settings", {})
@@ -170,7 +172,6 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     if taken is not None and not method.uses_source:
         request["source_steps"] = taken
     loop = {path: settings[path] for path in OF_PAIRS if isinstance(settings.get(path), str)}
-    bridge = asked.get("bridge", AUTO)
     found = measured(*pair.what.values(), bridge, asked.get("evaluate"), *sorted(loop.items()))
     request, config = checked(request, *found, plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
@@ -183,7 +184,7 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
         key: value for key, value in first.items() if key not in ("target", "method", "bridge")
     }  # a source agent depends neither on the target nor on the bridge to it
     if isinstance(config.domains.source, Across):
-        about |= {"source": config.domains.source.plain.name}
+        about |= {"source": plain_id(config.domains.source.plain.name)}
     place = out / AGENTS / directory({**about, "target": about["source"], "method": "agent"})
     job = replace(job, place=out / RUNS / directory({**request, "agent": about}))
     return job, Job(pair.name, "", first, place)

@@ -15,6 +15,7 @@ import numpy as np
 
 from transreward.bridges.linear import blocks
 from transreward.domains.across import Across
+from transreward.domains.bridged import Bridged
 from transreward.domains.domain import Domain, TableRobot, altered, table_robot
 from transreward.reports.films.painter import Painter
 from transreward.reports.films.panel import BACKGROUND, INK, LINE, TITLE
@@ -31,7 +32,7 @@ NEAR, SPREAD = 0.03, 0.5  # m, within which two legs hide each other, and rad, b
 Colour = tuple[float, float, float]
 
 
-def picture(bridge: Across, path: str | Path) -> Path:
+def picture(bridge: Across | Bridged, path: str | Path) -> Path:
     """Write a PNG of both robots of a bridge: the source on the left, and what does the same in the same colour.
 
     Raises RequestError for a robot without a model, and where nothing draws here.
@@ -45,7 +46,7 @@ def picture(bridge: Across, path: str | Path) -> Path:
     return path
 
 
-def drawn(bridge: Across, size: Film = SIZE) -> np.ndarray:
+def drawn(bridge: Across | Bridged, size: Film = SIZE) -> np.ndarray:
     """The same as uint8 [height, width, 3], with a line for each pair below the robots."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -64,7 +65,7 @@ def drawn(bridge: Across, size: Film = SIZE) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def matched(bridge: Across) -> tuple[Pair[dict[str, Colour]], list[tuple[str, str, Colour]]]:
+def matched(bridge: Across | Bridged) -> tuple[Pair[dict[str, Colour]], list[tuple[str, str, Colour]]]:
     """The colour of each part of both robots that stands for another one, and in words which those of a colour are.
     Parts that move the same body have the same colour, since that is what is drawn."""
     robots = Pair(_robot(bridge.plain), _robot(bridge.other))
