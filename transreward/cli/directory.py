@@ -137,7 +137,4 @@ def write_page(directories: Sequence[str], out: str | None = None, columns: int 
     from transreward.reports.anatomy.measured import keep
     from transreward.reports.page import write_report
 
-    path = write_report(directories, out, columns)  # first, since a request that is refused leaves nothing
-    if any([keep(directory) for directory in directories]):
-        write_report(directories, out, columns)
-    print(f"report: {path}")
+    print(f"report: {write_report(directories, out, columns, first=keep)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,18 @@ def page(records: Sequence[Record], comparison: bool = False) -> str:
     return templates.get_template("page.html").render(subject=subject, head=head, sections=sections).rstrip()
 
 
-def write_report(directories: Sequence[str | Path], out: str | Path | None = None, columns: int = 1) -> Path:
+def write_report(
+    directories: Sequence[str | Path],
+    out: str | Path | None = None,
+    columns: int = 1,
+    first: Callable[[Path], object] = lambda place: None,
+) -> Path:
     """One page about a run or a comparison, or about several runs of one pair. Returns where it lies.
 
     `out` is report.html in the directory where there is one directory; a file that ends as one of `paper.WRITERS` gets
-    the table or the curves alone, these as wide as so many `columns` of a paper's page. Raises RequestError where a
-    directory holds no run, where the runs are of different pairs, and where the file cannot be written.
+    the table or the curves alone, these as wide as so many `columns` of a paper's page. `first` is done with each
+    directory, once nothing is wrong with the request. Raises RequestError where a directory holds no run, where the
+    runs are of different pairs, and where the file cannot be written.
     """
     places = list(dict.fromkeys(Path(d) for d in directories))
     if not places:
@@ -63,6 +69,9 @@ def write_report(directories: Sequence[str | Path], out: str | Path | None = Non
         raise RequestError(
             f"`columns` must be 1 or 2, the columns of a page that a figure is as wide as, not {columns}"
         )
+    store.require_writable(Path(out))
+    for place in places:
+        first(place)
     comparison = len(places) > 1 or (places[0] / "comparison.json").exists()
     records = merge(runs) if len(places) > 1 else in_order(runs[0], places[0])
     if ending in WRITERS:

@@ -161,6 +161,13 @@ def write_text(path: Path, text: str) -> None:
         raise unwritten(path, error) from None
 
 
+def require_writable(path: Path) -> None:
+    """Raise as `write_text` does where nothing can be written beside `path`, before what is to be written is made."""
+    if not os.access(path.parent, os.W_OK):
+        wrong = errno.EACCES if path.parent.is_dir() else errno.ENOENT
+        raise unwritten(path, OSError(wrong, os.strerror(wrong)))
+
+
 def unwritten(path: Path, error: OSError) -> RequestError | BrokenRun:
     """The error for a file that cannot be written: BrokenRun if the disk is full or fails, else RequestError."""
     place = error.filename.removesuffix(".part") if isinstance(error.filename, str) else path  # see `whole`

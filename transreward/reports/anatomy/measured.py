@@ -27,19 +27,16 @@ PHASES = 8  # of a gait
 BEGUN = 0.25  # of the episode, in which the gait has not settled
 
 
-def keep(directory: str | Path) -> bool:
-    """Measure it and write it down where a run's method changes rewards: once, and again after the run went on. True if
-    that was done now."""
-    place = Path(directory)
+def keep(place: Path) -> None:
+    """Measure it and write it down where a run's method changes rewards: once, and again after the run went on."""
     learned, told = place / "compensation.safetensors", place / FILE
     if not learned.exists() or (told.exists() and told.stat().st_mtime >= learned.stat().st_mtime):
-        return False
+        return
     try:
         found = measured(load(place))
     except (RequestError, BrokenRun) as error:
         found = {"why": str(error)}
     store.write_json(told, found)
-    return True
 
 
 def measured(run: Result) -> dict[str, Any]:
