@@ -16,7 +16,7 @@ import numpy as np
 from mujoco import minimize
 
 from transreward.domains.parameters import Parameter
-from transreward.domains.shifts.rules import Rule
+from transreward.domains.shifts.rules import Rule, share
 from transreward.identify.evidence import Evidence
 from transreward.identify.simulator import Simulator
 
@@ -36,6 +36,7 @@ FLOOR = 0.02  # of an entry's change: errors below it weigh no more
 BESIDE = (-0.03, -0.01, 0.01, 0.03)  # how far from a value it is looked whether another is better, as the fit moves it
 ZOOMS = 4  # each to a third of the last
 EPS = 1e-4  # of the finite differences
+STEP = 0.02  # of those by a command, of half an action's range
 RIDGE = 1e-8
 ALIKE, PARALLEL = 3, 0.3  # unused parameters that may stand for a chosen one; the least cosine of their effects
 
@@ -104,6 +105,20 @@ class Problem:
             return rows
         (variant,) = self.family.variants(values[None])
         return self.simulator.moved(variant, rows, rule(self.simulator.inputs(variant, rows)))
+
+    def by_commands(self, values: np.ndarray, rows: Evidence) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals [n, entries] of `values` [parameters], and their derivatives by each command, [n, entries, motors],
+        in half the action's range."""
+        (variant,) = self.family.variants(values[None])
+        (off,) = self.residuals(values[None], rows)
+        slopes = np.empty((*off.shape, len(self.simulator.low)))
+        command = share(rows.commanded[variant.delay], *self.simulator.box)
+        for j in range(slopes.shape[-1]):
+            step = np.zeros_like(command)
+            step[:, j] = np.where(command[:, j] + STEP > 1, -STEP, STEP)
+            (near,) = self.residuals(values[None], self.simulator.moved(variant, rows, step))
+            slopes[..., j] = (near - off) / step[:, [j]]
+        return off, slopes
 
     def refine(self, values: np.ndarray, chosen: list[int], rows: Evidence, iterations: int) -> np.ndarray:
         """Values [parameters] whose chosen ones fit `rows` best, from `values` on; delays stay."""

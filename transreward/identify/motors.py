@@ -14,8 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from transreward.domains.shifts import Physics
-from transreward.domains.shifts.rules import INPUTS, Rule, share
+from transreward.domains.shifts.rules import INPUTS, Rule
 from transreward.identify.evidence import BLOCK, Evidence
 from transreward.identify.fit import ENOUGH, FINE, Fit, Noise, Problem, enough, select
 from transreward.identify.identification import ahead
@@ -27,7 +26,6 @@ GAIN, SHARE = 0.1, 0.02  # a rule has to lower the held-out loss by these shares
 CLEAR = 0.64  # share of the product of it and the error ten steps ahead: if a rule leaves less, noise is not looked for
 MIXTURES = 48
 TURNS = 5
-STEP = 0.02  # of half an action's range: finite differences
 RIDGES = 10.0 ** np.arange(-5, 1.1, 0.5)  # of the weights, in units of the mean squared residual
 PARTS = 4  # of the steps, by which the ridge is chosen
 ROWS = 2 * FINE  # steps from which it is learned
@@ -106,27 +104,13 @@ def _with_rule(problem: Problem, fit: Fit, known: Sequence[Rule] = ()) -> Fit:
         if after < best.after:
             best = replace(fit, motors=other, after=after)
     for _ in range(TURNS):
-        off, slopes = _effects(problem, values, variant, problem.simulator.moved(variant, train, rule(x)))
+        off, slopes = problem.by_commands(values, problem.simulator.moved(variant, train, rule(x)))
         rest = off - np.einsum("nej,nj->ne", slopes, rule(x))
         rule = replace(rule, weight=_regressed(rest, slopes, features))
         after = float(problem.loss(values[None], problem.obeyed(values, problem.held, rule))[0])
         if after < best.after:
             best = replace(fit, motors=rule, after=after)
     return best
-
-
-def _effects(problem: Problem, values: np.ndarray, variant: Physics, rows: Evidence) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted residuals [n, entries] of a variant, which has `values`, and their derivatives by each command, [n,
-    entries, motors]."""
-    (off,) = problem.residuals(values[None], rows)
-    slopes = np.empty((*off.shape, len(problem.simulator.low)))
-    command = share(rows.commanded[variant.delay], *problem.simulator.box)
-    for j in range(slopes.shape[-1]):
-        step = np.zeros_like(command)
-        step[:, j] = np.where(command[:, j] + STEP > 1, -STEP, STEP)
-        (near,) = problem.residuals(values[None], problem.simulator.moved(variant, rows, step))
-        slopes[..., j] = (near - off) / step[:, [j]]
-    return off, slopes
 
 
 def _regressed(rest: np.ndarray, slopes: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -29,7 +29,6 @@ QUARTER = 0.674  # standard deviations below the middle: of the first quartile
 EVEN, MAYBE = 2.0, 4.0  # third over first quartile of the entries' noise; where parameters are still to be found
 RETURNS = -0.1  # first quartile of the entries' rank correlations of two steps in a row, for noise of sensors
 TRIFLE = 3e-4  # of an entry's spread: noise of sensors below it is none
-STEP = 0.02  # of half an action's range: finite differences
 LEAST = 20  # windows
 NEAR = 3.0  # standard deviations from its bound where an action's noise is not cut off
 
@@ -102,14 +101,9 @@ def _of_actions(problem: Problem, values: np.ndarray) -> float:
     rows, simulator = problem.steps, problem.simulator
     low, high = simulator.low, simulator.high
     half, action = (high - low) / 2, rows.commanded[0].clip(low, high)
-    off = simulator.differences(values[None], rows)[0] / problem.spread
-    effects = np.empty((*off.shape, len(half)))
-    for j, h in enumerate(STEP * half):
-        step = np.where(action[:, j] + h > high[j], -h, h)
-        moved = rows.commanded.copy()
-        moved[..., j] += step
-        found = simulator.differences(values[None], replace(rows, commanded=moved))[0] / problem.spread
-        effects[..., j] = (found - off) / step[:, None]
+    off, slopes = problem.by_commands(values, rows)
+    even = 1 / (problem.weight * problem.spread)  # each entry by its own spread, whatever a fit has to explain of it
+    off, effects = off * even, slopes * even[:, None] / half
     taken = np.stack([np.linalg.lstsq(effect, -x, rcond=1e-8)[0] for effect, x in zip(effects, off, strict=True)])
     left = off + np.einsum("nej,nj->ne", effects, taken)
     if 1 - (left**2).sum() / (off**2).sum() < IN_SPAN:
