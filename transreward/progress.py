@@ -127,5 +127,5 @@ def _screen() -> Iterator[Put]:
     from rich.live import Live
     from rich.text import Text
 
-    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-        yield lambda lines, done: live.update(Text("\n".join(lines), overflow="ellipsis", no_wrap=True))
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        yield lambda lines, done: live.update(Text("\n".join(lines), overflow="ellipsis", no_wrap=True), refresh=True)
