@@ -5,7 +5,7 @@ VENV ?= .venv
 IN := $(VENV)/bin
 INSTALL = $(PYTHON) -m pip --python $(IN)/python --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help demo test test-ci test-slow lint docs bench study clean
+.PHONY: help demo test test-ci test-slow lint docs linkcheck bench study clean
 
 help:
 	@echo "make demo       set up, then move half-cheetah to one with a dead hip: about three minutes on two cores"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow  all slow tests, with those that take many minutes each"
 	@echo "make lint       ruff and pyright"
 	@echo "make docs       the site, into docs/_build; a warning is an error"
+	@echo "make linkcheck  whether links to other places still lead there; needs a network, and is no part of CI"
 	@echo "make bench      speed, into benchmarks/results/"
 	@echo "make study      darc with PPO on four pairs; resumes where it was interrupted; takes hours"
 
@@ -36,6 +37,9 @@ lint: $(VENV)/ready-dev
 
 docs: $(VENV)/ready-docs
 	$(IN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build
+
+linkcheck: $(VENV)/ready-docs
+	$(IN)/sphinx-build -b linkcheck --quiet docs docs/_build/linkcheck
 
 bench: $(VENV)/ready-dev
 	$(IN)/python benchmarks/bench.py

@@ -135,6 +135,27 @@ def test_links(page):
             assert (page.parent / link.partition("#")[0]).exists(), f"{page.name} links to {link}"
 
 
+def anchors(page: Path) -> set[str]:
+    """Those of a page's headings, as forges and the site make them; of two that are alike the second ends in -1."""
+    text, found = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL), set()
+    for heading in re.findall(r"^#{1,6} (.*)$", text, re.MULTILINE):
+        said = re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*]", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", said.strip().lower()).replace(" ", "-")
+        found.add(name if name not in found else f"{name}-1")
+    return found
+
+
+@every_page
+def test_anchors(page):
+    """A link to a part of a page leads to one of its headings, from the README too."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]*#[^)\s]+)\)", text):
+        if not re.match(r"https?://", link):
+            place, _, anchor = link.partition("#")
+            to = (page.parent / place).resolve() if place else page
+            assert to.suffix != ".md" or anchor in anchors(to), f"{page.name} links to {link}"
+
+
 def commands() -> dict:
     """The parser of each command."""
     actions = cli.parser()._actions

@@ -32,6 +32,7 @@ LAYERS = [
     {"reports"},
     {"plan"},
     {"engine"},
+    {"progress"},
     {"transfer", "preflight", "policies"},
     {"compare", "rehearsal"},
     {"live", "doctor", "session"},

@@ -20,6 +20,7 @@ from transreward.domains.bridged import view_of
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
 from transreward.identify.fit import Problem
+from transreward.progress import PHASES, time_left
 from transreward.reports.repeat import after
 from transreward.reports.sections.verdict import said
 from transreward.reports.subject import Subject
@@ -36,18 +37,6 @@ LOUD = (
     f"not a method"
 )
 BESIDE = 9  # columns that the time of an evaluation takes
-PHASES = {  # name -> how it is shown
-    "source": "training the source agent",
-    "teacher": "transfer, its teacher first",
-    "evidence": "transfer, first steps of the target",
-    "walk": "transfer, in the identified simulator first",
-    "trial": "transfer, candidates in the target",
-    "transfer": "transfer",
-    "cotrain": "both agents at once",
-    CEILING: CEILING,
-}
-
-
 PLAINLY = "unchanged with bridge=none"
 
 
@@ -183,9 +172,7 @@ class View:
         """The live panel: phase, budgets, time left, and the latest evaluation."""
         bars = Bars(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[text]}"))
         passed = time.perf_counter() - self.phase_began
-        left = f"about {passed / p.done - passed:.0f} s left" if p.done > 0.02 else "..."
-        if p.done == 0:  # no round has ended, and the first one compiles the programs
-            left = "compiling ..."
+        left = time_left(p.done, passed)
         what = f"{PHASES[p.phase]}" + (f": {p.method}" if p.phase in ("teacher", "transfer", "cotrain") else "")
         bars.add_task(what, total=1000, completed=round(1000 * p.done), text=left)
         for domain, steps, budget in zip(Pair._fields, p.steps, p.budget, strict=True):

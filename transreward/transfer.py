@@ -23,6 +23,7 @@ from transreward.interruption import undone
 from transreward.plan.compile import EARLIER, compile
 from transreward.plan.streams import repaid
 from transreward.presets import restore_learner
+from transreward.progress import shown
 from transreward.replay import in_order
 from transreward.request.budgets import require_steps_left
 from transreward.request.config import Config
@@ -121,8 +122,9 @@ def carry_out(
     again: bool = False,
 ) -> Result:
     """The method and its controls; `again`: in a directory that they were begun in."""
-    with one_target(config):
-        return all_methods(config, out, log, watch or (lambda progress: None), request, again)
+    title = f"{joined(one.name for one in config.sources)} -> {config.domains.target.name}"
+    with one_target(config), shown(title, watch) as view:
+        return all_methods(config, out, log, view, request, again)
 
 
 def requested(

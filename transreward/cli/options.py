@@ -22,7 +22,7 @@ SETTINGS = """\
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
 # Fields of a request, and of a command in Python, that are options here.
-OPTIONS = {*FIELDS, "fresh", "logs", "methods", "out", "live", "size", "rate", "columns"} - {
+OPTIONS = {*FIELDS, "fresh", "logs", "methods", "out", "live", "size", "rate", "columns", "episodes", "pictures"} - {
     "source",
     "target",
     "imports",

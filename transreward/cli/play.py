@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from transreward.cli.options import whole
 from transreward.types import RequestError
@@ -17,16 +18,20 @@ run directory holds it, else the raw reward. --live opens MuJoCo's viewer instea
   transreward play runs/x                 runs/x/videos/play.mp4, ten seconds
   transreward play runs/x --before-after  before.mp4 (zero-shot) and after.mp4
   transreward play runs/x --out fine.gif  for a page, by the ending
+  transreward play runs/x --out strip.pdf for paper: six pictures of an episode of each robot; or .png
+  transreward play runs/x runs/y --out both.mp4   several runs in one film, or in one strip
 """
 EPILOG = ""
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("directory", metavar="DIR", help="run directory")
-    command.add_argument("--out", metavar="FILE", help="an .mp4, .gif or .webp (default: DIR/videos/play.mp4)")
+    command.add_argument("directories", nargs="+", metavar="DIR", help="run directory, or several for one film")
+    out = "an .mp4, .gif or .webp, or a strip as .png or .pdf (default, of one DIR: DIR/videos/play.mp4)"
+    command.add_argument("--out", metavar="FILE", help=out)
     command.add_argument("--seed", type=whole, default=0, metavar="S", help="which seed's policy, counted from 0")
     command.add_argument("--seconds", type=float, metavar="T", help="longest part of an episode to show (default: 10)")
     command.add_argument("--episodes", type=whole, metavar="N", help="how many, one after the other (default: 1)")
+    command.add_argument("--pictures", type=whole, metavar="N", help="of a strip (default: 6)")
     command.add_argument("--size", metavar="WxH", help="pixels of each robot's picture (default: 320x240)")
     instead = command.add_mutually_exclusive_group()
     instead.add_argument("--before-after", action="store_true", help="write the two small videos of a report instead")
@@ -41,21 +46,37 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from transreward.reports.films import play
+    from transreward.reports.films import play, poster
 
     given = {name: value for name in ("seconds", "episodes") if (value := getattr(args, name)) is not None}
     if args.size is not None:
         given |= _size(args.size)
+    if args.before_after or args.live:
+        if len(args.directories) > 1 or args.pictures is not None:
+            raise RequestError("--before-after and --live are of one DIR, and no strip")
+        (directory,) = args.directories
     if args.before_after:
         if given or args.out:
             raise RequestError("--before-after has its own sizes and places: leave --out, --size and times away")
-        written = play.before_and_after(args.directory, args.seed)
+        written = play.before_and_after(directory, args.seed)
     elif args.live:
-        return play.live(args.directory, args.live, args.seed, given)
+        return play.live(directory, args.live, args.seed, given)
     else:
-        written = [play.play(args.directory, args.out, args.seed, given)]
+        written = [_written(args, given)]
     for path in written:
-        print(f"video  {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        print(f"{'strip' if path.suffix in poster.ENDINGS else 'video'}  {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def _written(args: argparse.Namespace, given: dict[str, float]) -> Path:
+    """The film of one run, or what several share, or a strip."""
+    from transreward.reports.films import play, poster
+
+    alone = len(args.directories) == 1 and args.pictures is None
+    if alone and Path(args.out or "").suffix not in poster.ENDINGS:
+        return play.play(args.directories[0], args.out, args.seed, given)
+    if args.out is None:
+        raise RequestError("name the file of several runs, or of a strip, by --out, such as both.mp4 or strip.pdf")
+    return play.play_all(args.directories, args.out, args.seed, given, args.pictures)
 
 
 def _size(text: str) -> dict[str, int]:

@@ -119,7 +119,7 @@ def lead(one: Outcome, other: Outcome) -> str:
 
 def as_text(rows: Mapping[str, list[dict[str, str]]], titles: Mapping[str, str]) -> str:
     """The table for a terminal, by pair."""
-    console = Console(file=io.StringIO(), width=Console().width if Console().is_terminal else 200)
+    console = Console(file=io.StringIO(), width=Console().width if Console().is_terminal else 200, force_jupyter=False)
     for pair, own in rows.items():
         console.print(f"\n{titles[pair]}", style="bold", highlight=False, soft_wrap=True)
         console.print(columns(fitting(own, console.width, GIVES_WAY)))

@@ -13,6 +13,7 @@ from transreward.reports.films.take import Film, Take
 EARNED = "return {:,.1f}"
 TITLE, STRIP = 24, 48  # pixels: a caption of one line, and the trace below it. Players lay their controls over the foot
 LINE = 14  # pixels that each further line of the caption takes
+HEADING = 22  # pixels of the line above a run, where a film shows several
 BACKGROUND, INK, FAINT = (20, 22, 27), (232, 234, 238), (140, 146, 158)
 
 
@@ -22,7 +23,7 @@ class Panel:
     def __init__(self, title: str, colour: tuple[int, int, int], film: Film, painter: Painter | None, label: str):
         from PIL import ImageFont
 
-        self.colour, self.film, self.painter, self.label = colour, film, painter, label
+        self.title, self.colour, self.film, self.painter, self.label = title, colour, film, painter, label
         self.font: Any = ImageFont.load_default(13)
         self.small: Any = ImageFont.load_default(11)
         self.lines = [title]
@@ -82,6 +83,18 @@ class Panel:
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), self.colour)
         draw.text((8, top + 8), self.label, FAINT, self.small, "lm")
         draw.text((self.film.width - 8, top + 8), f"{trace[-1]:+.2f}", INK, self.small, "rm")
+
+
+def heading(title: str, width: int) -> np.ndarray:
+    """The line above one of several runs, uint8 [HEADING, width, 3]."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    canvas, font = Image.new("RGB", (width, HEADING), BACKGROUND), ImageFont.load_default(13)
+    draw = ImageDraw.Draw(canvas)
+    while len(title) > 1 and draw.textlength(title, font) > width - 16:
+        title = title[:-2] + "…"
+    draw.text((8, HEADING // 2), title, INK, font, "lm")
+    return np.asarray(canvas)
 
 
 def _wrapped(name: str, font: Any, room: float) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.logs.recorded import file_of
-from transreward.reports.films import video
+from transreward.reports.films import poster, video
+from transreward.reports.films.grid import write_grid
 from transreward.reports.films.take import SMALL, Film
 from transreward.reports.films.window import watch_live
 from transreward.runs import store
@@ -37,6 +39,41 @@ def play(
     trace, label = compensation_trace(run, seed)
     policy, first = run.policy(seed), run.config["seed"]
     video.write_video(_domains(run), policy, path, first + seed, settings, trace, label)
+    return path
+
+
+def play_all(
+    directories: Sequence[str | Path],
+    out: str | Path,
+    seed: int = 0,
+    film: dict[str, Any] | None = None,
+    pictures: int | None = None,
+) -> Path:
+    """Write what the ending of `out` says: a film of several runs, each pair of robots in its place, or, .png and .pdf,
+    a strip of `pictures` of the first episode of each, for paper. Raises RequestError as `play` does."""
+    settings, runs, path = Film(**film or {}), [load(place) for place in directories], Path(out)
+    strip = path.suffix in poster.ENDINGS
+    if not strip and path.suffix not in video.ENDINGS:
+        raise RequestError(f"`out` {path} must name a file that ends in {', '.join([*video.ENDINGS, *poster.ENDINGS])}")
+    if strip and settings.episodes != 1:
+        raise RequestError(f"{path} shows one episode: leave `episodes` away")
+    if pictures is not None and not (strip and 2 <= pictures <= 20):
+        raise RequestError(f"`pictures` are 2 to 20 of a .png or .pdf, not {pictures} of {path}")
+    video.require_tools()
+    titles = [f"{run.method}, seed {run.config['seed'] + seed}" for run in runs]
+    with ExitStack() as stack:
+        shots = [
+            stack.enter_context(
+                video.shot(
+                    _domains(run), run.policy(seed), run.config["seed"] + seed, settings, *compensation_trace(run, seed)
+                )
+            )
+            for run in runs
+        ]
+        if strip:
+            poster.write_poster(shots, titles, path, pictures or poster.PICTURES)
+        else:
+            write_grid(shots, titles, path)
     return path
 
 

@@ -6,8 +6,10 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,42 +73,58 @@ def write_video(
         RequestError: `no video: ...`, where nothing draws here or a domain cannot be drawn; `path` cannot be written.
     """
     film = film or Film()
+    with shot(domains, policy, seed, film, trace, label) as taken:
+        return encode(path, taken.frames(), taken.rate)
+
+
+class Shot(NamedTuple):
+    """What was recorded of a policy in both domains, and what draws it."""
+
+    panels: Pair[Panel]
+    takes: list[Pair[Take]]  # an episode each
+    curves: list[Pair[Array]]
+    rate: float  # pictures a second
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """All pictures of the video, one episode after the other; the robot that ends first stands still."""
+        values = np.concatenate([np.asarray(x) for pair in self.curves for x in pair])
+        low, high = float(values.min()), float(values.max())
+        room = max(0.05 * (high - low), 1e-6)
+        for take, curve in zip(self.takes, self.curves, strict=True):
+            count = max(len(t.pictures) for t in take)
+            for frame in range(count):
+                columns = [
+                    panel.column(t, frame, np.asarray(c), (low - room, high + room), count)
+                    for panel, t, c in zip(self.panels, take, curve, strict=True)
+                ]
+                yield np.concatenate(columns, axis=1)
+
+
+@contextmanager
+def shot(
+    domains: Pair[Domain], policy: Policy, seed: int, film: Film, trace: Trace | None = None, label: str = RAW
+) -> Iterator[Shot]:
+    """Let a policy act in both domains, as `write_video` says; within it what was recorded can be drawn."""
     require_tools()
     domains = domains.map(drawable)
     takes = [Pair(*pair) for pair in zip(*(act(d, policy, seed, film) for d in domains), strict=True)]
     curves = [trace(take.map(lambda t: t.steps)) for take in takes] if trace else []
     if not any(np.any(x) for pair in curves for x in pair):
         curves, label = [take.map(lambda t: t.steps.reward) for take in takes], RAW
-    rate = takes[0].source.rate / takes[0].source.every
     painters = domains.map(lambda d: Painter(robot, film) if (robot := body(d)) else None)
     titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
     panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
     for panel in panels:  # pictures side by side
         panel.top = max(p.top for p in panels)
     try:
-        return _encode(path, _frames(panels, takes, curves), rate)
+        yield Shot(panels, takes, curves, takes[0].source.rate / takes[0].source.every)
     finally:
         for painter in painters:
             if painter is not None:
                 painter.close()
 
 
-def _frames(panels: Pair[Panel], takes: list[Pair[Take]], curves: list[Pair[Array]]) -> Iterator[np.ndarray]:
-    """All pictures of the video, one episode after the other; the robot that ends first stands still."""
-    values = np.concatenate([np.asarray(x) for pair in curves for x in pair])
-    low, high = float(values.min()), float(values.max())
-    room = max(0.05 * (high - low), 1e-6)
-    for take, curve in zip(takes, curves, strict=True):
-        count = max(len(t.pictures) for t in take)
-        for frame in range(count):
-            columns = [
-                panel.column(t, frame, np.asarray(c), (low - room, high + room), count)
-                for panel, t, c in zip(panels, take, curve, strict=True)
-            ]
-            yield np.concatenate(columns, axis=1)
-
-
-def _encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
+def encode(path: Path, frames: Iterator[np.ndarray], rate: float) -> int:
     """Write the pictures; an mp4 is H.264 that browsers can play, and start playing before it is loaded."""
     count = 0
     try:
