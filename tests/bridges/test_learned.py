@@ -117,6 +117,14 @@ def test_refused_to_learn(how, words, log, tmp_path):
     assert "\n" not in str(problem.value)
 
 
+def test_robots_that_move_otherwise_are_refused(tmp_path):
+    steps = log_of("walker2d", tmp_path / "steps.npz")
+    with pytest.raises(
+        RequestError, match=r"hopper moves too unlike walker2d, of which the best matching explains \d+%"
+    ):
+        tr.bridge("hopper", "walker2d", f"learned({steps})")
+
+
 def test_a_motor_that_is_held_shows_nothing():
     one, _ = made(np.random.default_rng(0), 4, 2)
     with pytest.raises(RequestError, match="the motor 'm1' always does the same"):

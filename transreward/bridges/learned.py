@@ -33,6 +33,7 @@ STARTS, TURNS, KICKS = 40, 30, 12
 WIDE = 60  # columns, from which on nothing is polished: it would take minutes
 ALIKE = 0.3  # weight of what no sign changes
 NEVER = 1e6  # cost of a pair that cannot be: their units differ
+UNLIKE = 0.5  # share of the target's model that a matching may leave
 LEAST = 200  # steps for each number that a column's model has
 
 
@@ -55,6 +56,7 @@ class Found(NamedTuple):
     columns: np.ndarray  # [obs of the target, obs of the source] of -1, 0 and 1: X
     motors: np.ndarray  # [action of the target, action of the source]: Y
     cost: float
+    share: float = 0.0  # of the target's model that is left
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,11 @@ class Learned(Bridge):
         found = matched(ours, theirs, *able)
         if not found.motors.any():
             raise RequestError(f"the bridge '{self.name}': no motor of {other.name} moves as one of {robot.name} does")
+        if found.share > UNLIKE:
+            raise RequestError(
+                f"the bridge '{self.name}': {robot.name} moves too unlike {other.name}, of which the best matching "
+                f"explains {1 - found.share:.0%}, and {1 - UNLIKE:.0%} are wanted: take kinematic, or write a map"
+            )
         return crossing(own, shown, _shows(found.columns), _shows(found.motors))
 
 
@@ -241,7 +248,8 @@ def _certain(own: Model, other: Model, found: Found) -> Found:
             kept, matching[i, j] = matching[i, j], 0.0
             if _left(own, other, x, y) > _left_with(own, other, x, y, (i, j, kept), is_column):
                 matching[i, j] = kept
-    return Found(x, y, _left(own, other, x, y))
+    left = _left(own, other, x, y)
+    return Found(x, y, left, left / _left(own, other, np.zeros_like(x), np.zeros_like(y)))
 
 
 def _left_with(
