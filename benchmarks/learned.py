@@ -3,8 +3,10 @@
     python benchmarks/learned.py
 
 For each robot, number of target steps and permutation: the shares of columns and motors that `learned` matches to the
-right one, and with the right sign too, and its seconds. Target steps are of random actions; `names hidden`: no unit is
-known. `legs=3` is a half-cheetah with a second hind leg, beside what `named` joins. Into results/learned.json.
+right one, and with the right sign too; the squares that it leaves, as a multiple of those that the true map leaves (at
+most 1: another map is as good, since the robot is symmetric, or better); and its seconds. Target steps are of random
+actions, and no unit is known. `legs=3` is a half-cheetah with a second hind leg, beside what `named` joins. Into
+results/learned.json.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from transreward.bridges.learned import Model, _left, matched, modelled
 from transreward.domains.brought import walked
 from transreward.types import Transition
 
-ROBOTS = ("halfcheetah", "hopper", "walker2d", "ant", "swimmer", "reacher")
-STEPS = (2_000, 5_000)
+ROBOTS = ("halfcheetah", "hopper", "reacher", "swimmer", "walker2d")
+STEPS = (1_000, 2_000, 5_000)
 SEEDS = range(5)
 
 
