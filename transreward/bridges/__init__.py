@@ -10,6 +10,7 @@ import numpy as np
 from transreward.bridges.bridge import Bridge, Crossing, Side, require_sound
 from transreward.bridges.given import Given
 from transreward.bridges.kinematic import clone, doubts, kinematic
+from transreward.bridges.learned import LEARNED, Learned
 from transreward.bridges.match import NAMED, Matched, Parts, named
 from transreward.bridges.mirrored import MIRRORED
 from transreward.bridges.turned import turned
@@ -35,12 +36,16 @@ def shuffled(other: Side, parts: Parts) -> Parts:
 OPTIONS: dict[str, Callable[[Side, Parts], Parts]] = {"clone": clone, "shuffled": shuffled}
 
 
-def between(how: str, brought: Callable[[str], Given | None] = lambda how: None) -> Matched | Given:
+Between = Matched | Given | Learned
+
+
+def between(how: str, brought: Callable[[str], Between | None] = lambda how: None) -> Between:
     """The bridge between unlike robots that a text names, such as named or clone(named). Raises RequestError.
 
     `brought` finds those that a user brings, which stand in no table.
     """
-    if option := re.fullmatch(r"(\w+)\((.+)\)", how):
+    option = re.fullmatch(r"(\w+)\((.+)\)", how)
+    if option and option[1] != LEARNED:
         if option[1] not in OPTIONS:
             raise nearest(option[1], OPTIONS, "option of a bridge", otherwise=OWN_MODULE)
         change, inner = OPTIONS[option[1]], between(option[2], brought)
@@ -48,6 +53,10 @@ def between(how: str, brought: Callable[[str], Given | None] = lambda how: None)
     if given := brought(how):
         return given
     able = {name: bridge for name, bridge in BRIDGES.items() if isinstance(bridge, Matched)}
+    if how == LEARNED:
+        raise RequestError(
+            "the bridge 'learned' is found in steps of the target: name their file, such as learned(steps.npz)"
+        )
     if how not in able:
         raise nearest(how, able, "bridge", otherwise=OWN_MODULE)
     return able[how]

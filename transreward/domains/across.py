@@ -96,7 +96,7 @@ class Described:
     """What a bridge may read of any domain: see `bridges.Side`."""
 
     def __init__(self, domain: Domain) -> None:
-        robot = table_robot(domain)
+        robot, self.domain = table_robot(domain), domain
         self.name, self.spaces = domain.name, domain.spaces
         self.entries, self.action_entries = entries(domain), action_entries(domain)
         self.stored_terms: tuple[str, ...] = ()

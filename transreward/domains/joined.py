@@ -15,7 +15,8 @@ from transreward.types import Pair
 
 def bridge(source: Domain | str, target: Domain | str, how: str = NAMED) -> Across | Bridged:
     """The source in the columns of the target, over a bridge: named, kinematic, clone(named), shuffled(named), a file
-    such as map.yaml, or package.module:function (see docs/bridges.md); or in a view of its own, such as mirrored.
+    such as map.yaml, package.module:function, or learned(steps.npz) (see docs/bridges.md); or in a view of its own,
+    such as mirrored.
 
     Its `table()` says which motor and column of the target shows which of the source, `said()` the same in a sentence,
     and `crossing` has the matrices. It is a domain, whose id opens it again.
