@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from transreward.bridges.bridge import Side
 from transreward.bridges.given import ACTIONS, BACK, EXAMPLE, OBSERVATIONS, Given
 from transreward.bridges.learned import LEARNED, Learned
 from transreward.bridges.linear import Linear
+from transreward.domains.logs import read
 from transreward.domains.users import import_modules, located, named, numbers, unpacked
 from transreward.plain import read_mapping
 from transreward.types import RequestError, Transition
@@ -55,8 +55,7 @@ def learned(how: str, file: str, written: int) -> Learned:
 
 def taken(file: str, own: Side, other: Side) -> tuple[Transition, Transition]:
     """Steps of both robots: of the one by random actions, of the other those of a log."""
-    logs = import_module("transreward.domains.logs")  # by name: it asks which robots fit, whose ids may name a bridge
-    log, sizes = logs.read(file), (other.spaces.obs, other.spaces.action)
+    log, sizes = read(file), (other.spaces.obs, other.spaces.action)
     if (width := (log.obs.shape[1], log.action.shape[1])) != sizes:
         raise RequestError(
             f"{file} has steps of {width[0]} observations and {width[1]} actions, and {other.name} has {sizes[0]} and "
