@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "golden"))
 import bits
 
 import transreward as tr
-from transreward.fallback import MEMORY, SPREAD, Belief, Episode, beliefs, best, drawn, expected, opening
+from transreward.fallback import LEAST, MEMORY, SPREAD, Belief, Episode, beliefs, best, drawn, expected, opening
 from transreward.methods import METHODS
 from transreward.plan.compile import compile, walked
 from transreward.reports.page import write_report
@@ -42,6 +42,21 @@ def test_a_policy_that_never_acted_is_believed_to_be_like_the_source_with_much_d
     belief = beliefs(acted(source=[100.0, 100.0]), NAMES, "learner", None, 20)
     assert belief.mean.tolist() == [100, 100] and belief.sd[1] == pytest.approx(SPREAD * 100)
     assert best(belief) == 0
+
+
+def test_where_the_source_policy_lost_much_as_much_may_be_won_back():
+    """Returns of an episode each of a policy that learns, where the source policy's 4,700 became 230."""
+    episodes = acted(source=[233.0, 219.0, 250.0], learner=[884.0, 2703.0])
+    shut, open_ = (beliefs(episodes, NAMES, "learner", None, 50, reach) for reach in (None, 4_700.0))
+    assert best(shut) == 0 and best(open_) == 1
+    unknown = beliefs(acted(source=[250.0, 210.0]), NAMES, "learner", None, 20, 4_700.0)
+    assert unknown.sd[1] == pytest.approx(SPREAD * (4_700 - 230)) and best(unknown) == 0  # nobody untested is delivered
+    kept = acted(source=[100.0, 100.0])  # it lost less than it kept, or gained less
+    near = [beliefs(kept, NAMES, "learner", None, 20, reach).sd[1] for reach in (None, 180.0, 20.0)]
+    assert near == pytest.approx([SPREAD * 100] * 3)
+    simulated = np.array([[100.0, 100.0], [200.0, 200.0]])
+    assert expected(simulated, 0.0, 1_100.0).sd[1] == pytest.approx(SPREAD * 1_000)
+    assert expected(simulated, 1.0, 1_100.0).sd[1] == pytest.approx(LEAST * 100)
 
 
 def test_beliefs_are_the_posterior_of_a_normal_with_its_prior():

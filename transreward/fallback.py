@@ -22,7 +22,7 @@ EPISODES = 2  # of the source policy, before anything else acts in the target
 BOUND = -0.8416  # normal quantile, of 0.2: a candidate is delivered by this lower bound of its lead
 MEMORY = 0.25  # share of the target steps so far after which an episode of a policy that still learns counts half
 MARGIN = 0.02  # of the delivered candidate's lower bound, by which another has to be better to go on
-SPREAD = 0.3  # prior standard deviation of the return of a policy that nothing is known of, in `scale`s
+SPREAD = 0.3  # prior standard deviation of the return of a policy that nothing is known of: see `_open`
 LEAST = 0.02  # of the source policy's return: least doubt of a lead that a simulator expects
 NOISE, NOISE_EPISODES = 0.1, 2.0  # prior standard deviation of one episode's return, in `scale`s, and what it weighs
 
@@ -74,35 +74,42 @@ def opening(target_steps: int, episode_steps: int, sources: int = 1) -> int:
     return min(episode_steps, -(-target_steps // 2))
 
 
-def expected(simulated: np.ndarray, explained: float) -> Belief:
+def expected(simulated: np.ndarray, explained: float, reach: float | None = None) -> Belief:
     """What an identified simulator expects: `simulated` returns [candidates, episodes], the source policy's first, in
     a simulator that explains so much of what differs, in [0, 1].
 
     All began alike, so that episodes are compared one by one. The lead over the source policy is believed for the
     explained share. Where nothing is explained there is as much doubt as of a policy that nothing is known of; where
-    the share is e, sqrt(1 - e) of that: what is not explained is a share of a squared error.
+    the share is e, sqrt(1 - e) of that: what is not explained is a share of a squared error. `reach` as in `beliefs`.
     """
     apart, share = simulated - simulated[0], min(max(explained, 0.0), 1.0)
     lead, error = apart.mean(axis=1), apart.std(axis=1) / np.sqrt(simulated.shape[1])
-    doubt = max(np.sqrt(1.0 - share) * SPREAD, LEAST) * np.abs(simulated[0]).mean()
-    return Belief(simulated[0].mean() + share * lead, np.hypot(doubt, share * error))
+    base, scale = simulated[0].mean(), np.abs(simulated[0]).mean()
+    doubt = max(np.sqrt(1.0 - share) * _open(base, scale, reach), LEAST * scale)
+    return Belief(base + share * lead, np.hypot(doubt, share * error))
 
 
 def beliefs(
-    episodes: Sequence[Episode], names: Sequence[str], learning: str | None, prior: Belief | None, now: int
+    episodes: Sequence[Episode],
+    names: Sequence[str],
+    learning: str | None,
+    prior: Belief | None,
+    now: int,
+    reach: float | None = None,
 ) -> Belief:
     """What is known of the candidates `names` after `now` target steps of one seed. The first is the source policy.
 
     The episodes of the candidate that is `learning` fade, since its policy changes, and its doubt grows back as they
     do, up to that of a policy that nothing is known of. Without a `prior` from a simulator every other candidate is
-    believed to be like the source policy, with much doubt.
+    believed to be like the source policy, with much doubt. `reach` is what the source policy returns in the source.
     """
     returns = [np.array([e.total for e in episodes if e.who == name]) for name in names]
     base = returns[0].mean() if returns[0].size else 0.0 if prior is None else prior.mean[0]
     scale = np.abs(returns[0]).mean() if returns[0].size else abs(base)
     noise = _noise([r for r in returns if r.size], scale)
-    own = noise**2 / returns[0].size if returns[0].size else (SPREAD * scale) ** 2
-    means, sds = np.full(len(names), float(base)), np.full(len(names), SPREAD * scale)
+    unknown = _open(float(base), float(scale), reach)
+    own = noise**2 / returns[0].size if returns[0].size else unknown**2
+    means, sds = np.full(len(names), float(base)), np.full(len(names), unknown)
     if prior is not None:
         means, sds = base + prior.mean - prior.mean[0], prior.sd.copy()
     sds[0] = np.sqrt(own)
@@ -113,11 +120,17 @@ def beliefs(
         ages = np.array([now - e.at for e in acted]) / max(MEMORY * now, 1.0)
         weight = 0.5**ages if name == learning else np.ones(len(acted))
         since = 1 - weight @ weight / weight.sum()  # what is no longer told of a policy that has learned since
-        doubt = np.sqrt(noise**2 / weight.sum() + own + since * (SPREAD * scale) ** 2)
+        doubt = np.sqrt(noise**2 / weight.sum() + own + since * unknown**2)
         known, told = (max(x, 1e-12) ** -2 for x in (sds[i], doubt))
         means[i] = (known * means[i] + told * (weight @ returns[i] / weight.sum())) / (known + told)
         sds[i] = (known + told) ** -0.5
     return Belief(means, sds)
+
+
+def _open(base: float, scale: float, reach: float | None) -> float:
+    """Standard deviation of the return of a policy that nothing is known of: a share of what the source policy returns
+    in the target, or of what it lost on the way from the source where that is more, since another may win it back."""
+    return SPREAD * (scale if reach is None else max(scale, abs(reach - base)))
 
 
 def _noise(returns: list[np.ndarray], scale: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NamedTuple
 
 import jax
@@ -222,6 +223,7 @@ def begin(
         run.choice.simulated = {}  # by another simulator
     if run.choice is not None:
         run.choice.in_turn = stage.phase == "evidence"
+        run.choice.reach = reference if reference is not None and isfinite(reference) else None
         run.choice.learning = stage.name if stage.name in stage.candidates else None
     if before is not None:
         state.log, state.stopped = before.log, before.stopped

@@ -61,7 +61,8 @@ class Desk:
         noisy = [] if stream.deterministic else [name for name in agents if name not in round.candidates]
         acting = Acting(names, files, noisy, version=self.version)
         if choice is not None:
-            acting.learning, acting.simulated, acting.explained = choice.learning, choice.simulated, choice.explained
+            acting.simulated, acting.explained = choice.simulated, choice.explained
+            acting.learning, acting.reach = choice.learning, choice.reach
         published.write(self.folder / POLICIES, acting, policies)
         say("acting", version=self.version)
 

@@ -34,6 +34,7 @@ class Acting:
     learning: str | None = None
     simulated: dict[str, list[list[float]]] = field(default_factory=dict)  # see `Choice`
     explained: list[float] = field(default_factory=list)
+    reach: float | None = None
     over: bool = False  # the learner has ended: this is what is delivered
     version: int = 0
 

@@ -377,7 +377,7 @@ class Session:
             return names[0]
         choice = Choice(names, [self.config.seed], len(book.robots))
         choice.simulated, choice.explained = self.acting.simulated, self.acting.explained
-        choice.learning, choice.now = self.acting.learning, book.acts
+        choice.learning, choice.reach, choice.now = self.acting.learning, self.acting.reach, book.acts
         choice.episodes[0] = book.episodes
         random = np.random.default_rng([self.config.seed, word("who acts"), book.acts])
         return names[drawn(choice.belief(0, names), random)]

@@ -24,6 +24,7 @@ class Choice:
         self.episodes: list[list[Episode]] = [[] for _ in seeds]  # of each seed, as they ended
         self.simulated: dict[str, list[list[float]]] = {}  # candidate -> returns [seeds, episodes] in a simulator
         self.explained: list[float] = []  # by that simulator, of what differs, for each seed
+        self.reach: float | None = None  # what the source policy returns in the source
         self.learning: str | None = None  # the candidate that is, whose old episodes fade
         self.in_turn = False  # whether all act equally often, in order, before anything decides between them
         self.began: list[str] = []  # of several sources, whose policy each seed learned on from
@@ -35,8 +36,9 @@ class Choice:
         """What is known of the candidates `names`, the source policy first, of the seed at that place."""
         prior = None
         if all(name in self.simulated for name in names):
-            prior = expected(np.array([self.simulated[name][seed] for name in names]), self.explained[seed])
-        return beliefs(self.episodes[seed], names, self.learning, prior, self.now)
+            tried = np.array([self.simulated[name][seed] for name in names])
+            prior = expected(tried, self.explained[seed], self.reach)
+        return beliefs(self.episodes[seed], names, self.learning, prior, self.now, self.reach)
 
     def among(self, act: Act, candidates: Mapping[str, Any], clock: Callable[[], np.ndarray]) -> Act:
         """A policy that acts for whoever was chosen. `candidates` are the agents of all but the one that learns, and
