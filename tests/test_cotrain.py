@@ -102,6 +102,7 @@ def three(tmp_path_factory):
     return move("reward_gap", {"loop.gap_updates": 1.0}, out=place, **several), place
 
 
+@pytest.mark.slow
 def test_three_learn_at_once_each_compensated_by_the_others(three):
     """On average the others pay 1.5 less, 1.5 more and as much; half of that is the compensation."""
     result, place = three
