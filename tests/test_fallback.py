@@ -118,7 +118,8 @@ def test_draws_favour_what_is_better_and_try_what_is_unknown():
     def share(mean, sd):
         return np.mean([drawn(Belief(np.array(mean), np.array(sd)), random) for _ in range(2_000)])
 
-    assert share([100.0, 100.0], [5.0, 30.0]) > 0.6  # optimism: above half
+    assert share([100.0, 100.0], [5.0, 30.0]) == 1  # a policy of which nothing is known acts at once
+    assert 0.2 < share([100.0, 90.0], [5.0, 20.0]) < 0.4  # the chance that it is better: 0.31
     assert share([100.0, 50.0], [5.0, 10.0]) < 0.01
     assert share([0.0, 0.0], [0.0, 0.0]) == 1  # of equals, the one that learns
 

@@ -141,10 +141,11 @@ def _noise(returns: list[np.ndarray], scale: float) -> float:
 
 
 def drawn(belief: Belief, random: np.random.Generator) -> int:
-    """The candidate that acts in the next episode: a Thompson draw, optimistic for all but the source policy, of which
-    another episode would teach the least."""
-    draws = belief.mean + belief.sd * random.standard_normal(len(belief.mean))
-    draws[1:] = np.maximum(draws[1:], belief.mean[1:])
+    """The candidate that acts in the next episode: a Thompson draw, optimistic for all but the source policy. Of that
+    another episode would teach the least, so that it acts where all others are drawn below what it is believed to
+    return: a policy that never acted, and is believed to be like it, acts at once."""
+    draws = np.maximum(belief.mean + belief.sd * random.standard_normal(len(belief.mean)), belief.mean)
+    draws[0] = belief.mean[0]
     return len(draws) - 1 - int(np.argmax(draws[::-1]))  # of equals the latest
 
 
