@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward.identify.noise import QUARTER, _ruled, _size
+from transreward.identify.noise import QUARTER, _ruled, _size, _spread
 
 
 def test_what_is_linear_is_no_noise():
@@ -49,3 +49,9 @@ def test_sensor_noise_does_not_bias_what_is_found(robot, shift, value):
     assert physical.value == pytest.approx(value, rel=0.02)
     assert physical.low < value < physical.high
     assert noise.parameter.name == "sensor_noise" and noise.value == pytest.approx(0.01, rel=0.1)
+
+
+def test_a_few_commands_that_do_nothing_do_not_make_noise_larger():
+    x = 0.1 * np.random.default_rng(0).standard_normal((4_000, 2))
+    x[::50] *= 1e4
+    assert _spread(x) == pytest.approx([0.1, 0.1], rel=0.1) and _spread(np.zeros((5, 2))).tolist() == [0, 0]

@@ -109,14 +109,20 @@ def _of_actions(problem: Problem, values: np.ndarray) -> float:
     if 1 - (left**2).sum() / (off**2).sum() < IN_SPAN:
         return 0.0
     sizes = []
-    for j, noise in enumerate(taken.std(axis=0)):
+    for j, noise in enumerate(_spread(taken)):
         inside = np.abs(action[:, j] - (low + high)[j] / 2) < half[j] - NEAR * noise
         inside = inside if inside.sum() > 50 else np.ones(rows.n, bool)
         seen = np.column_stack([np.ones(rows.n), rows.commanded[:2, :, j].T, simulator.seen(rows.obs)])[inside]
         if _ruled(taken[inside, j], seen) > RULED:
             return 0.0
-        sizes.append(taken[inside, j].std() / half[j])
+        sizes.append(_spread(taken[inside, j]) / half[j])
     return float(np.sqrt(np.mean(np.square(sizes))))
+
+
+def _spread(x: np.ndarray) -> np.ndarray:
+    """Standard deviation of normal numbers [n, ...], by their median distance from the median: at a joint's stop a
+    command does next to nothing, and what it would have taken is far too much."""
+    return np.median(np.abs(x - np.median(x, axis=0)), axis=0) / QUARTER
 
 
 def _ruled(y: np.ndarray, x: np.ndarray) -> float:
