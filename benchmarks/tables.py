@@ -11,6 +11,7 @@ several machines: copy the folders together.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,7 +93,8 @@ def keep(name: str, runs: Path) -> None:
             further = f"-seed{job.request['seed']}" if (job.pair, job.method) in first else ""
             first.add((job.pair, job.method))
             if job.done:
-                record.write(record.RESULTS / name / job.pair / f"{job.method}{further}.json", cell(job, CURVE))
+                found = json.dumps(cell(job, CURVE)).replace(str(runs), f"runs/{name}")  # wherever they were run
+                record.write(record.RESULTS / name / job.pair / f"{job.method}{further}.json", json.loads(found))
 
 
 def cell(job: Job, curve: Sequence[str]) -> dict[str, Any]:
