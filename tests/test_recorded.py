@@ -71,7 +71,7 @@ def test_a_policy_is_trained_in_what_the_log_shows(log, tmp_path):
     ("method", "more", "said"),
     [
         ("fine_tune", {}, "is a log, which takes no step for 'fine_tune': use .*auto"),
-        ("auto", {"controls": ("mix",)}, "takes no step for 'mix'"),
+        ("auto", {"controls": ("mix",)}, "takes no step for the control 'mix': name others"),
         ("auto", {"target_steps": 300}, "has 200 steps: lower `target_steps` from 300"),
         ("auto", {"target_steps": 20}, "too few to learn anything from"),
         ("auto", {"settings": SETTINGS | {"loop.eval_target": "simulated"}}, "leave loop.eval_target out"),

@@ -56,6 +56,15 @@ def test_an_agent_of_few_rounds_is_timed_by_these():
 
 
 @pytest.mark.slow
+def test_beside_a_source_run_the_learner_is_timed_as_well(tmp_path):
+    small = {"learner.robots": 4, "learner.rollout_steps": 16, "learner.minibatches": 2, "learner.hidden": (4,)}
+    asked = {"learner": "ppo", "source_steps": 2_000, "seeds": 1, "settings": small, "controls": ()}
+    tr.transfer(*PAIR, "zero_shot", out=tmp_path / "run", **asked)
+    lines = rehearse(planned(*PAIR, "auto", **{**asked, "source_steps": 4_000}, source_run=tmp_path / "run"))
+    assert lines[-1].startswith("about") and "s of learning in all" in lines[-1]
+
+
+@pytest.mark.slow
 def test_the_command_prints_it_and_leaves_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = ["learner.robots=4", "learner.rollout_steps=16", "learner.minibatches=2", "learner.hidden=4"]

@@ -31,6 +31,8 @@ DOES = {
     TRIAL: "candidates act, and nobody learns, until one is clearly the best",
     "transfer": "it learns",
 }
+BESIDE = "compiling, evaluations and films come on top, in a short run more than that"
+UNTIMED = "how long it takes is not known, since there is no source to time the learner in"
 READ = "the log is read, and nobody learns"
 
 
@@ -66,9 +68,8 @@ def rehearse(config: Config) -> list[str]:
             lines.append(f"  {stage.name}: {told(config, stage)}{about(seconds)}")
     most = max(sum(walked(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
     lines += in_target(config, most)
-    lines.append(
-        f"{about(total).removeprefix(', ')} in all on this machine, beside evaluations; nothing was run".strip()
-    )
+    took = f"{about(total).removeprefix(', ')} of learning in all on this machine" if total else UNTIMED
+    lines.append(f"{took}; {BESIDE}; nothing was run")
     return lines
 
 
@@ -138,6 +139,9 @@ def seconds_per_update(config: Config, plan: Plan) -> float:
     """Of all seeds, with the steps that go with it, by the first rounds of a source agent's training."""
     training = replace(config, learner=config.learner.from_scratch)
     stage = next(iter(plan.agents.values()), None)
+    if stage is None and config.source_run is not None:  # whose agent is there: one is timed that would be trained
+        own = replace(config, source_run=None, converted=None)
+        stage = next(iter(compile(own).agents.values()), None)
     if stage is None:
         return 0.0
     schedule = stage.schedule

@@ -93,7 +93,7 @@ def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Ver
         if all(bound(each[c.name]) <= ALIKE * abs(c.mean) for c in others):
             return Verdict("same", _alike(got, each, sure) + _caution(seeds), each)
         return Verdict("unknown", _unknown(got, found, seeds) + _caution(seeds), found)
-    kind, text = _judge(got, found, sure)
+    kind, text = _judge(got, found, sure, _equal(one, others, found))
     return Verdict(kind, text + _caution(seeds), found)
 
 
@@ -111,20 +111,32 @@ def _tested(one: Outcome, others: Sequence[Outcome], together: int) -> dict[str,
     return found
 
 
-def _judge(got: str, found: dict[str, Difference], sure: str) -> tuple[str, str]:
-    """The kind of a verdict that claims something, and its sentence without the full stop."""
+def _equal(one: Outcome, others: Sequence[Outcome], found: dict[str, Difference]) -> list[str]:
+    """Those from which it certainly differs by nothing that matters."""
+    return [c.name for c in others if not certain(found[c.name]) and bound(found[c.name]) <= ALIKE * abs(c.mean)]
+
+
+def _judge(got: str, found: dict[str, Difference], sure: str, equal: Sequence[str] = ()) -> tuple[str, str]:
+    """The kind of a verdict that claims something, and its sentence without the full stop. More seeds would not tell
+    it apart from the `equal`."""
     more = [name for name, d in found.items() if certain(d) > 0]
     less = [name for name, d in found.items() if certain(d) < 0]
-    open_ = [name for name in found if name not in (*more, *less)]
+    open_ = [name for name in found if name not in (*more, *less, *equal)]
     if less:
         head = "hurt, since the source policy does better unchanged" if ZERO_SHOT in less else "did not pay"
         kind = "hurt" if ZERO_SHOT in less else "beaten"
-        rest = _rest(found, more=more, open_=open_)
+        rest = _rest(found, more=more, open_=open_, equal=equal)
         return kind, f"At {sure} the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
-    if not open_:
+    if not open_ and not equal:
         return "helped", f"At {sure} the transfer helped: {got}, more than {_amounts(found, more)}"
-    head = f"At {sure} the transfer helped compared with {_list(more)}, but not surely with {_list(open_)}"
-    return "partly", f"{head}: {got}, more than {_amounts(found, more)}{_rest(found, more=[], open_=open_)}"
+    head = f"At {sure} the transfer helped compared with {_list(more)}"
+    head += f", but not surely with {_list(open_)}" if open_ else ""
+    if equal:
+        costs = {ZERO_SHOT: f"{ZERO_SHOT}, which costs no target steps"}
+        named = _list(sorted((costs.get(name, name) for name in equal), key=lambda name: name.startswith(ZERO_SHOT)))
+        head += f", {'and' if open_ else 'but'} made no difference that matters to {named}"
+    rest = _rest(found, more=[], open_=open_, equal=[])
+    return "partly", f"{head}: {got}, more than {_amounts(found, more)}{rest}"
 
 
 def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
@@ -166,9 +178,11 @@ def best(outcomes: Sequence[Outcome]) -> str:
     pairs, level = pairwise(outcomes)
     leads = {x.name: first.over(x, level) for x in fair if x is not first}
     more = [name for name, lead in leads.items() if certain(lead) > 0]
-    rest = [name for name in leads if name not in more]
+    equal = _equal(first, [x for x in fair if x is not first], leads)
+    rest = [name for name in leads if name not in (*more, *equal)]
     together = f" for all {pairs} pairs together" if pairs > 1 else ""
     sure = f"; at 95% confidence{together} it beats {_amounts(leads, more)}" if more else ""
+    sure += f"; {_list(equal)} returned the same, within {ALIKE:.0%}" if equal else ""
     if not rest:
         return f"{head}{sure}{_caution(seeds)}"
     unsure = f"its lead over {_amounts(leads, rest)} is not certain"
@@ -202,9 +216,10 @@ def number(x: float, signed: bool = False) -> str:
     return f"{x:{'+' if signed else ''},.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _rest(found: dict[str, Difference], more: list[str], open_: list[str]) -> str:
+def _rest(found: dict[str, Difference], more: list[str], open_: list[str], equal: Sequence[str]) -> str:
     parts = [f"though more than {_amounts(found, more)}"] if more else []
     parts += [f"while the difference to {_amounts(found, open_)} is not certain"] if open_ else []
+    parts += [f"while it is certainly within {ALIKE:.0%} of {_list(list(equal))}"] if equal else []
     return "".join(f", {part}" for part in parts)
 
 

@@ -251,6 +251,14 @@ def learns_of_logs(row: Method) -> bool:
     return alone and not row.uses_source
 
 
+def no_step_of(log: Recorded, row: Method, config: Config, able: str) -> RequestError:
+    """For a method, or a control, that a log cannot serve."""
+    said = f"'{log.name}' is a log, which takes no step for"
+    if row is config.method:
+        return RequestError(f"{said} '{row.name}': use {able}")
+    return RequestError(f"{said} the control '{row.name}': name others in `controls`, or none")
+
+
 def require_source_log(config: Config) -> None:
     """Raise RequestError if the source is a log, and a method needs a source that takes steps."""
     log = recorded(config.domains.source)
@@ -258,8 +266,7 @@ def require_source_log(config: Config) -> None:
         if row.uses_logs and log is None:
             raise RequestError("feed.source=logs is of a source of which there is a log: leave it out")
         if log is not None and not (row.ceiling or (learns_of_logs(row) and not row.uses_replay)):
-            able = names(learns_of_logs)
-            raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
+            raise no_step_of(log, row, config, names(learns_of_logs))
     if log is None:
         return
     if config.source_run is not None:
@@ -285,7 +292,7 @@ def require_recorded(config: Config) -> None:
     for row in (config.method, *config.controls):
         if not learns_from_logs(row, config.learner.on_policy):
             able = names(lambda r: learns_from_logs(r.simulated, config.learner.on_policy))
-            raise RequestError(f"'{log.name}' is a log, which takes no step for '{row.name}': use {able}")
+            raise no_step_of(log, row, config, able)
     if any(row.ground is not None for row in (config.method, *config.controls)):
         steps = evidence.of_logs(config.domains.source, [log.log], config.target_steps)
         posed(identifiable(nominal(config.domains.source)), steps)

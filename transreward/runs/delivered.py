@@ -12,7 +12,8 @@ def delivered_in_words(seeds: list[dict[str, Any]]) -> str:
     names = [one["delivered"] for one in seeds]
     if len(seeds) == 1:
         own = sorted(seeds[0]["candidates"], key=lambda c: c["name"] != names[0])  # what is delivered first
-        return "; ".join(_known(c) for c in own)
+        first, *others = map(_known, own)
+        return first + (f", rather than {'; '.join(others)}" if others else "")
     text = ", ".join(f"{name} {n} of {len(names)}" for name, n in Counter(names).items())
     untested = sum(not _own(one)["episodes"] for one in seeds)
     return text + (f", {untested} of them not tested on the target" if untested else "")

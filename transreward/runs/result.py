@@ -69,6 +69,8 @@ class Result(Shown):
         own, zero_shot, seeds = known(self.returns.target), self.zero_shot, len(self.returns.target)
         bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
         returned = f"{own['mean']:.4g}{bounds}" if own else self._unknown
+        control = self.controls.get(ZERO_SHOT)  # it trained on all source steps, where the method's agent had a part
+        zero_shot = zero_shot if control is None else control.returns.target
         before = f", zero-shot {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
         pair = f"{joined(sources_in(self.config))} -> {self.config['target']}"
         return (

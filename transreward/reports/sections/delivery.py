@@ -84,7 +84,9 @@ def _figure(seeds: list[dict[str, Any]]) -> Figure:
             returns = [e["return"] for e in seed["episodes"] if e["who"] == c["name"]]
             marks = (*(Mark(ACTED, r) for r in returns), Mark(BELIEVED, c["mean"], c["low"], c["high"]))
             rows.append(Row(f"seed {seed['seed']}: {c['name']}", marks))
-            known.append(f"{c['name']} {number(c['mean'])} ({number(c['low'])} to {number(c['high'])})")
+            # the source policy's has none: others are believed by their lead over it, and its doubt is in theirs
+            bounds = f" ({number(c['low'])} to {number(c['high'])})" if c["low"] < c["high"] else ""
+            known.append(f"{c['name']} {number(c['mean'])}{bounds}")
             csv.append([seed["seed"], *(c[key] for key in ("name", "mean", "low", "high", "episodes"))])
         said.append(f"seed {seed['seed']}: {', '.join(known)}")
     columns = ("seed", "candidate", "mean", "low", "high", "episodes")
