@@ -19,7 +19,7 @@ from transreward.reports import notebook, page
 from transreward.reports.figures import COLOURS
 from transreward.reports.subject import Subject
 from transreward.runs import store
-from transreward.types import RequestError
+from transreward.types import ZERO_SHOT, RequestError
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -60,8 +60,11 @@ def test_a_frame_has_the_numbers_of_the_run(result):
     for name, one in [(result.method, result), *result.controls.items()]:
         own = one.as_json()
         assert frame.loc[name, "target_return"] == pytest.approx(one.target_return.mean())
-        for column in ("source_steps", "target_steps", "stopped"):
+        for column in ("source_steps", "target_steps"):
             assert frame.loc[name, column] == own[column]
+        if name != ZERO_SHOT:
+            assert frame.loc[name, "stopped"] == own["stopped"]
+    assert frame["stopped"].isna()[ZERO_SHOT], "nothing stops a policy that does not learn"
 
 
 def test_html_is_a_table_with_the_verdict(result):

@@ -21,7 +21,7 @@ from transreward.reports.figures import COLOURS
 from transreward.reports.sections.verdict import WORDS
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
-from transreward.types import RequestError
+from transreward.types import ZERO_SHOT, RequestError
 
 # columns that a narrow table leaves out, in this order
 GIVES_WAY = ("target\nevaluation\nsteps", "source\nreturn", "updates", "source\nsteps", "stopped", "target\nsteps")
@@ -62,7 +62,7 @@ def rows(subject: Subject) -> list[dict[str, Any]]:
             "method": one.name, "target_return": returns.get("mean"), "low": low, "high": high,
             "source_return": source.get("mean"), "target_steps": result.get("target_steps"),
             "target_evaluation_steps": one.evaluation_steps, "source_steps": one.source_steps,
-            "updates": one.updates, "stopped": result.get("stopped"),
+            "updates": one.updates, "stopped": None if one.config["method"] == ZERO_SHOT else result.get("stopped"),
         })  # fmt: skip
     return found
 
