@@ -128,9 +128,47 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         else:
             axes.plot(np.repeat(x, y.shape[1]), y.ravel(), ".", color=colour, alpha=0.5)
-    axes.set(xlabel="target steps, per seed", ylabel="raw return in the target", title=subject.title)
-    axes.legend()
+    axes.set(xlabel="target steps, per seed", ylabel="raw return in the target")
+    axes.xaxis.set_major_locator(required("matplotlib.ticker").MaxNLocator(6, integer=True))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.10g}")
+    for add in (lambda: _entitle(axes, subject.title), lambda: _explain(axes)):
+        axes.figure.canvas.figure.draw_without_rendering()  # then the layout of what is there is known
+        add()
     return axes
+
+
+def _entitle(axes: Any, title: str) -> None:
+    """The pair above the curves, in as many lines as it needs to be no wider than they are."""
+    lines = [title]
+    for sign in (" ", ":", ","):  # behind an id; then, within one that is too wide, behind its parts
+        lines = [part for line in lines for part in _broken(axes, line, sign)]
+    axes.set_title("\n".join(lines))
+
+
+def _broken(axes: Any, line: str, sign: str) -> list[str]:
+    """A line, cut behind a sign where it would be too wide; an arrow begins a line."""
+    found = [""]
+    for part in re.findall(rf"(?:→ )?[^{sign}]+{sign}?", line):
+        axes.set_title((found[-1] + part).strip())
+        if found[-1] and axes.title.get_window_extent().width > axes.get_window_extent().width:
+            found.append("")
+        found[-1] += part
+    return [one.strip() for one in found]
+
+
+def _explain(axes: Any) -> None:
+    """The legend above the curves, in room that is made for it within the axes: outside, a layout might cut it off."""
+    many = len(axes.get_legend_handles_labels()[1])
+    for across in range(many, 0, -1):
+        legend = axes.legend(loc="upper center", ncols=across, fontsize="small", frameon=False)
+        if legend.get_window_extent().width <= axes.get_window_extent().width:
+            break
+    share = min(1.1 * legend.get_window_extent().height / axes.get_window_extent().height, 0.6)
+    (left, _), (low, high) = axes.get_xlim(), axes.get_ylim()
+    # a point that is not drawn, so that axes go on to fit what else is drawn into them
+    axes.update_datalim([(left, low + (high - low) / (1 - share))], updatex=False)
+    axes.autoscale_view()
 
 
 def cite(records: Sequence[Record]) -> str:
