@@ -23,6 +23,7 @@ from transreward.cli import compare as compare_command
 from transreward.cli import directory, options
 from transreward.cli import transfer as transfer_command
 from transreward.cli.main import COMMANDS
+from transreward.domains.files.place import SCHEMES
 from transreward.domains.logs import recorded
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
@@ -32,7 +33,7 @@ from transreward.presets import LEARNERS
 from transreward.reports.films import painter
 from transreward.request import resolve as resolving
 from transreward.runs import store
-from transreward.types import CONTROLS, BrokenRun
+from transreward.types import CONTROLS, DATA, BrokenRun
 
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
 SMALL = [
@@ -249,7 +250,7 @@ def test_as_a_program(monkeypatch):
 @pytest.mark.parametrize(
     ("what", "names"),
     [
-        ("domains", [*ROBOTS, "mjcf:path.xml", "menagerie:unitree_go1", "gym:Id"]),
+        ("domains", [*ROBOTS, "mjcf:path.xml", "urdf:path.urdf", "menagerie:unitree_go1", "gym:Id"]),
         ("methods", ["method", *METHODS, "use(gap)"]),
         ("learners", LEARNERS),
         ("shifts", SHIFTS),
@@ -261,6 +262,16 @@ def test_list_names_what_there_is_in_a_line_each(capsys, what, names):
     lines = capsys.readouterr().out.splitlines()
     assert [re.split(r"[ =]", line)[0] for line in lines][: len(names)] == list(names)
     assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_every_kind_of_id_is_told(capsys):
+    """In the list of domains, and where a command's help says what an id is."""
+    cli.main(["list", "domains"])
+    listed = capsys.readouterr().out
+    for kind in (*(f"{scheme}:" for scheme in SCHEMES), *DATA, "gym:", "package.module:factory"):
+        assert f"\n{kind}" in listed
+        assert kind in options.IDS
+    assert "docs/" not in listed, "an installed package has none"
 
 
 def test_a_warning_is_one_line(monkeypatch):

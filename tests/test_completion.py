@@ -13,11 +13,13 @@ import pytest
 from transreward import cli
 from transreward.cli import completion
 from transreward.cli.main import COMMANDS
+from transreward.domains.files.place import SCHEMES
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.shifts import SHIFTS
 from transreward.methods import METHODS
 from transreward.request.resolve import resolve
+from transreward.types import DATA
 
 ROOT = Path(__file__).parents[1]
 ASK = """
@@ -40,6 +42,7 @@ def tab(tmp_path_factory):
     if bash is None:
         pytest.skip("no bash is here")
     (folder / "runs").mkdir()
+    (folder / "arm.xml").touch()
 
     def offered(line: str) -> list[str]:
         done = subprocess.run(
@@ -57,7 +60,9 @@ def test_bash_completes_what_is_typed(tab):
     assert tab("transreward tra") == ["transfer"]
     assert set(tab("transreward transfer --source-")) == {"--source-steps", "--source-run", "--source-policy"}
     assert tab("transreward transfer hopper hopper --method paired_b") == ["paired_branched"]
-    assert tab("transreward transfer half") == ["halfcheetah"]
+    assert tab("transreward transfer half") == ["halfcheetah", "halfcheetah:"], "one offer would get a blank"
+    assert set(tab("transreward transfer mjcf:")) == {"arm.xml", "runs/"}
+    assert tab("transreward transfer mjcf:ar") == ["arm.xml", "arm.xml:"]
     assert tab("transreward transfer hopper hopper:grav") == ["gravity="], "bash begins a word behind a colon"
     assert tab("transreward compare a b --methods darc,gai") == ["darc,gaifo"]
     assert tab("transreward list sh") == ["shifts"]
@@ -88,13 +93,36 @@ def test_an_id_goes_on(typed, some):
     assert some in found and len(found) == len(set(found))
 
 
+def test_an_id_of_a_file_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("arm.xml", "arms/two.xml", "log.csv", "leg.urdf"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    assert set(completion.ids("mjcf:")) == {"mjcf:arm.xml", "mjcf:arms/"}
+    assert completion.ids("mjcf:arms/") == ["mjcf:arms/two.xml", "mjcf:arms/two.xml:"]
+    assert completion.ids("mjcf:arms/two.xml:pay") == ["mjcf:arms/two.xml:payload="]
+    assert completion.ids("urdf:l") == ["urdf:leg.urdf", "urdf:leg.urdf:"]
+    assert set(completion.ids("data:l")) == {"data:leg.urdf", "data:log.csv"}
+    assert completion.ids("data:log") == ["data:log.csv"], "a log has no shifts"
+    assert completion.ids("arms/") == ["arms/two.xml"], "a file by itself has none either"
+    assert completion.ids("gym:") == [] and completion.ids("mj") == ["mjcf:"]
+    assert "menagerie:unitree_go1" in completion.ids("menagerie:unitree_")
+
+
+def test_what_fits_alone_gets_no_blank():
+    assert completion.ids("hop") == ["hopper", "hopper:"]
+    assert completion.ids("hopper:grav") == ["hopper:gravity="]
+    assert completion.ids("halfcheetah@") == ["halfcheetah@mirrored", "halfcheetah@mirrored:"]
+
+
 def test_nothing_is_offered_inside_brackets():
     assert completion.ids("ant:mass(to") == []
 
 
 def test_what_is_offered_is_taken():
     """Each table's names, and settings that a request knows."""
-    assert set(completion.ids("")) == set(ROBOTS)
+    schemes = {f"{scheme}:" for scheme in SCHEMES}
+    assert set(completion.ids("")) == {*ROBOTS, *schemes, *DATA, "gym:"}
     assert {one.rstrip("=").rpartition(":")[2] for one in completion.ids("hopper:")} == set(SHIFTS)
     assert domain(next(one for one in completion.ids("ant@"))).name.startswith("ant@")
     assert set(completion.OFFERS["methods"]("")) == set(METHODS)

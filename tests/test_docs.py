@@ -81,6 +81,15 @@ def example_run(tmp_path_factory):
                 table.update(before)
 
 
+def test_what_a_robot_in_a_file_gets_unasked():
+    text = (DOCS / "robots.md").read_text()
+    arms, others = presets.ARMS_IN_FILES, presets.IN_FILES
+    (arm, steps), (other, fewer) = ((one.chosen.upper(), one.of().source_steps) for one in (arms, others))
+    assert f"{arm} and {steps:,} with a fixed base, {other} and {fewer:,} for the others" in text
+    for one in (arms, others):
+        assert f"With `--learner` the other one: SAC {one.sac.source_steps:,}, PPO {one.ppo.source_steps:,}." in text
+
+
 @pytest.mark.slow
 def test_your_own_robot_from_two_files(tmp_path, monkeypatch, capsys):
     """The commands of robots.md, with few source steps; heavy.xml is arm.xml with another link."""

@@ -221,7 +221,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
 
 WRONG = {
     "a,b\n1,2\n": "found the columns a, b; no obs among them",
-    "obs.a,obs.b\n1,2\n": "no action among them",
+    "obs.a,obs.b\n1,2\n": "say which they are in a file log.yaml beside it, such as {observation:",
     "obs.a,action\n1,x\n": "action is 'x' in line 2, which is no number",
     f"obs.a,action\n1,{'x' * 500}\n": f"action is '{'x' * 30}' in line 2, which is no number",
     "obs.a,action,episode\n1,2,1\n3,4\n": "every row needs 3 values",

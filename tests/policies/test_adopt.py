@@ -106,6 +106,37 @@ def test_by_regression(name, tmp_path):
     assert np.isfinite(np.asarray(learner.act(state, GOLDEN["states"], None))).all()
 
 
+def test_the_graph_of_the_page_balances_its_pole(tmp_path, monkeypatch):
+    """docs/policies.md says what a graph must be; its example is one, for any number of states and for one."""
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    example = page.split("### An ONNX file")[1].split("```python\n")[1].split("```")[0]
+    for code in (example, example.replace("float[n, ", "float[1, ")):
+        exec(code, {})
+        act, pole = read(Path("gains.onnx")).act, tr.domain(POLE).simulate(8, seed=0)
+        step = pole.step(np.zeros((8, 1)))
+        for _ in range(200):
+            step = pole.step(np.clip(act(step.next_obs), -3, 3))
+            assert not step.terminated.any()
+
+
+GRAPHS = {
+    "(float[n, 4] obs) => (float[n] a) { a = ReduceSum <keepdims = 0> (obs) }": "it must map observations [n, obs]",
+    "(float[n, 4] obs, float[n, 4] b) => (float[n, 4] a) { a = Add(obs, b) }": "it must map observations [n, obs]",
+    "(double[n, 4] obs) => (double[n, 4] a) { a = Identity(obs) }": "float32 is given: put a Cast before them",
+    "(float[8, 4] obs) => (float[8, 4] a) { a = Identity(obs) }": "it takes 8 observations at once: export it for any",
+}
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=range(len(GRAPHS)))
+def test_graphs_that_are_refused(graph, tmp_path):
+    made = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]> policy {graph}')
+    onnx.save(made, tmp_path / "policy.onnx")
+    with pytest.raises(RequestError) as caught:
+        read(tmp_path / "policy.onnx")
+    assert GRAPHS[graph] in str(caught.value) and "\n" not in str(caught.value)
+
+
 def tanh_graph():
     """3 tanh(x w), as ONNX."""
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT

@@ -261,7 +261,7 @@ def test_a_gymnasium_environment_draws_itself(tmp_path):
     ("arguments", "why"),
     [
         (["--seed", "2"], "seed 2 of a run with seeds 0 to 1"),
-        (["--out", "film.avi"], "must name a file that ends in .mp4, .gif, .webp"),
+        (["--out", "strip.svg"], "must name a file that ends in .mp4, .gif, .webp, .png, .pdf"),
         (["--size", "320"], "write WIDTHxHEIGHT"),
         (["--size", "321x240"], "width must be an even number of pixels"),
         (["--seconds", "0"], "seconds must be above 0"),

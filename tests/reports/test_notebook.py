@@ -19,7 +19,7 @@ from transreward.reports import notebook, page
 from transreward.reports.figures import COLOURS
 from transreward.reports.subject import Subject
 from transreward.runs import store
-from transreward.types import RequestError
+from transreward.types import ZERO_SHOT, RequestError
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -60,8 +60,11 @@ def test_a_frame_has_the_numbers_of_the_run(result):
     for name, one in [(result.method, result), *result.controls.items()]:
         own = one.as_json()
         assert frame.loc[name, "target_return"] == pytest.approx(one.target_return.mean())
-        for column in ("source_steps", "target_steps", "stopped"):
+        for column in ("source_steps", "target_steps"):
             assert frame.loc[name, column] == own[column]
+        if name != ZERO_SHOT:
+            assert frame.loc[name, "stopped"] == own["stopped"]
+    assert frame["stopped"].isna()[ZERO_SHOT], "nothing stops a policy that does not learn"
 
 
 def test_html_is_a_table_with_the_verdict(result):
@@ -93,6 +96,30 @@ def test_a_plot_has_the_curves_of_the_page(result):
             np.testing.assert_allclose(lines[one.name].get_xydata(), np.column_stack([x, y.mean(axis=1)]))
     other = plt.figure().add_subplot()
     assert result.plot(other) is other
+    plt.close("all")
+
+
+@pytest.mark.parametrize(("size", "layout"), [((9, 3), "constrained"), ((3.35, 2.5), "constrained"), ((7, 3), None)])
+def test_nothing_of_a_plot_is_cut_off_or_covered(result, size, layout):
+    """Of two panels of a long pair, as in docs/notebook.md: title and legend are beside curves and on the page."""
+    figure, both = plt.subplots(1, 2 if size[0] > 5 else 1, figsize=size, layout=layout, squeeze=False)
+    long = result.config["target"]
+    result.config["target"] = "inverted_pendulum:size(pole)=2,gravity=0.5,friction=0.3"
+    try:
+        for axes in both.flat:
+            result.plot(axes)
+            result.plot(axes)  # once more, as a user who lays runs over each other
+    finally:
+        result.config["target"] = long
+    figure.draw_without_rendering()
+    for axes in both.flat:
+        title, legend = axes.title.get_window_extent(), axes.get_legend().get_window_extent()
+        assert title.x0 >= 0 and title.x1 <= figure.bbox.width and "\n" in axes.get_title()
+        drawn = [line.get_path().transformed(line.get_transform()).vertices for line in axes.get_lines()]
+        inside = axes.get_window_extent()
+        assert all(legend.y0 > line[:, 1].max() and inside.y0 <= line[:, 1].min() for line in drawn)
+        assert legend.x0 >= inside.x0 and legend.x1 <= inside.x1 and legend.y1 <= inside.y1
+        assert axes.xaxis.get_major_formatter()(12_000) == "12,000"
     plt.close("all")
 
 

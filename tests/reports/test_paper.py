@@ -13,6 +13,7 @@ from transreward import cli
 from transreward.reports import paper
 from transreward.reports.subject import Subject
 from transreward.runs import store
+from transreward.types import ZERO_SHOT
 
 RUN = Path(__file__).parents[1] / "data" / "runs" / str(store.SCHEMA) / "transfer-sac"
 UNESCAPED = re.compile(r"(?<!\\)[&%$#_^~]")
@@ -49,6 +50,7 @@ def test_csv_has_a_line_a_method(subject, tmp_path):
     rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
     assert [row["method"] for row in rows] == [one.name for one in subject.records]
     assert float(rows[0]["target_return"]) == pytest.approx(subject.records[0].outcome.mean)
+    assert [row["method"] for row in rows if not row["stopped"]] == [ZERO_SHOT], "nothing stopped it"
 
 
 @pytest.mark.parametrize(("columns", "width"), [(1, 3.35), (2, 6.9)])

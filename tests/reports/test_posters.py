@@ -51,7 +51,8 @@ def test_a_strip(ending, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runs = [str(RUNS / "transfer-ppo"), str(RUNS / "transfer-sac")]
     cli.main(["play", *runs, "--out", f"strip.{ending}", "--pictures", "3", *SHORT])
-    assert capsys.readouterr().out.startswith(f"strip  strip.{ending}")
+    size = Path(f"strip.{ending}").stat().st_size
+    assert capsys.readouterr().out == f"strip  strip.{ending} ({size / 1e3:.0f} kB)\n"
     if ending == "png":
         with Image.open("strip.png") as picture:
             assert picture.size[0] == 3 * 64 + 2 * 4 and picture.info["dpi"] == pytest.approx((300, 300), abs=1)

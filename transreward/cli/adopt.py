@@ -12,9 +12,10 @@ from transreward.runs.process import prepare_process
 HELP = "another library's policy as a source agent"
 ABOUT = """\
 Make a source agent of a policy that another library trained, for --source-run. FILE is Stable-Baselines3's .zip (SAC or
-PPO, with vecnormalize.pkl beside it if there was one), a state file of CleanRL or rsl_rl, or an ONNX graph. Nothing in
-it is run. The policy takes some steps in SOURCE, from which its normaliser and, where the file has none, its critics
-are made.
+PPO, with vecnormalize.pkl beside it if there was one), a state file of CleanRL or rsl_rl, or an ONNX graph of raw
+observations to actions in the robot's units. No Python in it is run: a pickle is read as data, and a graph is computed
+by onnxruntime. The policy takes some steps in SOURCE, from which its normaliser and, where the file has none, its
+critics are made.
 
   transreward adopt best_model.zip hopper --out runs/theirs
   transreward transfer hopper hopper:gravity=0.5 --source-run runs/theirs

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from transreward.types import DATA
+
 HELP = "completion by the tab key, for your shell"
 ABOUT = """\
 Print what makes a shell complete commands, options, methods, robots, shifts, tasks and settings. The shell asks the
@@ -57,13 +59,26 @@ def listed(names: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
 
 def ids(prefix: str, **_: Any) -> list[str]:
     """Of a domain id: robots, behind + tasks, behind : and the commas after it shifts, behind @ views; behind a comma
-    without a shift, robots again."""
+    without a shift, robots again; behind mjcf: and the like files. What alone fits is offered with a colon, too: a
+    shell puts a blank behind one offer, and an id may go on."""
+    found = [one for one in _ids(prefix) if one.startswith(prefix)]
+    if len(found) != 1 or found[0][-1] in "=/:" or prefix.startswith(DATA) or "/" in found[0].partition(":")[0]:
+        return found  # several; one that gets no blank; a log, or a file of another kind, which has no shifts
+    return [*found, f"{found[0]}:"]
+
+
+def _ids(prefix: str) -> list[str]:
     from transreward.bridges import views
+    from transreward.domains.files.place import SCHEMES
     from transreward.domains.robots import ROBOTS
     from transreward.domains.shifts import SHIFTS
     from transreward.domains.tasks import TASKS
 
-    if "/" in prefix:  # a file, or the directory of a session
+    scheme, colon, rest = prefix.partition(":")
+    on = scheme in SCHEMES and re.search(r"[:+@(]", rest)  # behind the robot's file as behind a robot
+    if colon and not on and (offer := BEHIND.get(scheme + colon)):
+        return [scheme + colon + one for one in offer(rest)]
+    if "/" in prefix and not on:  # a file, or the directory of a session
         return _files(prefix)
     inside = re.search(r"\([^()]*$", prefix)
     cut = max(prefix.rfind(sign) for sign in ",:+@") + 1
@@ -76,7 +91,7 @@ def ids(prefix: str, **_: Any) -> list[str]:
         return [before + name for name in (views(robot[0]) if robot and robot[0] in ROBOTS else ())]
     if before.endswith(":") or (before.endswith(",") and ":" in before):
         return [f"{before}{name}=" for name in SHIFTS]
-    return [before + name for name in ROBOTS]
+    return [before + name for name in (*ROBOTS, *([] if before else BEHIND))]
 
 
 def settings(prefix: str, **_: Any) -> list[str]:
@@ -101,10 +116,27 @@ def _of_methods() -> dict[str, list[Any]]:
     return {s: [part for m in METHODS.values() if (part := getattr(m, s)) is not None] for s in rest}
 
 
-def _files(prefix: str) -> list[str]:
+def _files(prefix: str, *endings: str) -> list[str]:
     from argcomplete.completers import FilesCompleter
 
-    return list(FilesCompleter()(prefix))
+    return list(FilesCompleter(endings)(prefix))
+
+
+def _menagerie(prefix: str) -> list[str]:
+    try:
+        from mujoco_menagerie import names
+    except ImportError:
+        return []
+    return list(names())
+
+
+BEHIND: dict[str, Callable[[str], list[str]]] = {  # what an id begins with -> what may follow
+    "mjcf:": lambda prefix: _files(prefix, "xml", "mjcf"),
+    "urdf:": lambda prefix: _files(prefix, "urdf", "xml"),
+    "menagerie:": _menagerie,
+    "gym:": lambda prefix: [],
+    **dict.fromkeys(DATA, _files),
+}
 
 
 def _methods() -> Iterable[str]:

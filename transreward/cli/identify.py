@@ -27,7 +27,7 @@ EPILOG = IDS
 
 def arguments(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
-    option("source", help="robot of the table: the simulator")
+    option("source", help="the simulator: a robot of the table, or in a file")
     option("target", nargs="?", help="domain that differs from it")
     option("--logs", nargs="+", action="extend", metavar="FILE", help="logs of the target's steps: CSV, HDF5, npz, ...")
     option("--source-run", metavar="DIR", help="act with this run's source policy, not at random")

@@ -9,7 +9,7 @@ import textwrap
 from typing import Any
 
 HELP = "domains, tasks, methods, learners or shifts, a line each"
-ABOUT = "What a request can be made of. See docs/domains.md for domains, tasks and shifts."
+ABOUT = "What a request can be made of. How tasks and shifts are put into an id: 'transreward transfer --help'."
 EPILOG = ""
 
 
@@ -49,10 +49,14 @@ def _domains() -> list[tuple[str, str]]:
         return f"; seen also as @{', @'.join(views(name))}" if views(name) else ""
 
     others = [
-        ("mjcf:path.xml", "the robot in a file, also urdf:path.urdf; see docs/robots.md"),
-        ("menagerie:unitree_go1", "a robot of MuJoCo Menagerie"),
+        ("mjcf:path.xml", "the robot in a file of MuJoCo's, with tasks and shifts like those above"),
+        ("urdf:path.urdf", "the same of a URDF, each joint with a motor as strong as its limit's effort"),
+        ("menagerie:unitree_go1", "the same of a robot of MuJoCo Menagerie: pip install 'transreward[robots]'"),
         ("gym:Id", "any Gymnasium environment with Box spaces, also gym:module:Id"),
         ("package.module:factory", "your own: a function that makes a Domain or a Gymnasium environment"),
+        ("data:FILE", "a log of a robot, and nothing else of it: .hdf5, .npz, .csv, .parquet"),
+        ("minari:namespace/name-v0", "the same as a data set of Minari"),
+        ("lerobot:FOLDER", "the same as a folder of LeRobot"),
     ]
     rows = [(n, f"{r.episode_steps} steps, reward = {' + '.join(r.terms)}{in_views(n)}") for n, r in ROBOTS.items()]
     return rows + others
@@ -113,5 +117,5 @@ def _tasks() -> list[tuple[str, str]]:
 def _shifts() -> list[tuple[str, str]]:
     from transreward.domains.shifts import SHIFTS
 
-    ranged = "a family: each episode has another value, as in hopper:gravity=0.5..2,mass=0.7..1.5; see docs/domains.md"
+    ranged = "a family: each episode has another value, as in hopper:gravity=0.5..2,mass=0.7..1.5"
     return [*((kind.usage, kind.doc) for kind in SHIFTS.values()), ("<shift>=<low>..<high>", ranged)]

@@ -16,6 +16,8 @@ domain ids:  robot[+task][:shift[,shift...]]   gym:Id   package.module:factory
              halfcheetah   hopper:gravity=0.5   ant:mass(torso)=2,damping=1.5
              walker2d+walk(speed=1):friction=0.3   a task and a shift
              ant@turned90+direction(degrees=45)    seen turned, or in a mirror
+             mjcf:arm.xml   urdf:arm.urdf   menagerie:unitree_go1:payload=4    a robot in a file
+             data:log.csv   minari:lab/walk-v0   lerobot:FOLDER    a log of a robot
              all that there are: 'transreward list domains', tasks, shifts
 """
 SETTINGS = """\

@@ -64,19 +64,25 @@ def run(args: argparse.Namespace) -> None:
     else:
         written = [_written(args, given)]
     for path in written:
-        print(f"{'strip' if path.suffix in poster.ENDINGS else 'video'}  {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        print(f"{'strip' if path.suffix in poster.ENDINGS else 'video'}  {path} ({_size_of(path)})")
 
 
 def _written(args: argparse.Namespace, given: dict[str, float]) -> Path:
     """The film of one run, or what several share, or a strip."""
-    from transreward.reports.films import play, poster
+    from transreward.reports.films import play, video
 
     alone = len(args.directories) == 1 and args.pictures is None
-    if alone and Path(args.out or "").suffix not in poster.ENDINGS:
+    if alone and (args.out is None or Path(args.out).suffix in video.ENDINGS):
         return play.play(args.directories[0], args.out, args.seed, given)
     if args.out is None:
         raise RequestError("name the file of several runs, or of a strip, by --out, such as both.mp4 or strip.pdf")
     return play.play_all(args.directories, args.out, args.seed, given, args.pictures)
+
+
+def _size_of(path: Path) -> str:
+    """Of a file, in words."""
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(1, round(size / 1e3))} kB"
 
 
 def _size(text: str) -> dict[str, int]:

@@ -45,12 +45,13 @@ def posed(robot: MujocoDomain, told: Evidence) -> Problem:
 
 
 def identifiable(source: Domain | str) -> MujocoDomain:
-    """The robot of the table that `source` is. Raises RequestError where it is none, or hides a part of its state."""
+    """The robot of the table, or in a file, that `source` is. Raises RequestError where it is none, or hides a part of
+    its state."""
     found = plain(domain(source))
     if not isinstance(found, MujocoDomain):
         raise RequestError(
-            f"'{found.name}' is no robot of the table, so its simulator cannot be put where an observation was made: "
-            f"name the robot itself (transreward list domains)"
+            f"'{found.name}' is no robot of the table and none in a file, so its simulator cannot be put where an "
+            f"observation was made: name the robot itself (transreward list domains)"
         )
     if len(found.variants) > 1:
         raise RequestError(

@@ -67,7 +67,7 @@ def adopt(
     watch: Callable[[str], None] | None = None,
 ) -> Adopted:
     """Make a source agent of a policy that Stable-Baselines3 (SAC, PPO), CleanRL or rsl_rl trained, or of an ONNX
-    graph, and leave it in the directory `out`, which `source_run` takes. Nothing in the file is run.
+    graph, and leave it in the directory `out`, which `source_run` takes. No Python in the file is run.
 
     The policy takes `steps` in the source, which count as the agent's: they are its stored steps, and its critics learn
     from them what it is worth where the file has none. All seeds have the same policy. `hidden` are the widths of the

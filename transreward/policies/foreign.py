@@ -56,7 +56,8 @@ class Foreign:
 
 def read(path: Path) -> Foreign:
     """The policy in a file: Stable-Baselines3's .zip (SAC, PPO, with vecnormalize.pkl beside it), state files of
-    CleanRL and rsl_rl (weights), ONNX. Nothing in it is run.
+    CleanRL and rsl_rl (weights), ONNX. No Python in it is run: pickles are read as data, and onnxruntime computes a
+    graph.
 
     Raises RequestError for what is none of them, and for networks that have no counterpart here.
     """
@@ -254,7 +255,11 @@ def _onnx(path: Path) -> Foreign:
     shapes = inputs[0].shape, outputs[0].shape
     if len(inputs) != 1 or any(len(s) != 2 or not isinstance(s[1], int) for s in shapes):
         raise ValueError(f"it must map observations [n, obs] to actions [n, action], not {shapes}")
+    if inputs[0].type != "tensor(float)":
+        raise ValueError(f"its observations are {inputs[0].type}, and float32 is given: put a Cast before them")
     single = isinstance(shapes[0][0], int)
+    if single and shapes[0][0] != 1:
+        raise ValueError(f"it takes {shapes[0][0]} observations at once: export it for any number n, or for 1")
 
     def act(obs: np.ndarray) -> np.ndarray:
         rows = np.asarray(obs, np.float32)

@@ -42,7 +42,7 @@ def identify(
     imports: Sequence[str] = (),
     watch: Watch = nullcontext,
 ) -> Identification:
-    """Find the parameters of `source`, a robot of the table, with which its simulator does what `target` does.
+    """Find the parameters of `source`, a robot of the table or in a file, with which its simulator does as `target`.
 
     `target` takes `target_steps` control steps (500) with one robot: with the source policy of `source_run` and some
     noise, or with random actions. Instead `logs` names a file of steps that it took (see docs/logs.md), or several, of

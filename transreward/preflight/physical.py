@@ -59,7 +59,10 @@ def limits(found: Identification) -> tuple[str, ...]:
     share = (
         f"with what the logs show (it explains {found.explained:.1%} of what differs)" if found.named else "as it is"
     )
-    said = f"The target took no step: the source's simulator {share} stands for it, and the source's task for its task."
+    said = (
+        f"The target took no step: the source's simulator {share} stands for it, in the command to run next, too, and "
+        f"the source's task for its task."
+    )
     if not found.remains:
         return (said,)
     shown = ", ".join(name for name, _ in found.remains[:3])

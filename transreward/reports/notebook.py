@@ -21,7 +21,7 @@ from transreward.reports.figures import COLOURS
 from transreward.reports.sections.verdict import WORDS
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
-from transreward.types import RequestError
+from transreward.types import ZERO_SHOT, RequestError
 
 # columns that a narrow table leaves out, in this order
 GIVES_WAY = ("target\nevaluation\nsteps", "source\nreturn", "updates", "source\nsteps", "stopped", "target\nsteps")
@@ -62,7 +62,7 @@ def rows(subject: Subject) -> list[dict[str, Any]]:
             "method": one.name, "target_return": returns.get("mean"), "low": low, "high": high,
             "source_return": source.get("mean"), "target_steps": result.get("target_steps"),
             "target_evaluation_steps": one.evaluation_steps, "source_steps": one.source_steps,
-            "updates": one.updates, "stopped": result.get("stopped"),
+            "updates": one.updates, "stopped": None if one.config["method"] == ZERO_SHOT else result.get("stopped"),
         })  # fmt: skip
     return found
 
@@ -128,9 +128,47 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         else:
             axes.plot(np.repeat(x, y.shape[1]), y.ravel(), ".", color=colour, alpha=0.5)
-    axes.set(xlabel="target steps, per seed", ylabel="raw return in the target", title=subject.title)
-    axes.legend()
+    axes.set(xlabel="target steps, per seed", ylabel="raw return in the target")
+    axes.xaxis.set_major_locator(required("matplotlib.ticker").MaxNLocator(6, integer=True))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.10g}")
+    for add in (lambda: _entitle(axes, subject.title), lambda: _explain(axes)):
+        axes.figure.canvas.figure.draw_without_rendering()  # then the layout of what is there is known
+        add()
     return axes
+
+
+def _entitle(axes: Any, title: str) -> None:
+    """The pair above the curves, in as many lines as it needs to be no wider than they are."""
+    lines = [title]
+    for sign in (" ", ":", ","):  # behind an id; then, within one that is too wide, behind its parts
+        lines = [part for line in lines for part in _broken(axes, line, sign)]
+    axes.set_title("\n".join(lines))
+
+
+def _broken(axes: Any, line: str, sign: str) -> list[str]:
+    """A line, cut behind a sign where it would be too wide; an arrow begins a line."""
+    found = [""]
+    for part in re.findall(rf"(?:→ )?[^{sign}]+{sign}?", line):
+        axes.set_title((found[-1] + part).strip())
+        if found[-1] and axes.title.get_window_extent().width > axes.get_window_extent().width:
+            found.append("")
+        found[-1] += part
+    return [one.strip() for one in found]
+
+
+def _explain(axes: Any) -> None:
+    """The legend above the curves, in room that is made for it within the axes: outside, a layout might cut it off."""
+    many = len(axes.get_legend_handles_labels()[1])
+    for across in range(many, 0, -1):
+        legend = axes.legend(loc="upper center", ncols=across, fontsize="small", frameon=False)
+        if legend.get_window_extent().width <= axes.get_window_extent().width:
+            break
+    share = min(1.1 * legend.get_window_extent().height / axes.get_window_extent().height, 0.6)
+    (left, _), (low, high) = axes.get_xlim(), axes.get_ylim()
+    # a point that is not drawn, so that axes go on to fit what else is drawn into them
+    axes.update_datalim([(left, low + (high - low) / (1 - share))], updatex=False)
+    axes.autoscale_view()
 
 
 def cite(records: Sequence[Record]) -> str:

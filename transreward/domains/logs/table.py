@@ -51,10 +51,10 @@ class Layout(NamedTuple):
 def layout(names: Sequence[str], path: Path) -> Layout:
     """What the columns of a file are, by the file beside it or by their names. Raises RequestError."""
     beside = path.with_suffix(".yaml")
-    return told(names, beside) if beside.is_file() else by_name(names)
+    return told(names, beside) if beside.is_file() else by_name(names, beside.name)
 
 
-def by_name(names: Sequence[str]) -> Layout:
+def by_name(names: Sequence[str], beside: str) -> Layout:
     """`obs.hip`, `obs/hip`, `obs[0]`, `obs_0` are columns of the observation, in the order of the file."""
     parts: dict[str, list[Column]] = {}
     for name in names:
@@ -65,7 +65,7 @@ def by_name(names: Sequence[str]) -> Layout:
     if lacking:
         raise RequestError(
             f"found the columns {listed(names)}; no {WORDS[lacking[0]][-1]} among them: call them obs.NAME, "
-            f"action.NAME, reward, or say which they are in a file beside it, such as {EXAMPLE}"
+            f"action.NAME, reward, or say which they are in a file {beside} beside it, such as {EXAMPLE}"
         )
     return Layout(parts)
 
