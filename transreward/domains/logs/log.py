@@ -10,7 +10,6 @@ from transreward.domains.domain import Domain, control_rate
 from transreward.domains.logs.clock import differ, rate_of
 from transreward.domains.logs.columns import listed, require_finite
 from transreward.domains.logs.named import Names
-from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.names import action_entries, entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.users import numbers, truths
@@ -140,5 +139,7 @@ def require_rate(log: Log, other: str, rate: float | None) -> None:
 
 def fitting(obs: int, action: int) -> list[str]:
     """The robots of the table with so many entries of an observation and an action."""
+    from transreward.domains.mujoco import MujocoDomain  # which needs MuJoCo, as few requests do
+
     found = {name: MujocoDomain(row).spaces for name, row in ROBOTS.items()}
     return [name for name, spaces in found.items() if (spaces.obs, spaces.action) == (obs, action)]
