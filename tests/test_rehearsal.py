@@ -49,6 +49,13 @@ def test_controls_are_in_it_and_what_learns_nothing_says_so():
 
 
 @pytest.mark.slow
+def test_a_trial_too_short_for_an_episode_is_said_to_be():
+    assert not any("is not tested" in line for line in rehearsed(target_steps=2_000))
+    (trial,) = (line for line in rehearsed(target_steps=1_500) if "is not tested: give more target steps" in line)
+    assert "auto-trial" in trial and "an episode has 1,000" in trial
+
+
+@pytest.mark.slow
 def test_an_agent_of_few_rounds_is_timed_by_these():
     assert (
         "source-1200: the source agent is trained: 1,200 source steps" in rehearsed(source_steps=2_000, learner=LONG)[1]

@@ -114,6 +114,9 @@ def told(config: Config, stage: Stage) -> str:
         parts = [f"at most {part}" for part in parts]
     acting = next((s.acting for s in stage.streams if s.name == "target" and len(s.acting) > 1), ())
     who = f"; {', '.join(acting)} may act" if acting and steps.target else ""
+    episode = config.domains.target.episode_steps
+    if stage.phase == TRIAL and steps.target // config.loop.target_robots < episode:
+        who += f"; an episode has {episode:,}, so that whoever lasts one is not tested: give more target steps"
     does = READ if log and stage.phase == "evidence" else DOES.get(stage.phase, stage.phase)
     if not sum(stage.budget):
         does = "the policy is unchanged" if stage.ground is None else "the policy is told what was identified"
