@@ -110,7 +110,7 @@ def test_the_graph_of_the_page_balances_its_pole(tmp_path, monkeypatch):
     """docs/policies.md says what a graph must be; its example is one, for any number of states and for one."""
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
-    example = page.split("### An ONNX file")[1].split("```python\n")[1].split("```")[0]
+    example = page.split("## An ONNX file")[1].split("```python\n")[1].split("```")[0]
     for code in (example, example.replace("float[n, ", "float[1, ")):
         exec(code, {})
         act, pole = read(Path("gains.onnx")).act, tr.domain(POLE).simulate(8, seed=0)
