@@ -115,7 +115,7 @@ def test_a_result_prints_in_three_lines(run):
     first, second, third = repr(result).splitlines()
     assert first == f"{result.method}: {result.config['source']} -> {result.config['target']}, 2 seeds"
     low, high = result.as_json()["target_return"]["ci95"]
-    assert f"[{low:.4g}, {high:.4g}], zero-shot {result.zero_shot.mean():.4g}" in second
+    assert f"[{low:.4g}, {high:.4g}], source policy {result.zero_shot.mean():.4g}" in second
     assert f"target steps: {result.steps.target:,} learning, {result.evaluation_steps.target:,} evaluation" in third
     assert third.endswith(f"saved in {directory}")
     assert repr(tr.load(directory)) == repr(result)

@@ -71,7 +71,8 @@ class Result(Shown):
         returned = f"{own['mean']:.4g}{bounds}" if own else self._unknown
         control = self.controls.get(ZERO_SHOT)  # it trained on all source steps, where the method's agent had a part
         zero_shot = zero_shot if control is None else control.returns.target
-        before = f", zero-shot {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
+        whose = "source policy" if control is None else "zero-shot"
+        before = f", {whose} {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
         pair = f"{joined(sources_in(self.config))} -> {self.config['target']}"
         return (
             f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
