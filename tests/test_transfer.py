@@ -115,7 +115,9 @@ def test_a_result_prints_in_three_lines(run):
     first, second, third = repr(result).splitlines()
     assert first == f"{result.method}: {result.config['source']} -> {result.config['target']}, 2 seeds"
     low, high = result.as_json()["target_return"]["ci95"]
-    assert f"[{low:.4g}, {high:.4g}], source policy {result.zero_shot.mean():.4g}" in second
+    unchanged = result.controls["zero_shot"].returns.target.mean()
+    assert f"[{low:.4g}, {high:.4g}], zero-shot {unchanged:.4g}" in second
+    assert f", source policy {result.zero_shot.mean():.4g}" in repr(replace(result, controls={}))
     assert f"target steps: {result.steps.target:,} learning, {result.evaluation_steps.target:,} evaluation" in third
     assert third.endswith(f"saved in {directory}")
     assert repr(tr.load(directory)) == repr(result)
