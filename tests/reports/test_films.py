@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawing import draws
 from PIL import Image
 
 import transreward as tr
@@ -26,12 +27,6 @@ from transreward.reports.films.take import Film, act, drawable
 from transreward.runs.result import Result
 from transreward.types import Pair, RequestError
 
-try:
-    video.require_tools()
-    WHY_NOT = ""
-except RequestError as nothing:
-    WHY_NOT = str(nothing)
-draws = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 TINY = Film(64, 64, seconds=0.3)  # of an inverted pendulum, seven pictures
 
 

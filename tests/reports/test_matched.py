@@ -7,20 +7,14 @@ import json
 
 import numpy as np
 import pytest
+from drawing import draws
 from PIL import Image
 
 import transreward as tr
-from transreward.reports.films import video
 from transreward.reports.films.matched import GREY, apart, coloured, drawn, hue, matched, picture
 from transreward.reports.films.take import Film
 from transreward.types import RequestError
 
-try:
-    video.require_tools()
-    WHY_NOT = ""
-except RequestError as nothing:
-    WHY_NOT = str(nothing)
-draws = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 SMALL = Film(160, 120)
 LEGS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
 

@@ -6,20 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import draws
 from PIL import Image
 
 from transreward import cli
 from transreward.reports.films import grid, poster, video
 from transreward.reports.films.panel import BACKGROUND, HEADING
-from transreward.types import RequestError
 
 RUNS = Path(__file__).parents[1] / "data" / "runs" / "1"
-try:
-    video.require_tools()
-    WHY_NOT = ""
-except RequestError as nothing:
-    WHY_NOT = str(nothing)
-draws = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 SHORT = ["--seconds", "0.4", "--size", "64x64"]
 
 

@@ -243,22 +243,14 @@ def _left(own: Model, other: Model, x: np.ndarray, y: np.ndarray) -> float:
 def _certain(own: Model, other: Model, found: Found) -> Found:
     """The matching without pairs that explain less than no pair would."""
     x, y = found.columns.copy(), found.motors.copy()
-    for matching, is_column in ((x, True), (y, False)):
+    for matching in (x, y):
         for i, j in np.argwhere(matching).tolist():
-            kept, matching[i, j] = matching[i, j], 0.0
-            if _left(own, other, x, y) > _left_with(own, other, x, y, (i, j, kept), is_column):
+            kept, before = matching[i, j], _left(own, other, x, y)
+            matching[i, j] = 0.0
+            if _left(own, other, x, y) > before:
                 matching[i, j] = kept
     left = _left(own, other, x, y)
     return Found(x, y, left, left / _left(own, other, np.zeros_like(x), np.zeros_like(y)))
-
-
-def _left_with(
-    own: Model, other: Model, x: np.ndarray, y: np.ndarray, pair: tuple[int, int, float], is_column: bool
-) -> float:
-    i, j, sign = pair
-    again = (x if is_column else y).copy()
-    again[i, j] = sign
-    return _left(own, other, again, y) if is_column else _left(own, other, x, again)
 
 
 def _standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -119,7 +119,7 @@ def resolved(
         settings, target_steps = of_a_log(log, rows, settings, target_steps)
     rows = [without_a_model(r, pair) for r in rows]
     if cotrain:
-        rows[0] = together(rows[0], pair, source_run)
+        rows[0] = together(rows[0], source_run)
     taken_over = converted(learner := learner_of(learner, pair.source, source_run, rows), source_run)
     rows = [of_logs(fitting(r, pair, learner), pair) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)

@@ -110,7 +110,7 @@ def with_terms(row: Method, pair: Pair[Domain]) -> Method:
     return replace(row, gap=replace(gap, terms=len(source)))
 
 
-def together(row: Method, pair: Pair[Domain], source_run: str | Path | None) -> Method:
+def together(row: Method, source_run: str | Path | None) -> Method:
     """The method adapted to co-training: no source agent, fed by its own steps as they come.
 
     Raises RequestError for a method that cannot be co-trained.
