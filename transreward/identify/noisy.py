@@ -17,11 +17,18 @@ from transreward.identify.windows import FAR, Equations, Shooting, Shot, Windows
 GAIN = 0.01  # of what windows leave: an addition has to explain as much
 SURE = 25.0  # squared standard errors that it has to be from nothing
 TRIED = 2  # candidates that are fitted
+ENOUGH = 60  # windows of which half show what else differs
 
 
 def completed(problem: Problem, windows: Windows, shot: Shot, chosen: Sequence[int]) -> tuple[Shot, list[int]]:
-    """With what else differs, beside the `chosen` that `shot` is a fit of, or in the place of one of them."""
-    kept = list(chosen)
+    """With what else differs, beside the `chosen` that `shot` is a fit of, or in the place of one of them. It is looked
+    for on every other window."""
+    some = np.arange(windows.count) % 2 == 0 if windows.count >= ENOUGH else np.ones(windows.count, bool)
+    found, kept = _completed(problem, windows.of(some), shot.of(some), list(chosen))
+    return (shot, kept) if kept == list(chosen) else significant(problem, windows, found.values, kept)
+
+
+def _completed(problem: Problem, windows: Windows, shot: Shot, kept: list[int]) -> tuple[Shot, list[int]]:
     while len(kept) < MOST:
         best = _better(problem, windows, shot, _candidates(problem, windows, shot, kept), kept)
         if _left(best[0].off, shot) > (1 - GAIN) * _left(shot.off, shot) or set(best[1]) <= set(kept):
@@ -71,7 +78,7 @@ def _left(off: np.ndarray, shot: Shot) -> float:
 def _candidates(problem: Problem, windows: Windows, shot: Shot, chosen: Sequence[int]) -> list[tuple[np.ndarray, int]]:
     """Parameters that may explain more, and values [parameters] to begin with."""
     free = [i for i, p in enumerate(problem.parameters) if not p.counts]
-    equations = Equations(Shooting(windows, free), shot.values, shot.first, shot.noise)
+    equations = Shooting(windows, free).linear(shot.values, shot.first, shot.noise)
     enough = GAIN * _left(shot.off, shot)
     found = {i: (gain, shot.values) for i, gain in _gains(equations, free, chosen).items() if gain > enough}
     for i, (gain, start) in _trials(problem, windows, shot, equations, chosen).items():
@@ -84,7 +91,7 @@ def _candidates(problem: Problem, windows: Windows, shot: Shot, chosen: Sequence
 def _gains(equations: Equations, free: list[int], chosen: Sequence[int]) -> dict[int, float]:
     """Unused parameter -> what it would take off if all effects were linear, a mean square a window; of those that are
     sure."""
-    cost = (equations.r**2).mean(axis=1)
+    cost = equations.cost
     weight = np.minimum(1.0, FAR * np.median(cost) / cost)
     *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
     whole, at = np.tensordot(weight, information, 1), {i: k for k, i in enumerate(free)}
@@ -96,7 +103,7 @@ def _gains(equations: Equations, free: list[int], chosen: Sequence[int]) -> dict
         pull = weight * (gradient[:, k] - gradient[:, used] @ share)
         rest = whole[k, k] - whole[k, used] @ share
         if rest > 1e-6 * whole[k, k] and pull.sum() ** 2 > SURE * (pull**2).sum():
-            gains[i] = float(pull.sum() ** 2 / rest / equations.r.shape[1])
+            gains[i] = float(pull.sum() ** 2 / rest / equations.by_parameter.shape[1])
     return gains
 
 
@@ -109,14 +116,18 @@ def _trials(
     values = np.repeat(shot.values[None], len(trials), axis=0)
     values[np.arange(len(trials)), [i for i, _ in trials]] = [value for _, value in trials]
     path = windows.simulated(values, np.repeat(shot.first[None], len(values), axis=0))
-    a = equations.by_state * equations.scale
+    _, a, _ = equations.scaled()
     inverse = np.linalg.inv(np.einsum("wri,wrj->wij", a, a) + 1e-9 * np.eye(a.shape[2]))
     beside = np.eye(a.shape[1]) - a @ inverse @ a.swapaxes(1, 2)
+
+    def left(off: np.ndarray) -> float:
+        rest = np.einsum("wrs,ws->wr", beside, (off / shot.noise).reshape(windows.count, -1))
+        return _left(rest.reshape(off.shape) * shot.noise, shot)
+
+    now = left(shot.off)
     found: dict[int, tuple[float, np.ndarray]] = {}
     for (i, _), value, one in zip(trials, values, path, strict=True):
-        off = problem.simulator.turned(one - windows.observed(value)) / shot.noise
-        left = np.einsum("wrs,ws->wr", beside, off.reshape(windows.count, -1)).reshape(off.shape)
-        gain = _left(shot.off, shot) - _left(left * shot.noise, shot)
+        gain = now - left(problem.simulator.turned(one - windows.observed(value)))
         if i not in found or gain > found[i][0]:
             found[i] = gain, value
     return found

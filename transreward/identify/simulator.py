@@ -114,10 +114,8 @@ class Simulator:
         """The states that `obs` [n, columns] show where the sensors are a variant's, [n, entries]."""
         return self.seen(obs - self.bias(variant))
 
-    def ahead(self, values: np.ndarray, states: np.ndarray, rows: Evidence) -> np.ndarray:
-        """The states that variants `values` [m, parameters] are in one step after `states` [m, n, entries], with the
-        actions of `rows`, [m, n, entries]."""
-        variants = self.family.variants(values)
+    def ahead(self, variants: Sequence[Physics], states: np.ndarray, rows: Evidence) -> np.ndarray:
+        """The states that m variants are in one step after `states` [m, n, entries], with the actions of `rows`."""
         acts = self._acting(variants, rows)
         m, n = states.shape[:2]
         full = np.zeros((m * n, self.family.model.nq + self.family.model.nv))
@@ -166,10 +164,11 @@ class Simulator:
             at = slice(a, a + k)
             of = np.arange(a, a + ROWS).clip(max=rows - 1) // each
             self._batch.set_models([models[i] for i in of.tolist()])
-            self._batch.reset(stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+            ids = None if k == ROWS else np.arange(k)
+            self._batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
             self._qpos[:k], self._qvel[:k], self._ctrl[:k] = qpos[at], qvel[at], ctrl[at]
             with quiet(), suppress(SimulationError):  # what diverged is far from everything
-                self._batch.step(ids=None if k == ROWS else np.arange(k), nstep=self.robot.frame_skip)
+                self._batch.step(ids, nstep=self.robot.frame_skip)
             out[at] = self._entries(self._qpos[:k], self._qvel[:k])
             self._after[0][at], self._after[1][at] = self._qpos[:k], self._qvel[:k]
         self._batch.set_models(None)
