@@ -8,7 +8,7 @@ import pytest
 
 from transreward.domains.ids import domain
 from transreward.identify.fit import Fit, Problem
-from transreward.identify.identification import answer
+from transreward.identify.identification import Named, answer
 from transreward.identify.identified import identifiable, variants_of
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
@@ -59,3 +59,13 @@ def test_words(arm):
     ]
     assert found._errors() == "error ten steps ahead, in spreads of each entry: 2 before, below 0.001 now"
     assert "not known" in replace(found, ten_step_error=(nan, nan))._errors()
+
+
+@pytest.mark.parametrize(("left", "explained", "span"), [(0.0, 0.9, True), (0.5, 0.995, True), (0.5, 0.9, False)])
+def test_an_interval_is_given_where_what_is_left_may_be_chance(arm, left, explained, span):
+    *_, problem = arm
+    damping = next(p for p in problem.parameters if p.name == "damping")
+    found = replace(fitted(arm), named=(Named(damping, 2.0, 1.9, 2.1),), explained=explained)
+    first = replace(found, entries=(("x", 1.0, left),)).lines()[0]
+    assert first.startswith("damping x 2 (1.9 to 2.1);" if span else "damping x 2;")
+    assert ("without intervals" in first) is not span

@@ -16,7 +16,7 @@ from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Fit, Problem, alike
+from transreward.identify.fit import ENOUGH, Fit, Problem, alike
 from transreward.identify.late import Late, late
 from transreward.runs import store
 
@@ -41,7 +41,8 @@ class Named:
     low: float
     high: float
 
-    def __str__(self) -> str:
+    def words(self, span: bool = True) -> str:
+        """With its interval, or without."""
         kind, pattern = self.parameter.kind, self.parameter.pattern
         what = kind.name if pattern is None else f"{kind.name} of {pattern}"
         if kind.name == "gear" and self.value < DEAD:
@@ -53,8 +54,8 @@ class Named:
             return f"{what} {self.value:g} control step{'s' if self.value != 1 else ''}"
         digits = 3 if f"{self.value:.3g}" != f"{self.parameter.neutral:.3g}" else 6
         shown = [f"{x:.{digits}g}" for x in (self.value, self.low, self.high)]
-        span = f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else ""
-        return f"{what} {'x ' if self.parameter.scales else ''}{shown[0]}{self._unit}{span}"
+        interval = f" ({shown[1]} to {shown[2]})" if span and shown[1] != shown[2] else ""
+        return f"{what} {'x ' if self.parameter.scales else ''}{shown[0]}{self._unit}{interval}"
 
     @property
     def _unit(self) -> str:
@@ -117,22 +118,24 @@ class Identification:
         """Whether what no parameter explains is noise."""
         return any(one.parameter.kind.name in NOISES for one in self.named)
 
+    @property
+    def sure(self) -> bool:
+        """Whether the intervals can be believed: they take what is left for chance, whatever else differs."""
+        return not self.remains or self.explained > ENOUGH
+
     def lines(self) -> list[str]:
         """In words."""
         if self.nothing:
             return [self._nothing(), *self._rest()]
         steps = f"{self.target_steps:,} steps"
-        left = (
-            "no parameter that is looked for explains the rest"
-            if self.remains
-            else f"nothing left that {steps} can show"
-        )
-        if self.noisy:
-            left = "the rest is noise"
+        left = "the rest is noise" if self.noisy else f"nothing left that {steps} can show"
+        if self.remains:
+            unknown = "" if self.sure or not self.named else ", so that values are given without intervals"
+            left = f"no parameter that is looked for explains the rest{unknown}"
         alone = len(self.named) == 1 and self.noisy
         explained = [] if alone else [f"this explains {_percent(self.explained)} of what differs"]
         learned = [] if self.motors is None else ["a rule of what the motors do, learned from these steps"]
-        parts = [*map(str, self.named), *learned, *explained, "nothing else differs" if alone else left]
+        parts = [*(one.words(self.sure) for one in self.named), *learned, *explained, "nothing else differs" if alone else left]
         return ["; ".join(parts), self._errors(), *self._on_their_way(), *self._rest(), f"id: {self.id}"]
 
     def _nothing(self) -> str:
