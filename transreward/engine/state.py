@@ -49,6 +49,7 @@ class Progress(NamedTuple):
 
 
 Watch = Callable[[Progress], None]
+IDENTIFYING = "identifying what differs, from the target steps of each seed ..."
 Keep = Callable[["Run", list[dict[str, Any]]], None]  # writes rows of metrics and the policy
 
 
@@ -265,6 +266,8 @@ def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) ->
         if stage.ground is not None:
             seen, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
             views = views and config.learner.ends is not None
+            if stage.ground.physics:
+                run.tell(state.index, [], (IDENTIFYING,))
             run.grounded = grounded(domains, config.seed_list, stage.ground, seen, views)
             if agents and agents[0].told is not None and not lesson.state.updates:
                 state.agents, run.grounded = informed(config, stage.method, agents[0], run.grounded, seen)
