@@ -22,7 +22,6 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from transreward.bridges.bridge import Bridge, Columns, Crossing, Side, led_to
 from transreward.bridges.match import Parts, Shows, crossing, kind
@@ -225,6 +224,8 @@ def _pairs(same: np.ndarray, opposite: np.ndarray, able: np.ndarray) -> np.ndarr
 
 def _assigned(cost: np.ndarray, sign: np.ndarray, able: np.ndarray) -> np.ndarray:
     """The cheapest assignment of pairs that are `able`, with its signs, [other, own] of -1, 0 and 1."""
+    from scipy.optimize import linear_sum_assignment  # which takes a while to import
+
     rows, columns = linear_sum_assignment(np.where(able, cost, NEVER))
     found = np.zeros(cost.shape)
     found[rows, columns] = np.where(sign[rows, columns] < 0, -1.0, 1.0) * able[rows, columns]
