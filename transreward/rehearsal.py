@@ -14,7 +14,7 @@ from transreward.engine import cache
 from transreward.engine.loop import gather, learn
 from transreward.engine.stages import before, chain
 from transreward.engine.state import begin
-from transreward.plan.compile import TRIAL, compile, walked
+from transreward.plan.compile import EARLIER, TRIAL, compile, walked
 from transreward.plan.plan import Plan, Schedule, Stage, Track
 from transreward.plan.streams import of_sources
 from transreward.request.budgets import conversion_steps
@@ -75,7 +75,7 @@ def rehearse(config: Config) -> list[str]:
 
 def agents(track: Track, plan: Plan, done: set[str]) -> Iterator[Stage]:
     """The stages of source agents that a track needs and no track before it did."""
-    for stage in before(track, plan, {}) if track.agent in plan.agents else []:
+    for stage in before(track, plan, {EARLIER}) if track.agent in plan.agents else []:
         if stage.name not in done:
             done.add(stage.name)
             yield stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,8 +111,8 @@ def acting(config: Config, row: Method, agent: SourceAgent) -> SourceAgent:
     return agent.given(source.spaces, first_told(config, row))
 
 
-def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
-    """The stages of source agents that a track needs, in order."""
+def before(track: Track, plan: Plan, agents: Container[str]) -> list[Stage]:
+    """The stages of source agents that a track needs and that are not among `agents`, in order."""
     wanted: list[Stage] = []
     name = track.agent
     while name is not None and name not in agents:
