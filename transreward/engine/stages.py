@@ -263,6 +263,7 @@ def finish(
         source_agents=state.guide if method.asks_source else None,
         returns=end.returns,
         success=end.success,
+        source_success={} if zero_shot is None or method is not run.config.method else zero_shot.in_source,
         estimated=estimated(run),
         zero_shot=None
         if zero_shot is None or method.randomise
@@ -296,8 +297,9 @@ def agent_returns(config: Config, agent: SourceAgent) -> Final:
         trained = replace(config, learner=agent.learner)
         seen = evaluate_both(trained, agent.agents, config.loop.final_episodes, ledger)
         agent.returns = seen.map(lambda e: none_of(config) if e is None else e.returns)
-        agent.success, agent.returns_took = successes_of(seen.target), ledger.evaluation
-    return Final(agent.returns, agent.success)
+        agent.success, agent.in_source = successes_of(seen.target), successes_of(seen.source)
+        agent.returns_took = ledger.evaluation
+    return Final(agent.returns, agent.success, agent.in_source)
 
 
 def kept(directory: Path | None) -> Keep:

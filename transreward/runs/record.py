@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.users import import_modules
+from transreward.evaluation import diagnostics
 from transreward.evaluation.verdict import Outcome
 from transreward.methods import method
 from transreward.runs import store
@@ -61,6 +62,11 @@ class Record:
         last = list({row["seed"]: row for row in self.own}.values())
         names = dict.fromkeys(name for row in last for name in row.get("target_success", ()))
         return {name: [row["target_success"][name] for row in last if "target_success" in row] for name in names}
+
+    @property
+    def unlearned(self) -> list[str]:
+        """Where its source agent has not learned its task: a sentence, or none."""
+        return diagnostics.unlearned((self.result or {}).get("source_success", {}), self.rows)
 
     @property
     def seeds(self) -> tuple[int, ...]:
