@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
+from transreward.domains.files import inside
 from transreward.domains.several import joined
 from transreward.domains.users import begun_in, located, made_in
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
@@ -122,6 +124,8 @@ def carry_out(
     again: bool = False,
 ) -> Result:
     """The method and its controls; `again`: in a directory that they were begun in."""
+    for sentence in inside.said(*config.sources, config.domains.target):
+        warnings.warn(sentence, stacklevel=3)
     title = f"{joined(one.name for one in config.sources)} -> {config.domains.target.name}"
     with one_target(config), shown(title, watch) as view:
         return all_methods(config, out, log, view, request, again)
