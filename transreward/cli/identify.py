@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
         raise RequestError(f"`out` {args.out} is a directory: name a file, such as {args.out / store.IDENTIFICATION}")
     if args.motors is not None and (args.motors.suffix != ".npz" or not args.motors.parent.is_dir()):
         raise RequestError(f"`motors` {args.motors}: name an npz file in a directory that is there")
+    for file in filter(None, (args.out, args.motors)):
+        store.require_writable(file)
     prepare_process()
     from transreward.live import fitting
     from transreward.preflight.identify import identify
