@@ -303,6 +303,7 @@ def test_help_fits_a_terminal_and_says_what_the_command_takes(monkeypatch, capsy
         shown = capsys.readouterr().out
         assert max(map(len, shown.splitlines())) <= 80
         assert ("\nsettings:" in shown) == ("--set PATH=VALUE" in shown)
+        assert "docs/" not in shown, "an installed package has none"
 
 
 def test_check_shows_spaces_and_the_measured_shift(capsys):

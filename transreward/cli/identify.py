@@ -34,7 +34,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--target-steps", type=whole, metavar="N", help="to take (default: 500), or to read of logs (default: all)")
     option("--seed", type=whole, metavar="S", help="of the target's robot and of actions (default: 0)")
     option("--motors", type=Path, metavar="FILE", help="keep what is learned of the motors, if so, in an npz file")
-    option("--out", type=Path, metavar="FILE", help="write the answer as JSON, too (docs/identify.md)")
+    option(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the answer as JSON, too; its keys: page 'What differs physically: identify'",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -199,7 +199,10 @@ def require_one_pair(runs: Sequence[Sequence[Record]]) -> None:
     for other, *_ in runs[1:]:
         if any(other.config[side] != first.config[side] for side in PAIR):
             pairs = [f"{r.place} is {r.config['source']} -> {r.config['target']}" for r in (first, other)]
-            raise RequestError(f"one report is about one pair, but {' and '.join(pairs)}")
+            raise RequestError(
+                f"one report is about one pair, but {' and '.join(pairs)}: write one for each, or a table of each, to "
+                'put together (`out="a.csv"`); a study has one table of several pairs, of runs that it makes itself'
+            )
 
 
 def in_order(run: list[Record], place: Path) -> list[Record]:
