@@ -202,7 +202,10 @@ def test_a_wrong_comparison_is_refused(capsys, arguments):
         ("identify hopper hopper:gravity=2 --logs a.npz", "and not both"),
         ("check hoper hopper", "did you mean hopper"),
         ("list robots", "invalid choice: 'robots'"),
-        ("lst domains", "invalid choice: 'lst'"),
+        ("lst domains", "did you mean list? (see 'transreward --help')"),
+        ("tranfer hopper ant", "did you mean transfer?"),
+        ("transfer hopper ant --methods darc", "did you mean --method? (see 'transreward transfer --help')"),
+        ("play runs/x --quickly", "unrecognized arguments: --quickly (see 'transreward play --help')"),
         ("", "required: COMMAND"),
         ("doctor --fast", "unrecognized arguments: --fast"),
     ],
@@ -300,6 +303,7 @@ def test_help_fits_a_terminal_and_says_what_the_command_takes(monkeypatch, capsy
         shown = capsys.readouterr().out
         assert max(map(len, shown.splitlines())) <= 80
         assert ("\nsettings:" in shown) == ("--set PATH=VALUE" in shown)
+        assert "docs/" not in shown, "an installed package has none"
 
 
 def test_check_shows_spaces_and_the_measured_shift(capsys):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import transreward as tr
+from transreward import interruption
 
 # Says `here` where the named function is called for the n-th time, or a module first imported, and goes on where native
 # code follows; what is over too soon to be met on the way is waited in.
@@ -115,6 +116,20 @@ def newest_round(run: Path) -> int:
     """Rounds of the stage that the newest checkpoint is of."""
     newest = max(run.glob("state/*/*.json"), key=lambda path: int(path.stem))
     return json.loads(json.loads(newest.read_text())["about"])["runs"][0]["index"]
+
+
+@pytest.mark.parametrize(
+    ("place", "makes", "why"),
+    [("file", False, None), ("folder", False, "Is a directory"), ("file/x", False, "Not a directory"),
+     ("none/x", False, "No such file"), ("none/x", True, None), ("file/none/x", True, "Not a directory"),
+     ("/proc/x", False, "No such file")],
+)  # fmt: skip
+def test_what_cannot_be_written_is_known_before_it_is_made(tmp_path, place, makes, why):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    found = interruption.unwritable(tmp_path / place, makes)
+    assert found is None if why is None else why in str(found) and found.filename is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_a_write_is_undone(tmp_path):

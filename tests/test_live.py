@@ -65,7 +65,7 @@ def shown(phase: str, method: str, monkeypatch) -> list[str]:
     view.console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
     row = {**ROW, "source_return": 15_234.0, "target_return": -11_234.0, "gap_mean": -10.53, "gap_std": 12.25}
     steps, budget = Pair(600_000, 10_000), Pair(1_000_000, 20_000)
-    progress = Progress(method, phase, steps, budget, 0.5, [{**row, "seed": seed} for seed in (0, 12)])
+    progress = Progress(method, phase, steps, budget, 0.5, [{**row, "seed": seed} for seed in (0, 12, 13)])
     view(progress)
     view.console.print(view._render(progress))
     return view.console.file.getvalue().splitlines()
@@ -81,11 +81,24 @@ def test_nothing_is_cut_or_broken_at_80_columns(phase, monkeypatch):
     assert LONG in text and "600,000 of 1,000,000 a seed" in text and "10,000 of 20,000 a seed" in text
     sentence = " ".join(text.partition(" s  ")[2].split())
     assert (
-        "return 15,234 ± 0 in the source, -11,234 ± 0 in the target, compensation -10.53 (std 12.25) a step" in sentence
+        "return 15,234 ± 0 in the source, -11,234 ± 0 in the target (±: 95% interval of the mean over seeds), "
+        "compensation -10.53 (std 12.25) a step" in sentence
     )
     begins = next(i for i, line in enumerate(lines) if line.startswith("    0 s  "))
     assert lines[begins + 1].startswith(" " * 9) and lines[begins + 1][9] != " "
-    assert len([line for line in lines if "15,234" in line and "-10.53 ± 12.25" in line]) == 2  # a row per seed
+    assert len([line for line in lines if "15,234" in line and "-10.53 ± 12.25" in line]) == 3  # a row per seed
+
+
+def test_an_interval_is_explained_once_and_left_out_for_two_seeds():
+    """With one degree of freedom it is mostly wider than any return."""
+    lines = []
+    for seeds in (2, 3):
+        view = View({"source": "halfcheetah", "target": "ant"})
+        rows = [{**ROW, "seed": seed, "source_return": 10.0 + seed} for seed in range(seeds)]
+        progress = Progress("darc", "transfer", Pair(100, 10), Pair(200, 20), 0.5, rows)
+        lines += [view._line(progress).plain, view._line(progress).plain]
+    assert ["±" in line for line in lines] == [False, False, True, True]
+    assert [line.count("95% interval") for line in lines] == [0, 0, 1, 0]
 
 
 def test_a_method_begins_without_the_returns_of_the_one_before():

@@ -16,6 +16,7 @@ import transreward as tr
 from transreward.cli import main
 from transreward.domains.logs.recorded import Recorded
 from transreward.plan.compile import compile
+from transreward.rehearsal import rehearse
 from transreward.reports.page import write_report
 from transreward.request.resolve import resolve
 
@@ -51,6 +52,12 @@ def test_all_its_steps_are_the_evidence_and_nothing_is_evaluated_there(log):
     (track,) = compile(config).tracks
     assert [s.budget.target for s in track.stages] == [200, 0]
     assert asked(log, settings=SETTINGS | {"ground.steps": 120}).target_steps == 120
+
+
+def test_a_dry_run_counts_the_steps_of_a_log_that_is_learned_from_as_a_whole(log):
+    lines = rehearse(asked(log, "darc"))
+    (own,) = (line for line in lines if line.startswith("  darc"))
+    assert "200 steps of the log" in own and "steps of the log: 200 in each method, and none of a robot" in lines
 
 
 @pytest.mark.slow

@@ -72,6 +72,18 @@ def test_beside_a_source_run_the_learner_is_timed_as_well(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_control_that_goes_on_from_a_source_run_s_agent_is_in_it(tmp_path):
+    small = {"learner.robots": 4, "learner.rollout_steps": 16, "learner.minibatches": 2, "learner.hidden": (4,)}
+    asked = {"learner": "ppo", "seeds": 1, "settings": small}
+    tr.transfer(*PAIR, "zero_shot", out=tmp_path / "run", source_steps=1_000, **asked)
+    lines = rehearse(
+        planned(*PAIR, "auto", **asked, source_steps=4_000, controls=("zero_shot",), source_run=tmp_path / "run")
+    )
+    (agent,) = (line for line in lines if "the source agent is trained" in line)
+    assert "source-4000: the source agent is trained: 3,000 source steps" in agent
+
+
+@pytest.mark.slow
 def test_the_command_prints_it_and_leaves_nothing(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = ["learner.robots=4", "learner.rollout_steps=16", "learner.minibatches=2", "learner.hidden=4"]

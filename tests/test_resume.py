@@ -19,6 +19,8 @@ import transreward as tr
 from transreward import cli
 from transreward.domains.users import begun_in, located, made_in
 from transreward.engine import checkpoint
+from transreward.runs import store
+from transreward.transfer import over
 
 pytestmark = pytest.mark.usefixtures("hurry")
 KILLED, MORE = ("mix-sac", "darc-ppo", "auto-sac"), ("paired_branched-sac", "grounded-sac", "auto-ppo")
@@ -247,3 +249,13 @@ def test_two_processes_do_not_go_on_with_one_run(copied):
     with pytest.raises(tr.RequestError, match="goes on in another process"):
         tr.resume(out)
     os.close(place)
+
+
+@pytest.mark.parametrize(("reason", "said"), [("aligned", "`loop.aligned=0`"), ("converged", "`loop.converged=0`"),
+                                              ("decided", "more `target_steps`"), ("budget", "")])  # fmt: skip
+def test_a_run_that_stopped_early_says_what_to_do_in_place_of_going_on(tmp_path, monkeypatch, reason, said):
+    """Nothing turns off that candidates are told apart, and more steps of it would teach nobody."""
+    (tmp_path / "result.json").touch()
+    monkeypatch.setattr(store, "read_json", lambda path: {"stopped": reason})
+    assert said in over(tmp_path) and bool(over(tmp_path)) == bool(said)
+    assert over(tmp_path / "none") == ""

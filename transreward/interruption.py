@@ -9,6 +9,7 @@ nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,6 +57,24 @@ def whole(path: Path) -> Iterator[Path]:
             os.replace(partial, path)
         finally:
             remove()
+
+
+def unwritable(path: Path, makes: bool = False) -> OSError | None:
+    """Why `whole` could not write at `path`, asked before what is to be written is made; None where it could. Whether
+    that is so is tried, since permissions say too much to root and too little of a file system that is read-only.
+
+    `makes`: the folders above that are missing will be made. Nothing is left.
+    """
+    folder = path.parent
+    while makes and not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return OSError(error.errno, error.strerror)  # without the name of the file that was tried
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rich.text import Text
 from transreward.domains.bridged import view_of
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
+from transreward.evaluation.verdict import LEAST
 from transreward.identify.fit import Problem
 from transreward.progress import PHASES, time_left
 from transreward.reports.repeat import after
@@ -54,6 +55,7 @@ class View:
         self.phase_began = self.began
         self.rows: list[dict[str, Any]] = []
         self.history: list[Text] = []
+        self.explained = False  # what ± is
         self.latest: Progress | None = None
         self.live = (
             Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
@@ -159,6 +161,8 @@ class View:
         if p.eval_target != "none":
             places.append(f"{'' if places else 'return '}{self._in_target(p)} in the target")
         text += ", ".join(places) or "no returns"
+        if "±" in text and not self.explained:
+            text, self.explained = f"{text} (±: 95% interval of the mean over seeds)", True
         if any(row.get("gap_std") for row in p.rows):
             text += f", compensation {_mean(p.rows, 'gap_mean'):+.2f} (std {_mean(p.rows, 'gap_std'):.2f}) a step"
         return Text(text)
@@ -222,7 +226,7 @@ def _known(rows: list[dict[str, Any]], key: str) -> bool:
 
 
 def _spread(rows: list[dict[str, Any]], key: str) -> str:
-    """Mean and, with several seeds, the half-width of the 95% interval."""
+    """Mean and, from `LEAST` seeds, the half-width of the 95% interval: of two it is mostly wider than any return."""
     values = np.array([row[key] for row in rows])
-    bounds = interval(values)
+    bounds = interval(values) if len(values) >= LEAST else None
     return f"{values.mean():,.0f}" + (f" ± {bounds[1] - values.mean():,.0f}" if bounds else "")

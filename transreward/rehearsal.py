@@ -8,15 +8,16 @@ from dataclasses import replace
 
 from transreward.domains.across import Across
 from transreward.domains.domain import control_rate
+from transreward.domains.files import inside
 from transreward.domains.logs.recorded import recorded
 from transreward.domains.several import joined
 from transreward.engine import cache
 from transreward.engine.loop import gather, learn
 from transreward.engine.stages import before, chain
 from transreward.engine.state import begin
-from transreward.plan.compile import TRIAL, compile, walked
+from transreward.plan.compile import EARLIER, TRIAL, compile, walked
 from transreward.plan.plan import Plan, Schedule, Stage, Track
-from transreward.plan.streams import of_sources
+from transreward.plan.streams import WHOLE, of_sources
 from transreward.request.budgets import conversion_steps
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
@@ -50,6 +51,7 @@ def rehearse(config: Config) -> list[str]:
     seeds = f"{config.seeds} seed{'s' * (config.seeds > 1)}"
     lines = [f"{pair}, {config.learner.name}, {seeds}; steps are of each seed"]
     lines += [f"  {source.said()}"] if isinstance(source, Across) else []
+    lines += [f"  {sentence}" for sentence in inside.said(*config.sources, target)]
     if config.converted is not None and more:
         words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
         lines.append(f"  {config.source_run}: {words}")
@@ -66,7 +68,7 @@ def rehearse(config: Config) -> list[str]:
         for stage in track.stages:
             total += (seconds := each * updates(stage))
             lines.append(f"  {stage.name}: {told(config, stage)}{about(seconds)}")
-    most = max(sum(walked(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
+    most = max(sum(spent(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
     lines += in_target(config, most)
     took = f"{about(total).removeprefix(', ')} of learning in all on this machine" if total else UNTIMED
     lines.append(f"{took}; {BESIDE}; nothing was run")
@@ -75,7 +77,7 @@ def rehearse(config: Config) -> list[str]:
 
 def agents(track: Track, plan: Plan, done: set[str]) -> Iterator[Stage]:
     """The stages of source agents that a track needs and no track before it did."""
-    for stage in before(track, plan, {}) if track.agent in plan.agents else []:
+    for stage in before(track, plan, {EARLIER}) if track.agent in plan.agents else []:
         if stage.name not in done:
             done.add(stage.name)
             yield stage
@@ -105,9 +107,15 @@ def in_target(config: Config, most: int) -> list[str]:
     return [f"target steps a seed: at most {most:,} learning in each method{robot_time(config, most)}", returns]
 
 
+def spent(stage: Stage) -> Pair[int]:
+    """Steps per seed of a stage: those that its robots walk, and those of a log that it learns from as a whole."""
+    read = Pair(*(sum(s.room for s in stage.streams if s.kind == WHOLE and s.account == side) for side in Pair._fields))
+    return Pair(*map(sum, zip(walked(stage), read, strict=True)))
+
+
 def told(config: Config, stage: Stage) -> str:
     """What a stage does, and its steps."""
-    steps, log = walked(stage), recorded(config.domains.target) is not None
+    steps, log = spent(stage), recorded(config.domains.target) is not None
     names = Pair("source steps", "steps of the log" if log else "target steps")
     parts = [f"{n:,} {name}" for name, n in zip(names, steps, strict=True) if n]
     if stage.phase == TRIAL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
+from transreward.domains.files import inside
 from transreward.domains.several import joined
 from transreward.domains.users import begun_in, located, made_in
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
@@ -37,6 +39,12 @@ from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import AUTO, DEFAULT_METHOD, BrokenRun, RequestError
 
+OVER = {  # why a run stopped before its target steps were spent -> what that means for more of them
+    "aligned": "it does as well as the source agent in the source; run it anew with `loop.aligned=0` to go on",
+    "converged": "its returns rose no more; run it anew with `loop.converged=0` to go on",
+    "decided": "its candidates were told apart: from the steps that are left nobody would learn; run it anew with "
+    "more `target_steps`, of which the learner gets its share",
+}
 __all__ = ["Progress", "Watch", "resume", "transfer"]
 
 
@@ -122,6 +130,8 @@ def carry_out(
     again: bool = False,
 ) -> Result:
     """The method and its controls; `again`: in a directory that they were begun in."""
+    for sentence in inside.said(*config.sources, config.domains.target):
+        warnings.warn(sentence, stacklevel=3)
     title = f"{joined(one.name for one in config.sources)} -> {config.domains.target.name}"
     with one_target(config), shown(title, watch) as view:
         return all_methods(config, out, log, view, request, again)
@@ -159,8 +169,8 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     """Go on with a run that was interrupted, from its last checkpoint: to the same bits as the run never interrupted,
     where the domains' state can be put back. Elsewhere new episodes begin, and those that were cut stay counted.
 
-    A run that is finished is loaded; with more `target_steps` per seed than it was asked for it goes on with them, as a
-    run of so many whose `loop.horizon` is the first budget. Source steps go on at the pace that they had.
+    A run that is finished is loaded; one that spent its budget goes on with more `target_steps` per seed than it was
+    asked for, as a run of so many whose `loop.horizon` is the first budget. Source steps go on at their pace.
     Raises RequestError for a directory without a checkpoint, for a run that goes on in another process, and for one
     that cannot go on.
     """
@@ -209,16 +219,19 @@ def with_more(directory: Path, told: dict[str, Any], request: dict[str, Any], ta
             f"the run in {directory} is of {told['target_steps']:,} target steps: `target_steps` must be more, not "
             f"{target_steps}"
         )
-    if (directory / "result.json").exists():
-        stopped = store.read_json(directory / "result.json")["stopped"]
-        if stopped != "budget":
-            raise RequestError(
-                f"the run in {directory} stopped because it was {stopped}, not for want of steps: run it anew with "
-                f"loop.aligned=0 and loop.converged=0 to go on beyond that"
-            )
+    if why := over(directory):
+        raise RequestError(f"the run in {directory} {why}")
     horizon = told["loop"].get("horizon") or told["target_steps"]
     settings = {**request["settings"], "loop.horizon": horizon}
     return {**request, "target_steps": target_steps, "settings": settings}
+
+
+def over(directory: Path) -> str:
+    """Why a finished run does not go on with more target steps, and what to do in its place; empty where it does."""
+    if not (directory / "result.json").exists():
+        return ""
+    stopped = store.read_json(directory / "result.json")["stopped"]
+    return f"stopped early, since {OVER[stopped]}" if stopped in OVER else ""
 
 
 def reopen(directory: Path, request: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import transreward as tr
 from tests.domains import robots_in_files as files
 from transreward.domains.across import split
 from transreward.domains.domain import successes
+from transreward.domains.files import inside
 from transreward.types import RequestError
 
 
@@ -318,3 +319,35 @@ def test_mujoco_reads_what_was_added(tmp_path):
     mujoco.mj_forward(model, data)
     np.testing.assert_allclose(data.body("reach_tip").xpos, data.site("gripper").xpos)
     assert not data.ncon and abs(data.qacc[-3:]).max() < 1e-9
+
+
+# a base that is fixed to the world, which meets what hangs on it; a foot in the floor, which is as it should be
+JAMMED = """
+<mujoco>
+  <worldbody>
+    <geom type="plane" size="0 0 0.1"/>
+    <body name="base">
+      <geom type="cylinder" size="0.07 0.1" pos="0 0 0.09"/>
+      <body name="turret" pos="0 0 0.2">
+        <joint name="yaw" axis="0 0 1"/>
+        <geom name="plate" type="cylinder" size="0.05 0.04"/>
+        <site name="tip" pos="0.2 0 0"/>
+      </body>
+    </body>
+  </worldbody>
+  {apart}
+  <actuator><motor joint="yaw" gear="6" ctrlrange="-1 1"/></actuator>
+</mujoco>
+"""
+
+
+def test_parts_that_lie_inside_each_other_are_said(tmp_path):
+    file, other = tmp_path / "jammed.xml", tmp_path / "apart.xml"
+    file.write_text(JAMMED.format(apart=""))
+    other.write_text(JAMMED.format(apart='<contact><exclude body1="base" body2="turret"/></contact>'))
+    jammed, apart = (tr.domain(f"mjcf:{place}") for place in (file, other))
+    (pair,) = inside.inside(jammed)
+    assert sorted(pair.names) == ["base", "plate"] and pair.depth == pytest.approx(0.03, rel=0.05)
+    (sentence,) = inside.said(jammed, tr.domain(f"mjcf:{file}:gravity=0.5"))
+    assert "base and plate by 30 mm" in sentence and '<exclude body1="base" body2="turret"/>' in sentence
+    assert inside.said(apart, tr.domain("halfcheetah"), tr.domain("gym:Pendulum-v1")) == ()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transreward.evaluation.diagnostics import felt, warnings
+from transreward.evaluation.diagnostics import felt, unlearned, warnings
 from transreward.evaluation.returns import Evaluation
 from transreward.types import Adjusted, Transition
 
@@ -44,6 +44,8 @@ GOOD = {"gap_accuracy": 0.8, "gap_held_out_loss": 0.5, "gap_loss": 0.45, "effect
         ({"effective_sample_size": 1.0, "gap_std": 0.0, "gap_mean": 0.0, "reward_std": 0.0}, "pays nothing"),
         ({"effective_sample_size": 1.0, "gap_std": 0.0, "reward_std": 0.5}, None),
         ({"gap_trust": 0.1}, "close to fine-tuning"),
+        ({"gap_trust": 0.0, "grounded_explained": 0.8}, "close to fine-tuning"),
+        ({"gap_trust": 0.0, "grounded_explained": 1.0}, None),  # nothing is left to learn
         ({"gap_trust": 0.5, "twin": "simulator"}, None),
         ({"twin": "model"}, "a learned model of it"),
     ],
@@ -52,6 +54,25 @@ def test_warnings(changed, word):
     found = warnings(GOOD | changed)
     assert found == [] if word is None else len(found) == 1 and word in found[0]
     assert warnings({}) == []
+
+
+@pytest.mark.parametrize(
+    ("success", "returns", "word"),
+    [
+        ({"reached": [0.0, 0.0]}, [], "reached its goal in none"),
+        ({"reached": [0.0, 0.1]}, [], None),
+        ({"fallen": [1.0, 1.0]}, [[50, 60], [55, 54]], "has not risen"),
+        ({"fallen": [1.0, 1.0]}, [[50, 60], [270, 80]], None),  # it falls, but later
+        ({"fallen": [1.0, 1.0]}, [], None),  # of an agent from elsewhere nothing is known
+        ({"fallen": [0.9, 1.0]}, [[50, 60], [55, 54]], None),
+        ({"tracking error (m/s)": [0.0, 0.0]}, [], None),
+        ({}, [[50, 60], [20, 30]], None),  # a return has no scale that is known
+    ],
+)
+def test_a_source_agent_that_has_not_learned_its_task(success, returns, word):
+    rows = [{"phase": "source", "source_steps": k, "source_return": x} for k, one in enumerate(returns) for x in one]
+    found = unlearned(success, [*rows, {"phase": "transfer", "source_steps": 0, "source_return": 900}])
+    assert found == [] if word is None else len(found) == 1 and word in found[0]
 
 
 def test_when_and_where_it_acts():

@@ -56,6 +56,10 @@ CASES = {  # name -> (verdict, kind, words that must stand there, words that mus
         ["with fine_tune, but made no difference that matters to zero_shot, which costs no target steps: darc"],
         ["not certain", "surely"],
     ),
+    "the most that there is, unchanged": (
+        judged([1000, 1000], [1000, 1000], target_only=[20, 30]),
+        "same", ["The unchanged source policy already does as well", "the same for every seed"], ["more", "5 seeds"],
+    ),
     "no difference": (
         judged(1000 + NEAR, 1000 + OTHER, 1001 + OTHER[::-1]),
         "same", ["made no difference that matters", "within 5% of", "costs no target steps"], ["helped", "hurt"],

@@ -8,7 +8,7 @@ import pytest
 
 from transreward.domains.ids import domain
 from transreward.identify.fit import Fit, Problem
-from transreward.identify.identification import Named, answer
+from transreward.identify.identification import Named, _of, answer
 from transreward.identify.identified import identifiable, variants_of
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
@@ -45,6 +45,12 @@ def test_no_ten_steps_in_a_row_discard_nothing(arm):
     alone.follows[:] = False
     found = answer(problem, Fit(problem.family.neutral, (), 1.0, 1.0), alone, robot)
     assert isnan(found.ten_step_error[0]) and found.as_json()["ten_step_error"] == [None, None] and not found.discarded
+
+
+def test_a_payload_is_said_with_its_body(arm):
+    """Another one's may have been found."""
+    problem, names = arm[2], {p.kind.name: p for p in arm[2].parameters if p.pattern is None}
+    assert (_of(names["payload"], problem), _of(names["mass"], problem)) == ("payload(body0)", "mass")
 
 
 def test_words(arm):

@@ -60,9 +60,9 @@ def in_degrees(obs):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (in_degrees, r"^.bthigh angle. goes from .* rad: are these degrees\? Of \d+ of"),
-        (at_random, "columns or units are others"),
-        (lambda obs: obs[:, ::-1], "columns or units are others"),
+        (in_degrees, r"^.bthigh angle. goes from .* rad: are these degrees\? .* factor: 0.01745.* of \d+ entries"),
+        (at_random, "cannot foretell where .*columns may be others"),
+        (lambda obs: obs[:, ::-1], "columns may be others"),
         (lambda obs: obs[:, :11], "has 11 observations and 6 actions"),
     ],
 )

@@ -143,3 +143,11 @@ def test_what_is_refused_later_leaves_no_agent(monkeypatch, capsys):
     with pytest.raises(RequestError, match="no"):
         directory.with_policy(request, plan)
     assert not list(Path("runs").iterdir()) and not capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_dry_run_leaves_no_agent(capsys):
+    cli.main(["transfer", POLE, TARGET, "--source-policy", str(SAC), "--source-steps", "1024", *TINY, "--dry-run"])
+    told = capsys.readouterr().out
+    assert "Stable-Baselines3: as an agent of sac" in told and "nothing was run" in told and "saved in" not in told
+    assert not list(Path().iterdir())

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from transreward.evaluation.verdict import Verdict
-from transreward.reports.repeat import after, folded, with_seeds
+from transreward.reports.repeat import after, folded, typed_again
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
@@ -20,11 +20,12 @@ CONFIG = {
 class Judged(Subject):
     """A run of which the verdict is known."""
 
-    def __init__(self, kind, comparison=False):
+    def __init__(self, kind, comparison=False, result=None, more=(), command=""):
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "comparison", comparison)
         object.__setattr__(self, "records", [])
-        object.__setattr__(self, "focus", Record(CONFIG, [], None))
+        origin = {"command": command} if command else None
+        object.__setattr__(self, "focus", Record({**CONFIG, **dict(more)}, [], result, provenance=origin))
 
     def verdicts(self):
         return [Verdict(self.kind, "")]
@@ -51,6 +52,24 @@ def test_the_next_command_follows_the_verdict(kind, said):
 
 
 @pytest.mark.parametrize(
+    ("more", "command", "said"),
+    [
+        ({}, "transreward transfer hopper x --seeds 2",
+         "transreward transfer hopper x --seeds 2 --source-steps 2000   (more source steps"),
+        ({}, "", "transreward transfer hopper hopper:gravity=0.5 --method darc --controls zero_shot --learner sac "
+         "--source-steps 2000   (more source steps"),
+        ({"source_run": "runs/x"}, "", "transreward play 'runs/a b' --before-after   (what the source policy does"),
+    ],
+)  # fmt: skip
+def test_a_source_agent_that_has_not_learned_is_seen_to_first(more, command, said):
+    """More seeds of a policy that does nothing would tell nothing."""
+    nothing = {"source_success": {"reached": [0.0, 0.0, 0.0]}}
+    found = after(Judged("unknown", result=nothing, more=more, command=command), "runs/a b").replace(" \\\n   ", "")
+    assert found.startswith(said)
+    assert "--seeds 6" in after(Judged("unknown", result={"source_success": {"reached": [0, 0, 0.2]}}), "x")
+
+
+@pytest.mark.parametrize(
     ("typed", "again"),
     [
         ("hopper data:a.csv --source-policy 'p q.pt' --target-steps 2000 --evaluate hopper:mass=2",
@@ -62,17 +81,18 @@ def test_the_next_command_follows_the_verdict(kind, said):
 )  # fmt: skip
 def test_more_seeds_of_the_same_command(typed, again):
     """Every option that was given is given again, but for seeds, directory, and agents of other seeds."""
-    assert with_seeds({"command": f"transreward transfer {typed}"}, 6) == shlex.split(f"transreward transfer {again}")
+    origin = {"command": f"transreward transfer {typed}"}
+    assert typed_again(origin, "--seeds", 6) == shlex.split(f"transreward transfer {again}")
 
 
 def test_more_seeds_of_a_policy_that_was_adopted_before():
     origin = {"command": "transreward transfer a b --source-run runs/x", "source_policy": {"file": "ppo.pt"}}
-    assert with_seeds(origin, 6)[4:] == ["--seeds", "6", "--source-policy", "ppo.pt"]
+    assert typed_again(origin, "--seeds", 6)[4:] == ["--seeds", "6", "--source-policy", "ppo.pt"]
 
 
 @pytest.mark.parametrize("command", ["python robot.py", "transreward resume runs/x", "it was 'cut", ""])
 def test_what_was_not_typed_as_a_transfer_is_not_repeated(command):
-    assert with_seeds({"command": command}, 6) == []
+    assert typed_again({"command": command}, "--seeds", 6) == []
 
 
 def test_a_long_command_is_set_in_lines_that_a_shell_takes():

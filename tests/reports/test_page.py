@@ -407,7 +407,7 @@ WRONG = {
     "report other": "other cannot be read: its config.json has no 'source'",
     "report broken": "broken/config.json is not JSON",
     "report run mixed": "run is inverted_pendulum -> inverted_pendulum:gravity=2 and mixed is inverted_pendulum -> "
-    "inverted_pendulum:gravity=3",
+    "inverted_pendulum:gravity=3: write one for each, or a table of each, to put together (--out a.csv)",
     "report run run2": "say where the report of several runs goes: --out report.html",
     "report run --out empty": "--out empty is a directory: name a file, such as empty/report.html",
     "report run --out no/such/place.html": "no/such/place.html cannot be written: No such file or directory",

@@ -68,7 +68,7 @@ def test_figures_are_as_wide_as_columns_and_bring_their_fonts(tmp_path, columns,
 def test_other_endings_are_refused(tmp_path, capsys):
     for words, said in (
         (["--out", str(tmp_path / "a.doc")], "end it in .html, or for a paper in .tex, .csv, .svg, .pdf, .png"),
-        (["--columns", "3"], "--columns must be 1 or 2"),
+        (["--columns", "3"], "--columns says how many columns of a page a figure spans: 1 or 2, not 3"),
     ):
         with pytest.raises(SystemExit) as stopped:
             cli.main(["report", str(RUN), *words])

@@ -48,7 +48,7 @@ class Matched(Bridge):
         if not moves:
             pair = (robot.name, own.action_entries), (other.name, shown.action_entries)
             none = found_none("motor", *pair, "asks for the same: a force is no angle" if parts else "is found")
-            raise RequestError(f"the bridge '{self.name}': {none}: give a bridge that does (docs/bridges.md)")
+            raise RequestError(f"the bridge '{self.name}': {none}: give a bridge that does, such as a file of your own")
         return crossing(own, shown, columns(own, shown, parts), moves)
 
 

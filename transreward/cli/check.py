@@ -37,7 +37,11 @@ def arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="logs of its steps (CSV, HDF5, ...), in its place",
     )
-    command.add_argument("--json", action="store_true", help="one JSON object on standard output (docs/check.md)")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object on standard output; its keys: page 'Before you spend: check'",
+    )
     command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
     command.add_argument("--bridge", metavar="B", help="joins unlike robots, as in transfer (default: named)")
     command.add_argument("--picture", metavar="FILE.png", help="draw both robots, what does the same in one colour")

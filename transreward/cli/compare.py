@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from transreward.cli.directory import run_in_its_directory, show, watched, with_policy
+from transreward.cli.directory import rehearsed, run_in_its_directory, show, watched, with_policy
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
@@ -40,12 +40,9 @@ def run(args: argparse.Namespace) -> None:
     prepare_process()
     from transreward.compare import compare, planned_comparison
 
-    request = with_policy(request, planned_comparison)
     if args.dry_run:
-        from transreward.rehearsal import rehearse
-
-        print(*rehearse(planned_comparison(**request)[0]), sep="\n")
-        return
+        return rehearsed(request, lambda **asked: planned_comparison(**asked)[0])
+    request = with_policy(request, planned_comparison)
 
     def run(out: str) -> None:
         with watched(request, out) as view:

@@ -40,7 +40,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--rate", type=float, metavar="HZ", help="control steps a second: says it of a log that does not; makes a "
            "faster log slower, n of its steps one")  # fmt: skip
     option("--picture", metavar="FILE.png", help="draw it, as .png or .svg")
-    option("--json", action="store_true", help="one JSON object on standard output (docs/command-line.md)")
+    option("--json", action="store_true", help="one JSON object on standard output; its keys: page 'Command line'")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         asked = in_degrees(columns[0], log.obs)
         said += [f"units     {asked}"] if asked else []
     rate = None if robot is None else control_rate(robot)
-    found = summary(log, columns)
+    found = summary(log, columns, robot.name if robot is not None and columns is not None else "")
     written = [f"picture: {picture(log, found, args.picture)}"] if args.picture else []
     if args.to:
         written.append(f"written to {write(log, args.to, rate, columns)}")
@@ -100,7 +100,8 @@ def _opened(args: argparse.Namespace) -> tuple[Log, Domain | None, list[str]]:
     if (path / "config.json").is_file():
         from transreward.engine.taken import target_steps
 
-        return target_steps(path, args.seed), _robot(_target(path / "config.json")), []
+        log, robot = target_steps(path, args.seed), _robot(_target(path / "config.json"))
+        return replace(log, rate=None if robot is None else control_rate(robot)), robot, []
     return logs.read(file_of(args.log) or args.log), None, []
 
 

@@ -7,7 +7,9 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import as_options
@@ -16,6 +18,7 @@ from transreward.types import AUTO, DEFAULT_METHOD, RequestError
 
 if TYPE_CHECKING:
     from transreward.live import View
+    from transreward.request.config import Config
 
 LONGEST = 120  # bytes of the name that a run directory is given; some file systems take no more than 143
 
@@ -48,9 +51,18 @@ def new_directories(target: str, what: str) -> Iterator[str]:
     return (place for n in itertools.count(1) if not Path(place := f"runs/{name}-{n}").exists())
 
 
-def with_policy(request: dict[str, Any], plan: Callable[..., object]) -> dict[str, Any]:
-    """The request, in which another library's policy has become a source run. What is wrong with the pair is said
-    before that takes its time, and what `plan` refuses afterwards leaves no source run."""
+def rehearsed(request: dict[str, Any], plan: Callable[..., Config]) -> None:
+    """Say what would be done. A source run that another library's policy becomes for this is removed again."""
+    from transreward.rehearsal import rehearse
+
+    with TemporaryDirectory() as place, undone(partial(shutil.rmtree, place, ignore_errors=True)):
+        print(*rehearse(plan(**with_policy(request, plan, Path(place) / "policy"))), sep="\n")
+
+
+def with_policy(request: dict[str, Any], plan: Callable[..., object], passing: Path | None = None) -> dict[str, Any]:
+    """The request, in which another library's policy has become a source run: below runs/, or in the directory
+    `passing`, which the caller removes. What is wrong with the pair is said before that takes its time, and what `plan`
+    refuses afterwards leaves no source run."""
     file = request.pop("source_policy", None)
     if file is None:
         return request
@@ -70,17 +82,17 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object]) -> dict[st
         method(str(name))
     if request.get("evaluate") is None:
         pair_of(request["source"], request["target"], request["settings"], request.get("bridge", AUTO))
-    out = next(new_directories(request["source"], f"policy-{Path(file).stem}"))
+    out = passing or next(new_directories(request["source"], f"policy-{Path(file).stem}"))
     steps = min(STEPS, (request.get("source_steps") or 2 * STEPS) // 2)  # the rest is left to the method
     seeds = {name: request[name] for name in ("seeds", "seed") if name in request}
     require_plan(request, read(Path(file)).learner, plan)
     found = adopt(file, request["source"], out, steps=steps, **seeds, watch=on_its_way)
     try:
-        plan(**(request := {**request, "source_run": out}))
+        plan(**(request := {**request, "source_run": str(out)}))
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
-    print(found, f"saved in {out}, as --source-run takes it", sep="\n")
+    print(found, *([] if passing else [f"saved in {out}, as --source-run takes it"]), sep="\n")
     return request
 
 

@@ -34,7 +34,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--target-steps", type=whole, metavar="N", help="to take (default: 500), or to read of logs (default: all)")
     option("--seed", type=whole, metavar="S", help="of the target's robot and of actions (default: 0)")
     option("--motors", type=Path, metavar="FILE", help="keep what is learned of the motors, if so, in an npz file")
-    option("--out", type=Path, metavar="FILE", help="write the answer as JSON, too (docs/identify.md)")
+    option(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the answer as JSON, too; its keys: page 'What differs physically: identify'",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -44,6 +49,8 @@ def run(args: argparse.Namespace) -> None:
         raise RequestError(f"`out` {args.out} is a directory: name a file, such as {args.out / store.IDENTIFICATION}")
     if args.motors is not None and (args.motors.suffix != ".npz" or not args.motors.parent.is_dir()):
         raise RequestError(f"`motors` {args.motors}: name an npz file in a directory that is there")
+    for file in filter(None, (args.out, args.motors)):
+        store.require_writable(file)
     prepare_process()
     from transreward.live import fitting
     from transreward.preflight.identify import identify

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from transreward.types import nearest
 
 
 class Paragraphs(argparse.HelpFormatter):
@@ -34,8 +36,26 @@ def _filled(text: str, width: int) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line."""
+    """Errors in one line, with the nearest name."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse's, but that a command itself says what it does not know: the whole program's help would not."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and " " in self.prog:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
-        """One line that says what is wrong and where to look; exit code 2."""
-        self.exit(2, f"{self.prog}: {message} (see '{self.prog} --help')\n")
+        """One line that says what is wrong, what may have been meant and where to look; exit code 2."""
+        self.exit(2, f"{self.prog}: {message}{self._meant(message)} (see '{self.prog} --help')\n")
+
+    def _meant(self, message: str) -> str:
+        option = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        name, known = "", list[str]()
+        if option:
+            name, known = option[1], list(self._option_string_actions)
+        elif choice:
+            name, known = choice[1], re.findall(r"[\w-]+", choice[2])
+        said = str(nearest(name, known, "name"))
+        return f": {said.partition(': ')[2]}" if "did you mean" in said else ""

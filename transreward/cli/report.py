@@ -27,7 +27,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", nargs="+", metavar="FILE", help="the page (default: report.html in the one directory), or for a paper"
     )
-    command.add_argument("--columns", type=int, default=1, help="of a paper's page that a figure is as wide as: 1 or 2")
+    command.add_argument(
+        "--columns", type=int, default=1, help="that a figure spans on a paper's page: 1 (the default) or 2"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

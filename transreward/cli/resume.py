@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from transreward.cli.directory import show, watched
-from transreward.cli.options import whole
+from transreward.cli.options import as_options, whole
 from transreward.runs.process import prepare_process
 
 HELP = "go on with a run that was interrupted, or with more target steps"
@@ -15,11 +15,12 @@ Go on with a run from its last checkpoint, as if it had never been interrupted: 
 domains can be put back (robots of the table), elsewhere with new episodes, which is said. A run writes a checkpoint
 once a minute, at the end of each part and when Ctrl-C, SIGTERM or a closed terminal ends it.
 
-A finished run goes on with --target-steps, more than it was asked for. What is annealed stays as it was at the end of
-the first budget (loop.horizon), and source steps go on at their pace: the result is that of a run of N steps with this
-horizon, bit for bit.
+A run that has spent its target steps goes on with --target-steps, more than it was asked for. What is annealed stays as
+it was at the end of the first budget (loop.horizon), and source steps go on at their pace: the result is that of a run
+of N steps with this horizon, bit for bit.
 """
 EPILOG = ""
+MORE = "; where its method learns from target steps, --target-steps N goes on to N of them, more than {:,}"
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
@@ -32,12 +33,13 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     prepare_process()
     from transreward.runs import store
-    from transreward.transfer import compared, resume
+    from transreward.transfer import compared, over, resume
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
     if args.target_steps is None and (Path(out) / "result.json").exists():
-        print(f"the run in {out} is finished; with --target-steps N it goes on to N target steps")
+        why = as_options(over(Path(out)))
+        print(f"the run in {out} is finished{f'; it {why}' if why else MORE.format(request['target_steps'])}")
     with watched(request, out) as view:
         result = resume(out, target_steps=args.target_steps, watch=view)
     if (Path(out) / "comparison.json").exists():

@@ -23,7 +23,7 @@ asks for. Every step is in DIR before it is learned from: the same command with 
   transreward serve runs/robot                                                   tomorrow
   transreward serve --header > transreward.hpp                                   the client for C++
 
-In Python the robot's side is transreward.Client; the protocol is in docs/robot.md.
+In Python the robot's side is transreward.Client; the protocol is on the page 'Beside a real robot'.
 """
 EPILOG = IDS + SETTINGS
 HEADER = Path(__file__).parents[1] / "session" / "transreward.hpp"

@@ -48,7 +48,7 @@ A plan is a YAML file:
   settings: {loop.aligned: 0}
 
 learner, source_steps, target_steps, seeds, seed, source_run, cotrain and settings may stand in the plan, in a pair and
-in a method; a method's count more than a pair's, and these more than the plan's. See docs/studies.md.
+in a method; a method's count more than a pair's, and these more than the plan's. See the page 'Studies'.
 """
 EPILOG = ""
 AGAIN = "the same command goes on with the study"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from transreward.cli.directory import run_in_its_directory, show, watched, with_policy
+from transreward.cli.directory import rehearsed, run_in_its_directory, show, watched, with_policy
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
 from transreward.runs.process import prepare_process
 from transreward.types import CONTROLS, DATA, DEFAULT_METHOD, TARGET_ONLY, RequestError
@@ -49,12 +49,9 @@ def run(args: argparse.Namespace) -> None:
         return run_each(request, targets, args.dry_run)
     from transreward.transfer import planned, transfer
 
-    request = with_policy(request, planned)
     if args.dry_run:
-        from transreward.rehearsal import rehearse
-
-        print(*rehearse(planned(**request)), sep="\n")
-        return
+        return rehearsed(request, planned)
+    request = with_policy(request, planned)
 
     def run(out: str) -> None:
         with watched(request, out) as view:

@@ -158,13 +158,14 @@ class Final(NamedTuple):
 
     returns: Pair[np.ndarray]  # raw, [seeds, episodes] in each domain
     success: dict[str, list[float]]  # what the target's task says beside its return -> [seeds]
+    in_source: dict[str, list[float]]  # what the source's says
 
 
 def final(run: Run) -> Final:
     """The evaluation of a run's final policies, for the result."""
     episodes = run.config.loop.final_episodes
     seen = evaluate_both(run.config, run.state.agents, episodes, run.ledger)
-    return Final(raw_returns(run, seen, episodes), successes_of(seen.target))
+    return Final(raw_returns(run, seen, episodes), successes_of(seen.target), successes_of(seen.source))
 
 
 def estimated(run: Run) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,8 +111,8 @@ def acting(config: Config, row: Method, agent: SourceAgent) -> SourceAgent:
     return agent.given(source.spaces, first_told(config, row))
 
 
-def before(track: Track, plan: Plan, agents: dict[str, SourceAgent]) -> list[Stage]:
-    """The stages of source agents that a track needs, in order."""
+def before(track: Track, plan: Plan, agents: Container[str]) -> list[Stage]:
+    """The stages of source agents that a track needs and that are not among `agents`, in order."""
     wanted: list[Stage] = []
     name = track.agent
     while name is not None and name not in agents:
@@ -263,6 +263,7 @@ def finish(
         source_agents=state.guide if method.asks_source else None,
         returns=end.returns,
         success=end.success,
+        source_success={} if zero_shot is None or method is not run.config.method else zero_shot.in_source,
         estimated=estimated(run),
         zero_shot=None
         if zero_shot is None or method.randomise
@@ -296,8 +297,9 @@ def agent_returns(config: Config, agent: SourceAgent) -> Final:
         trained = replace(config, learner=agent.learner)
         seen = evaluate_both(trained, agent.agents, config.loop.final_episodes, ledger)
         agent.returns = seen.map(lambda e: none_of(config) if e is None else e.returns)
-        agent.success, agent.returns_took = successes_of(seen.target), ledger.evaluation
-    return Final(agent.returns, agent.success)
+        agent.success, agent.in_source = successes_of(seen.target), successes_of(seen.source)
+        agent.returns_took = ledger.evaluation
+    return Final(agent.returns, agent.success, agent.in_source)
 
 
 def kept(directory: Path | None) -> Keep:

@@ -9,6 +9,7 @@ import numpy as np
 from transreward.domains.difference import same_task
 from transreward.engine.delivery import beliefs, tested
 from transreward.engine.state import Run
+from transreward.evaluation.diagnostics import SURE
 from transreward.evaluation.returns import evaluate
 from transreward.fallback import decided, of_source
 from transreward.plan.compile import TRIAL
@@ -17,7 +18,6 @@ from transreward.presets import PRESETS
 from transreward.request.config import Config
 
 LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's
-SURE = 0.9  # share of what differs that is explained, for each seed, where the identified simulator sets the mark
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean return is compared with the source's
 
 

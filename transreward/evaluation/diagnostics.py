@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.robot import FALLEN
 from transreward.evaluation.returns import Evaluation
 from transreward.types import Adjusted, Pair
 
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
+SURE = 0.9  # share of what differs that the identified simulator explains, from which it is taken for the target
 PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
 
 
@@ -85,6 +87,30 @@ def guided_by(shares: Mapping[str, float]) -> str:
     return f"guided by {', '.join(f'{name} in {share:.0%}' for name, share in named)} of the states"
 
 
+def unlearned(success: Mapping[str, Sequence[float]], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence where the source agent has not learned its task, by what that says of it, or nothing.
+
+    `success`: share of episodes -> [seeds], in the source. The task is not learned where it was done in no episode, or
+    where the robot fell in every one and the agent returned no more than at the first evaluation of its training, in
+    the `rows` of metrics.jsonl. A task that says neither is not judged: a return has no scale that is known.
+    """
+    done = [name for name in success if "(" not in name and name != FALLEN.label]
+    why = next((f"it {name} its goal in none of its episodes there" for name in done if not any(success[name])), "")
+    returns: dict[int, list[float]] = {}
+    for row in rows:
+        if row.get("phase") == "source" and row["source_return"] is not None:
+            returns.setdefault(row["source_steps"], []).append(row["source_return"])
+    means = [float(np.mean(x)) for _, x in sorted(returns.items())]
+    if success.get(FALLEN.label) and min(success[FALLEN.label]) == 1 and len(means) > 1 and means[-1] <= means[0]:
+        why = "the robot fell in each of its episodes there, and its return has not risen while it was trained"
+    if not why:
+        return []
+    return [
+        f"the source agent has not learned its own task: {why}, so nothing that follows says whether a transfer helps; "
+        f"raise source_steps, or look whether the robot can do the task ('transreward play')"
+    ]
+
+
 def warnings(row: dict[str, Any]) -> list[str]:
     """What a person should know about the gap and the robots behind one row of metrics.jsonl, a sentence each."""
     found = _of_classifier(row)
@@ -98,7 +124,7 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "the compensation pays nothing: it is scaled to the standard deviation of the source's rewards, which is "
             "0; set gate.scale=false"
         )
-    if row.get("gap_trust", 1.0) < 0.2:
+    if row.get("gap_trust", 1.0) < 0.2 and row.get("grounded_explained", 0.0) < SURE:  # else nothing is left to learn
         found.append(
             "the difference between the domains is hardly learned: it explains little of held-out pairs, so the method "
             "is close to fine-tuning; more target steps or another gap may help"

@@ -16,6 +16,7 @@ from transreward.types import CONTROLS, ZERO_SHOT
 
 LEAST = 3  # seeds below which nothing is claimed: with two the variance has one degree of freedom
 ENOUGH = 5  # seeds below which the sentence says how few they are
+AS_WELL = "The unchanged source policy already does as well, and costs no target steps"
 ALIKE = 0.05  # of a control's return: a difference that is certainly smaller does not matter
 
 
@@ -82,16 +83,20 @@ def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Ver
         )
     found = _tested(one, others, together)
     seeds = min(len(x.per_seed) for x in (one, *others))
+    unsure = seeds < LEAST or not any(map(certain, found.values()))
+    sure = "95% confidence" + (f" for all {together} methods together" if together > 1 else "")
+    if unsure and seeds >= LEAST:
+        each = {c.name: one.over(c, joint(together)) for c in others}  # all must hold: no correction
+        if all(bound(each[c.name]) <= ALIKE * abs(c.mean) for c in others):
+            return Verdict("same", _alike(got, each, sure) + _caution(seeds), each)
+    if unsure and any(c.name == ZERO_SHOT and np.array_equal(one.per_seed, c.per_seed) for c in others):
+        return Verdict("same", f"{AS_WELL}: {got}, and {ZERO_SHOT} the same for every seed.", found)
     if seeds < LEAST:
         compared = _list([f"{c.name} {number(c.mean)}" for c in others])
         few = "One seed cannot" if seeds == 1 else f"{seeds} seeds cannot"
         text = f"{few} tell whether the transfer helped: {got}, compared with {compared}; run {ENOUGH} seeds or more."
         return Verdict("too_few", text, found)
-    sure = "95% confidence" + (f" for all {together} methods together" if together > 1 else "")
-    if not any(map(certain, found.values())):
-        each = {c.name: one.over(c, joint(together)) for c in others}  # all must hold: no correction
-        if all(bound(each[c.name]) <= ALIKE * abs(c.mean) for c in others):
-            return Verdict("same", _alike(got, each, sure) + _caution(seeds), each)
+    if unsure:
         return Verdict("unknown", _unknown(got, found, seeds) + _caution(seeds), found)
     kind, text = _judge(got, found, sure, _equal(one, others, found))
     return Verdict(kind, text + _caution(seeds), found)

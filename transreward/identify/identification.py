@@ -279,12 +279,21 @@ def _alike(problem: Problem, values: np.ndarray, chosen: Sequence[int]) -> tuple
 
 
 def _unseen(problem: Problem) -> tuple[str, ...]:
-    """Parameters of the whole robot whose largest trial changes nothing."""
+    """Parameters of the whole robot, and the payload of its first moving body, whose largest trial changes nothing."""
     size = {
         problem.parameters[i]: np.sqrt((effect**2).mean(axis=0)) / problem.spread
         for i, effect in problem.simulator.effects(problem.middle).items()
     }
-    return tuple(p.name for p, x in size.items() if not p.counts and x.max() < UNSEEN)
+    return tuple(_of(p, problem) for p, x in size.items() if not p.counts and x.max() < UNSEEN)
+
+
+def _of(parameter: Parameter, problem: Problem) -> str:
+    """Its name; of one that is of a single body, as a payload is, with that body: another one's may have been found."""
+    model = problem.family.model
+    if parameter.pattern is not None or parameter.kind.default is None:
+        return parameter.name
+    first = next(body for body in range(model.nbody) if model.body_jntnum[body])
+    return f"{parameter.name}({model.body(first).name})"
 
 
 def _percent(share: float) -> str:

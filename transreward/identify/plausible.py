@@ -56,12 +56,15 @@ def require_related(problem: Problem) -> None:
     lost = [simulator.entries[i] for i in np.flatnonzero(moves & (related < RELATED))]
     if len(lost) < 2 or len(lost) < UNRELATED * moves.sum():
         return
-    asked = in_degrees(simulator.entries, simulator.seen(rows.obs))
+    unknown = (
+        f"the simulator cannot foretell where {len(lost)} of {moves.sum()} entries of the state go "
+        f"({_listed([e.name for e in lost])})"
+    )
+    if asked := in_degrees(simulator.entries, simulator.seen(problem.steps.obs)):
+        raise RequestError(f"{asked}; as they are, {unknown}, and columns may be others, too")
     raise RequestError(
-        f"{asked + ' ' if asked else ''}{'Of' if asked else 'of'} {len(lost)} of {moves.sum()} entries of the state "
-        f"({_listed([e.name for e in lost])}) the simulator knows no more than of steps in any other order, as where "
-        "columns or units are others, or noise is all there is"
-        + ("" if asked else ": angles are in rad, lengths in m, velocities per second")
+        f"{unknown}, however strong or late its motors are: their columns may be others, or in other units (angles are "
+        f"in rad, lengths in m, velocities per second), a joint may be stuck, or there is only noise"
     )
 
 

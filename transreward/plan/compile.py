@@ -13,7 +13,7 @@ from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.methods import method as named
 from transreward.plan.plan import Plan, Schedule, Stage, Track
-from transreward.plan.streams import room, source_streams, walk
+from transreward.plan.streams import WHOLE, room, source_streams, walk
 from transreward.randomise import Randomise
 from transreward.request import budgets
 from transreward.request.config import PLAIN, Config
@@ -243,7 +243,7 @@ def transfer(
         schedule = of_steps_that_are_there(config, row, schedule)
     streams = source_streams(config, row, budget, schedule)
     if log is not None:
-        streams.append(Stream("target", "whole", "target", "target", 1, budget.target))
+        streams.append(Stream("target", WHOLE, "target", "target", 1, budget.target))
     elif schedule.controls.target:
         target = walk(config, row, "target", budget.target, "target")
         streams.append(target)

@@ -15,6 +15,7 @@ from transreward.streams import kind_of
 from transreward.streams.stream import Stream
 from transreward.types import Pair
 
+WHOLE = "whole"  # kind of a stream of a log, all of whose steps are there from the start
 REPLAY_STEPS = 1_000_000  # per seed and domain; the oldest steps are overwritten
 GAP_STEPS = 100_000  # the same if only a gap reads the replay
 BRANCHED_STEPS = 10_000  # the same for branches, whose corrections become outdated
@@ -71,7 +72,7 @@ def source_streams(config: Config, row: Method, budget: Pair[int], schedule: Sch
         robots, newest = config.learner.robots, row.feed.newest
         return [Stream("source", "stored", "source", "free", robots, 1, rewards=rewards, newest=newest)]
     if row.uses_logs:
-        return [Stream("source", "whole", "source", "source", 1, budget.source)]
+        return [Stream("source", WHOLE, "source", "source", 1, budget.source)]
     if row.branched:
         assert row.feed is not None
         length = row.feed.branch_length

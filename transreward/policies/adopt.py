@@ -51,7 +51,8 @@ class Adopted:
 
     def __str__(self) -> str:
         how = "exactly" if self.exact else f"by regression, to {self.apart:.2g} (rms, of half the range of actions)"
-        earned = f"it returns {self.returns.mean():,.1f} in the source"
+        many = f"in {self.returns.size} episodes, {self.returns.min():,.1f} to {self.returns.max():,.1f}"
+        earned = f"it returns {self.returns.mean():,.1f} in the source ({many})"
         return f"{self.library}: as an agent of {self.learner}, {how}; {earned}{'; ' * bool(self.said)}{self.said}"
 
 

@@ -32,6 +32,7 @@ from transreward.policies.foreign import Linear
 from transreward.policies.torch_file import torch_bytes
 from transreward.reports.contract import LIMIT
 from transreward.reports.export import agent_of, opened, walked
+from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.types import BrokenRun, RequestError, Spaces
 
@@ -89,6 +90,7 @@ def export_sb3(directory: str | Path, out: str | Path, seed: int = 0) -> ForSB3:
         raise RequestError(f"`out` {path} must name a file that ends in .zip")
     if path.exists():
         raise RequestError(f"{path} is there already: remove it, or name another file")
+    store.require_writable(path, makes=True)
     of, state = opened(run, seed), agent_of(run, seed)
     found, spaces = networks(run, state), of.target.spaces
     mean, unit = np.asarray(state.normaliser.mean, float), np.sqrt(np.asarray(state.normaliser.var, float) + 1e-8)

@@ -13,6 +13,7 @@ from transreward.bridges.bridge import Map
 from transreward.domains.across import Across
 from transreward.domains.changes import Change
 from transreward.domains.domain import Domain, control_rate
+from transreward.domains.files import inside
 from transreward.evaluation.returns import evaluate
 from transreward.preflight.about import about
 from transreward.preflight.command import command_across, command_to_try
@@ -204,6 +205,7 @@ def _range(low: float, high: float) -> str:
 def _limits(across: Across, doubts: list[tuple[str, str]]) -> Iterator[str]:
     """What is not known of the bridge."""
     act = [bool(row.any()) for row in across.crossing.there.action.matrix]
+    yield from inside.said(across.plain, across.other)
     if doubts:
         pairs = ", ".join(f"{a} with {b}" for a, b in doubts)
         yield f"By place and axis these could as well change places: {pairs}. If they should, say so in a file."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from transreward.interruption import whole
+from transreward.runs import store
 from transreward.types import RequestError
 
 Point = tuple[float, float]
@@ -45,12 +46,14 @@ def canvas(path: str | Path, width: float, height: float, title: str) -> Canvas:
 
 
 def require_picture(path: str | Path) -> str:
-    """The ending of the name of a picture. Raises RequestError for another one, and for a folder that is not there."""
+    """The ending of the name of a picture. Raises RequestError for another one, for a folder that is not there, and
+    where nothing can be written."""
     path = Path(path)
     if path.suffix not in CANVASES:
         raise RequestError(f"{path} must name a file that ends in {' or '.join(CANVASES)}")
-    if path.is_dir() or not path.parent.is_dir():
+    if path.is_dir() or not path.parent.exists():
         raise RequestError(f"{path} must name a file in a folder that is there")
+    store.require_writable(path)
     return path.suffix
 
 

@@ -299,6 +299,7 @@ def _vacant(path: Path) -> tuple[Path, ...]:
     for file in files:
         if file.exists():
             raise RequestError(f"{file} is there already: remove it, or name another folder with `out`")
+    store.require_writable(path, makes=True)
     return files
 
 

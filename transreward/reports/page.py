@@ -66,9 +66,7 @@ def write_report(
     if (ending := Path(out).suffix) not in (".html", ".htm", *WRITERS):
         raise RequestError(f"`out` {out} is no page: end it in .html, or for a paper in {', '.join(WRITERS)}")
     if columns not in WIDTHS:
-        raise RequestError(
-            f"`columns` must be 1 or 2, the columns of a page that a figure is as wide as, not {columns}"
-        )
+        raise RequestError(f"`columns` says how many columns of a page a figure spans: 1 or 2, not {columns}")
     store.require_writable(Path(out))
     for place in places:
         first(place)

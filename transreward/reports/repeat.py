@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, NamedTuple
 
 from transreward.domains.files.place import SCHEMES
@@ -63,17 +63,31 @@ def following(subject: Subject, out: str) -> Next | None:
         return None
     kind, focus = subject.verdicts()[0].kind, subject.focus
     pair = [joined(sources_in(focus.config)), focus.config["target"]]
+    if focus.unlearned and kind in ("hurt", "beaten", "same", "unknown", "too_few"):
+        return _learn(subject, out)
     if kind in ("helped", "partly"):
         return Next(shlex.join(["transreward", "export", out]), "the policy as a file for the robot")
     if kind in ("hurt", "beaten", "same"):
         return Next(shlex.join(["transreward", "check", *pair]), "what the pair promises")
     if kind in ("unknown", "too_few"):
         own, most = [r for r in subject.records if r.run == focus.run], max(ENOUGH, 2 * focus.config["seeds"])
-        again = with_seeds(focus.provenance or {}, most)
+        again = typed_again(focus.provenance or {}, "--seeds", most)
         return Next(shlex.join(again) if again else repeat(focus, own, most), "more seeds, to be certain")
     if kind == "unfinished":
         return Next(shlex.join(["transreward", "resume", out]), "it goes on from its last round")
     return None
+
+
+def _learn(subject: Subject, out: str) -> Next:
+    """What to do about a source agent that has not learned its task."""
+    focus, origin = subject.focus, subject.focus.provenance or {}
+    if focus.config.get("source_run") or "source_policy" in origin:  # more steps would not be that agent's
+        return Next(shlex.join(["transreward", "play", out, "--before-after"]), "what the source policy does")
+    steps = 2 * focus.config["source_steps"]
+    more = replace(focus, config={**focus.config, "source_steps": steps})
+    again = typed_again(origin, "--source-steps", steps)
+    own = [more if r is focus else r for r in subject.records if r.run == focus.run]
+    return Next(shlex.join(again) if again else repeat(more, own), "more source steps, for the source agent to learn")
 
 
 def after(subject: Subject, out: str) -> str:
@@ -82,21 +96,21 @@ def after(subject: Subject, out: str) -> str:
     return "" if found is None else f"{folded(shlex.split(found.command))}   ({found.why})"
 
 
-def with_seeds(origin: Mapping[str, Any], seeds: int) -> list[str]:
-    """The words of the command that made a run, by its provenance, for so many seeds and a new directory; nothing
-    where it was no `transfer` of the command line. A source run has agents for its own seeds alone, so another one is
-    trained, and a policy from elsewhere is adopted anew."""
+def typed_again(origin: Mapping[str, Any], option: str, number: int) -> list[str]:
+    """The words of the command that made a run, by its provenance, with another number behind an option (--seeds, say)
+    and for a new directory; nothing where it was no `transfer` of the command line. A source run has agents for its own
+    seeds alone, so another one is trained, and a policy from elsewhere is adopted anew."""
     try:
         typed = shlex.split(origin.get("command", ""))
     except ValueError:  # of a directory that was damaged
         return []
     if typed[:2] != ["transreward", "transfer"]:
         return []
-    words, rest, new = typed[:2], iter(typed[2:]), ["--seeds", str(seeds)]
+    words, rest, new = typed[:2], iter(typed[2:]), [option, str(number)]
     if "source_policy" in origin and "--source-policy" not in typed:
         new += ["--source-policy", origin["source_policy"]["file"]]
     for word in rest:
-        if word.partition("=")[0] not in ("--seeds", "--out", "--source-run"):
+        if word.partition("=")[0] not in (option, "--out", "--source-run"):
             words.append(word)
             continue
         words, new = words + new, []  # in its place: behind --set nothing else may stand

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.users import import_modules
+from transreward.evaluation import diagnostics
 from transreward.evaluation.verdict import Outcome
 from transreward.methods import method
 from transreward.runs import store
@@ -61,6 +62,11 @@ class Record:
         last = list({row["seed"]: row for row in self.own}.values())
         names = dict.fromkeys(name for row in last for name in row.get("target_success", ()))
         return {name: [row["target_success"][name] for row in last if "target_success" in row] for name in names}
+
+    @property
+    def unlearned(self) -> list[str]:
+        """Where its source agent has not learned its task: a sentence, or none."""
+        return diagnostics.unlearned((self.result or {}).get("source_success", {}), self.rows)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -193,7 +199,10 @@ def require_one_pair(runs: Sequence[Sequence[Record]]) -> None:
     for other, *_ in runs[1:]:
         if any(other.config[side] != first.config[side] for side in PAIR):
             pairs = [f"{r.place} is {r.config['source']} -> {r.config['target']}" for r in (first, other)]
-            raise RequestError(f"one report is about one pair, but {' and '.join(pairs)}")
+            raise RequestError(
+                f"one report is about one pair, but {' and '.join(pairs)}: write one for each, or a table of each, to "
+                'put together (`out="a.csv"`); a study has one table of several pairs, of runs that it makes itself'
+            )
 
 
 def in_order(run: list[Record], place: Path) -> list[Record]:

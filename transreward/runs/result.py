@@ -52,6 +52,7 @@ class Result(Shown):
     updates: int | None = None  # of the learner, per seed, after the source agent; None: not counted yet
     aligned_return: float | None = None  # raw target return at which it counts as aligned; None: not judged
     success: dict[str, list[float]] = field(default_factory=dict)  # what the target's task says beside it -> [seeds]
+    source_success: dict[str, list[float]] = field(default_factory=dict)  # what the source's says of the source agent
     estimated: dict[str, Any] = field(default_factory=dict)  # returns by fitted Q, where nothing is evaluated
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     evaluation_steps: Pair[int] | None = None  # of evaluations, per seed, in no budget; None: not counted
@@ -137,6 +138,7 @@ class Result(Shown):
         """What a person should know about the gap, by the last evaluation of each seed; a sentence each."""
         own = {row["seed"]: row for row in self.log if row["method"] == self.method}
         found = list(dict.fromkeys(text for row in own.values() for text in diagnostics.warnings(row)))
+        found = diagnostics.unlearned(self.source_success, self.log) + found
         if self.stopped == UNFINISHED:
             steps = f"{self.steps.target:,} of {self.config['target_steps']:,} target steps"
             found.insert(0, f"cut short after {steps}: policy and returns are those of its latest evaluation")
@@ -228,6 +230,7 @@ class Result(Shown):
             "source_return": known(self.returns.source),
             "zero_shot_target_return": None if self.zero_shot is None else known(self.zero_shot),
             **({"success": self.success} if self.success else {}),
+            **({"source_success": self.source_success} if self.source_success else {}),
             **({"estimated": self.estimated} if self.estimated else {}),
             **({"sources": self.sources} if self.sources else {}),
             "stopped": self.stopped,
@@ -329,6 +332,7 @@ def _alone(directory: Path) -> Result:
         aligned_return=result.get("aligned_return"),
         wall_seconds=result["wall_seconds"],
         success=result.get("success", {}),
+        source_success=result.get("source_success", {}),
         estimated=result.get("estimated", {}),
         sources=result.get("sources", []),
         log=log,

@@ -41,6 +41,7 @@ class SourceAgent:
     evaluated: Pair[int] = NO_STEPS  # evaluation steps per seed during its training
     returns: Pair[np.ndarray] | None = None  # final returns [seeds, episodes] in both domains, once evaluated
     success: dict[str, list[float]] = field(default_factory=dict)  # what the target's task says then -> [seeds]
+    in_source: dict[str, list[float]] = field(default_factory=dict)  # what the source's says
     told: Any = None  # the same `agents` in the columns of a family, before it was settled what these show
     returns_took: Pair[int] = NO_STEPS  # steps per seed that the evaluation of `returns` took
 

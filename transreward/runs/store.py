@@ -27,7 +27,7 @@ from safetensors.numpy import save_file
 
 from transreward import plain
 from transreward.claims import locked
-from transreward.interruption import undone, whole
+from transreward.interruption import undone, unwritable, whole
 from transreward.runs.packages import installed
 from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
@@ -161,11 +161,11 @@ def write_text(path: Path, text: str) -> None:
         raise unwritten(path, error) from None
 
 
-def require_writable(path: Path) -> None:
-    """Raise as `write_text` does where nothing can be written beside `path`, before what is to be written is made."""
-    if not os.access(path.parent, os.W_OK):
-        wrong = errno.EACCES if path.parent.is_dir() else errno.ENOENT
-        raise unwritten(path, OSError(wrong, os.strerror(wrong)))
+def require_writable(path: Path, makes: bool = False) -> None:
+    """Raise as `write_text` does where no file can be written at `path`, before what is to be written is made; `makes`:
+    the folders above that are missing will be made."""
+    if error := unwritable(path, makes):
+        raise unwritten(path, error)
 
 
 def unwritten(path: Path, error: OSError) -> RequestError | BrokenRun:

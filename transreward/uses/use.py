@@ -83,7 +83,7 @@ class Use:
         elif not set(self.wants) & set(gap.offers):
             raise RequestError(f"'{self.name}' needs {offering(self.wants)}, not {gap.name}")
         elif missing := unwritten(gap):
-            raise RequestError(f"the gap '{gap.name}' has no {' and no '.join(missing)}: write it (docs/extend.md)")
+            raise RequestError(f"the gap '{gap.name}' has no {' and no '.join(missing)}: write it, or name another gap")
 
     def init(self, gap: Gap | None, key: Key, spaces: Spaces) -> Any:
         """State for one seed: the gap's."""

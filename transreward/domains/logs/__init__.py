@@ -150,6 +150,6 @@ def _found(path: Path) -> tuple[str, Path]:
     what = next((what for sign, what in SIGNS.items() if start.startswith(sign) and (sign or not start)), "")
     what = what or ("text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start) else "of an unknown kind")
     raise RequestError(
-        f"it is {what}; write the steps as HDF5 (h5py), npz (numpy.savez), Parquet or text in columns (.csv), see "
-        f"docs/logs.md"
+        f"it is {what}; write the steps as HDF5 (h5py), npz (numpy.savez), Parquet or text in columns (.csv): see the "
+        f"page 'Logs of a robot' of the documentation"
     )

@@ -12,11 +12,13 @@ OUTSIDE = 3.0  # spans of a joint's range from which an angle is none in rad
 
 
 def in_degrees(entries: Sequence[Entry], x: np.ndarray) -> str:
-    """A joint whose angles `x` [n, entries] are far outside its range, as a question; empty where there is none."""
+    """A joint whose angles `x` [n, entries] are far outside its range, as a question, and what
+    to do about it; empty where there is none."""
     for entry, own in zip(entries, x.T, strict=True):
         if entry.unit == "rad" and np.ptp(own) > OUTSIDE * (entry.high - entry.low):
             return (
                 f"'{entry.name}' goes from {own.min():.3g} to {own.max():.3g}, and its joint from {entry.low:.3g} to "
-                f"{entry.high:.3g} rad: are these degrees?"
+                f"{entry.high:.3g} rad: are these degrees? Then write {{column: NAME, factor: 0.01745}} for it, and "
+                f"for each other that is in degrees, in the YAML file beside the log"
             )
     return ""

@@ -60,6 +60,7 @@ class Summary:
     rate: float | None  # control steps a second (Hz)
     spacing: tuple[float, float] | None  # the least and most seconds between two steps, by their times
     missing: np.ndarray  # s that are missing behind each episode, [episodes]; 0 where none are
+    of: str = ""  # the robot whose columns these are, where it is known
 
     def as_json(self) -> dict[str, object]:
         """The same as plain data."""
@@ -97,7 +98,8 @@ class Summary:
             yield f"left out  {_many(self.dropped, 'row')} without a next observation"
         if self.dropped_ends:
             yield f"          the task ended in {self.dropped_ends:,} of them, and in no step here: log next_obs, too"
-        yield f"columns   as many as {', '.join(self.robots) or 'no robot of the table'}"
+        as_many = f"as many as {', '.join(self.robots) or 'no robot of the table'}"
+        yield f"columns   {f'those of {self.of}' if self.of else as_many}"
         yield ""
         yield from self._table()
 
@@ -121,8 +123,8 @@ class Summary:
             yield f"{name:<{width}} {numbers}  {c.note}".rstrip()
 
 
-def summary(log: Log, columns: Columns | None = None) -> Summary:
-    """Of a log, whose observations and actions have these names, units and bounds, or numbers."""
+def summary(log: Log, columns: Columns | None = None, of: str = "") -> Summary:
+    """Of a log, whose observations and actions have these names, units and bounds, or numbers; `of`: whose they are."""
     sizes = log.obs.shape[1], log.action.shape[1]
     known = columns or (numbered("obs", sizes[0]), numbered("action", sizes[1]))
     if columns is None and log.names is not None:
@@ -144,6 +146,7 @@ def summary(log: Log, columns: Columns | None = None) -> Summary:
         rate=log.rate,
         spacing=(float(apart.min()), float(apart.max())) if apart.size else None,
         missing=np.zeros(len(last)) if log.missing is None else log.missing[last],
+        of=of,
     )
 
 

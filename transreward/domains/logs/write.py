@@ -13,7 +13,7 @@ from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import require_package
 from transreward.domains.logs.folders import LONGEST, Columns
 from transreward.domains.logs.log import Log
-from transreward.interruption import whole
+from transreward.interruption import unwritable, whole
 from transreward.types import UNKNOWN, Entry, RequestError
 
 FOLDERS = ("lerobot", "minari")  # kinds that are folders, written as kind:PATH
@@ -41,8 +41,8 @@ def numbered(log: Log) -> Columns:
 
 
 def require_writable(to: str) -> tuple[str, Path]:
-    """The kind and place that `to` says. Raises RequestError for another ending, a place that is taken or in no folder,
-    and where a package is missing."""
+    """The kind and place that `to` says. Raises RequestError for another ending, a place that is taken, in no folder or
+    not to be written to, and where a package is missing."""
     scheme, colon, rest = to.partition(":")
     path, kind = Path(to), Path(to).suffix.lower().lstrip(".")
     if colon and scheme in FOLDERS:
@@ -57,8 +57,10 @@ def require_writable(to: str) -> tuple[str, Path]:
         folders.require_version(path)
     if path.exists():
         raise RequestError(f"{path} is there already: name another place")
-    if not path.parent.is_dir():
+    if not path.parent.exists():
         raise RequestError(f"there is no folder {path.parent}")
+    if error := unwritable(path):
+        raise RequestError(f"{path} cannot be written: {error.strerror}")
     return kind, path
 
 

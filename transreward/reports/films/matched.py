@@ -17,9 +17,11 @@ from transreward.bridges.linear import blocks
 from transreward.domains.across import Across
 from transreward.domains.bridged import Bridged
 from transreward.domains.domain import Domain, TableRobot, altered, table_robot
+from transreward.interruption import whole
 from transreward.reports.films.painter import Painter
 from transreward.reports.films.panel import BACKGROUND, INK, LINE, TITLE
 from transreward.reports.films.take import Film
+from transreward.runs import store
 from transreward.tree import above
 from transreward.types import Pair, RequestError
 
@@ -35,14 +37,16 @@ Colour = tuple[float, float, float]
 def picture(bridge: Across | Bridged, path: str | Path) -> Path:
     """Write a PNG of both robots of a bridge: the source on the left, and what does the same in the same colour.
 
-    Raises RequestError for a robot without a model, and where nothing draws here.
+    Raises RequestError for a robot without a model, where nothing draws here, and where nothing can be written.
     """
     from PIL import Image
 
     path = Path(path)
     if path.suffix != ".png":
         raise RequestError(f"{path} must name a file that ends in .png")
-    Image.fromarray(drawn(bridge)).save(path)
+    store.require_writable(path)
+    with whole(path) as partial:
+        Image.fromarray(drawn(bridge)).save(partial, "PNG")
     return path
 
 

@@ -35,6 +35,7 @@ def play(
     path = Path(directory) / "videos" / "play.mp4" if out is None else Path(out)
     if path.suffix not in video.ENDINGS:
         raise RequestError(f"`out` {path} must name a file that ends in {', '.join(video.ENDINGS)}")
+    store.require_writable(path, makes=True)
     video.require_tools()  # before a domain imports MuJoCo, which a wrong MUJOCO_GL would not survive
     trace, label = compensation_trace(run, seed)
     policy, first = run.policy(seed), run.config["seed"]
@@ -59,6 +60,7 @@ def play_all(
         raise RequestError(f"{path} shows one episode: leave `episodes` away")
     if pictures is not None and not (strip and 2 <= pictures <= 20):
         raise RequestError(f"`pictures` are 2 to 20 of a .png or .pdf, not {pictures} of {path}")
+    store.require_writable(path, makes=True)
     video.require_tools()
     titles = [f"{run.method}, seed {run.config['seed'] + seed}" for run in runs]
     with ExitStack() as stack:
