@@ -171,7 +171,7 @@ def _explain(axes: Any) -> None:
     """The legend above the curves, in room that is made for it within the axes: outside, a layout might cut it off."""
     many = len(axes.get_legend_handles_labels()[1])
     for across in range(many, 0, -1):
-        legend = axes.legend(loc="upper center", ncols=across, fontsize="small", frameon=False)
+        legend = axes.legend(loc="upper center", ncols=across, fontsize="small", frameon=False, handlelength=3)
         if legend.get_window_extent().width <= axes.get_window_extent().width:
             break
     share = min(1.1 * legend.get_window_extent().height / axes.get_window_extent().height, 0.6)

@@ -9,7 +9,7 @@ from transreward.reports.repeat import repeat
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
-LEARNING = "of this method with its source agent; without controls, final evaluations, films and this page"
+LEARNING = "of this method with its source agent; without controls, films and this page"
 HTML = """\
 <h2>Provenance</h2>
 {% for run in runs %}
