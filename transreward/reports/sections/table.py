@@ -21,7 +21,7 @@ half, with a bootstrap interval from five seeds on. Below five a bootstrap is to
 {% if oracle %}\
 Steps to 50, 80 or 95% of the oracle's return: target steps at the first evaluation whose mean over seeds reached it.\
 {% else %}Without an oracle there are no shares of it: add it to the methods.{% endif %} \
-Learning time: that of the method which led the run includes the training of the source agent, but no other \
+Time: of learning; that of the method which led the run includes the training of the source agent, but no other \
 method's.</p>
 {% call scroll("Methods, sortable") %}
 <table class="sortable">
@@ -47,7 +47,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
     columns = ["method", "IQM", "mean ± 95% t"]
     columns += [f"P over {r.name}" for r in _controls(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
-    columns += ["updates", "target steps, learning", "evaluation", "source steps", "learning time"]
+    columns += ["updates", "target steps, learning", "evaluation", "source steps", "time"]
     return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "ceiling": oracle}
 
 
