@@ -136,6 +136,13 @@ def test_python_for_reading(page):
         assert set(re.findall(r"\btr\.(\w+)", block)) <= set(transreward.__all__)
 
 
+def test_the_first_page_of_the_site_shows_the_python_of_the_readme():
+    """And what it prints."""
+    readme, first = ((place / name).read_text() for place, name in ((ROOT, "README.md"), (DOCS, "index.md")))
+    python = readme[readme.index("```python no-run") : readme.index("## What happens")].strip()
+    assert python in first and python.endswith("delivered: auto 3 of 3\n```")
+
+
 @every_page
 def test_links(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)

@@ -134,7 +134,8 @@ class View:
         for name, result in results.items():
             for warning in result.warnings:
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
-        self.console.print(f"{time.perf_counter() - self.began:.0f} s, saved in {out}", soft_wrap=True)  # to be copied
+        # not wrapped: the place is to be copied
+        self.console.print(f"{time.perf_counter() - self.began:.0f} s in all, saved in {out}", soft_wrap=True)
         if text := after(subject, out):
             self.console.print(f"next: {text}", soft_wrap=True, highlight=False)
 

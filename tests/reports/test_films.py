@@ -8,9 +8,11 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 from drawing import draws
@@ -18,6 +20,7 @@ from PIL import Image
 
 import transreward as tr
 from transreward import cli
+from transreward.domains.robots import ROBOTS
 from transreward.evaluation.returns import SEED, evaluate
 from transreward.methods import METHODS
 from transreward.reports.films import painter as drawing
@@ -376,3 +379,20 @@ def test_nothing_but_the_robot_throws_a_shadow():
         assert (picture[124:140].max(axis=-1) < 60).sum() > 40  # its shadow
         simulation.step(rng.uniform(-1, 1, (1, 6)))
     painter.close()
+
+
+@draws
+def test_a_model_without_a_light_or_a_floor_is_drawn_with_both(tmp_path):
+    """Grey on black an arm of a file could not be seen; the floor is below all that its film shows."""
+    pillar = '<geom type="box" size=".05 .05 .1" pos="0 0 .1" rgba="1 0 0 1"/>'
+    body = '<body pos="0 0 .25"><joint axis="0 1 0"/><geom type="capsule" fromto="0 0 0 .6 0 0" size=".02"/></body>'
+    (tmp_path / "bare.xml").write_text(f"<mujoco><worldbody>{pillar}{body}</worldbody></mujoco>")
+    robot = SimpleNamespace(model=mujoco.MjModel.from_xml_path(str(tmp_path / "bare.xml")), robot=ROBOTS["reacher"])
+    painter = drawing.Painter(robot, Film(128, 96))
+    picture = painter.paint(np.zeros(1))
+    assert painter.stage.height == pytest.approx(0.0, abs=0.01) and picture.min(axis=-1).mean() > 80
+    painter.stage.stand([np.zeros(1), np.array([1.5])])
+    assert -0.4 < painter.stage.height < -0.3, "the arm hangs lower than what it stands on"
+    assert (painter.paint(np.array([1.5])).astype(int) != picture).any()
+    painter.close()
+    assert not drawing.Stage(mujoco, tr.domain("halfcheetah").model).bare

@@ -94,6 +94,9 @@ def test_a_plot_has_the_curves_of_the_page(result):
         if one.own:
             x, y = one.returns("target_return")
             np.testing.assert_allclose(lines[one.name].get_xydata(), np.column_stack([x, y.mean(axis=1)]))
+            assert y[-1].tolist() == one.result["target_return"]["per_seed"], "it ends where the table says"
+    looks = [(line.get_marker(), line.get_linestyle(), line._dash_pattern) for line in lines.values()]
+    assert len(set(map(str, looks))) == len(lines), "told apart in grey"
     other = plt.figure().add_subplot()
     assert result.plot(other) is other
     plt.close("all")

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import warnings
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -27,12 +28,15 @@ import transreward as tr
 from transreward import cli
 from transreward.cli import transfer as transfer_command
 from transreward.domains.names import entry_names
-from transreward.evaluation.verdict import verdict
+from transreward.evaluation.verdict import Outcome, verdict
 from transreward.reports import sections
+from transreward.reports.cells import chance
 from transreward.reports.figures import Chart, Line, ends, line, short, ticks
 from transreward.reports.films.video import _ffmpeg
 from transreward.reports.page import page, write_report
+from transreward.reports.sections import delivery, diagnostics
 from transreward.reports.sections.table import steps_to, wanted
+from transreward.reports.subject import Subject
 from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.runs import store
@@ -238,10 +242,14 @@ def test_ticks_are_round_and_inside(low, high):
 
 
 def test_the_curves_are_those_of_metrics_jsonl(text, compared):
-    """To the bit, every evaluation of every seed of every method."""
+    """To the bit, every evaluation of every seed of every method, and the final one."""
     places = [compared, *sorted((compared / "controls").iterdir())]
     logged = [row for p in places if (p / "metrics.jsonl").exists() for row in store.read_lines(p / "metrics.jsonl")]
     offered = tables(text)["target-return.csv"]
+    ends, offered = ([row for row in offered if (row["phase"] == "final") is last] for last in (True, False))
+    for one in read(compared):
+        final = one.result["target_return"]["per_seed"]
+        assert [float(row["target_return"]) for row in ends if row["method"] == one.name] == final
     assert len(offered) == len(logged) > 20
     keys = ("seed", "source_steps", "target_steps", "source_return", "target_return", "compensated_return")
     ours = sorted((row["method"], row["phase"], *(float(row[k]) for k in keys)) for row in offered)
@@ -272,8 +280,9 @@ def test_the_line_of_a_method_is_its_mean_with_the_t_interval(compared):
     x, y = darc.returns("target_return")
     assert x[0] == 0 and y[0].tolist() == darc.result["zero_shot_target_return"]["per_seed"]
     assert x[1:] == sorted({float(row["target_steps"]) for row in darc.own}) and y.shape == (len(x), 3)
-    last = [row["target_return"] for row in darc.own[-3:]]
-    assert y[-1].tolist() == last
+    assert y[-1].tolist() == darc.result["target_return"]["per_seed"], "the figure ends where the table says"
+    before = [row["target_return"] for row in darc.own[-6:-3]]
+    assert y[-2].tolist() == before
 
 
 def test_the_table_is_that_of_comparison_json(compared):
@@ -602,3 +611,45 @@ def test_a_curve_begins_with_the_source_agent_only_where_the_method_did(name, fi
     rows = [{"method": name, "target_steps": 5, "seed": 0, "target_return": 2.0}]
     one = Record({"method": name, "seed": 0, "seeds": 1}, rows, {"zero_shot_target_return": {"per_seed": [7.0]}})
     assert one.returns("target_return")[0] == ([0, 5] if first == 0 else [5])
+
+
+def test_a_curve_goes_straight_up_where_no_target_step_was_learned_from():
+    """The policy was the same until the second stage, which took no target steps; then it was what came of that."""
+    told = [(10, 1, 3.0), (10, 2, 4.0), (15, 2, 4.0)]
+    rows = [{"method": "auto", "target_steps": t, "updates": u, "seed": 0, "target_return": r} for t, u, r in told]
+    result = {"zero_shot_target_return": {"per_seed": [1.0]}, "target_return": {"per_seed": [5.0]}, "target_steps": 15}
+    x, y = Record({"method": "auto", "seed": 0, "seeds": 1}, rows, result).returns("target_return")
+    assert x == [0, 10, 10, 15] and y[:, 0].tolist() == [1, 1, 4, 5]
+    for one in rows[:2]:
+        one["target_steps"] = one["updates"] * 5
+    x, y = Record({"method": "auto", "seed": 0, "seeds": 1}, rows, result).returns("target_return")
+    assert x == [0, 5, 10, 15] and y[:, 0].tolist() == [1, 3, 4, 5]
+
+
+def test_few_seeds_have_no_bootstrap_interval_of_a_chance():
+    three, five = (Outcome("a", np.arange(n) + 1.0, tuple(range(n)), 0, 0) for n in (3, 5))
+    assert chance(three, three) == ("0.50", "") and chance(five, five)[1].startswith(" (0.")
+
+
+def test_diagnostics_say_that_the_fallback_acted_and_speak_of_no_gap_where_there_is_none(run):
+    said = Page(text_of(run)).text.partition("Diagnostics")[2]
+    assert "No method here learned" not in said
+    seeds = [{"seed": 4, "delivered": "source", "candidates": [], "episodes": []}]
+    r = read(run)[0]
+    kept = diagnostics.content(Subject.of([replace(r, fallback={"seeds": seeds})], False))["warnings"]
+    assert any("the fallback acted: 1 of 1 seeds" in text for name, found in kept for text in found if name == r.name)
+    quiet = replace(r, rows=[{"method": "darc", "seed": 4, "target_steps": 1}])
+    assert diagnostics.content(Subject.of([quiet], False)) == {"warnings": [], "learned": []}
+
+
+def test_the_source_policy_has_no_bounds_and_its_steps_are_said(run):
+    """Its doubt is in the lead of the others; it is the agent of before the method's own source steps."""
+    r = read(run)[0]
+    known = [("source", 3.0, 3.0, 3.0), (r.name, 5.0, 4.5, 5.5)]
+    candidates = [dict(zip(("name", "mean", "low", "high"), one, strict=True), episodes=1) for one in known]
+    acted = [{"who": "source", "return": 2.0, "target_steps": 1}, {"who": "source", "return": 4.0, "target_steps": 2}]
+    seeds = [{"seed": 4, "delivered": r.name, "candidates": candidates, "episodes": acted}]
+    found = delivery.content(Subject.of([replace(r, fallback={"seeds": seeds})], False))
+    assert found is not None and "source,3.0,,,1" in unquote(found["figure"].csv)
+    trained = max(row["source_steps"] for row in r.rows if row["phase"] == "source")
+    assert found["taken"] == f"{trained:,} of {r.source_steps:,}" and trained < r.source_steps

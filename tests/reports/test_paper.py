@@ -35,7 +35,9 @@ def test_a_table_by_booktabs_has_the_numbers_of_the_run(subject, tmp_path):
         assert len(cells) == 5 and float(cells[1].replace(",", "")) == pytest.approx(one.outcome.mean, rel=0.01)
         assert cells[3] == f"{one.result['target_steps']:,}"
     (verdict,) = subject.verdicts()
-    assert paper.escaped(verdict.sentence) in text
+    caption = re.search(r"\\caption\{(.*)\}\n  \\label\{tab:([a-z0-9-]+)\}", text)
+    assert caption and caption[1].count(". ") == 0 and len(caption[1]) < 250 and "inverted-pendulum" in caption[2]
+    assert f"% {verdict.sentence}\n" in text, "for whoever writes about it"
 
 
 def test_what_latex_would_read_otherwise_is_escaped():

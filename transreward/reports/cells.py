@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transreward.evaluation.statistics import bootstrap_interval, interval, probability_of_improvement
-from transreward.evaluation.verdict import Outcome, number
+from transreward.evaluation.verdict import ENOUGH, Outcome, number
 
 
 class Cell(NamedTuple):
@@ -34,8 +34,10 @@ def mean(per_seed: Sequence[float] | np.ndarray) -> str:
 
 
 def chance(one: Outcome, other: Outcome) -> tuple[str, str]:
-    """P(one > other), and its bootstrap interval in brackets."""
+    """P(one > other), and its bootstrap interval in brackets where there are seeds enough: of few it is far too narrow,
+    and 1.00 to 1.00 where all pairs agree."""
     samples = one.per_seed, other.per_seed
-    bounds = bootstrap_interval(probability_of_improvement, *samples)
+    enough = min(map(len, samples)) >= ENOUGH
+    bounds = bootstrap_interval(probability_of_improvement, *samples) if enough else None
     text = f" ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
     return f"{float(probability_of_improvement(*samples)):.2f}", text

@@ -85,8 +85,8 @@ class Chart:
 COLOURS = ("#0060a8", "#c2410c", "#00795a", "#5b6470", "#9b3d82", "#8a6500", "#2a7f9e", "#111418")
 
 
-def _look(style: int) -> tuple[str, str, str]:
-    """Class of the colour, dash and marker; from the ninth style on colours come again with other dashes."""
+def look(style: int) -> tuple[str, str, str]:
+    """Class of the colour, dash in pixels and marker; from the ninth style on colours come again with other dashes."""
     other = (style + style // 8) % 8
     return f"s{style % 8}", DASHES[other], MARKERS[other]
 
@@ -137,7 +137,7 @@ def ends(lines: Iterable[Line]) -> str:
 
 def swatch(style: int, label: str) -> str:
     """A sample of that line style, as SVG, for a legend."""
-    own, (colour, dash, _) = next(_numbers), _look(style)
+    own, (colour, dash, _) = next(_numbers), look(style)
     return (
         f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{own}" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="t{own}">{escape(label)}</title>'
@@ -273,7 +273,7 @@ def _joined(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _path(line: Line, y: Sequence[float], box: _Box, kind: str) -> str:
-    colour, dash, _ = _look(line.style)
+    colour, dash, _ = look(line.style)
     dash = f' stroke-dasharray="{dash}"' if dash and kind == "line" else ""
     return f'<path class="{kind} {colour}" d="{_joined(_points(line, y, box))}"{dash}/>'
 
@@ -311,7 +311,7 @@ def number_of_chart() -> int:
 
 def marker(style: int, u: float, v: float) -> str:
     """A style's marker at a place in pixels, as SVG."""
-    colour, _, name = _look(style)
+    colour, _, name = look(style)
     shape = {
         "circle": f"M{u - 3:.1f} {v:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z",
         "square": f"M{u - 3:.1f} {v - 3:.1f}h6v6h-6Z",

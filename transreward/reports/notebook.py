@@ -17,7 +17,7 @@ from transreward.evaluation.statistics import interval
 from transreward.evaluation.verdict import ENOUGH, number
 from transreward.methods import method
 from transreward.reports.columns import columns, fitting
-from transreward.reports.figures import COLOURS
+from transreward.reports.figures import COLOURS, MARKERS, look
 from transreward.reports.sections.verdict import WORDS
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
@@ -25,6 +25,7 @@ from transreward.types import ZERO_SHOT, RequestError
 
 # columns that a narrow table leaves out, in this order
 GIVES_WAY = ("target\nevaluation\nsteps", "source\nreturn", "updates", "source\nsteps", "stopped", "target\nsteps")
+MARKS: dict[str, str] = dict(zip(MARKERS, "os^Dx+|o", strict=True))  # as matplotlib names them
 BIBTEX = """\
 @software{{transreward,
   title = {{TransReward: policies moved between robots by compensating rewards}},
@@ -111,18 +112,22 @@ def frame(records: Sequence[Record], compared: bool) -> Any:
 
 def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
     """Curves over evaluations: the mean, and the 95% t interval where there are enough seeds, else the seeds
-    themselves. A level line is a policy that took no target steps to learn from."""
+    themselves, with the dashes and markers of the page. A level line is a policy that took no target steps to learn
+    from."""
     if axes is None:
         axes = required("matplotlib.pyplot").subplots(layout="constrained")[1]
     subject = Subject.of(records, compared)
     for one in subject.records:
-        colour = COLOURS[subject.styles[one.name] % len(COLOURS)]
+        style = subject.styles[one.name]
+        colour, (_, dash, marker) = COLOURS[style % len(COLOURS)], look(style)
+        looks = {"color": colour, "label": one.name, "linestyle": _dashed(dash)}
         x, y = one.returns("target_return")
         if not one.own or not len(x):
             if len(one.outcome.per_seed):
-                axes.axhline(one.outcome.mean, color=colour, linestyle="--", label=one.name)
+                axes.axhline(one.outcome.mean, **looks)
             continue
-        axes.plot(x, y.mean(axis=1), color=colour, label=one.name)
+        inside = "white" if marker == "ring" else colour
+        axes.plot(x, y.mean(axis=1), marker=MARKS[marker], markerfacecolor=inside, **looks)
         if y.shape[1] >= ENOUGH:
             low, high = np.array([interval(at) for at in y], float).T
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -136,6 +141,11 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
         axes.figure.canvas.figure.draw_without_rendering()  # then the layout of what is there is known
         add()
     return axes
+
+
+def _dashed(dash: str) -> Any:
+    """A dash in pixels of a line of two as matplotlib takes it, in widths of the line."""
+    return (0, tuple(float(x) / 2 for x in dash.split())) if dash else "-"
 
 
 def _entitle(axes: Any, title: str) -> None:
@@ -161,7 +171,7 @@ def _explain(axes: Any) -> None:
     """The legend above the curves, in room that is made for it within the axes: outside, a layout might cut it off."""
     many = len(axes.get_legend_handles_labels()[1])
     for across in range(many, 0, -1):
-        legend = axes.legend(loc="upper center", ncols=across, fontsize="small", frameon=False)
+        legend = axes.legend(loc="upper center", ncols=across, fontsize="small", frameon=False, handlelength=3)
         if legend.get_window_extent().width <= axes.get_window_extent().width:
             break
     share = min(1.1 * legend.get_window_extent().height / axes.get_window_extent().height, 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +20,11 @@ STYLE = {
 }  # fmt: skip
 HEADS = ("method", r"return", r"95\% interval", "target steps", "source steps")
 TEX = r"""%% needs \usepackage{booktabs}
+%% %s
 \begin{table}
   \centering
   \caption{%s}
+  \label{tab:%s}
   \begin{tabular}{lrrrr}
     \toprule
     %s \\
@@ -38,7 +41,7 @@ SPECIAL = str.maketrans({
 
 
 def table_tex(subject: Subject) -> str:
-    """The table, whose caption has the verdict."""
+    """The table, with a caption and a label; the verdict is a comment above it."""
     lines = []
     for row in notebook.rows(subject):
         returned = "--" if row["target_return"] is None else number(row["target_return"])
@@ -46,12 +49,13 @@ def table_tex(subject: Subject) -> str:
         cells = (row["method"], returned, bounds, *(_count(row[key]) for key in ("target_steps", "source_steps")))
         lines.append(f"    {' & '.join(escaped(cell) for cell in cells)} \\\\")
     seeds = len(subject.focus.seeds)
-    about = (
+    caption = (
         f"{subject.title}: raw return in the target, mean over {seeds} seed{'s' if seeds > 1 else ''} with its 95% t "
+        f"interval, and the steps of each seed that were learned from."
     )
     said = " ".join(one.sentence for one in subject.verdicts())
-    caption = escaped(f"{about}interval; steps for each seed, those of evaluations not among them. {said}")
-    return TEX % (caption, " & ".join(HEADS), "\n".join(lines))
+    label = "-".join(re.findall("[a-z0-9]+", subject.title.lower()))
+    return TEX % (said, escaped(caption), label, " & ".join(HEADS), "\n".join(lines))
 
 
 def escaped(text: str) -> str:

@@ -139,12 +139,32 @@ class Record:
         except RequestError:
             return True
 
+    @cached_property
+    def stays(self) -> set[int]:
+        """Target steps at which it learned without taking any, as in an identified simulator: a seed was evaluated
+        there after more updates each time."""
+        updates: dict[tuple[int, int], set[int]] = {}
+        for row in self.own:
+            updates.setdefault((row["target_steps"], row["seed"]), set()).add(row.get("updates", 0))
+        there = {row["target_steps"] for row in self.own if "identified_steps" in row}
+        return there | {steps for (steps, _), found in updates.items() if len(found) > 1}
+
     def returns(self, key: str) -> tuple[list[float], np.ndarray]:
-        """The curve of a return; in the target it begins with the source agent's, if the method starts from one."""
+        """The curve of a return, up to the final evaluation, whose mean tables have; in the target it begins with the
+        source agent's, if the method starts from one. Where it learned without target steps there are two points: as
+        it came, which is as it was before, and as it went on."""
         x, y = self.curve(lambda row: row.get(key))
-        start = (self.result or {}).get("zero_shot_target_return") if self._trained_on else None
+        result = self.result or {}
+        if x and (final := result.get(key)):
+            over = max(x[-1], float(result["target_steps"]))
+            kept = len(x) - (x[-1] == over)
+            x, y = [*x[:kept], over], np.vstack([*y[:kept], final["per_seed"]])
+        start = result.get("zero_shot_target_return") if self._trained_on else None
         if key == "target_return" and start and x and x[0] > 0:
-            return [0.0, *x], np.vstack([start["per_seed"], y])
+            x, y = [0.0, *x], np.vstack([start["per_seed"], y])
+        before = [i for i in range(1, len(x)) if int(x[i]) in self.stays]
+        for i in reversed(before):
+            x, y = [*x[:i], x[i], *x[i:]], np.insert(y, i, y[i - 1], axis=0)
         return x, y
 
 

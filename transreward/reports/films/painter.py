@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.reports.films.stage import Stage
 from transreward.reports.films.take import Film
 from transreward.types import RequestError
 
@@ -72,6 +73,9 @@ class Painter:
         model.vis.map.shadowclip = 0.4  # near the robot alone: farther out the map's edge would show on the floor
         suns = model.light_type == mujoco.mjtLightType.mjLIGHT_DIRECTIONAL.value
         model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
+        self.stage = Stage(mujoco, model)
+        if self.stage.bare:
+            model.vis.map.shadowclip = 1.0  # an arm's shadow falls farther from it than it is high
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
         _calm_floor(model)
         plane = (model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE.value) & (model.geom_size[:, :2] > 0).all(axis=1)
@@ -107,6 +111,9 @@ class Painter:
         mujoco.mjv_updateScene(
             model, data, self.option, None, self.camera, mujoco.mjtCatBit.mjCAT_ALL.value, self.scene
         )
+        if self.stage.height is None:
+            self.stage.stand([qpos])
+        self.stage.add(self.scene, self.camera)
         for geom in self.scene.geoms[: self.scene.ngeom]:
             if geom.type == mujoco.mjtGeom.mjGEOM_PLANE.value:
                 geom.category = mujoco.mjtCatBit.mjCAT_DECOR.value  # it bears shadows and throws none: not on itself

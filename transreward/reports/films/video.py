@@ -112,6 +112,9 @@ def shot(
     if not any(np.any(x) for pair in curves for x in pair):
         curves, label = [take.map(lambda t: t.steps.reward) for take in takes], RAW
     painters = domains.map(lambda d: Painter(robot, film) if (robot := body(d)) else None)
+    for k, painter in enumerate(painters):
+        if painter is not None:
+            painter.stage.stand(state for take in takes for state in take[k].pictures)
     titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
     panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
     for panel in panels:  # pictures side by side

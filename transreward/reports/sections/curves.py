@@ -19,8 +19,9 @@ HTML = """\
 <p class="quiet">Against learning steps in the target, which the budget pays. Lines: means over seeds; \
 {% if few %}points: single seeds, too few for a band{% else %}shaded: 95% t interval; thin: single seeds{% endif %}. \
 A level line is a policy that was not trained on target steps{% if ceiling %}, or the oracle, which \
-breaks the target budget{% endif %}. At 0 target steps: the source agent.{% if not few %} An interval far wider than \
-the returns is cut off.{% endif %}</p>
+breaks the target budget{% endif %}. At 0 target steps: the source agent. {{ last }}{% if stays %} Where a line goes \
+straight up or down, its policy learned from no target steps, but in the simulator.{% endif %}{% if not few %} An \
+interval far wider than the returns is cut off.{% endif %}</p>
 {% if start %}<p>{{ start }}</p>{% endif %}
 {% if curves %}
 {{ key(subject.legend()) }}
@@ -43,7 +44,21 @@ def content(subject: Subject) -> dict[str, Any]:
     curves = [_curve(subject, key, title) for key, title in titles.items()]
     ceiling = any(r.outcome.breaks_budget for r in subject.records)
     few = len(subject.focus.seeds) < ENOUGH
-    return {"curves": [curve for curve in curves if curve], "ceiling": ceiling, "few": few, "start": _start(subject)}
+    stays = any(r.stays for r in subject.records)
+    said = {"ceiling": ceiling, "few": few, "start": _start(subject), "last": _last(subject.focus), "stays": stays}
+    return {"curves": [curve for curve in curves if curve], **said}
+
+
+def _last(focus: Record) -> str:
+    """Why the last point of a line may lie off the others."""
+    final = ((focus.result or {}).get("target_return") or {}).get("episodes")
+    if not final or focus.eval_target == "training":
+        return ""
+    way = focus.config["loop"].get("eval_episodes", final)
+    return (
+        f"The last point is the policy that was delivered, by {final} episodes a seed as in the tables"
+        f"{'' if way == final else f'; those before it are of {way}'}."
+    )
 
 
 def _start(subject: Subject) -> str:
@@ -57,15 +72,19 @@ def _start(subject: Subject) -> str:
         return (
             f"{of}: {focus.name} starts from the agent of the source run, {ZERO_SHOT} from the one trained on from it."
         )
-    share = focus.config["loop"].get("pretrain", 1.0)
-    taken = max((row["source_steps"] for row in focus.rows if row.get("phase") == "source"), default=None)
-    taken = round(share * focus.config["source_steps"]) if taken is None else taken
+    taken = steps_of_agent(focus)
     if taken < zero.source_steps:
         return (
             f"{of}: {focus.name} starts from the source agent after {taken:,} source steps and takes the others "
             f"itself, while {ZERO_SHOT} is the source agent after all {zero.source_steps:,}."
         )
     return f"{of}: they are one policy, evaluated in other episodes."
+
+
+def steps_of_agent(focus: Record) -> int:
+    """The source steps of the agent that a run started from."""
+    taken = max((row["source_steps"] for row in focus.rows if row.get("phase") == "source"), default=None)
+    return round(focus.config["loop"].get("pretrain", 1.0) * focus.config["source_steps"]) if taken is None else taken
 
 
 def _curve(subject: Subject, key: str, title: str) -> Figure | None:
@@ -95,11 +114,22 @@ def _level(r: Record, style: int, key: str) -> list[Line]:
 
 
 def returns_csv(records: Sequence[Record]) -> str:
-    """Every evaluation of every seed, as metrics.jsonl has it."""
+    """Every evaluation of every seed, as metrics.jsonl has it, and the final one, as result.json has it."""
     columns = ("method", "phase", "seed", "source_steps", "target_steps", "target_evaluation_steps", *RETURNS)
     rows = [
         [r.name if row in r.own else row["method"], *(known(row.get(c)) for c in columns[1:])]
         for r in records
-        for row in r.rows
+        for row in (*r.rows, *_final(r))
     ]
     return csv_text(columns, rows)
+
+
+def _final(r: Record) -> list[dict[str, Any]]:
+    result = r.result or {}
+    each = {key: found["per_seed"] for key in RETURNS if (found := result.get(key))}
+    spent = {key: result.get(key) for key in ("source_steps", "target_steps", "target_evaluation_steps")}
+    return [
+        {"method": r.name, "phase": "final", "seed": seed, **spent, **{key: of[i] for key, of in each.items()}}
+        for i, seed in enumerate(r.seeds)
+        if each
+    ]

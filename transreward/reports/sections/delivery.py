@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from transreward.domains.several import sources_in
 from transreward.evaluation.verdict import number
 from transreward.fallback import SOURCE, of_source
 from transreward.reports.figures import Figure, csv_text, swatch
 from transreward.reports.rows import Mark, Row, rows_figure
+from transreward.reports.sections.curves import steps_of_agent
 from transreward.reports.subject import Subject
+from transreward.runs.record import Record
 
 BELIEVED, ACTED = 0, 7  # styles: a filled circle, a ring
 LEGEND = (
@@ -21,7 +24,9 @@ HTML = """\
 <h2>Who acted, and who is delivered</h2>
 <p>{{ said }}</p>
 <p class="quiet">The source policy stays a candidate: it acts in the first target episodes, later ones go to whichever \
-candidate a draw from what is known favours, and the one with the best lower bound is delivered.\
+candidate a draw from what is known favours, and the one with the best lower bound is delivered. The \
+others are judged by their lead over the source policy, so that its own return has no bounds: what is not known of it \
+is in theirs.{% if taken %} It is the source agent after {{ taken }} source steps.{% endif %}\
 {% if of %} Of {{ of }}.{% endif %}</p>
 {{ plain("Who was delivered, by seed", columns, rows, columns[1:]) }}
 {{ key(legend) }}
@@ -42,7 +47,16 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "rows": [[str(s["seed"]), s["delivered"], _why(s), _order(s["episodes"])] for s in seeds],
         "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
         "figure": _figure(seeds),
+        "taken": _taken(one),
     }
+
+
+def _taken(one: Record) -> str:
+    """The source steps of the one source agent, where more were taken later."""
+    if one.config.get("source_run") or len(sources_in(one.config)) > 1:
+        return ""
+    taken = steps_of_agent(one)
+    return f"{taken:,} of {one.source_steps:,}" if taken < one.source_steps else ""
 
 
 def _said(seeds: list[dict[str, Any]]) -> str:
@@ -82,12 +96,13 @@ def _figure(seeds: list[dict[str, Any]]) -> Figure:
         known = []
         for c in seed["candidates"]:
             returns = [e["return"] for e in seed["episodes"] if e["who"] == c["name"]]
-            marks = (*(Mark(ACTED, r) for r in returns), Mark(BELIEVED, c["mean"], c["low"], c["high"]))
+            marks = (Mark(BELIEVED, c["mean"], c["low"], c["high"]), *(Mark(ACTED, r) for r in returns))
             rows.append(Row(f"seed {seed['seed']}: {c['name']}", marks))
             # the source policy's has none: others are believed by their lead over it, and its doubt is in theirs
             bounds = f" ({number(c['low'])} to {number(c['high'])})" if c["low"] < c["high"] else ""
             known.append(f"{c['name']} {number(c['mean'])}{bounds}")
-            csv.append([seed["seed"], *(c[key] for key in ("name", "mean", "low", "high", "episodes"))])
+            ends = (c["low"], c["high"]) if bounds else ("", "")
+            csv.append([seed["seed"], c["name"], c["mean"], *ends, c["episodes"]])
         said.append(f"seed {seed['seed']}: {', '.join(known)}")
     columns = ("seed", "candidate", "mean", "low", "high", "episodes")
     title, text = "What is known of the candidates", f"{'; '.join(said)}."

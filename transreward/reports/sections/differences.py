@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transreward.evaluation.verdict import number, percent, verdict
+from transreward.evaluation.verdict import ENOUGH, number, percent, verdict
 from transreward.reports.cells import chance
 from transreward.reports.subject import Subject
 
@@ -12,8 +12,8 @@ HTML = """\
 <h3>Compared with the controls</h3>
 {{ plain("Differences to the controls", columns, rows, ["of differences"]) }}
 <p class="quiet">Intervals of differences are Student's t, seed by seed where both start from one source agent, else \
-Welch's, at the level at which the verdict may claim them jointly (in brackets). P: share of all pairs of seeds; \
-below five seeds its bootstrap interval is too narrow.</p>
+Welch's, at the level at which the verdict may claim them jointly (in brackets). P: share of all pairs of seeds\
+{% if few %}; its bootstrap interval, far too narrow below five seeds, is left out{% endif %}.</p>
 """
 
 
@@ -29,6 +29,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
             f"{number(ends[0], True)} to {number(ends[1], True)} ({percent(d['level'])})" if ends else "one seed: none"
         )
         rows.append([name, number(d["mean"], True), bound, how, share + bounds])
-    chances = f"P({focus.name} beats it), bootstrap"
+    few = len(focus.outcome.per_seed) < ENOUGH
+    chances = f"P({focus.name} beats it)" + (", bootstrap" if not few else "")
     columns = ["control", f"{focus.name} returned more by", "interval", "of differences", chances]
-    return {"columns": columns, "rows": rows} if rows else None
+    return {"columns": columns, "rows": rows, "few": few} if rows else None

@@ -9,6 +9,7 @@ from transreward.reports.repeat import repeat
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
+LEARNING = "of this method with its source agent; without controls, films and this page"
 HTML = """\
 <h2>Provenance</h2>
 {% for run in runs %}
@@ -37,7 +38,7 @@ def _run(r: Record, own: list[Record]) -> dict[str, Any]:
         ("directory", r.place or "in memory"),
         ("command", origin.get("command", "not recorded")),
         ("started", origin.get("started", "not recorded")),
-        ("wall time", "cut short" if seconds is None else f"{seconds:,.0f} s with the source agent's training"),
+        ("learning time", "cut short" if seconds is None else f"{seconds:,.0f} s, {LEARNING}"),
         ("machine", ", ".join(f"{k} {v}" for k, v in machine.items()) or "not recorded"),
         ("seeds", ", ".join(map(str, r.seeds))),
         *([("source policy", _adopted(origin["source_policy"], r))] if "source_policy" in origin else []),

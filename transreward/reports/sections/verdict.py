@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from transreward.evaluation.verdict import best
-from transreward.fallback import of_source
 from transreward.reports.repeat import following
-from transreward.reports.sections.diagnostics import CUT_SHORT, warned
+from transreward.reports.sections.diagnostics import CUT_SHORT, kept, warned
 from transreward.reports.subject import Subject
 
 WORDS = {
@@ -54,7 +53,7 @@ def content(subject: Subject) -> dict[str, Any]:
         "words": WORDS,
         "unfinished": [r.name for r in records if r.result is None],
         "next": following(subject, subject.focus.place or "RUN"),
-        "matters": [one for one in (*_kept(subject), *_told(subject)) if subject.comparison or one[0] == name],
+        "matters": [one for one in (*kept(subject), *_told(subject)) if subject.comparison or one[0] == name],
     }
 
 
@@ -62,19 +61,6 @@ def _told(subject: Subject) -> list[tuple[str, str]]:
     """The warnings of the methods that are no controls."""
     judged = {r.name for r in subject.records if not r.control}
     return [(name, text) for name, said in warned(subject) for text in said if name in judged and text != CUT_SHORT]
-
-
-def _kept(subject: Subject) -> list[tuple[str, str]]:
-    """Where the fallback acted: for how many seeds the source policy was delivered, and what may help."""
-    found = []
-    for r in subject.records:
-        delivered = [seed["delivered"] for seed in (r.fallback or {}).get("seeds", ())]
-        if kept := sum(map(of_source, delivered)):
-            why = "since nothing that was learned was surely better; more target steps may show more"
-            found.append(
-                (r.name, f"the fallback acted: {kept} of {len(delivered)} seeds keep the source policy, {why}")
-            )
-    return found
 
 
 def said(subject: Subject) -> list[str]:
