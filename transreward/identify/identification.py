@@ -135,7 +135,8 @@ class Identification:
         alone = len(self.named) == 1 and self.noisy
         explained = [] if alone else [f"this explains {_percent(self.explained)} of what differs"]
         learned = [] if self.motors is None else ["a rule of what the motors do, learned from these steps"]
-        parts = [*(one.words(self.sure) for one in self.named), *learned, *explained, "nothing else differs" if alone else left]
+        found = [one.words(self.sure) for one in self.named]
+        parts = [*found, *learned, *explained, "nothing else differs" if alone else left]
         return ["; ".join(parts), self._errors(), *self._on_their_way(), *self._rest(), f"id: {self.id}"]
 
     def _nothing(self) -> str:
