@@ -50,6 +50,8 @@ TABLES = {
     "grounded": Table((500, 2_000, 10_000), ("paired_branched", "mix", "fine_tune")),
     "grounded_rest": Table((500, 2_000, 10_000), ("mix", "fine_tune")),
     "grounded_ppo": Table((500, 2_000, 10_000)),
+    "compensates": Table((2_000,), ("neither", "fine_tune")),
+    "targets": Table((100,), ("alone",)),
     "unlike": Table((5_000, 10_000, 20_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "unlike_small": Table((2_500, 5_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "fine_tuning": Table((2_000, 5_000, 10_000), ("fine_tune", "mix")),
