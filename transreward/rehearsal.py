@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from transreward.domains.across import Across
 from transreward.domains.domain import control_rate
-from transreward.domains.files import inside
+from transreward.domains.files.tips import remarks
 from transreward.domains.logs.recorded import recorded
 from transreward.domains.several import joined
 from transreward.engine import cache
@@ -51,7 +51,7 @@ def rehearse(config: Config) -> list[str]:
     seeds = f"{config.seeds} seed{'s' * (config.seeds > 1)}"
     lines = [f"{pair}, {config.learner.name}, {seeds}; steps are of each seed"]
     lines += [f"  {source.said()}"] if isinstance(source, Across) else []
-    lines += [f"  {sentence}" for sentence in inside.said(*config.sources, target)]
+    lines += [f"  {sentence}" for sentence in remarks(*config.sources, target)]
     if config.converted is not None and more:
         words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
         lines.append(f"  {config.source_run}: {words}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
-from transreward.domains.files import inside
+from transreward.domains.files.tips import remarks
 from transreward.domains.several import joined
 from transreward.domains.users import begun_in, located, made_in
 from transreward.engine.checkpoint import PLACE, REQUEST, settle
@@ -130,7 +130,7 @@ def carry_out(
     again: bool = False,
 ) -> Result:
     """The method and its controls; `again`: in a directory that they were begun in."""
-    for sentence in inside.said(*config.sources, config.domains.target):
+    for sentence in remarks(*config.sources, config.domains.target):
         warnings.warn(sentence, stacklevel=3)
     title = f"{joined(one.name for one in config.sources)} -> {config.domains.target.name}"
     with one_target(config), shown(title, watch) as view:

@@ -14,7 +14,7 @@ import transreward as tr
 from tests.domains import robots_in_files as files
 from transreward.domains.across import split
 from transreward.domains.domain import successes
-from transreward.domains.files import inside
+from transreward.domains.files import inside, tips
 from transreward.types import RequestError
 
 
@@ -351,3 +351,24 @@ def test_parts_that_lie_inside_each_other_are_said(tmp_path):
     (sentence,) = inside.said(jammed, tr.domain(f"mjcf:{file}:gravity=0.5"))
     assert "base and plate by 30 mm" in sentence and '<exclude body1="base" body2="turret"/>' in sentence
     assert inside.said(apart, tr.domain("halfcheetah"), tr.domain("gym:Pendulum-v1")) == ()
+
+
+JIB = """<mujoco><worldbody><body name="boom"><joint name="lift" axis="0 1 0" range="-60 60"/>
+<geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.02"/><body name="jib" pos="0.3 0 0">
+<joint name="fold" axis="0 1 0" range="-90 90"/><geom type="capsule" fromto="0 0 0 0.2 0 0" size="0.02"/>{more}
+</body></body></worldbody><actuator><motor joint="lift" ctrlrange="-1 1" gear="9"/>
+<motor joint="fold" ctrlrange="-1 1" gear="5"/></actuator></mujoco>"""
+LOAD = '<geom type="sphere" size="0.04" mass="0.9" pos="0.2 0 0"/>'
+
+
+@pytest.mark.parametrize(("site", "told"), [("", 1), ('<site name="hook" pos="0.21 0 0"/>', 0)])
+def test_arms_that_reach_with_different_points_are_said(tmp_path, site, told):
+    """The centre of mass of a link moves with what it carries; the only site of the last link stays."""
+    for name, more in (("arm", site), ("heavy", site + LOAD)):
+        (tmp_path / f"{name}.xml").write_text(JIB.format(more=more))
+    arm, heavy = (tr.domain(f"mjcf:{tmp_path / name}.xml") for name in ("arm", "heavy"))
+    said = tips.remarks(arm, heavy, tr.domain("halfcheetah"))
+    assert len(said) == told and all("heavy.xml" in one and "tip=jib" in one for one in said)
+    assert tips.said(arm, tr.domain(f"{arm.name}:payload(jib)=1")) == ()
+    if site:
+        np.testing.assert_allclose(arm.model.body("reach_tip").pos, [0.21, 0, 0])

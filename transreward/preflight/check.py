@@ -15,7 +15,7 @@ from transreward.domains.bridged import plain, view_of
 from transreward.domains.changes import Change, changes
 from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
 from transreward.domains.domain import Domain, Tried, invertible
-from transreward.domains.files import inside
+from transreward.domains.files.tips import remarks
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_entries, entries
 from transreward.domains.views import viewed
@@ -203,7 +203,7 @@ def _check(
     figures = figures if body else replace(figures, unshifted=unshifted(found))
     taken = measured if same else budget.taken
     verdict, seen = decide(figures), seen_as(asked)
-    verdict = replace(verdict, limits=(*inside.said(source, target), *verdict.limits))
+    verdict = replace(verdict, limits=(*remarks(source, target), *verdict.limits))
     return Check(
         domains=asked,
         seed=seed,

@@ -165,6 +165,9 @@ class Model:
                 if name.rpartition("/")[2] == usual and self.depth(body):
                     return Tip(kind, name)
         deepest = max(range(1, m.nbody), key=lambda body: (self._on_base(body), self.depth(body), -body))
+        there = [name for name, (kind, body) in known.items() if kind == "site" and body == deepest]
+        if len(there) == 1:
+            return Tip("site", there[0])
         return Tip("body", m.body(deepest).name, tuple(m.body_ipos[deepest].tolist()))
 
     def _on_base(self, body: int) -> bool:
