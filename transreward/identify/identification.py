@@ -15,6 +15,7 @@ from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.parameters import DEAD, SET, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
 from transreward.domains.shifts.rules import Rule
+from transreward.identify.columns import mistaken
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import ENOUGH, Fit, Problem, alike
 from transreward.identify.late import Late, late
@@ -84,6 +85,7 @@ class Identification:
     alike: tuple[tuple[str, str], ...]  # what was found, and what would have done almost the same
     unseen: tuple[str, ...]  # parameters that these steps cannot show
     discarded: bool  # what was found does not lower the ten-step error, so nothing is
+    mistaken: str | None  # a sentence on columns of the actions that look negated or exchanged
     physics: tuple[Shift, ...]  # all shifts of the source with what was found
     id: str  # of that
 
@@ -164,7 +166,8 @@ class Identification:
         others: dict[str, list[str]] = {}
         for a, b in self.alike:
             others.setdefault(a, []).append(b)
-        told = [f"{a} might as well be {' or '.join(b)}: these steps do not tell" for a, b in others.items()]
+        told = [] if self.mistaken is None else [self.mistaken]
+        told += [f"{a} might as well be {' or '.join(b)}: these steps do not tell" for a, b in others.items()]
         if self.remains:
             shares = ", ".join(f"{name} ({_percent(share)} of its change)" for name, share in self.remains[:3])
             told.append(f"what remains shows most in {shares}")
@@ -189,6 +192,7 @@ class Identification:
             "alike": [list(pair) for pair in self.alike],
             "unseen": list(self.unseen),
             "discarded": self.discarded,
+            "mistaken": self.mistaken,
             "id": self.id,
             "words": self.lines(),
         }
@@ -217,6 +221,7 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         alike=(*_alike(problem, values, chosen), *(() if when.told else [("delay", "sensor_delay")])),
         unseen=_unseen(problem),
         discarded=discarded,
+        mistaken=mistaken(problem, [e.name for e in source.action_entries]) if rule or discarded else None,
         physics=physics,
         id=":".join(filter(None, [unshifted(source.name), ",".join(map(str, physics))])),
     )

@@ -12,6 +12,7 @@ from transreward.domains.ids import domain
 from transreward.domains.mujoco import MujocoDomain, spread_of
 from transreward.domains.names import entry_names, positions, velocities
 from transreward.domains.parameters import DELAYS, Family
+from transreward.identify.columns import mistaken
 from transreward.identify.evidence import Evidence
 from transreward.identify.fit import Problem
 from transreward.identify.identification import Identification, answer
@@ -40,7 +41,11 @@ def posed(robot: MujocoDomain, told: Evidence) -> Problem:
     require_usable(simulator, told)
     require_motion(simulator, told)
     problem = Problem(simulator, told)
-    require_related(problem)
+    try:
+        require_related(problem)
+    except RequestError as error:
+        said = mistaken(problem, [e.name for e in robot.action_entries])
+        raise RequestError(f"{error}; {said}") if said else error from None
     return problem
 
 
