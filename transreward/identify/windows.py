@@ -153,7 +153,7 @@ class Shooting:
         windows, problem = self.windows, self.problem
         first = windows.observed(values)[:, 0] if first is None else first
         equations = self.linear(values, first, self._first_noise(values, first))
-        damping = np.full(windows.count, 0.1)
+        damping, fresh = np.full(windows.count, 0.1), True  # whether all derivatives were taken where it is
         for turn in range(TURNS):
             cost, noise = equations.cost, equations.noise
             enough = FAR * np.median(cost)
@@ -169,11 +169,16 @@ class Shooting:
             values = trial if ahead else values
             now = moved if ahead else stayed
             noise = self._noise(found[now <= FAR * np.median(now)])
-            equations = self._renewed(replace(equations, off=found, noise=noise), values, first)
             stalls = np.minimum(now, enough).sum() > STALL * np.minimum(cost, enough).sum()
-            if turn > 2 and stalls and (not ahead or np.abs(move).max(initial=0) < SMALL):
+            if stalls and turn > 2 and fresh and (not ahead or np.abs(move).max(initial=0) < SMALL):
                 break
-        return self._shot(values, first, equations)
+            fresh = bool(stalls)
+            equations = (
+                self.linear(values, first, noise)
+                if fresh
+                else self._renewed(replace(equations, off=found, noise=noise), values, first)
+            )
+        return self._shot(values, first, self.linear(values, first, noise))
 
     def _renewed(self, equations: Equations, values: np.ndarray, first: np.ndarray) -> Equations:
         """With derivatives taken anew for the windows that have moved since: many stay long before the last does."""
