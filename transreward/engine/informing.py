@@ -89,7 +89,7 @@ def read(source: MujocoDomain, family: Informed, found: Identification | None) -
     if found is None:
         return {}, ["the policy is told nothing, for too little is known"]
     reading = Reading(robots.row(source.robot.name), found.physics, family.parameters)
-    others = [one.words() for one in found.named if not reading.covers(one.parameter.shift(one.value))]
+    others = [str(one) for one in found.named if not reading.covers(one.parameter.shift(one.value))]
     others += ["a rule of the motors"] if found.motors is not None else []
     outside = [f"not among the parameters that it is told of: {', '.join(others)}"] if others else []
     if others and len(others) == len(found.named) + (found.motors is not None):

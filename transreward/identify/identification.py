@@ -42,6 +42,9 @@ class Named:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return self.words()
+
     def words(self, span: bool = True) -> str:
         """With its interval, or without."""
         kind, pattern = self.parameter.kind, self.parameter.pattern
