@@ -3,24 +3,25 @@ log, which a rule of the motors would make up for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
+from transreward.domains.mujoco import MujocoDomain
 from transreward.identify.fit import Problem
 
 SURE = 0.2  # of the loss without it: what a mistake of columns leaves of it at most
 
 
-def mistaken(problem: Problem, names: Sequence[str]) -> str | None:
-    """A sentence on the columns of actions, `names`, that look negated or exchanged; None where none do."""
+def mistaken(problem: Problem, robot: MujocoDomain) -> str | None:
+    """A sentence on the columns of the robot's actions that look negated or exchanged; None where none do."""
     rows, neutral = problem.middle, problem.family.neutral[None]
     before = float(problem.loss(neutral, rows)[0])
     found = [
         (float(problem.loss(neutral, replace(rows, commanded=commanded))[0]), said)
-        for commanded, said in _others(rows.commanded, names)
+        for commanded, said in _others(rows.commanded, [e.name for e in robot.action_entries])
     ]
     left, said = min(found, default=(before, ""))
     if left >= SURE * before:
@@ -31,7 +32,7 @@ def mistaken(problem: Problem, names: Sequence[str]) -> str | None:
     )
 
 
-def _others(commanded: np.ndarray, names: Sequence[str]) -> Iterator[tuple[np.ndarray, str]]:
+def _others(commanded: np.ndarray, names: list[str]) -> Iterator[tuple[np.ndarray, str]]:
     """Commands [late, n, motors] with one column negated or two exchanged, and the mistake in words."""
     motors = range(commanded.shape[-1])
     for i in motors:

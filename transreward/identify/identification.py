@@ -224,7 +224,7 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         alike=(*_alike(problem, values, chosen), *(() if when.told else [("delay", "sensor_delay")])),
         unseen=_unseen(problem),
         discarded=discarded,
-        mistaken=mistaken(problem, [e.name for e in source.action_entries]) if rule or discarded else None,
+        mistaken=mistaken(problem, source) if rule or discarded else None,
         physics=physics,
         id=":".join(filter(None, [unshifted(source.name), ",".join(map(str, physics))])),
     )

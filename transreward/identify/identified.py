@@ -44,7 +44,7 @@ def posed(robot: MujocoDomain, told: Evidence) -> Problem:
     try:
         require_related(problem)
     except RequestError as error:
-        said = mistaken(problem, [e.name for e in robot.action_entries])
+        said = mistaken(problem, robot)
         raise RequestError(f"{error}; {said}") if said else error from None
     return problem
 

@@ -91,9 +91,8 @@ def _candidates(problem: Problem, windows: Windows, shot: Shot, chosen: Sequence
 def _gains(equations: Equations, free: list[int], chosen: Sequence[int]) -> dict[int, float]:
     """Unused parameter -> what it would take off if all effects were linear, a mean square a window; of those that are
     sure."""
-    cost = equations.cost
-    weight = np.minimum(1.0, FAR * np.median(cost) / cost)
-    *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
+    weight = equations.weight
+    *_, information, gradient = equations.solved(weight, np.full(len(weight), 1e-9))
     whole, at = np.tensordot(weight, information, 1), {i: k for k, i in enumerate(free)}
     used, gains = [at[i] for i in chosen if i in at], {}
     for i, k in at.items():

@@ -108,6 +108,11 @@ class Equations:
         """Of each window, [count]."""
         return np.asarray(((self.off / self.noise) ** 2).mean(axis=(1, 2)))
 
+    @property
+    def weight(self) -> np.ndarray:
+        """How much each window counts, [count]: less if far worse than the median, as where a contact was missed."""
+        return np.minimum(1.0, FAR * np.median(self.cost) / self.cost)
+
     def scaled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What is off, [count, residuals], and both derivatives, in each entry's noise, as the first state is."""
         count, times, _ = self.off.shape
@@ -157,7 +162,7 @@ class Shooting:
         for turn in range(TURNS):
             cost, noise = equations.cost, equations.noise
             enough = FAR * np.median(cost)
-            move, states, *_ = equations.solved(np.minimum(1.0, enough / cost), damping)
+            move, states, *_ = equations.solved(equations.weight, damping)
             trial = self._bounded(values, problem.at(values, self.free) + move)
             off, both = self._tried([trial, trial, values], [first, first + states, first + states], noise)
             moved, stayed = np.minimum(both[0], both[1]), np.minimum(cost, both[2])
@@ -222,9 +227,8 @@ class Shooting:
         return np.maximum(np.sqrt((off**2).mean(axis=(0, 1)) * share), 1e-9 * self.problem.spread_of_states)
 
     def _shot(self, values: np.ndarray, first: np.ndarray, equations: Equations) -> Shot:
-        cost = equations.cost
-        weight = np.minimum(1.0, FAR * np.median(cost) / cost)
-        *_, information, gradient = equations.solved(weight, np.full(len(cost), 1e-9))
+        weight = equations.weight
+        *_, information, gradient = equations.solved(weight, np.full(len(weight), 1e-9))
         spans = {}
         if self.free:
             half, at = WIDER * half_width(information, gradient, weight), self.problem.at(values, self.free)

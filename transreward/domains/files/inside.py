@@ -16,7 +16,7 @@ import numpy as np
 
 from transreward.domains.across import own
 from transreward.domains.bridged import plain
-from transreward.domains.domain import Domain, table_robot
+from transreward.domains.domain import Domain, TableRobot, table_robot
 from transreward.domains.names import FREE
 
 LEAST = 1e-4  # m; parts that touch are often drawn as deep
@@ -32,11 +32,17 @@ class Inside(NamedTuple):
     depth: float  # m
 
 
+def from_file(domain: Domain) -> TableRobot | None:
+    """The robot from a file that a domain is, in its own columns; None for another."""
+    robot = table_robot(plain(own(domain)))
+    return None if robot is None or robot.robot.file is None else robot
+
+
 def inside(domain: Domain) -> list[Inside]:
     """The parts of a robot from a file that overlap in the pose in which an episode begins, the deepest first; none of
     another robot. The floor is no part, nor what stands in the world of a robot that moves freely."""
-    robot = table_robot(plain(own(domain)))
-    if robot is None or robot.robot.file is None:
+    robot = from_file(domain)
+    if robot is None:
         return []
     model = robot.model
     data = mujoco.MjData(model)

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.domains.across import own
-from transreward.domains.bridged import plain
-from transreward.domains.domain import Domain, table_robot
+from transreward.domains.domain import Domain
 from transreward.domains.files.arm import TIP
+from transreward.domains.files.inside import from_file
 from transreward.domains.files.inside import said as insides
 
 LEAST = 1e-3  # m; nearer tips are one
@@ -55,8 +54,8 @@ def said(*domains: Domain) -> tuple[str, ...]:
 
 
 def _tip(domain: Domain) -> At | None:
-    robot = table_robot(plain(own(domain)))
-    if robot is None or robot.robot.file is None or TIP not in robot.robot.bodies:
+    robot = from_file(domain)
+    if robot is None or TIP not in robot.robot.bodies:
         return None
     m = robot.model
     tip = m.body(TIP)
