@@ -7,6 +7,16 @@ import os
 import signal
 from pathlib import Path
 
+# XLA's older emitters compile in half the time and make programs that run as fast; the bits are others, so tests of
+# bits set flags of their own. Read once, when jax starts, and by the processes that tests start.
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",
+    ]
+)
+
 import jax
 import pytest
 from quick import compiler

@@ -20,6 +20,8 @@ from transreward.rehearsal import rehearse
 from transreward.reports.page import write_report
 from transreward.request.resolve import resolve
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SETTINGS = {f"loop.{name}": value for name, value in bits.LOOP.items()}
 LEARNER = tr.learner("ppo", **bits.LEARNERS["ppo"])
 BUDGETS = {"source_steps": 4_000, "seeds": 2, "seed": 4}

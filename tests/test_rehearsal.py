@@ -13,6 +13,8 @@ from transreward.rehearsal import rehearse
 from transreward.streams.walk import Walk
 from transreward.transfer import planned
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SMALL = tr.learner("ppo", robots=4, rollout_steps=16, minibatches=2, epochs=1, hidden=(4,))
 LONG = replace(SMALL, rollout_steps=128)  # of whose rounds there are two
 PAIR = ("hopper", "hopper:gravity=0.5")

@@ -13,6 +13,8 @@ from scipy.stats import chisquare
 from transreward import replay as rp
 from transreward.types import Spaces, Steps, Transition
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SPACES = Spaces(2, 1, -np.ones(1), np.ones(1))
 
 

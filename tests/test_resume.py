@@ -147,7 +147,8 @@ def test_a_run_of_a_robot_from_a_file_goes_on_from_another_directory(tmp_path, m
     asked = {
         "learner": "ppo",
         "seeds": 1,
-        "source_steps": 40_000,
+        "source_steps": 4_000,
+        "settings": {"learner.robots": 8, "learner.epochs": 1, "loop.eval_episodes": 1, "loop.final_episodes": 2},
         "controls": (),
         "out": "run",
         "watch": killing([], 3),

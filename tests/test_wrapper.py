@@ -36,6 +36,8 @@ from transreward.uses.potential import Potential
 from transreward.uses.use import UNCHANGED
 from transreward.wrapper import LearnedOn
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 @dataclass(frozen=True)
 class Sum(Gap):

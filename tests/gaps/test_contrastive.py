@@ -11,6 +11,8 @@ from linear_gaussian import SOURCE, STD, TARGET, A, steps
 from transreward.gaps.contrastive import Contrastive
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 ROWS = 50_000
 
 

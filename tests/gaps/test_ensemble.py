@@ -13,6 +13,8 @@ from scipy.stats import norm
 from transreward.gaps.ensemble import Ensemble
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 RATIO = Ensemble(members=3, hidden=(32,), noise=0.0, weight_decay=0.0)
 VALUE = Ensemble(form="value", members=5, hidden=(32,), noise=0.0, weight_decay=0.0)
 SLOPE = np.array([2.0, -1.0])

@@ -12,6 +12,8 @@ from linear_gaussian import SOURCE, STD, TARGET, steps
 from transreward.gaps.latent import Latent, _collapse, _error
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 QUIET = 0.1
 ROWS = 20_000
 GAP = Latent(latent=16, hidden=(32, 32), batch=128)

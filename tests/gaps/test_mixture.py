@@ -15,6 +15,8 @@ from transreward.gaps.classifier import Classifier
 from transreward.gaps.mixture import Mixture
 from transreward.types import RequestError, Transition
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 STD = 0.5  # of the noise on s', in all domains
 A, B = np.array([[0.8, 0.2], [-0.2, 0.8]]), np.array([[0.3], [0.5]])
 # Of each domain A - A_T and B - B_T; the first source is the target's equal, whose policy is elsewhere.

@@ -12,6 +12,8 @@ from linear_gaussian import SOURCE, STD, TARGET, A, steps
 from transreward.gaps.state import State
 from transreward.types import Pair, RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 ROWS = 100_000
 SEEN = {"state": [3, 4], "state_next": [0, 1, 3, 4], "step": [0, 1, 2, 3, 4]}  # columns of (s, a, s')
 MEANS = Pair(-0.2, 0.2)

@@ -12,6 +12,8 @@ from transreward.types import Pair, RequestError, Spaces, Transition
 from transreward.uses.compensation import Compensation, CompensationState
 from transreward.uses.gpi import Gpi
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 STATES, ACTIONS, TERMS, GAMMA = 4, 2, 2, 0.8
 SPACES = Spaces(STATES, ACTIONS, -np.ones(ACTIONS), np.ones(ACTIONS))
 RNG = np.random.default_rng(0)

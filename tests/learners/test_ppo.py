@@ -13,6 +13,8 @@ import pytest
 from transreward.learners.ppo import PPO, Samples, _shuffled, gae
 from transreward.types import Adjusted, RequestError, Spaces, Transition
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SPACES = Spaces(3, 2, np.array([-1.0, 0.0], np.float32), np.array([1.0, 4.0], np.float32))
 SMALL = PPO(robots=4, rollout_steps=16, epochs=2, minibatches=4, hidden=(8,))
 ONE_STEP = replace(SMALL, epochs=1, minibatches=1, discount=0.9, initial_log_std=-0.5)

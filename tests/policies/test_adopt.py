@@ -24,6 +24,8 @@ from transreward.policies.inert import pickled, torch_file
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import RequestError
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 FILES = Path(__file__).parents[1] / "data" / "policies"
 GOLDEN = np.load(FILES / "golden.npz")
 POLE = "inverted_pendulum"

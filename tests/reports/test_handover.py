@@ -27,6 +27,8 @@ from transreward.reports.golden import Walk, edge_states, golden
 from transreward.reports.handover.policy_node import Policy, check, read_golden
 from transreward.types import Spaces
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 HERE = Path(__file__).parent
 RUNS = {  # name -> learner and target: an array and no history; joints, a delay and a history; a view
     "hopper": ("ppo", "hopper:gravity=0.5"),

@@ -24,6 +24,8 @@ from transreward.uses.potential import Potential
 from transreward.uses.robust import Robust
 from transreward.uses.weight import Weight
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SPACES = Spaces(1, 1, -np.ones(1), np.ones(1))
 GAMMA = 0.9
 
