@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,7 @@ import bits
 
 import transreward as tr
 from transreward.engine import delivery
-from transreward.fallback import Belief, decided
+from transreward.fallback import Belief, Episode, decided
 from transreward.plan.compile import compile, walked
 from transreward.request.resolve import resolve
 from transreward.runs.result import restore_method
@@ -73,6 +74,18 @@ def test_trials_are_over_when_no_other_candidate_could_be_better(low, high, test
     low, high = np.array(low, float), np.array(high, float)
     belief = Belief((low + high) / 2, (high - low) / (2 * 0.8416))
     assert decided(belief, tested) is over
+
+
+def test_a_policy_that_a_poor_simulator_expects_much_of_is_tried_twice(monkeypatch):
+    monkeypatch.setattr(delivery, "delivered", lambda run: ["auto", "auto", "source"])
+    tried = [[Episode("source", 3.0, 10), Episode("auto", 5.0, 20)] for _ in range(3)]
+    choice = SimpleNamespace(episodes=tried, explained=[0.99, 0.76, 0.0])
+    run = SimpleNamespace(choice=choice, config=SimpleNamespace(seeds=3))
+    assert delivery.tested(run) == [True, False, True]
+    tried[1].append(Episode("auto", 1.0, 30))
+    assert delivery.tested(run) == [True, True, True]
+    choice.explained = []  # no simulator says anything
+    assert delivery.tested(run) == [False, True, True]
 
 
 def test_of_agents_each_seed_has_its_own():

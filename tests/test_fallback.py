@@ -14,7 +14,19 @@ sys.path.insert(0, str(Path(__file__).parent / "golden"))
 import bits
 
 import transreward as tr
-from transreward.fallback import LEAST, MEMORY, SPREAD, Belief, Episode, beliefs, best, drawn, expected, opening
+from transreward.fallback import (
+    LEAST,
+    MEMORY,
+    SPREAD,
+    Belief,
+    Episode,
+    beliefs,
+    best,
+    drawn,
+    enough,
+    expected,
+    opening,
+)  # fmt: skip
 from transreward.methods import METHODS
 from transreward.plan.compile import compile, walked
 from transreward.reports.page import write_report
@@ -138,6 +150,14 @@ def test_two_policies_that_are_equal_cost_nothing_and_a_bad_one_is_kept_out():
             total += (0.0, lead)[best(beliefs(episodes, NAMES, "learner", None, 10_000))]
         delivered[lead] = total / 300
     assert delivered[-50.0] > -1 and delivered[50.0] > 45 and delivered[0.0] == 0
+
+
+@pytest.mark.parametrize(
+    ("who", "sure", "episodes"),
+    [("auto", True, 1), ("auto", False, 2), ("source", False, 1), ("source hopper", False, 1)],
+)
+def test_one_episode_is_enough_where_the_simulator_shows_how_far_they_are_apart(who, sure, episodes):
+    assert enough(who, sure) == episodes
 
 
 def test_a_choice_holds_for_a_whole_episode_and_episodes_of_several_do_not_count():

@@ -154,9 +154,16 @@ def best(belief: Belief) -> int:
     return int(np.argmax(belief.low))
 
 
+def enough(who: str, sure: bool) -> int:
+    """Target episodes after which the return of candidate `who` may be believed: one of the source policy, or where it
+    is `sure` that the simulator is the target, since that shows how far a policy's episodes are apart. Else two: what
+    fails in every other episode of the target may do so in none of the simulator's."""
+    return 1 if of_source(who) or sure else 2
+
+
 def decided(belief: Belief, tested: bool) -> bool:
-    """Whether another episode could hardly change what is delivered: it was `tested` on the target, and no other
-    candidate's upper bound exceeds its lower bound by `MARGIN`."""
+    """Whether another episode could hardly change what is delivered: it was `tested` often enough on the target, and no
+    other candidate's upper bound exceeds its lower bound by `MARGIN`."""
     i, low = best(belief), belief.low
     others = np.delete(belief.high, i)
     return tested and bool((others <= low[i] + MARGIN * abs(low[i])).all())

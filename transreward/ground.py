@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from transreward.types import RequestError
 
+SURE = 0.9  # share of what differs that the identified simulator explains, from which it is taken for the target
 LEAST = 60  # steps: below these nothing can be held out
 
 

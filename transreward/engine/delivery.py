@@ -11,7 +11,8 @@ import numpy as np
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
 from transreward.evaluation.returns import evaluate
-from transreward.fallback import Belief, best, of_source
+from transreward.fallback import Belief, best, enough, of_source
+from transreward.ground import SURE
 from transreward.plan.ledger import EVALUATION
 from transreward.request.config import PLAIN
 
@@ -63,10 +64,11 @@ def beliefs(run: Run) -> list[Belief]:
 
 
 def tested(run: Run) -> list[bool]:
-    """Whether what would be delivered acted in a whole target episode, by seed."""
+    """Whether what would be delivered acted in enough whole target episodes, by seed; see `fallback.enough`."""
     assert run.choice is not None
-    of_seeds = zip(run.choice.episodes, delivered(run), strict=True)
-    return [any(e.who == who for e in episodes) for episodes, who in of_seeds]
+    explained = run.choice.explained or [0.0] * run.config.seeds
+    of_seeds = zip(run.choice.episodes, delivered(run), explained, strict=True)
+    return [sum(e.who == who for e in episodes) >= enough(who, share >= SURE) for episodes, who, share in of_seeds]
 
 
 def foresee(run: Run) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from transreward.domains.difference import same_task
 from transreward.engine.delivery import beliefs, tested
 from transreward.engine.state import Run
-from transreward.evaluation.diagnostics import SURE
 from transreward.evaluation.returns import evaluate
 from transreward.fallback import decided, of_source
+from transreward.ground import SURE
 from transreward.plan.compile import TRIAL
 from transreward.plan.ledger import EVALUATION
 from transreward.presets import PRESETS

@@ -11,11 +11,11 @@ import numpy as np
 
 from transreward.domains.robot import FALLEN
 from transreward.evaluation.returns import Evaluation
+from transreward.ground import SURE
 from transreward.types import Adjusted, Pair
 
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
-SURE = 0.9  # share of what differs that the identified simulator explains, from which it is taken for the target
 PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
 
 
