@@ -20,6 +20,7 @@ import numpy as np
 import record
 
 from transreward.evaluation.statistics import improvement, interval
+from transreward.fallback import SOURCE
 from transreward.runs import store
 from transreward.study.jobs import Job, jobs_of
 from transreward.study.plan import Plan, read_plan
@@ -38,6 +39,7 @@ class Table(NamedTuple):
     against: tuple[str, ...] = ()  # controls; the table compares every method with the first
     last: tuple[str, ...] = ()  # figures of the last evaluation that are shown, too
     plan: str = ""  # where it is not the table's name
+    learned: str = ""  # the row that always delivers what `auto` may deliver; with it go the steps that stopping saves
 
 
 TASKS = Table((5_000, 20_000, 50_000), ("target_only",))
@@ -49,7 +51,7 @@ TABLES = {
     "tasks_defaults_as_it_is": TASKS._replace(plan="tasks_defaults"),
     "grounded": Table((500, 2_000, 10_000), ("paired_branched", "mix", "fine_tune")),
     "grounded_rest": Table((500, 2_000, 10_000), ("mix", "fine_tune")),
-    "grounded_ppo": Table((500, 2_000, 10_000)),
+    "grounded_ppo": Table((500, 2_000, 10_000), learned="identified-2000"),
     "compensates": Table((2_000,), ("neither", "fine_tune")),
     "targets": Table((100,), ("alone",)),
     "unlike": Table((5_000, 10_000, 20_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
@@ -80,6 +82,8 @@ def main() -> None:
     print(study.table(pairs, methods, args.markdown))
     for control in study.how.against if name == "grid" else ():
         print(f"\n{study.fallbacks(pairs, control)}")
+    if study.how.learned:
+        print(f"\n{study.stops(pairs, args.markdown)}")
 
 
 def plan_file(name: str) -> Path:
@@ -153,6 +157,26 @@ class Study:
                 better = "-" if other is None or found[-1] is None or method == control else odds(found[-1], other)
                 cells = ["-" if x is None else cell_text(x) for x in found]
                 rows.append([pair, method, *cells, *last, *[better] * bool(control), f"{kept['seconds']:.0f}"])
+        return record.table(rows, markdown)
+
+    def stops(self, pairs: Sequence[str], markdown: bool = False, method: str = "auto") -> str:
+        """Target steps of those granted that a method left when it stopped, and of how many seeds it chose wrongly: it
+        delivered what it learned, more than 5% below its own source policy's return, or its source policy, where what
+        is learned from the same steps returns more than 5% above that."""
+        rows = [["pair", "granted", "taken", "stopped", "wrong: what it learned", "wrong: the source policy"]]
+        for pair in pairs:
+            learned = self.found(pair, self.how.learned)
+            for steps in self.how.read if learned else ():
+                if (kept := self.found(pair, f"{method}-{steps}")) is None:
+                    continue
+                result, seeds = kept["result"], kept["result"]["seeds"]
+                source = np.asarray(result["zero_shot_target_return"]["per_seed"])
+                changed = np.array([name != SOURCE for name in result["delivered"]])
+                less = changed & (np.asarray(result["target_return"]["per_seed"]) < source - 0.05 * abs(source))
+                more = np.asarray(learned["result"]["target_return"]["per_seed"]) > source + 0.05 * abs(source)
+                taken = [f"{steps:,}", f"{result['target_steps']:,}", result["stopped"]]
+                wrong = [f"{wrong.sum()} of {len(seeds)}" for wrong in (less, ~changed & more)]
+                rows.append([pair, *taken, *wrong])
         return record.table(rows, markdown)
 
     def fallbacks(self, pairs: Sequence[str], control: str, method: str = "paired_branched") -> str:

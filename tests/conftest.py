@@ -47,7 +47,7 @@ def compiled_once(tmp_path_factory):
         patch.setenv("TRANSREWARD_CACHE", str(place / "compiled"))
         patch.setenv("TRANSREWARD_AGENTS", "")  # every test trains its own
         jax.config.update("jax_compilation_cache_dir", str(place / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         yield
 
 

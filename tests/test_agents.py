@@ -59,6 +59,7 @@ def entry(source="hopper", target="hopper:gravity=0.5", **changed):
     return cache.entry(config, chain(plan, before(plan.tracks[0], plan, {})[-1]))
 
 
+@pytest.mark.slow
 def test_what_is_the_same(kept, monkeypatch):
     one = entry()
     assert one is not None and one.parent == kept

@@ -238,6 +238,7 @@ def start(*arguments: str, code: int) -> subprocess.CompletedProcess:
     return done
 
 
+@pytest.mark.slow
 def test_as_a_program(monkeypatch):
     """The same from a shell, where nothing but the line itself may reach standard error."""
     done = start("transfer", "hopper", "hopper:gravty=2", code=2)

@@ -73,7 +73,9 @@ def gap_of(name):
     return {f"gap.{k}": v for k, v in bits.GAP.items() if k in getattr(kept, "__dataclass_fields__", {})}
 
 
-@pytest.mark.parametrize("name", OFFLINE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (METHODS[name].gap is not None)) for name in OFFLINE]
+)
 def test_every_row_learns_from_two_logs(name, logs, tmp_path):
     out = tmp_path / "run"
     result = tr.transfer(*logs, name, evaluate=JUDGE, settings=SETTINGS | gap_of(name), out=out, **REQUEST)
@@ -106,7 +108,7 @@ def test_steps_of_a_log_are_those_that_are_learned_from(logs):
     assert in_order(run.state.buffers["target"]).domain.min() == 1
 
 
-@pytest.mark.parametrize("method", ["igdf", "darc", "mix"])
+@pytest.mark.parametrize("method", ["mix", *(pytest.param(m, marks=pytest.mark.slow) for m in ("igdf", "darc"))])
 def test_a_simulated_source_and_a_log_of_the_target(method, logs, tmp_path):
     result = tr.transfer(
         "hopper", logs[1], method, evaluate=JUDGE, learner=LEARNER, source_steps=640, controls=("target_only",),
@@ -126,6 +128,7 @@ def test_a_log_of_the_source_and_a_simulated_target(logs):
     assert tuple(result.steps) == (300, 40) and result.updates == 20
 
 
+@pytest.mark.slow
 def test_without_a_simulator_nothing_is_evaluated_and_columns_are_numbered(logs, tmp_path):
     result = tr.transfer(*logs, "iql", settings=SETTINGS, out=tmp_path / "run", **REQUEST)
     assert result.target_return.size == 0 and result.evaluation_steps == (0, 0)

@@ -137,6 +137,7 @@ def test_files_are_found_from_another_directory(tmp_path, monkeypatch):
         assert str(located("first")) == "first"
 
 
+@pytest.mark.slow
 def test_a_run_of_a_robot_from_a_file_goes_on_from_another_directory(tmp_path, monkeypatch):
     (tmp_path / "at home").mkdir()
     (tmp_path / "else").mkdir()

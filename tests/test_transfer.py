@@ -542,6 +542,7 @@ def test_a_sensor_that_fails_in_the_target_ends_an_episode_or_the_run(lab, tmp_p
     assert "1 episodes in the target ended because a robot diverged" in found.warnings
 
 
+@pytest.mark.slow
 def test_gymnasium_environments_and_factories_work_alike(lab, tmp_path):
     found = tr.transfer(
         "gym:Pendulum-v1", "drifting_lab:heavy_pendulum", "fine_tune", learner=LEARNERS["ppo"], source_steps=128,

@@ -127,6 +127,7 @@ def test_stored_steps_cross_with_their_agent_and_leave_their_terms():
     assert crossed.across(found) is crossed and agent.across(found.plain) is agent
 
 
+@pytest.mark.slow
 def test_a_run_crosses_by_itself_and_goes_on_from_an_earlier_agent(tmp_path):
     first = tr.transfer("halfcheetah", "halfcheetah:legs=3", "fine_tune", controls=["zero_shot"], **SMALL,
                         out=tmp_path / "first")  # fmt: skip

@@ -175,6 +175,7 @@ def request(source, target, **settings):
     return asked(source, target, settings).domains.source.name
 
 
+@pytest.mark.slow
 def test_a_transfer_sees_its_source_so_unless_told_otherwise():
     target = "halfcheetah+backward"
     assert request("halfcheetah", target) == "halfcheetah@mirrored"

@@ -21,6 +21,7 @@ def chain(ends):
     })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_policys_and_the_logs_own_value_of_episodes_that_end():
     log, gamma = chain(True), 0.9
     first, following = (np.full((2, n, 1), 0.0) for n in (100, 2000))

@@ -30,6 +30,7 @@ def test_score_is_the_log_ratio_of_the_dynamics_with_unequal_marginals():
         assert abs((score - exact).mean()) < 0.1
 
 
+@pytest.mark.slow
 def test_swapping_the_domains_turns_the_sign():
     gap, state = trained((SOURCE, TARGET), (-0.4, 0.4))
     _, swapped = trained((TARGET, SOURCE), (0.4, -0.4))

@@ -146,6 +146,7 @@ def test_noise_blurs_the_ratio():
 # -- value -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_farther_the_value_the_lower_the_score():
     state, t = trained(VALUE), steps(9, 1000, TARGET)
     expected = np.asarray(VALUE._values(state, t, {"value": value})[1].mean(axis=0))

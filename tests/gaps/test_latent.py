@@ -126,6 +126,7 @@ def test_noise_without_a_shift_is_no_gap_where_the_excess_counts():
         assert abs(excess[part].mean()) < 0.25 * expected[part].mean()
 
 
+@pytest.mark.slow
 def test_the_expected_error_is_not_that_of_the_steps_learned_from():
     """Of a few steps learned by heart: the error on them is too small, the expected one is right."""
     state = trained(GAP, STD, rows=200)

@@ -79,6 +79,7 @@ def exact(apart):
 DIVERGENCE = np.array([exact(apart) for apart in APART])  # 0, 0.5 and 1.2 nats a step
 
 
+@pytest.mark.slow
 def test_the_log_ratios_are_those_of_the_dynamics():
     """Whatever the policies visit: of source 1, which is the target's equal, nothing."""
     t = target(51)

@@ -134,6 +134,7 @@ def learned(learner, data, weights=None, updates=600):
     return jax.jit(improve)(learner.init(jax.random.key(0), SPACES), jax.random.key(1))
 
 
+@pytest.mark.slow
 def test_the_best_of_the_actions_taken_is_found_and_cloning_takes_their_mean():
     learners = [kind(hidden=(32,), learning_rate=3e-3, batch=128, updates=600) for kind in KINDS]
     modes, states = {}, {}

@@ -40,6 +40,7 @@ def driver(**more):
     )
 
 
+@pytest.mark.slow
 def test_two_drivers_share_the_jobs_and_a_third_takes_over_a_killed_one_s(stub):  # noqa: F811
     """The one that is killed leaves claims, and jobs that go on for a while: the stub does not see its parent end."""
     file = plan_file(methods=METHODS)

@@ -85,6 +85,7 @@ def test_the_learners_critics_choose_the_guide(slope, guide):
     np.testing.assert_allclose(found.cost(action), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nobody_draws_where_the_own_action_is_better():
     state, batch = judged_by(2.0)
     found, metrics = BANDIT.led(state, batch, guides(Cup(), -0.5, -0.9))

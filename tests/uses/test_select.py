@@ -29,6 +29,7 @@ def test_equal_scores_are_all_kept_in_full():
     assert np.array_equal(adjust(over(FirstObs(), Select(0.5)), steps(np.zeros(8))).source.weight, np.ones(8))
 
 
+@pytest.mark.slow
 def test_an_action_costs_what_makes_it_unlike_the_targets():
     spaces, rng = Spaces(1, 1, np.zeros(1), 4 * np.ones(1)), np.random.default_rng(0)
     compensation = Compensation(FirstObs(), Select(0.5, support=2.0))
