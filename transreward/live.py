@@ -105,6 +105,9 @@ class View:
 
     def _close(self, table: RenderableType, results: Mapping[str, Result], subject: Subject, out: str) -> None:
         """The table, whether it helped, what goes with it, and what to do next."""
+        first = dict.fromkeys(text for result in results.values() for text in result.unlearned)
+        for text in first:
+            self.console.print(Text(f"{text}\n", style="bold yellow"))
         self.console.print(table)
         for line in said(subject):
             self.console.print(Text(f"\n{line}\n", style="bold"))
@@ -125,14 +128,14 @@ class View:
                     f"{other.config['target']}: {other.target_return.mean():,.4g} after {other.steps.target:,} steps"
                 )
                 self.console.print(f"{name}: the agent that learned in {there}", highlight=False)
-        first = next(iter(results.values()))
+        one = next(iter(results.values()))
         spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
                  for r in results.values()]  # fmt: skip
-        self.console.print(f"target steps in all: {account_of_all(spent, first.eval_target)}", highlight=False)
-        if shift := first.config.get("shift"):
+        self.console.print(f"target steps in all: {account_of_all(spent, one.eval_target)}", highlight=False)
+        if shift := one.config.get("shift"):
             self.console.print(f"target steps to measure the shift, once: {shift['target_steps']:,} (simulated)")
         for name, result in results.items():
-            for warning in result.warnings:
+            for warning in (text for text in result.warnings if text not in first):
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
         # not wrapped: the place is to be copied
         self.console.print(f"{time.perf_counter() - self.began:.0f} s in all, saved in {out}", soft_wrap=True)
