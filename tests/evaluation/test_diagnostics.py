@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transreward.evaluation.diagnostics import felt, unlearned, warnings
+from transreward.evaluation.diagnostics import felt, unlearned, warnings, warnings_of
 from transreward.evaluation.returns import Evaluation
 from transreward.types import Adjusted, Transition
 
@@ -98,6 +98,13 @@ def test_a_return_is_judged_where_the_robots_preset_is_known(source, learner, re
     assert found == [] if word is None else len(found) == 1 and word in found[0]
     rows = [{"phase": "source", "source_steps": 1, "source_return": x} for x in returned]
     assert unlearned({}, rows, (), config) == found, "of a run that was cut short, by its training"
+
+
+def test_shares_of_seeds_are_said_as_a_range():
+    rows = [{"relabelled": "by a model", "gap_explained": x} for x in (0.96, 0.98, 0.97)]
+    (found,) = warnings_of(rows)
+    assert "it explains 96% to 98% over 3 seeds of the target's rewards" in found
+    assert "it explains 96% of the target's rewards" in warnings_of(rows[:1])[0]
 
 
 def test_when_and_where_it_acts():

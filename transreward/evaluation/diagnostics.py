@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count, takewhile
 from math import log
 from typing import Any
@@ -132,6 +132,20 @@ def unlearned(
     ]
 
 
+def span(shares: Sequence[float]) -> str:
+    """Shares of some seeds in words: one, or from the least to the most."""
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    return low if low == high else f"{low} to {high} over {len(shares)} seeds"
+
+
+def warnings_of(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """What a person should know by the last row of each seed, each sentence once; shares are said over the seeds."""
+    rows = list(rows)
+    shares = [row["gap_explained"] for row in rows if row.get("gap_explained") is not None]
+    together = {"gap_explained": shares} if shares else {}
+    return list(dict.fromkeys(text for row in rows for text in warnings(row | together)))
+
+
 def warnings(row: dict[str, Any]) -> list[str]:
     """What a person should know about the gap and the robots behind one row of metrics.jsonl, a sentence each."""
     found = _of_classifier(row)
@@ -156,9 +170,10 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "source agent's steps, was used instead"
         )
     if row.get("relabelled") == "by a model":
+        shares = span(np.atleast_1d(row.get("gap_explained", 0.0)).tolist())
         found.append(
             "the target's reward for a source step cannot be computed here, so a model of it was used, learned from "
-            f"target steps; it explains {row.get('gap_explained', 0.0):.0%} of the target's rewards"
+            f"target steps; it explains {shares} of the target's rewards"
         )
     if row.get("effective_sample_size", 1.0) < 0.1:
         found.append(

@@ -145,8 +145,7 @@ class Result(Shown):
     def warnings(self) -> list[str]:
         """What a person should know about the gap, by the last evaluation of each seed; a sentence each."""
         own = {row["seed"]: row for row in self.log if row["method"] == self.method}
-        found = list(dict.fromkeys(text for row in own.values() for text in diagnostics.warnings(row)))
-        found = self.unlearned + found
+        found = self.unlearned + diagnostics.warnings_of(own.values())
         if self.stopped == UNFINISHED:
             steps = f"{self.steps.target:,} of {self.config['target_steps']:,} target steps"
             found.insert(0, f"cut short after {steps}: policy and returns are those of its latest evaluation")

@@ -70,7 +70,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "source": str, "id": str, "words": TEXTS, "parameters": [PARAMETER], "explained": NUMBER, "target_steps": COUNT,
         "one_step_error": (NUMBER, NUMBER), "ten_step_error": (NUMBER | None, NUMBER | None), "discarded": bool,
         "entries": [{"name": str, "before": NUMBER, "after": NUMBER}],
-        "seeds?": [{"parameters": [PARAMETER], "motors": str | None, "explained": NUMBER}],
+        "seeds?": [{"parameters": [PARAMETER], "motors": str | None, "explained": NUMBER, "sure?": bool}],
     },
     "fallback.json": {
         "target_steps": COUNT,
