@@ -56,6 +56,7 @@ class View:
         self.rows: list[dict[str, Any]] = []
         self.history: list[Text] = []
         self.explained = False  # what ± is
+        self.advises = True  # on what to do next, at the end
         self.latest: Progress | None = None
         self.live = (
             Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
@@ -139,7 +140,7 @@ class View:
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
         # not wrapped: the place is to be copied
         self.console.print(f"{time.perf_counter() - self.began:.0f} s in all, saved in {out}", soft_wrap=True)
-        if text := after(subject, out):
+        if self.advises and (text := after(subject, out)):
             self.console.print(f"next: {text}", soft_wrap=True, highlight=False)
 
     def _say(self, text: Text) -> None:
