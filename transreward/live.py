@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from transreward.domains.asked import readable
 from transreward.domains.bridged import view_of
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
@@ -48,7 +49,7 @@ class View:
         self.console = Console()
         if not self.console.is_terminal:
             self.console.width = 160  # a file has no width: nothing is cut
-        self.title = f"{request['source']} -> {request['target']}"
+        self.title = f"{readable(str(request['source']))} -> {readable(str(request['target']))}"
         self.uncontrolled = str(request["target"]).startswith(DATA) and not request.get("controls")
         self.began = time.perf_counter()
         self.phase: tuple[str, str] | None = None

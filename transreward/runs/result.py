@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transreward.domains.asked import readable
 from transreward.domains.bridged import view_of
 from transreward.domains.several import joined, sources_in
 from transreward.domains.users import import_modules
@@ -76,7 +77,7 @@ class Result(Shown):
         zero_shot = zero_shot if control is None else control.returns.target
         whose = "source policy" if control is None else "zero-shot"
         before = f", {whose} {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
-        pair = f"{joined(sources_in(self.config))} -> {self.config['target']}"
+        pair = f"{joined(map(readable, sources_in(self.config)))} -> {readable(self.config['target'])}"
         return (
             "".join(f"{text}\n" for text in self.unlearned)
             + f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
