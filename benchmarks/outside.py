@@ -30,7 +30,7 @@ from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.names import entries
 from transreward.domains.shifts.compiled import applied, prepared
 from transreward.presets import restore_learner
-from transreward.runs.result import policy_of
+from transreward.runs.policy import policy_of
 from transreward.runs.source_agent import SourceAgent
 
 LAG = mujoco.mjtDyn.mjDYN_FILTEREXACT  # pyright: ignore[reportAttributeAccessIssue]  # the bindings carry no types

@@ -239,6 +239,25 @@ def test_seeds_are_whole_and_fit_in_32_bits(value):
         ask(seed=value)
 
 
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"controls": ("zero_shot", "fine_tune", "target_only")},
+         "which fine_tune and target_only need, not 'darc': raise `target_steps` to 1024 or more, lower "
+         "learner.target_rollout, or leave them out with `controls=['zero_shot']`"),
+        ({"controls": ("target_only",)}, "which target_only needs, not 'darc': raise `target_steps` to 1024 or more, "
+         "lower learner.target_rollout, or leave it out with `controls=[]`"),
+        ({"method": "fine_tune"}, "than one round of 'ppo', 1024: raise `target_steps` to 1024 or more, or lower"),
+    ],
+)  # fmt: skip
+def test_who_needs_more_steps_is_named_where_it_is_a_control(request_, said):
+    with pytest.raises(tr.RequestError) as caught:
+        ask(**{"learner": "ppo", "target_steps": 100, **request_})
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    if "method" not in request_:
+        ask(learner="ppo", target_steps=100, controls=tuple(c for c in request_["controls"] if c == "zero_shot"))
+
+
 def test_numpy_counts_are_counts():
     config = ask(target_steps=np.int64(5000), seeds=np.int32(2), learner="sac")
     assert (config.target_steps, config.seed_list) == (5000, [0, 1])

@@ -65,6 +65,7 @@ def test_each_seed_trains_in_what_its_own_steps_show(tmp_path, monkeypatch):
     assert result.steps.target == 400 and result.updates > 0
     found = json.loads((tmp_path / "run" / "identification.json").read_text())
     assert found["id"] == found["ids"][0] == "hopper:gravity=0.5"
+    assert [seed["sure"] for seed in found["seeds"]] == [True, True], "their intervals can be believed"
 
 
 def test_too_few_target_steps_are_refused():

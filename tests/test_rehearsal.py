@@ -9,7 +9,7 @@ import pytest
 
 import transreward as tr
 from transreward import cli
-from transreward.rehearsal import rehearse
+from transreward.rehearsal import in_all, rehearse
 from transreward.streams.walk import Walk
 from transreward.transfer import planned
 
@@ -45,6 +45,17 @@ def test_it_names_each_stage_with_its_steps_and_takes_no_target_step(monkeypatch
     assert "nothing was run" in rest[-1]
 
 
+def test_the_last_line_has_the_sum_of_all_times_or_says_which_are_not_in_it():
+    *_, all_known = rehearsed("fine_tune", controls=())
+    assert all_known.startswith("about") and " in all on this machine; compiling" in all_known
+    *_, without = rehearsed("darc", controls=())
+    assert " on this machine, without what the gap of darc learns, of which no time is known; " in without
+    assert in_all(300, ["the identification of a", "b"]) == (
+        "about 5 min on this machine, without the identification of a and b, of which no time is known"
+    )
+    assert "not known" in in_all(0, [])
+
+
 def test_controls_are_in_it_and_what_learns_nothing_says_so():
     text = "\n".join(rehearsed("darc", controls=("zero_shot", "fine_tune")))
     assert "zero_shot: the policy is unchanged" in text and "fine_tune: it learns: 2,000 target steps" in text
@@ -70,7 +81,7 @@ def test_beside_a_source_run_the_learner_is_timed_as_well(tmp_path):
     asked = {"learner": "ppo", "source_steps": 2_000, "seeds": 1, "settings": small, "controls": ()}
     tr.transfer(*PAIR, "zero_shot", out=tmp_path / "run", **asked)
     lines = rehearse(planned(*PAIR, "auto", **{**asked, "source_steps": 4_000}, source_run=tmp_path / "run"))
-    assert lines[-1].startswith("about") and "s of learning in all" in lines[-1]
+    assert lines[-1].startswith("about") and "on this machine" in lines[-1]
 
 
 @pytest.mark.slow

@@ -261,3 +261,17 @@ def test_a_run_that_stopped_early_says_what_to_do_in_place_of_going_on(tmp_path,
     monkeypatch.setattr(store, "read_json", lambda path: {"stopped": reason})
     assert said in over(tmp_path) and bool(over(tmp_path)) == bool(said)
     assert over(tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"), [("decided", "run it anew with more --target-steps"), ("budget", "N goes on to N of them")]
+)
+def test_a_finished_run_is_told_one_way_to_go_on(tmp_path, capsys, reason, advice):
+    """The next command after its verdict would be another one."""
+    run = Path(shutil.copytree(Path(__file__).parent / "data" / "runs" / "1" / "transfer-ppo", tmp_path / "run"))
+    result = store.read_json(run / "result.json")
+    store.write_json(run / "result.json", result | {"stopped": reason, "source_agent_return": [900.0]})
+    cli.main(["resume", str(run)])
+    said = capsys.readouterr().out
+    (line,) = (line for line in said.splitlines() if "is finished" in line)
+    assert advice in line and "next:" not in said

@@ -112,7 +112,8 @@ def run(request, tmp_path_factory):
 
 def test_a_result_prints_in_three_lines(run):
     _, result, directory, *_ = run
-    first, second, third = repr(result).splitlines()
+    *before, first, second, third = repr(result).splitlines()
+    assert before == result.unlearned  # after 640 steps
     assert first == f"{result.method}: {result.config['source']} -> {result.config['target']}, 2 seeds"
     low, high = result.as_json()["target_return"]["ci95"]
     unchanged = result.controls["zero_shot"].returns.target.mean()
@@ -331,7 +332,7 @@ def test_there_is_one_policy_a_seed(run, seed):
     ],
 )
 def test_why_a_run_stopped_is_recorded(run, tmp_path, stopped, settings, monkeypatch):
-    monkeypatch.setattr("transreward.engine.stop.LEARNED", -1e9)  # after 640 steps nobody has learned much
+    monkeypatch.setattr("transreward.evaluation.diagnostics.LEARNED", -1e9)  # after 640 steps nobody has learned much
     learner, _, directory, *_ = run
     budget = 2000
     found = move(

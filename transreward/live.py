@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from transreward.domains.asked import readable
 from transreward.domains.bridged import view_of
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
@@ -48,7 +49,7 @@ class View:
         self.console = Console()
         if not self.console.is_terminal:
             self.console.width = 160  # a file has no width: nothing is cut
-        self.title = f"{request['source']} -> {request['target']}"
+        self.title = f"{readable(str(request['source']))} -> {readable(str(request['target']))}"
         self.uncontrolled = str(request["target"]).startswith(DATA) and not request.get("controls")
         self.began = time.perf_counter()
         self.phase: tuple[str, str] | None = None
@@ -56,6 +57,7 @@ class View:
         self.rows: list[dict[str, Any]] = []
         self.history: list[Text] = []
         self.explained = False  # what ± is
+        self.advises = True  # on what to do next, at the end
         self.latest: Progress | None = None
         self.live = (
             Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
@@ -105,6 +107,9 @@ class View:
 
     def _close(self, table: RenderableType, results: Mapping[str, Result], subject: Subject, out: str) -> None:
         """The table, whether it helped, what goes with it, and what to do next."""
+        first = dict.fromkeys(text for result in results.values() for text in result.unlearned)
+        for text in first:
+            self.console.print(Text(f"{text}\n", style="bold yellow"))
         self.console.print(table)
         for line in said(subject):
             self.console.print(Text(f"\n{line}\n", style="bold"))
@@ -125,18 +130,18 @@ class View:
                     f"{other.config['target']}: {other.target_return.mean():,.4g} after {other.steps.target:,} steps"
                 )
                 self.console.print(f"{name}: the agent that learned in {there}", highlight=False)
-        first = next(iter(results.values()))
+        one = next(iter(results.values()))
         spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
                  for r in results.values()]  # fmt: skip
-        self.console.print(f"target steps in all: {account_of_all(spent, first.eval_target)}", highlight=False)
-        if shift := first.config.get("shift"):
+        self.console.print(f"target steps in all: {account_of_all(spent, one.eval_target)}", highlight=False)
+        if shift := one.config.get("shift"):
             self.console.print(f"target steps to measure the shift, once: {shift['target_steps']:,} (simulated)")
         for name, result in results.items():
-            for warning in result.warnings:
+            for warning in (text for text in result.warnings if text not in first):
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
         # not wrapped: the place is to be copied
         self.console.print(f"{time.perf_counter() - self.began:.0f} s in all, saved in {out}", soft_wrap=True)
-        if text := after(subject, out):
+        if self.advises and (text := after(subject, out)):
             self.console.print(f"next: {text}", soft_wrap=True, highlight=False)
 
     def _say(self, text: Text) -> None:

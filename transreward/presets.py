@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from transreward.domains.domain import Domain, table_robot
 from transreward.domains.files.place import split
@@ -36,6 +36,8 @@ class Preset:
     ppo: Tuned
     sac: Tuned  # for methods that mix domains or learn from stored steps
     chosen: str = "ppo"  # the learner of a request that names none
+    # mean return of agents that were never trained, six or ten seeds of both learners, without exploration
+    untrained: float | None = None
 
     def of(self, learner: str | None = None) -> Tuned | None:
         """The row of a learner by name, where it has one; None = the one that the preset chose."""
@@ -64,6 +66,7 @@ PRESETS: dict[str, Preset] = {
             400_000,
             "hopper's settings: 1,229 of a mark of 1,281, and 1,195 with 500k steps; SAC's defaults had 700 at 300k",
         ),
+        untrained=994.0,
     ),
     "halfcheetah": Preset(
         Tuned(
@@ -79,6 +82,7 @@ PRESETS: dict[str, Preset] = {
             "SAC's defaults with 2.7 times the updates; with the defaults 5,800 at 600k",
             7500.3,
         ),
+        untrained=-0.3,
     ),
     "hopper": Preset(
         Tuned(
@@ -94,14 +98,17 @@ PRESETS: dict[str, Preset] = {
             "four settings, three seeds: 380 with SAC's defaults, 980 and 3,170 on the way here",
             2344.4,
         ),
+        untrained=127.0,
     ),
     "humanoid": Preset(
         Tuned(PPO(), 1_000_000, UNTRIED, 1595.3),
         Tuned(LEGGED, 400_000, UNTRIED, 2944.5),
+        untrained=203.0,
     ),
     "humanoid_standup": Preset(
         Tuned(PPO(), 1_000_000, UNTRIED, 138_269.3),
         Tuned(SMALL, 400_000, UNTRIED, 139_988.6),
+        untrained=29_900.0,
     ),
     "inverted_double_pendulum": Preset(
         Tuned(
@@ -111,20 +118,24 @@ PRESETS: dict[str, Preset] = {
             9359.8,
         ),
         Tuned(SMALL, 100_000, UNTRIED, 9357.8),
+        untrained=88.0,
     ),
     "inverted_pendulum": Preset(
         Tuned(PPO(), 150_000, "PPO's defaults, two seeds: 1,000, the most there is, at 150k steps", 1000.0),
         Tuned(SMALL, 50_000, UNTRIED, 1000.0),
+        untrained=27.5,
     ),
     "pusher": Preset(
         Tuned(
             PPO(), 300_000, "two settings, two seeds: -37 at 300k steps; -38 at 240k with a small initial spread", -35.8
         ),
         Tuned(SMALL, 200_000, UNTRIED, -35.0),
+        untrained=-55.7,
     ),
     "reacher": Preset(
         Tuned(PPO(), 300_000, "two settings, two seeds: -6 at 300k steps, -7 with a small initial spread", -4.8),
         Tuned(SMALL, 100_000, UNTRIED, -3.9),
+        untrained=-11.1,
     ),
     "swimmer": Preset(
         Tuned(
@@ -139,10 +150,12 @@ PRESETS: dict[str, Preset] = {
             "one setting, three seeds: 302 [253, 351], with the discount that helps PPO",
             302.4,
         ),
+        untrained=-1.0,
     ),
     "walker2d": Preset(
         Tuned(PPO(), 800_000, "PPO's defaults, two seeds: 3,200 at 400k steps; no other setting was tried", 3883.8),
         Tuned(LEGGED, 400_000, "hopper's settings; with SAC's defaults 447 after 300,000 steps", 3641.6),
+        untrained=95.0,
     ),
 }
 
@@ -172,6 +185,28 @@ def preset(of: Domain | str) -> Preset | None:
     if of_file := split(name):
         return ARMS_IN_FILES if row(of_file[0]).goals is not None else IN_FILES
     return PRESETS.get(re.split(r"[+:@]", name)[0])
+
+
+class Scale(NamedTuple):
+    """What returns of a robot amount to."""
+
+    untrained: float  # mean return of agents that were never trained
+    reached: float  # of those with the preset's settings
+    steps: int  # per seed, in which they were
+
+    def __str__(self) -> str:
+        """What its two ends are, for a sentence."""
+        ends = f"the robot's preset reaches {self.reached:,.4g} with {self.steps:,} source steps"
+        return f"{ends} and an untrained agent {self.untrained:,.4g}"
+
+
+def scale(source: str, learner: str) -> Scale | None:
+    """That of a robot as it stands in the table, for a learner; None for another, whose returns are not known."""
+    chosen = PRESETS.get(source)
+    tuned = chosen.of(learner) if chosen else None
+    if chosen is None or chosen.untrained is None or tuned is None or tuned.reached is None:
+        return None
+    return Scale(chosen.untrained, tuned.reached, tuned.source_steps)
 
 
 def source_budget(learner: Learner, of: Domain | str) -> int:

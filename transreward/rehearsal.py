@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from transreward.domains.across import Across
@@ -55,7 +55,7 @@ def rehearse(config: Config) -> list[str]:
     if config.converted is not None and more:
         words = f"{config.learner.name} takes over its agent of {config.converted.name}: {more:,} source steps"
         lines.append(f"  {config.source_run}: {words}")
-    total, done = 0.0, dict[int, set[str]]()
+    total, unknown, done = 0.0, list[str](), dict[int, set[str]]()
     for track in plan.tracks:
         for k, part in enumerate(of_sources(config, plan, track.method)):
             named = f"{config.sources[k].name}, " if plan.others else ""
@@ -67,12 +67,29 @@ def rehearse(config: Config) -> list[str]:
                 lines.append(f"  {named}{stage.name}: {told(config, stage)}{took}")
         for stage in track.stages:
             total += (seconds := each * updates(stage))
+            unknown += untimed(stage)
             lines.append(f"  {stage.name}: {told(config, stage)}{about(seconds)}")
     most = max(sum(spent(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
     lines += in_target(config, most)
-    took = f"{about(total).removeprefix(', ')} of learning in all on this machine" if total else UNTIMED
-    lines.append(f"{took}; {BESIDE}; nothing was run")
+    lines.append(f"{in_all(total, unknown)}; {BESIDE}; nothing was run")
     return lines
+
+
+def in_all(seconds: float, unknown: Sequence[str]) -> str:
+    """The sum of the times, where that of every part is known; else which are not in it."""
+    known = about(seconds).removeprefix(", ")
+    if not known:
+        return UNTIMED
+    if unknown:
+        return f"{known} on this machine, without {' and '.join(unknown)}, of which no time is known"
+    return f"{known} in all on this machine"
+
+
+def untimed(stage: Stage) -> list[str]:
+    """The parts of a stage whose time the learner's updates do not tell."""
+    gap = stage.method.gap is not None and stage.schedule.gap_updates > 0
+    found = [f"the identification of {stage.name}"] if stage.ground is not None else []
+    return [*found, *([f"what the gap of {stage.name} learns"] if gap else [])]
 
 
 def agents(track: Track, plan: Plan, done: set[str]) -> Iterator[Stage]:

@@ -94,6 +94,11 @@ class Entry:
 
 
 UNKNOWN = "unknown"  # unit of an entry that is only numbered
+IN_SI: dict[str, tuple[str, float]] = {  # unit -> that of the robots' columns, and how much one of it is
+    **{unit: (unit, 1.0) for unit in ("rad", "rad/s", "m", "m/s", "s")},
+    "deg": ("rad", math.pi / 180), "deg/s": ("rad/s", math.pi / 180), "rpm": ("rad/s", math.pi / 30),
+    "mm": ("m", 1e-3), "mm/s": ("m/s", 1e-3), "cm": ("m", 1e-2), "cm/s": ("m/s", 1e-2), "ms": ("s", 1e-3),
+}  # fmt: skip
 
 
 class Pair(NamedTuple, Generic[T]):

@@ -20,13 +20,14 @@ import transreward as tr
 from transreward import cli
 from transreward.bridges.bridge import require_sound
 from transreward.bridges.given import Given
+from transreward.bridges.lines import End, Lines
 from transreward.bridges.take_up import take_up
 from transreward.domains.across import Described, split
 from transreward.domains.bridged import plain_id, view_of
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.request.resolve import pair_of
-from transreward.types import RequestError
+from transreward.types import Entry, RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -346,6 +347,18 @@ def test_what_is_no_map_is_refused(how, said, here):
     here("[1]", "list.yaml"), here("parts: {a: b}\nparts: {a: b}", "twice.yaml"), here(SUMS, "lines.yaml")
     with pytest.raises(RequestError, match=re.escape(said)):
         tr.bridge(*PAIR, how)
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"), [("deg", "pole: {hinge: -57.3}"), ("rpm", "pole: {hinge: -2}"), ("rad/s", "pole: {hinge: -2}")]
+)
+def test_a_name_in_another_unit_is_refused_with_the_factor_between_them(unit, said):
+    """Where one is known; else with an example."""
+    lines = Lines("column", End("source", [Entry("hinge", "rad")]), End("robot", [Entry("pole", unit)]))
+    with pytest.raises(
+        RequestError, match=re.escape(f"is in {unit}, and 'hinge' in rad: give a factor, such as {said}")
+    ):
+        lines.read({"pole": "-hinge"})
 
 
 def test_motors_that_ask_for_other_things_need_a_factor():

@@ -74,6 +74,20 @@ def test_a_file_beside_it_says_what_the_columns_are(tmp_path):
     require_the_steps(logs.read(path))
 
 
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("deg", np.pi / 180), ("deg/s", np.pi / 180), ("rpm", np.pi / 30), ("mm", 0.001), ("mm/s", 0.001), ("cm", 0.01),
+     ("cm/s", 0.01), ("rad/s", 1.0)],
+)  # fmt: skip
+def test_a_column_in_another_unit_becomes_the_robots(tmp_path, unit, factor):
+    path = text(tmp_path / "log.csv", {"a": OBS[:, 0] / factor, "k": OBS[:, 1], "u": ACTION[:, 0], "pay": REWARD,
+                                       "ms": 20 * np.arange(N) + np.where(np.arange(N) > 7, 40, 0)})  # fmt: skip
+    (tmp_path / "log.yaml").write_text(
+        f"observation: [{{column: a, unit: {unit}}}, k]\naction: [u]\nreward: pay\ntime: {{column: ms, unit: ms}}\n"
+    )
+    require_the_steps(logs.read(path))
+
+
 def test_flags_are_kept(tmp_path):
     fell, led = (np.arange(N) == 3).astype(int), OBS + 2
     led[[3, 7]] += 50  # where an episode ends, the next one begins elsewhere
@@ -250,6 +264,8 @@ BESIDE = {
     "{observation: [hip]}": "it names no action", "{observation: hip, action: [u]}": "observation must be a list",
     "{observation: [hop], action: [u]}": "unknown column 'hop': did you mean hip?",
     "{observation: [{column: hip, factr: 2}], action: [u]}": "key of a column 'factr': did you mean factor?",
+    "{observation: [{column: hip, unit: gon}], action: [u]}": "none of rad, rad/s, m, m/s, s, deg, deg/s, rpm, mm, ",
+    "{observation: [{column: hip, unit: deg/s, factor: 2}], action: [u]}": "leave one of them out",
     "{observation: [{column: hip, factor: x}], action: [u]}": "must be numbers", "{rate: 0}": "rate must be control",
     "{observation: [hip], action: [u], reward: [u]}": "reward must be one column",
     "{observation: [hip], action: [u], next_observation: [hip, u]}": "as many columns",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transreward.evaluation.diagnostics import felt, unlearned, warnings
+from transreward.evaluation.diagnostics import felt, unlearned, warnings, warnings_of
 from transreward.evaluation.returns import Evaluation
 from transreward.types import Adjusted, Transition
 
@@ -73,6 +73,38 @@ def test_a_source_agent_that_has_not_learned_its_task(success, returns, word):
     rows = [{"phase": "source", "source_steps": k, "source_return": x} for k, one in enumerate(returns) for x in one]
     found = unlearned(success, [*rows, {"phase": "transfer", "source_steps": 0, "source_return": 900}])
     assert found == [] if word is None else len(found) == 1 and word in found[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "learner", "returned", "word"),
+    [
+        (
+            "halfcheetah",
+            "sac",
+            [400.0, 700.0],
+            "returns 550 there, where the robot's preset reaches 7,500 with 400,000",
+        ),
+        ("halfcheetah", "sac", [900.0, 700.0], None),
+        ("reacher", "ppo", [-4.5], None),  # costs alone: 0 is no untrained agent's return
+        ("reacher", "ppo", [-60.0], "returns -60 there"),
+        ("ant", "ppo", [1000.0], "returns 1,000 there"),  # who stands still is paid 990 for it
+        ("ant", "sac", [1000.0], None),  # what SAC reaches on it is not known
+        ("halfcheetah:gravity=2", "sac", [400.0], None),
+    ],
+)
+def test_a_return_is_judged_where_the_robots_preset_is_known(source, learner, returned, word):
+    config = {"source": source, "learner": {"name": learner}}
+    found = unlearned({}, [], returned, config)
+    assert found == [] if word is None else len(found) == 1 and word in found[0]
+    rows = [{"phase": "source", "source_steps": 1, "source_return": x} for x in returned]
+    assert unlearned({}, rows, (), config) == found, "of a run that was cut short, by its training"
+
+
+def test_shares_of_seeds_are_said_as_a_range():
+    rows = [{"relabelled": "by a model", "gap_explained": x} for x in (0.96, 0.98, 0.97)]
+    (found,) = warnings_of(rows)
+    assert "it explains 96% to 98% over 3 seeds of the target's rewards" in found
+    assert "it explains 96% of the target's rewards" in warnings_of(rows[:1])[0]
 
 
 def test_when_and_where_it_acts():

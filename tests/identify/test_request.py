@@ -60,7 +60,7 @@ def in_degrees(obs):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (in_degrees, r"^.bthigh angle. goes from .* rad: are these degrees\? .* factor: 0.01745.* of \d+ entries"),
+        (in_degrees, r"^.bthigh angle. goes from .* rad: are these degrees\? .* unit: deg.* of \d+ entries"),
         (at_random, "cannot foretell where .*columns may be others"),
         (lambda obs: obs[:, ::-1], "columns may be others"),
         (lambda obs: obs[:, :11], "has 11 observations and 6 actions"),

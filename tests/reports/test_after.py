@@ -55,9 +55,9 @@ def test_the_next_command_follows_the_verdict(kind, said):
     ("more", "command", "said"),
     [
         ({}, "transreward transfer hopper x --seeds 2",
-         "transreward transfer hopper x --seeds 2 --source-steps 2000   (more source steps"),
+         "transreward transfer hopper x --seeds 2 --source-steps 300000   (more source steps"),
         ({}, "", "transreward transfer hopper hopper:gravity=0.5 --method darc --controls zero_shot --learner sac "
-         "--source-steps 2000   (more source steps"),
+         "--source-steps 300000   (more source steps"),
         ({"source_run": "runs/x"}, "", "transreward play 'runs/a b' --before-after   (what the source policy does"),
     ],
 )  # fmt: skip
@@ -66,6 +66,9 @@ def test_a_source_agent_that_has_not_learned_is_seen_to_first(more, command, sai
     nothing = {"source_success": {"reached": [0.0, 0.0, 0.0]}}
     found = after(Judged("unknown", result=nothing, more=more, command=command), "runs/a b").replace(" \\\n   ", "")
     assert found.startswith(said)
+    more = {"source_steps": 200_000}
+    poor = after(Judged("helped", result={"source_agent_return": [150.0, 160.0, 155.0]}, more=more), "x")
+    assert "--source-steps 400000 " in poor.replace(" \\\n   ", ""), "twice as many, and no less than the preset's"
     assert "--seeds 6" in after(Judged("unknown", result={"source_success": {"reached": [0, 0, 0.2]}}), "x")
 
 

@@ -396,3 +396,33 @@ def test_a_model_without_a_light_or_a_floor_is_drawn_with_both(tmp_path):
     assert (painter.paint(np.array([1.5])).astype(int) != picture).any()
     painter.close()
     assert not drawing.Stage(mujoco, tr.domain("halfcheetah").model).bare
+
+
+@draws
+@pytest.mark.parametrize(
+    "world",
+    ['<geom type="plane" size="0 0 .05"/>', '<geom type="plane" size="5 5 .1"/>', '<light pos="0 0 1.5"/>',
+     '<geom type="plane" size="0 0 .05"/><light pos="0 0 3"/>',
+     '<geom type="plane" size="0 0 .05"/><light pos="0 0 3" directional="true"/>'],
+    ids=["a floor alone", "a floor with an end", "a lamp alone", "a floor and a lamp", "a floor and a sun"],
+)  # fmt: skip
+def test_a_model_that_lacks_a_light_or_a_floor_is_not_dark(tmp_path, world):
+    """A grey floor under the camera's own light is nearly black, and beside a lamp the rest of it is."""
+    body = '<body pos="0 0 .4"><joint axis="0 1 0"/><geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/></body>'
+    (tmp_path / "some.xml").write_text(f"<mujoco><worldbody>{world}{body}</worldbody></mujoco>")
+    robot = SimpleNamespace(
+        model=mujoco.MjModel.from_xml_path(str(tmp_path / "some.xml")), robot=SimpleNamespace(view=None)
+    )
+    painter = drawing.Painter(robot, Film(128, 96))
+    light = painter.paint(np.zeros(1)).mean(axis=-1)
+    painter.close()
+    assert np.percentile(light, 5) > 75 and light.mean() > 110 and np.percentile(light, 99) < 250
+    stage = drawing.Stage(mujoco, tr.domain("halfcheetah").model)
+    assert not (stage.bare or stage.dim or len(stage.plain)), "what a model brings is left as it is"
+
+
+@draws
+def test_a_table_stays_a_table():
+    """A plane that ends is no floor."""
+    stage = drawing.Stage(mujoco, tr.domain("pusher").model)
+    assert stage.height is None and not len(stage.plain) and stage.dim

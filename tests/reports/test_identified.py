@@ -61,6 +61,41 @@ def test_nothing_found_is_a_page_too(place):
     assert "nothing differs that 500 steps can show" in page(place, **found)
 
 
+GRAVITY, DELAY = FOUND["parameters"][:2]  # type: ignore[index]
+
+
+def of_seeds(tmp_path, *values, sure=True):
+    """The section of a run of as many seeds, each of which found gravity with an interval of 0.05 to both sides."""
+    place = Path(shutil.copytree(RUN, tmp_path / "run"))
+    config = json.loads((place / "config.json").read_text()) | {"seeds": len(values)}
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "result.json").unlink()
+    own = [{**GRAVITY, "value": x, "low": x - 0.05, "high": x + 0.05} for x in values]
+    seeds = [{"parameters": [p], "motors": None, "explained": 0.9 + i / 50, "sure": sure} for i, p in enumerate(own)]
+    seeds[-1]["parameters"] = [*seeds[-1]["parameters"], DELAY]
+    text = page(place, parameters=seeds[0]["parameters"], seeds=seeds)
+    return " ".join(text.partition('<section id="physics">')[2].partition("</section>")[0].split())
+
+
+def test_each_seed_s_values_are_shown_and_those_that_exclude_each_other_named(tmp_path):
+    found = of_seeds(tmp_path, 1.5, 1.52, 1.8)
+    assert "The seeds disagree about gravity:</strong> gravity is 1.5 (1.45 to 1.55) by seed 3 and 1.8 (1.75" in found
+    assert "by seed 5. More <code>ground.steps</code> would tell." in found
+    assert "<td>1.52 (1.47 to 1.57)</td>" in found and "<td>1 steps</td>" in found, "seed by seed"
+    assert "it explains 90% to 94% over 3 seeds" in found and "are of seed 3" in found
+
+
+@pytest.mark.parametrize("values", [(1.5, 1.52, 1.58), (1.5,)])
+def test_seeds_that_agree_are_not_said_to_disagree(tmp_path, values):
+    found = of_seeds(tmp_path, *values)
+    assert "disagree" not in found and ("Seed by seed" in found) == (len(values) > 1)
+
+
+def test_values_that_make_up_for_something_else_have_no_intervals_and_are_not_held_against_each_other(tmp_path):
+    found = of_seeds(tmp_path, 1.5, 1.52, 1.8, sure=False)
+    assert "disagree" not in found and "<td>1.52</td>" in found
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"parameters": [{"name": "gravity"}]}, {"entries": [3]}, {"ten_step_error": [1.0]}, {"words": None}],

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
 from quick import compiler
+from rich.console import Console
 from test_transfer import GAP, LEARNERS, SEEDS, SETTINGS, SOURCE, SOURCE_STEPS, TARGET, TARGET_STEPS
 
 import transreward as tr
@@ -29,6 +30,7 @@ from transreward import cli
 from transreward.cli import transfer as transfer_command
 from transreward.domains.names import entry_names
 from transreward.evaluation.verdict import Outcome, verdict
+from transreward.live import View
 from transreward.reports import sections
 from transreward.reports.cells import chance
 from transreward.reports.figures import Chart, Line, ends, line, short, ticks
@@ -337,6 +339,25 @@ def test_the_verdict_is_that_of_the_final_returns(run):
     )
 
 
+def test_a_source_agent_that_has_not_learned_stands_first(run):
+    """By what its robot's preset is known to reach; and no seed more would mend it."""
+    for returned, said in ((90.0, True), (900.0, False)):
+        store.write_json(
+            run / "result.json", store.read_json(run / "result.json") | {"source_agent_return": [returned] * 3}
+        )
+        found = Page(text_of(run)).text
+        assert ("has not learned its own task" in found) == said
+        if said:
+            first = found.index("it returns 90 there, where the robot's preset reaches 1,000 with 150,000 source steps")
+            assert first < found.index("darc returned")
+            assert "--source-steps 150000" in found.partition("Next:")[2][:400]
+        view = View({"source": SOURCE.name, "target": TARGET.name})
+        view.console = Console(file=io.StringIO(), width=200)
+        view.conclude(tr.load(run), "x")
+        printed = view.console.file.getvalue()
+        assert printed.startswith("the source agent has not learned") == said and printed.count("not learned") == said
+
+
 def test_the_command_repeats_the_run(compared):
     """It asks for the run that config.json has: every setting of learner, loop, gap, use, gate and feed."""
     text = (compared / "report.html").read_text()
@@ -638,7 +659,8 @@ def test_diagnostics_say_that_the_fallback_acted_and_speak_of_no_gap_where_there
     r = read(run)[0]
     kept = diagnostics.content(Subject.of([replace(r, fallback={"seeds": seeds})], False))["warnings"]
     assert any("the fallback acted: 1 of 1 seeds" in text for name, found in kept for text in found if name == r.name)
-    quiet = replace(r, rows=[{"method": "darc", "seed": 4, "target_steps": 1}])
+    able = {**r.result, "source_agent_return": [900.0]}
+    quiet = replace(r, result=able, rows=[{"method": "darc", "seed": 4, "target_steps": 1}])
     assert diagnostics.content(Subject.of([quiet], False)) == {"warnings": [], "learned": []}
 
 

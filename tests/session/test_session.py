@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 import transreward as tr
+from transreward.domains.asked import readable
+from transreward.reports.page import write_report
 from transreward.session.protocol import receive, send
 from transreward.streams.journal import KINDS, STEP, unpacked
 from transreward.streams.log import records
@@ -81,6 +83,22 @@ def test_a_session_ends_as_a_run(finished):
     assert len(episodes) > 1 and {e["who"] for e in episodes} == {"learner"}
     np.testing.assert_allclose(run.target_return[0][-1], episodes[-1]["return"])
     assert run.policy()(np.zeros(4)).shape == (1,)
+
+
+def test_its_page_names_the_robot_as_a_reader_knows_it(finished, tmp_path):
+    """Its id in config.json says in which columns it acts."""
+    text = write_report([finished[0]], tmp_path / "page.html").read_text()
+    assert f"<h1>{POLE} → a robot that asks</h1>" in text and "<title>" in text.partition("asked:")[0]
+    assert repr(tr.load(finished[0])).splitlines()[-3].startswith(f"fine_tune: {POLE} -> a robot that asks, 1 seed")
+
+
+@pytest.mark.parametrize(
+    ("id", "name"),
+    [("asked:my/arm.yaml", "arm"), ("asked:hopper", "a robot that asks"), ("hopper:gravity=2", "hopper:gravity=2"),
+     ("hopper@map.yaml(asked:arm.yaml)", "hopper@map.yaml(arm)"), ("asked:ant:mass(torso)=2", "a robot that asks")],
+)  # fmt: skip
+def test_an_id_as_a_reader_sees_it(id, name):
+    assert readable(id) == name
 
 
 def test_every_step_is_learned_from_once(finished):

@@ -12,7 +12,7 @@ import numpy as np
 
 from transreward.bridges.linear import Linear, in_shares
 from transreward.bridges.match import kind
-from transreward.types import UNKNOWN, Entry, RequestError, Spaces, nearest
+from transreward.types import IN_SI, UNKNOWN, Entry, RequestError, Spaces, nearest
 
 OFFSET = "offset"  # in a sum, beside the names
 
@@ -89,9 +89,10 @@ class Lines:
         one, other = self.to.entries[i], self.of.entries[j]
         units = [kind(entry) if self.to.box else entry.unit for entry in (one, other)]
         if units[0] != units[1] and UNKNOWN not in units:
+            factor = sign * between(units[1], units[0])
             raise RequestError(
                 f"the {self.what} '{one.name}' is in {units[0]}, and '{other.name}' in {units[1]}: give a factor, such "
-                f"as {one.name}: {{{other.name}: 2.0}}"
+                f"as {one.name}: {{{other.name}: {factor:.4g}}}"
             )
         from_rest = 0.0 if self.to.box else one.rest - sign * other.rest  # as in `shown_by`
         return Line(sign * np.eye(len(self.of.entries))[j], from_rest)
@@ -110,6 +111,12 @@ class Lines:
         if name not in end.names:
             raise nearest(name, end.names, f"{self.what} of {end.robot}")
         return end.names.index(name)
+
+
+def between(one: str, other: str) -> float:
+    """How much one unit is of another; an example where that is not known."""
+    told = IN_SI.get(one), IN_SI.get(other)
+    return told[0][1] / told[1][1] if told[0] and told[1] and told[0][0] == told[1][0] else 2.0
 
 
 def signed(text: str, known: Iterable[str]) -> tuple[str, float]:

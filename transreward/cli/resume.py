@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> None:
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
-    if args.target_steps is None and (Path(out) / "result.json").exists():
-        why = as_options(over(Path(out)))
-        print(f"the run in {out} is finished{f'; it {why}' if why else MORE.format(request['target_steps'])}")
+    finished = args.target_steps is None and (Path(out) / "result.json").exists()
     with watched(request, out) as view:
+        if finished:  # who asks to go on is told how, and nothing else that might be done
+            why, view.advises = as_options(over(Path(out))), False
+            print(f"the run in {out} is finished{f'; it {why}' if why else MORE.format(request['target_steps'])}")
         result = resume(out, target_steps=args.target_steps, watch=view)
     if (Path(out) / "comparison.json").exists():
         view.conclude_comparison(compared(result, store.read_json(Path(out) / "comparison.json")["methods"]), out)

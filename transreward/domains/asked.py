@@ -71,6 +71,16 @@ def lists(text: str) -> bool:
     return re.search(r"\.(yaml|yml|json)$", text) is not None
 
 
+def readable(id: str) -> str:
+    """A domain's id as a reader sees it: a robot that asks goes by the name of its file, where it has one, also where
+    it stands in the id of a bridge; other ids are as they are."""
+
+    def robot(found: re.Match[str]) -> str:
+        return Path(found[1]).stem if lists(found[1]) else "a robot that asks"
+
+    return robot(whole) if (whole := re.fullmatch(f"{ASKED}(.+)", id)) else re.sub(rf"{ASKED}([^()]+)", robot, id)
+
+
 def asked(domain: Domain) -> Asked | None:
     """The domain if it is a robot that asks, else None."""
     return domain if isinstance(domain, Asked) else None

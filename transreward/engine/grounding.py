@@ -90,7 +90,8 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     whole, compared, twin = (_each(source, some, pay.tasks, sent) for some in (physics, without, still))
     first = next((one for one in found if isinstance(one, Identification)), None)
     of_seeds = [one.as_json() if isinstance(one, Identification) else NOTHING for one in found]
-    told = [{key: one[key] for key in NOTHING} for one in of_seeds]
+    sure = [isinstance(one, str) or one.sure for one in found]
+    told = [{**{key: one[key] for key in NOTHING}, "sure": s} for one, s in zip(of_seeds, sure, strict=True)]
     kept = {} if first is None else {**first.as_json(), "ids": [s.name for s in simulators], "seeds": told}
     gone = explained(with_history(source, sent), twin, seeds, t)
     held_out = [one.explained if isinstance(one, Identification) else 0.0 for one in found]

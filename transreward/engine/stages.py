@@ -255,6 +255,7 @@ def finish(
     """The result of a run, of whose final policies `end` is the evaluation."""
     method, state = run.stage.method, run.state
     assert end is not None
+    started = zero_shot if method is run.config.method else None  # said once, and not by each control
     return Result(
         config=run.config.as_json(method),
         learner=run.config.learner,
@@ -263,7 +264,8 @@ def finish(
         source_agents=state.guide if method.asks_source else None,
         returns=end.returns,
         success=end.success,
-        source_success={} if zero_shot is None or method is not run.config.method else zero_shot.in_source,
+        source_success=started.in_source if started else {},
+        source_agent_return=(figures(started.returns.source) or {}).get("per_seed", []) if started else [],
         estimated=estimated(run),
         zero_shot=None
         if zero_shot is None or method.randomise

@@ -9,15 +9,15 @@ import numpy as np
 from transreward.domains.difference import same_task
 from transreward.engine.delivery import beliefs, tested
 from transreward.engine.state import Run
+from transreward.evaluation import diagnostics
 from transreward.evaluation.returns import evaluate
 from transreward.fallback import decided, of_source
 from transreward.ground import SURE
 from transreward.plan.compile import TRIAL
 from transreward.plan.ledger import EVALUATION
-from transreward.presets import PRESETS
+from transreward.presets import scale
 from transreward.request.config import Config
 
-LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's
 ALIGNED_EPISODES = 5  # finished target episodes per seed whose mean return is compared with the source's
 
 
@@ -43,21 +43,19 @@ def stop_reason(run: Run) -> str | None:
 def learned(run: Run) -> bool:
     """True if the source agent is better than an untrained one: alignment with a random policy would mean nothing.
 
-    Both returns are in the source. If the return of the robot's preset is known, a tenth (`LEARNED`) of the way to it
-    is required, otherwise any improvement. Episodes of the untrained agent count as evaluation in the source.
+    Both returns are in the source. Where the robot's scale is known, it is the rule of the warning that it has not
+    (`diagnostics.learned`), otherwise any improvement: episodes of the untrained agent count as evaluation there.
     """
     config, reference, source = run.config, run.reference, run.config.domains.source
     if reference is None or config.loop.target_returns:  # the user has given the scale
         return True
+    if (known := scale(source.name, config.learner.name)) is not None:
+        return diagnostics.learned(reference, known)
     keys = jax.vmap(jax.random.key)(jnp.asarray(config.seed_list))
     agents, _ = run.programs.init(keys)
     episodes, pay = config.loop.final_episodes, run.ledger.payer(EVALUATION.source)
     seen = evaluate(source, run.programs.act, agents, config.seed_list, episodes, config.loop.threads, pay)
-    untrained, chosen = float(seen.returns.mean()), PRESETS.get(source.name)
-    tuned = chosen.of(config.learner.name) if chosen is not None else None
-    if tuned is None or tuned.reached is None:
-        return reference > untrained
-    return reference - untrained > LEARNED * (tuned.reached - untrained)
+    return reference > float(seen.returns.mean())
 
 
 def mark(run: Run) -> float | None:

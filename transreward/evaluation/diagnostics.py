@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count, takewhile
 from math import log
 from typing import Any
@@ -12,10 +12,12 @@ import numpy as np
 from transreward.domains.robot import FALLEN
 from transreward.evaluation.returns import Evaluation
 from transreward.ground import SURE
+from transreward.presets import Scale, scale
 from transreward.types import Adjusted, Pair
 
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
+LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's, from which a task counts as learned
 PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
 
 
@@ -87,12 +89,25 @@ def guided_by(shares: Mapping[str, float]) -> str:
     return f"guided by {', '.join(f'{name} in {share:.0%}' for name, share in named)} of the states"
 
 
-def unlearned(success: Mapping[str, Sequence[float]], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A sentence where the source agent has not learned its task, by what that says of it, or nothing.
+def learned(returned: float, scale: Scale) -> bool:
+    """Whether a mean return in the source is one of an agent that has learned its task, where its scale is known."""
+    return returned - scale.untrained > LEARNED * (scale.reached - scale.untrained)
 
-    `success`: share of episodes -> [seeds], in the source. The task is not learned where it was done in no episode, or
-    where the robot fell in every one and the agent returned no more than at the first evaluation of its training, in
-    the `rows` of metrics.jsonl. A task that says neither is not judged: a return has no scale that is known.
+
+def unlearned(
+    success: Mapping[str, Sequence[float]],
+    rows: Sequence[dict[str, Any]],
+    returned: Sequence[float] = (),
+    config: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """A sentence where the source agent has not learned its task, or nothing.
+
+    `success`: share of episodes -> [seeds], `returned`: mean returns [seeds], both of the source agent in the source;
+    without the second the last evaluation of its training counts, in the `rows` of metrics.jsonl. The task is not
+    learned where it was done in no episode; where the robot fell in every one and the agent returned no more than at
+    the first evaluation of its training; where its return is below a tenth (`LEARNED`) of the way that is known of the
+    robot and the learner of config.json; and where the run found that it is no more than an untrained one. Else a
+    return is not judged.
     """
     done = [name for name in success if "(" not in name and name != FALLEN.label]
     why = next((f"it {name} its goal in none of its episodes there" for name in done if not any(success[name])), "")
@@ -103,12 +118,32 @@ def unlearned(success: Mapping[str, Sequence[float]], rows: Sequence[dict[str, A
     means = [float(np.mean(x)) for _, x in sorted(returns.items())]
     if success.get(FALLEN.label) and min(success[FALLEN.label]) == 1 and len(means) > 1 and means[-1] <= means[0]:
         why = "the robot fell in each of its episodes there, and its return has not risen while it was trained"
+    own = [float(np.mean(returned))] if len(returned) else means[-1:]
+    known = scale(config["source"], config["learner"]["name"]) if config and own else None
+    if not why and known is not None and not learned(own[0], known):
+        why = f"it returns {own[0]:,.4g} there, where {known}"
+    if not why and any(row.get("source_agent") == "untrained" for row in rows):
+        why = "it returns hardly more there than one that was never trained"
     if not why:
         return []
     return [
         f"the source agent has not learned its own task: {why}, so nothing that follows says whether a transfer helps; "
         f"raise source_steps, or look whether the robot can do the task ('transreward play')"
     ]
+
+
+def span(shares: Sequence[float]) -> str:
+    """Shares of some seeds in words: one, or from the least to the most."""
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    return low if low == high else f"{low} to {high} over {len(shares)} seeds"
+
+
+def warnings_of(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """What a person should know by the last row of each seed, each sentence once; shares are said over the seeds."""
+    rows = list(rows)
+    shares = [row["gap_explained"] for row in rows if row.get("gap_explained") is not None]
+    together = {"gap_explained": shares} if shares else {}
+    return list(dict.fromkeys(text for row in rows for text in warnings(row | together)))
 
 
 def warnings(row: dict[str, Any]) -> list[str]:
@@ -129,19 +164,16 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "the difference between the domains is hardly learned: it explains little of held-out pairs, so the method "
             "is close to fine-tuning; more target steps or another gap may help"
         )
-    if row.get("source_agent") == "untrained":
-        found.append(
-            "the source agent hardly learned its task, so nothing counts as aligned with it: raise source_steps"
-        )
     if row.get("twin") == "model":
         found.append(
             "the source cannot be reset to observed states of the target, so a learned model of it, fitted to the "
             "source agent's steps, was used instead"
         )
     if row.get("relabelled") == "by a model":
+        shares = span(np.atleast_1d(row.get("gap_explained", 0.0)).tolist())
         found.append(
             "the target's reward for a source step cannot be computed here, so a model of it was used, learned from "
-            f"target steps; it explains {row.get('gap_explained', 0.0):.0%} of the target's rewards"
+            f"target steps; it explains {shares} of the target's rewards"
         )
     if row.get("effective_sample_size", 1.0) < 0.1:
         found.append(

@@ -15,7 +15,7 @@ from transreward.domains.domain import Domain, TableRobot, TableSimulation
 from transreward.domains.history import history_of
 from transreward.preflight.surrogate import Surrogate
 from transreward.presets import restore_learner
-from transreward.runs.result import policy_of
+from transreward.runs.policy import policy_of
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import Pair, RequestError, Spaces, Transition
 

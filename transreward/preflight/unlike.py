@@ -20,7 +20,7 @@ from transreward.preflight.command import command_across, command_to_try
 from transreward.preflight.steps import Budget, Overspent
 from transreward.preflight.verdict import NO_HELP, Verdict
 from transreward.presets import restore_learner
-from transreward.runs.result import policy_of
+from transreward.runs.policy import policy_of
 from transreward.runs.source_agent import SourceAgent
 from transreward.streams.stream import Act
 from transreward.types import UNKNOWN, Entry, Pair, RequestError

@@ -18,7 +18,7 @@ from transreward.evaluation.verdict import ENOUGH, number
 from transreward.methods import method
 from transreward.reports.columns import columns, fitting
 from transreward.reports.figures import COLOURS, MARKERS, look
-from transreward.reports.sections.verdict import WORDS
+from transreward.reports.sections.verdict import WORDS, unlearned
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 from transreward.types import ZERO_SHOT, RequestError
@@ -36,6 +36,8 @@ BIBTEX = """\
 """
 HTML = """\
 <div>
+{% for text in unlearned %}<p>{{ text }}.</p>
+{% endfor %}
 {% for one in verdicts %}<p><b>{{ words[one.kind] }}</b> {{ one.sentence }}</p>
 {% endfor %}
 <table>
@@ -86,11 +88,9 @@ def html(records: Sequence[Record], compared: bool) -> str:
         [_head(name).replace("\n", " ") for name in found[0]],
         [[_cell(x) for x in row.values()] for row in found],
     )
-    return (
-        Environment(autoescape=True, trim_blocks=True)
-        .from_string(HTML)
-        .render(verdicts=subject.verdicts(), words=WORDS, title=subject.title, heads=heads, rows=cells)
-    )
+    template = Environment(autoescape=True, trim_blocks=True).from_string(HTML)
+    said = {"unlearned": unlearned(subject), "verdicts": subject.verdicts(), "words": WORDS, "title": subject.title}
+    return template.render(heads=heads, rows=cells, **said)
 
 
 def _head(name: str) -> str:

@@ -14,7 +14,7 @@ from transreward.domains.several import joined, sources_in
 from transreward.evaluation.verdict import ENOUGH
 from transreward.learners.learner import Learner
 from transreward.methods import method, variant
-from transreward.presets import DEFAULT_STEPS, make_learner
+from transreward.presets import DEFAULT_STEPS, make_learner, scale
 from transreward.reports.subject import Subject
 from transreward.request.loop import Loop
 from transreward.runs.record import Record
@@ -63,7 +63,7 @@ def following(subject: Subject, out: str) -> Next | None:
         return None
     kind, focus = subject.verdicts()[0].kind, subject.focus
     pair = [joined(sources_in(focus.config)), focus.config["target"]]
-    if focus.unlearned and kind in ("hurt", "beaten", "same", "unknown", "too_few"):
+    if focus.unlearned and kind not in ("unfinished", "ceiling", "not_evaluated"):
         return _learn(subject, out)
     if kind in ("helped", "partly"):
         return Next(shlex.join(["transreward", "export", out]), "the policy as a file for the robot")
@@ -83,7 +83,8 @@ def _learn(subject: Subject, out: str) -> Next:
     focus, origin = subject.focus, subject.focus.provenance or {}
     if focus.config.get("source_run") or "source_policy" in origin:  # more steps would not be that agent's
         return Next(shlex.join(["transreward", "play", out, "--before-after"]), "what the source policy does")
-    steps = 2 * focus.config["source_steps"]
+    known = scale(focus.config["source"], focus.config["learner"]["name"])
+    steps = max(2 * focus.config["source_steps"], known.steps if known else 0)
     more = replace(focus, config={**focus.config, "source_steps": steps})
     again = typed_again(origin, "--source-steps", steps)
     own = [more if r is focus else r for r in subject.records if r.run == focus.run]

@@ -9,6 +9,7 @@ from itertools import count
 
 import numpy as np
 
+from transreward.domains.asked import readable
 from transreward.domains.several import sources_in
 from transreward.evaluation.verdict import Outcome, Verdict, verdict
 from transreward.methods import method
@@ -41,7 +42,7 @@ class Subject:
     def title(self) -> str:
         """The pair."""
         config = self.focus.config
-        return f"{', '.join(sources_in(config))} → {config['target']}"
+        return f"{', '.join(map(readable, sources_in(config)))} → {readable(config['target'])}"
 
     @cached_property
     def styles(self) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transreward.fallback import opening
 from transreward.learners.learner import Learner
 from transreward.methods import Method
@@ -105,7 +107,7 @@ def rollout(config: Config, row: Method, taken: int | None = None) -> int:
 
 def require_rounds(config: Config) -> None:
     """Raise RequestError if a budget, or a part of it, is less than one round."""
-    for side, steps, needed in paid(config):
+    for side, steps, needed, rows in paid(config):
         if steps < needed:
             budget, width = config.source_steps, "learner.robots"
             if side == "target":
@@ -117,23 +119,35 @@ def require_rounds(config: Config) -> None:
                 else f"leave {max(steps, 0) or 'none'} for a part of the run (loop.pretrain, loop.fallback), which is"
             )
             cure = f"raise `{side}_steps`" + (f" to {needed} or more" if steps == budget else "")
+            whose, cures = left_out(config, rows, cure, f"lower {width}")
             raise RequestError(
-                f"{budget} {side} steps {left} less than one round of '{config.learner.name}', {needed}: {cure}, or "
-                f"lower {width}"
+                f"{budget} {side} steps {left} less than one round of '{config.learner.name}', {needed}{whose}: {cures}"
             )
     if config.learner.on_policy:
         for row in (config.method, *config.controls):
             require_minibatches(config, row)
 
 
-def paid(config: Config) -> list[tuple[str, int, int]]:
-    """What is paid from the budgets: (domain, steps per seed, smallest number of steps that makes a round).
+def left_out(config: Config, rows: Sequence[Method], *cures: str) -> tuple[str, str]:
+    """Who needs the steps that lack, where these are controls alone, and what to do; then also which controls would do
+    with what there is."""
+    if config.method in rows:
+        return "", f"{', '.join(cures[:-1])}, or {cures[-1]}"
+    names = [row.name for row in rows]
+    others = [row.name for row in config.controls if row.name not in names]
+    whose = f", which {' and '.join(names)} {'need' if len(names) > 1 else 'needs'}, not '{config.method.name}'"
+    return whose, f"{', '.join(cures)}, or leave {'them' if len(names) > 1 else 'it'} out with `controls={others}`"
+
+
+def paid(config: Config) -> list[tuple[str, int, int, list[Method]]]:
+    """What is paid from the budgets: (domain, steps per seed, smallest number of steps that makes a round, for whom).
 
     Raises RequestError for a method that takes source steps for each target step, more of them than the budget has.
     """
     rows, least = (config.method, *config.controls), least_steps(config)
     oracle = any(row.ceiling for row in rows)
-    found = [("source", config.source_steps, least.source)] if config.needs_source_agent or oracle else []
+    agents = [row for row in rows if row.ceiling or row.needs_source_agent]
+    found = [("source", config.source_steps, least.source, agents)] if config.needs_source_agent or oracle else []
     for row in rows:
         if row.replayed * config.target_steps >= config.source_steps:
             raise RequestError(
@@ -144,15 +158,16 @@ def paid(config: Config) -> list[tuple[str, int, int]]:
         if row.uses_source:
             before = pretrain_steps(config, row)
             walked, part = walked_steps(config, row, before), min(row.parts)
-            found += [("source", before, least.source)]
-            found += [("source", int(part * walked), least.source)] if row.walks else []
-            found += [("target", int(part * config.target_steps), config.loop.target_robots)] if row.teacher else []
+            found += [("source", before, least.source, [row])]
+            found += [("source", int(part * walked), least.source, [row])] if row.walks else []
+            taught = int(part * config.target_steps)
+            found += [("target", taught, config.loop.target_robots, [row])] if row.teacher else []
     opened = [opening_steps(config, row) for row in rows if row.ground is None or row.gap is not None]
     left = config.target_steps - max(opened, default=0)
-    if any(row.target_share == 1 for row in rows):
-        found += [("target", left, least.target)]
-    elif any(row.gap is not None or row.off_policy for row in rows):
-        found += [("target", left, config.loop.target_robots)]
+    if learning := [row for row in rows if row.target_share == 1]:
+        found += [("target", left, least.target, learning)]
+    elif learning := [row for row in rows if row.gap is not None or row.off_policy]:
+        found += [("target", left, config.loop.target_robots, learning)]
     return found
 
 
@@ -167,10 +182,11 @@ def require_minibatches(config: Config, row: Method, taken: int | None = None) -
         if row.target_share != 1:
             left = walked_steps(config, row, pretrain_steps(config, row) if taken is None else taken)
             side, steps = "source", f"{config.source_steps} source steps leave {left}, which"
+        cures = f"raise `{side}_steps`", "lower learner.minibatches", "use `loop.updates=paced`"
+        whose, cure = left_out(config, [row], *cures)
         raise RequestError(
             f"{steps} cut into {rounds(config, row) or 1} rollouts, as many as every method of the request gets, give "
-            f"{steps_each} steps to each, too few for {minibatches} minibatches: raise `{side}_steps`, lower "
-            f"learner.minibatches, or use `loop.updates=paced`"
+            f"{steps_each} steps to each, too few for {minibatches} minibatches{whose}: {cure}"
         )
 
 

@@ -66,7 +66,9 @@ class Record:
     @property
     def unlearned(self) -> list[str]:
         """Where its source agent has not learned its task: a sentence, or none."""
-        return diagnostics.unlearned((self.result or {}).get("source_success", {}), self.rows)
+        r = self.result or {}
+        returned = r.get("source_agent_return", ())
+        return diagnostics.unlearned(r.get("source_success", {}), self.rows, returned, self.config)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transreward.domains.asked import readable
 from transreward.domains.bridged import view_of
 from transreward.domains.several import joined, sources_in
 from transreward.domains.users import import_modules
@@ -25,6 +26,7 @@ from transreward.presets import restore_learner
 from transreward.runs import store
 from transreward.runs.account import account
 from transreward.runs.delivered import delivered_in_words
+from transreward.runs.policy import policy_of
 from transreward.runs.record import Record, eval_target
 from transreward.runs.shown import Shown
 from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
@@ -53,6 +55,7 @@ class Result(Shown):
     aligned_return: float | None = None  # raw target return at which it counts as aligned; None: not judged
     success: dict[str, list[float]] = field(default_factory=dict)  # what the target's task says beside it -> [seeds]
     source_success: dict[str, list[float]] = field(default_factory=dict)  # what the source's says of the source agent
+    source_agent_return: list[float] = field(default_factory=list)  # there, [seeds]; of controls, and unknown: []
     estimated: dict[str, Any] = field(default_factory=dict)  # returns by fitted Q, where nothing is evaluated
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     evaluation_steps: Pair[int] | None = None  # of evaluations, per seed, in no budget; None: not counted
@@ -66,7 +69,7 @@ class Result(Shown):
     saved: Path | None = None  # the run directory that it was written to or read from
 
     def __repr__(self) -> str:
-        """Three lines: method and pair, returns, costs."""
+        """Three lines, method and pair, returns, costs; before them what makes these worth little, if anything does."""
         own, zero_shot, seeds = known(self.returns.target), self.zero_shot, len(self.returns.target)
         bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
         returned = f"{own['mean']:.4g}{bounds}" if own else self._unknown
@@ -74,9 +77,10 @@ class Result(Shown):
         zero_shot = zero_shot if control is None else control.returns.target
         whose = "source policy" if control is None else "zero-shot"
         before = f", {whose} {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
-        pair = f"{joined(sources_in(self.config))} -> {self.config['target']}"
+        pair = f"{joined(map(readable, sources_in(self.config)))} -> {readable(self.config['target'])}"
         return (
-            f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
+            "".join(f"{text}\n" for text in self.unlearned)
+            + f"{self.method}: {pair}, {seeds} seed{'s' if seeds > 1 else ''}\n"
             f"target return {returned}{before}\n"
             f"target steps: {self.account}; {self.steps.source:,} source steps; stopped: {self.stopped}"
             + (f"; delivered: {delivered_in_words(self.fallback['seeds'])}" if self.delivered else "")
@@ -134,11 +138,15 @@ class Result(Shown):
         return self.returns.source
 
     @property
+    def unlearned(self) -> list[str]:
+        """Where its source agent has not learned its task: a sentence, or none."""
+        return diagnostics.unlearned(self.source_success, self.log, self.source_agent_return, self.config)
+
+    @property
     def warnings(self) -> list[str]:
         """What a person should know about the gap, by the last evaluation of each seed; a sentence each."""
         own = {row["seed"]: row for row in self.log if row["method"] == self.method}
-        found = list(dict.fromkeys(text for row in own.values() for text in diagnostics.warnings(row)))
-        found = diagnostics.unlearned(self.source_success, self.log) + found
+        found = self.unlearned + diagnostics.warnings_of(own.values())
         if self.stopped == UNFINISHED:
             steps = f"{self.steps.target:,} of {self.config['target_steps']:,} target steps"
             found.insert(0, f"cut short after {steps}: policy and returns are those of its latest evaluation")
@@ -231,6 +239,7 @@ class Result(Shown):
             "zero_shot_target_return": None if self.zero_shot is None else known(self.zero_shot),
             **({"success": self.success} if self.success else {}),
             **({"source_success": self.source_success} if self.source_success else {}),
+            **({"source_agent_return": self.source_agent_return} if self.source_agent_return else {}),
             **({"estimated": self.estimated} if self.estimated else {}),
             **({"sources": self.sources} if self.sources else {}),
             "stopped": self.stopped,
@@ -333,6 +342,7 @@ def _alone(directory: Path) -> Result:
         wall_seconds=result["wall_seconds"],
         success=result.get("success", {}),
         source_success=result.get("source_success", {}),
+        source_agent_return=result.get("source_agent_return", []),
         estimated=result.get("estimated", {}),
         sources=result.get("sources", []),
         log=log,
@@ -386,32 +396,6 @@ def _unfinished(config: dict[str, Any], log: list[dict[str, Any]]) -> tuple[dict
 def _evaluation_steps(result: dict[str, Any]) -> Pair[int] | None:
     found: list[Any] = [result.get(f"{side}_evaluation_steps") for side in Pair._fields]
     return None if None in found else Pair(*found)
-
-
-def policy_of(learner: Learner, agents: Any, seed: int, size: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The deterministic policy of one of the agents [seeds]: [..., obs] -> [..., action], `size` entries of obs.
-
-    It raises RequestError for an observation of another size, and for one that is not finite.
-    """
-    agent = jax.tree.map(lambda x: x[seed], agents)
-    act = jax.jit(lambda obs: learner.act(agent, obs, None))
-
-    def policy(obs: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # out of range for float32 becomes inf, which is refused below
-            try:
-                obs = np.asarray(obs, np.float32)
-            except (TypeError, ValueError) as error:
-                raise RequestError(f"an observation must be an array of {size} numbers: {error}") from None
-        if obs.shape[-1:] != (size,):
-            raise RequestError(
-                f"this policy takes observations of {size} entries, [..., {size}], not {list(obs.shape)}"
-            )
-        if not np.isfinite(obs).all():
-            entry = np.argwhere(~np.isfinite(obs))[0]
-            raise RequestError(f"entry {entry[-1]} of the observation is {obs[tuple(entry)]}: the policy needs numbers")
-        return np.asarray(act(obs))
-
-    return policy
 
 
 def restore_method(config: dict[str, Any]) -> Method:

@@ -48,7 +48,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "source_return?": dict | None, "source_return.per_seed": NUMBERS, "source_return.mean": NUMBER,
         "source_evaluation_steps?": COUNT, "target_evaluation_steps?": COUNT, "rounds?": COUNT, "updates?": COUNT,
         "aligned_return?": NUMBER, "success?": {str: NUMBERS},
-        "source_success?": {str: NUMBERS},
+        "source_success?": {str: NUMBERS}, "source_agent_return?": NUMBERS,
         "sources?": [{
             "id": str, "steps": COUNT, "source_return": dict | None, "zero_shot_target_return": dict | None,
             "weight?": NUMBERS, "divergence?": NUMBERS,
@@ -70,7 +70,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "source": str, "id": str, "words": TEXTS, "parameters": [PARAMETER], "explained": NUMBER, "target_steps": COUNT,
         "one_step_error": (NUMBER, NUMBER), "ten_step_error": (NUMBER | None, NUMBER | None), "discarded": bool,
         "entries": [{"name": str, "before": NUMBER, "after": NUMBER}],
-        "seeds?": [{"parameters": [PARAMETER], "motors": str | None, "explained": NUMBER}],
+        "seeds?": [{"parameters": [PARAMETER], "motors": str | None, "explained": NUMBER, "sure?": bool}],
     },
     "fallback.json": {
         "target_steps": COUNT,

@@ -18,7 +18,7 @@ def in_degrees(entries: Sequence[Entry], x: np.ndarray) -> str:
         if entry.unit == "rad" and np.ptp(own) > OUTSIDE * (entry.high - entry.low):
             return (
                 f"'{entry.name}' goes from {own.min():.3g} to {own.max():.3g}, and its joint from {entry.low:.3g} to "
-                f"{entry.high:.3g} rad: are these degrees? Then write {{column: NAME, factor: 0.01745}} for it, and "
-                f"for each other that is in degrees, in the YAML file beside the log"
+                f"{entry.high:.3g} rad: are these degrees? Then write {{column: NAME, unit: deg}} for it, and so for "
+                f"each other that is ({{column: NAME, unit: deg/s}} for a velocity), in the YAML file beside the log"
             )
     return ""

@@ -16,7 +16,7 @@ import numpy as np
 from transreward.domains.logs import clock, named
 from transreward.domains.logs.columns import PART, WIDE, WORDS, listed
 from transreward.plain import read_mapping
-from transreward.types import RequestError, nearest
+from transreward.types import IN_SI, RequestError, nearest
 
 EPISODE, TIME = ("episode", "episode_index", "episode_id"), ("time", "timestamp", "t")
 KEYS = {  # of the file beside a log -> part of a step
@@ -25,6 +25,7 @@ KEYS = {  # of the file beside a log -> part of a step
 }  # fmt: skip
 NAMED, OTHERS = re.compile(r"(\w+?)[./](.+)"), re.compile(r"(\w+?)(?:\[.+\]|_\d+)")  # obs.hip; obs[0], obs_0
 ENDS = {"episode", "time", "truncated", "next_obs"}  # parts of which each tells where an episode ends
+COLUMN = ("column", "factor", "offset", "unit")  # keys of one
 EXAMPLE = "{observation: [hip, knee], action: [u], reward: r, episode: trial, time: stamp}"
 
 
@@ -112,14 +113,27 @@ def _column(one: Any, names: Sequence[str]) -> Column:
     if not isinstance(said, dict) or not isinstance(said.get("column"), str):
         raise RequestError(f"a column must be a name, or a mapping such as {{column: hip, factor: 0.02}}, not {one!r}")
     for key in said:
-        if key not in ("column", "factor", "offset"):
-            raise nearest(key, ("column", "factor", "offset"), "key of a column")
+        if key not in COLUMN:
+            raise nearest(key, COLUMN, "key of a column")
     if said["column"] not in names:
         raise nearest(said["column"], names, "column")
     numbers = [said.get("factor", 1.0), said.get("offset", 0.0)]
     if not all(isinstance(x, (int, float)) and not isinstance(x, bool) and np.isfinite(x) for x in numbers):
         raise RequestError(f"factor and offset of {said['column']} must be numbers, not {numbers}")
-    return Column(said["column"], *map(float, numbers))
+    return Column(said["column"], *map(float, numbers)) if "unit" not in said else _in_si(said, float(numbers[1]))
+
+
+def _in_si(said: dict[str, Any], offset: float) -> Column:
+    """A column whose unit is said, in that of the robots. Raises RequestError for one that is not known."""
+    name, unit = said["column"], said["unit"]
+    if "factor" in said:
+        raise RequestError(f"{name} has a unit and a factor: leave one of them out")
+    if not isinstance(unit, str) or unit not in IN_SI:
+        raise RequestError(
+            f"the unit of {name} is {unit!r:.40}, which is none of {', '.join(IN_SI)}: write {{column: {name}, factor: "
+            f"F}}, F being what one of it is in rad, m or s"
+        )
+    return Column(name, IN_SI[unit][1], offset)
 
 
 def arrays(found: Layout, read: Callable[[str], np.ndarray], where: Callable[[int], str]) -> dict[str, np.ndarray]:

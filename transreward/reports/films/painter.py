@@ -74,7 +74,7 @@ class Painter:
         suns = model.light_type == mujoco.mjtLightType.mjLIGHT_DIRECTIONAL.value
         model.light_pos[suns, 2] = np.maximum(model.light_pos[suns, 2], 4.0)  # what is above one throws odd shadows
         self.stage = Stage(mujoco, model)
-        if self.stage.bare:
+        if self.stage.bare or len(self.stage.plain):
             model.vis.map.shadowclip = 1.0  # an arm's shadow falls farther from it than it is high
         model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = 0.35, 0.45
         _calm_floor(model)
@@ -111,7 +111,7 @@ class Painter:
         mujoco.mjv_updateScene(
             model, data, self.option, None, self.camera, mujoco.mjtCatBit.mjCAT_ALL.value, self.scene
         )
-        if self.stage.height is None:
+        if self.stage.bare and self.stage.height is None:
             self.stage.stand([qpos])
         self.stage.add(self.scene, self.camera)
         for geom in self.scene.geoms[: self.scene.ngeom]:

@@ -19,7 +19,8 @@ from transreward.reports.films.grid import write_grid
 from transreward.reports.films.take import SMALL, Film
 from transreward.reports.films.window import watch_live
 from transreward.runs import store
-from transreward.runs.result import Result, load, policy_of
+from transreward.runs.policy import policy_of
+from transreward.runs.result import Result, load
 from transreward.types import SHOWN, ZERO_SHOT, Array, Pair, RequestError, Transition
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from transreward.reports.sections import (
+    agreement,
     body,
     compensation,
     costs,
@@ -63,6 +64,6 @@ SECTIONS = (
     Section("diagnostics", (diagnostics,)),
     Section("videos", (films,)),
     Section("shift", (shift,)),
-    Section("physics", (identified,)),
+    Section("physics", (identified, agreement)),
     Section("provenance", (provenance,)),
 )

@@ -52,6 +52,6 @@ def warned(subject: Subject) -> list[tuple[str, list[str]]]:
 def _warnings(r: Record) -> list[str]:
     """Of a run that was cut short, by its latest rows."""
     latest = {row["seed"]: row for row in r.own}.values()
-    said = [*r.unlearned, *(text for row in latest for text in diagnostics.warnings(row))]
+    said = [*r.unlearned, *diagnostics.warnings_of(latest)]
     said += [CUT_SHORT] if r.result is None else []
     return list(dict.fromkeys(said))

@@ -46,6 +46,13 @@ def _learned(record: Record) -> tuple[list[int], np.ndarray]:
 def _said(record: Record, x: list[int], y: np.ndarray) -> str:
     """After about how many steps the curve reaches what was delivered, in a sentence or two."""
     learning = "Learning directly in a robot like this one, from the source policy,"
+    if len(np.unique(y, axis=0)) < 2:  # one policy, of which no steps can be told
+        points = "one point" if len(x) == 1 else f"one point, {len(x)} times"
+        more = 2 * max(record.config.get("loop", {}).get("evaluations", 0), len(x))
+        return (
+            f"This curve has {points}: {number(float(y[-1].mean()))} after {x[-1]:,} steps. It does not say how many "
+            f"learning directly would take; loop.evaluations={more} gives it more points."
+        )
     delivered = record.outcome.mean if len(record.outcome.per_seed) else None
     if delivered is None:
         return f"{learning} returned {number(float(y[-1].mean()))} after {x[-1]:,} steps."

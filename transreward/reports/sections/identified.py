@@ -13,6 +13,7 @@ from transreward.reports.anatomy.poses import Pose, poses
 from transreward.reports.figures import Figure, csv_text, known, link, swatch
 from transreward.reports.rows import Mark, Row, rows_figure
 from transreward.reports.subject import Subject
+from transreward.runs.record import Record
 from transreward.types import BrokenRun, RequestError
 
 FOUND, SOURCE = 0, 7  # styles: a filled circle, a ring
@@ -31,8 +32,7 @@ target did. Errors are of steps that were held out.{% if of %} Of {{ of }}.{% en
 
 
 def content(subject: Subject) -> dict[str, Any] | None:
-    records = [subject.focus, *(r for r in subject.records if r is not subject.focus)]
-    one = next((r for r in records if r.identification), None)
+    one = record_of(subject)
     if one is None or one.identification is None:
         return None
     found = one.identification
@@ -44,6 +44,17 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "body": _body(one.config["source"], found["parameters"]),
         "figures": [*_parameters(found["parameters"]), *_errors(found)],
     }
+
+
+def record_of(subject: Subject) -> Record | None:
+    """The run whose identification is shown: the page's own, or the first that has one."""
+    records = [subject.focus, *(r for r in subject.records if r is not subject.focus)]
+    return next((r for r in records if r.identification), None)
+
+
+def named(name: str, pattern: str | None) -> str:
+    """A parameter by its name, and the elements that it is of."""
+    return name if pattern is None else f"{name}({pattern})"
 
 
 def _body(source: str, parameters: list[dict[str, Any]]) -> Figure | None:
@@ -79,7 +90,7 @@ def _parameters(parameters: list[dict[str, Any]]) -> list[Figure]:
     for unit in dict.fromkeys(p["unit"] for p in parameters):
         rows, said = [], []
         for p in (p for p in parameters if p["unit"] == unit):
-            name = p["name"] if p["pattern"] is None else f"{p['name']}({p['pattern']})"
+            name = named(p["name"], p["pattern"])
             rows.append(Row(name, (Mark(SOURCE, p["source"]), Mark(FOUND, p["value"], p["low"], p["high"]))))
             said.append(f"{name} {p['value']:.4g} (95% interval {p['low']:.4g} to {p['high']:.4g})")
         what = "times the source's" if unit == "factor" else unit

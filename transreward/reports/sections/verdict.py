@@ -23,6 +23,9 @@ WORDS = {
 }
 HTML = """\
 <h2 class="unseen">The verdict</h2>
+{% for text in unlearned %}
+<p class="note"><strong>First of all:</strong> {{ text }}.</p>
+{% endfor %}
 {% if headline %}
 <div class="verdict lead"><p>{{ headline }}</p></div>
 {% endif %}
@@ -48,6 +51,7 @@ its latest evaluation.</p>
 def content(subject: Subject) -> dict[str, Any]:
     records, name = subject.records, subject.focus.name
     return {
+        "unlearned": unlearned(subject),
         "headline": best([r.outcome for r in records]) if subject.comparison else "",
         "verdicts": subject.verdicts(),
         "words": WORDS,
@@ -59,8 +63,13 @@ def content(subject: Subject) -> dict[str, Any]:
 
 def _told(subject: Subject) -> list[tuple[str, str]]:
     """The warnings of the methods that are no controls."""
-    judged = {r.name for r in subject.records if not r.control}
-    return [(name, text) for name, said in warned(subject) for text in said if name in judged and text != CUT_SHORT]
+    judged, elsewhere = {r.name for r in subject.records if not r.control}, {CUT_SHORT, *unlearned(subject)}
+    return [(name, t) for name, said in warned(subject) for t in said if name in judged and t not in elsewhere]
+
+
+def unlearned(subject: Subject) -> list[str]:
+    """What stands before all else: that a source agent has not learned its task."""
+    return list(dict.fromkeys(text for r in subject.records for text in r.unlearned))
 
 
 def said(subject: Subject) -> list[str]:
