@@ -2,6 +2,7 @@
 
     python benchmarks/presets.py run [--robots swimmer,ant] [--learners ppo,sac]
     python benchmarks/presets.py table [--markdown]
+    python benchmarks/presets.py untrained
 
 A cell trains a plain source agent with a robot's preset of one learner, three seeds, for the preset's source budget,
 and reads the mean deterministic return of ten episodes a seed at the end. It is written when it ends, as JSON below
@@ -9,26 +10,34 @@ benchmarks/results/presets/, and skipped when it is there already with the same 
 
 The mark lies two thirds of the way from a random policy's return to the public one. Public figures at 300,000 steps
 stand for SAC where there are such; all others are after 1,000,000, so with a smaller budget the mark is a harder one.
+
+The last writes results/presets/untrained.json: the mean return of agents of ten seeds and of both learners' presets
+before their first step, the low end of the scale by which a source agent is found not to have learned its task.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import time
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import record
 import training
 
 from transreward.domains.ids import domain
+from transreward.engine.programs import programs
 from transreward.evaluation.returns import evaluate
 from transreward.evaluation.statistics import interval
 from transreward.presets import LEARNERS, PRESETS
+from transreward.request.config import PLAIN
 
 RESULTS = record.RESULTS / "presets"
-SEEDS, FIRST_SEED, EPISODES = 3, 400, 10
+SEEDS, FIRST_SEED, EPISODES, UNTRAINED = 3, 400, 10, 10  # the last: seeds of agents that are not trained
 # A table of Tianshou's PPO and SAC, MuJoCo v4, ten seeds, 1,000,000 steps, in the README of `pdarl` (arXiv:2603.10199)
 PDARL = "pdarl, Tianshou 1.2, 1M steps"
 # Eight seeds at 300,000 steps, MuJoCo v4, in the README of github.com/seungju-k1m/sac-td3-td7
@@ -62,11 +71,14 @@ PUBLIC: dict[str, dict[str, Public]] = {
 def main() -> None:
     """Run what is missing, or print what there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "table"), nargs="?", default="run")
+    parser.add_argument("what", choices=("run", "table", "untrained"), nargs="?", default="run")
     parser.add_argument("--robots", default=",".join(PUBLIC))
     parser.add_argument("--learners", default=",".join(sorted(LEARNERS)))
     parser.add_argument("--markdown", action="store_true", help="the table as the documents have it")
     args = parser.parse_args()
+    if args.what == "untrained":
+        print(json.dumps(untrained(args.robots.split(",")), indent=1))
+        return
     cells = [(robot, learner) for robot in args.robots.split(",") for learner in args.learners.split(",")]
     if args.what == "run":
         for robot, learner in cells:
@@ -92,6 +104,22 @@ def cell(robot: str, learner: str) -> None:
     curve = [{k: row[k] for k in ("source_steps", "seed", "source_return")} for row in result.log]
     returns = result.returns.source.mean(axis=1).tolist()
     record.write(file, {**head, "random": random_return(robot), "source_return": returns, "curve": curve})
+
+
+def untrained(robots: list[str]) -> dict[str, float]:
+    """Mean return of agents that were never trained, without exploration, by robot."""
+    head, found = record.provenance(), dict[str, dict[str, list[float]]]()
+    for robot in robots:
+        place, found[robot] = domain(robot), {}
+        for learner in sorted(LEARNERS):
+            if (tuned := PRESETS[robot].of(learner)) is None:
+                continue
+            made = programs(tuned.settings, PLAIN.compensation(), place.spaces)
+            agents, _ = made.init(jax.vmap(jax.random.key)(jnp.arange(UNTRAINED)))
+            returns = evaluate(place, made.act, agents, list(range(UNTRAINED)), EPISODES).returns
+            found[robot][learner] = returns.mean(axis=1).tolist()
+    record.write(RESULTS / "untrained.json", {**head, "episodes": EPISODES, "returns": found})
+    return {robot: float(np.mean(list(of.values()))) for robot, of in found.items()}
 
 
 def random_return(robot: str) -> float:
