@@ -14,6 +14,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "transreward"
@@ -28,6 +29,7 @@ FOREIGN = {
 TABLES = ("methods.py", "types.py")  # where rows are data, and those that others have to know of have a name
 
 
+@cache
 def files() -> dict[str, ast.Module]:
     """Path in the package -> its syntax tree."""
     return {str(p.relative_to(PACKAGE)): ast.parse(p.read_text()) for p in sorted(PACKAGE.rglob("*.py"))}

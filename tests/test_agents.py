@@ -113,6 +113,7 @@ def test_a_place_that_cannot_be_is_empty(place, monkeypatch):
     cache.empty()
 
 
+@pytest.mark.slow
 def test_where_it_cannot_be_kept_that_is_said(kept, tmp_path):
     kept.write_text("a file")
     with pytest.warns(UserWarning, match="not kept for later transfers"):

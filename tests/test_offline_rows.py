@@ -139,6 +139,7 @@ def test_without_a_simulator_nothing_is_evaluated_and_columns_are_numbered(logs,
     assert "estimates by fitted Q, discounted by 0.99" in write_report([tmp_path / "run"]).read_text()
 
 
+@pytest.mark.slow
 def test_the_same_again_from_its_own_config_and_after_an_interruption(logs, tmp_path):
     class Enough(Exception):
         pass

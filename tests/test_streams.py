@@ -35,7 +35,7 @@ def test_the_words_of_all_purposes_are_apart_and_above_any_part_of_a_key():
     assert all(not a & b for a, b in combinations(drawn, 2))
 
 
-@pytest.mark.parametrize("name", ["paired", "paired_branched"])
+@pytest.mark.parametrize("name", ["paired_branched", pytest.param("paired", marks=pytest.mark.slow)])
 def test_all_streams_of_a_run_are_pairwise_different(agent, monkeypatch, name):  # noqa: F811
     drawn, noises = [], []
     for part in ("noise", "visited", "compensate", "improve"):

@@ -43,6 +43,7 @@ def test_bodies_are_told_apart_by_what_only_one_has(shared):
     assert abs(float(found["gap_accuracy"]) - 0.5) < 0.03 or shared is None
 
 
+@pytest.mark.slow
 def test_what_is_not_shared_changes_nothing():
     rng = np.random.default_rng(1)
     one = Compensation(Classifier(hidden=(8,)), Penalty(), shared=SHARED)

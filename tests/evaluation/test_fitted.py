@@ -33,6 +33,7 @@ def test_a_policys_and_the_logs_own_value_of_episodes_that_end():
     assert found.log == pytest.approx(worth[0] + np.mean(log.action[::20]), rel=0.1)  # its actions are 0 on average
 
 
+@pytest.mark.slow
 def test_an_episode_that_is_cut_off_is_worth_what_would_follow():
     log, gamma = chain(False), 0.5
     found = fitted(np.zeros((1, 100, 1)), np.zeros((1, 2000, 1)), log, gamma)

@@ -61,6 +61,7 @@ def test_score_is_the_extra_logit_itself():
     assert np.allclose(gap.score(moved, t), 30.0)
 
 
+@pytest.mark.slow
 def test_the_action_counts_as_executed():
     gap, state = trained((SOURCE, TARGET), (-0.4, 0.4))
     counts_the_action_as_executed(gap.score, state, steps(8, 8, SOURCE))

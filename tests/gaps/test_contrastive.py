@@ -61,6 +61,7 @@ def test_it_prefers_the_target_and_the_swap_prefers_the_other():
     assert evaluate(gap, state, Pair(source, target))["gap_margin"] < -0.1
 
 
+@pytest.mark.slow
 def test_identical_domains_no_preference():
     gap, state = trained(domains=(SOURCE, SOURCE), means=(0.0, 0.0))
     margin = evaluate(gap, state, Pair(steps(9, 8000, SOURCE), steps(10, 8000, SOURCE)))["gap_margin"]

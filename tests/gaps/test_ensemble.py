@@ -93,6 +93,7 @@ def test_likelihood_of_the_value_by_hand():
 # -- likelihood ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_score_is_the_log_ratio_of_the_dynamics_with_unequal_marginals():
     for mean, effect in ((-0.4, SOURCE), (0.4, TARGET), (0.0, SOURCE)):
         t = steps(5, 4000, effect, mean)
@@ -157,6 +158,7 @@ def test_the_farther_the_value_the_lower_the_score():
         assert np.all(np.diff([value_score(state, x) for x in moved], axis=0) < 0)  # for every step
 
 
+@pytest.mark.slow
 def test_only_the_value_counts():
     """A successor elsewhere that is worth the same scores the same: not how the body moves but what it costs."""
     state, t = trained(VALUE), steps(9, 1000, TARGET)

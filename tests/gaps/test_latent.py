@@ -137,6 +137,7 @@ def test_the_expected_error_is_not_that_of_the_steps_learned_from():
     assert abs(float(score(GAP, state, fresh).mean())) < 0.2 * true
 
 
+@pytest.mark.slow
 def test_only_the_target_teaches():
     """The source's steps serve the standardisation, which here is over."""
     state, target = trained(GAP, QUIET), steps(1, 128, TARGET)

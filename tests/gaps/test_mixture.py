@@ -92,6 +92,7 @@ def test_the_log_ratios_are_those_of_the_dynamics():
         assert k == 0 or np.corrcoef(found[:, k], ratio)[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_divergences_and_weights_are_those_of_the_closed_form():
     assert DIVERGENCE[0] == 0 and 0.4 < DIVERGENCE[1] < 0.6 and 1.1 < DIVERGENCE[2] < 1.3
     state = trained()
@@ -101,6 +102,7 @@ def test_divergences_and_weights_are_those_of_the_closed_form():
     assert float(state.weights.sum()) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_sources_is_that_of_their_weights():
     order = (2, 0, 1)
     np.testing.assert_allclose(trained(order).weights, trained().weights[np.array(order)], atol=0.04)

@@ -13,11 +13,11 @@ from transreward.types import RequestError
 
 QUICK = [
     ("halfcheetah", "broken=bthigh", {"gear(bthigh)": 0.0}),
-    ("hopper", "mass(torso)=2", {"mass(torso)": 2.0}),
     ("inverted_pendulum", "gravity=0.5", {"gravity": 0.5}),
 ]
 SOME = [
     ("halfcheetah", "delay=2", {"delay": 2.0}),
+    ("hopper", "mass(torso)=2", {"mass(torso)": 2.0}),
     ("hopper", "damping=2", {"damping": 2.0}),
     ("hopper", "payload(torso)=2", {"payload": 2.0}),
     ("hopper", "deadzone=0.2", {"deadzone": 0.2}),

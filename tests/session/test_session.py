@@ -89,6 +89,7 @@ def test_its_page_names_the_robot_as_a_reader_knows_it(finished, tmp_path):
     """Its id in config.json says in which columns it acts."""
     text = write_report([finished[0]], tmp_path / "page.html").read_text()
     assert f"<h1>{POLE} → a robot that asks</h1>" in text and "<title>" in text.partition("asked:")[0]
+    assert "transreward transfer" not in text and "no command repeats it" in text
     assert repr(tr.load(finished[0])).splitlines()[-3].startswith(f"fine_tune: {POLE} -> a robot that asks, 1 seed")
 
 

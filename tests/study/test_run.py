@@ -274,7 +274,9 @@ main()
 
 
 @pytest.mark.usefixtures("heard")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_ends_all_jobs(stub, monkeypatch, number):
     file = plan_file(methods=["target_only", "oracle"])
     waiting = [job.place.name for job in jobs_in(file, "runs/plan")]

@@ -97,6 +97,7 @@ def test_nobody_draws_where_the_own_action_is_better():
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_an_actor_is_drawn_to_the_guide_and_the_critics_never_are():
     state, batch = judged_by(2.0)
     use = Cup(strength=300.0, limit=1.0)

@@ -18,9 +18,14 @@ from transreward.presets import DEFAULT_STEPS, make_learner, scale
 from transreward.reports.subject import Subject
 from transreward.request.loop import Loop
 from transreward.runs.record import Record
-from transreward.types import CONTROLS, NO, RequestError
+from transreward.types import ASKED, CONTROLS, NO, RequestError
 
 WIDTH = 80  # characters of a line that is to be copied
+
+
+def stepped_elsewhere(first: Record) -> bool:
+    """Whether the target was a robot that asked: a program took its steps, and no command takes them again."""
+    return ASKED in first.config["target"]
 
 
 def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -> str:
@@ -63,6 +68,8 @@ def following(subject: Subject, out: str) -> Next | None:
         return None
     kind, focus = subject.verdicts()[0].kind, subject.focus
     pair = [joined(sources_in(focus.config)), focus.config["target"]]
+    if stepped_elsewhere(focus) and (focus.unlearned or kind not in ("helped", "partly")):
+        return Next(shlex.join(["transreward", "data", out]), "what the robot's steps show")
     if focus.unlearned and kind not in ("unfinished", "ceiling", "not_evaluated"):
         return _learn(subject, out)
     if kind in ("helped", "partly"):

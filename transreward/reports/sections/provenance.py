@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from transreward.reports.repeat import repeat
+from transreward.reports.repeat import repeat, stepped_elsewhere
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
@@ -17,8 +17,13 @@ HTML = """\
 <table class="words"><tbody>{% for name, value in run.facts %}<tr><th scope="row">{{ name }}</th>\
 <td>{{ value }}</td></tr>{% endfor %}</tbody></table>
 {% endcall %}
+{% if run.repeat %}
 <h3>To repeat it</h3>
 <pre>{{ run.repeat }}</pre>
+{% else %}
+<p class="quiet">A program stepped the robot, so that no command repeats it; <code>transreward data</code> with \
+this directory shows what was stepped.</p>
+{% endif %}
 <details><summary>config.json</summary><pre>{{ run.config }}</pre></details>
 {% endfor %}
 """
@@ -44,7 +49,11 @@ def _run(r: Record, own: list[Record]) -> dict[str, Any]:
         *([("source policy", _adopted(origin["source_policy"], r))] if "source_policy" in origin else []),
         ("versions", ", ".join(f"{k} {v}" for k, v in r.config["versions"].items())),
     ]
-    return {"facts": facts, "repeat": repeat(r, own), "config": json.dumps(r.config, indent=2)}
+    return {
+        "facts": facts,
+        "repeat": "" if stepped_elsewhere(r) else repeat(r, own),
+        "config": json.dumps(r.config, indent=2),
+    }
 
 
 def _adopted(origin: dict[str, Any], r: Record) -> str:
