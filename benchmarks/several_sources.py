@@ -33,13 +33,13 @@ LIMIT = 1.2
 
 
 def seconds_a_step(sources: tuple[str, ...], learner: str, steps: int) -> tuple[float, int]:
-    """CPU seconds of a run for each source step that it took, and these; a run of K has K times the budget."""
+    """CPU seconds of a run for each source step that it took, and these; each of K sources has the whole budget."""
     source_steps, target_steps = BUDGETS[learner][0] * steps // 100, BUDGETS[learner][1]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         began = time.process_time()
         result = tr.transfer(
-            ",".join(sources), TARGET, "fine_tune", learner=learner, source_steps=source_steps * len(sources),
+            ",".join(sources), TARGET, "fine_tune", learner=learner, source_steps=source_steps,
             target_steps=target_steps, seeds=1, controls=(), settings=SETTINGS, out=Path(folder) / "run",
             watch=lambda progress: None,
         )  # fmt: skip
