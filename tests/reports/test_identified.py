@@ -64,13 +64,13 @@ def test_nothing_found_is_a_page_too(place):
 GRAVITY, DELAY = FOUND["parameters"][:2]  # type: ignore[index]
 
 
-def of_seeds(tmp_path, *values, sure=True):
-    """The section of a run of as many seeds, each of which found gravity with an interval of 0.05 to both sides."""
+def of_seeds(tmp_path, *values, sure=True, doubt=0.05):
+    """The section of a run of as many seeds, each of which found gravity with an interval of `doubt` to both sides."""
     place = Path(shutil.copytree(RUN, tmp_path / "run"))
     config = json.loads((place / "config.json").read_text()) | {"seeds": len(values)}
     (place / "config.json").write_text(json.dumps(config))
     (place / "result.json").unlink()
-    own = [{**GRAVITY, "value": x, "low": x - 0.05, "high": x + 0.05} for x in values]
+    own = [{**GRAVITY, "value": x, "low": x - doubt, "high": x + doubt} for x in values]
     seeds = [{"parameters": [p], "motors": None, "explained": 0.9 + i / 50, "sure": sure} for i, p in enumerate(own)]
     seeds[-1]["parameters"] = [*seeds[-1]["parameters"], DELAY]
     text = page(place, parameters=seeds[0]["parameters"], seeds=seeds)
@@ -89,6 +89,13 @@ def test_each_seed_s_values_are_shown_and_those_that_exclude_each_other_named(tm
 def test_seeds_that_agree_are_not_said_to_disagree(tmp_path, values):
     found = of_seeds(tmp_path, *values)
     assert "disagree" not in found and ("Seed by seed" in found) == (len(values) > 1)
+
+
+def test_seeds_do_not_disagree_by_what_rounding_shows(tmp_path):
+    found = of_seeds(tmp_path, 0.0, 1e-7, 2e-5, doubt=1e-8)
+    assert (
+        "disagree" not in found and found.count("<td>0</td>") == 3 and "e-0" not in found.partition("Seed by seed")[2]
+    )
 
 
 def test_values_that_make_up_for_something_else_have_no_intervals_and_are_not_held_against_each_other(tmp_path):

@@ -22,6 +22,7 @@ are of seed {{ first }}{% endif %}. Of what differs it explains {{ explained }}.
 """
 
 Named = tuple[str, str | None]  # a parameter's name and pattern
+APART = 0.01  # of the values, or of the source's: intervals of steps without noise are far narrower than that matters
 
 
 def content(subject: Subject) -> dict[str, Any] | None:
@@ -62,13 +63,17 @@ def _value(p: Mapping[str, Any] | None) -> str:
     """A parameter as one seed found it; `-` where it found no difference."""
     if p is None:
         return "-"
-    text = f"{p['value']:.3g}" + ("" if p["unit"] == "factor" else f" {p['unit']}")
-    return text if p["low"] == p["high"] else f"{text} ({p['low']:.3g} to {p['high']:.3g})"
+    # a dead motor is 0, and not 1e-7
+    value, low, high = (x if x is None else round(x, 4) for x in (p["value"], p["low"], p["high"]))
+    text = f"{value:.3g}" + ("" if p["unit"] == "factor" else f" {p['unit']}")
+    return text if low == high else f"{text} ({low:.3g} to {high:.3g})"
 
 
 def _apart(found: Sequence[Mapping[str, Any] | None]) -> tuple[int, int] | None:
-    """The two seeds whose intervals exclude each other by most; None where no two do."""
-    own = {i: (p["low"], p["high"]) for i, p in enumerate(found) if p is not None and p["low"] is not None}
+    """The two seeds whose intervals exclude each other by most; None where no two do by what matters."""
+    told = {i: p for i, p in enumerate(found) if p is not None and p["low"] is not None}
+    own = {i: (p["low"], p["high"]) for i, p in told.items()}
     gaps = {(i, j): max(own[i][0] - own[j][1], own[j][0] - own[i][1]) for i, j in combinations(own, 2)}
     most = max(gaps, key=lambda pair: gaps[pair], default=None)
-    return most if most is not None and gaps[most] > 0 else None
+    scale = max((abs(x) for p in told.values() for x in (p["value"], p["source"])), default=0.0)
+    return most if most is not None and gaps[most] > APART * scale else None
