@@ -24,7 +24,7 @@ from transreward.evaluation.verdict import LEAST
 from transreward.identify.fit import Problem
 from transreward.progress import PHASES, time_left
 from transreward.reports.repeat import after
-from transreward.reports.sections.verdict import said
+from transreward.reports.sections.verdict import said, unlearned
 from transreward.reports.subject import Subject
 from transreward.reports.terminal import closing_table, comparison_table
 from transreward.runs.account import account, account_of_all, estimate
@@ -107,8 +107,8 @@ class View:
 
     def _close(self, table: RenderableType, results: Mapping[str, Result], subject: Subject, out: str) -> None:
         """The table, whether it helped, what goes with it, and what to do next."""
-        first = dict.fromkeys(text for result in results.values() for text in result.unlearned)
-        for text in first:
+        before_all = unlearned(subject)
+        for text in before_all:
             self.console.print(Text(f"{text}\n", style="bold yellow"))
         self.console.print(table)
         for line in said(subject):
@@ -130,14 +130,14 @@ class View:
                     f"{other.config['target']}: {other.target_return.mean():,.4g} after {other.steps.target:,} steps"
                 )
                 self.console.print(f"{name}: the agent that learned in {there}", highlight=False)
-        one = next(iter(results.values()))
+        first = next(iter(results.values()))
         spent = [(r.config["seeds"], r.steps.target, r.evaluation_steps and r.evaluation_steps.target)
                  for r in results.values()]  # fmt: skip
-        self.console.print(f"target steps in all: {account_of_all(spent, one.eval_target)}", highlight=False)
-        if shift := one.config.get("shift"):
+        self.console.print(f"target steps in all: {account_of_all(spent, first.eval_target)}", highlight=False)
+        if shift := first.config.get("shift"):
             self.console.print(f"target steps to measure the shift, once: {shift['target_steps']:,} (simulated)")
         for name, result in results.items():
-            for warning in (text for text in result.warnings if text not in first):
+            for warning in (text for text in result.warnings if text not in before_all):
                 self.console.print(Text(f"{name}: {warning}", style="yellow"))
         # not wrapped: the place is to be copied
         self.console.print(f"{time.perf_counter() - self.began:.0f} s in all, saved in {out}", soft_wrap=True)
