@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from transreward.evaluation.verdict import Verdict
-from transreward.reports.repeat import after, folded, typed_again
+from transreward.reports.repeat import after, folded, repeat, typed_again
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
@@ -104,3 +104,9 @@ def test_a_long_command_is_set_in_lines_that_a_shell_takes():
     assert len(lines) > 2 and max(map(len, lines)) <= 80 and all(line.endswith(" \\") for line in lines[:-1])
     assert shlex.split(folded(words).replace("\\\n", "")) == words
     assert folded(words[:4]) == "transreward transfer hopper 'a b'"
+
+
+def test_a_repeated_command_says_what_is_not_the_default():
+    usual = Record({**CONFIG, "method": "auto", "controls": ["zero_shot", "fine_tune", "target_only"]}, [], None)
+    assert "--method" not in repeat(usual, [usual]) and "--controls" not in repeat(usual, [usual])
+    assert "--method darc --controls zero_shot" in repeat(Record(CONFIG, [], None), [])

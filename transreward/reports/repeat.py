@@ -18,7 +18,7 @@ from transreward.presets import DEFAULT_STEPS, make_learner, scale
 from transreward.reports.subject import Subject
 from transreward.request.loop import Loop
 from transreward.runs.record import Record
-from transreward.types import ASKED, CONTROLS, NO, RequestError
+from transreward.types import ASKED, CONTROLS, DEFAULT_METHOD, NO, RequestError
 
 WIDTH = 80  # characters of a line that is to be copied
 
@@ -31,10 +31,12 @@ def stepped_elsewhere(first: Record) -> bool:
 def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -> str:
     """The command that repeats a run, or runs it with so many seeds: everything that is not the default."""
     c: dict[str, Any] = {**first.config, "seeds": seeds or first.config["seeds"]}
-    words = ["transreward", "transfer", joined(sources_in(c)), c["target"], "--method", c["method"]]
-    usual = {"controls": ",".join(CONTROLS), "target_steps": DEFAULT_STEPS.target, "seeds": 3, "seed": 0}
-    asked = {name: c[name] for name in ("source_steps", "target_steps", "seeds", "seed")}
-    asked = {"controls": ",".join(c.get("controls", [])) or "none", "learner": c["learner"]["name"], **asked}
+    words = ["transreward", "transfer", joined(sources_in(c)), c["target"]]
+    usual = {"method": DEFAULT_METHOD, "controls": ",".join(CONTROLS), "seeds": 3, "seed": 0}
+    usual["target_steps"] = DEFAULT_STEPS.target
+    asked = {"method": c["method"], "controls": ",".join(c.get("controls", [])) or "none"}
+    asked |= {"learner": c["learner"]["name"]}
+    asked |= {name: c[name] for name in ("source_steps", "target_steps", "seeds", "seed")}
     for option, value in asked.items():  # a robot's own learner and budget may be another one's in a later version
         words += [f"--{option.replace('_', '-')}", str(value)] if usual.get(option) != value else []
     if c.get("source_run") and not seeds:  # whose agents are of seeds of its own
