@@ -312,6 +312,17 @@ def test_a_heavier_arm_from_two_files_is_identified(tmp_path):
     assert shift.value == pytest.approx(2.0, rel=0.02)
 
 
+def test_a_tool_at_the_tip_is_identified_as_such(tmp_path):
+    """It moves the link's centre of mass, which neither its mass nor a payload there would."""
+    plain = files.arm(tmp_path)
+    site, tool = '<site name="gripper"', '<geom size="0.03" pos="0 0 0.3" mass="0.5" contype="0" conaffinity="0"/>'
+    (tmp_path / "tool.xml").write_text((tmp_path / "arm.xml").read_text().replace(site, tool + site))
+    found = tr.identify(plain, f"mjcf:{tmp_path / 'tool.xml'}", target_steps=400)
+    (shift,) = tr.domain(found.id).shifts
+    assert (shift.name, shift.pattern) == ("payload", "gripper")
+    assert shift.value == pytest.approx(0.5, rel=0.02)
+
+
 def test_mujoco_reads_what_was_added(tmp_path):
     """A goal without weight or contact, and a tip at its site."""
     model = tr.domain(files.arm(tmp_path)).model

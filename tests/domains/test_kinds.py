@@ -130,6 +130,28 @@ def test_a_payload_wherever_the_inertia_is_from(made, how):
 
 
 @pytest.mark.parametrize("how", ["true", "auto"])
+def test_a_payload_at_a_site_is_a_point_there(made, how):
+    """As if a small body were welded to it; a body of the site's name goes before."""
+    xml = INERTIAL.format(how=how)
+    point = '<body pos="1 0 0"><inertial pos="0 0 0" mass="2" diaginertia="1e-12 1e-12 1e-12"/></body>'
+    welded, loaded = (
+        made(xml.replace('<body name="b"', point + '<body name="b"')).model,
+        made(xml, "payload(s)=2").model,
+    )
+    moved = []
+    for model in (welded, loaded):
+        data = mujoco.MjData(model)
+        data.qvel[:] = np.arange(1, model.nv + 1)
+        mujoco.mj_step(model, data, 200)
+        moved.append(data.qpos)
+    np.testing.assert_allclose(moved[0], moved[1], atol=1e-9)
+    both = made(xml.replace('name="s"', 'name="b"'), "payload(b)=2").model
+    assert np.array_equal(both.body_mass, made(xml, "payload(b)=2").model.body_mass)
+    with pytest.raises(RequestError, match="unknown body or site of made 'sit'"):
+        made(xml, "payload(sit)=2")
+
+
+@pytest.mark.parametrize("how", ["true", "auto"])
 def test_size_scales_mass_by_its_third_power_and_inertia_by_its_fifth(made, how):
     xml = INERTIAL.format(how=how)
     plain, large, part = (made(xml, text).model for text in ("", "size=2", "size(a)=2"))

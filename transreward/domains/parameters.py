@@ -200,6 +200,7 @@ class Family:
             neutral = float(_array(self.model, f"opt.{name}")) if name in SET else kind.neutral
             yield Parameter(kind, None, search, neutral)
             elements = entries if kind.element == "entry" else labels(self._spec, kind.element) if kind.element else []
+            elements = [*elements, *tools(self.model)] if kind.other == "site" else elements
             if search.each and len(elements) > 1:
                 yield from (Parameter(kind, element, search, neutral) for element in elements if element not in still)
 
@@ -251,6 +252,18 @@ class Family:
 
 
 _TOLD = ("bias", "deadzone", "sensor_bias")  # of Physics, beside the model
+
+
+def tools(model: Any) -> list[str]:
+    """The sites where an arm may carry something: those at the ends of a robot that stands fixed. Others, such as those
+    of the sensors of a walking one, have loads that its bodies have as well, and take long to compile."""
+    if (model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
+        return []
+    part, jointed = model.body_weldid, np.flatnonzero(model.body_jntnum)
+    ends = set(jointed.tolist()) - set(part[model.body_parentid[jointed]].tolist())
+    bodies = {model.body(i).name for i in range(model.nbody)}
+    sites = [model.site(i).name for i in range(model.nsite) if int(part[model.site_bodyid[i]]) in ends]
+    return [name for name in sites if name and name not in bodies]
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> bool:

@@ -43,8 +43,9 @@ def _mass(spec: Spec, bodies: Elements, factor: float) -> None:
                 )
 
 
-def _payload(spec: Spec, bodies: Elements, mass: float) -> None:
-    """A point mass at the centre of mass of each body, in kg: its inertia stays as it was.
+def _payload(spec: Spec, places: Elements, mass: float) -> None:
+    """A point mass in kg at the centre of mass of each body, whose inertia stays as it was, or at each site: that moves
+    the centre of mass of its body.
 
     The bodies' inertia is written down as it is compiled, so a model must not derive it from geoms in any case. It then
     derives that of the other bodies from theirs.
@@ -55,12 +56,38 @@ def _payload(spec: Spec, bodies: Elements, mass: float) -> None:
         for body in spec.bodies[1:]:
             if len(body.geoms):
                 body.ipos = np.full(3, math.nan)  # not given
-    for body in bodies:
+    carried = [(p, model.body_ipos[p.id]) if _is_body(p) else (p.parent, model.site_pos[p.id]) for p in places]
+    for body, _ in carried:
         i, body.explicitinertial = body.id, True
         body.ipos, body.iquat = model.body_ipos[i], model.body_iquat[i]
         body.ialt.type = type(body.ialt.type)(QUATERNION)
-        body.inertia, body.fullinertia = model.body_inertia[i], np.full(6, math.nan)
-        body.mass = model.body_mass[i] + mass
+        body.mass, body.inertia, body.fullinertia = model.body_mass[i], model.body_inertia[i], np.full(6, math.nan)
+    for body, at in carried:
+        _load(body, at, mass)
+
+
+def _is_body(place: Any) -> bool:
+    """Whether it is a body; if not, a site."""
+    import mujoco
+
+    return isinstance(place, mujoco.MjsBody)
+
+
+def _load(body: Any, at: np.ndarray, mass: float) -> None:
+    """A point mass in kg at a place of a body, [3] in m in its frame, whose inertia is written down."""
+    import mujoco
+
+    away, total = at - body.ipos, body.mass + mass
+    if mass and away.any():
+        turn, quaternion = np.zeros(9), np.zeros(4)
+        mujoco.mju_quat2Mat(turn, body.iquat)
+        own = turn.reshape(3, 3) * body.inertia @ turn.reshape(3, 3).T
+        both = body.mass * mass / total * (away @ away * np.eye(3) - np.outer(away, away))  # by their reduced mass
+        body.inertia, axes = np.linalg.eigh(own + both)
+        axes[:, 0] *= np.sign(np.linalg.det(axes))
+        mujoco.mju_mat2Quat(quaternion, axes.ravel())
+        body.iquat, body.ipos = quaternion, body.ipos + mass / total * away
+    body.mass = total
 
 
 def _first_moving(spec: Spec) -> Elements:
@@ -141,8 +168,10 @@ REACH: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 KINDS = (
     Kind("mass", "scales mass and inertia", "body", _mass, above=True, words=("weight", "inertia")),
     Kind(
-        "payload", "a load in kg at a body's centre of mass; without a pattern at that of the first moving body",
-        "body", _payload, value="kg", words=("load", "carry", "cargo", "backpack"), neutral=0.0, default=_first_moving,
+        "payload",
+        "a load in kg at a site or a body's centre of mass; without a pattern at that of the first moving body",
+        "body", _payload, value="kg", words=("load", "carry", "cargo", "backpack"), neutral=0.0,
+        default=_first_moving, other="site",
     ),
     Kind(
         "size", "scales bodies in all dimensions, at equal density", "body", _size, above=True, high=10.0,

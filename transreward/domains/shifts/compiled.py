@@ -17,6 +17,8 @@ from transreward.domains.shifts.rules import Rule
 from transreward.domains.shifts.table import SHIFTS
 from transreward.types import RequestError, nearest
 
+WORLD = "world"  # the body that carries nothing
+
 
 def build(robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
     """The robot with its shifts.
@@ -153,13 +155,14 @@ def seen_names(robot: Robot, model: Any) -> list[str]:
 
 
 def labels(spec: Spec, element: str) -> list[str]:
-    """The names of all elements that patterns match, in the specification's order: of joints, bodies, geoms or
+    """The names of all elements that patterns match, in the specification's order: of joints, bodies, geoms, sites or
     actuators, of which those that share a target have names of their own."""
     return [names[-1] for names in _known(spec, element)]
 
 
 def _elements(spec: Spec, element: str) -> Elements:
     known = {"joint": spec.joints, "body": spec.bodies[1:], "geom": spec.geoms, "actuator": spec.actuators}
+    known["site"] = [site for site in spec.sites if site.name and site.parent.name != WORLD]
     return list(known[element])
 
 
@@ -176,39 +179,46 @@ def _chosen(spec: Spec, kind: Kind, shift: Shift, robot: str) -> Elements:
     if not kind.element:
         return []
     pattern = str(shift.value) if kind.value == "pattern" else shift.pattern
-    elements = _elements(spec, kind.element)
+    elements, names = _elements(spec, kind.element), _known(spec, kind.element)
     if pattern is None and kind.default is not None:
         return kind.default(spec)
-    return [elements[i] for i in _matching(_known(spec, kind.element), pattern, kind.element, robot)]
+    if kind.other and not _hit(names, pattern):
+        others = _known(spec, kind.other)
+        if hit := _hit(others, pattern):
+            return [_elements(spec, kind.other)[i] for i in hit]
+        names += others  # to be told
+    return [elements[i] for i in _matching(names, pattern, kind.part, robot)]
 
 
 def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[int, ...]:
     """Numbers, of all joints, bodies, geoms or actuators, of those that a shift of this kind and pattern changes; empty
-    for a kind that changes none of them. Raises RequestError for a pattern that matches nothing."""
+    for one that changes none of them as a whole. Raises RequestError for a pattern that matches nothing."""
     if kind.element not in ("joint", "body", "geom", "actuator"):
         return ()
     names = _known(spec, kind.element)
     if pattern is None and kind.default is not None:
         some = {label(one, kind.element) for one in kind.default(spec)}
         return tuple(i for i, known in enumerate(names) if known[0] in some)
+    if kind.other and _hit(_known(spec, kind.other), pattern) and not _hit(names, pattern):
+        return ()
     return tuple(_matching(names, pattern, kind.element, robot))
 
 
 def _matching(names: list[tuple[str, ...]], pattern: str | None, what: str, robot: str) -> list[int]:
-    """Numbers of the elements, with these names, that a pattern names or matches: shell-style, case-sensitive; None
-    matches all.
+    """As `_hit`. Raises RequestError if there is none."""
+    if not (chosen := _hit(names, pattern)):
+        raise nearest(str(pattern), dict.fromkeys(known[-1] for known in names), f"{what} of {robot}")
+    return chosen
 
-    Raises:
-        RequestError: there is none.
-    """
-    chosen = [
+
+def _hit(names: list[tuple[str, ...]], pattern: str | None) -> list[int]:
+    """Numbers of the elements, with these names, that a pattern names or matches: shell-style, case-sensitive; None
+    matches all."""
+    return [
         i
         for i, known in enumerate(names)
         if pattern is None or any(name == pattern or fnmatchcase(name, pattern) for name in known)
     ]
-    if not chosen:
-        raise nearest(str(pattern), dict.fromkeys(known[-1] for known in names), f"{what} of {robot}")
-    return chosen
 
 
 @contextmanager

@@ -74,6 +74,7 @@ class Kind:
     read: Callable[[str], Any] | None = None  # from the name of a file to the value
     neutral: float | None = 1.0  # the value that changes nothing; None for patterns and files
     default: Callable[[Spec], Elements] | None = None  # what is chosen without a pattern; None = all
+    other: str = ""  # what a pattern matches that matches none of its elements: site
     combine: Callable[[Any, Any], Any] = np.add  # without `edit`: what two of it come to
     shown: str = ""  # without `edit`: what it is called among what changed
     sided: bool = False  # whether a mirrored robot would be shifted in another way, with or without a pattern
@@ -93,14 +94,20 @@ class Kind:
     @property
     def elements(self) -> str:
         """What its pattern matches, of several."""
-        return f"{self.element[:-1]}ies" if self.element.endswith("y") else f"{self.element}s"
+        known = [name for name in (self.element, self.other) if name]
+        return ", ".join(f"{name[:-1]}ies" if name.endswith("y") else f"{name}s" for name in known)
+
+    @property
+    def part(self) -> str:
+        """What its pattern matches, in words."""
+        return f"{self.element} or {self.other}" if self.other else self.element
 
     @property
     def usage(self) -> str:
         """How it is written, for people."""
         if self.value == "pattern":
             return f"{self.name}=<{self.element}>"
-        whole, part = f"{self.name}=<{self.value}>", f"{self.name}(<{self.element}>)=<{self.value}>"
+        whole, part = f"{self.name}=<{self.value}>", f"{self.name}(<{self.part}>)=<{self.value}>"
         return f"{whole} or {part}" if self.element else whole
 
     @property

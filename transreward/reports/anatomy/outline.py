@@ -51,8 +51,8 @@ def drawn(robot: TableRobot, qpos: np.ndarray) -> dict[str, Any]:
 
 
 def elements(robot: TableRobot) -> list[set[str]]:
-    """Of each bone of `drawn`, the names of what it belongs to: its geom, its body, the body's joints and their motors.
-    Of a geom that is not called anything, its body's."""
+    """Of each bone of `drawn`, the names of what it belongs to: its geom, its body, the body's joints, their motors and
+    its sites. Of a geom that is not called anything, its body's."""
     model, found = robot.model, []
     for geom in _moving(model):
         body = int(model.geom_bodyid[geom])
@@ -60,6 +60,7 @@ def elements(robot: TableRobot) -> list[set[str]]:
         carried = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) == body]
         own |= {model.joint(j).name for j in carried}
         own |= {model.actuator(a).name for a in range(model.nu) if int(model.actuator_trnid[a, 0]) in carried}
+        own |= {model.site(s).name for s in range(model.nsite) if int(model.site_bodyid[s]) == body}
         found.append(own - {""})
     return found
 
