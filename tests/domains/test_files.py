@@ -13,6 +13,7 @@ import pytest
 import transreward as tr
 from tests.domains import robots_in_files as files
 from transreward.domains.across import split
+from transreward.domains.changes import changes
 from transreward.domains.domain import successes
 from transreward.domains.files import inside, tips
 from transreward.types import RequestError
@@ -321,6 +322,12 @@ def test_a_tool_at_the_tip_is_identified_as_such(tmp_path):
     (shift,) = tr.domain(found.id).shifts
     assert (shift.name, shift.pattern) == ("payload", "gripper")
     assert shift.value == pytest.approx(0.5, rel=0.02)
+    told = changes(tr.domain(plain), tr.domain(f"mjcf:{tmp_path / 'tool.xml'}"))
+    assert [(c.what, c.element) for c in told] == [
+        ("mass (kg)", "lower"), ("inertia (kg m²)", "lower"), ("centre of mass in it (m)", "lower"),
+        ("geom", "lower (geom 2)"),
+    ]  # fmt: skip
+    assert told[-1][2:] == ("none", "there")
 
 
 def test_mujoco_reads_what_was_added(tmp_path):

@@ -34,6 +34,7 @@ MAKES = {"servo": (FIXED, AFFINE, GEODESIC, PID), "muscle": (MUSCLE,), "dcmotor"
 PROPERTIES = (
     ("mass (kg)", "body", "body_mass", np.s_[:]),
     ("inertia (kg m²)", "body", "body_inertia", np.s_[:]),
+    ("centre of mass in it (m)", "body", "body_ipos", np.s_[:]),
     ("sliding friction", "geom", "geom_friction", np.s_[:, 0]),
     ("time constant of contacts (s)", "geom", "geom_solref", np.s_[:, 0]),
     ("size (m)", "geom", "geom_size", np.s_[:]),
@@ -63,19 +64,40 @@ PROPERTIES = (
 
 def changes(source: Domain, target: Domain) -> list[Change]:
     """Differences between two domains of one robot: tasks, gravity, the fluid, each body, geom, joint and actuator,
-    what acts on actions and on observations; where only one has some part, which these are. Empty for domains that are
-    not robots of the table, and for two robots with other numbers of elements."""
+    what acts on actions and on observations; where only one has some part, which these are. Of two files with the same
+    joints and motors, what has a name in both is compared. Empty for domains that are no robots, and for two robots
+    with other joints."""
     a, b = table_robot(source), table_robot(target)
     if a is None or b is None:
         return []
     models = (a.model, b.model)
     found = [*_whole(a, b, *models), *_of_families(a, b)]
-    if any(getattr(models[0], n) != getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu")):
-        return [*found, *_of_parts(a, b)] if a.robot.name == b.robot.name else []
+    alike = all(getattr(models[0], n) == getattr(models[1], n) for n in ("nbody", "ngeom", "nv", "nu"))
+    if not alike and a.robot.name == b.robot.name:
+        return [*found, *_of_parts(a, b)]
+    if not alike and any(_names(models[0], kind) != _names(models[1], kind) for kind in ("dof", "control")):
+        return []
     for what, kind, array, entries in PROPERTIES:
-        rows = _rows(models[0], kind)
-        found += _of_elements(what, _names(models[0], kind), *(getattr(m, array)[rows][entries] for m in models))
-    return [*found, *_of_contacts(*models), *_beside_the_model(a, b)]
+        sides = [(_names(m, kind), getattr(m, array)[_rows(m, kind)][entries]) for m in models]
+        found += _of_elements(what, *(_shared(*sides) if not alike else (sides[0][0], sides[0][1], sides[1][1])))
+    return [*found, *(_of_contacts(*models) if alike else _of_one_side(*models)), *_beside_the_model(a, b)]
+
+
+def _shared(
+    a: tuple[list[str], np.ndarray], b: tuple[list[str], np.ndarray]
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The names that are in both of two lists with their rows, and these rows."""
+    names = [name for name in a[0] if name in b[0]]
+    return names, *(rows[[own.index(name) for name in names]] for own, rows in (a, b))
+
+
+def _of_one_side(a: Any, b: Any) -> Iterator[Change]:
+    """The bodies and geoms that only one of two models has."""
+    for kind in ("body", "geom"):
+        sides = [_names(m, kind) for m in (a, b)]
+        for name in dict.fromkeys([*sides[0], *sides[1]]):
+            if name not in sides[0] or name not in sides[1]:
+                yield Change(kind, name, *("there" if name in side else "none" for side in sides))
 
 
 def _whole(source: TableRobot, target: TableRobot, a: Any, b: Any) -> Iterator[Change]:
@@ -160,8 +182,8 @@ def _rows(model: Any, kind: str) -> Any:
 
 
 def _names(model: Any, kind: str) -> list[str]:
-    """Names of all elements of a kind. A degree of freedom is named after its joint, an unnamed element after its
-    body."""
+    """Names of all elements of a kind. A degree of freedom is named after its joint, an unnamed element after its body,
+    with its number there."""
     if kind in ("actuator", "output", *MAKES):
         repeats = model.actuator_outnum if kind == "output" else 1
         return np.repeat(np.array(actuators(model), object)[_rows(model, kind)], repeats).tolist()
@@ -177,7 +199,9 @@ def _name(model: Any, kind: str, i: int) -> str:
     name = getattr(model, kind)(int(i)).name
     if name or kind == "body":
         return name
-    return f"{model.body(getattr(model, f'{kind}_bodyid')[i]).name} ({'joint' if kind == 'jnt' else kind} {i})"
+    body = model.body(getattr(model, f"{kind}_bodyid")[i])
+    first = getattr(model, f"body_{kind}adr")[body.id]
+    return f"{body.name} ({'joint' if kind == 'jnt' else kind} {i - first + 1})"
 
 
 def _number(x: Any) -> str:
