@@ -88,7 +88,8 @@ def _shared(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The names that are in both of two lists with their rows, and these rows."""
     names = [name for name in a[0] if name in b[0]]
-    return names, *(rows[[own.index(name) for name in names]] for own, rows in (a, b))
+    ours, theirs = (rows[[own.index(name) for name in names]] for own, rows in (a, b))
+    return names, ours, theirs
 
 
 def _of_one_side(a: Any, b: Any) -> Iterator[Change]:
