@@ -330,6 +330,11 @@ def test_a_tool_at_the_tip_is_identified_as_such(tmp_path):
     assert told[-1][2:] == ("none", "there")
 
 
+def test_a_part_that_the_task_added_is_none_of_the_robot(tmp_path):
+    with pytest.raises(RequestError, match=r"unknown body or site of .* there are: (?!.*reach_)"):
+        tr.domain(f"{files.arm(tmp_path)}:payload(xyz)=1")
+
+
 def test_mujoco_reads_what_was_added(tmp_path):
     """A goal without weight or contact, and a tip at its site."""
     model = tr.domain(files.arm(tmp_path)).model

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward.identify.fit import _freed
-from transreward.identify.identified import identifiable, identified
+from tests.domains import robots_in_files as files
+from transreward.identify.fit import ROUNDING, Problem, _freed, _settled, _zoomed, enough
+from transreward.identify.identified import identifiable, identified, variants_of
+from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
 from transreward.types import RequestError
 
@@ -156,3 +158,36 @@ def test_a_fit_that_a_contact_holds_is_freed():
     assert values[0] == pytest.approx(0.7) and loss == pytest.approx(0) and chosen == [0]
     there = (loss, values, chosen)
     assert _freed(problem, there) is there  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def heavy_tool(tmp_path):
+    """The problem of an arm whose tool weighs 0.7 kg in place of 0.2."""
+    files.arm(tmp_path)
+    site, ids = '<site name="gripper"', {}
+    for name, mass in (("light", 0.2), ("heavy", 0.7)):
+        tool = f'<body name="tool" pos="0 0 0.3"><geom size="0.03" mass="{mass}"/></body>'
+        (tmp_path / f"{name}.xml").write_text((tmp_path / "arm.xml").read_text().replace(site, tool + site))
+        ids[name] = f"mjcf:{tmp_path / name}.xml"
+    robot = identifiable(ids["light"])
+    told = walked(robot, tr.domain(ids["heavy"]), None, 200, 0)
+    return Problem(Simulator(variants_of(robot), told.obs.shape[1]), told)
+
+
+def test_of_two_that_explain_nearly_all_the_better_is_taken(heavy_tool):
+    """A load in the middle of a ball is nearly a heavier ball."""
+    names, neutral = [p.name for p in heavy_tool.parameters], heavy_tool.family.neutral
+    before, load = heavy_tool.held_out(neutral), names.index("payload(tool)")
+    values = heavy_tool.refine(neutral.copy(), [load], heavy_tool.fine, 8)
+    loaded = heavy_tool.held_out(values), values, [load]
+    assert ROUNDING * before < loaded[0] <= enough(before) and values[load] == pytest.approx(0.5, abs=0.01)
+    loss, values, chosen = _settled(heavy_tool, loaded, before)
+    assert [names[i] for i in chosen] == ["mass(tool)"] and loss < ROUNDING * before
+    assert values[chosen[0]] == pytest.approx(3.5, rel=1e-4)
+    assert _settled(heavy_tool, (loss, values, chosen), before) == (loss, values, chosen)
+
+
+def test_what_is_not_linear_is_looked_for_from_the_end_of_its_range_on(heavy_tool):
+    site = [p.name for p in heavy_tool.parameters].index("payload(gripper)")
+    found = _zoomed(heavy_tool, heavy_tool.family.neutral, site)
+    assert 0.3 < found[site] < 0.7

@@ -21,7 +21,8 @@ from transreward.identify.evidence import Evidence
 from transreward.identify.simulator import Simulator
 
 MOST, SEVERAL = 6, 2  # parameters that are looked for; with how many the other explanation is asked for
-NOTHING = 1e-4  # of the loss without any: what is left below it is rounding
+NOTHING = 1e-4  # of the loss without any: what is left below it is nearly nothing
+ROUNDING = 1e-9  # and what is left below this, of steps without noise that the right parameters explain
 ENOUGH = 0.99  # share of what differs that parameters explain: beyond it no rule of the motors is asked for
 GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
 WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
@@ -220,14 +221,17 @@ def select(problem: Problem, rival: Callable[[], float], starts: Sequence[Start]
         more = _added(problem, now, little) if len(now[2]) < MOST else now
         if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
             more = _exchanged(problem, now, little)
-            if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
+            if more[0] > (1 - GAIN) * now[0]:  # with as many as before, which need not be worth a share of the first
                 break
+            now = more
+            continue
         now = _pruned(problem, more, before)
         if beaten is None and len(now[2]) >= SEVERAL and now[0] > little and rival() < now[0]:
             beaten = now
     if beaten is not None and now[0] > (1 - ENOUGH) * before:
         now = beaten
     now = _pruned(problem, now, before, of=now[2]) if len(now[2]) > 1 else now
+    now = _settled(problem, now, before)
     now = _whole(problem, _fewer(problem, now, before, little), before)
     return Fit(now[1], tuple(now[2]), before, now[0])
 
@@ -272,6 +276,15 @@ def _exchanged(problem: Problem, now: Found, enough: float) -> Found:
     """With one of the chosen given up for another, which does almost the same: alone they could not be told apart."""
     _, slopes = problem.slopes(now[1], problem.gauge)
     return _refined(problem, [start for i in now[2] for start in _alike(problem, now, i, slopes)], now, enough)
+
+
+def _settled(problem: Problem, now: Found, before: float) -> Found:
+    """Where nearly nothing is left, but more than rounding: with another in place of one of the chosen, if that leaves
+    less. A load is nearly a heavier body, and which of them it is shows in the last digits alone."""
+    if not ROUNDING * before < now[0] <= enough(before):
+        return now
+    other = _exchanged(problem, now, ROUNDING * before)
+    return other if other[0] < (1 - GAIN) * now[0] else now
 
 
 def _alike(problem: Problem, now: Found, i: int, slopes: np.ndarray) -> list[Start]:
@@ -381,7 +394,8 @@ def _zoomed(problem: Problem, values: np.ndarray, i: int) -> np.ndarray:
         return values
     search, at = parameter.search, problem.of(i, values[i])
     grid = [problem.of(i, v) for v in (search.low, parameter.neutral, *search.trials, search.high)]
-    low, high = max(x for x in grid if x < at), min(x for x in grid if x > at)
+    low = max((x for x in grid if x < at), default=at)
+    high = min((x for x in grid if x > at), default=at)
     for _ in range(ZOOMS):
         points = np.linspace(low, high, 7)
         tried = problem.moved(values, [i], points[1:-1, None])

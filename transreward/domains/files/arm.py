@@ -21,10 +21,10 @@ from transreward.domains.domain import Success
 from transreward.domains.files.model import EFFORT, NOISE, Model, Tip, near_pose
 from transreward.domains.names import BALL, FREE, Entry
 from transreward.domains.robot import Draw, Robot, Rows, View, columns, gaussian, nearer, posed, power
-from transreward.domains.shifts.kinds import Spec
+from transreward.domains.shifts.kinds import ADDED, Spec
 from transreward.types import Array, RequestError
 
-TIP, GOAL = "reach_tip", "reach_goal"  # bodies that are added
+TIP, GOAL = ADDED
 GOALS = 500  # of which an episode draws one
 SHARE = 0.6  # of the way from the pose to a joint's limit, up to which a goal may take it
 TURN = 1.5  # rad, from the pose, where a joint has no limit

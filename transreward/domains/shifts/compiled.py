@@ -12,7 +12,7 @@ import numpy as np
 
 from transreward.domains.actuators import distinct
 from transreward.domains.robot import Robot
-from transreward.domains.shifts.kinds import Elements, Kind, Physics, Shift, Spec, label, type_of
+from transreward.domains.shifts.kinds import ADDED, Elements, Kind, Physics, Shift, Spec, label, type_of
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.shifts.table import SHIFTS
 from transreward.types import RequestError, nearest
@@ -161,7 +161,8 @@ def labels(spec: Spec, element: str) -> list[str]:
 
 
 def _elements(spec: Spec, element: str) -> Elements:
-    known = {"joint": spec.joints, "body": spec.bodies[1:], "geom": spec.geoms, "actuator": spec.actuators}
+    known = {"joint": spec.joints, "geom": spec.geoms, "actuator": spec.actuators}
+    known["body"] = [body for body in spec.bodies[1:] if body.name not in ADDED]
     known["site"] = [site for site in spec.sites if site.name and site.parent.name != WORLD]
     return list(known[element])
 

@@ -11,6 +11,7 @@ import numpy as np
 from transreward.domains.shifts.rules import Rule
 
 UNNAMED = " (geom "  # in the name that a geom without one is given for a pair of contacts; then its number
+ADDED = "reach_tip", "reach_goal"  # bodies that a task adds to a robot from a file: no shift is of them
 Spec = Any  # mujoco.MjSpec; its elements have no useful types
 Elements = list[Any]
 
