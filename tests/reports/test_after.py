@@ -106,6 +106,14 @@ def test_a_long_command_is_set_in_lines_that_a_shell_takes():
     assert folded(words[:4]) == "transreward transfer hopper 'a b'"
 
 
+@pytest.mark.parametrize(("interval", "said"), [((1.0, 9.0), "export"), ((-2.0, 9.0), "transfer")])
+def test_what_is_not_surely_better_than_the_source_policy_is_not_exported(interval, said):
+    over = {"mean": 5.0, "interval": list(interval), "level": 0.95, "paired": True}
+    subject = Judged("partly")
+    subject.verdicts = lambda: [Verdict("partly", "", {"zero_shot": over})]
+    assert after(subject, "x").startswith(f"transreward {said}")
+
+
 def test_a_repeated_command_says_what_is_not_the_default():
     usual = Record({**CONFIG, "method": "auto", "controls": ["zero_shot", "fine_tune", "target_only"]}, [], None)
     assert "--method" not in repeat(usual, [usual]) and "--controls" not in repeat(usual, [usual])

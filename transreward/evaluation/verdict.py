@@ -17,6 +17,7 @@ from transreward.types import CONTROLS, ZERO_SHOT
 LEAST = 3  # seeds below which nothing is claimed: with two the variance has one degree of freedom
 ENOUGH = 5  # seeds below which the sentence says how few they are
 AS_WELL = "The unchanged source policy already does as well, and costs no target steps"
+NO_LESS = "The unchanged source policy returned no less, and costs no target steps"
 ALIKE = 0.05  # of a control's return: a difference that is certainly smaller does not matter
 
 
@@ -57,6 +58,11 @@ class Verdict:
     kind: str
     sentence: str
     differences: dict[str, Difference] = field(default_factory=dict)  # to each control that was run
+
+    @property
+    def over_the_source(self) -> bool:
+        """Whether it certainly returned more than the unchanged source policy, or nobody ran that."""
+        return ZERO_SHOT not in self.differences or certain(self.differences[ZERO_SHOT]) > 0
 
 
 def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Verdict:
@@ -134,8 +140,12 @@ def _judge(got: str, found: dict[str, Difference], sure: str, equal: Sequence[st
         return kind, f"At {sure} the transfer {head}: {got}, less than {_amounts(found, less)}{rest}"
     if not open_ and not equal:
         return "helped", f"At {sure} the transfer helped: {got}, more than {_amounts(found, more)}"
-    head = f"At {sure} the transfer helped compared with {_list(more)}"
-    head += f", but not surely with {_list(open_)}" if open_ else ""
+    if ZERO_SHOT in open_ and found[ZERO_SHOT]["mean"] <= 0:
+        rest = _rest(found, more=[], open_=open_, equal=equal)
+        head = f"{NO_LESS}; at {sure} the transfer beat {_list(more)} alone"
+        return "unknown", f"{head}: {got}, more than {_amounts(found, more)}{rest}"
+    head = f"At {sure} the transfer beat {_list(more)}"
+    head += f", but not certainly {_list(open_, 'or')}" if open_ else ""
     if equal:
         costs = {ZERO_SHOT: f"{ZERO_SHOT}, which costs no target steps"}
         named = _list(sorted((costs.get(name, name) for name in equal), key=lambda name: name.startswith(ZERO_SHOT)))
@@ -154,8 +164,7 @@ def _alike(got: str, found: dict[str, Difference], sure: str) -> str:
 
 def _unknown(got: str, found: dict[str, Difference], seeds: int) -> str:
     if ZERO_SHOT in found and found[ZERO_SHOT]["mean"] <= 0:
-        head = "The unchanged source policy returned no less, and costs no target steps"
-        return f"{head}; {seeds} seeds do not tell them apart: {got}, compared with {_amounts(found, list(found))}"
+        return f"{NO_LESS}; {seeds} seeds do not tell them apart: {got}, compared with {_amounts(found, list(found))}"
     head = f"{seeds} seeds do not tell whether the transfer helped"
     return f"{head}: {got}, and none of its differences is certain: {_amounts(found, list(found))}"
 
@@ -260,5 +269,5 @@ def _caution(seeds: int) -> str:
     return "." if seeds >= ENOUGH else f" ({seeds} seeds; {ENOUGH} or more are safer)."
 
 
-def _list(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _list(words: Sequence[str], last: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

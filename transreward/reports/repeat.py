@@ -74,11 +74,11 @@ def following(subject: Subject, out: str) -> Next | None:
         return Next(shlex.join(["transreward", "data", out]), "what the robot's steps show")
     if focus.unlearned and kind not in ("unfinished", "ceiling", "not_evaluated"):
         return _learn(subject, out)
-    if kind in ("helped", "partly"):
+    if kind == "helped" or (kind == "partly" and subject.verdicts()[0].over_the_source):
         return Next(shlex.join(["transreward", "export", out]), "the policy as a file for the robot")
     if kind in ("hurt", "beaten", "same"):
         return Next(shlex.join(["transreward", "check", *pair]), "what the pair promises")
-    if kind in ("unknown", "too_few"):
+    if kind in ("unknown", "too_few", "partly"):
         own, most = [r for r in subject.records if r.run == focus.run], max(ENOUGH, 2 * focus.config["seeds"])
         again = typed_again(focus.provenance or {}, "--seeds", most)
         return Next(shlex.join(again) if again else repeat(focus, own, most), "more seeds, to be certain")
