@@ -275,7 +275,9 @@ def test_the_page_says_who_acted_and_why_which_was_delivered(run):
     said = json.loads((out / "fallback.json").read_text())["seeds"]
     kept = sum(one["delivered"] == "source" for one in said)
     assert f"The source policy was delivered for {kept} of 2 seeds" in section
-    assert section.count("<figcaption>What is known of the candidates") == 1 and "lower bound" in section
+    assert (
+        section.count("<figcaption>What is known of the candidates") == 1 and "is believed to lead source by" in section
+    )
     assert all(f"seed {one['seed']}: source" in section for one in said)
 
 

@@ -3,10 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from transreward.reports.page import write_report
+from transreward.reports.sections.directly import _begins
+from transreward.runs.record import Record
 
 RUN = Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-ppo"
 
@@ -67,3 +70,10 @@ def test_a_curve_of_one_point_tells_no_steps(tmp_path, returns, said, delivered)
 
 def test_without_such_evaluations_there_is_no_section(tmp_path):
     assert not section(Path(shutil.copytree(RUN, tmp_path / "run")), {})
+
+
+@pytest.mark.parametrize(("taken", "said"), [(600, "after 600 source steps; fine_tune goes on"), (1000, "")])
+def test_fine_tuning_may_go_on_from_another_agent(taken, said):
+    one = Record({"method": "auto", "loop": {}}, [{"phase": "source", "source_steps": taken, "method": "auto"}], None)
+    subject = SimpleNamespace(records=[one, SimpleNamespace(name="fine_tune", source_steps=1000)])
+    assert said in _begins(one, subject) and bool(said) == bool(_begins(one, subject))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from transreward.domains.several import sources_in
 from transreward.evaluation.verdict import number
 from transreward.fallback import SOURCE, of_source
@@ -19,14 +21,17 @@ LEGEND = (
     (BELIEVED, "believed", "return in the target, from its lower to its upper bound"),
     (ACTED, "episode", "return of a training episode that it acted in"),
 )
+UNTESTED = "not tested on the target"
 COLUMNS = ["seed", "delivered", "why", "who acted, in order"]
 HTML = """\
 <h2>Who acted, and who is delivered</h2>
 <p>{{ said }}</p>
 <p class="quiet">The source policy stays a candidate: it acts in the first target episodes, later ones go to whichever \
 candidate a draw from what is known favours, and the one with the best lower bound is delivered. The \
-others are judged by their lead over the source policy, so that its own return has no bounds: what is not known of it \
-is in theirs.{% if taken %} It is the source agent after {{ taken }} source steps.{% endif %}\
+others are judged by their lead over the source policy, which an identified simulator expects and target episodes \
+correct, so that its own return has no bounds: what is not known of it is in theirs. Where episodes return very \
+different amounts, as with random goals, all that is believed may be too high or too low together.\
+{% if taken %} The source policy is the source agent after {{ taken }} source steps.{% endif %}\
 {% if of %} Of {{ of }}.{% endif %}</p>
 {{ plain("Who was delivered, by seed", columns, rows, columns[1:]) }}
 {{ key(legend) }}
@@ -73,15 +78,18 @@ def _of(seed: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _why(seed: dict[str, Any]) -> str:
-    """The lower bound of what was delivered against the best other one's."""
-    chosen = _of(seed, seed["delivered"])
-    others = [c for c in seed["candidates"] if c is not chosen]
-    n = chosen["episodes"]
-    tested = f"{n} target episode{'s' * (n != 1)}" if n else "not tested on the target"
+    """The lead over the first source policy that is believed of what was delivered, or of the best other one, with its
+    lower bound, and what its episodes returned."""
+    chosen, base = _of(seed, seed["delivered"]), seed["candidates"][0]
+    returns = [e["return"] for e in seed["episodes"] if e["who"] == chosen["name"]]
+    n, mean = len(returns), number(float(np.mean(returns))) if returns else ""
+    tested = UNTESTED if not n else f"1 target episode: {mean}" if n == 1 else f"{n} target episodes: {mean} on average"
+    others = [c for c in seed["candidates"] if c is not base]
     if not others:
         return tested
-    second = max(others, key=lambda c: c["low"])
-    return f"lower bound {number(chosen['low'])}, {tested}; {second['name']} {number(second['low'])}"
+    one = max(others, key=lambda c: c["low"]) if chosen is base else chosen
+    lead, least = (number(one[key] - base["mean"], True) for key in ("mean", "low"))
+    return f"{one['name']} is believed to lead {base['name']} by {lead}, at least {least}; {tested}"
 
 
 def _order(episodes: list[dict[str, Any]]) -> str:

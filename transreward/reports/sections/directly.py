@@ -10,15 +10,17 @@ from transreward.evaluation.statistics import interval
 from transreward.evaluation.verdict import number
 from transreward.fallback import SOURCE, of_source
 from transreward.reports.figures import Chart, Figure, Line, csv_text, ends, figure, line
+from transreward.reports.sections.curves import steps_of_agent
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
+from transreward.types import FINE_TUNE
 
 NEAR = 0.05  # of a return, within which it counts as reached but for noise
 HTML = """\
 <h2>How many target steps would it take?</h2>
 <p>{{ said }}</p>
 <p class="quiet">Returns in the identified simulator against the steps that the policy learned from there, as if they \
-were target steps. It is an estimate, as good as that simulator.{% if of %} Of {{ of }}.{% endif %}</p>
+were target steps. It is an estimate, as good as that simulator.{{ begins }}{% if of %} Of {{ of }}.{% endif %}</p>
 {{ grid([curve]) }}
 """
 
@@ -29,8 +31,20 @@ def content(subject: Subject) -> dict[str, Any] | None:
         x, y = _learned(one)
         if x:
             of = "" if one is subject.focus else one.name
-            return {"said": _said(one, x, y), "of": of, "curve": _curve(one, x, y, subject.styles[one.name])}
+            curve = _curve(one, x, y, subject.styles[one.name])
+            return {"said": _said(one, x, y), "of": of, "begins": _begins(one, subject), "curve": curve}
     return None
+
+
+def _begins(record: Record, subject: Subject) -> str:
+    """Where the source policy of the curve is another one than that of `fine_tune`."""
+    taken, other = steps_of_agent(record), next((r for r in subject.records if r.name == FINE_TUNE), None)
+    if other is None or record.config.get("source_run") or taken >= other.source_steps:
+        return ""
+    return (
+        f" It begins at the source agent after {taken:,} source steps; {FINE_TUNE} goes on from the one after all "
+        f"{other.source_steps:,}, and may begin higher."
+    )
 
 
 def _learned(record: Record) -> tuple[list[int], np.ndarray]:
