@@ -49,9 +49,9 @@ def test_the_last_line_has_the_sum_of_all_times_or_says_which_are_not_in_it():
     *_, all_known = rehearsed("fine_tune", controls=())
     assert all_known.startswith("about") and " in all on this machine; compiling" in all_known
     *_, without = rehearsed("darc", controls=())
-    assert " on this machine, without what the gap of darc learns, of which no time is known; " in without
+    assert " on this machine, without what the gap of darc learns, whose time is not known; " in without
     assert in_all(300, ["the identification of a", "b"]) == (
-        "about 5 min on this machine, without the identification of a and b, of which no time is known"
+        "about 5 min on this machine, without the identification of a and b, whose time is not known"
     )
     assert "not known" in in_all(0, [])
 

@@ -81,7 +81,7 @@ def in_all(seconds: float, unknown: Sequence[str]) -> str:
     if not known:
         return UNTIMED
     if unknown:
-        return f"{known} on this machine, without {' and '.join(unknown)}, of which no time is known"
+        return f"{known} on this machine, without {' and '.join(unknown)}, whose time is not known"
     return f"{known} in all on this machine"
 
 

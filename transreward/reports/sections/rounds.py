@@ -71,6 +71,8 @@ def _why_not_judged(focus: Record) -> str:
     loop = focus.config["loop"]
     if not loop.get("aligned", 1):
         return "asked (loop.aligned=0)"
+    if focus.config.get("evaluate"):
+        return "judged: the target is a log, in which nobody acts"
     if focus.eval_target == "none":
         return "judged (loop.eval_target=none)"
     if focus.agent is None:
