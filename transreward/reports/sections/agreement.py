@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from transreward.evaluation.diagnostics import span
-from transreward.reports.sections.identified import named, record_of
+from transreward.reports.sections.identified import named, record_of, value_of
 from transreward.reports.subject import Subject
 
 HTML = """\
@@ -33,13 +33,13 @@ def content(subject: Subject) -> dict[str, Any] | None:
         return None
     by_seed = [{(p["name"], p["pattern"]): _believed(p, seed) for p in seed["parameters"]} for seed in told]
     every = dict.fromkeys(key for seed in by_seed for key in seed)
-    rows = [[named(*key), *(_value(seed.get(key)) for seed in by_seed)] for key in every]
+    rows = [[named(*key), *(value_of(seed.get(key)) for seed in by_seed)] for key in every]
     if any(seed["motors"] for seed in told):
         rows.append(["a rule of the motors", *("learned" if seed["motors"] else "-" for seed in told)])
     shares = [seed["explained"] for seed in told]
     disagree = {key: pair for key in every if (pair := _apart([seed.get(key) for seed in by_seed]))}
     said = [
-        f"{named(*key)} is {_value(by_seed[i][key])} by seed {one.seeds[i]} and {_value(by_seed[j][key])} by seed "
+        f"{named(*key)} is {value_of(by_seed[i][key])} by seed {one.seeds[i]} and {value_of(by_seed[j][key])} by seed "
         f"{one.seeds[j]}"
         for key, (i, j) in disagree.items()
     ]
@@ -57,16 +57,6 @@ def content(subject: Subject) -> dict[str, Any] | None:
 def _believed(p: dict[str, Any], seed: Mapping[str, Any]) -> dict[str, Any]:
     """A parameter, without its interval where that takes for chance what something else may do."""
     return p if seed.get("sure", True) else {**p, "low": None, "high": None}
-
-
-def _value(p: Mapping[str, Any] | None) -> str:
-    """A parameter as one seed found it; `-` where it found no difference."""
-    if p is None:
-        return "-"
-    # a dead motor is 0, and not 1e-7
-    value, low, high = (x if x is None else round(x, 4) for x in (p["value"], p["low"], p["high"]))
-    text = f"{value:.3g}" + ("" if p["unit"] == "factor" else f" {p['unit']}")
-    return text if low == high else f"{text} ({low:.3g} to {high:.3g})"
 
 
 def _apart(found: Sequence[Mapping[str, Any] | None]) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -57,6 +58,17 @@ def named(name: str, pattern: str | None) -> str:
     return name if pattern is None else f"{name}({pattern})"
 
 
+def value_of(p: Mapping[str, Any] | None) -> str:
+    """A parameter as one seed found it; `-` where it found no difference, and without its interval
+    where that is one value."""
+    if p is None:
+        return "-"
+    # a dead motor is 0, and not 1e-7
+    value, low, high = (x if x is None else round(x, 4) for x in (p["value"], p["low"], p["high"]))
+    text = f"{value:.3g}" + ("" if p["unit"] == "factor" else f" {p['unit']}")
+    return text if low == high else f"{text} ({low:.3g} to {high:.3g})"
+
+
 def _body(source: str, parameters: list[dict[str, Any]]) -> Figure | None:
     """The robot as it begins, with what differs in colour; None where nothing that differs is a part of it, and where
     it cannot be drawn here."""
@@ -92,9 +104,9 @@ def _parameters(parameters: list[dict[str, Any]]) -> list[Figure]:
         for p in (p for p in parameters if p["unit"] == unit):
             name = named(p["name"], p["pattern"])
             rows.append(Row(name, (Mark(SOURCE, p["source"]), Mark(FOUND, p["value"], p["low"], p["high"]))))
-            said.append(f"{name} {p['value']:.4g} (95% interval {p['low']:.4g} to {p['high']:.4g})")
+            said.append(f"{name} {value_of(p)}")
         what = "times the source's" if unit == "factor" else unit
-        text = f"{'; '.join(said)}. Rings show the source."
+        text = f"{'; '.join(said)}, with 95% intervals. Rings show the source."
         figures.append(rows_figure(f"Values, {what}", text, what, rows, "parameters", csv))
     return figures
 
