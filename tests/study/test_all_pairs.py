@@ -11,7 +11,8 @@ from study.test_plan import PLAN
 from study.test_run import finished
 
 from transreward import cli
-from transreward.study import folder
+from transreward.reports.cells import fixed
+from transreward.study import across, folder
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed
 
@@ -53,6 +54,8 @@ def test_the_page_over_all_pairs(study, capsys, tmp_path):
     assert re.search(r"darc .* 1\.00 .* 1,152 ", rows["darc"])  # 128 steps, 3 seeds, 3 pairs
     assert "over all pairs:" in (study / "table.md").read_text()
     page = (study / "report.html").read_text()
+    for place in (" ".join(said.split()), (study / "table.md").read_text(), page):
+        assert "3 seeds: the bootstrap resamples only these" in place, "1.00 to 1.00 of three seeds is warned of"
     head = page[: page.index("<iframe")]
     assert "Performance profile over all pairs" in head and 'class="h10">1.00<small>90.0</small>' in head
     assert not re.search(r"(src|href)=\"?(?!data:)\w", page.replace("srcdoc", ""))  # it needs no network
@@ -69,6 +72,12 @@ def in_a_browser(page, folder):
             assert not browser.methods("Runtime.exceptionThrown") and not browser.methods("Log.entryAdded")
     finally:
         browser.close()
+
+
+def test_scores_have_one_minus_sign_and_no_negative_zero():
+    minus = "\N{MINUS SIGN}"
+    assert [fixed(x) for x in (-0.001, -0.06, 0.0, -1234.5)] == ["0.00", f"{minus}0.06", "0.00", f"{minus}1,234.50"]
+    assert across._shown(-0.004, [-0.06, 0.06]) == f"0.00 ({minus}0.06 to 0.06)"
 
 
 def test_one_pair_alone_has_no_page_over_all(study, capsys):

@@ -10,10 +10,11 @@ import numpy as np
 
 from transreward.evaluation.across import improvement_across, iqm_across, mean_across, normalised, profile
 from transreward.evaluation.verdict import number
-from transreward.reports.cells import Cell, counted
+from transreward.reports.cells import Cell, counted, fixed
 from transreward.reports.figures import Chart, csv_text, figure, link, swatch
 from transreward.reports.figures import Line as Drawn
 from transreward.reports.subject import styles_of
+from transreward.reports.terminal import few
 from transreward.study.lines import Line
 from transreward.study.show import clock
 from transreward.types import CONTROLS
@@ -27,7 +28,7 @@ HTML = """\
 methods that are compared. IQM: interquartile mean over all seeds of all pairs, with the 95% interval of a bootstrap
 that draws seeds within each pair. <i>Better than</i>: the probability that a seed of the method returns more than one
 of the other on the same pair. Only finished runs count{% if left_out %}; on {{ left_out }} all methods return the same
-or only one has finished{% endif %}. With few seeds these intervals are too narrow.</p>
+or only one has finished{% endif %}.{% if few %} {{ few }}{% endif %}</p>
 {{ plain("Over all pairs", heads, rows) }}
 <p>Steps and wall time are sums over pairs and seeds{% if agents %}, without those of the source agents that are jobs of
 their own: {{ agents }}{% endif %}.</p>
@@ -52,6 +53,11 @@ class Summary:
     lines: Mapping[str, Sequence[Line]]
     scores: Mapping[str, dict[str, np.ndarray]]  # method -> pair -> [seeds]
     rows: list[dict[str, str]]  # of the table, by column
+
+    @property
+    def few(self) -> str:
+        """The warning that the pair and method with the fewest seeds deserve, or empty."""
+        return few(min(len(one) for own in self.scores.values() for one in own.values()))
 
 
 def summarised(lines: Mapping[str, Sequence[Line]]) -> Summary | None:
@@ -96,7 +102,7 @@ def _row(
         "method": method,
         "pairs": f"{len(own)} of {pairs}",
         "IQM of scores\n95% bootstrap": _shown(middle, ends),
-        "mean": f"{mean_across(list(own.values())):.2f}",
+        "mean": fixed(mean_across(list(own.values()))),
         **beats,
         "target steps": total([record.outcome.target_steps for record in records]),
         "evaluation": total([record.evaluation_steps for record in records]),
@@ -112,8 +118,7 @@ def _chance(found: tuple[float, list[float] | None] | None) -> str:
 
 
 def _shown(middle: float, ends: list[float] | None) -> str:
-    text = f"{middle:.2f}" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
-    return text.replace("-", "\N{MINUS SIGN}")
+    return fixed(middle) + (f" ({fixed(ends[0])} to {fixed(ends[1])})" if ends else "")
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -135,6 +140,7 @@ def content(summary: Summary) -> dict[str, Any]:
         "heads": list(summary.rows[0]),
         "rows": [list(row.values()) for row in summary.rows],
         "left_out": ", ".join(pair for pair in summary.lines if pair not in used),
+        "few": summary.few,
         "agents": _agents(summary.lines),
         "heat": [(pair, _shades(pair, names, summary)) for pair in summary.lines],
         "csv": link(csv_text(("pair", "method", "seed", "return", "score"), rows)),
@@ -161,7 +167,7 @@ def _shades(pair: str, names: Sequence[str], summary: Summary) -> list[Cell]:
         score = summary.scores[name].get(pair)
         note = number(float(raw[name].mean())) if name in raw else ""
         tone = "" if score is None else f"h{round(HEAT * float(np.clip(score.mean(), 0, 1)))}"
-        cells.append(Cell("-" if score is None else f"{score.mean():.2f}", "", note, tone))
+        cells.append(Cell("-" if score is None else fixed(float(score.mean())), "", note, tone))
     return cells
 
 

@@ -52,7 +52,8 @@ def write_report(out: Path) -> tuple[str, Path]:
         titles, rows = {**titles, EACH: EACH}, {**rows, EACH: in_a_row_each(lines)}
     if summary:
         titles, rows = {**titles, across.TITLE: across.TITLE}, {**rows, across.TITLE: summary.rows}
-    return as_text(rows, titles) + (f"\n\n{tried['said']}" if tried else ""), out / FILE
+    below = [summary.few if summary else "", tried["said"] if tried else ""]
+    return "\n\n".join([as_text(rows, titles), *filter(None, below)]), out / FILE
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ def markdown_of(summary: across.Summary) -> str:
     """The table over all pairs in Markdown."""
     lines = [list(summary.rows[0]), ["---"] * len(summary.rows[0]), *(list(row.values()) for row in summary.rows)]
     text = "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
-    return f"\n{across.TITLE}:\n\n{text}\n"
+    return f"\n{across.TITLE}:\n\n{text}\n" + (f"\n{summary.few}\n" if summary.few else "")
 
 
 def one_line(cell: str) -> str:
