@@ -69,6 +69,8 @@ def in_a_browser(page, folder):
         for width, dark in ((1280, False), (390, False), (390, True)):
             browser.open(page, width, dark=dark)
             assert browser.ask("document.documentElement.scrollWidth") <= width
+            cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+            assert width < 1280 or browser.ask(cut) == 0, "the state, the last column, is seen without scrolling"
             assert not browser.methods("Runtime.exceptionThrown") and not browser.methods("Log.entryAdded")
     finally:
         browser.close()
