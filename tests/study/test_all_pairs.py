@@ -76,6 +76,14 @@ def in_a_browser(page, folder):
         browser.close()
 
 
+def test_a_study_is_no_run_and_the_error_names_the_command(study, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["report", "out", "--out", "a.tex"])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "'transreward study report out'" in said and said.count("\n") == 1
+    assert not Path("a.tex").exists()
+
+
 def test_scores_have_one_minus_sign_and_no_negative_zero():
     minus = "\N{MINUS SIGN}"
     assert [fixed(x) for x in (-0.001, -0.06, 0.0, -1234.5)] == ["0.00", f"{minus}0.06", "0.00", f"{minus}1,234.50"]
