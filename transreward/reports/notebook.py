@@ -144,9 +144,7 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
 def drawn(style: int) -> tuple[str, Any, dict[str, str]]:
     """A style of the page as matplotlib takes it: its colour, its dash, and what says its marker."""
     colour, (_, dash, marker) = COLOURS[style % len(COLOURS)], look(style)
-    lengths = (
-        (0, tuple(float(x) / 2 for x in dash.split())) if dash else "-"
-    )  # in widths of two pixels
+    lengths = (0, tuple(float(x) / 2 for x in dash.split())) if dash else "-"  # in widths of two pixels
     return colour, lengths, {"marker": MARKS[marker], "markerfacecolor": "white" if marker == "ring" else colour}
 
 
