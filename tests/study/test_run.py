@@ -239,6 +239,7 @@ def test_a_part_of_a_plan_is_run_with_the_source_agents_that_it_needs(stub, caps
         ([], "name a plan: transreward study FILE"),
         (["report", "nowhere", "--out", "a.tex"], "nowhere is not a study's directory"),
         (["report", "nowhere", "--jobs", "2"], "--jobs is for running a plan"),
+        (["report", "nowhere", "--figure", "map"], "--figure is for a figure, such as --out scores.pdf: leave it out"),
         (["plan.yaml", "--figure", "map"], "--figure is for `transreward study report DIR`"),
         (["plan.yaml", "--out", "a", "b", "c"], "--out a b c: a study has one directory"),
         (["report", "nowhere"], "nowhere is not a study's directory: it has no study.json"),

@@ -85,7 +85,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if args.plan == "report":
-        return files(args) if args.out else report(directory(args))
+        return reported(args)
     if args.plan is None and len(args.out or ()) == 2:  # --out DIR FILE: the option took the plan along
         args.plan = args.out.pop()
     if args.plan is None:
@@ -262,23 +262,24 @@ def report(out: Path) -> None:
     say_files([page])
 
 
-def files(args: argparse.Namespace) -> None:
-    """What a report is asked for, for a paper."""
-    from transreward.study.paper import write
+def reported(args: argparse.Namespace) -> None:
+    """The table and the page, or the files that are asked for, for a paper."""
+    from transreward.reports.paper import kind
 
-    outs = list(map(Path, args.out))
-    study = write(directory(args), outs, args.columns or 1, args.figure or "scores")
-    say_files(outs)
-    if study.summary is not None and study.summary.few:
-        print(study.summary.few)
-
-
-def directory(args: argparse.Namespace) -> Path:
-    """Of the study that a report is about."""
     refuse(args, OF_PLANS, "is for running a plan, and a report runs nothing")
     if args.directory is None:
         raise RequestError("name the study's directory first: transreward study report DIR [--out FILE ...]")
-    return Path(args.directory)
+    outs = list(map(Path, args.out or ()))
+    if "figure" not in map(kind, outs):
+        refuse(args, OF_REPORTS, "is for a figure, such as --out scores.pdf")
+    if not outs:
+        return report(Path(args.directory))
+    from transreward.study.paper import write
+
+    study = write(Path(args.directory), outs, args.columns or 1, args.figure or "scores")
+    say_files(outs)
+    if study.summary is not None and study.summary.few:
+        print(study.summary.few)
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
