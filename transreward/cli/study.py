@@ -35,7 +35,7 @@ each job is run by one of them.
   transreward study plan.yaml --ray local    on Ray; --slurm: by Slurm
   transreward study plan.yaml --search       choose a method's settings first
   transreward study report runs/plan         the table, also half-way
-  transreward study report runs/plan --out table.tex scores.pdf     for a paper
+  transreward study report runs/plan --out table.tex   for a paper
 
 A plan is a YAML file:
 
@@ -70,7 +70,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
         "--figure", choices=FIGURES, help="of a report: of all pairs (default: scores), or each of them"
     )
     command.add_argument(
-        "--columns", type=int, help="of a report: how many of a paper's page a figure spans (default: 1)"
+        "--columns", type=int, metavar="N", help="of a report: how many of a paper's page a figure spans (default: 1)"
     )
     command.add_argument("--jobs", type=whole, metavar="N", help="to run side by side (default: 1; of a cluster, all)")
     command.add_argument("--ray", metavar="ADDRESS", help="run them on a Ray cluster; local starts one here")
