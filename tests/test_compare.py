@@ -230,4 +230,4 @@ def test_it_says_what_few_seeds_are_not_worth(seeds, said, unsaid):
 
 def test_small_returns_keep_their_digits():
     small = {"darc": -3.25, "zero_shot": -4.5, "fine_tune": -3.75, "target_only": -9.0}
-    assert "-3." in printed(80, 3, small)
+    assert "\N{MINUS SIGN}3." in printed(80, 3, small)

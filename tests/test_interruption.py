@@ -142,7 +142,7 @@ def test_a_write_is_undone(tmp_path):
 def hopper(tmp_path_factory):
     """A finished run of PPO with hopper."""
     place = tmp_path_factory.mktemp("hopper")
-    interrupted(place, ("transreward.reports.page:write_report",), training("ppo", ["hopper", "hopper:gravity=0.5"]))
+    interrupted(place, ("transreward.reports.page:write_reports",), training("ppo", ["hopper", "hopper:gravity=0.5"]))
     return place
 
 

@@ -124,7 +124,7 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
                       "budget", 1.0, updates=123_456)  # fmt: skip
 
     whole = result("bellman(ensemble)")
-    whole.controls = {name: result(name) for name in ("zero_shot", "paired_branched")}
+    whole.controls = {name: result(name) for name in ("paired_branched", "zero_shot")}
     console = Console(file=io.StringIO(), width=80)
     console.print(closing_table("a -> b", whole, 80))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
@@ -133,6 +133,8 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
         [line] = [line for line in lines if name in line]
         assert " to " in line and "100,000" in line and "123,456" in line and ("budget" in line or name == "zero_shot")
     assert "updates" in "\n".join(lines)
+    order = [line.split()[0] for line in lines if "100,000" in line]
+    assert order == ["bellman(ensemble)", "zero_shot", "paired_branched"], "the method first, as on the page"
 
 
 @pytest.mark.parametrize("width", range(50, 160, 10))

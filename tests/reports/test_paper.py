@@ -11,6 +11,7 @@ import pytest
 import transreward as tr
 from transreward import cli
 from transreward.reports import paper
+from transreward.reports.sections.verdict import WORDS
 from transreward.reports.subject import Subject
 from transreward.runs import store
 from transreward.types import ZERO_SHOT
@@ -24,7 +25,7 @@ def subject():
     return Subject.of(tr.load(RUN).records(), False)
 
 
-def test_a_table_by_booktabs_has_the_numbers_of_the_run(subject, tmp_path):
+def test_a_table_by_booktabs_has_the_numbers_of_the_run(subject, tmp_path, capsys):
     cli.main(["report", str(RUN), "--out", str(tmp_path / "table.tex")])
     text = (tmp_path / "table.tex").read_text()
     assert text.count("{") == text.count("}") and text.count(r"\begin") == text.count(r"\end")
@@ -37,7 +38,10 @@ def test_a_table_by_booktabs_has_the_numbers_of_the_run(subject, tmp_path):
     (verdict,) = subject.verdicts()
     caption = re.search(r"\\caption\{(.*)\}\n  \\label\{tab:([a-z0-9-]+)\}", text)
     assert caption and caption[1].count(". ") == 0 and len(caption[1]) < 250 and "inverted-pendulum" in caption[2]
-    assert f"% {verdict.sentence}\n" in text, "for whoever writes about it"
+    word = WORDS[verdict.kind]
+    told = f"% {word} {verdict.sentence}\n".replace("\N{MINUS SIGN}", "-")
+    assert told in text and text.isascii(), "the verdict with its first word, for whoever writes about it"
+    assert capsys.readouterr().out == f"table: {tmp_path / 'table.tex'}\n", "it is no report"
 
 
 def test_what_latex_would_read_otherwise_is_escaped():
@@ -45,6 +49,20 @@ def test_what_latex_would_read_otherwise_is_escaped():
         r"a\_b \& 5\% \{x\} \textasciicircum{}\textasciitilde{}\textbackslash{}"
     )
     assert not UNESCAPED.search(paper.escaped("halfcheetah+run(speed=2):gravity=0.5 ~ #1 $ & ^ %"))
+
+
+def test_the_same_table_in_markdown(subject, tmp_path):
+    cli.main(["report", str(RUN), "--out", str(tmp_path / "a.md")])
+    lines = (tmp_path / "a.md").read_text().splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:][: len(subject.records)]] == [
+        one.name for one in subject.records
+    ]
+
+
+def test_a_comment_has_the_signs_of_plain_text():
+    table = paper.Table("a b", "c", ("d", "e"), [[("f", None)], [("g", "1")]], ["\N{MINUS SIGN}1 ± 2 → 3"])
+    text = paper.tex(table)
+    assert "\n% -1 +- 2 -> 3\n" in text and "f & -- \\\\\n    \\midrule\n    g & 1 \\\\" in text
 
 
 def test_csv_has_a_line_a_method(subject, tmp_path):
@@ -69,7 +87,10 @@ def test_figures_are_as_wide_as_columns_and_bring_their_fonts(tmp_path, columns,
 
 def test_other_endings_are_refused(tmp_path, capsys):
     for words, said in (
-        (["--out", str(tmp_path / "a.doc")], "end it in .html, or for a paper in .tex, .csv, .svg, .pdf, .png"),
+        (
+            ["--out", str(tmp_path / "a.tex"), str(tmp_path / "a.doc")],
+            "end it in .html, or for a paper in .tex, .csv, .md, .svg, .pdf, .png",
+        ),
         (["--columns", "3"], "--columns says how many columns of a page a figure spans: 1 or 2, not 3"),
     ):
         with pytest.raises(SystemExit) as stopped:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import re
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from study.test_plan import PLAN
 from study.test_run import finished
 
 from transreward import cli
-from transreward.study import folder
+from transreward.reports.cells import fixed
+from transreward.study import across, folder, paper
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed
 
@@ -24,9 +29,22 @@ TARGETS = [f"inverted_pendulum:gravity={factor}" for factor in (1.5, 2, 3)]
 LEVELS = {"zero_shot": 10, "fine_tune": 20, "darc": 30}  # by pair times 1, 2, 3
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("made"))
+        return make().resolve()
+
+
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, "out")
+    return Path("out")
+
+
+def make():
+    """A study of three pairs of which one method has not run, and another not on the last."""
     pairs = [
         {"name": name, "source": "inverted_pendulum", "target": target}
         for name, target in zip(NAMES, TARGETS, strict=True)
@@ -53,6 +71,8 @@ def test_the_page_over_all_pairs(study, capsys, tmp_path):
     assert re.search(r"darc .* 1\.00 .* 1,152 ", rows["darc"])  # 128 steps, 3 seeds, 3 pairs
     assert "over all pairs:" in (study / "table.md").read_text()
     page = (study / "report.html").read_text()
+    for place in (" ".join(said.split()), (study / "table.md").read_text(), page):
+        assert "3 seeds: the bootstrap resamples only these" in place, "1.00 to 1.00 of three seeds is warned of"
     head = page[: page.index("<iframe")]
     assert "Performance profile over all pairs" in head and 'class="h10">1.00<small>90.0</small>' in head
     assert not re.search(r"(src|href)=\"?(?!data:)\w", page.replace("srcdoc", ""))  # it needs no network
@@ -66,9 +86,85 @@ def in_a_browser(page, folder):
         for width, dark in ((1280, False), (390, False), (390, True)):
             browser.open(page, width, dark=dark)
             assert browser.ask("document.documentElement.scrollWidth") <= width
+            cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+            assert width < 1280 or browser.ask(cut) == 0, "the state, the last column, is seen without scrolling"
             assert not browser.methods("Runtime.exceptionThrown") and not browser.methods("Log.entryAdded")
     finally:
         browser.close()
+
+
+def test_a_table_for_a_paper_has_a_row_a_pair_and_what_holds_over_all(study, capsys):
+    cli.main(["study", "report", "out", "--out", "a.tex", "a.md", "a.csv"])
+    assert capsys.readouterr().out.splitlines()[:3] == ["table: a.tex", "table: a.md", "table: a.csv"]
+    assert not (study / "report.html").exists(), "what was asked for alone"
+    text = Path("a.tex").read_text()
+    body = text.partition("toprule")[2].partition(r"\bottomrule")[0].split("\\midrule")
+    heads, pairs, over_all = ([line.strip().removesuffix(r" \\").split(" & ") for line in part.strip().splitlines()]
+                              for part in body)  # fmt: skip
+    assert heads == [["pair", "seeds", r"zero\_shot", r"fine\_tune", "darc", "oracle"]] and text.isascii()
+    assert [row[0] for row in pairs] == NAMES and {row[1] for row in pairs} == {"3"}
+    assert pairs[0][2:] == [r"10.0 $\pm$ 12.4", r"20.0 $\pm$ 12.4", r"30.0 $\pm$ 12.4", "--"]
+    assert pairs[2][3] == "--", "no finished run"
+    rows = {row[0]: row[2:] for row in over_all}
+    assert [cell.split()[0] for cell in rows[r"IQM of scores 95\% bootstrap"]] == ["0.00", "0.50", "1.00", "--"]
+    assert rows["pairs"] == ["3 of 3", "2 of 3", "3 of 3", "--"] and r"better than zero\_shot" in rows
+    assert (
+        re.search(r"^% heavy, darc: [A-Z][a-z ]+\. .*darc returned 60\.0", text, re.M)
+        and "% 3 seeds: the bootstrap" in text
+    )
+    assert "| slippery | 3 | 10.0 ± 12.4 |" in Path("a.md").read_text()
+    numbers = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert len(numbers) == 3 * 4 + 3 and numbers[0]["target_return"] == "10.0" and numbers[3]["state"] == "to do"
+    assert [row["method"] for row in numbers if row["pair"] == "over all pairs" and row["score_low"]] == [*LEVELS]
+
+
+@pytest.mark.parametrize("name", paper.FIGURES)
+def test_figures_over_all_pairs(name, tmp_path, monkeypatch):
+    lines = {
+        pair: [
+            SimpleNamespace(
+                method=method, state="", outcome=SimpleNamespace(per_seed=np.arange(3.0) * level), jobs=[job]
+            )
+            for method, level in LEVELS.items()
+            for job in [SimpleNamespace(request={"method": method})]
+        ]
+        for pair in NAMES[1:]
+    }
+    monkeypatch.setattr(across, "_row", lambda *_: {})
+    paper.FIGURES[name](across.summarised(lines), tmp_path / "a.svg", 2)
+    text = (tmp_path / "a.svg").read_text()
+    assert 'width="496.8pt"' in text and "<text" not in text, "as wide as both columns, with its fonts"
+    assert text.count("<!-- darc -->") >= 1 and text.count("<!-- 1.00") == (2 if name == "map" else 0)
+
+
+def test_no_file_is_written_where_one_of_them_cannot_be(study, capsys):
+    every = folder.read(study)[0]
+    for files, why in (
+        (["a.tex", "b.doc"], "b.doc is no page: end it in .html, or for a paper in .tex"),
+        (["a.tex", "nowhere/b.csv"], "nowhere/b.csv cannot be written"),
+        (["a.tex", "b.pdf"], "b.pdf: a figure over all pairs takes two pairs"),
+    ):
+        if files[1] == "b.pdf":
+            folder.put(study / "study.json", folder.content(study, [job for job in every if job.pair == NAMES[0]]))
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["study", "report", "out", "--out", *files])
+        said = capsys.readouterr().err
+        assert stopped.value.code == 2 and why in said and said.count("\n") == 1
+        assert not Path("a.tex").exists() and not (study / "report.html").exists()
+
+
+def test_a_study_is_no_run_and_the_error_names_the_command(study, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["report", "out", "--out", "a.tex"])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "'transreward study report out'" in said and said.count("\n") == 1
+    assert not Path("a.tex").exists()
+
+
+def test_scores_have_one_minus_sign_and_no_negative_zero():
+    minus = "\N{MINUS SIGN}"
+    assert [fixed(x) for x in (-0.001, -0.06, 0.0, -1234.5)] == ["0.00", f"{minus}0.06", "0.00", f"{minus}1,234.50"]
+    assert across._shown(-0.004, [-0.06, 0.06]) == f"0.00 ({minus}0.06 to 0.06)"
 
 
 def test_one_pair_alone_has_no_page_over_all(study, capsys):

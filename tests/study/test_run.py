@@ -217,6 +217,9 @@ def test_a_dry_run_prints_commands_and_leaves_nothing(stub, capsys):
     assert len(lines) == 3 and not Path("runs").exists() and not stub()
     for line in lines:
         cli.parser().parse_args(line.split()[1:])
+    for words in (["--out", "there", "plan.yaml"], ["--jobs", "2", "plan.yaml", "--out", "there"]):
+        cli.main(["study", *words, "--dry-run"])  # an option may stand first
+        assert capsys.readouterr().out.splitlines()[-1] == last
 
 
 def test_a_part_of_a_plan_is_run_with_the_source_agents_that_it_needs(stub, capsys):
@@ -233,6 +236,12 @@ def test_a_part_of_a_plan_is_run_with_the_source_agents_that_it_needs(stub, caps
     [
         (["nowhere.yaml"], "cannot read nowhere.yaml"),
         (["report"], "name the study's directory"),
+        ([], "name a plan: transreward study FILE"),
+        (["report", "nowhere", "--out", "a.tex"], "nowhere is not a study's directory"),
+        (["report", "nowhere", "--jobs", "2"], "--jobs is for running a plan"),
+        (["report", "nowhere", "--figure", "map"], "--figure is for a figure, such as --out scores.pdf: leave it out"),
+        (["plan.yaml", "--figure", "map"], "--figure is for `transreward study report DIR`"),
+        (["plan.yaml", "--out", "a", "b", "c"], "--out a b c: a study has one directory"),
         (["report", "nowhere"], "nowhere is not a study's directory: it has no study.json"),
         (["plan.yaml", "another.yaml"], "one plan at a time: leave another.yaml out"),
         (["plan.yaml", "--jobs", "0"], "at least one job runs at a time"),

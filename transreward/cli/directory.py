@@ -145,8 +145,17 @@ def show(directory: str, videos: bool) -> None:
         write_page([directory])
 
 
-def write_page(directories: Sequence[str], out: str | None = None, columns: int = 1) -> None:
+def write_page(directories: Sequence[str], outs: Sequence[str] = (), columns: int = 1) -> None:
+    """Write the page of runs, or the files for a paper, and say what lies where."""
     from transreward.reports.anatomy.measured import keep
-    from transreward.reports.page import write_report
+    from transreward.reports.page import write_reports
 
-    print(f"report: {write_report(directories, out, columns, first=keep)}")
+    say_files(write_reports(directories, outs, columns, first=keep))
+
+
+def say_files(files: Sequence[Path]) -> None:
+    """A line each: what it is, and where it lies."""
+    from transreward.reports.paper import kind
+
+    for file in files:
+        print(f"{kind(file)}: {file}")

@@ -17,7 +17,8 @@ that was cut short is shown up to its latest evaluation.
   transreward report runs/first runs/second --out both.html
   transreward report runs/first --out table.tex curves.pdf
 
-For a paper the ending says what is written: tex and csv are the table, pdf, svg and png the curves.
+For a paper the ending says what is written: tex, md and csv are the table, pdf, svg and png the curves. Of a study,
+'transreward study report DIR' does the same.
 """
 EPILOG = ""
 
@@ -33,5 +34,4 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    for out in args.out or [None]:
-        write_page(args.directories, out, args.columns)
+    write_page(args.directories, args.out or [], args.columns)

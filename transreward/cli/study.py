@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transreward.cli.directory import say_files
 from transreward.cli.options import names, whole
 from transreward.types import RequestError, nearest
 
@@ -34,6 +35,7 @@ each job is run by one of them.
   transreward study plan.yaml --ray local    on Ray; --slurm: by Slurm
   transreward study plan.yaml --search       choose a method's settings first
   transreward study report runs/plan         the table, also half-way
+  transreward study report runs/plan --out table.tex   for a paper
 
 A plan is a YAML file:
 
@@ -51,13 +53,25 @@ learner, source_steps, target_steps, seeds, seed, source_run, cotrain and settin
 in a method; a method's count more than a pair's, and these more than the plan's. See the page 'Studies'.
 """
 EPILOG = ""
+FIGURES = ("scores", "map")
+OF_REPORTS, OF_PLANS = ("figure", "columns"), ("jobs", "ray", "slurm", "pairs", "methods", "search", "dry_run")
 AGAIN = "the same command goes on with the study"
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("plan", metavar="FILE", help="the plan; or the word report, followed by a study's directory")
+    command.add_argument(
+        "plan", nargs="?", metavar="FILE", help="the plan; or the word report, followed by a study's directory"
+    )
     command.add_argument("directory", nargs="?", metavar="DIR", help=argparse.SUPPRESS)
-    command.add_argument("--out", metavar="DIR", help="the study's directory (default: runs/ and the plan's name)")
+    command.add_argument("--out", nargs="+", metavar="DIR",
+                         help="the study's directory (default: runs/ and the plan's name); of a report, files: tex, md "
+                         "and csv are the table, pdf, svg and png a figure, html the page")  # fmt: skip
+    command.add_argument(
+        "--figure", choices=FIGURES, help="of a report: of all pairs (default: scores), or each of them"
+    )
+    command.add_argument(
+        "--columns", type=int, metavar="N", help="of a report: how many of a paper's page a figure spans (default: 1)"
+    )
     command.add_argument("--jobs", type=whole, metavar="N", help="to run side by side (default: 1; of a cluster, all)")
     command.add_argument("--ray", metavar="ADDRESS", help="run them on a Ray cluster; local starts one here")
     command.add_argument("--slurm", nargs="?", const="", metavar="K=V,K=V", help="run them by Slurm, so asked")
@@ -71,9 +85,14 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if args.plan == "report":
-        if args.directory is None:
-            raise RequestError("name the study's directory: transreward study report DIR")
-        return report(Path(args.directory))
+        return reported(args)
+    if args.plan is None and len(args.out or ()) == 2:  # --out DIR FILE: the option took the plan along
+        args.plan = args.out.pop()
+    if args.plan is None:
+        raise RequestError("name a plan: transreward study FILE; or a study: transreward study report DIR")
+    refuse(args, OF_REPORTS, "is for `transreward study report DIR`")
+    if len(args.out or ()) > 1:
+        raise RequestError(f"--out {' '.join(args.out)}: a study has one directory")
     if args.directory is not None:
         raise RequestError(f"one plan at a time: leave {args.directory} out")
     if args.jobs is not None and args.jobs < 1:
@@ -83,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
     from transreward.study.plan import read_plan
 
     plan = read_plan(Path(args.plan), args.imports)
-    out = Path(args.out or os.path.join("runs", Path(args.plan).stem))
+    out = Path(args.out[0] if args.out else os.path.join("runs", Path(args.plan).stem))
     if args.search:
         if args.pairs or args.methods:
             raise RequestError("--search goes through the whole plan: leave --pairs and --methods out")
@@ -239,4 +258,32 @@ def report(out: Path) -> None:
     from transreward.study.report import write_report
 
     text, page = write_report(out)
-    print(f"{text}\nreport: {page}")
+    print(text)
+    say_files([page])
+
+
+def reported(args: argparse.Namespace) -> None:
+    """The table and the page, or the files that are asked for, for a paper."""
+    from transreward.reports.paper import kind
+
+    refuse(args, OF_PLANS, "is for running a plan, and a report runs nothing")
+    if args.directory is None:
+        raise RequestError("name the study's directory first: transreward study report DIR [--out FILE ...]")
+    outs = list(map(Path, args.out or ()))
+    if "figure" not in map(kind, outs):
+        refuse(args, OF_REPORTS, "is for a figure, such as --out scores.pdf")
+    if not outs:
+        return report(Path(args.directory))
+    from transreward.study.paper import write
+
+    study = write(Path(args.directory), outs, args.columns or 1, args.figure or "scores")
+    say_files(outs)
+    if study.summary is not None and study.summary.few:
+        print(study.summary.few)
+
+
+def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Raise RequestError where an option is given that would do nothing."""
+    given = [name for name in names if vars(args)[name] not in (None, False)]
+    if given:
+        raise RequestError(f"--{given[0].replace('_', '-')} {why}: leave it out")

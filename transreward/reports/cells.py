@@ -25,6 +25,11 @@ def counted(n: int | None) -> str:
     return "-" if n is None else f"{n:,}"
 
 
+def fixed(x: float, digits: int = 2) -> str:
+    """With so many decimals, a true minus sign as everywhere, and no minus zero."""
+    return f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
 def mean(per_seed: Sequence[float] | np.ndarray) -> str:
     """Mean and half-width of its 95% interval."""
     if not len(per_seed):

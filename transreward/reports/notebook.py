@@ -118,16 +118,14 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
         axes = required("matplotlib.pyplot").subplots(layout="constrained")[1]
     subject = Subject.of(records, compared)
     for one in subject.records:
-        style = subject.styles[one.name]
-        colour, (_, dash, marker) = COLOURS[style % len(COLOURS)], look(style)
-        looks = {"color": colour, "label": one.name, "linestyle": _dashed(dash)}
+        colour, dash, marker = drawn(subject.styles[one.name])
+        looks = {"color": colour, "label": one.name, "linestyle": dash}
         x, y = one.returns("target_return")
         if not one.own or not len(x):
             if len(one.outcome.per_seed):
                 axes.axhline(one.outcome.mean, **looks)
             continue
-        inside = "white" if marker == "ring" else colour
-        axes.plot(x, y.mean(axis=1), marker=MARKS[marker], markerfacecolor=inside, **looks)
+        axes.plot(x, y.mean(axis=1), **marker, **looks)
         if y.shape[1] >= ENOUGH:
             low, high = np.array([interval(at) for at in y], float).T
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -143,9 +141,11 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
     return axes
 
 
-def _dashed(dash: str) -> Any:
-    """A dash in pixels of a line of two as matplotlib takes it, in widths of the line."""
-    return (0, tuple(float(x) / 2 for x in dash.split())) if dash else "-"
+def drawn(style: int) -> tuple[str, Any, dict[str, str]]:
+    """A style of the page as matplotlib takes it: its colour, its dash, and what says its marker."""
+    colour, (_, dash, marker) = COLOURS[style % len(COLOURS)], look(style)
+    lengths = (0, tuple(float(x) / 2 for x in dash.split())) if dash else "-"  # in widths of two pixels
+    return colour, lengths, {"marker": MARKS[marker], "markerfacecolor": "white" if marker == "ring" else colour}
 
 
 def _entitle(axes: Any, title: str) -> None:

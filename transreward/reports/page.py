@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transreward.reports.paper import WIDTHS, WRITERS
+from transreward.reports import paper
 from transreward.reports.sections import SECTIONS, summary
 from transreward.reports.subject import Subject
 from transreward.runs import store
@@ -45,35 +45,39 @@ def write_report(
     columns: int = 1,
     first: Callable[[Path], object] = lambda place: None,
 ) -> Path:
-    """One page about a run or a comparison, or about several runs of one pair. Returns where it lies.
+    """`write_reports` of one file. Returns where it lies."""
+    return write_reports(directories, [] if out is None else [out], columns, first)[0]
 
-    `out` is report.html in the directory where there is one directory; a file that ends as one of `paper.WRITERS` gets
+
+def write_reports(
+    directories: Sequence[str | Path],
+    outs: Sequence[str | Path] = (),
+    columns: int = 1,
+    first: Callable[[Path], object] = lambda place: None,
+) -> list[Path]:
+    """One page about a run or a comparison, or about several runs of one pair. Returns the files.
+
+    `outs` is report.html in the directory where there is one directory; a file that ends as one of `paper.PAPER` gets
     the table or the curves alone, these as wide as so many `columns` of a paper's page. `first` is done with each
     directory, once nothing is wrong with the request. Raises RequestError where a directory holds no run, where the
-    runs are of different pairs, and where the file cannot be written.
+    runs are of different pairs, and where a file cannot be written; then none is.
     """
     places = list(dict.fromkeys(Path(d) for d in directories))
     if not places:
         raise RequestError("name the run directories that the report is about")
     runs = [read(place) for place in places]
     require_one_pair(runs)
-    if out is None:
-        if len(places) > 1:
-            raise RequestError('say where the report of several runs goes: `out="report.html"`')
-        out = places[0] / "report.html"
-    if Path(out).is_dir():
-        raise RequestError(f"`out` {out} is a directory: name a file, such as {Path(out) / 'report.html'}")
-    if (ending := Path(out).suffix) not in (".html", ".htm", *WRITERS):
-        raise RequestError(f"`out` {out} is no page: end it in .html, or for a paper in {', '.join(WRITERS)}")
-    if columns not in WIDTHS:
-        raise RequestError(f"`columns` says how many columns of a page a figure spans: 1 or 2, not {columns}")
-    store.require_writable(Path(out))
+    if not outs and len(places) > 1:
+        raise RequestError('say where the report of several runs goes: `out="report.html"`')
+    files = list(map(Path, outs)) or [places[0] / "report.html"]
+    paper.require(files, columns)
     for place in places:
         first(place)
     comparison = len(places) > 1 or (places[0] / "comparison.json").exists()
     records = merge(runs) if len(places) > 1 else in_order(runs[0], places[0])
-    if ending in WRITERS:
-        WRITERS[ending](Subject.of(records, comparison), Path(out), columns)
-    else:
-        store.write_text(Path(out), page(records, comparison))
-    return Path(out)
+    for file in files:
+        if paper.kind(file) == "page":
+            store.write_text(file, page(records, comparison))
+        else:
+            paper.write(Subject.of(records, comparison), file, columns)
+    return files

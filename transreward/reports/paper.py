@@ -1,61 +1,107 @@
-"""What goes into a paper: the table, by booktabs or as CSV, and the curves as a figure whose fonts are embedded."""
+"""What goes into a paper: tables, by booktabs, in Markdown or as CSV, and figures whose fonts are embedded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from transreward.evaluation.verdict import number
+from transreward.evaluation.verdict import Verdict, number
 from transreward.interruption import whole
 from transreward.reports import notebook
 from transreward.reports.figures import csv_text
+from transreward.reports.sections.verdict import WORDS, unlearned
 from transreward.reports.subject import Subject
 from transreward.runs import store
+from transreward.types import RequestError
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches, of one column of a page and of both
 STYLE = {
     "font.size": 8, "axes.titlesize": 8, "legend.fontsize": 7, "lines.linewidth": 1.2, "lines.markersize": 3,
     "pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "transreward",
 }  # fmt: skip
-HEADS = ("method", r"return", r"95\% interval", "target steps", "source steps")
+KINDS = {  # by the ending of a file
+    **dict.fromkeys((".html", ".htm"), "page"),
+    **dict.fromkeys((".tex", ".csv", ".md"), "table"),
+    **dict.fromkeys((".svg", ".pdf", ".png"), "figure"),
+}
+PAPER = [ending for ending, kind in KINDS.items() if kind != "page"]
 TEX = r"""%% needs \usepackage{booktabs}
-%% %s
+%s
 \begin{table}
   \centering
   \caption{%s}
   \label{tab:%s}
-  \begin{tabular}{lrrrr}
+  \begin{tabular}{l%s}
     \toprule
-    %s \\
+    %s
     \midrule
 %s
     \bottomrule
   \end{tabular}
 \end{table}
 """
+SIGNS = {"\N{MINUS SIGN}": ("$-$", "-"), "±": (r"$\pm$", "+-"), "→": (r"$\rightarrow$", "->")}  # in text, in a comment
 SPECIAL = str.maketrans({
     **{c: rf"\{c}" for c in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "\N{MINUS SIGN}": "$-$", "±": r"$\pm$", "→": r"$\rightarrow$",
+    "^": r"\textasciicircum{}", **{sign: written for sign, (written, _) in SIGNS.items()},
 })  # fmt: skip
+PLAIN = str.maketrans({sign: plain for sign, (_, plain) in SIGNS.items()})
 
 
-def table_tex(subject: Subject) -> str:
-    """The table, with a caption and a label; the verdict is a comment above it."""
-    lines = []
-    for row in notebook.rows(subject):
-        returned = "--" if row["target_return"] is None else number(row["target_return"])
-        bounds = "--" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
-        cells = (row["method"], returned, bounds, *(_count(row[key]) for key in ("target_steps", "source_steps")))
-        lines.append(f"    {' & '.join(escaped(cell) for cell in cells)} \\\\")
-    seeds = len(subject.focus.seeds)
-    caption = (
-        f"{subject.title}: raw return in the target, mean over {seeds} seed{'s' if seeds > 1 else ''} with its 95% t "
-        f"interval, and the steps of each seed that were learned from."
+# -- which files ---------------------------------------------------------------------------------------------------
+
+
+def kind(path: Path) -> str:
+    """What a file of this name holds: page, table or figure. Raises RequestError for another ending."""
+    if path.suffix not in KINDS:
+        raise RequestError(f"`out` {path} is no page: end it in .html, or for a paper in {', '.join(PAPER)}")
+    return KINDS[path.suffix]
+
+
+def require(outs: Sequence[Path], columns: int) -> None:
+    """Raise RequestError where one of the files cannot be written, before the first of them is."""
+    if columns not in WIDTHS:
+        raise RequestError(f"`columns` says how many columns of a page a figure spans: 1 or 2, not {columns}")
+    for out in outs:
+        if out.is_dir():
+            raise RequestError(f"`out` {out} is a directory: name a file, such as {out / 'report.html'}")
+        if kind(out) == "figure":
+            notebook.required("matplotlib")
+        store.require_writable(out)
+
+
+# -- any table, any figure -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text, its first column of names."""
+
+    title: str  # for its label
+    caption: str
+    heads: Sequence[str]
+    groups: Sequence[Sequence[Sequence[str | None]]]  # of rows, between rules; None: there is no such number
+    remarks: Sequence[str]  # for whoever writes about it
+
+
+def tex(table: Table) -> str:
+    """By booktabs, with a caption and a label; the remarks are comments above it."""
+    groups = ["\n".join(f"    {_row(row)}" for row in group) for group in table.groups if group]
+    return TEX % (
+        "\n".join(f"% {' '.join(text.translate(PLAIN).split())}" for text in table.remarks),
+        escaped(table.caption),
+        "-".join(re.findall("[a-z0-9]+", table.title.lower())),
+        "r" * (len(table.heads) - 1),
+        _row(table.heads),
+        "\n    \\midrule\n".join(groups),
     )
-    said = " ".join(one.sentence for one in subject.verdicts())
-    label = "-".join(re.findall("[a-z0-9]+", subject.title.lower()))
-    return TEX % (said, escaped(caption), label, " & ".join(HEADS), "\n".join(lines))
+
+
+def _row(cells: Sequence[str | None]) -> str:
+    return f"{' & '.join('--' if cell is None else escaped(cell) for cell in cells)} \\\\"
 
 
 def escaped(text: str) -> str:
@@ -63,8 +109,60 @@ def escaped(text: str) -> str:
     return text.translate(SPECIAL)
 
 
-def _count(x: int | None) -> str:
-    return "--" if x is None else f"{x:,}"
+def markdown(table: Table) -> str:
+    """In Markdown, with the caption and the remarks below it."""
+    rows = [table.heads, ["---"] * len(table.heads), *(row for group in table.groups for row in group)]
+    return "\n\n".join([piped(rows), table.caption, *table.remarks]) + "\n"
+
+
+def piped(rows: Sequence[Sequence[str | None]]) -> str:
+    """The lines of a Markdown table."""
+    return "\n".join(f"| {' | '.join('-' if cell is None else one_line(cell) for cell in row)} |" for row in rows)
+
+
+def one_line(cell: str) -> str:
+    """A cell for a Markdown table."""
+    return " ".join(cell.split()).replace("|", "/")
+
+
+def remark(one: Verdict) -> str:
+    """A verdict as it is told: its word, and its sentence."""
+    return f"{WORDS.get(one.kind, '')} {one.sentence}".strip()
+
+
+def save_figure(path: Path, columns: int, ratio: float, fill: Callable[[Any], object]) -> None:
+    """A figure of matplotlib as wide as so many columns of a page, and `ratio` times as high, which `fill` draws."""
+    pyplot = notebook.required("matplotlib.pyplot")
+    with pyplot.rc_context(STYLE), whole(path) as place:
+        width = WIDTHS[columns]
+        figure = pyplot.figure(figsize=(width, width * ratio), layout="constrained")
+        try:
+            fill(figure)
+            about = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else {}
+            figure.savefig(place, format=path.suffix[1:], metadata=about, dpi=300)
+        finally:
+            pyplot.close(figure)
+
+
+# -- of a run ------------------------------------------------------------------------------------------------------
+
+
+def table_of(subject: Subject) -> Table:
+    """Returns, intervals and steps of a run and its controls, or of a comparison."""
+    rows = []
+    for row in notebook.rows(subject):
+        returned = None if row["target_return"] is None else number(row["target_return"])
+        bounds = None if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
+        steps = [None if row[key] is None else f"{row[key]:,}" for key in ("target_steps", "source_steps")]
+        rows.append([row["method"], returned, bounds, *steps])
+    seeds = len(subject.focus.seeds)
+    caption = (
+        f"{subject.title}: raw return in the target, mean over {seeds} seed{'s' if seeds > 1 else ''} with its 95% t "
+        f"interval, and the steps of each seed that were learned from."
+    )
+    remarks = [*(f"{text}." for text in unlearned(subject)), *map(remark, subject.verdicts())]
+    heads = ("method", "return", "95% interval", "target steps", "source steps")
+    return Table(subject.title, caption, heads, [rows], remarks)
 
 
 def table_csv(subject: Subject) -> str:
@@ -74,27 +172,18 @@ def table_csv(subject: Subject) -> str:
 
 
 def write_figure(subject: Subject, path: Path, columns: int) -> None:
-    """The curves, as wide as one column of a page or two."""
-    pyplot = notebook.required("matplotlib.pyplot")
-    with pyplot.rc_context(STYLE), whole(path) as place:
-        width = WIDTHS[columns]
-        figure, axes = pyplot.subplots(figsize=(width, width * (0.75 if columns == 1 else 0.45)), layout="constrained")
-        try:
-            notebook.plot(subject.records, subject.comparison, axes)
-            about = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None} if path.suffix == ".pdf" else {}
-            figure.savefig(place, format=path.suffix[1:], metadata=about, dpi=300)
-        finally:
-            pyplot.close(figure)
+    """The curves."""
+
+    def fill(figure: Any) -> None:
+        notebook.plot(subject.records, subject.comparison, figure.subplots())
+
+    save_figure(path, columns, 0.75 if columns == 1 else 0.45, fill)
 
 
-def _text(write: Callable[[Subject], str]) -> Callable[[Subject, Path, int], None]:
-    return lambda subject, path, columns: store.write_text(path, write(subject))
-
-
-WRITERS: dict[str, Callable[[Subject, Path, int], None]] = {  # by the ending of the file
-    ".tex": _text(table_tex),
-    ".csv": _text(table_csv),
-    ".svg": write_figure,
-    ".pdf": write_figure,
-    ".png": write_figure,
-}
+def write(subject: Subject, path: Path, columns: int) -> None:
+    """The table or the curves, as the file's ending says."""
+    tables = {".tex": lambda of: tex(table_of(of)), ".md": lambda of: markdown(table_of(of)), ".csv": table_csv}
+    if path.suffix in tables:
+        store.write_text(path, tables[path.suffix](subject))
+    else:
+        write_figure(subject, path, columns)

@@ -84,9 +84,11 @@ def styles_of(methods: Mapping[str, str]) -> dict[str, int]:
 
 def _rank(record: Record) -> int:
     """The method first, then the controls as they are always named, then the others."""
-    name = record.config["method"]
-    if record.provenance is not None:
-        return -1
+    return -1 if record.provenance is not None else among_controls(record.config["method"])
+
+
+def among_controls(name: str) -> int:
+    """The place of a method that stands behind the one that a run is of, by which they are sorted."""
     return CONTROLS.index(name) if name in CONTROLS else len(CONTROLS)
 
 

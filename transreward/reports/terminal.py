@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rich.console import Group
 from rich.text import Text
 
 from transreward.evaluation.statistics import RobustSummary, known
 from transreward.evaluation.verdict import ENOUGH
+from transreward.reports.cells import fixed
 from transreward.reports.columns import columns, fitting
+from transreward.reports.subject import among_controls
 from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
 from transreward.types import CONTROLS, ZERO_SHOT
@@ -19,9 +22,10 @@ GIVES_WAY = ("target\nevaluation", "task", "source\nreturn", "per seed", "source
 
 
 def closing_table(title: str, result: Result, width: int = 160) -> Group:
-    """Every method of a run: raw target return with its interval, and its cost; fewer columns where it is narrow."""
+    """Every method of a run, in the order of its page: raw target return with its interval, and its cost; fewer columns
+    where it is narrow."""
     seeds, episodes = result.target_return.shape
-    shown = [*result.controls.items(), (result.method, result)]
+    shown = [(result.method, result), *sorted(result.controls.items(), key=lambda item: among_controls(item[0]))]
     number = _figures(max((abs(s["mean"]) for _, one in shown if (s := known(one.target_return))), default=0.0))
     rows = [_cells(name, one, number) for name, one in shown]
     if not any(row["task"] for row in rows):
@@ -45,7 +49,7 @@ def _heading(one: Result, seeds: int, episodes: int) -> str:
 
 def _figures(largest: float) -> Callable[[float], str]:
     """How returns are written: whole where the largest is 100 or more, else with two decimals."""
-    return (lambda x: f"{x:,.0f}") if largest >= 100 else (lambda x: f"{x:,.2f}")
+    return partial(fixed, digits=0 if largest >= 100 else 2)
 
 
 def _cells(name: str, one: Result, number: Callable[[float], str]) -> dict[str, str]:
@@ -99,14 +103,13 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     number = _figures(max((abs(r["target_return"]["mean"]) for r in rows.values() if r["target_return"]), default=0.0))
     returns = [_return_cells(name, row, number) for name, row in rows.items()]
     odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
-    caution = _caution(seeds)
     return Group(
         Text(title, style="bold"),
         Text(f"{_heading(one, seeds, episodes).capitalize()}\n"),
         columns(fitting(returns, width, GIVES_WAY)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
         columns(odds),
-        *([Text(f"\n{caution}")] if caution else []),
+        *([Text(f"\n{few(seeds)}{_plain_mean(seeds)}")] if seeds < ENOUGH else []),
     )
 
 
@@ -140,17 +143,20 @@ def _odds(row: Row, control: str) -> str:
         return "-"
     found = row["improvement"][control]
     bounds = found["ci95"]
-    return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f}-{bounds[1]:.2f})" if bounds else "")
+    return f"{found['probability']:.2f}" + (f" ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else "")
 
 
-def _caution(seeds: int) -> str:
-    """A warning where there are few seeds."""
+def few(seeds: int) -> str:
+    """The warning that few seeds deserve; empty where they are enough."""
     if seeds >= ENOUGH:
         return ""
     if seeds == 1:
         return f"One seed: no interval, and no sign which method is better. Run {ENOUGH} seeds or more."
-    text = (
-        f"{seeds} seeds: the bootstrap resamples only these returns, so its intervals are too narrow, and "
-        f"0.00-0.00 or 1.00-1.00 is no certainty. Go by Student's t, and run {ENOUGH} seeds or more."
+    return (
+        f"{seeds} seeds: the bootstrap resamples only these returns, so its intervals are too narrow, and one that "
+        f"ends where it begins, as 1.00 to 1.00, is no certainty. Go by Student's t, and run {ENOUGH} seeds or more."
     )
-    return text + (" Of fewer than four seeds the IQM is the plain mean." if seeds < 4 else "")
+
+
+def _plain_mean(seeds: int) -> str:
+    return " Of fewer than four seeds the IQM is the plain mean." if 1 < seeds < 4 else ""

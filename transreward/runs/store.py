@@ -35,6 +35,7 @@ from transreward.types import BrokenRun, RequestError, Spaces
 SCHEMA = 1
 IDENTIFICATION = "identification.json"  # what differs physically, in a run directory where it was looked for
 ADOPTED = "adopted.json"  # of which file a source agent was made, where another library trained it
+STUDY = "study.json"  # what many runs of one plan lie in
 FALLBACK = "fallback.json"  # who acted in the target and who was delivered, where there were candidates
 MOST = 2**36  # bytes of arrays that are read from one file
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the disk is full or fails, whatever the request
@@ -197,6 +198,11 @@ def read_json(path: Path) -> dict[str, Any]:
             raise RequestError(
                 f"{path.parent} holds a source agent that was made of a policy's file, and no run: a transfer takes it "
                 f"by `source_run={str(path.parent)!r}`"
+            ) from None
+        if (path.parent / STUDY).is_file():
+            raise RequestError(
+                f"{path.parent} holds a study, and no run: 'transreward study report {path.parent}' is about all of "
+                f"its runs, which lie in {path.parent / 'runs'}"
             ) from None
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
     except OSError as error:

@@ -10,10 +10,11 @@ import numpy as np
 
 from transreward.evaluation.across import improvement_across, iqm_across, mean_across, normalised, profile
 from transreward.evaluation.verdict import number
-from transreward.reports.cells import Cell, counted
+from transreward.reports.cells import Cell, counted, fixed
 from transreward.reports.figures import Chart, csv_text, figure, link, swatch
 from transreward.reports.figures import Line as Drawn
 from transreward.reports.subject import styles_of
+from transreward.reports.terminal import few
 from transreward.study.lines import Line
 from transreward.study.show import clock
 from transreward.types import CONTROLS
@@ -27,7 +28,7 @@ HTML = """\
 methods that are compared. IQM: interquartile mean over all seeds of all pairs, with the 95% interval of a bootstrap
 that draws seeds within each pair. <i>Better than</i>: the probability that a seed of the method returns more than one
 of the other on the same pair. Only finished runs count{% if left_out %}; on {{ left_out }} all methods return the same
-or only one has finished{% endif %}. With few seeds these intervals are too narrow.</p>
+or only one has finished{% endif %}.{% if few %} {{ few }}{% endif %}</p>
 {{ plain("Over all pairs", heads, rows) }}
 <p>Steps and wall time are sums over pairs and seeds{% if agents %}, without those of the source agents that are jobs of
 their own: {{ agents }}{% endif %}.</p>
@@ -51,35 +52,48 @@ class Summary:
 
     lines: Mapping[str, Sequence[Line]]
     scores: Mapping[str, dict[str, np.ndarray]]  # method -> pair -> [seeds]
+    iqm: Mapping[str, tuple[float, list[float] | None]]  # of the scores of each method, and its interval
     rows: list[dict[str, str]]  # of the table, by column
+
+    @property
+    def few(self) -> str:
+        """The warning that the pair and method with the fewest seeds deserve, or empty."""
+        return few(min(len(one) for own in self.scores.values() for one in own.values()))
+
+    @property
+    def styles(self) -> dict[str, int]:
+        """Method -> style of its lines."""
+        of = {line.method: line.jobs[0].request["method"] for own in self.lines.values() for line in own}
+        return styles_of({name: of[name] for name in self.scores})
 
 
 def summarised(lines: Mapping[str, Sequence[Line]]) -> Summary | None:
     """None where fewer than two pairs have two methods whose returns differ."""
     scores: dict[str, dict[str, np.ndarray]] = {}
     for pair, own in lines.items():
-        returns = {line.method: line.outcome.per_seed for line in own if _counts(line) and line.outcome is not None}
-        for method, found in (normalised(returns) or {}).items():
+        for method, found in (normalised(_raw(own)) or {}).items():
             scores.setdefault(method, {})[pair] = found
     pairs = {pair for own in scores.values() for pair in own}
     if len(pairs) < 2:
         return None
-    rows = [_row(method, own, scores, lines, len(pairs)) for method, own in scores.items()]
-    return Summary(lines, scores, rows)
+    iqm = {method: iqm_across(own) for method, own in scores.items()}
+    rows = [_row(method, iqm[method], scores, lines, len(pairs)) for method in scores]
+    return Summary(lines, scores, iqm, rows)
 
 
-def _counts(line: Line) -> bool:
-    return not line.state and line.outcome is not None and len(line.outcome.per_seed) > 0
+def returns_of(line: Line) -> np.ndarray | None:
+    """The returns that count, [seeds]: those of finished runs; None where there are none."""
+    return line.outcome.per_seed if not line.state and line.outcome is not None and len(line.outcome.per_seed) else None
 
 
 def _row(
     method: str,
-    own: dict[str, np.ndarray],
+    iqm: tuple[float, list[float] | None],
     scores: Mapping[str, dict[str, np.ndarray]],
     lines: Mapping[str, Sequence[Line]],
     pairs: int,
 ) -> dict[str, str]:
-    middle, ends = iqm_across(own)
+    own = scores[method]
     beats = {
         f"better than\n{name}": _chance(improvement_across(own, scores[name])) if name != method else "-"
         for name in CONTROLS
@@ -95,8 +109,8 @@ def _row(
     return {
         "method": method,
         "pairs": f"{len(own)} of {pairs}",
-        "IQM of scores\n95% bootstrap": _shown(middle, ends),
-        "mean": f"{mean_across(list(own.values())):.2f}",
+        "IQM of scores\n95% bootstrap": _shown(*iqm),
+        "mean of\nscores": fixed(mean_across(list(own.values()))),
         **beats,
         "target steps": total([record.outcome.target_steps for record in records]),
         "evaluation": total([record.evaluation_steps for record in records]),
@@ -112,8 +126,7 @@ def _chance(found: tuple[float, list[float] | None] | None) -> str:
 
 
 def _shown(middle: float, ends: list[float] | None) -> str:
-    text = f"{middle:.2f}" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
-    return text.replace("-", "\N{MINUS SIGN}")
+    return fixed(middle) + (f" ({fixed(ends[0])} to {fixed(ends[1])})" if ends else "")
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -121,10 +134,8 @@ def _shown(middle: float, ends: list[float] | None) -> str:
 
 def content(summary: Summary) -> dict[str, Any]:
     """The variables of `HTML`."""
-    names = list(summary.scores)
+    names, styles = list(summary.scores), summary.styles
     used = {pair for own in summary.scores.values() for pair in own}
-    of = {line.method: line.jobs[0].request["method"] for own in summary.lines.values() for line in own}
-    styles = styles_of({name: of[name] for name in names})
     rows = []
     for pair, own in summary.lines.items():
         for name, returns in _raw(own).items():
@@ -135,17 +146,18 @@ def content(summary: Summary) -> dict[str, Any]:
         "heads": list(summary.rows[0]),
         "rows": [list(row.values()) for row in summary.rows],
         "left_out": ", ".join(pair for pair in summary.lines if pair not in used),
+        "few": summary.few,
         "agents": _agents(summary.lines),
         "heat": [(pair, _shades(pair, names, summary)) for pair in summary.lines],
         "csv": link(csv_text(("pair", "method", "seed", "return", "score"), rows)),
         "legend": [(swatch(styles[name], name), name, "") for name in names],
-        "profile": _profile(summary, styles),
+        "profile": _profile(summary),
         "beats": [(name, [_beats(name, other, summary) for other in names]) for name in names],
     }
 
 
 def _raw(lines: Sequence[Line]) -> dict[str, np.ndarray]:
-    return {line.method: line.outcome.per_seed for line in lines if _counts(line) and line.outcome is not None}
+    return {line.method: found for line in lines if (found := returns_of(line)) is not None}
 
 
 def _agents(lines: Mapping[str, Sequence[Line]]) -> str:
@@ -161,7 +173,7 @@ def _shades(pair: str, names: Sequence[str], summary: Summary) -> list[Cell]:
         score = summary.scores[name].get(pair)
         note = number(float(raw[name].mean())) if name in raw else ""
         tone = "" if score is None else f"h{round(HEAT * float(np.clip(score.mean(), 0, 1)))}"
-        cells.append(Cell("-" if score is None else f"{score.mean():.2f}", "", note, tone))
+        cells.append(Cell("-" if score is None else fixed(float(score.mean())), "", note, tone))
     return cells
 
 
@@ -172,13 +184,19 @@ def _beats(name: str, other: str, summary: Summary) -> Cell:
     return Cell("-") if found is None else Cell(f"{found[0]:.2f}", found[0], "", f"h{round(HEAT * found[0])}")
 
 
-def _profile(summary: Summary, styles: Mapping[str, int]) -> Any:
+def profiles(summary: Summary) -> list[Drawn]:
+    """A staircase of each method: the share of seeds above each score."""
     every = np.concatenate([one for own in summary.scores.values() for one in own.values()])
     room = 0.05 * float(every.max() - every.min())
     ends, lines = (float(every.min() - room), float(every.max() + room)), []
     for name, own in summary.scores.items():
         x, y = profile(own)
-        lines.append(Drawn(name, styles[name], [ends[0], *x, ends[1]], [1.0, *y, 0.0], steps=True))
+        lines.append(Drawn(name, summary.styles[name], [ends[0], *x, ends[1]], [1.0, *y, 0.0], steps=True))
+    return lines
+
+
+def _profile(summary: Summary) -> Any:
+    lines = profiles(summary)
     words = f"{len(lines)} staircases that fall from 1 to 0; the further to the right, the better. IQM: " + ", ".join(
         f"{row['method']} {list(row.values())[2]}" for row in summary.rows
     )

@@ -19,7 +19,7 @@ from transreward.types import RequestError
 from transreward.workers.versions import apart, versions
 
 DRIVER = "driver"  # before the name of a process's claim to take part
-FILE, PLAN = "study.json", "plan.yaml"
+FILE, PLAN = store.STUDY, "plan.yaml"
 KEYS = {"pair": str, "method": str, "request": dict, "directory": str}
 ASKED = schema.KEYS["request.json"] | {"learner": str}  # what is null stands at its default
 NAME = 255  # bytes of a name that a file system takes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from rich.console import Console
 
 from transreward import reports
-from transreward.evaluation.verdict import Outcome, number, verdict
+from transreward.evaluation.verdict import Outcome, Verdict, number, verdict
 from transreward.reports.cells import counted, mean
 from transreward.reports.columns import columns, fitting
 from transreward.reports.page import page
+from transreward.reports.paper import piped
 from transreward.reports.sections.verdict import WORDS
 from transreward.study import across, folder, search
 from transreward.study.jobs import Job
@@ -28,31 +30,47 @@ EACH = "target returns, a row a pair"
 GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "updates", "seeds")
 
 
-def write_report(out: Path) -> tuple[str, Path]:
-    """Write table and page. Returns the table as text and the path of the page.
+@dataclass(frozen=True)
+class Study:
+    """What a study has so far."""
 
-    Raises RequestError if the directory holds no study.
-    """
+    out: Path
+    lines: Mapping[str, Sequence[Line]]  # by pair, in the order of the plan
+    done: str  # how many jobs are
+    summary: across.Summary | None  # None: no two pairs can be compared yet
+    tried: dict[str, Any] | None  # of a search
+
+
+def opened(out: Path) -> Study:
+    """Read a study. Raises RequestError if the directory holds none."""
     jobs, running = folder.read(out)
     pairs: dict[str, dict[str, list[Job]]] = {}
     for job in jobs:
         if job.method:
             pairs.setdefault(job.pair, {}).setdefault(job.method, []).append(job)
     lines = {pair: [line_of(name, own, running) for name, own in rows.items()] for pair, rows in pairs.items()}
-    rows = {pair: table(own) for pair, own in lines.items()}
     done = f"{sum(job.done for job in jobs)} of {len(jobs)} jobs done"
-    summary = across.summarised(lines)
-    tried = search.about(out)
-    words = f"{done}. {tried['said']}" if tried else done
+    return Study(out, lines, done, across.summarised(lines), search.about(out))
+
+
+def write_report(out: Path) -> tuple[str, Path]:
+    """Write table and page. Returns the table as text and the path of the page.
+
+    Raises RequestError if the directory holds no study.
+    """
+    study = opened(out)
+    rows = {pair: table(own) for pair, own in study.lines.items()}
+    tried, summary = study.tried, study.summary
+    words = f"{study.done}. {tried['said']}" if tried else study.done
     folder.put(out / TABLE, markdown(rows, words) + (markdown_of(summary) if summary else ""))
-    pages = {pair: page_of(own) for pair, own in lines.items()}
-    titles = {pair: title(own[0].jobs[0]) for pair, own in lines.items()}
-    folder.put(out / FILE, whole_page(out, rows, titles, pages, done, summary, tried))
-    if len(lines) > 1:
-        titles, rows = {**titles, EACH: EACH}, {**rows, EACH: in_a_row_each(lines)}
+    folder.put(out / FILE, page_text(study))
+    titles = titled(study)
+    if len(rows) > 1:
+        titles, rows = {**titles, EACH: EACH}, {**rows, EACH: in_a_row_each(study.lines)}
     if summary:
         titles, rows = {**titles, across.TITLE: across.TITLE}, {**rows, across.TITLE: summary.rows}
-    return as_text(rows, titles) + (f"\n\n{tried['said']}" if tried else ""), out / FILE
+    below = [summary.few if summary else "", tried["said"] if tried else ""]
+    return "\n\n".join([as_text(rows, titles), *filter(None, below)]), out / FILE
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -60,9 +78,27 @@ def write_report(out: Path) -> tuple[str, Path]:
 
 def table(lines: Sequence[Line]) -> list[dict[str, str]]:
     """A row per method: raw target return, differences to each control, and cost."""
-    controls = {line.method: line.outcome for line in lines if line.method in CONTROLS}
-    judged = sum(not line.control for line in lines)
-    return [row(line, {c: controls[c] for c in CONTROLS if c in controls}, judged) for line in lines]
+    controls, said = controls_of(lines), verdicts(lines)
+    return [
+        row(line, controls, WORDS.get(said[line.method].kind, "-") if line.method in said else "-") for line in lines
+    ]
+
+
+def controls_of(lines: Sequence[Line]) -> dict[str, Outcome | None]:
+    """The controls among the methods of a pair; None: not evaluated yet."""
+    found = {line.method: line.outcome for line in lines if line.method in CONTROLS}
+    return {name: found[name] for name in CONTROLS if name in found}
+
+
+def verdicts(lines: Sequence[Line]) -> dict[str, Verdict]:
+    """Of the methods of a pair that are no controls and were evaluated, by name: they are judged together."""
+    controls, found = controls_of(lines), {}
+    for line in (line for line in lines if not line.control):
+        if line.outcome is not None and len(line.outcome.per_seed):
+            others = {name: one for name, one in controls.items() if one is not None and name != line.method}
+            together = sum(not one.control for one in lines)
+            found[line.method] = verdict(line.outcome, [*others.values(), *unchanged(line, others)], together)
+    return found
 
 
 def in_a_row_each(lines: Mapping[str, Sequence[Line]]) -> list[dict[str, str]]:
@@ -74,16 +110,13 @@ def in_a_row_each(lines: Mapping[str, Sequence[Line]]) -> list[dict[str, str]]:
     return [{"pair": pair, **empty, **own} for pair, own in found.items()]
 
 
-def row(line: Line, controls: Mapping[str, Outcome | None], judged: int) -> dict[str, str]:
+def row(line: Line, controls: Mapping[str, Outcome | None], said: str) -> dict[str, str]:
     """The cells of one method, by column; `-` for what is not known yet."""
     one = line.outcome
     others = {name: other for name, other in controls.items() if other is not None and name != line.method}
     over = {f"over\n{name}": "-" for name in controls}
-    said = "-"
     if one is not None and len(one.per_seed):
         over |= {f"over\n{name}": lead(one, other) for name, other in others.items() if len(other.per_seed)}
-        if not line.control:
-            said = WORDS.get(verdict(one, [*others.values(), *unchanged(line, others)], judged).kind, "-")
     seconds = [record.result["wall_seconds"] for record in line.records if record.result is not None]
     return {
         "method": line.method,
@@ -132,20 +165,14 @@ def markdown(rows: Mapping[str, list[dict[str, str]]], done: str) -> str:
     heads = list(dict.fromkeys(head for own in rows.values() for cells in own for head in cells))
     lines = [["pair", *heads], ["---"] * (len(heads) + 1)]
     lines += [[pair, *(cells.get(head, "-") for head in heads)] for pair, own in rows.items() for cells in own]
-    text = "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
-    return f"{text}\n\n{done}. Returns are raw returns in the target, means over seeds with Student's 95% interval.\n"
+    note = "Returns are raw returns in the target, means over seeds with Student's 95% interval."
+    return f"{piped(lines)}\n\n{done}. {note}\n"
 
 
 def markdown_of(summary: across.Summary) -> str:
     """The table over all pairs in Markdown."""
     lines = [list(summary.rows[0]), ["---"] * len(summary.rows[0]), *(list(row.values()) for row in summary.rows)]
-    text = "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
-    return f"\n{across.TITLE}:\n\n{text}\n"
-
-
-def one_line(cell: str) -> str:
-    """A cell for a Markdown table."""
-    return " ".join(cell.split()).replace("|", "/")
+    return f"\n{across.TITLE}:\n\n{piped(lines)}\n" + (f"\n{summary.few}\n" if summary.few else "")
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -163,25 +190,24 @@ def page_of(lines: Sequence[Line]) -> str:
     return page(records, comparison=True) if records else ""
 
 
-def whole_page(
-    out: Path,
-    rows: Mapping[str, list[dict[str, str]]],
-    titles: Mapping[str, str],
-    pages: Mapping[str, str],
-    done: str,
-    summary: across.Summary | None = None,
-    tried: Mapping[str, Any] | None = None,
-) -> str:
+def titled(study: Study) -> dict[str, str]:
+    """Pair -> its heading."""
+    return {pair: title(own[0].jobs[0]) for pair, own in study.lines.items()}
+
+
+def page_text(study: Study) -> str:
     """One HTML page with the table and each pair's comparison, and before them what holds over all pairs."""
     from jinja2 import Environment, FileSystemLoader
 
+    titles, summary = titled(study), study.summary
     parts: list[dict[str, Any]] = [
-        {"title": titles[pair], "heads": list(own[0]), "rows": [list(cells.values()) for cells in own],
-         "page": pages[pair]}
-        for pair, own in rows.items()
+        {"title": titles[pair], "heads": list(rows[0]), "rows": [list(cells.values()) for cells in rows],
+         "page": page_of(own)}
+        for pair, own in study.lines.items() for rows in [table(own)]
     ]  # fmt: skip
     loader = FileSystemLoader(MACROS)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     head = environment.from_string(across.HTML).render(across.content(summary)) if summary else ""
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(name=out.resolve().name, done=done, pairs=parts, across=head, tried=tried)
+    name = study.out.resolve().name
+    return template.render(name=name, done=study.done, pairs=parts, across=head, tried=study.tried)
