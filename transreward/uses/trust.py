@@ -19,12 +19,10 @@ class Trust(Use):
     """
 
     strength: float = 1.0  # lambda, in [0, 1]: of the correction, and of the doubt; at 0 source steps count as they are
-    doubt: float = 1.0  # share of their weight that steps lose whose correction is not trusted at all; 0 = they count
 
     def __post_init__(self) -> None:
-        for name in ("strength", "doubt"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RequestError(f"use.{name} of '{self.name}' must be in [0, 1], not {getattr(self, name)}")
+        if not 0 <= self.strength <= 1:
+            raise RequestError(f"use.strength of '{self.name}' must be in [0, 1], not {self.strength}")
 
     name = "trust"
     pays = False
@@ -45,22 +43,15 @@ class Trust(Use):
         """How far corrected source steps are to be believed, [batch] in [0, 1]: the gap's trust. In an identified
         simulator the share of the whole shift that is explained: what is gone with the simulator, and of the rest as
         much as the gap is trusted with."""
-        trust, sure = gap.trust(state, steps, source_model=extra.get("source_model")), self.sure(extra)
-        return trust if sure is None else sure + (1.0 - sure) * trust
+        trust, explained = gap.trust(state, steps, source_model=extra.get("source_model")), extra.get("explained")
+        return trust if explained is None else explained + (1.0 - explained) * trust
 
     def part(self, gap: Any, state: Any, steps: Transition, extra: dict[str, Any]) -> Array:
         """How much of the difference corrects a source step, [batch]: lambda, since the step's weight follows the
         trust. As far as the steps of an identified simulator count in any case, it is the trust's share of it, so that
         where the rest is noise nothing is added."""
-        sure, all_of_it = self.sure(extra), jnp.full_like(steps.reward, self.strength)
-        if sure is None:
+        explained, all_of_it = extra.get("explained"), jnp.full_like(steps.reward, self.strength)
+        if explained is None:
             return all_of_it
         trust = gap.trust(state, steps, source_model=extra.get("source_model"))
-        return all_of_it * (1.0 - sure * (1.0 - trust))
-
-    def sure(self, extra: dict[str, Any]) -> Any:
-        """The weight that a source step keeps whatever the trust, in [0, 1]; None where it keeps none."""
-        explained = extra.get("explained")
-        if self.doubt == 1:
-            return explained
-        return 1.0 - self.doubt * (1.0 - (0.0 if explained is None else explained))
+        return all_of_it * (1.0 - explained * (1.0 - trust))
