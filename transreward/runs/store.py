@@ -54,6 +54,14 @@ def versions() -> dict[str, str]:
     return installed(RECORDED)
 
 
+def begun_by(directory: Path) -> dict[str, Any]:
+    """The command and the time that a run in this directory was begun with; nothing where that is not known. Whatever
+    goes on with it, `resume` or the learner of a session, was not what asked for it."""
+    file = directory / "provenance.json"
+    found = read_json(file) if file.exists() else {}
+    return {key: found[key] for key in ("command", "started") if key in found}
+
+
 def provenance() -> dict[str, Any]:
     """Where a result comes from: the command, the local time, and the machine's processor, cores and devices."""
     script, *arguments = sys.argv or [""]
