@@ -134,19 +134,19 @@ def claimed(directory: Path) -> Iterator[None]:
 def vacant(directory: Path) -> None:
     """Raise `Taken` unless `directory` can become a run directory. Changes nothing."""
     if directory.is_file():
-        raise Taken(f"`out` {directory} is a file: name a directory")
+        raise Taken(f"`out` '{directory}' is a file: name a directory")
     held = {path.name for path in directory.iterdir()} if directory.is_dir() else set()  # at one moment
     if "config.json" in held:
         raise in_use(directory)
     if held:
-        raise Taken(f"`out` {directory} is not empty: name another directory")
+        raise Taken(f"`out` '{directory}' is not empty: name another directory")
 
 
 def in_use(directory: Path) -> Taken:
     """The error for a directory that another run has."""
     if (directory / "session" / "steps.journal").is_file():  # steps that a robot took, which nothing brings back
-        return Taken(f"`out` {directory} holds a session and the steps of its robot: name another directory")
-    return Taken(f"`out` {directory} already holds a run: name another directory, or remove it first")
+        return Taken(f"`out` '{directory}' holds a session and the steps of its robot: name another directory")
+    return Taken(f"`out` '{directory}' already holds a run: name another directory, or remove it first")
 
 
 def write_json(path: Path, value: Any) -> None:
