@@ -54,7 +54,7 @@ class Foreign:
         return tuple(len(b) for _, b in self.actor[:-1])
 
 
-READ = "Stable-Baselines3's .zip (SAC, PPO), a state file of CleanRL or rsl_rl (torch.save), or an .onnx graph"
+FILES = "Stable-Baselines3's .zip (SAC, PPO), a state file of CleanRL or rsl_rl (torch.save), or an .onnx graph"
 
 
 def read(path: Path) -> Foreign:
@@ -73,7 +73,7 @@ def read(path: Path) -> Foreign:
         if (own := path.parent).joinpath("config.json").is_file() and path.suffix == ".safetensors":
             raise RequestError(f"it is a policy of this library: its run is taken up by `source_run={str(own)!r}`")
         if content[:2] != b"PK" and content[:1] != b"\x80":  # neither torch's archive nor a pickle
-            raise RequestError(f"it is no policy that can be read: name {READ}")
+            raise RequestError(f"it is no policy that can be read: name {FILES}")
         return _state_file(torch_file(content))
     except RequestError as error:
         raise RequestError(f"policy {path}: {error}") from None
