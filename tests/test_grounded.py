@@ -83,7 +83,7 @@ def test_each_seed_trains_in_what_its_own_steps_show(tmp_path, monkeypatch):
     assert isinstance(source, Varied) and source.by == "seed" and len(source.variants) == 2
     assert [v.model.opt.gravity[2] for v in source.variants] == pytest.approx([-9.81 / 2] * 2, rel=0.02)
     assert [line.partition(" (")[0].partition(";")[0] for line in told] == [
-        "seed 4: gravity x 0.5", "seed 5: gravity x 0.5"
+        state.IDENTIFYING.format("the target steps of each seed"), "seed 4: gravity x 0.5", "seed 5: gravity x 0.5"
     ]  # fmt: skip
     assert result.steps.target == 400 and result.updates > 0
     found = json.loads((tmp_path / "run" / "identification.json").read_text())

@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
-    if args.target_steps is not None and (why := over(Path(out))):
+    more = args.target_steps is not None and args.target_steps > request["target_steps"]
+    if more and (why := over(Path(out))):
         raise RequestError(f"the run in {out} {why}{_anew(Path(out), args.target_steps)}")
     finished = args.target_steps is None and (Path(out) / "result.json").exists()
     with watched(request, out) as view:
