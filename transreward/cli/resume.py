@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> None:
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
-    more = args.target_steps is not None and args.target_steps > request["target_steps"]
-    if more and (why := over(Path(out))):
-        raise RequestError(f"the run in {out} {why}{_anew(Path(out), args.target_steps)}")
+    more = args.target_steps or 0
+    if more > request["target_steps"] and (why := over(Path(out))):
+        raise RequestError(f"the run in {out} {why}{_anew(Path(out), more)}")
     finished = args.target_steps is None and (Path(out) / "result.json").exists()
     with watched(request, out) as view:
         if finished:  # who asks to go on is told how, and nothing else that might be done
