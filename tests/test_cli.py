@@ -84,6 +84,7 @@ WRONG = {
     "--method darcs": "unknown method 'darcs': did you mean darc",
     "--controls orakle": "unknown method 'orakle': did you mean oracle",
     "--learner pppo": "unknown learner 'pppo': did you mean ppo",
+    "--learner td3": "unknown learner 'td3': there are: ppo, sac",
     "--target-steps 0": "target steps must be a whole number of at least 1, not 0",
     "--source-steps -5": "source steps must be a whole number of at least 1, not -5",
     "--target-steps 2.5": "argument --target-steps: 2.5 is no whole number, such as 10000, 10_000, 10,000 or 1e4",
@@ -96,7 +97,7 @@ WRONG = {
     "--out run": "already holds a run",
     "--out file": "is a file",
     "--out file/below": "cannot be made",
-    "--source-run nowhere": "is not a run directory",
+    "--source-run nowhere": "nowhere is not a run directory: there is no such directory",
     "--source-run run": "is not a run directory",
     "--config nowhere.yaml": "cannot read nowhere.yaml",
     "--method paired": "use --learner sac",
@@ -207,10 +208,17 @@ def test_a_wrong_comparison_is_refused(capsys, arguments):
         ("transfer hopper ant --methods darc", "did you mean --method? (see 'transreward transfer --help')"),
         ("play runs/x --quickly", "unrecognized arguments: --quickly (see 'transreward play --help')"),
         ("", "required: COMMAND"),
+        (
+            "transfer hopper --target ant",
+            "--target ant: source and target are written without a name",
+        ),
+        ("transfer hopper ant --target-step 5", "--target-step 5: did you mean --target-steps?"),
+        ("export nowhere", "nowhere is not a run directory"),
         ("doctor --fast", "unrecognized arguments: --fast"),
     ],
 )
-def test_other_wrong_commands_are_refused(capsys, arguments, why):
+def test_other_wrong_commands_are_refused(capsys, monkeypatch, arguments, why):
+    monkeypatch.setitem(sys.modules, "onnx", None)  # a missing package is no reason before there is a run
     check_refused(capsys, arguments.split(), why)
 
 

@@ -17,9 +17,11 @@ import bits
 import transreward as tr
 from transreward import replay as rp
 from transreward.domains.varied import Varied
-from transreward.engine import state
+from transreward.engine import grounding, state
+from transreward.ground import Ground
 from transreward.plan.compile import compile
 from transreward.request.resolve import resolve
+from transreward.types import Steps
 
 SETTINGS = {f"loop.{name}": value for name, value in bits.LOOP.items()}
 LEARNER = tr.learner("sac", **bits.LEARNERS["sac"])
@@ -38,6 +40,27 @@ def test_the_first_target_steps_are_taken_by_the_source_policy():
     assert (first.name, first.budget, first.schedule.updates) == ("identified-evidence", tr.Pair(0, 400), 0)
     assert first.schedule.warm == first.schedule.rounds and then.after == first.name
     assert then.budget.target == 0 and then.budget.source > 0 and then.ground == track.method.ground
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_seeds_that_have_the_same_steps_are_identified_once_and_told_once(monkeypatch, same):
+    fits = []
+
+    def refused(source, steps, known):
+        fits.append(steps)
+        return f"too few, {len(fits)}"
+
+    monkeypatch.setattr(grounding, "_of", refused)
+    domains = tr.Pair(tr.domain("hopper"), tr.domain("hopper:gravity=0.5"))
+    held = np.zeros((1, 3)) if same else np.arange(2.0)[:, None] * np.ones(3) * 0.5
+    walks = [domains.target.simulate(1, 0, 1) for _ in range(2)]
+    steps = [[walks[k].step(held[k % len(held)][None]) for _ in range(8)] for k in range(2)]
+    columns = [np.stack([[getattr(t, name) for t in one] for one in steps]) for name in tr.Transition._fields]
+    stored = Steps(tr.Transition(*columns), np.zeros((2, 8, 1, 0)), np.ones((2, 8, 1)))
+    found = grounding.grounded(domains, [0, 1], Ground(), rp.of(stored, domains.target.spaces))
+    assert len(fits) == (1 if same else 2)
+    whose = ["every seed"] if same else ["seed 0", "seed 1"]
+    assert [line.partition(":")[0] for line in found.said[: len(fits)]] == whose
 
 
 @pytest.mark.long
@@ -60,7 +83,7 @@ def test_each_seed_trains_in_what_its_own_steps_show(tmp_path, monkeypatch):
     assert isinstance(source, Varied) and source.by == "seed" and len(source.variants) == 2
     assert [v.model.opt.gravity[2] for v in source.variants] == pytest.approx([-9.81 / 2] * 2, rel=0.02)
     assert [line.partition(" (")[0].partition(";")[0] for line in told] == [
-        "seed 4: gravity x 0.5", "seed 5: gravity x 0.5"
+        state.IDENTIFYING.format("the target steps of each seed"), "seed 4: gravity x 0.5", "seed 5: gravity x 0.5"
     ]  # fmt: skip
     assert result.steps.target == 400 and result.updates > 0
     found = json.loads((tmp_path / "run" / "identification.json").read_text())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import time
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 from test_transfer import SOURCE, TARGET
 
+from transreward import live
 from transreward.live import PHASES, View
 from transreward.reports.terminal import closing_table
 from transreward.runs.result import Result
@@ -166,3 +170,16 @@ def test_it_says_how_the_source_is_seen_where_that_was_not_asked_for(typed, told
     view.console = Console(file=io.StringIO(), width=160)
     view(Progress("darc", "source", Pair(0, 0), Pair(200, 20), 0.0, [], "halfcheetah@mirrored"))
     assert ("bridge=none" in view.console.file.getvalue()) == told
+
+
+def test_a_fit_says_where_there_is_no_terminal_how_long_it_has_taken(monkeypatch, capsys):
+    monkeypatch.setattr(live, "PATIENT", 0.01)
+    monkeypatch.setattr(live, "EVERY", 0.01)
+    problem: Any = SimpleNamespace(
+        parameters=range(7), steps=SimpleNamespace(n=1500), simulator=SimpleNamespace(steps=9)
+    )
+    with live.fitting(problem):
+        time.sleep(0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert all(line == "fitting 7 parameters to 1,500 steps: 0 s, 9 steps simulated ..." for line in lines)

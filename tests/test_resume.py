@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -275,3 +276,9 @@ def test_a_finished_run_is_told_one_way_to_go_on(tmp_path, capsys, reason, advic
     said = capsys.readouterr().out
     (line,) = (line for line in said.splitlines() if "is finished" in line)
     assert advice in line and "next:" not in said
+    if reason == "decided":  # and who asks for more of it is told what to type
+        more = store.read_json(run / "config.json")["target_steps"] + 1000
+        with pytest.raises(SystemExit):
+            cli.main(["resume", str(run), "--target-steps", str(more)])
+        said = capsys.readouterr().err
+        assert re.search(rf"gets its share: transreward transfer .* --target-steps {more}\b", said)

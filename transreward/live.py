@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -204,23 +205,46 @@ class View:
 
 
 PATIENT = 2.0  # seconds after which what goes on is shown
+EVERY = 30.0  # seconds between two lines of a fit where there is no terminal
 
 
 @contextmanager
 def fitting(problem: Problem) -> Iterator[None]:
-    """On a terminal: how long a fit has taken, once it has taken a while."""
+    """How long a fit has taken, once it has taken a while: renewed in place on a terminal, elsewhere a line now and
+    then on standard error."""
     console, began = Console(stderr=True), time.perf_counter()
-    if not console.is_terminal:
-        yield
-        return
 
-    def shown() -> Text:
+    def said() -> str:
         seconds, simulated = time.perf_counter() - began, problem.simulator.steps
         what = f"fitting {len(problem.parameters)} parameters to {problem.steps.n:,} steps"
-        return Text(f"{what}: {seconds:.0f} s, {simulated:,} steps simulated" if seconds >= PATIENT else "")
+        return f"{what}: {seconds:.0f} s, {simulated:,} steps simulated" if seconds >= PATIENT else ""
 
-    with Live(console=console, get_renderable=shown, refresh_per_second=2, transient=True):
+    if console.is_terminal:
+        with Live(console=console, get_renderable=lambda: Text(said()), refresh_per_second=2, transient=True):
+            yield
+        return
+    with _now_and_then(lambda: print(f"{said()} ...", file=console.file, flush=True)):
         yield
+
+
+@contextmanager
+def _now_and_then(say: Callable[[], None]) -> Iterator[None]:
+    """`say` is called in a thread, after a while and from there on every so often."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        patience = PATIENT
+        while not over.wait(patience):
+            say()
+            patience = EVERY
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _mean(rows: list[dict[str, Any]], key: str) -> float:

@@ -276,6 +276,7 @@ def all_methods(
         if directory is not None:
             if again:
                 reopen(directory, request)
+                provenance |= store.begun_by(directory)
             else:
                 store.write_json(directory / "provenance.json", provenance)
             store.write_json(directory / "config.json", for_method(config, config.method).as_json(config.method))

@@ -80,6 +80,8 @@ def test_a_goal_of_ones_own(tmp_path):
     np.testing.assert_allclose(one.simulate(3, 0, 1).obs[:, 4:7], [[0.3, 0, 0.4]] * 3)
     with pytest.raises(RequestError, match="does not reach"):
         tr.domain(f"{id}+reach(x=3,y=0,z=0.4)")
+    with pytest.raises(RequestError, match=r"\+reach is what .* does anyway: leave it out, or fix its goal, reach\(x="):
+        tr.domain(f"{id}+reach")
 
 
 def test_a_robot_that_walks(tmp_path):

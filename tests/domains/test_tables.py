@@ -217,6 +217,9 @@ def test_angles_in_degrees_are_asked_about(tmp_path, monkeypatch, capsys):
         cli.main(["data", f"{name}.npz", "--robot", "hopper"])
         said = capsys.readouterr().out
         assert ("are these degrees?" in said) == (name == "degrees") and "\nthigh_joint angle (rad) " in said
+    cli.main(["data", "rad.npz", "--robot", "hopper", "--to", "rad.csv"])
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "written to rad.csv: its rate and times are those of hopper, 125 Hz, since the log says none"
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

@@ -290,3 +290,12 @@ def test_the_best_is_held_to_more_where_it_was_chosen_among_more():
 def test_few_seeds_have_no_best():
     assert "2 seeds cannot tell" in best([outcome("darc", [9.0, 10]), outcome("zero_shot", [1.0, 2])])
     assert "Nothing to compare" in best([outcome("darc", [9.0, 10])])
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_session_whose_episodes_were_the_source_policys_has_no_verdict(seeds):
+    """Those are listed below it, so the sentence says of whose there are none."""
+    none = Outcome("auto", np.zeros(0), tuple(range(seeds)), 500, 500, eval_target="training")
+    text = verdict(none, []).sentence
+    assert "no training episode of the policy that learns, and of it alone, ended there" in text
+    assert ("for every seed" in text) == (seeds > 1)

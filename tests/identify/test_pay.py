@@ -11,7 +11,7 @@ from transreward.domains.domain import altered
 from transreward.domains.tasks import Task
 from transreward.engine.grounding import _told, grounded
 from transreward.ground import Ground
-from transreward.identify.pay import Pay, pay_of, told
+from transreward.identify.pay import Pay, held_out, pay_of, told
 from transreward.types import Pair, Steps, Transition
 
 
@@ -80,6 +80,18 @@ def test_a_simulator_is_paid_as_the_steps_of_its_target_are(task, paid, believed
     assert (found.believed == 1).all() if believed else (found.believed < 0.9).all()
     assert len(found.said) == 2 + (task != "") + (task == "+backward")
     assert (found.crossing is not None) == (task == "+backward")
+
+
+@pytest.mark.parametrize(("paid", "explained"), [(1.0, 1.0), (0.5, 0.0)])
+def test_held_out_steps_whose_reward_is_one_number_tell_whether_it_is_the_simulators(paid, explained):
+    """As of a pole that fell once; a warning would be an error here."""
+    pole = tr.domain("inverted_pendulum")
+    obs, action = np.zeros((1, 200, 1, 4)), np.zeros((1, 200, 1, 1))
+    reward = np.full((1, 200, 1), paid)
+    reward[0, 0] = 0.0
+    steps = Transition(obs, action, reward, obs, *np.zeros((2, 1, 200, 1)))
+    assert not held_out(200)[0]
+    assert pay_of(pole, [0], steps).explained == explained
 
 
 def test_a_weight_that_the_steps_do_not_tell_is_the_usual():

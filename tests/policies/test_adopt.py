@@ -176,7 +176,7 @@ def test_critics_that_the_file_has_not_are_learned(tmp_path):
 
 WRONG = {
     "sb3_relu.zip": "activation.ReLU", "missing.zip": "there is no such file", "golden.npz": "has no data.pkl",
-    "make.py": "was not written by torch.save",
+    "make.py": "name Stable-Baselines3's .zip",
 }  # fmt: skip
 
 
@@ -185,6 +185,13 @@ def test_what_is_no_policy(name, tmp_path):
     with pytest.raises(RequestError) as caught:
         tr.adopt(FILES / name, POLE, tmp_path / "run")
     assert WRONG[name] in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_a_policy_of_this_library_is_named_by_its_run(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "policy.safetensors").write_bytes(bytes(16))
+    with pytest.raises(RequestError, match=rf"its run is taken up by `source_run='{tmp_path}'`"):
+        read(tmp_path / "policy.safetensors")
 
 
 @pytest.mark.parametrize("left", [0.3, 0.6, 0.9, 0.999])

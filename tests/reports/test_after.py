@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from transreward.evaluation.verdict import Verdict
-from transreward.reports.repeat import after, folded, repeat, typed_again
+from transreward.reports.repeat import after, anew, folded, repeat, typed_again
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 
@@ -118,3 +118,18 @@ def test_a_repeated_command_says_what_is_not_the_default():
     usual = Record({**CONFIG, "method": "auto", "controls": ["zero_shot", "fine_tune", "target_only"]}, [], None)
     assert "--method" not in repeat(usual, [usual]) and "--controls" not in repeat(usual, [usual])
     assert "--method darc --controls zero_shot" in repeat(Record(CONFIG, [], None), [])
+
+
+@pytest.mark.parametrize(
+    ("stopped", "command", "said"),
+    [
+        ("decided", "transreward transfer hopper x --seed 2 --out a", "hopper x --seed 2 --target-steps 20000"),
+        ("decided", "python a.py", "--source-steps 1000 --target-steps 20000"),
+        ("aligned", "transreward transfer hopper x", "--target-steps 20000 --set loop.aligned=0"),
+    ],
+)
+def test_a_run_that_cannot_go_on_says_the_command_that_begins_it_anew(stopped, command, said):
+    run = Record(CONFIG, [], None, provenance={"command": command})
+    assert anew([run], 20_000, stopped).endswith(said)
+    asked = Record({**CONFIG, "target": "asked:hopper"}, [], None)
+    assert anew([asked], 20_000, stopped) == ""

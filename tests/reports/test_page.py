@@ -675,3 +675,12 @@ def test_the_source_policy_has_no_bounds_and_its_steps_are_said(run):
     assert found is not None and "source,3.0,,,1" in unquote(found["figure"].csv)
     trained = max(row["source_steps"] for row in r.rows if row["phase"] == "source")
     assert found["taken"] == f"{trained:,} of {r.source_steps:,}" and trained < r.source_steps
+
+
+def test_the_foot_names_a_page_that_the_documentation_has():
+    """By its title: who installed a wheel has no docs/."""
+    place = Path(__file__).parents[2]
+    foot = (place / "transreward/reports/page.html").read_text().partition("<footer>")[2].partition("</footer>")[0]
+    title = re.search(r"page '([^']+)'", foot)
+    assert title is not None and ".md" not in foot
+    assert (place / "docs/report.md").read_text().startswith(f"# {title[1]}\n")

@@ -128,7 +128,7 @@ def test_an_empty_or_new_directory_can_be_claimed(tmp_path):
     ("file", "place", "why"),
     [
         ("run/config.json", "run", "already holds a run"),
-        ("run/notes.txt", "run", "is not empty"),
+        ("run/notes.txt", "run", "run' is not empty"),
         ("run", "run", "is a file"),
         ("run", "run/below", "cannot be made"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transreward.session.client import Client
 from transreward.session.protocol import MOST, Gone, address, receive, send
 from transreward.session.server import listening
 from transreward.types import RequestError
@@ -96,6 +97,19 @@ def test_the_socket_of_a_server_that_is_gone(tmp_path):
     with pytest.raises(RequestError, match="nothing can listen"):
         listening(str(tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "mine" and oct(Path(path).stat().st_mode)[-3:] == "600"
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("127.0.0.1:9", "nothing listens at 127.0.0.1:9: is 'transreward serve' running"),
+        ("no such host:9", "cannot be"),
+    ],
+)
+def test_where_nobody_answers_a_client_says_so_as_of_any_wrong_request(at, words):
+    with pytest.raises(RequestError, match=words) as said:
+        Client(at, "token")
+    assert isinstance(said.value, OSError) and "\n" not in str(said.value)
 
 
 def test_addresses():

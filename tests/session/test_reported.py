@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from transreward.session.reported import Reported
+import re
+
+import pytest
+
+import transreward as tr
+from transreward.request.resolve import resolve
+from transreward.session.asked import opens
+from transreward.session.reported import Reported, only_found
 
 PROGRESS = {"event": "progress", "phase": "source", "said": [], "done": 0.0, "rows": []}
 
@@ -28,3 +35,36 @@ def test_a_short_wait_says_little():
         reported({**PROGRESS, "done": done})
     reported({"event": "warning", "text": "of the session"})
     assert said == ["training the source agent ..."]
+
+
+def test_a_phase_that_was_over_before_is_not_announced_again():
+    """As of a session that is resumed, or takes up a kept source agent."""
+    said = []
+    reported = Reported(said.append)
+    reported({**PROGRESS, "done": 1.0})
+    reported({**PROGRESS, "phase": "evidence", "done": 0.25})
+    assert said == ["the source policy acts first ..."]
+
+
+def test_while_a_robot_acts_only_what_was_found_is_said():
+    said = []
+    for line in ([], ["gravity x 2"]):
+        only_found(said.append)({**PROGRESS, "said": line})
+    only_found(said.append)({"event": "over"})
+    assert said == ["gravity x 2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "words"),
+    [
+        ("auto", 500, r"first 500 of 500 steps, since what differs .* no other policy will act: raise `target_steps`"),
+        ("auto", 3000, r"the first 1,000 of 3,000 steps, since it is judged by whole episodes, .* last 1,000 steps$"),
+        ("fine_tune", 500, "^$"),
+    ],
+)
+def test_it_is_said_beforehand_how_long_the_source_policy_acts(method, steps, words):
+    asked = {"target_steps": steps, "seeds": 1, "settings": {"loop.eval_target": "training"}, "source_run": None}
+    asked |= {"source_steps": 100_000, "seed": 0}
+    config = resolve("hopper", "asked:hopper", method, controls=(), learner="sac", **asked)
+    assert tr.domain("hopper").episode_steps == 1000
+    assert re.search(words, opens(config))

@@ -20,6 +20,7 @@ import pytest
 import transreward as tr
 from transreward.domains.asked import readable
 from transreward.reports.page import write_report
+from transreward.runs import store
 from transreward.session.protocol import receive, send
 from transreward.streams.journal import KINDS, STEP, unpacked
 from transreward.streams.log import records
@@ -78,6 +79,7 @@ def finished(tmp_path_factory):
 def test_a_session_ends_as_a_run(finished):
     out, episodes = finished
     run = tr.load(out)
+    assert run.provenance["command"] == store.provenance()["command"]  # this process's, not the learner's
     assert (run.method, run.steps.target, run.stopped) == ("fine_tune", 96, "budget")
     assert run.config["target"] == f"asked:{POLE}" and run.config["loop"]["eval_target"] == "training"
     assert len(episodes) > 1 and {e["who"] for e in episodes} == {"learner"}

@@ -75,7 +75,9 @@ def run(args: argparse.Namespace) -> None:
     found = summary(log, columns, robot.name if robot is not None and columns is not None else "")
     written = [f"picture: {picture(log, found, args.picture)}"] if args.picture else []
     if args.to:
-        written.append(f"written to {write(log, args.to, rate, columns)}")
+        assumed = "" if rate is None or robot is None or log.rate is not None else f"{robot.name}, {rate:g} Hz"
+        why = f": its rate and times are those of {assumed}, since the log says none" if assumed else ""
+        written.append(f"written to {write(log, args.to, rate, columns)}{why}")
     if args.json:
         print(json.dumps(found.as_json(), allow_nan=False))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from transreward.cli.options import whole
 
@@ -30,6 +31,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from transreward.runs import store
+
+    store.read_json(Path(args.directory) / "config.json")  # before it is said which packages are missing
     if args.sb3 is not None:
         return _sb3(args)
     from transreward.reports.contract import LIMIT

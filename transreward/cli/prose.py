@@ -36,7 +36,11 @@ def _filled(text: str, width: int) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line, with the nearest name."""
+    """Errors in one line, with the nearest name. An option is written in full: `--target`, which none is, would be
+    taken for --target-steps."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **{"allow_abbrev": False, **named})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As argparse's, but that a command itself says what it does not know: the whole program's help would not."""
@@ -52,6 +56,10 @@ class Parser(argparse.ArgumentParser):
     def _meant(self, message: str) -> str:
         option = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        alone = [action.dest for action in self._actions if not action.option_strings]
+        if option and option[1].removeprefix("--") in alone:
+            shown = " ".join([self.prog, *map(str.upper, alone)])
+            return f": {' and '.join(alone)} are written without a name, as in '{shown}'"
         name, known = "", list[str]()
         if option:
             name, known = option[1], list(self._option_string_actions)

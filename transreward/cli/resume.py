@@ -8,6 +8,7 @@ from pathlib import Path
 from transreward.cli.directory import show, watched
 from transreward.cli.options import as_options, whole
 from transreward.runs.process import prepare_process
+from transreward.types import RequestError
 
 HELP = "go on with a run that was interrupted, or with more target steps"
 ABOUT = """\
@@ -37,6 +38,9 @@ def run(args: argparse.Namespace) -> None:
 
     out = args.directory
     request = store.read_json(Path(out) / "config.json")
+    more = args.target_steps or 0
+    if more > request["target_steps"] and (why := over(Path(out))):
+        raise RequestError(f"the run in {out} {why}{_anew(Path(out), more)}")
     finished = args.target_steps is None and (Path(out) / "result.json").exists()
     with watched(request, out) as view:
         if finished:  # who asks to go on is told how, and nothing else that might be done
@@ -48,3 +52,13 @@ def run(args: argparse.Namespace) -> None:
     else:
         view.conclude(result, out)
     show(out, False)
+
+
+def _anew(out: Path, target_steps: int) -> str:
+    """The command to type in its place."""
+    from transreward.reports.repeat import anew
+    from transreward.runs import store
+    from transreward.runs.record import read
+
+    found = anew(read(out), target_steps, store.read_json(out / "result.json")["stopped"])
+    return f": {found}" * bool(found)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transreward.cli.options import IDS, SETTINGS, options, whole
+from transreward.cli.options import IDS, SETTINGS, as_options, options, whole
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
 
@@ -19,7 +19,7 @@ first, or taken up with --source-run; no step of the target is simulated, and no
 asks for. Every step is in DIR before it is learned from: the same command with DIR alone goes on tomorrow.
 
   transreward serve halfcheetah --target-steps 5000 --out runs/robot
-  transreward serve source.xml robot.yaml --bridge map.yaml --out runs/robot    a robot with columns of its own
+  transreward serve mjcf:arm.xml robot.yaml --bridge map.yaml --out runs/robot   a robot with columns of its own
   transreward serve runs/robot                                                   tomorrow
   transreward serve --header > transreward.hpp                                   the client for C++
 
@@ -120,7 +120,7 @@ def told(out: str) -> Callable[[dict[str, Any]], None]:
     """Prints what the learner reports; at its end what the session in `out` came to, and what to do with that."""
     from transreward.session.reported import Reported
 
-    reported = Reported(tell_line)
+    reported = Reported(lambda line: tell_line(as_options(line)))
 
     def tell(said: dict[str, Any]) -> None:
         reported(said)

@@ -183,6 +183,8 @@ def _unknown_robot(name: str) -> RequestError:
     def plain(text: str) -> str:
         return re.sub(r"-v\d+$|[^a-z0-9]", "", text.lower())
 
+    if file := place.meant(name):
+        return RequestError(f"unknown robot '{name}': did you mean {file}?")
     same = [robot for robot in ROBOTS if plain(robot) == plain(name)]
     if re.fullmatch(r"(\w+/)*[\w.-]+-v\d+", name):
         also = f", or {same[0]}" if same else ""
@@ -200,6 +202,8 @@ def _from_factory(module: str, factory: str) -> Domain:
     except (ImportError, ValueError):
         found = False
     if not found:
+        if place.meant(module):  # `arm.xml:broken` looks like a module's name
+            raise _unknown_robot(module)
         if "." not in module:
             raise RequestError(f"{_unknown_robot(module)}; nor is there a module {module} to import")
         raise RequestError(f"'{id}': there is no module {module} to import")

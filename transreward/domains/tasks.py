@@ -346,6 +346,8 @@ def parse(text: str, robot: Robot) -> Task:
             raise nearest(key, known, f"parameter of task '{name}'")
     values = {key: given.get(key, default) for key, default in known.items()}
     missing = [key for key, value in values.items() if value is None]
+    if missing and not given and name in robot.terms:
+        raise RequestError(f"+{name} is what {robot.name} does anyway: leave it out, or fix its goal, {kind.usage}")
     if missing or (ANY in kind.values and not given):
         raise RequestError(f"the task '{text}' lacks {' and '.join(missing) or 'a term'}: write {kind.usage}")
     return Task(name, tuple((key, float(value)) for key, value in values.items() if value is not None))

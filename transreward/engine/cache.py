@@ -21,6 +21,7 @@ from pathlib import Path
 import jax
 
 import transreward
+from transreward.domains.asked import Asked
 from transreward.domains.robots import OWN, ROBOTS
 from transreward.engine.checkpoint import Checkpoints
 from transreward.engine.state import Run
@@ -88,9 +89,11 @@ def take_up(place: Path, run: Run) -> bool:
         return False
     os.utime(place)
     source = run.config.domains.source.name
+    session = isinstance(run.config.domains.target, Asked)  # which cannot be asked for a fresh one
+    anew = "TRANSREWARD_AGENTS= in the environment" if session else "`fresh=True`"
     warnings.warn(
         f"the source agent of '{source}' was trained before, with the same settings, and is taken up "
-        f"(`fresh=True` trains it anew)",
+        f"({anew} trains it anew)",
         stacklevel=2,
     )
     return True

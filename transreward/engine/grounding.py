@@ -74,13 +74,14 @@ def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Re
     domains = domains._replace(source=nominal(domains.source))  # of a family
     source, t = identifiable(domains.source), rp.in_order(stored).transition  # [seeds, steps, robots]
     known = known_in(ground.known, source.name)
-    found = [_of(source, _without_commands(Transition(*(x[k] for x in t)), source), known) for k in range(len(seeds))]
+    found = _found(source, t, known)
     simulators = [_simulator(source, one, ground.least) for one in found]
+    alike = len(seeds) > 1 and all(one is found[0] for one in found)
     said = [
-        f"seed {seed}: {one if isinstance(one, str) else one.lines()[0]}"
+        f"{'every seed' if alike else f'seed {seed}'}: {one if isinstance(one, str) else one.lines()[0]}"
         f"{': the source stays as it is' if simulator is source else ''}"
         for seed, one, simulator in zip(seeds, found, simulators, strict=True)
-    ]
+    ][: 1 if alike else None]
     if known:
         said.insert(0, f"what {len(known)} of the runs to other targets found was tried first")
     physics, sent = [simulator.shifts for simulator in simulators], history_of(domains.source)
@@ -189,6 +190,20 @@ def _gone(change: np.ndarray, source: np.ndarray, other: np.ndarray) -> float:
     scale = np.where(spread > 0, spread, np.sqrt(before))[counts]  # an entry may never change in the target
     left, all_of_it = (np.sum(x[counts] / scale**2) for x in (after, before))
     return float(np.clip(1.0 - left / all_of_it, 0.0, 1.0))
+
+
+def _found(source: MujocoDomain, t: Transition, known: list[Known]) -> list[Identification | str]:
+    """What the steps [seeds, control steps, robots] of each seed show. Seeds that have the same ones, as of a log, have
+    one object, which is fitted once."""
+    fitted: dict[bytes, Identification | str] = {}
+    found = []
+    for k in range(len(t.action)):
+        steps = _without_commands(Transition(*(x[k] for x in t)), source)
+        key = b"".join(np.ascontiguousarray(x).tobytes() for x in steps)
+        if key not in fitted:
+            fitted[key] = _of(source, steps, known)
+        found.append(fitted[key])
+    return found
 
 
 def _of(source: MujocoDomain, steps: Transition, known: list[Known]) -> Identification | str:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from transreward import replay as rp
 from transreward.bridges.take_up import take_up
 from transreward.domains.informed import Informed
+from transreward.domains.logs.recorded import recorded
 from transreward.draws import stream as draw
 from transreward.engine import weighing
 from transreward.engine.grounding import Grounded, grounded
@@ -49,7 +50,7 @@ class Progress(NamedTuple):
 
 
 Watch = Callable[[Progress], None]
-IDENTIFYING = "identifying what differs, from the target steps of each seed ..."
+IDENTIFYING = "identifying what differs, from {} ..."
 Keep = Callable[["Run", list[dict[str, Any]]], None]  # writes rows of metrics and the policy
 
 
@@ -267,7 +268,8 @@ def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) ->
             seen, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
             views = views and config.learner.ends is not None
             if stage.ground.physics:
-                run.tell(state.index, [], (IDENTIFYING,))
+                whose = "the target steps of each seed" if recorded(domains.target) is None else "the log"
+                run.tell(state.index, [], (IDENTIFYING.format(whose),))
             run.grounded = grounded(domains, config.seed_list, stage.ground, seen, views)
             if agents and agents[0].told is not None and not lesson.state.updates:
                 state.agents, run.grounded = informed(config, stage.method, agents[0], run.grounded, seen)

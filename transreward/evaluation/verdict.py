@@ -75,7 +75,9 @@ def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Ver
     if not one.finished:
         return _unfinished(one)
     if not len(one.per_seed):
-        why = "no training episode of every seed ended there" if one.eval_target == "training" else "as was asked for"
+        each = " for every seed" if len(one.seeds) > 1 else ""
+        ended = f"no training episode of the policy that learns, and of it alone, ended there{each}"
+        why = ended if one.eval_target == "training" else "as was asked for"
         text = f"No verdict, since {one.name} was not evaluated in the target ({why}): it took {_cost(one)}."
         return Verdict("not_evaluated", text)
     run = [c for c in controls if c.name != one.name and not c.breaks_budget and c.finished]

@@ -38,8 +38,10 @@ def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
         return Pay(simulator.tasks, 0.0)
 
     def explained(paid: np.ndarray) -> float:
-        left = np.mean((reward - paid)[held] ** 2)
-        return float(np.clip(1.0 - left / np.var(reward[held]), 0.0, 1.0))
+        left, varied = np.mean((reward - paid)[held] ** 2), np.var(reward[held])
+        if not varied > 0:  # such as a reward for standing, in whose held-out steps none fell
+            return float(np.allclose(paid[held], reward[held], rtol=1e-5, atol=1e-6))
+        return float(np.clip(1.0 - left / varied, 0.0, 1.0))
 
     as_before = Pay(simulator.tasks, explained(own))
     if as_before.explained >= ENOUGH or simulator.robot.placed:  # which other tasks would take the place's columns from

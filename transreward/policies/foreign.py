@@ -54,6 +54,9 @@ class Foreign:
         return tuple(len(b) for _, b in self.actor[:-1])
 
 
+FILES = "Stable-Baselines3's .zip (SAC, PPO), a state file of CleanRL or rsl_rl (torch.save), or an .onnx graph"
+
+
 def read(path: Path) -> Foreign:
     """The policy in a file: Stable-Baselines3's .zip (SAC, PPO, with vecnormalize.pkl beside it), state files of
     CleanRL and rsl_rl (weights), ONNX. No Python in it is run: pickles are read as data, and onnxruntime computes a
@@ -67,6 +70,10 @@ def read(path: Path) -> Foreign:
         content = content_of(path)
         if content[:2] == b"PK" and "policy.pth" in _members(content):
             return _normalised(_sb3(content), path.parent / BESIDE)
+        if (own := path.parent).joinpath("config.json").is_file() and path.suffix == ".safetensors":
+            raise RequestError(f"it is a policy of this library: its run is taken up by `source_run={str(own)!r}`")
+        if content[:2] != b"PK" and content[:1] != b"\x80":  # neither torch's archive nor a pickle
+            raise RequestError(f"it is no policy that can be read: name {FILES}")
         return _state_file(torch_file(content))
     except RequestError as error:
         raise RequestError(f"policy {path}: {error}") from None

@@ -57,6 +57,19 @@ def repeat(first: Record, records: Sequence[Record], seeds: int | None = None) -
     return shlex.join([*words, *["--set"] * bool(settings), *(f"{path}={typed(v)}" for path, v in settings.items())])
 
 
+def anew(records: Sequence[Record], target_steps: int, stopped: str) -> str:
+    """The command that runs it anew with so many target steps, without that for which it `stopped` early; empty for a
+    run that no command repeats."""
+    first = records[0]
+    if stepped_elsewhere(first):
+        return ""
+    off = {stopped: 0} if stopped in ("aligned", "converged") else {}
+    config = {**first.config, "target_steps": target_steps, "loop": {**first.config["loop"], **off}}
+    more = replace(first, config=config)
+    again = [] if off else typed_again(first.provenance or {}, "--target-steps", target_steps)
+    return shlex.join(again) if again else repeat(more, [more, *records[1:]])
+
+
 class Next(NamedTuple):
     """A command, and why it is the next one."""
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from transreward.domains.across import Across
 from transreward.domains.domain import Domain
+from transreward.learners import LEARNERS
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.presets import make_learner, restore_learner
 from transreward.request.budgets import rollout
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
-from transreward.types import CONTROLS, RequestError
+from transreward.types import CONTROLS, OWN_MODULE, RequestError, nearest
 
 
 def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows: list[Method]) -> Learner:
@@ -27,7 +28,7 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows
     if source_run is None:
         if learner is None and (need_replay(rows) or isinstance(source, Across)):
             learner = "sac"  # the preset may be PPO, which learns little from the steps of a new body
-        made = learner if isinstance(learner, Learner) else make_learner(learner, source)
+        made = _made(learner, source)
         if made.offline:
             raise RequestError(
                 f"{made.name} learns from steps that are there, which is what methods such as '{made.name}' are, and "
@@ -42,7 +43,7 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows
         return restored
     if isinstance(learner, Learner) and learner.from_scratch == restored.from_scratch:
         return learner
-    made = learner if isinstance(learner, Learner) else make_learner(learner, source)
+    made = _made(learner, source)
     if made.takes_over and made.name != restored.name:
         return made
     other = made.name if made.name != restored.name else f"{made.name} with other settings"
@@ -50,6 +51,16 @@ def learner_of(learner: Any, source: Domain, source_run: str | Path | None, rows
         f"the source run {source_run} was trained with {restored.name}, not with {other}: leave `learner` out, or "
         f"leave `source_run` out to train a source agent with {other}"
     )
+
+
+def _made(learner: Any, source: Domain) -> Learner:
+    """The learner asked for. Raises RequestError for a name that none has, with those that train a source agent."""
+    if isinstance(learner, Learner):
+        return learner
+    if learner is not None and learner not in LEARNERS:
+        trains = [name for name, kind in LEARNERS.items() if not kind.offline]
+        raise nearest(learner, trains, "learner", otherwise=OWN_MODULE)
+    return make_learner(learner, source)
 
 
 def converted(learner: Learner, source_run: str | Path | None) -> Learner | None:

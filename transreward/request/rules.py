@@ -255,7 +255,10 @@ def no_step_of(log: Recorded, row: Method, config: Config, able: str) -> Request
     """For a method, or a control, that a log cannot serve."""
     said = f"'{log.name}' is a log, which takes no step for"
     if row is config.method:
-        return RequestError(f"{said} '{row.name}': use {able}")
+        swap = log is recorded(config.domains.source) and recorded(config.domains.target) is None
+        swap = swap and learns_from_logs(row.simulated, config.learner.on_policy)
+        known = "if it is of the robot that the policy is for, swap source and target; otherwise " if swap else ""
+        return RequestError(f"{said} '{row.name}': {known}use {able}")
     return RequestError(f"{said} the control '{row.name}': name others in `controls`, or none")
 
 

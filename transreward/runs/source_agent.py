@@ -94,6 +94,8 @@ class SourceAgent:
     @staticmethod
     def about(run: Path) -> dict[str, Any]:
         """The content of agent.json of an earlier run. Raises RequestError if it left no source agent."""
+        if not os.path.isdir(run):
+            raise RequestError(f"{run} is not a run directory: there is no such directory (from {Path.cwd()})")
         if not os.path.exists(run / "source" / "agent.json"):
             raise RequestError(f"{run} is not a run directory with a source agent: it has no source/agent.json")
         return store.read_json(run / "source" / "agent.json")

@@ -55,6 +55,14 @@ def versions() -> dict[str, str]:
     return installed(RECORDED)
 
 
+def begun_by(directory: Path) -> dict[str, Any]:
+    """The command and the time that a run in this directory was begun with; nothing where that is not known. Whatever
+    goes on with it, `resume` or the learner of a session, was not what asked for it."""
+    file = directory / "provenance.json"
+    found = read_json(file) if file.exists() else {}
+    return {key: found[key] for key in ("command", "started") if key in found}
+
+
 def provenance() -> dict[str, Any]:
     """Where a result comes from: the command, the local time, and the machine's processor, cores and devices."""
     script, *arguments = sys.argv or [""]
@@ -127,19 +135,19 @@ def claimed(directory: Path) -> Iterator[None]:
 def vacant(directory: Path) -> None:
     """Raise `Taken` unless `directory` can become a run directory. Changes nothing."""
     if directory.is_file():
-        raise Taken(f"`out` {directory} is a file: name a directory")
+        raise Taken(f"`out` '{directory}' is a file: name a directory")
     held = {path.name for path in directory.iterdir()} if directory.is_dir() else set()  # at one moment
     if "config.json" in held:
         raise in_use(directory)
     if held:
-        raise Taken(f"`out` {directory} is not empty: name another directory")
+        raise Taken(f"`out` '{directory}' is not empty: name another directory")
 
 
 def in_use(directory: Path) -> Taken:
     """The error for a directory that another run has."""
     if (directory / "session" / "steps.journal").is_file():  # steps that a robot took, which nothing brings back
-        return Taken(f"`out` {directory} holds a session and the steps of its robot: name another directory")
-    return Taken(f"`out` {directory} already holds a run: name another directory, or remove it first")
+        return Taken(f"`out` '{directory}' holds a session and the steps of its robot: name another directory")
+    return Taken(f"`out` '{directory}' already holds a run: name another directory, or remove it first")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from transreward.request.budgets import opening_steps
 from transreward.request.config import Config
 from transreward.runs import store
 from transreward.session.learner import FOLDER, REQUEST
@@ -30,6 +31,22 @@ def begun(out: Path, request: dict[str, Any]) -> None:
     (out / FOLDER).mkdir()
     store.write_json(out / "provenance.json", store.provenance())
     store.write_json(out / FOLDER / REQUEST, request)
+
+
+def opens(config: Config) -> str:
+    """How many of the first steps are the source policy's and why, in a line; empty where there are none."""
+    row, budget = config.method, config.target_steps
+    steps = opening_steps(config, row)
+    if not steps:
+        return ""
+    if row.ground is not None and steps == min(row.ground.steps, budget):
+        why = "what differs is identified from them"
+    else:
+        why = f"it is judged by whole episodes, and one may last {config.domains.target.episode_steps:,} steps"
+    if steps == budget:
+        why += ", so that no other policy will act: raise `target_steps`"
+        why += "" if row.ground is None else f", or lower ground.steps below {steps:,}"
+    return f"the source policy takes the first {steps:,} of {budget:,} steps, since {why}"
 
 
 def listed(robots: int) -> str:

@@ -22,7 +22,7 @@ class Client:
         """`address` is host:port or a Unix socket's path; `token` the secret, or the file that holds it; `robot` which
         of the session's robots this is; `timeout` in seconds, of each call but `improve`.
 
-        Raises RequestError for a wrong token or robot, OSError where nobody answers.
+        Raises RequestError, in one line, for a wrong token or robot and where nobody answers, which is an OSError, too.
         """
         told, self._where = str(token), f"{address}, robot {robot}"
         with suppress(OSError):  # such as that it is too long for the name of a file

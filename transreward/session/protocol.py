@@ -18,7 +18,7 @@ MOST = 2**20  # bytes of a message
 LENGTH = struct.Struct(">I")
 
 
-class Gone(ConnectionError):
+class Gone(ConnectionError, RequestError):
     """The other side is gone, or sent what is no message; nothing more can be read."""
 
 
@@ -85,7 +85,7 @@ def address(text: str) -> tuple[str, int] | str:
 
 
 def connected(text: str, timeout: float) -> socket.socket:
-    """A connection to an address. Raises OSError, Gone where nothing listens there."""
+    """A connection to an address. Raises Gone, with why, where nobody answers there."""
     found = address(text)
     try:
         if isinstance(found, str):
@@ -96,5 +96,7 @@ def connected(text: str, timeout: float) -> socket.socket:
         connection = socket.create_connection(found, timeout)
     except (ConnectionRefusedError, FileNotFoundError):
         raise Gone(f"nothing listens at {text}: is 'transreward serve' running?") from None
+    except OSError as error:  # such as a host that nobody knows, or that does not answer
+        raise Gone(f"{text} cannot be reached: {error.strerror or error}") from None
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

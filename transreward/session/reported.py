@@ -32,14 +32,15 @@ class Reported:
         """One report; warnings are left to the session."""
         if said["event"] == "failed":
             self._say(f"the learner has failed, and the latest policies go on acting: {said['text']}")
+        for line in said.get("said", ()):
+            self._say(line)
         if said["event"] != "progress":
             return
-        for line in said["said"]:
-            self._say(line)
         phase, now = said["phase"], time.monotonic()
         if phase != self._phase:
             self._phase, self._began, self._told = phase, now, now
-            self._say(f"{DOES.get(phase, phase)} ...")
+            if said["done"] < 1:  # else it was done before, and is taken up
+                self._say(f"{DOES.get(phase, phase)} ...")
         elif phase in UNATTENDED and now - self._told >= self._every:
             self._told = now
             self._say(self._progress(said, now - self._began))
@@ -48,6 +49,16 @@ class Reported:
         done = said["done"]
         left = f", about {passed / done - passed:.0f} s left" if done > 0.02 else ""
         return f"{DOES[said['phase']]}: {done:.0%}{earned(said['rows'])}{left}"
+
+
+def only_found(say: Callable[[str], None]) -> Callable[[dict[str, Any]], None]:
+    """Called with what the learner reports; `say` is called with each line that says what was identified."""
+
+    def reported(said: dict[str, Any]) -> None:
+        for line in said.get("said", ()):
+            say(line)
+
+    return reported
 
 
 def earned(rows: Sequence[dict[str, Any]]) -> str:

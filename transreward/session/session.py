@@ -24,12 +24,12 @@ from transreward.request.learner import for_method
 from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.session import published
-from transreward.session.asked import begun, listed, require_asked
+from transreward.session.asked import begun, listed, opens, require_asked
 from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUEST
 from transreward.session.payment import Payment
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
-from transreward.session.reported import Reported
+from transreward.session.reported import Reported, only_found
 from transreward.session.safety import Safe, Safety
 from transreward.session.told import require_no_session
 from transreward.streams.choice import Choice
@@ -82,8 +82,8 @@ class Session:
         `change` (the most in one control step) limit actions, in the robot's units, [action] or one number;
         `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns all the
         time, otherwise within `improve` alone. `unpaid`: refuse a task that cannot compute rewards. `watch` is called
-        with what the learner reports, in another thread; without it, training the source agent is told on standard
-        error. Raises RequestError before anything is written."""
+        with what the learner reports, in another thread; without it, training the source agent and what is identified
+        are told on standard error. Raises RequestError before anything is written."""
         require_no_session(out := Path(out))
         asked = {"loop.eval_target": "training", **(settings or {}), "loop.target_robots": robots}
         columns = f"{ASKED}{source if target is None else target.removeprefix(ASKED)}"
@@ -158,13 +158,15 @@ class Session:
         self._who, self._before = [""] * robots, list[Any]([None] * robots)
         self._journal = Journal(self._folder / JOURNAL, robots, self.spaces, self._granted, writes=True)
         self._keep()
+        if not self._journal.book.acts and (line := opens(config)):
+            self._hear({"event": "opening", "said": [line]})
         self._learner = LearnerProcess(self.out, self._folder, self._hear)
         self._learner.allow(True)
         self._learner.wait(lambda: self._learner.version > 0 or self._learner.over, None)
         self._learner.require()
         if not background:
             self._learner.allow(False)
-        self._watch = watch or (lambda said: None)  # from here on the caller's own lines are what counts
+        self._watch = watch or only_found(_to_standard_error)  # from here on the caller's own lines count
         self._take_over()
         zeros = np.zeros(self.spaces.obs, np.float32), np.zeros(self.spaces.action, np.float32)
         for policy in self._policies.values():  # compiled before the robot waits
@@ -289,6 +291,7 @@ class Session:
             self._journal.close()
         self._closed = True
 
+    said: tuple[str, ...] = ()  # how it begins, and what was identified since it was opened or resumed, line by line
     _closed = False
     _journal: Any = None  # Journal, once it is open
     _learner: Any = None  # LearnerProcess
@@ -342,6 +345,7 @@ class Session:
                 "learner": self._learner.failed or ("over" if self.over else "learns"),
                 "over": self.over,
                 "rewards": self.payment.said,
+                "said": list(self.said),
                 **self.counts,
                 **self.safety.counts,
             }
@@ -427,6 +431,7 @@ class Session:
 
     def _hear(self, said: dict[str, Any]) -> None:
         self._said.append(said)
+        self.said += tuple(line for line in said.get("said", ()) if not line.endswith(" ..."))
         self._watch(said)
 
     def _pass_on(self) -> None:

@@ -85,4 +85,16 @@ def place(name: str) -> Path:
     return SCHEMES[scheme][1](text)
 
 
+def meant(text: str) -> str:
+    """The id of the file that `text` is the bare name of, a robot's or a log's; empty where it looks like none."""
+    suffix = Path(text.partition("(")[0]).suffix.lower()
+    scheme = next((scheme for scheme, suffixes in BARE.items() if suffix in suffixes), "")
+    return scheme and f"{scheme}:{text}"
+
+
+BARE = {  # what stands before the name of a file -> how its name ends
+    "mjcf": (".xml", ".mjcf"),
+    "urdf": (".urdf",),
+    "data": (".csv", ".tsv", ".hdf5", ".h5", ".npz", ".parquet"),
+}
 USAGE = {"mjcf": "mjcf:path.xml", "urdf": "urdf:path.urdf", "menagerie": "menagerie:name"}

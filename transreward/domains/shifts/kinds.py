@@ -121,6 +121,15 @@ class Kind:
         number = "a whole number" if self.counts else "a number"
         return f"{number} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
 
+    @property
+    def meaning(self) -> str:
+        """What the number is, behind its range."""
+        if self.value == "factor":
+            return f"; {self.name} is a factor of the robot's own: 0.5 halves it"
+        if self.value in ("number", "share", "std"):
+            return ""
+        return f", in {'control ' * (self.value == 'steps')}{self.value}, written without a unit"
+
 
 class Physics(NamedTuple):
     """A robot with its shifts."""

@@ -81,5 +81,5 @@ def _value(kind: Kind, text: str) -> float | int | str | Rule:
     except ValueError:
         value = math.nan
     if not kind.low <= value <= kind.high or (kind.above and value == kind.low):
-        raise RequestError(f"'{kind.name}={text}': the value must be {kind.range}")
+        raise RequestError(f"'{kind.name}={text}': the value must be {kind.range}{kind.meaning}")
     return value
