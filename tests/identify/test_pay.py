@@ -67,8 +67,8 @@ class Nameless:
     ("task", "paid", "believed"),
     [
         ("+backward", "halfcheetah+terms(forward=-1)", True),
-        ("+run(speed=1)", "halfcheetah", False),
-        ("", "halfcheetah", True),
+        pytest.param("+run(speed=1)", "halfcheetah", False, marks=pytest.mark.slow),
+        pytest.param("", "halfcheetah", True, marks=pytest.mark.slow),
     ],
 )
 def test_a_simulator_is_paid_as_the_steps_of_its_target_are(task, paid, believed):

@@ -108,7 +108,7 @@ def test_not_a_number(tmp_path, recorded):
         (("hopper", "data:some.npz"), {"logs": "some.npz"}, "not both"),
         (("data:some.npz", "hopper"), {}, "takes no step"),
         (("hopper",), {"logs": "some.npz", "source_run": "runs/x"}, "leave one of them"),
-        (("hopper", "hopper:gravity=2"), {"source_run": "runs/nowhere"}, "no source/agent.json"),
+        (("hopper", "hopper:gravity=2"), {"source_run": "runs/nowhere"}, "no such directory"),
         (("hopper", "hopper:gravity=2"), {"target_steps": 0}, "whole number above 0"),
         (("gym:Pendulum-v1", "gym:Pendulum-v1"), {}, "no robot of the table"),
         (("pusher", "pusher:gravity=0.5"), {}, "no column .*obj_slidex velocity"),
