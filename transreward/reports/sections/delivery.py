@@ -89,7 +89,7 @@ def _why(seed: dict[str, Any]) -> str:
         return tested
     one = max(others, key=lambda c: c["low"]) if chosen is base else chosen
     lead, least = (number(one[key] - base["mean"], True) for key in ("mean", "low"))
-    return f"{one['name']} is believed to lead {base['name']} by {lead}, at least {least}; {tested}"
+    return f"{one['name']} is believed to lead {base['name']} by {lead}, probably at least {least}; {tested}"
 
 
 def _order(episodes: list[dict[str, Any]]) -> str:
