@@ -78,8 +78,11 @@ def changes(source: Domain, target: Domain) -> list[Change]:
     if not alike and any(_names(models[0], kind) != _names(models[1], kind) for kind in ("dof", "control")):
         return []
     for what, kind, array, entries in PROPERTIES:
-        sides = [(_names(m, kind), getattr(m, array)[_rows(m, kind)][entries]) for m in models]
-        found += _of_elements(what, *(_shared(*sides) if not alike else (sides[0][0], sides[0][1], sides[1][1])))
+        ours, theirs = (getattr(m, array)[_rows(m, kind)][entries] for m in models)
+        names = _names(models[0], kind)
+        if not alike:
+            names, ours, theirs = _shared((names, ours), (_names(models[1], kind), theirs))
+        found += _of_elements(what, names, ours, theirs)
     return [*found, *(_of_contacts(*models) if alike else _of_one_side(*models)), *_beside_the_model(a, b)]
 
 

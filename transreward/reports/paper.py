@@ -125,6 +125,11 @@ def one_line(cell: str) -> str:
     return " ".join(cell.split()).replace("|", "/")
 
 
+def write_table(path: Path, table: Callable[[], Table], csv: Callable[[], str]) -> None:
+    """The table, or its numbers as CSV, as the file's ending says."""
+    store.write_text(path, csv() if path.suffix == ".csv" else (tex if path.suffix == ".tex" else markdown)(table()))
+
+
 def remark(one: Verdict) -> str:
     """A verdict as it is told: its word, and its sentence."""
     return f"{WORDS.get(one.kind, '')} {one.sentence}".strip()
@@ -182,8 +187,7 @@ def write_figure(subject: Subject, path: Path, columns: int) -> None:
 
 def write(subject: Subject, path: Path, columns: int) -> None:
     """The table or the curves, as the file's ending says."""
-    tables = {".tex": lambda of: tex(table_of(of)), ".md": lambda of: markdown(table_of(of)), ".csv": table_csv}
-    if path.suffix in tables:
-        store.write_text(path, tables[path.suffix](subject))
+    if kind(path) == "table":
+        write_table(path, lambda: table_of(subject), lambda: table_csv(subject))
     else:
         write_figure(subject, path, columns)

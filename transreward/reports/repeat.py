@@ -81,13 +81,14 @@ def following(subject: Subject, out: str) -> Next | None:
     """The command that the verdict on a run suggests next; None where it suggests none."""
     if subject.comparison:
         return None
-    kind, focus = subject.verdicts()[0].kind, subject.focus
+    verdict, focus = subject.verdicts()[0], subject.focus
+    kind = verdict.kind
     pair = [joined(sources_in(focus.config)), focus.config["target"]]
     if stepped_elsewhere(focus) and (focus.unlearned or kind not in ("helped", "partly")):
         return Next(shlex.join(["transreward", "data", out]), "what the robot's steps show")
     if focus.unlearned and kind not in ("unfinished", "ceiling", "not_evaluated"):
         return _learn(subject, out)
-    if kind == "helped" or (kind == "partly" and subject.verdicts()[0].over_the_source):
+    if kind == "helped" or (kind == "partly" and verdict.over_the_source):
         return Next(shlex.join(["transreward", "export", out]), "the policy as a file for the robot")
     if kind in ("hurt", "beaten", "same"):
         return Next(shlex.join(["transreward", "check", *pair]), "what the pair promises")

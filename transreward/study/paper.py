@@ -49,11 +49,11 @@ def write(out: Path, files: Sequence[Path], columns: int = 1, figure: str = "sco
             f"{drawn[0]}: a figure over all pairs takes two pairs on each of which two methods have finished with "
             f"unlike returns ({study.done}); of one run 'transreward report' draws the curves"
         )
-    texts = {".tex": lambda: paper.tex(table_of(study)), ".md": lambda: paper.markdown(table_of(study))}
-    texts |= {".csv": lambda: table_csv(study), ".html": lambda: page_text(study), ".htm": lambda: page_text(study)}
     for file in files:
-        if file.suffix in texts:
-            store.write_text(file, texts[file.suffix]())
+        if paper.kind(file) == "page":
+            store.write_text(file, page_text(study))
+        elif paper.kind(file) == "table":
+            paper.write_table(file, lambda: table_of(study), lambda: table_csv(study))
         elif study.summary is not None:
             FIGURES[figure](study.summary, file, columns)
     return study

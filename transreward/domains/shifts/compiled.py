@@ -161,10 +161,11 @@ def labels(spec: Spec, element: str) -> list[str]:
 
 
 def _elements(spec: Spec, element: str) -> Elements:
-    known = {"joint": spec.joints, "geom": spec.geoms, "actuator": spec.actuators}
-    known["body"] = [body for body in spec.bodies[1:] if body.name not in ADDED]
-    known["site"] = [site for site in spec.sites if site.name and site.parent.name != WORLD]
-    return list(known[element])
+    if element == "body":
+        return [body for body in spec.bodies[1:] if body.name not in ADDED]
+    if element == "site":
+        return [site for site in spec.sites if site.name and site.parent.name != WORLD]
+    return list({"joint": spec.joints, "geom": spec.geoms, "actuator": spec.actuators}[element])
 
 
 def _known(spec: Spec, element: str) -> list[tuple[str, ...]]:
@@ -180,15 +181,11 @@ def _chosen(spec: Spec, kind: Kind, shift: Shift, robot: str) -> Elements:
     if not kind.element:
         return []
     pattern = str(shift.value) if kind.value == "pattern" else shift.pattern
-    elements, names = _elements(spec, kind.element), _known(spec, kind.element)
     if pattern is None and kind.default is not None:
         return kind.default(spec)
-    if kind.other and not _hit(names, pattern):
-        others = _known(spec, kind.other)
-        if hit := _hit(others, pattern):
-            return [_elements(spec, kind.other)[i] for i in hit]
-        names += others  # to be told
-    return [elements[i] for i in _matching(names, pattern, kind.part, robot)]
+    element, at = _meant(spec, kind, pattern, robot)
+    elements = _elements(spec, element)
+    return [elements[i] for i in at]
 
 
 def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[int, ...]:
@@ -196,13 +193,23 @@ def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[in
     for one that changes none of them as a whole. Raises RequestError for a pattern that matches nothing."""
     if kind.element not in ("joint", "body", "geom", "actuator"):
         return ()
-    names = _known(spec, kind.element)
     if pattern is None and kind.default is not None:
         some = {label(one, kind.element) for one in kind.default(spec)}
-        return tuple(i for i, known in enumerate(names) if known[0] in some)
-    if kind.other and _hit(_known(spec, kind.other), pattern) and not _hit(names, pattern):
-        return ()
-    return tuple(_matching(names, pattern, kind.element, robot))
+        return tuple(i for i, known in enumerate(_known(spec, kind.element)) if known[0] in some)
+    element, at = _meant(spec, kind, pattern, robot)
+    return tuple(at) if element == kind.element else ()
+
+
+def _meant(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[str, list[int]]:
+    """Which elements a pattern matches, those of the kind or, where it matches none of them, the others that it may, and
+    their numbers. Raises RequestError if there is none."""
+    names = _known(spec, kind.element)
+    if kind.other and not _hit(names, pattern):
+        others = _known(spec, kind.other)
+        if hit := _hit(others, pattern):
+            return kind.other, hit
+        names += others  # to be told
+    return kind.element, _matching(names, pattern, kind.part, robot)
 
 
 def _matching(names: list[tuple[str, ...]], pattern: str | None, what: str, robot: str) -> list[int]:
