@@ -201,8 +201,8 @@ def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[in
 
 
 def _meant(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[str, list[int]]:
-    """Which elements a pattern matches, those of the kind or, where it matches none of them, the others that it may, and
-    their numbers. Raises RequestError if there is none."""
+    """Which elements a pattern matches: those of the kind or, where it matches none of them, the others that it may;
+    and their numbers. Raises RequestError if there is none."""
     names = _known(spec, kind.element)
     if kind.other and not _hit(names, pattern):
         others = _known(spec, kind.other)
