@@ -12,6 +12,7 @@ import pytest
 
 import transreward as tr
 from tests.domains import robots_in_files as files
+from transreward.domains import difference
 from transreward.domains.across import split
 from transreward.domains.changes import changes
 from transreward.domains.domain import successes
@@ -313,6 +314,17 @@ def test_a_heavier_arm_from_two_files_is_identified(tmp_path):
     (shift,) = tr.domain(found.id).shifts
     assert (shift.name, shift.pattern) == ("mass", "lower")
     assert shift.value == pytest.approx(2.0, rel=0.02)
+
+
+def test_robots_of_two_files_with_the_same_joints_share_their_states(tmp_path):
+    """As versions of one robot do, so that every step of a measure counts. Joints in another order are other states."""
+    light, heavy = (tr.domain(files.arm(tmp_path, f"{i}.xml", mass)) for i, mass in enumerate((1.0, 2.0)))
+    measured = difference.measure(light, heavy, n=64)
+    assert (measured.share, measured.states) == (1.0, 64)
+    assert not difference.relabels(light, heavy)  # each file has its own tip
+    text = (tmp_path / "1.xml").read_text().replace('"shoulder"', '"arm"').replace('"elbow"', '"shoulder"')
+    (tmp_path / "2.xml").write_text(text.replace('"arm"', '"elbow"'))
+    assert not difference.one_body(light, tr.domain(f"mjcf:{tmp_path / '2.xml'}"))
 
 
 def test_a_tool_at_the_tip_is_identified_as_such(tmp_path):

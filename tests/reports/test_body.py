@@ -87,7 +87,7 @@ def test_the_target_starts_where_the_source_is(monkeypatch):
 @pytest.mark.parametrize(
     ("source", "target", "why"),
     [
-        ("halfcheetah", "hopper", "not two versions of one robot"),
+        ("halfcheetah", "hopper", "not one body"),
         ("halfcheetah", "halfcheetah:delay=2", "delays, noise"),
         ("halfcheetah@mirrored", "halfcheetah:gravity=2", "another view"),
     ],

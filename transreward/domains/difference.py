@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -133,22 +134,35 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
 
 
 def bodies(source: Domain, target: Domain) -> tuple[TableRobot, TableRobot] | None:
-    """Both domains if they are versions of one robot of the table with the same parts, so that physics states can be
-    exchanged."""
+    """Both domains if they are versions of one robot with the same parts, or of two files with the same joints, so that
+    physics states can be exchanged."""
     a, b = table_robot(source), table_robot(target)
-    if a is None or b is None or a.robot.name != b.robot.name:
+    if a is None or b is None:
         return None
-    return (a, b) if of_plan(a.shifts) == of_plan(b.shifts) else None
+    if a.robot.name == b.robot.name:
+        return (a, b) if of_plan(a.shifts) == of_plan(b.shifts) else None
+    return (a, b) if fits(a, b) and _joints(a.model) == _joints(b.model) else None
+
+
+def _joints(model: Any) -> list[tuple[str, int, int]]:
+    """Of each joint the name, the type and where it stands in qpos; their order is that of qvel, too."""
+    return [(j.name, int(j.type[0]), int(j.qposadr[0])) for j in map(model.joint, range(model.njnt))]
 
 
 def one_body(source: Domain, target: Domain) -> bool:
-    """True if both are versions of one robot of the table."""
+    """True if physics states of the one are states of the other; see `bodies`."""
     return bodies(source, target) is not None
+
+
+def one_row(source: Domain, target: Domain) -> bool:
+    """True if both are versions of one robot: their tasks read the same parts of it."""
+    both = bodies(source, target)
+    return both is not None and both[0].robot.name == both[1].robot.name
 
 
 def delay(source: Domain, target: Domain) -> int:
     """Control steps by which what an action does is seen late on both sides (the smaller delays of actions and of
-    observations); 0 unless both are one robot of the table."""
+    observations); 0 unless both have one body."""
     both = [d.physics for d in bodies(source, target) or ()]
     return min(p.delay for p in both) + min(p.sensor_delay for p in both) if both else 0
 
@@ -182,7 +196,7 @@ def relabels(source: Domain, target: Domain) -> bool:
     that was executed and the true state, and only what was commanded and seen is stored.
     """
     both = bodies(source, target)
-    if both is None:
+    if both is None or not one_row(source, target):
         return False
     walker, payer = both
     users = any(":" in task.name for task in payer.tasks)
@@ -217,9 +231,9 @@ def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
 def measure(source: Domain, target: Domain, n: int = 1024, seed: int = 0) -> ShiftMeasure:
     """One-step differences over about n states that random actions reach in the source.
 
-    Two versions of one robot of the table are put into the same physics states and given the same actions; if actions
-    are delayed, the steps that pass before an action takes effect come first. Other domains start with the same seeds
-    and take the same actions, and a row counts until its first difference.
+    Two domains of one body are put into the same physics states and given the same actions; if actions are delayed, the
+    steps that pass before an action takes effect come first. Other domains start with the same seeds and take the same
+    actions, and a row counts until its first difference.
 
     Raises:
         RequestError: the spaces do not fit; see `require_fit`.

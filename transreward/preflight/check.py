@@ -13,7 +13,16 @@ import numpy as np
 from transreward.domains.across import Across
 from transreward.domains.bridged import plain, view_of
 from transreward.domains.changes import Change, changes
-from transreward.domains.difference import ShiftMeasure, delay, measure, one_body, relabels, require_fit, same_starts
+from transreward.domains.difference import (
+    ShiftMeasure,
+    delay,
+    measure,
+    one_body,
+    one_row,
+    relabels,
+    require_fit,
+    same_starts,
+)
 from transreward.domains.domain import Domain, Tried, invertible
 from transreward.domains.files.tips import remarks
 from transreward.domains.ids import domain
@@ -85,7 +94,7 @@ class Check:
             return "nothing to relabel: both pay alike for the same step"
         if self.figures.relabels:
             return "exact: the target's reward for a source step is computed from the step's reward terms"
-        if one_body(self.domains.source, self.domains.target):
+        if one_row(self.domains.source, self.domains.target):
             return "not exact: the target's reward depends on the executed action, which delay or noise hides"
         return "not exact: the target's reward for a source step has to be learned from target steps"
 

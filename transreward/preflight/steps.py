@@ -139,7 +139,7 @@ def _cost(source: Domain, target: Domain) -> int:
 def probe(source: Domain, target: Domain, budget: Budget, act: Act | None, seed: int) -> Probes:
     """Probes within the rest of the budget, which `require_enough` has checked.
 
-    Two versions of one robot are reset to the same physics states. Other domains walk by themselves, and a model fitted
+    Two domains of one body are reset to the same physics states. Other domains walk by themselves, and a model fitted
     to the steps of each predicts those in the states that both reached.
     """
     both = bodies(source, target)

@@ -73,7 +73,7 @@ def _pair(run: Result) -> tuple[TableRobot, TableRobot]:
         raise RequestError("the source is seen in another view of its robot")
     both = bodies(domain(config["source"]), domain(config["target"]))
     if both is None:
-        raise RequestError("source and target are not two versions of one robot, whose states can be exchanged")
+        raise RequestError("source and target are not one body, whose states can be exchanged")
     for one in both:
         if one.redrawn or not one.physics.sees or one.physics.delay:
             raise RequestError(f"'{one.name}' is not all in its state: it has delays, noise or changing physics")
