@@ -121,6 +121,20 @@ def test_a_simulated_source_and_a_log_of_the_target(method, logs, tmp_path):
     assert alone.learner.name == "iql" and alone.updates == 20 and alone.steps.source == 0
     told = json.loads((tmp_path / "run/config.json").read_text())
     assert told["learner"]["name"] == "sac" and ("offline" in told) == (method == "igdf")
+    returns = np.array([x.sum() for x in np.split(*own_returns(logs[1]))])
+    assert result.recorded == {
+        "episodes": len(returns), "mean": pytest.approx(returns.mean()), "least": pytest.approx(returns.min()),
+        "most": pytest.approx(returns.max()),
+    }  # fmt: skip
+    assert tr.load(tmp_path / "run").recorded == alone.recorded == result.recorded
+    words = f"its {len(returns)} episodes returned {returns.mean():,.4g} on average"
+    assert words in write_report([tmp_path / "run"]).read_text()
+
+
+def own_returns(log):
+    """Rewards of a log, and where its episodes after the first begin."""
+    file = np.load(log.removeprefix("data:"))
+    return file["reward"].astype(float), np.flatnonzero((file["terminated"] | file["truncated"])[:-1]) + 1
 
 
 def test_a_log_of_the_source_and_a_simulated_target(logs):
@@ -222,6 +236,6 @@ def test_cloning_needs_no_rewards_and_the_others_say_that_they_do(logs, tmp_path
     np.savez(tmp_path / "unpaid.npz", **columns)
     target = f"data:{tmp_path / 'unpaid.npz'}"
     found = tr.transfer("hopper", target, "bc", evaluate=JUDGE, settings=SETTINGS, **REQUEST)
-    assert found.updates == 20 and found.target_return.shape == (2, 2) and not found.estimated
+    assert found.updates == 20 and found.target_return.shape == (2, 2) and not found.estimated and not found.recorded
     with pytest.raises(tr.RequestError, match=r"'iql' learns from the target's rewards, and .* has none: use .*bc"):
         tr.transfer("hopper", target, "iql")

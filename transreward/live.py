@@ -28,7 +28,7 @@ from transreward.reports.repeat import after
 from transreward.reports.sections.verdict import said, unlearned
 from transreward.reports.subject import Subject
 from transreward.reports.terminal import closing_table, comparison_table
-from transreward.runs.account import account, account_of_all, estimate
+from transreward.runs.account import account, account_of_all, estimate, of_log
 from transreward.runs.comparison import Comparison
 from transreward.runs.delivered import delivered_in_words
 from transreward.runs.result import Result
@@ -116,6 +116,8 @@ class View:
             self.console.print(Text(f"\n{line}\n", style="bold"))
         if CEILING in results:
             self.console.print(Text(LOUD, style="bold red"))
+        if told := next(iter(results.values())).recorded:
+            self.console.print(f"the target's log: {of_log(told)}", highlight=False)
         for name, result in results.items():
             self.console.print(f"{name}: target steps a seed: {result.account}", highlight=False)
             if result.estimated:

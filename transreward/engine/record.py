@@ -183,6 +183,16 @@ def estimated(run: Run) -> dict[str, Any]:
     return {"per_seed": found.per_seed.tolist(), "log": found.log, "discount": found.discount}
 
 
+def of_log(run: Run) -> dict[str, Any]:
+    """What the episodes of the target's log returned, raw, as result.json says it; empty without a log or rewards."""
+    log = recorded(run.config.domains.target)
+    if log is None or not log.log.rewarded:
+        return {}
+    found = np.bincount(log.log.episode, log.log.reward)
+    figures = {"mean": found.mean(), "least": found.min(), "most": found.max()}
+    return {"episodes": len(found), **{name: float(x) for name, x in figures.items()}}
+
+
 def successes_of(seen: Evaluation | None) -> dict[str, list[float]]:
     """What the task of an evaluation says beside its return -> [seeds]; empty without one."""
     return {} if seen is None else {name: value.tolist() for name, value in seen.success.items()}

@@ -14,7 +14,7 @@ from transreward.engine.checkpoint import PLACE, Checkpoints
 from transreward.engine.delivery import deliver, foresee, lead, recall
 from transreward.engine.informing import first_told
 from transreward.engine.loop import loop
-from transreward.engine.record import Final, estimated, evaluate_both, final, none_of, successes_of
+from transreward.engine.record import Final, estimated, evaluate_both, final, none_of, of_log, successes_of
 from transreward.engine.state import Keep, Run, Watch, begin
 from transreward.engine.stop import mark
 from transreward.evaluation.statistics import known as figures
@@ -267,6 +267,7 @@ def finish(
         source_success=started.in_source if started else {},
         source_agent_return=(figures(started.returns.source) or {}).get("per_seed", []) if started else [],
         estimated=estimated(run),
+        recorded=of_log(run),
         zero_shot=None
         if zero_shot is None or method.randomise
         else zero_shot.returns.target,  # of the agent that all share

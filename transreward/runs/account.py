@@ -24,6 +24,14 @@ def estimate(found: Mapping[str, Any]) -> str:
     )
 
 
+def of_log(found: Mapping[str, Any]) -> str:
+    """What `Result.recorded` says, in words."""
+    many, mean = found["episodes"], f"{found['mean']:,.4g}"
+    if many == 1:
+        return f"its one episode returned {mean}"
+    return f"its {many:,} episodes returned {mean} on average ({found['least']:,.4g} to {found['most']:,.4g})"
+
+
 def account_of_all(spent: Sequence[tuple[int, int, int | None]], how: str) -> str:
     """The `account` of several methods over all their seeds: of each its seeds, and learning and evaluation steps per
     seed."""

@@ -57,6 +57,7 @@ class Result(Shown):
     source_success: dict[str, list[float]] = field(default_factory=dict)  # what the source's says of the source agent
     source_agent_return: list[float] = field(default_factory=list)  # there, [seeds]; of controls, and unknown: []
     estimated: dict[str, Any] = field(default_factory=dict)  # returns by fitted Q, where nothing is evaluated
+    recorded: dict[str, Any] = field(default_factory=dict)  # what the target's log returned itself, where there is one
     log: list[dict[str, Any]] = field(default_factory=list)  # as metrics.jsonl
     evaluation_steps: Pair[int] | None = None  # of evaluations, per seed, in no budget; None: not counted
     controls: dict[str, Result] = field(default_factory=dict)
@@ -241,6 +242,7 @@ class Result(Shown):
             **({"source_success": self.source_success} if self.source_success else {}),
             **({"source_agent_return": self.source_agent_return} if self.source_agent_return else {}),
             **({"estimated": self.estimated} if self.estimated else {}),
+            **({"recorded": self.recorded} if self.recorded else {}),
             **({"sources": self.sources} if self.sources else {}),
             "stopped": self.stopped,
             "rounds": self.rounds,
@@ -344,6 +346,7 @@ def _alone(directory: Path) -> Result:
         source_success=result.get("source_success", {}),
         source_agent_return=result.get("source_agent_return", []),
         estimated=result.get("estimated", {}),
+        recorded=result.get("recorded", {}),
         sources=result.get("sources", []),
         log=log,
         provenance=store.read_json(origin) if origin.exists() else {},

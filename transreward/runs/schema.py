@@ -54,6 +54,7 @@ KEYS: dict[str, dict[str, Any]] = {
             "weight?": NUMBERS, "divergence?": NUMBERS,
         }],
         "estimated?": {"per_seed": NUMBERS, "log": NUMBER, "discount": NUMBER},
+        "recorded?": {"episodes": COUNT, "mean": NUMBER, "least": NUMBER, "most": NUMBER},
         "delivered?": TEXTS, "stopped": str, "wall_seconds": NUMBER, "warnings?": TEXTS,
     },
     "provenance.json": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transreward.reports.subject import Subject
-from transreward.runs.account import estimate
+from transreward.runs.account import estimate, of_log
 
 HTML = """\
 <dl class="facts">
@@ -28,6 +28,7 @@ def content(subject: Subject) -> dict[str, Any]:
         ("source budget", f"{c['source_steps']:,} steps a seed"),
         *([("source policy", f"{told['library']}, {told['file']}")] if (told := _adopted(focus.provenance)) else []),
         *((f"return of {r.name}", estimate(told)) for r in records if (told := (r.result or {}).get("estimated"))),
+        *([("the log itself", of_log(told))] if (told := (focus.result or {}).get("recorded")) else []),
         *([("evaluated in", c["evaluate"])] if "evaluate" in c else []),
     ]
     return {"facts": facts}
