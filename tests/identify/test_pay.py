@@ -51,6 +51,16 @@ def test_what_no_weights_explain_leaves_the_source_its_own():
     assert none == Pay((), 0.0)
 
 
+def test_a_reward_that_never_varies_is_the_sources_as_far_as_it_pays_the_same():
+    """A pole that stands is paid 1 in every step."""
+    pole = tr.domain("inverted_pendulum")
+    steps = walked(pole)
+    steps = steps._replace(reward=np.ones_like(steps.reward))  # where it fell, too
+    found = pay_of(pole, [0, 1], steps)
+    assert found.tasks == () and 0.7 < found.explained < 1
+    assert pay_of(pole, [0, 1], steps._replace(reward=2 * steps.reward)).explained == 0
+
+
 class Nameless:
     """A robot of which only the steps are seen."""
 

@@ -41,6 +41,7 @@ def test_the_users_function_cannot_reach_what_is_kept():
     [
         ({"low": -2.0}, "beyond the robot's own limits"), ({"low": [0.5, 0], "high": [0.5, 1]}, "must be below `high`"),
         ({"change": 0}, "must be above 0"), ({"change": [0.1, 0.1, 0.1]}, "shape (2,)"), ({"high": np.nan}, "finite"),
+        ({"safe": 3}, "`safe` must be a function"),
     ],
 )  # fmt: skip
 def test_wrong_limits(given, words):

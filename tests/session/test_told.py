@@ -61,10 +61,14 @@ def test_a_session_is_not_begun_where_one_is(tmp_path, capsys):
         (["serve", "hopper", "--out", str(out)], "goes on with it"),
         (["serve", str(tmp_path / "nosuch")], "nosuch is no folder: name the directory of a session"),
         (["serve", str(tmp_path)], "holds no session: name the directory of a session"),
+        (["serve", str(out), "--target-steps", "9000", "--on-request"], "leave --target-steps, --on-request out, or"),
+        (["serve", "hopper", "--out", str(tmp_path / "new"), "--token-file", str(tmp_path / "none")], "with a token"),
+        (["serve", "hopper", "hopper:gravity=", "--out", str(tmp_path / "new"), "--unix", str(tmp_path / "u")], ""),
     ):
         with pytest.raises(SystemExit) as ended:
             main(words)
         assert ended.value.code == 2 and told_so in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]  # no socket either
 
 
 def test_a_session_that_was_killed(tmp_path):

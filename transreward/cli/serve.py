@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,10 @@ asks for. Every step is in DIR before it is learned from: the same command with 
 In Python the robot's side is transreward.Client; the protocol is on the page 'Beside a real robot'.
 """
 EPILOG = IDS + SETTINGS
+OPENS = (  # options of a new session alone
+    "method", "learner", "source_steps", "target_steps", "seed", "source_run", "bridge", "robots", "change",
+    "on_request", "unpaid", "out", "set",
+)  # fmt: skip
 HEADER = Path(__file__).parents[1] / "session" / "transreward.hpp"
 
 
@@ -60,9 +65,13 @@ def run(args: argparse.Namespace) -> None:
         sys.stdout.write(HEADER.read_text())
         return
     known = goes_on(args.source, args.out)
+    if known:
+        require_no_more(args)
     where = args.unix or f"{args.host or '127.0.0.1'}:{5555 if args.port is None else args.port}"
-    from transreward.session.server import Server, listening, token_in
+    from transreward.session.server import Server, listening, require_token, token_in
 
+    if args.token_file is not None:
+        require_token(args.token_file)
     listener = listening(where)  # before anything is trained
     prepare_process()
     from transreward.interruption import undone
@@ -72,12 +81,15 @@ def run(args: argparse.Namespace) -> None:
     tell = told(args.source if known else args.out)
     if known:
         tell_line(f"going on with {args.source}: its learner takes up what was told, then robots are answered")
-    session = Session.resume(args.source, watch=tell) if known else Session(**request, watch=tell)
+    try:
+        session = Session.resume(args.source, watch=tell) if known else Session(**request, watch=tell)
+    except BaseException:
+        hushed(listener, args.unix)
+        raise
 
     def leave() -> str:
         session.close()
-        if args.unix:
-            Path(args.unix).unlink(missing_ok=True)
+        hushed(listener, args.unix)
         if session.over and not session.left:
             return f"the session has all its steps and has finished: 'transreward report {session.out}' shows it"
         return f"the session has {session.status['steps']:,} steps; 'transreward serve {session.out}' goes on with it"
@@ -98,6 +110,24 @@ def asked(args: argparse.Namespace) -> dict[str, Any]:
         request.pop(name, None)
     request["background"] = not request.pop("on_request")
     return request
+
+
+def hushed(listener: socket.socket, path: str | None) -> None:
+    """Nothing listens any more, and no Unix socket is left at `path`."""
+    listener.close()
+    if path:
+        Path(path).unlink(missing_ok=True)
+
+
+def require_no_more(args: argparse.Namespace) -> None:
+    """Raise RequestError for what only a new session can be told, where one goes on."""
+    given = [f"--{name.replace('_', '-')}" for name in OPENS if getattr(args, name) not in (None, False)]
+    if args.target is not None:
+        given.insert(0, args.target)
+    if given:
+        raise RequestError(
+            f"the session in {args.source} goes on as it was opened: leave {', '.join(given)} out, or open a new one"
+        )
 
 
 def goes_on(source: str | None, out: str | None) -> bool:

@@ -21,7 +21,7 @@ class Pay(NamedTuple):
     """What the steps of a robot show about its reward."""
 
     tasks: tuple[Task, ...]  # with which its simulator pays alike
-    explained: float  # share of the reward's variance, in [0, 1], that they are right about on held-out steps
+    explained: float  # of the reward's variance, in [0, 1], on held-out steps; of one that does not vary of the steps
 
 
 def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
@@ -34,13 +34,13 @@ def pay_of(simulator: TableRobot, seeds: list[int], t: Transition) -> Pay:
     rows, known, own, stored = retaken(simulator, seeds, t)
     reward, own, stored = rows.reward[known], own[known], stored[known]
     held = held_out(len(reward))
-    if not held.any() or not reward.std() > 0:
+    if not held.any():
         return Pay(simulator.tasks, 0.0)
 
     def explained(paid: np.ndarray) -> float:
         left, varied = np.mean((reward - paid)[held] ** 2), np.var(reward[held])
-        if not varied > 0:  # such as a reward for standing, in whose held-out steps none fell
-            return float(np.allclose(paid[held], reward[held], rtol=1e-5, atol=1e-6))
+        if not varied > 0:  # such as a reward for standing: the share of the steps that are paid alike
+            return float(np.isclose(paid[held], reward[held], rtol=1e-5, atol=1e-6).mean())
         return float(np.clip(1.0 - left / varied, 0.0, 1.0))
 
     as_before = Pay(simulator.tasks, explained(own))

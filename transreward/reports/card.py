@@ -9,8 +9,12 @@ import numpy as np
 from transreward.evaluation.statistics import Summary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.result import Result
-from transreward.types import CEILING, ZERO_SHOT
+from transreward.types import ASKED, CEILING, ZERO_SHOT
 
+ALONE = (
+    ": `low`, `high`, `change` and `safe` of the session are not in it, so set them again where it acts (`change` is a "
+    "parameter of policy_node.py)"
+)
 LOAD = """\
 import numpy as np
 import onnxruntime
@@ -127,7 +131,7 @@ def _limits(run: Result, about: dict[str, Any]) -> str:
         limits.append("It was trained and evaluated in simulation only, never on hardware.")
     limits += [
         "Outside the range of observations in its rollouts (`seen` in the contract) its actions are arbitrary.",
-        "It has no safety limits but the box of its actions.",
+        f"It has no safety limits but the box of its actions{ALONE if ASKED in run.config['target'] else ''}.",
         *(f"The run warns: {warning}" for warning in run.warnings),
     ]
     if run.method == CEILING:

@@ -27,4 +27,4 @@ def _known(candidate: dict[str, Any]) -> str:
     n, mean = candidate["episodes"], f"{candidate['mean']:,.4g}"
     if not n:
         return f"{candidate['name']}, foreseen {mean}, not tested on the target"
-    return f"{candidate['name']} {mean} in {n} episode{'s' * (n > 1)}"
+    return f"{candidate['name']}, expected {mean} after {n} episode{'s' * (n > 1)}"

@@ -49,6 +49,8 @@ class Safety:
             self.change = _array("change", self.change, n)
             if not (self.change > 0).all():
                 raise RequestError(f"`change` must be above 0, not {self.change.tolist()}")
+        if self.safe is not None and not callable(self.safe):
+            raise RequestError(f"`safe` must be a function of an observation and an action, not {self.safe!r}")
 
     def __call__(self, obs: np.ndarray, action: np.ndarray, before: np.ndarray | None) -> np.ndarray:
         """The action to send, float32 [action]; `before` is the one before it in the episode.

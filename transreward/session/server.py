@@ -241,12 +241,17 @@ def _forget(path: str) -> None:
 def token_in(folder: Path, given: Path | None) -> tuple[str, Path]:
     """The secret, and the file that holds it: the given one, or one of the session that is made when there is none."""
     path = folder / TOKEN if given is None else given
-    if given is not None and not path.is_file():
-        raise RequestError(f"there is no file {path} with a token")
-    if not path.exists():
+    if given is None and not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(24) + "\n")
-    token = path.read_text().strip()
+    return require_token(path), path
+
+
+def require_token(path: Path) -> str:
+    """The secret in a file. Raises RequestError where there is none, or too short a one."""
+    if not path.is_file():
+        raise RequestError(f"there is no file {path} with a token")
+    token = path.read_text(errors="replace").strip()
     if len(token) < 8:
         raise RequestError(f"the token in {path} is shorter than 8 characters")
-    return token, path
+    return token
