@@ -72,6 +72,7 @@ class Robot:
     clock: int = 0  # steps of its episode so far
     total: float = 0.0  # rewards of its episode so far
     who: str = ""
+    actor: str = ""  # who acted last, also where several did in its episode
     whole: bool = True  # nothing of its episode was lost
     asked: tuple[np.ndarray, np.ndarray, int] | None = None  # (obs, action, number) of which nothing was told yet
     last: Row | None = None  # told, and not yet settled
@@ -134,6 +135,7 @@ class Book:
             one.who = event.text
         elif one.who != event.text:
             one.who = ""  # several
+        one.actor = event.text
         one.acts += 1
         one.asked = event.obs, event.action, self.acts
 
