@@ -13,7 +13,8 @@ from transreward.types import RequestError
 
 
 class Client:
-    """A robot that asks a served session. Its calls are those of `Session`, with the same errors.
+    """A robot that asks a served session. Its calls are those of `Session`, with the same errors, and OSError where no
+    answer came: the connection is then closed, since a late answer would be taken for that to the next call.
 
     Attributes `low` and `high` [action] are the robot's limits, `obs` the size of an observation.
     """
@@ -92,10 +93,19 @@ class Client:
         self.close()
 
     def _ask(self, do: str, _more: float = 0.0, **about: Any) -> dict[str, Any]:
-        self._connection.settimeout(self._timeout + _more)
-        send(self._connection, {"do": do, **about})
-        found = receive(self._connection, self._timeout + _more)
+        if self._connection.fileno() < 0:
+            raise Gone("this client is closed, or its connection was lost: make another one")
+        try:
+            self._connection.settimeout(self._timeout + _more)
+            send(self._connection, {"do": do, **about})
+            found = receive(self._connection, self._timeout + _more, due=True)
+        except (OSError, KeyboardInterrupt) as error:
+            self.close()
+            if isinstance(error, (Gone, KeyboardInterrupt)):
+                raise
+            raise Gone(f"the session's server is gone: {error.strerror or error}") from None
         if found is None:
+            self.close()
             raise Gone("the session's server is gone")
         if not found.get("ok"):
             raise RequestError(str(found.get("error", "the server did not say why")))
