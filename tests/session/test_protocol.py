@@ -148,7 +148,7 @@ def slow_server(delays):
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=lambda: answered(connection), daemon=True).start()
+            threading.Thread(target=answered, args=(connection,), daemon=True).start()
 
     with listening("127.0.0.1:0") as listener:
         threading.Thread(target=answer, daemon=True).start()
