@@ -317,3 +317,31 @@ def test_any_text_is_read_or_refused(tmp_path, content):
         assert len(logs.read(path))
     except RequestError as error:
         assert "\n" not in str(error) and len(str(error)) < 600
+
+
+def test_more_values_in_a_line_than_names(tmp_path):
+    """As decimal commas make them: the first ones would be taken, which are another row's shape of the same numbers."""
+    path, head = tmp_path / "log.csv", "episode,obs.x,action.u\n"
+    path.write_text(f"{head}0,1.0,0.1\n\n   \n0,1,5,0,1\n0,2,5,0,2\n")
+    with pytest.raises(
+        RequestError, match=r"line 5 has more values than there are names, 3: write decimal points"
+    ) as e:
+        logs.read(path)
+    assert "every row" not in str(e.value)
+    path.write_text(f"{head}0,1,0.1,\n\n0,2,0.2,\n0,x,0.2,\n")  # a comma behind each line is no value
+    with pytest.raises(RequestError, match=r"obs\.x is 'x' in line 5"):  # empty lines count
+        logs.read(path)
+    path.write_text(f"{head}0,1,0.1,\n\n0,2,0.2,\n0,3,0.2,\n  \n")
+    assert logs.read(path).obs[:, 0].tolist() == [1, 2]
+
+
+def test_columns_of_a_parquet_file_that_nobody_reads(tmp_path, here):
+    """Gaps in a note, or lists of different lengths, are refused where they are to be part of a step, only there."""
+    path, odd = tmp_path / "log.parquet", [[1.0]] * (N - 1) + [[1.0, 2.0]]
+    more = {"note": pa.array([None, *range(N - 1)]), "words": odd}
+    pq.write_table(pa.table({**COLUMNS, **more}), path)
+    require_the_steps(logs.read(path))
+    for name, words in (("note", "has 1 rows without a value"), ("words", "has lists of different lengths")):
+        (tmp_path / "log.yaml").write_text(f"{{observation: [{name}], action: [action.u], episode: episode}}")
+        with pytest.raises(RequestError, match=f"{name} {words}"):
+            logs.read(path)

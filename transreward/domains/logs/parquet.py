@@ -41,9 +41,12 @@ def convert(path: str, out: str) -> None:
         if part.keys() != first.keys():
             odd = sorted(part.keys() ^ first.keys())
             raise RequestError(f"{file.name} and {files[0].name} differ in the columns {listed(odd)}")
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in first}
-    found = table.layout(list(columns), place / "log.parquet" if place.is_dir() else place)
-    made = table.arrays(found, columns.__getitem__, lambda row: f"row {row}")
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([_usable(part[name]) for part in parts])
+
+    found = table.layout(list(first), place / "log.parquet" if place.is_dir() else place)
+    made = table.arrays(found, column, lambda row: f"row {row}")
     if place.is_dir():
         made |= {name: x for name, x in _about(place).items() if name != clock.RATE or name not in made}
     with zipfile.ZipFile(out, "w") as archive:
@@ -63,23 +66,30 @@ def _about(folder: Path) -> dict[str, np.ndarray]:
         return out
 
 
-def _columns(pq: Any, file: Path) -> dict[str, np.ndarray]:
-    """Every column of numbers; one of lists of numbers as `name[0]`, `name[1]`, ..."""
+def _usable(x: np.ndarray | RequestError) -> np.ndarray:
+    if isinstance(x, RequestError):
+        raise x
+    return x
+
+
+def _columns(pq: Any, file: Path) -> dict[str, np.ndarray | RequestError]:
+    """Every column of numbers; one of lists of numbers as `name[0]`, `name[1]`, ... In the place of one that cannot be
+    part of a log stands why, for where it is to be one."""
     with pq.ParquetFile(file) as opened:
-        rows, found = opened.metadata.num_rows, {}
+        rows, found = opened.metadata.num_rows, dict[str, np.ndarray | RequestError]()
         if rows > MOST:
             raise RequestError(f"it says that it holds {rows:,} rows: take fewer steps")
         numbers = 0
         for name in opened.schema_arrow.names:
             for key, x in _flat(RENAMED.get(str(name), str(name)), opened, str(name)):
-                numbers += x.size
+                numbers += 0 if isinstance(x, RequestError) else x.size
                 if numbers > MOST:
                     raise RequestError(f"it holds more than {MOST:,} numbers: take fewer steps")
                 found[key] = x
         return found
 
 
-def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
+def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray | RequestError]]:
     import pyarrow as pa
 
     kind = opened.schema_arrow.field(name).type
@@ -89,14 +99,16 @@ def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
         return
     column = opened.read(columns=[name]).column(0)
     if column.null_count:
-        raise RequestError(f"{listed([name])} has {column.null_count:,} rows without a value")
+        yield key, RequestError(f"{listed([name])} has {column.null_count:,} rows without a value")
+        return
     if not lists:
         yield key, column.to_numpy().astype(float)
         return
     flat = np.concatenate([np.asarray(chunk.flatten()).astype(float) for chunk in column.chunks] or [np.zeros(0)])
     rows = len(column)
     if not rows or flat.size % rows or not all(map(_even, column.chunks)):
-        raise RequestError(f"{listed([name])} has lists of different lengths")
+        yield key, RequestError(f"{listed([name])} has lists of different lengths")
+        return
     for i, x in enumerate(flat.reshape(rows, -1).T):
         yield f"{key}[{i}]", x
 
