@@ -2,8 +2,8 @@
 
 The one who answers the robot writes (`Journal`), the learner reads, and both keep the same `Book`: whose episode it is,
 which steps are whole, which were lost. An action that was handed out counts as a step of the robot, whether the robot
-told what came of it or not. A step is settled once it is known what followed it: the next action was asked for where it
-led, or elsewhere, or its episode ended.
+told what came of it or not. A step is settled once it is known what followed it: the next one was told, which began
+where it led, or its episode ended.
 """
 
 from __future__ import annotations
@@ -126,11 +126,9 @@ class Book:
         one, i = self.robots[event.robot], event.robot
         assert event.obs is not None and event.action is not None
         self._lose(i)
-        if one.last is not None:
-            goes_on = self.follows(i, event.obs)
-            self._settle(i, truncated=not goes_on)
-            if not goes_on:
-                self._anew(i)
+        if one.last is not None and not self.follows(i, event.obs):
+            self._settle(i, truncated=True)
+            self._anew(i)
         if not one.clock:
             one.who = event.text
         elif one.who != event.text:
@@ -142,6 +140,7 @@ class Book:
     def _step(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         assert one.asked is not None and event.obs is not None and event.action is not None
+        self._settle(i)
         obs, _, number = one.asked
         one.asked, one.clock, one.total = None, one.clock + 1, one.total + event.reward
         ended = event.terminated or event.truncated
@@ -165,7 +164,8 @@ class Book:
     def _abort(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         one.aborted += one.clock > 0 or one.asked is not None  # there is an episode to end
-        self._lose(i)
+        if one.asked is not None:  # a stop comes where the robot moves: the return up to there counts
+            one.asked, one.lost = None, one.lost + 1
         if one.last is not None:  # the operator ended the episode, and no value follows
             one.last = one.last._replace(terminated=True, ended=one.whole)
             self._settle(i)
