@@ -28,7 +28,7 @@ from transreward.session.safety import Safety
 from transreward.session.server import Server, listening
 from transreward.session.session import Session
 from transreward.streams.journal import Journal
-from transreward.types import RequestError, Spaces
+from transreward.types import BrokenRun, RequestError, Spaces
 
 SPACES, TOKEN, ROBOTS = Spaces(3, 1, -np.ones(1), np.ones(1)), "a token of a test", 8
 
@@ -355,3 +355,36 @@ def test_a_watch_that_fails_ends_nothing(tmp_path):
         session._pass_on()
     assert len(called) == 1
     session._journal.close()
+
+
+def test_a_session_that_cannot_be_saved_is_closed_all_the_same(tmp_path, monkeypatch):
+    """Its journal is whole, and free for who goes on with it once there is room."""
+    session, obs = bare(tmp_path, robots=1), np.zeros(3)
+    session.tell(obs, session.act(obs), 1.0, obs + 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(BrokenRun, match="cannot be written"):
+            session.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = bare(tmp_path, robots=1)
+    assert again.status["steps"] == 1
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RequestError, match="cannot be written: No space left on device; make room"):
+        again.save()
+    again._journal.close()
+
+
+def test_numbers_of_numpy_are_numbers_to_a_client(at):
+    address, session, _ = at
+    with tr.Client(address, TOKEN, np.int64(1)) as client:
+        client.reset(np.zeros(3), steps=np.int64(3))
+        with pytest.raises(RequestError, match="improve failed"):  # nobody learns here
+            client.improve(np.float32(0.0))
+        client.abort(ValueError("why"))
+    assert session._journal.book.robots[1].resets == 3

@@ -63,7 +63,7 @@ class Client:
 
     def abort(self, why: str = "") -> None:
         """See `Session.abort`."""
-        self._ask("abort", why=why)
+        self._ask("abort", why=str(why))
 
     def improve(self, seconds: float) -> bool:
         """See `Session.improve`; a served session always has a limit."""
@@ -96,9 +96,9 @@ class Client:
         if self._connection.fileno() < 0:
             raise Gone("this client is closed, or its connection was lost: make another one")
         try:
-            self._connection.settimeout(self._timeout + _more)
-            send(self._connection, {"do": do, **about})
-            found = receive(self._connection, self._timeout + _more, due=True)
+            self._connection.settimeout(self._timeout + float(_more))
+            send(self._connection, {"do": do, **{name: _own(x) for name, x in about.items()}})
+            found = receive(self._connection, self._timeout + float(_more), due=True)
         except (OSError, KeyboardInterrupt) as error:
             self.close()
             if isinstance(error, (Gone, KeyboardInterrupt)):
@@ -110,6 +110,11 @@ class Client:
         if not found.get("ok"):
             raise RequestError(str(found.get("error", "the server did not say why")))
         return found
+
+
+def _own(x: Any) -> Any:
+    """A number of NumPy's as Python's, which JSON knows."""
+    return x.item() if isinstance(x, np.generic) else x
 
 
 def _plain(what: str, x: Any) -> Any:

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -282,9 +282,9 @@ class Session:
         if self._learner is not None and not self._closed:
             self._learner.close()
         if self._journal is not None and not self._closed:
-            self.save()
-            self._journal.close()
-        self._closed = True
+            self._closed = True
+            with closing(self._journal):  # also where the disk is full: its lock would stay
+                self.save()
 
     said: tuple[str, ...] = ()  # how it begins, and what was identified since it was opened or resumed, line by line
     _closed = False

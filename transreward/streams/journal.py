@@ -265,8 +265,11 @@ class Journal:
         return found
 
     def flush(self) -> None:
-        """Have on the disk what was written (fsync)."""
-        os.fsync(self._file.fileno())
+        """Have on the disk what was written (fsync). Raises RequestError where the disk is full or fails."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RequestError(f"{self.path} cannot be written: {error.strerror}; make room, and go on") from None
 
     def close(self) -> None:
         """Close the file."""
