@@ -129,6 +129,9 @@ GRAPHS = {
     "(float[n, 4] obs) => (float[n] a) { a = ReduceSum <keepdims = 0> (obs) }": "it must map observations [n, obs]",
     "(float[n, 4] obs, float[n, 4] b) => (float[n, 4] a) { a = Add(obs, b) }": "it must map observations [n, obs]",
     "(double[n, 4] obs) => (double[n, 4] a) { a = Identity(obs) }": "float32 is given: put a Cast before them",
+    "(float[n, 4] obs) => (int64[n, 1] a) { a = ArgMax <axis = 1> (obs) }": "its actions are tensor(int64)",
+    "(float[n, 4] obs) => (float[m, 4] a) { a = Concat <axis = 0> (obs, obs) }": "it gives [4, 4] numbers",
+    "(float[n, 4] obs) => (float[n, 4] a) { z = Sub(obs, obs) a = Div(z, z) }": "it gives what is not finite",
     "(float[8, 4] obs) => (float[8, 4] a) { a = Identity(obs) }": "it takes 8 observations at once: export it for any",
 }
 

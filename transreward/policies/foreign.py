@@ -295,6 +295,8 @@ def _onnx(path: Path) -> Foreign:
         raise ValueError(f"it must map observations [n, obs] to actions [n, action], not {shapes}")
     if inputs[0].type != "tensor(float)":
         raise ValueError(f"its observations are {inputs[0].type}, and float32 is given: put a Cast before them")
+    if outputs[0].type not in ("tensor(float)", "tensor(double)"):
+        raise ValueError(f"its actions are {outputs[0].type}, such as the number of one, and real ones are read")
     single = isinstance(shapes[0][0], int)
     if single and shapes[0][0] != 1:
         raise ValueError(f"it takes {shapes[0][0]} observations at once: export it for any number n, or for 1")
@@ -302,7 +304,13 @@ def _onnx(path: Path) -> Foreign:
     def act(obs: np.ndarray) -> np.ndarray:
         rows = np.asarray(obs, np.float32)
         parts = rows[:, None] if single else [rows]
-        return np.concatenate([np.asarray(session.run(None, {inputs[0].name: part})[0]) for part in parts])
+        asked = [outputs[0].name]
+        found = np.concatenate([np.asarray(session.run(asked, {inputs[0].name: part})[0]) for part in parts])
+        if found.shape != (len(rows), shapes[1][1]) or not np.isfinite(found).all():
+            what = f"{list(found.shape)} numbers" if np.isfinite(found).all() else "what is not finite"
+            raise RequestError(f"to {len(rows)} observations it gives {what}: an action for each is wanted")
+        return found
 
+    act(np.zeros((2, shapes[0][1]), np.float32))
     said = "of an ONNX graph nothing but its actions is known, so it is learned by regression"
     return Foreign("ONNX", "sac", shapes[0][1], shapes[1][1], act=act, said=said)
