@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transreward.fallback import Episode
-from transreward.streams.log import DAMAGED, record, records
+from transreward.streams.log import DAMAGED, append, record, records
 from transreward.types import BrokenRun, RequestError, Spaces
 
 OPEN, ACT, STEP, RESET, ABORT = b"O", b"A", b"S", b"R", b"X"
@@ -232,14 +232,10 @@ class Journal:
         """
         payload = self._sizes if event.kind == OPEN else packed(event)
         whole = record(event.kind, self.book.acts, payload)
-        why = "the disk took a part of it"
         try:
-            kept = self._file.write(whole) == len(whole)
+            append(self._file, whole)
         except OSError as error:
-            kept, why = False, error.strerror or str(error)
-        if not kept:
-            self._file.truncate(self._at)  # a part of a record would hide all behind it
-            raise RequestError(f"{self.path} cannot be written: {why}; make room, and go on")
+            raise RequestError(f"{self.path} cannot be written: {error.strerror}; make room, and go on") from None
         self._at += len(whole)
         self.book.apply(event)
 
