@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 
 import h5py
 import numpy as np
@@ -345,3 +346,31 @@ def test_columns_of_a_parquet_file_that_nobody_reads(tmp_path, here):
         (tmp_path / "log.yaml").write_text(f"{{observation: [{name}], action: [action.u], episode: episode}}")
         with pytest.raises(RequestError, match=f"{name} {words}"):
             logs.read(path)
+
+
+@pytest.mark.parametrize("unit", ["ms", "ns"])
+def test_times_of_a_parquet_file_as_dates(tmp_path, here, unit):
+    """As pandas writes them; passed over, a gap would be a step."""
+    path, apart = tmp_path / "log.parquet", np.r_[0:8, 20:24] * {"ms": 20, "ns": 20_000_000}[unit]
+    columns = {name: x for name, x in COLUMNS.items() if name != "episode"}
+    pq.write_table(pa.table({**columns, "time": pa.array(apart, pa.timestamp(unit))}), path)
+    found = logs.read(path)
+    require_the_steps(found)
+    assert found.rate == 50 and found.missing.max() == pytest.approx(0.24)
+    pq.write_table(pa.table({**columns, "episode": ["a"] * 8 + ["b"] * 4}), path)
+    with pytest.raises(RequestError, match="episode holds string, where numbers are wanted"):
+        logs.read(path)
+
+
+@pytest.mark.parametrize("to", ["log.hdf5", "log.npz", "log.csv", "log.parquet", "lerobot:set", "minari:set-v0"])
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path, monkeypatch, to):
+    monkeypatch.chdir(tmp_path)
+    found = logs.from_arrays({"observations": np.random.default_rng(0).normal(size=(999, 9)), "actions": np.ones(998)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(RequestError, match=f"{to.rpartition(':')[2]} cannot be written: .*File too large"):
+            write(found, to, 50.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())

@@ -22,6 +22,7 @@ import transreward as tr
 from transreward.runs import store
 from transreward.session import published
 from transreward.session import server as serving
+from transreward.session.process import LearnerProcess
 from transreward.session.protocol import receive, send
 from transreward.session.published import UNIFORM, Acting
 from transreward.session.safety import Safety
@@ -388,3 +389,18 @@ def test_numbers_of_numpy_are_numbers_to_a_client(at):
             client.improve(np.float32(0.0))
         client.abort(ValueError("why"))
     assert session._journal.book.robots[1].resets == 3
+
+
+def test_two_robots_that_let_the_learner_learn(tmp_path):
+    """Who is through first does not stop it for the other, and an interrupted one lets it no longer."""
+    one: Any = LearnerProcess.__new__(LearnerProcess)
+    asked: list[str] = []
+    one._news, one._letting, one._send = threading.Condition(), 0, lambda what: asked.append(what["do"])
+    with one.learning(False):
+        with pytest.raises(KeyboardInterrupt), one.learning(False):
+            raise KeyboardInterrupt
+        assert asked[-1] == "learn"
+    assert asked[-1] == "pause"
+    with one.learning(True):
+        pass
+    assert asked[-1] == "learn"

@@ -261,10 +261,8 @@ class Session:
     def improve(self, seconds: float | None = None) -> bool:
         """Let the learner learn from what was told, for at most so many seconds. Returns True once there is nothing
         left to learn from. Raises BrokenRun if the learner has failed; the robot may go on all the same."""
-        self._learner.allow(True)
-        done = self._learner.wait(self._caught_up, seconds)
-        if not self.background:
-            self._learner.allow(False)
+        with self._learner.learning(self.background):
+            done = self._learner.wait(self._caught_up, seconds)
         with self._lock:
             self._take_over()
         self._pass_on()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.logs import hdf5
 from transreward.domains.logs.log import Log
 from transreward.domains.logs.minari import ABOUT, DATA, OURS, UNREWARDED
 from transreward.interruption import undone
@@ -155,12 +156,10 @@ def require_version(path: Path) -> None:
 
 def minari(log: Log, path: Path, rate: float | None, columns: Columns) -> None:
     """A group for each episode, with one observation more than there are actions."""
-    import h5py
-
     begins = [*log.begins.tolist(), len(log)]
     with whole_folder(path) as folder:
         (folder / "data").mkdir()
-        with h5py.File(folder / DATA, "w") as file:
+        with hdf5.made(folder / DATA) as file:
             for k, (first, end) in enumerate(pairwise(begins)):
                 at, group = slice(first, end), file.create_group(f"episode_{k}")
                 group.attrs.update({"id": k, "total_steps": end - first})

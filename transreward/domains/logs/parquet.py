@@ -20,6 +20,7 @@ RENAMED = {  # LeRobot's names
     "next.terminated": "terminated", "next.truncated": "truncated",
 }  # fmt: skip
 FILES = 10_000
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}  # units of a column of times
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
@@ -93,9 +94,16 @@ def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray | 
     import pyarrow as pa
 
     kind = opened.schema_arrow.field(name).type
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        column = opened.read(columns=[name]).column(0)
+        gaps = RequestError(f"{listed([name])} has {column.null_count:,} rows without a value")
+        yield key, gaps if column.null_count else column.cast(pa.int64()).to_numpy() * SECONDS[kind.unit]
+        return
     lists = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind)
     inner = kind.value_type if lists else kind
     if not (pa.types.is_floating(inner) or pa.types.is_integer(inner) or pa.types.is_boolean(inner)):
+        if key in (*table.EPISODE, *table.TIME):  # else gaps, or where episodes end, would be passed over
+            yield key, RequestError(f"{listed([name])} holds {kind}, where numbers are wanted")
         return
     column = opened.read(columns=[name]).column(0)
     if column.null_count:
