@@ -217,3 +217,8 @@ def test_a_client_in_cpp_within_any_program(tmp_path):
         made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
         subprocess.run(made, check=True, capture_output=True)
         assert said("comma", [0.0]).stdout == "2 6 -1\n"
+
+
+def test_a_server_that_still_trains_is_said(tmp_path):
+    with listening(str(tmp_path / "robot.sock")), pytest.raises(Gone, match=r"no answer came .* says 'listening at'"):
+        Client(str(tmp_path / "robot.sock"), "token", timeout=0.02)

@@ -31,6 +31,8 @@ class Client:
         self._timeout, self._connection = timeout, connected(address, timeout)
         try:
             found = self._ask("hello", token=told, robot=robot, protocol=VERSION)
+        except Gone as error:
+            raise Gone(f"{error}; a server answers once it says 'listening at', behind its source training") from None
         except BaseException:
             self.close()
             raise
