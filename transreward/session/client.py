@@ -32,7 +32,7 @@ class Client:
         try:
             found = self._ask("hello", token=told, robot=robot, protocol=VERSION)
         except Gone as error:
-            raise Gone(f"{error}; a server answers once it says 'listening at', behind its source training") from None
+            raise Gone(f"{error}; it answers from 'listening at' on, once its source agent is trained") from None
         except BaseException:
             self.close()
             raise
