@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -149,3 +150,20 @@ def test_a_flipped_bit_is_said(log):
     log.write_bytes(content)
     with pytest.warns(UserWarning, match="damaged after control step 1"):
         assert opened(log).steps[1] is None
+
+
+def test_a_disk_that_takes_a_part_of_a_record_hides_none_behind_it(tmp_path):
+    """It says nothing of it, and there may be room again at the next step."""
+    log = StepLog(tmp_path / "a.log")
+    log.begin(0, 3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(OSError, match="took a part of it"):
+            log.append(0, steps(1), 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for i in range(3):
+        log.append(i, steps(1), 0)
+    log.close()
+    assert opened(tmp_path / "a.log").behind(0) == (3, 0)

@@ -409,3 +409,14 @@ def test_arms_that_reach_with_different_points_are_said(tmp_path, site, told):
     assert tips.said(arm, tr.domain(f"{arm.name}:payload(jib)=1")) == ()
     if site:
         np.testing.assert_allclose(arm.model.body("reach_tip").pos, [0.21, 0, 0])
+
+
+@pytest.mark.parametrize("wrong", [0.5, 200.7])
+def test_a_robot_that_asks_counts_whole_steps(tmp_path, wrong):
+    """Half a step was none, in an episode of no steps."""
+    told = {"observation": ["hip"], "action": [{"name": "u", "low": -1, "high": 1}], "episode_steps": wrong}
+    (tmp_path / "robot.yaml").write_text(repr(told))
+    with pytest.raises(RequestError, match=f"episode_steps must be a whole number, not {wrong}"):
+        tr.domain(f"asked:{tmp_path / 'robot.yaml'}")
+    (tmp_path / "robot.yaml").write_text(repr({**told, "episode_steps": 200.0}))
+    assert tr.domain(f"asked:{tmp_path / 'robot.yaml'}").episode_steps == 200

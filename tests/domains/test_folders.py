@@ -138,3 +138,12 @@ def test_lerobot_itself(tmp_path):
     folder = write(log(), f"lerobot:{tmp_path / 'set'}", columns=COLUMNS)
     data = module.LeRobotDataset("a/set", root=folder)
     assert (data.num_episodes, data.num_frames, data[11]["task"]) == (3, 30, "recorded")
+
+
+@pytest.mark.parametrize("kind", ["lerobot", "minari"])
+def test_rewards_that_nobody_recorded_are_none_in_a_folder_either(kind, tmp_path, here):
+    made = log()
+    unpaid = Log(*made.transition, source="made", rate=50.0, rewarded=False)
+    folder = write(unpaid, f"{kind}:{tmp_path / 'set-v0'}", columns=COLUMNS)
+    found = logs.read(folder)
+    assert not found.rewarded and not found.reward.any() and len(found) == len(made)

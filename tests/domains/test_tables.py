@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 
 import h5py
 import numpy as np
@@ -317,3 +318,59 @@ def test_any_text_is_read_or_refused(tmp_path, content):
         assert len(logs.read(path))
     except RequestError as error:
         assert "\n" not in str(error) and len(str(error)) < 600
+
+
+def test_more_values_in_a_line_than_names(tmp_path):
+    """As decimal commas make them: the first ones would be taken, which are another row's shape of the same numbers."""
+    path, head = tmp_path / "log.csv", "episode,obs.x,action.u\n"
+    path.write_text(f"{head}0,1.0,0.1\n\n   \n0,1,5,0,1\n0,2,5,0,2\n")
+    with pytest.raises(
+        RequestError, match=r"line 5 has more values than there are names, 3: write decimal points"
+    ) as e:
+        logs.read(path)
+    assert "every row" not in str(e.value)
+    path.write_text(f"{head}0,1,0.1,\n\n0,2,0.2,\n0,x,0.2,\n")  # a comma behind each line is no value
+    with pytest.raises(RequestError, match=r"obs\.x is 'x' in line 5"):  # empty lines count
+        logs.read(path)
+    path.write_text(f"{head}0,1,0.1,\n\n0,2,0.2,\n0,3,0.2,\n  \n")
+    assert logs.read(path).obs[:, 0].tolist() == [1, 2]
+
+
+def test_columns_of_a_parquet_file_that_nobody_reads(tmp_path, here):
+    """Gaps in a note, or lists of different lengths, are refused where they are to be part of a step, only there."""
+    path, odd = tmp_path / "log.parquet", [[1.0]] * (N - 1) + [[1.0, 2.0]]
+    more = {"note": pa.array([None, *range(N - 1)]), "words": odd}
+    pq.write_table(pa.table({**COLUMNS, **more}), path)
+    require_the_steps(logs.read(path))
+    for name, words in (("note", "has 1 rows without a value"), ("words", "has lists of different lengths")):
+        (tmp_path / "log.yaml").write_text(f"{{observation: [{name}], action: [action.u], episode: episode}}")
+        with pytest.raises(RequestError, match=f"{name} {words}"):
+            logs.read(path)
+
+
+@pytest.mark.parametrize("unit", ["ms", "ns"])
+def test_times_of_a_parquet_file_as_dates(tmp_path, here, unit):
+    """As pandas writes them; passed over, a gap would be a step."""
+    path, apart = tmp_path / "log.parquet", np.r_[0:8, 20:24] * {"ms": 20, "ns": 20_000_000}[unit]
+    columns = {name: x for name, x in COLUMNS.items() if name != "episode"}
+    pq.write_table(pa.table({**columns, "time": pa.array(apart, pa.timestamp(unit))}), path)
+    found = logs.read(path)
+    require_the_steps(found)
+    assert found.rate == 50 and found.missing.max() == pytest.approx(0.24)
+    pq.write_table(pa.table({**columns, "episode": ["a"] * 8 + ["b"] * 4}), path)
+    with pytest.raises(RequestError, match="episode holds string, where numbers are wanted"):
+        logs.read(path)
+
+
+@pytest.mark.parametrize("to", ["log.hdf5", "log.npz", "log.csv", "log.parquet", "lerobot:set", "minari:set-v0"])
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path, monkeypatch, to):
+    monkeypatch.chdir(tmp_path)
+    found = logs.from_arrays({"observations": np.random.default_rng(0).normal(size=(999, 9)), "actions": np.ones(998)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(RequestError, match=f"{to.rpartition(':')[2]} cannot be written: .*File too large"):
+            write(found, to, 50.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())

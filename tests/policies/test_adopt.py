@@ -5,6 +5,7 @@ tests/data/policies was made once by make.py there, with torch and Stable-Baseli
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -18,9 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
+from transreward.policies import foreign
 from transreward.policies.adopt import require_fit
 from transreward.policies.foreign import read
-from transreward.policies.inert import pickled, torch_file
+from transreward.policies.inert import Inert, pickled, torch_file
+from transreward.policies.torch_file import torch_bytes
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import RequestError
 
@@ -126,6 +129,9 @@ GRAPHS = {
     "(float[n, 4] obs) => (float[n] a) { a = ReduceSum <keepdims = 0> (obs) }": "it must map observations [n, obs]",
     "(float[n, 4] obs, float[n, 4] b) => (float[n, 4] a) { a = Add(obs, b) }": "it must map observations [n, obs]",
     "(double[n, 4] obs) => (double[n, 4] a) { a = Identity(obs) }": "float32 is given: put a Cast before them",
+    "(float[n, 4] obs) => (int64[n, 1] a) { a = ArgMax <axis = 1> (obs) }": "its actions are tensor(int64)",
+    "(float[n, 4] obs) => (float[m, 4] a) { a = Concat <axis = 0> (obs, obs) }": "it gives [4, 4] numbers",
+    "(float[n, 4] obs) => (float[n, 4] a) { z = Sub(obs, obs) a = Div(z, z) }": "it gives what is not finite",
     "(float[8, 4] obs) => (float[8, 4] a) { a = Identity(obs) }": "it takes 8 observations at once: export it for any",
 }
 
@@ -275,3 +281,85 @@ def test_a_tensor_that_leaves_its_storage():
     for size, stride, offset in (((3, 3), (3, 1), 0), ((2,), (9,), 0), ((2,), (1,), 7), ((-1,), (1,), 0)):
         with pytest.raises(ValueError, match="leaves its storage"):
             _tensor(np.zeros(8, np.float32), offset, size, stride)
+
+
+@pytest.mark.parametrize("version", [2, 3, 5])
+def test_the_normaliser_of_each_version_of_rsl_rl(version, tmp_path):
+    """It moved from beside the weights into them, and what holds them was renamed."""
+    layers = torch_file((FILES / "rsl_rl.pt").read_bytes())["model_state_dict"]
+    layers = {name: x for name, x in layers.items() if name.startswith("actor.")}
+    mean, var = np.linspace(-1, 1, 4, dtype=np.float32)[None], np.linspace(0.5, 2, 4, dtype=np.float32)[None]
+    rms = {"_mean": mean, "_var": var, "_std": np.sqrt(var), "count": np.ones(1, np.float32)}
+    if version == 2:
+        whole = {"model_state_dict": layers, "obs_norm_state_dict": rms}
+    elif version == 3:
+        whole = {"model_state_dict": layers | {f"actor_obs_normalizer.{k}": x for k, x in rms.items()}}
+    else:
+        renamed = {name.replace("actor.", "mlp."): x for name, x in layers.items()}
+        whole = {"actor_state_dict": renamed | {f"obs_normalizer.{k}": x for k, x in rms.items()}}
+    (tmp_path / "model.pt").write_bytes(torch_bytes(whole))
+    seen = (GOLDEN["states"][:50] - mean) / (np.sqrt(var) + 0.01)
+    np.testing.assert_allclose(
+        read(tmp_path / "model.pt").act(GOLDEN["states"][:50]), read(FILES / "rsl_rl.pt").act(seen), atol=1e-6
+    )
+    whole[next(iter(whole))]["rnn.weight_ih_l0"] = np.zeros((2, 2), np.float32)
+    (tmp_path / "model.pt").write_bytes(torch_bytes(whole))
+    with pytest.raises(RequestError, match=r"has further weights, 'rnn\.weight_ih_l0', which"):
+        read(tmp_path / "model.pt")
+
+
+def changed(name, place, weights=lambda state: state, about=lambda told: told):
+    """A file of Stable-Baselines3's with other weights or settings."""
+    with zipfile.ZipFile(FILES / name) as archive:
+        parts = {member: archive.read(member) for member in archive.namelist()}
+    parts["policy.pth"] = torch_bytes(weights(dict(torch_file(parts["policy.pth"]))))
+    parts["data"] = json.dumps(about(json.loads(parts["data"]))).encode()
+    with zipfile.ZipFile(place / "model.zip", "w") as archive:
+        for member, content in parts.items():
+            archive.writestr(member, content)
+    return place / "model.zip"
+
+
+def test_what_else_a_network_of_stable_baselines_computes_is_not_left_out(tmp_path):
+    more = {"features_extractor.norm.weight": np.ones(4, np.float32)}
+    with pytest.raises(RequestError, match=r"has further weights, 'features_extractor\.norm\.weight', which"):
+        read(changed("sb3_ppo.zip", tmp_path, lambda state: state | more))
+    discrete = {"action_space": {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>"}}
+    with pytest.raises(RequestError, match=r"its action_space is .*Discrete'>, and a Box is read"):
+        read(changed("sb3_ppo.zip", tmp_path, about=lambda told: told | discrete))
+
+    def quantiles(state):  # TQC's critics have several outputs
+        return state | {
+            f"critic.qf{i}.4.{part}": np.repeat(state[f"critic.qf{i}.4.{part}"], 25, 0)
+            for i in range(2) for part in ("weight", "bias")
+        }  # fmt: skip
+
+    assert read(FILES / "sb3_sac.zip").critics and not read(changed("sb3_sac.zip", tmp_path, quantiles)).critics
+
+
+def test_the_bounds_of_actions_in_a_file_of_stable_baselines():
+    for name in ("sb3_sac.zip", "sb3_ppo.zip"):
+        found = read(FILES / name)
+        assert found.low is not None and found.low.tolist() == [-3.0] and found.high.tolist() == [3.0]
+        with pytest.raises(RequestError, match=r"actions whose low is \[-3.0\]"):
+            require_fit(found, Narrow(), Path(name))
+
+
+def test_a_normaliser_with_an_epsilon_of_its_own(tmp_path, monkeypatch):
+    """And in the pickle of a newer Python (protocol 5)."""
+    shutil.copy(FILES / "sb3_ppo.zip", tmp_path / "model.zip")
+    (tmp_path / "vecnormalize.pkl").write_bytes(b"")
+    rms, whole = Inert(), Inert()
+    rms.state = pickled(pickle.dumps({"mean": np.ones(4), "var": np.full(4, 0.5), "count": 9.0}, protocol=5))
+    whole.state = {"obs_rms": rms, "epsilon": 0.25, "clip_obs": 10.0}
+    monkeypatch.setattr(foreign, "pickled", lambda content: whole if not content else None)
+    assert read(tmp_path / "model.zip").scale.var + 1e-8 == pytest.approx(0.75)
+
+
+def test_an_archive_that_unpacks_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "DATA", 2**16)
+    with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", b" " * 2**17)
+        archive.writestr("policy.pth", b"")
+    with pytest.raises(RequestError, match="its 'data' has 131,072 bytes, and at most 65,536 are read"):
+        read(tmp_path / "model.zip")

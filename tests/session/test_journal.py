@@ -42,6 +42,8 @@ def test_a_step_is_settled_once_it_is_known_what_followed():
     found = book(act(0), step(1))
     assert not found.rows[0] and found.robots[0].settled == 0
     found.apply(act(1))
+    assert not found.rows[0] and found.robots[0].settled == 0  # an operator may still end its episode there
+    found.apply(step(2))
     assert rows(found) == [(0, 1, False, False, False)] and found.robots[0].settled == 1
     assert found.rows[0][0].action == 0.5  # as executed
 
@@ -57,7 +59,7 @@ def test_a_step_of_which_nothing_was_told_is_counted_and_cuts_the_episode():
     found = book(act(0), step(1), act(1), act(2), step(3, terminated=True))
     one = found.robots[0]
     assert (one.acts, one.lost, one.settled) == (3, 1, 3)
-    assert rows(found) == [(0, 1, False, False, False), (2, 3, True, False, True)]
+    assert rows(found) == [(0, 1, False, True, False), (2, 3, True, False, True)]
     assert found.rows[0][1].began and one.episodes == [("source", 1.0, 3)]  # of the second alone
 
 
@@ -71,6 +73,9 @@ def test_an_operator_ends_an_episode():
     found = book(act(0), step(1, 4.0), Event(ABORT, text="too close"), act(9))
     assert rows(found) == [(0, 1, True, False, True)]
     assert found.robots[0].episodes == [("source", 4.0, 1)] and found.robots[0].aborted == 1
+    found = book(act(0), step(1, 4.0), act(1), Event(ABORT), act(9))  # while the robot moves
+    assert rows(found) == [(0, 1, True, False, True)] and found.robots[0].lost == 1
+    assert found.robots[0].episodes == [("source", 4.0, 2)] and found.robots[0].settled == 2
     found = book(act(0), Event(ABORT))  # before anything was told
     assert not found.rows[0] and (found.robots[0].lost, found.robots[0].aborted) == (1, 1)
 
@@ -89,7 +94,7 @@ def test_the_last_granted_step_needs_no_other_behind_it():
 def test_who_comes_back_goes_on_where_it_was():
     """But for what was asked for, of which nothing will be told."""
     found = book(act(0), step(1), Event(OPEN), act(1), Event(OPEN), act(1), step(2, truncated=True))
-    assert rows(found) == [(0, 1, False, False, False), (1, 2, False, True, True)]
+    assert rows(found) == [(0, 1, False, True, False), (1, 2, False, True, True)]
     assert found.robots[0].lost == 1
 
 
@@ -99,7 +104,7 @@ def test_an_episode_of_several_is_nobodys():
 
 
 def test_robots_do_not_mix():
-    found = book(act(0), act(5, robot=1), step(6, robot=1, terminated=True), step(1), act(1), robots=2)
+    found = book(act(0), act(5, robot=1), step(6, robot=1, terminated=True), step(1), act(1), step(2), robots=2)
     assert rows(found, 0) == [(0, 1, False, False, False)] and rows(found, 1) == [(5, 6, True, False, True)]
     assert found.acts == 3
 
@@ -124,7 +129,7 @@ def test_another_process_reads_what_was_written(tmp_path):
             one.write(event)
         one.flush()
         assert other.catch_up() == 3 and other.book.acts == 2
-        np.testing.assert_array_equal(other.book.rows[0][0].next_obs, at(1))
+        np.testing.assert_array_equal(other.book.robots[0].last.next_obs, at(1))
     with opened(path) as again:
         assert (again.book.acts, again.book.robots[0].lost) == (2, 1)
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import struct
+import subprocess
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transreward.cli.serve import HEADER, tell_line
 from transreward.session.client import Client
 from transreward.session.protocol import MOST, Gone, address, receive, send
-from transreward.session.server import listening
+from transreward.session.server import Server, listening
 from transreward.types import RequestError
 
 
@@ -118,3 +125,100 @@ def test_addresses():
     for wrong in ("host:", "host:x", "host:70000", ":-1"):
         with pytest.raises(RequestError, match="is no address"):
             address(wrong)
+
+
+@contextmanager
+def slow_server(delays):
+    """Answers `act` with the observation, after so many seconds each, and the last of them for ever."""
+
+    def answered(connection):
+        with connection:
+            if receive(connection)["token"] == "wrong":
+                send(connection, {"ok": False, "error": "wrong token"})
+                return
+            send(connection, {"ok": True, "obs": 3, "left": 7, "low": [-0.5], "high": [0.5]})
+            left = list(delays)
+            while (asked := receive(connection)) is not None:
+                time.sleep(left.pop(0) if len(left) > 1 else left[0])
+                send(connection, {"ok": True, "action": asked["obs"]})
+
+    def answer():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answered, args=(connection,), daemon=True).start()
+
+    with listening("127.0.0.1:0") as listener:
+        threading.Thread(target=answer, daemon=True).start()
+        yield "{}:{}".format(*listener.getsockname())
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_late_answer_is_not_that_to_the_next_call():
+    """A server that does not answer ends the call and the connection: else a robot would take an old action."""
+    with slow_server([0.15, 0.0]) as where, Client(where, "token", timeout=5) as client:
+        client._timeout = 0.05
+        with pytest.raises(Gone, match=r"no answer came for 0\.05 s"):
+            client.act(np.zeros(3))
+        time.sleep(0.15)
+        with pytest.raises(Gone, match="make another one"):
+            client.act(np.ones(3))
+    with slow_server([0.0]) as where, Client(where, "token", timeout=5) as client:
+        assert client.act(np.ones(3)).tolist() == [1, 1, 1]
+
+
+def test_a_client_that_cannot_be_taken_ends_no_server(monkeypatch):
+    """As where a stranger holds open as many files as there may be."""
+    monkeypatch.setattr("transreward.session.server.PAUSE", 0.0)
+    said, errors = (
+        [],
+        [OSError(24, "Too many open files"), ConnectionAbortedError(103, "it left"), OSError(22, "closed")],
+    )
+
+    class Listener:
+        def accept(self):
+            raise errors.pop(0)
+
+    Server(Listener(), None, "token", said.append).serve()
+    assert not errors and len(said) == 2 and "Too many open files" in said[0]
+
+
+def test_robots_are_answered_also_where_nobody_reads_what_is_said(monkeypatch):
+    for error in (BrokenPipeError(), OSError(28, "No space left on device"), ValueError("closed")):
+
+        def fails(*what, error=error, **how):
+            raise error
+
+        monkeypatch.setattr("builtins.print", fails)
+        tell_line("a client is robot 0")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_client_in_cpp_within_any_program(tmp_path):
+    """Of a locale with decimal commas, with timers that interrupt it, and where it is refused or not answered."""
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{HEADER.parent}"]
+    program = tmp_path / "robot"
+    subprocess.run(["g++", *flags, str(Path(__file__).with_name("robot.cpp")), "-o", str(program)], check=True)
+
+    def said(what, delays):
+        with slow_server(delays) as where:
+            environment = {**os.environ, "LOCPATH": str(tmp_path)}
+            return subprocess.run([program, where, what], env=environment, capture_output=True, text=True, check=True)
+
+    assert said("signals", [0.1]).stdout == "2 6 -1\n"
+    assert said("refused", [0.0]).stdout == '"wrong token" "wrong token" "wrong token" 0\n'
+    assert said("slow", [0.4, 0.0]).stdout.endswith("; the server is gone: make another Client; -1\n")
+    if shutil.which("localedef") and Path("/usr/share/i18n/locales/de_DE").exists():
+        made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
+        subprocess.run(made, check=True, capture_output=True)
+        assert said("comma", [0.0]).stdout == "2 6 -1\n"
+
+
+def test_a_server_that_still_trains_is_said(tmp_path):
+    with listening(str(tmp_path / "robot.sock")), pytest.raises(Gone, match=r"no answer came .* answers from 'listening at' on"):
+        Client(str(tmp_path / "robot.sock"), "token", timeout=0.02)

@@ -19,14 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
+from transreward.runs import store
+from transreward.session import published
 from transreward.session import server as serving
+from transreward.session.process import LearnerProcess
 from transreward.session.protocol import receive, send
 from transreward.session.published import UNIFORM, Acting
 from transreward.session.safety import Safety
 from transreward.session.server import Server, listening
 from transreward.session.session import Session
 from transreward.streams.journal import Journal
-from transreward.types import RequestError, Spaces
+from transreward.types import BrokenRun, RequestError, Spaces
 
 SPACES, TOKEN, ROBOTS = Spaces(3, 1, -np.ones(1), np.ones(1)), "a token of a test", 8
 
@@ -48,7 +51,7 @@ def bare(folder, robots=ROBOTS, granted=10_000):
     one.safety, one.background = Safety(SPACES), True
     one._lock, one._said, one._rate, one._granted = threading.RLock(), [], None, granted
     one.acting, one._policies = Acting([UNIFORM], {}), {}
-    one._asked_at, one._who, one._before = [0.0] * robots, [""] * robots, [None] * robots
+    one._asked_at = [0.0] * robots
     one._journal = Journal(folder / "steps.journal", robots, SPACES, granted, writes=True)
     one._learner = SimpleNamespace(version=0, over=False, alive=True, failed=None, close=lambda: None)
     one.payment = Pays()
@@ -273,3 +276,131 @@ def test_paths_that_are_too_long_and_tokens_that_are_wrong(tmp_path, at):
         drive(client, 1)
         client.abort("a hand \udcff")
     assert session._journal.book.robots[0].aborted == 1
+
+
+def test_the_largest_change_counts_from_what_the_robot_did(tmp_path):
+    """Also where an operator had it do something else, after `resume`, and where an observation was read anew."""
+
+    def opened():
+        session = bare(tmp_path, robots=1)
+        session.safety = Safety(SPACES, change=0.1)
+        session.acting = Acting(["one"], {})
+        session._policies = {"one": lambda obs, noise: -np.ones(1, np.float32)}
+        return session
+
+    session, obs = opened(), np.zeros(3)
+    assert session.act(obs) == -1
+    session.tell(obs, [0.9], 1.0, obs + 1)
+    assert session.act(obs + 1) == pytest.approx(0.8)
+    session.tell(obs + 1, None, 1.0, obs + 2)
+    session._journal.close()
+    session = opened()
+    session.acting = Acting(["other", "one"], {})  # the episode stays with who began it
+    assert session.act(obs + 2) == pytest.approx(0.7) and session._journal.book.robots[0].who == "one"
+    session.tell(obs + 2, None, 1.0, obs + 3)
+    with pytest.warns(UserWarning, match="is asked for elsewhere"):
+        session.acting = Acting(["one"], {})
+        assert session.act(obs + 3.1) == pytest.approx(0.6)
+    with pytest.warns(UserWarning, match="nothing was told before the next"):
+        assert session.act(obs + 3.2) == pytest.approx(0.5)
+    session.reset(obs)
+    assert session.act(obs) == -1
+    session._journal.close()
+
+
+def test_a_reward_is_what_the_journal_can_hold(tmp_path):
+    session, obs = bare(tmp_path, robots=1), np.zeros(3)
+    session.act(obs)
+    for wrong in (1e39, -1e300, np.inf):
+        with pytest.raises(RequestError, match="`reward` must be finite in float32, not"):
+            session.tell(obs, None, wrong, obs + 1)
+    with pytest.raises(RequestError, match="entry 0 is not"):
+        session.tell(obs, None, 1.0, obs + 1e39)
+    session.tell(obs, None, 0.1, obs + 1)
+    session.tell(obs + 1, session.act(obs + 1), 0.1, obs, terminated=True)
+    session._journal.close()
+    again = bare(tmp_path, robots=1)
+    assert again._journal.book.episodes == session._journal.book.episodes
+    again._journal.close()
+
+
+def test_what_is_no_number_reaches_no_robot(tmp_path):
+    session, obs = bare(tmp_path, robots=1), np.zeros(3)
+    session.acting, session._policies = Acting(["one"], {}), {"one": lambda obs, noise: np.float32([np.nan])}
+    with pytest.raises(RequestError, match="the policy gives no number here"):
+        session.act(obs)
+    assert session._journal.book.acts == 0
+    session._journal.close()
+
+
+def test_a_policy_that_is_not_finite_is_not_taken_over(tmp_path, monkeypatch):
+    """A learner that diverges publishes once more before its loss tells."""
+    monkeypatch.setattr(published, "template", lambda learner, spaces: ({}, None, ("w",)))
+    store.save_tree(tmp_path / "policy", {"w": np.array([1.0, np.nan])})
+    with pytest.raises(RequestError, match="holds numbers that are not finite"):  # which the session passes over
+        published.Policy(None, SPACES, tmp_path / "policy")
+
+
+def test_a_watch_that_fails_ends_nothing(tmp_path):
+    """It is called in the thread that hears the learner; without that, `improve` would wait for ever."""
+    session, called = bare(tmp_path, robots=1), []
+
+    def watch(said):
+        called.append(said)
+        raise ZeroDivisionError("mine")
+
+    session._watch = watch
+    for _ in range(2):
+        session._hear({"event": "progress", "said": []})
+    with pytest.warns(UserWarning, match="`watch` failed, and is not called again: ZeroDivisionError: mine"):
+        session._pass_on()
+    assert len(called) == 1
+    session._journal.close()
+
+
+def test_a_session_that_cannot_be_saved_is_closed_all_the_same(tmp_path, monkeypatch):
+    """Its journal is whole, and free for who goes on with it once there is room."""
+    session, obs = bare(tmp_path, robots=1), np.zeros(3)
+    session.tell(obs, session.act(obs), 1.0, obs + 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(BrokenRun, match="cannot be written"):
+            session.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = bare(tmp_path, robots=1)
+    assert again.status["steps"] == 1
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RequestError, match="cannot be written: No space left on device; make room"):
+        again.save()
+    again._journal.close()
+
+
+def test_numbers_of_numpy_are_numbers_to_a_client(at):
+    address, session, _ = at
+    with tr.Client(address, TOKEN, np.int64(1)) as client:
+        client.reset(np.zeros(3), steps=np.int64(3))
+        with pytest.raises(RequestError, match="improve failed"):  # nobody learns here
+            client.improve(np.float32(0.0))
+        client.abort(ValueError("why"))
+    assert session._journal.book.robots[1].resets == 3
+
+
+def test_two_robots_that_let_the_learner_learn(tmp_path):
+    """Who is through first does not stop it for the other, and an interrupted one lets it no longer."""
+    one: Any = LearnerProcess.__new__(LearnerProcess)
+    asked: list[str] = []
+    one._news, one._letting, one._send = threading.Condition(), 0, lambda what: asked.append(what["do"])
+    with one.learning(False):
+        with pytest.raises(KeyboardInterrupt), one.learning(False):
+            raise KeyboardInterrupt
+        assert asked[-1] == "learn"
+    assert asked[-1] == "pause"
+    with one.learning(True):
+        pass
+    assert asked[-1] == "learn"

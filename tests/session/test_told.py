@@ -150,3 +150,15 @@ def test_the_command_reads_and_converts_it(tmp_path, monkeypatch, capsys, to):
     log = logs.read(to.rpartition(":")[2])
     assert log.rate == 25 and np.bincount(log.episode).tolist() == [2, 3]
     assert "hinge angle" in (tmp_path / "run.svg").read_text()
+
+
+@pytest.mark.parametrize("rate", [None, 25.0])
+def test_a_clock_that_was_set_back(tmp_path, rate):
+    """The steps have no times, rather than such as no reader takes; a pause is none of the robot's rate."""
+    back = [act(0, 0.0), step(1), act(1, 0.04), step(2), act(2, -50.0), step(3), act(3, -49.96), step(4)]
+    with pytest.warns(UserWarning, match="was set back or stood still: its steps have no times"):
+        found = told(session(tmp_path / "back", back), rate)
+    assert found.log.time is None and found.log.rate == rate and found.pace is None
+    paused = [act(0, 0.0), step(1), act(1, 0.04), step(2), act(2, 0.08), step(3), act(3, 60.0), step(4)]
+    found = told(session(tmp_path / "paused", paused), rate)
+    assert found.log.rate == 25 and found.log.time is not None and found.pace is None

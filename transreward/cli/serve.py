@@ -6,6 +6,7 @@ import argparse
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,5 +166,7 @@ def told(out: str) -> Callable[[dict[str, Any]], None]:
 
 
 def tell_line(line: str) -> None:
-    """At once, also in a pipe, and as a whole, since several threads have something to say."""
-    print(f"{line}\n", end="", flush=True)
+    """At once, also in a pipe, and as a whole, since several threads have something to say. Robots are answered also
+    where nobody reads it any more, or the disk that it goes to is full."""
+    with suppress(OSError, ValueError):
+        print(f"{line}\n", end="", flush=True)

@@ -51,7 +51,7 @@ class Asked:
                     raise nearest(key, KEYS, "key")
             self.entries, self.action_entries = (_entries(told, key) for key in KEYS[:2])
             self.control_rate = _number(told, "control_rate", None)
-            self.episode_steps = int(_number(told, "episode_steps", 1000) or 0)
+            self.episode_steps = int(_number(told, "episode_steps", None) or 1000)
             low, high = (np.array(x) for x in zip(*((e.low, e.high) for e in self.action_entries), strict=True))
             require_box(path.name, [e.name for e in self.action_entries], low, high, "say the low and high of each")
         except RequestError as error:
@@ -116,4 +116,6 @@ def _number(told: Mapping[str, Any], key: str, default: float | None) -> float |
         raise RequestError(f"{key} must be a number, not {value!r}")
     if key in ("control_rate", "episode_steps") and value is not None and not 0 < value < 1e9:
         raise RequestError(f"{key} must be above 0, not {value!r}")
+    if key == "episode_steps" and value is not None and value != int(value):
+        raise RequestError(f"{key} must be a whole number, not {value!r}")
     return value

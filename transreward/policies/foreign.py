@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.policies.inert import Inert, array, content_of, pickled, torch_file
+from transreward.policies.inert import Inert, array, content_of, member, pickled, torch_file
 from transreward.types import RequestError
 
 Linear = tuple[np.ndarray, np.ndarray]  # [in, out], [out]
 READ = "actor_mean.0.weight (CleanRL's PPO), fc_mean.weight (its SAC) or model_state_dict (rsl_rl)"
 BESIDE = "vecnormalize.pkl"  # of Stable-Baselines3, in the folder of the policy
+DATA = 2**27  # bytes of its settings
+EPSILON = 1e-8  # added to the variance of an observation
+SB3_WEIGHTS = {  # what its networks are called; with any other, such as a features extractor's, they compute more
+    "sac": r"actor\.(latent_pi\.\d+|mu|log_std)\.\w+|critic(_target)?\.qf\d+\.\d+\.\w+",
+    "ppo": r"mlp_extractor\.(policy|value)_net\.\d+\.\w+|(action|value)_net\.\w+|log_std",
+}
+RSL_RL = {  # of its versions to 2, of 3, and from 4 on -> the actor's layers, and its normaliser of observations
+    "model_state_dict": ("actor", "actor_obs_normalizer"), "actor_state_dict": ("mlp", "obs_normalizer"),
+}  # fmt: skip
 
 
 class Scale(NamedTuple):
@@ -113,29 +124,46 @@ def _layers(state: Mapping[str, Any], prefix: str) -> tuple[Linear, ...]:
 
 def _sb3(content: bytes) -> Foreign:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        about, state = json.loads(archive.read("data")), torch_file(archive.read("policy.pth"))
+        about, state = json.loads(member(archive, "data", DATA)), torch_file(member(archive, "policy.pth"))
+    for space in ("observation_space", "action_space"):
+        if (kind := str((about.get(space) or {}).get(":type:") or "")) and ".Box'" not in kind:
+            raise ValueError(f"its {space} is {kind[:60]}, and a Box is read: export it as ONNX")
     if about.get("use_sde"):
         raise ValueError("it explores by a state-dependent noise (use_sde), which is not read: export it as ONNX")
     kind = "sac" if "actor.mu.weight" in state else "ppo" if "action_net.weight" in state else ""
     if not kind:
         raise ValueError("it is neither SAC nor PPO with one vector as observation: export it as ONNX")
     _require_activation(about, {"sac": "ReLU", "ppo": "Tanh"}[kind])
+    if more := [name for name in state if not re.fullmatch(SB3_WEIGHTS[kind], str(name))]:
+        raise ValueError(f"it has further weights, {ascii(more[0])[:60]}, which are not read: export it as ONNX")
     if kind == "ppo":
         actor = (*_layers(state, "mlp_extractor.policy_net"), _linear(state, "action_net"))
         critic = (*_layers(state, "mlp_extractor.value_net"), _linear(state, "value_net"))
         spread = np.asarray(state["log_std"], np.float32).ravel()
-        return _of("Stable-Baselines3", "ppo", actor, spread, critics=(critic,))
+        return _bounded(_of("Stable-Baselines3", "ppo", actor, spread, critics=(critic,)), about)
     actor = (*_layers(state, "actor.latent_pi"), _linear(state, "actor.mu"))
     critics = tuple(_layers(state, f"critic.qf{i}") for i in range(2))
     found = _of("Stable-Baselines3", "sac", actor, _linear(state, "actor.log_std"), critics=critics)
-    return replace(found, clipped=True, alpha=_alpha(content))
+    return _bounded(replace(found, clipped=True, alpha=_alpha(content)), about)
+
+
+def _bounded(found: Foreign, about: Mapping[str, Any]) -> Foreign:
+    """With the bounds of actions, where the file says them."""
+    stored = None
+    with suppress(ValueError):  # then they are not compared
+        stored = pickled(base64.b64decode((about.get("action_space") or {}).get(":serialized:") or b""))
+    state = stored.state if isinstance(stored, Inert) and isinstance(stored.state, dict) else {}
+    low, high = (array(state.get(name)) for name in ("low", "high"))
+    if low is None or high is None or not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return found
+    return replace(found, low=low.astype(float).ravel(), high=high.astype(float).ravel())
 
 
 def _alpha(content: bytes) -> float:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if "pytorch_variables.pth" not in archive.namelist():
             return 0.0
-        stored = torch_file(archive.read("pytorch_variables.pth"))
+        stored = torch_file(member(archive, "pytorch_variables.pth"))
     found = array(stored.get("log_ent_coef")) if isinstance(stored, dict) else None
     return 0.0 if found is None or found.size != 1 else float(np.exp(found.ravel()[0]))
 
@@ -163,7 +191,9 @@ def _normalised(found: Foreign, beside: Path) -> Foreign:
     clip = float(state.get("clip_obs", 10.0))
     if clip != 10.0:
         raise ValueError(f"{beside.name} clips observations at {clip:g}, and 10 is read")
-    count = array(values.get("count"))
+    count, epsilon = array(values.get("count")), array(state.get("epsilon", EPSILON))
+    if epsilon is not None and epsilon.size == 1:
+        var = var + float(epsilon) - EPSILON
     said = f"with the normaliser in {beside.name}"
     return replace(found, scale=Scale(mean, var, 1e4 if count is None else float(count)), said=said)
 
@@ -177,10 +207,9 @@ def _state_file(found: Any) -> Foreign:
     state = next(iter(parts), None)
     if state is None:
         raise ValueError("it holds no weights by name: save a state_dict")
-    if "model_state_dict" in state:
-        return _rsl_rl(state["model_state_dict"], state)
-    if "actor_state_dict" in state:
-        return _rsl_rl({f"actor.{k}": v for k, v in state["actor_state_dict"].items()}, state)
+    for name, (actor, normaliser) in RSL_RL.items():
+        if name in state:
+            return _rsl_rl(state[name], actor, normaliser, state)
     if "actor_mean.0.weight" in state:
         actor, critic = _layers(state, "actor_mean"), _layers(state, "critic")
         spread = np.asarray(state["actor_logstd"], np.float32).ravel()
@@ -205,13 +234,15 @@ def _state_file(found: Any) -> Foreign:
     )
 
 
-def _rsl_rl(state: Mapping[str, Any], whole: Mapping[str, Any]) -> Foreign:
+def _rsl_rl(state: Mapping[str, Any], actor: str, normaliser: str, whole: Mapping[str, Any]) -> Foreign:
     """A Sequential with ELU, which has no counterpart here: by regression."""
-    layers = _layers(state, "actor")
+    layers = _layers(state, actor)
     if not layers:
-        raise ValueError("it has no layers actor.0, actor.2, ...")
+        raise ValueError(f"it has no layers {actor}.0, {actor}.2, ...")
+    if more := [name for name in state if re.match(r"(memory_a|rnn|cnns?)\.", str(name))]:
+        raise ValueError(f"it has further weights, {ascii(more[0])[:60]}, which are not read: export it as ONNX")
     rms = whole.get("obs_norm_state_dict") or {}
-    mean, var = (array(rms.get(name)) for name in ("_mean", "_var"))
+    mean, var = (array(state.get(f"{normaliser}.{name}", rms.get(name))) for name in ("_mean", "_var"))
 
     def act(obs: np.ndarray) -> np.ndarray:
         x = obs if mean is None or var is None else (obs - mean.ravel()) / (np.sqrt(var.ravel()) + 0.01)
@@ -233,8 +264,8 @@ def _of(library: str, learner: str, actor: tuple[Linear, ...], spread: Any, crit
 
 def _with_critics(made: Foreign, critics: tuple[tuple[Linear, ...], ...]) -> Foreign:
     """The policy with its critics, unless these are not as wide as it, as ours are."""
-    widths = {tuple(len(b) for _, b in critic[:-1]) for critic in critics}
-    return replace(made, critics=critics) if widths == {made.hidden} else made
+    widths = {tuple(len(b) for _, b in critic) for critic in critics}
+    return replace(made, critics=critics) if widths == {(*made.hidden, 1)} else made
 
 
 def _in_shares(state: Mapping[str, Any], scale: np.ndarray, middle: np.ndarray) -> tuple[Linear, ...]:
@@ -264,6 +295,8 @@ def _onnx(path: Path) -> Foreign:
         raise ValueError(f"it must map observations [n, obs] to actions [n, action], not {shapes}")
     if inputs[0].type != "tensor(float)":
         raise ValueError(f"its observations are {inputs[0].type}, and float32 is given: put a Cast before them")
+    if outputs[0].type not in ("tensor(float)", "tensor(double)"):
+        raise ValueError(f"its actions are {outputs[0].type}, such as the number of one, and real ones are read")
     single = isinstance(shapes[0][0], int)
     if single and shapes[0][0] != 1:
         raise ValueError(f"it takes {shapes[0][0]} observations at once: export it for any number n, or for 1")
@@ -271,7 +304,13 @@ def _onnx(path: Path) -> Foreign:
     def act(obs: np.ndarray) -> np.ndarray:
         rows = np.asarray(obs, np.float32)
         parts = rows[:, None] if single else [rows]
-        return np.concatenate([np.asarray(session.run(None, {inputs[0].name: part})[0]) for part in parts])
+        asked = [outputs[0].name]
+        found = np.concatenate([np.asarray(session.run(asked, {inputs[0].name: part})[0]) for part in parts])
+        if found.shape != (len(rows), shapes[1][1]) or not np.isfinite(found).all():
+            what = f"{list(found.shape)} numbers" if np.isfinite(found).all() else "what is not finite"
+            raise RequestError(f"to {len(rows)} observations it gives {what}: an action for each is wanted")
+        return found
 
+    act(np.zeros((2, shapes[0][1]), np.float32))
     said = "of an ONNX graph nothing but its actions is known, so it is learned by regression"
     return Foreign("ONNX", "sac", shapes[0][1], shapes[1][1], act=act, said=said)

@@ -100,6 +100,13 @@ def _scalar(dtype: _Dtype, content: bytes = b"") -> Any:
     return np.frombuffer(content, np.dtype(dtype.code))[0] if isinstance(content, bytes) and content else 0
 
 
+def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
+    """NumPy's pickle of an array from protocol 5 on."""
+    if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Dtype) or np.dtype(dtype.code).hasobject:
+        raise ValueError("it holds an array of objects")
+    return np.frombuffer(content, np.dtype(dtype.code)).reshape(shape, order=order).copy()
+
+
 def _nothing(*args: Any) -> NoReturn:
     raise ValueError("it holds sparse or quantised tensors, which are not read")
 
@@ -113,6 +120,8 @@ KNOWN: dict[tuple[str, str], Any] = {
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy._core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("numpy", "dtype"): _Dtype,
 }
 
@@ -179,6 +188,14 @@ def _loaded(content: bytes, storage: Any) -> Any:
         return _Reader(content, storage).load()
     except Exception as error:  # a pickle can fail in any way
         raise ValueError(f"it is damaged: {type(error).__name__}: {' '.join(str(error).split())[:100]}") from None
+
+
+def member(archive: zipfile.ZipFile, name: str, most: int = MOST) -> bytes:
+    """What stands in an archive by that name. Raises ValueError where it would unpack to more than `most` bytes."""
+    about = archive.getinfo(name)
+    if about.file_size > most:  # no more than that is unpacked
+        raise ValueError(f"its '{name}' has {about.file_size:,} bytes, and at most {most:,} are read")
+    return archive.read(about)
 
 
 def content_of(path: Path, most: int = MOST) -> bytes:

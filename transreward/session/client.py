@@ -13,7 +13,8 @@ from transreward.types import RequestError
 
 
 class Client:
-    """A robot that asks a served session. Its calls are those of `Session`, with the same errors.
+    """A robot that asks a served session. Its calls are those of `Session`, with the same errors, and OSError where no
+    answer came: the connection is then closed, since a late answer would be taken for that to the next call.
 
     Attributes `low` and `high` [action] are the robot's limits, `obs` the size of an observation.
     """
@@ -30,6 +31,8 @@ class Client:
         self._timeout, self._connection = timeout, connected(address, timeout)
         try:
             found = self._ask("hello", token=told, robot=robot, protocol=VERSION)
+        except Gone as error:
+            raise Gone(f"{error}; it answers from 'listening at' on, once its source agent is trained") from None
         except BaseException:
             self.close()
             raise
@@ -62,7 +65,7 @@ class Client:
 
     def abort(self, why: str = "") -> None:
         """See `Session.abort`."""
-        self._ask("abort", why=why)
+        self._ask("abort", why=str(why))
 
     def improve(self, seconds: float) -> bool:
         """See `Session.improve`; a served session always has a limit."""
@@ -92,14 +95,28 @@ class Client:
         self.close()
 
     def _ask(self, do: str, _more: float = 0.0, **about: Any) -> dict[str, Any]:
-        self._connection.settimeout(self._timeout + _more)
-        send(self._connection, {"do": do, **about})
-        found = receive(self._connection, self._timeout + _more)
+        if self._connection.fileno() < 0:
+            raise Gone("this client is closed, or its connection was lost: make another one")
+        try:
+            self._connection.settimeout(self._timeout + float(_more))
+            send(self._connection, {"do": do, **{name: _own(x) for name, x in about.items()}})
+            found = receive(self._connection, self._timeout + float(_more), due=True)
+        except (OSError, KeyboardInterrupt) as error:
+            self.close()
+            if isinstance(error, (Gone, KeyboardInterrupt)):
+                raise
+            raise Gone(f"the session's server is gone: {error.strerror or error}") from None
         if found is None:
+            self.close()
             raise Gone("the session's server is gone")
         if not found.get("ok"):
             raise RequestError(str(found.get("error", "the server did not say why")))
         return found
+
+
+def _own(x: Any) -> Any:
+    """A number of NumPy's as Python's, which JSON knows."""
+    return x.item() if isinstance(x, np.generic) else x
 
 
 def _plain(what: str, x: Any) -> Any:

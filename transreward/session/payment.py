@@ -34,10 +34,7 @@ class Payment:
 
     def __call__(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray) -> float:
         """The reward of a step that was taken; see `Observed`. Raises RequestError where it cannot be computed."""
-        paid = self.require()(obs, action, next_obs)
-        if not np.isfinite(paid):
-            raise RequestError(f"the reward computed for this step is {paid}: tell it")
-        return paid
+        return in_single("the reward computed for this step", self.require()(obs, action, next_obs))
 
     @property
     def said(self) -> str:
@@ -45,3 +42,13 @@ class Payment:
         if self._observed is None:
             return self._reason
         return f"rewards may be left out: they are computed from observations, {self._observed.said}"
+
+
+def in_single(what: str, reward: float) -> float:
+    """A reward as the journal keeps it, so that whoever reads it adds up the same. Raises RequestError for one that is
+    not finite in single precision."""
+    with np.errstate(over="ignore"):
+        kept = float(np.float32(reward))
+    if not np.isfinite(kept):
+        raise RequestError(f"{what} must be finite in float32, not {reward:g}")
+    return kept

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class LearnerProcess:
         self.failed: str | None = None
         self.over = False
         self._told, self._news = told, threading.Condition()
+        self._letting = 0  # how many let it learn
         self._log = (folder / LOG).open("ab")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(
@@ -41,8 +42,20 @@ class LearnerProcess:
         self._listener.start()
 
     def allow(self, learning: bool) -> None:
-        """Let it learn, or not."""
-        self._send({"do": "learn" if learning else "pause"})
+        """Let it learn, or not any more; while several have let it, it learns until the last of them does not."""
+        with self._news:
+            self._letting += 1 if learning else -1
+            self._send({"do": "learn" if self._letting > 0 else "pause"})
+
+    @contextmanager
+    def learning(self, goes_on: bool) -> Iterator[None]:
+        """Let it learn inside; `goes_on`: and from then on."""
+        self.allow(True)
+        try:
+            yield
+        finally:
+            if not goes_on:
+                self.allow(False)
 
     def wait(self, until: Callable[[], bool], seconds: float | None) -> bool:
         """Wait until something is so, it ended, or the time is up. Returns whether it is so."""

@@ -28,13 +28,13 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
     connection.sendall(LENGTH.pack(len(content)) + content)
 
 
-def receive(connection: socket.socket, patience: float | None = None) -> dict[str, Any] | None:
+def receive(connection: socket.socket, patience: float | None = None, due: bool = False) -> dict[str, Any] | None:
     """The next message; None where the other side has ended between two. The rest of one that has begun has to come
-    within `patience` seconds.
+    within `patience` seconds, and so has its first byte if it is `due`, as an answer is.
 
     Raises Gone, with why, for half a message, one that is too long, and what is no JSON object.
     """
-    connection.settimeout(None)
+    connection.settimeout(patience if due else None)
     head = _exactly(connection, LENGTH.size, patience)
     if not head:
         return None
@@ -60,7 +60,8 @@ def _exactly(connection: socket.socket, size: int, patience: float | None, begun
         try:
             part = connection.recv(min(left, 65_536))
         except TimeoutError:
-            raise Gone(f"half a message came, and nothing more for {patience:g} s") from None
+            some = "half a message came, and nothing more" if parts or begun else "no answer came"
+            raise Gone(f"{some} for {patience:g} s") from None
         if not part:
             if parts or begun:
                 raise Gone("half a message came")

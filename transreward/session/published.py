@@ -17,7 +17,7 @@ import numpy as np
 
 from transreward.learners.learner import Learner
 from transreward.runs import store
-from transreward.types import Spaces
+from transreward.types import RequestError, Spaces
 
 ACTING = "acting.json"
 DELIVERED = "delivered"  # who acts once the learner has ended
@@ -85,11 +85,13 @@ def arrays_of(learner: Learner, spaces: Spaces, agents: Any) -> dict[str, np.nda
 
 
 class Policy:
-    """A published policy, ready to act at once."""
+    """A published policy, ready to act at once. Raises RequestError for a file that is gone, damaged or not finite."""
 
     def __init__(self, learner: Learner, spaces: Spaces, file: Path) -> None:
         found = store.load_arrays(file)
         names = template(learner, spaces)[2]
+        if not all(np.isfinite(found[f"[{name!r}]"]).all() for name in names):
+            raise RequestError(f"the policy in {file} holds numbers that are not finite")
         self._arrays = tuple(jax.device_put(found[f"[{name!r}]"]) for name in names)
         self._act = acts(learner, spaces)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -65,3 +66,8 @@ def earned(rows: Sequence[dict[str, Any]]) -> str:
     """The mean return in the source of the latest evaluation, where there is one."""
     returns = [row["source_return"] for row in rows if row.get("source_return") is not None]
     return f", return {np.mean(returns):,.4g} in the source" if returns else ""
+
+
+def to_standard_error(line: str) -> None:
+    """Print a line, at once."""
+    print(line, file=sys.stderr, flush=True)

@@ -55,8 +55,10 @@ class Safety:
     def __call__(self, obs: np.ndarray, action: np.ndarray, before: np.ndarray | None) -> np.ndarray:
         """The action to send, float32 [action]; `before` is the one before it in the episode.
 
-        Raises RequestError if `safe` raises, or returns what is no action.
+        Raises RequestError for an action that is not finite, and if `safe` raises, or returns what is no action.
         """
+        if not np.isfinite(action).all():
+            raise RequestError(f"the policy gives no number here, but {action.tolist()}: no action is given")
         found = self._counted("clipped", action, np.clip(action, self.low, self.high))
         if self.change is not None and before is not None:
             found = self._counted("slowed", found, np.clip(found, before - self.change, before + self.change))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import os
 import secrets
@@ -23,6 +24,8 @@ TOKEN = "token"  # a file of the session's folder
 HELLO = 5.0  # seconds in which a client has to say who it is
 PATIENCE = 10.0  # seconds in which the rest of a message has to come
 CLIENTS = 64
+PAUSE = 0.5  # seconds after a client that could not be taken, as where too many files are open
+CLOSED = (errno.EBADF, errno.EINVAL)  # of a listener
 LEAVING = 1.0  # seconds that a robot who comes back waits for itself to have left
 SILENT = 10.0  # seconds without a word, after which another client may be this robot
 LONGEST = 3600.0  # seconds of `improve`
@@ -44,8 +47,12 @@ class Server:
         while True:
             try:
                 connection, where = self.listener.accept()
-            except OSError:  # it was closed
-                return
+            except OSError as error:
+                if error.errno in CLOSED:
+                    return
+                self.said(f"a client cannot be taken, and the others go on: {error.strerror or error}")
+                time.sleep(PAUSE)
+                continue
             threading.Thread(target=self._client, args=(connection, str(where) or "a client"), daemon=True).start()
 
     def _client(self, connection: socket.socket, where: str) -> None:
@@ -112,7 +119,7 @@ class Server:
         if not hmac.compare_digest(told, self.token.encode()):
             raise RequestError("wrong token")
         if asked.get("protocol", VERSION) != VERSION:
-            raise RequestError(f"this server speaks version {VERSION} of the protocol, not {asked['protocol']}")
+            raise RequestError(f"this server speaks version {VERSION} of the protocol, not {asked['protocol']!r:.20}")
         spaces, robots, robot = self.session.spaces, self.session.robots, asked.get("robot", 0)
         if isinstance(robot, bool) or not isinstance(robot, int) or not 0 <= robot < robots:
             raise RequestError(f"robot {robot!r} is not there: this session has {listed(robots)}")
@@ -231,10 +238,10 @@ def _forget(path: str) -> None:
     """Remove the socket of a server that is gone."""
     if not Path(path).is_socket():
         return
-    with socket.socket(socket.AF_UNIX) as probe:
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
         try:
             probe.connect(path)
-        except OSError:
+        except ConnectionRefusedError:  # any other error says nothing of who listens
             Path(path).unlink(missing_ok=True)
 
 

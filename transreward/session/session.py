@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from transreward.domains.domain import control_rate
-from transreward.domains.users import numbers, truths
+from transreward.domains.users import in_one_line, numbers, truths
 from transreward.draws import word
 from transreward.fallback import drawn
 from transreward.request.config import Config
@@ -26,10 +25,10 @@ from transreward.runs.result import Result, load
 from transreward.session import published
 from transreward.session.asked import begun, listed, opens, require_asked
 from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUEST
-from transreward.session.payment import Payment
+from transreward.session.payment import Payment, in_single
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
-from transreward.session.reported import Reported, only_found
+from transreward.session.reported import Reported, only_found, to_standard_error
 from transreward.session.safety import Safe, Safety
 from transreward.session.told import require_no_session
 from transreward.streams.choice import Choice
@@ -149,13 +148,12 @@ class Session:
         self.out = out
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
-        self._folder, self._watch = self.out / FOLDER, watch or Reported(_to_standard_error)
+        self._folder, self._watch = self.out / FOLDER, watch or Reported(to_standard_error)
         self._rate = control_rate(config.domains.target)
         self._granted = config.target_steps // robots
         self._lock, self._said = threading.RLock(), []
         self.acting, self._policies = Acting([], {}), {}
         self._asked_at = [0.0] * robots
-        self._who, self._before = [""] * robots, list[Any]([None] * robots)
         self._journal = Journal(self._folder / JOURNAL, robots, self.spaces, self._granted, writes=True)
         self._keep()
         if not self._journal.book.acts and (line := opens(config)):
@@ -166,7 +164,7 @@ class Session:
         self._learner.require()
         if not background:
             self._learner.allow(False)
-        self._watch = watch or only_found(_to_standard_error)  # from here on the caller's own lines count
+        self._watch = watch or only_found(to_standard_error)  # from here on the caller's own lines count
         self._take_over()
         zeros = np.zeros(self.spaces.obs, np.float32), np.zeros(self.spaces.action, np.float32)
         for policy in self._policies.values():  # compiled before the robot waits
@@ -195,13 +193,12 @@ class Session:
             goes_on = one.asked is None and book.follows(robot, seen)
             if one.asked is not None:
                 self._warn("untold", f"of step {book.acts:,} nothing was told before the next was asked for")
-            elif one.last is not None and not goes_on and self._who[robot]:  # the first step after `resume` may
+            elif one.last is not None and not goes_on and self._asked_at[robot]:  # the first step after `resume` may
                 self._warn("jumped", f"step {book.acts + 1:,} is asked for elsewhere than where the one before led")
-            who = self._who[robot] if goes_on and self._who[robot] in self.acting.names else self._next()
-            before = self._before[robot] if goes_on else None
-            action = self.safety(seen, self._action(who, seen), before)
+            who = one.actor if goes_on and one.actor in self.acting.names else self._next()
+            action = self.safety(seen, self._action(who, seen), self._before(robot, goes_on))
             self._journal.write(Event(ACT, robot, time.time(), who, seen, action))
-            self._who[robot], self._before[robot], self._asked_at[robot] = who, action, time.monotonic()
+            self._asked_at[robot] = time.monotonic()
             return action.copy()
 
     def tell(
@@ -222,9 +219,7 @@ class Session:
         one told twice or out of order.
         """
         seen, led = (self._numbers(what, x, self.spaces.obs) for what, x in (("obs", obs), ("next_obs", next_obs)))
-        paid = 0.0 if reward is None else float(numbers("`reward`", reward, ()))
-        if not np.isfinite(paid):
-            raise RequestError(f"`reward` must be finite, not {paid}")
+        paid = 0.0 if reward is None else in_single("`reward`", float(numbers("`reward`", reward, ())))
         over = [bool(truths(f"`{what}`", x, ())) for what, x in (("terminated", terminated), ("truncated", truncated))]
         with self._lock:
             one = self._robot(robot)
@@ -266,10 +261,8 @@ class Session:
     def improve(self, seconds: float | None = None) -> bool:
         """Let the learner learn from what was told, for at most so many seconds. Returns True once there is nothing
         left to learn from. Raises BrokenRun if the learner has failed; the robot may go on all the same."""
-        self._learner.allow(True)
-        done = self._learner.wait(self._caught_up, seconds)
-        if not self.background:
-            self._learner.allow(False)
+        with self._learner.learning(self.background):
+            done = self._learner.wait(self._caught_up, seconds)
         with self._lock:
             self._take_over()
         self._pass_on()
@@ -287,9 +280,9 @@ class Session:
         if self._learner is not None and not self._closed:
             self._learner.close()
         if self._journal is not None and not self._closed:
-            self.save()
-            self._journal.close()
-        self._closed = True
+            self._closed = True
+            with closing(self._journal):  # also where the disk is full: its lock would stay
+                self.save()
 
     said: tuple[str, ...] = ()  # how it begins, and what was identified since it was opened or resumed, line by line
     _closed = False
@@ -361,7 +354,8 @@ class Session:
         return robots[i]
 
     def _numbers(self, what: str, value: Any, size: int) -> np.ndarray:
-        found = numbers(what, value, (size,)).astype(np.float32)
+        with np.errstate(over="ignore"):  # what leaves float32 is told below
+            found = numbers(what, value, (size,)).astype(np.float32)
         if not np.isfinite(found).all():
             raise RequestError(f"{what} must be finite, and entry {np.flatnonzero(~np.isfinite(found))[0]} is not")
         return found
@@ -373,6 +367,13 @@ class Session:
                 f"the action {found.tolist()} is beyond the robot's limits, {low.tolist()} to {high.tolist()}"
             )
         return np.clip(found, low, high).astype(np.float32)
+
+    def _before(self, robot: int, goes_on: bool) -> np.ndarray | None:
+        """What a robot did last, from which `change` counts; None where nobody has, or it was put back meanwhile."""
+        one = self._journal.book.robots[robot]
+        if one.asked is not None:
+            return one.asked[1]
+        return one.last.action if one.last is not None and (goes_on or self._asked_at[robot]) else None
 
     def _next(self) -> str:
         """Who acts in a new episode."""
@@ -403,7 +404,7 @@ class Session:
             return
         known = {file: self._policies[name] for name, file in self.acting.files.items()}
         place = self._folder / POLICIES
-        with suppress(RequestError):  # newer ones have taken its place meanwhile, and are read next time
+        with suppress(RequestError):  # newer ones have taken its place, or it is not finite: the others act on
             self._policies = {
                 name: known.get(file) or Policy(self.learner, self.spaces, place / file)
                 for name, file in found.files.items()
@@ -432,7 +433,12 @@ class Session:
     def _hear(self, said: dict[str, Any]) -> None:
         self._said.append(said)
         self.said += tuple(line for line in said.get("said", ()) if not line.endswith(" ..."))
-        self._watch(said)
+        try:
+            self._watch(said)
+        except Exception as error:  # in the thread that hears the learner, which nobody else would
+            self._watch = lambda said: None
+            text = f"`watch` failed, and is not called again: {in_one_line(error)}"
+            self._said.append({"event": "warning", "text": text})
 
     def _pass_on(self) -> None:
         """What the learner warns of, in the caller's thread."""
@@ -440,7 +446,3 @@ class Session:
             said = self._said.pop(0)
             if said["event"] == "warning":
                 warnings.warn(said["text"], stacklevel=3)
-
-
-def _to_standard_error(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

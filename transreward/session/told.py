@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from transreward import plain
-from transreward.domains.logs.clock import differ
+from transreward.domains.logs.clock import DIGITS, differ
 from transreward.domains.logs.log import Log
 from transreward.session.learner import FOLDER, JOURNAL, REQUEST
 from transreward.streams.journal import ACT, KINDS, OPEN, SIZES, Book, Event, unpacked
@@ -68,11 +68,14 @@ def told(directory: Path, rate: float | None = None) -> Told:
     truncated[last] |= ~terminated[last]
     obs, action, reward, led = (np.array([row[i] for row in rows]) for i in range(4))
     time = np.array([times[row.taken] for row in rows]) - times[rows[0].taken]
-    log = Log(obs, action, reward, led, terminated, truncated, source=str(directory), time=time)
-    pace = None
-    if rate is not None:
-        pace = log.rate if log.rate is not None and differ(log.rate, rate) else None
-        log = replace(log, rate=rate, time=None if pace else time)
+    apart = np.diff(time)[~(terminated | truncated)[:-1]]
+    runs = not (apart <= 0).any()
+    if not runs:
+        warnings.warn(f"the clock of {directory} was set back or stood still: its steps have no times", stacklevel=2)
+    usual = float(f"{1 / np.median(apart):.{DIGITS}g}") if runs and apart.size else None  # also where the robot paused
+    pace = usual if usual is not None and rate is not None and differ(usual, rate) else None
+    times = time if runs and pace is None else None
+    log = Log(obs, action, reward, led, terminated, truncated, source=str(directory), rate=rate or usual, time=times)
     lost, resets, aborted = (sum(x) for x in zip(*((r.lost, r.resets, r.aborted) for r in book.robots), strict=True))
     return Told(log, len(book.robots), book.acts, lost, resets, aborted, pace)
 

@@ -21,9 +21,10 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <locale>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -37,22 +38,19 @@ public:
     long left = 0;       // target steps that may still be taken
     long obs_size = 0;   // of an observation
     Numbers low, high;   // limits of an action
-
     // `robot`: which of the session's robots this is; `timeout` in seconds, of each call.
     Client(const std::string& address, const std::string& token, int robot = 0, double timeout = 10.0) {
         connect_to(address);
-        set_timeout(timeout);
-        timeout_ = timeout;
-        const std::string found = ask("{\"do\":\"hello\",\"protocol\":1,\"robot\":" + std::to_string(robot) +
-                                      ",\"token\":" + quoted(token) + "}");
-        left = static_cast<long>(number(found, "left"));
-        obs_size = static_cast<long>(number(found, "obs"));
-        low = numbers(found, "low");
-        high = numbers(found, "high");
+        set_timeout(timeout_ = timeout);
+        try {
+            const std::string found = ask("{\"do\":\"hello\",\"protocol\":1,\"robot\":" + std::to_string(robot) +
+                                          ",\"token\":" + quoted(token) + "}");
+            left = number(found, "left"), obs_size = number(found, "obs");
+            low = numbers(found, "low"), high = numbers(found, "high");
+        } catch (...) { close(); throw; }  // no destructor runs
     }
-    ~Client() { if (socket_ >= 0) ::close(socket_); }
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
+    ~Client() { close(); }
+    Client(const Client&) = delete; Client& operator=(const Client&) = delete;
 
     // The action to take at `obs`. It counts as a step.
     Numbers act(const Numbers& obs) {
@@ -93,7 +91,7 @@ private:
                                       ",\"next_obs\":" + listed(next_obs) + reward +
                                       ",\"terminated\":" + (terminated ? "true" : "false") +
                                       ",\"truncated\":" + (truncated ? "true" : "false") + "}");
-        left = static_cast<long>(number(found, "left"));
+        left = number(found, "left");
     }
     void connect_to(const std::string& address) {
         const size_t colon = address.rfind(':');
@@ -103,7 +101,7 @@ private:
             if (address.size() >= sizeof(where.sun_path)) throw std::runtime_error("the socket's path is too long");
             std::strcpy(where.sun_path, address.c_str());
             socket_ = ::socket(AF_UNIX, SOCK_STREAM, 0);
-            if (::connect(socket_, reinterpret_cast<sockaddr*>(&where), sizeof(where)) != 0) failed("no answer");
+            if (::connect(socket_, reinterpret_cast<sockaddr*>(&where), sizeof(where)) != 0) failed("no answer", errno);
             return;
         }
         addrinfo wanted{}, *found = nullptr;
@@ -112,10 +110,10 @@ private:
         if (::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0) throw std::runtime_error("no such host");
         for (addrinfo* one = found; one != nullptr && socket_ < 0; one = one->ai_next) {
             socket_ = ::socket(one->ai_family, one->ai_socktype, one->ai_protocol);
-            if (::connect(socket_, one->ai_addr, one->ai_addrlen) != 0) { ::close(socket_); socket_ = -1; }
+            if (::connect(socket_, one->ai_addr, one->ai_addrlen) != 0) close();
         }
         ::freeaddrinfo(found);
-        if (socket_ < 0) failed("no answer");
+        if (socket_ < 0) failed("no answer", errno);
         const int on = 1;
         ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
@@ -124,42 +122,47 @@ private:
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
         ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     }
-    [[noreturn]] static void failed(const char* what) {
-        throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
+    void close() { if (socket_ >= 0) ::close(socket_); socket_ = -1; }
+    // The connection is closed: a late answer would be taken for that to the next request.
+    [[noreturn]] void failed(const char* what, int why) {
+        close();
+        const std::string reason = why == 0 ? "it has left" : why == EBADF ? "make another Client" : std::strerror(why);
+        throw std::runtime_error(what + (": " + reason));
     }
-
     // One request, one answer: four bytes of length, the most significant first, and JSON.
     std::string ask(const std::string& message) {
         const uint32_t length = htonl(static_cast<uint32_t>(message.size()));
         const std::string whole = std::string(reinterpret_cast<const char*>(&length), 4) + message;
-        for (size_t sent = 0; sent < whole.size();) {
-            const ssize_t n = ::send(socket_, whole.data() + sent, whole.size() - sent, MSG_NOSIGNAL);
-            if (n <= 0) failed("the server is gone");
-            sent += static_cast<size_t>(n);
-        }
+        exactly(whole.size(), [&](size_t at) { return ::send(socket_, &whole[at], whole.size() - at, MSG_NOSIGNAL); });
         uint32_t size = 0;
-        read_exactly(reinterpret_cast<char*>(&size), 4);
-        std::string found(ntohl(size), '\0');
-        read_exactly(&found[0], found.size());
+        std::string found(sizeof(size), '\0');
+        const auto more = [&](size_t at) { return ::recv(socket_, &found[at], found.size() - at, 0); };
+        exactly(found.size(), more);
+        std::memcpy(&size, found.data(), sizeof(size));
+        found.resize(ntohl(size));
+        exactly(found.size(), more);
         if (found.find("\"ok\": true") == std::string::npos) {
             const size_t at = found.find("\"error\": ");
             throw std::runtime_error(at == std::string::npos ? found : found.substr(at + 9, found.size() - at - 10));
         }
         return found;
     }
-    void read_exactly(char* to, size_t size) {
+    template <typename Move>
+    void exactly(size_t size, Move move) {
         for (size_t done = 0; done < size;) {
-            const ssize_t n = ::recv(socket_, to + done, size - done, 0);
-            if (n <= 0) failed("the server is gone");
+            const ssize_t n = move(done);
+            if (n < 0 && errno == EINTR) continue;  // a signal of the program's
+            if (n <= 0) failed("the server is gone", n == 0 ? 0 : errno);
             done += static_cast<size_t>(n);
         }
     }
-
     static std::string shown(double x) {
         if (!std::isfinite(x)) throw std::runtime_error("a number is not finite");
-        char text[32];
-        std::snprintf(text, sizeof(text), "%.17g", x);
-        return text;
+        std::ostringstream text;
+        text.imbue(std::locale::classic());  // JSON has points, whatever the program's locale has
+        text.precision(17);
+        text << x;
+        return text.str();
     }
     static std::string listed(const Numbers& values) {
         std::string text = "[";
@@ -174,23 +177,21 @@ private:
         }
         return found + "\"";
     }
-    static const char* value(const std::string& found, const std::string& key) {
+    static size_t after(const std::string& found, const std::string& key) {
         const size_t at = found.find("\"" + key + "\": ");
         if (at == std::string::npos) throw std::runtime_error("the answer has no " + key);
-        return found.c_str() + at + key.size() + 4;
+        return at + key.size() + 4;
     }
-    static double number(const std::string& found, const std::string& key) {
-        return std::strtod(value(found, key), nullptr);
+    static long number(const std::string& found, const std::string& key) {
+        return std::atol(found.c_str() + after(found, key));
     }
     static Numbers numbers(const std::string& found, const std::string& key) {
+        std::istringstream text(found.substr(after(found, key)));
+        text.imbue(std::locale::classic());
         Numbers values;
-        const char* at = value(found, key) + 1;
-        while (*at != ']' && *at != '\0') {
-            char* end = nullptr;
-            values.push_back(std::strtod(at, &end));
-            if (end == at) throw std::runtime_error("the answer's " + key + " is damaged");
-            at = *end == ',' ? end + 2 : end;
-        }
+        double x = 0; char mark = 0;
+        for (text >> mark; mark != ']'; values.push_back(x))
+            if (!(text >> x >> mark)) throw std::runtime_error("the answer's " + key + " is damaged");
         return values;
     }
 };

@@ -2,8 +2,8 @@
 
 The one who answers the robot writes (`Journal`), the learner reads, and both keep the same `Book`: whose episode it is,
 which steps are whole, which were lost. An action that was handed out counts as a step of the robot, whether the robot
-told what came of it or not. A step is settled once it is known what followed it: the next action was asked for where it
-led, or elsewhere, or its episode ended.
+told what came of it or not. A step is settled once it is known what followed it: the next one was told, which began
+where it led, or its episode ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transreward.fallback import Episode
-from transreward.streams.log import DAMAGED, record, records
+from transreward.streams.log import DAMAGED, append, record, records
 from transreward.types import BrokenRun, RequestError, Spaces
 
 OPEN, ACT, STEP, RESET, ABORT = b"O", b"A", b"S", b"R", b"X"
@@ -72,6 +72,7 @@ class Robot:
     clock: int = 0  # steps of its episode so far
     total: float = 0.0  # rewards of its episode so far
     who: str = ""
+    actor: str = ""  # who acted last, also where several did in its episode
     whole: bool = True  # nothing of its episode was lost
     asked: tuple[np.ndarray, np.ndarray, int] | None = None  # (obs, action, number) of which nothing was told yet
     last: Row | None = None  # told, and not yet settled
@@ -125,21 +126,21 @@ class Book:
         one, i = self.robots[event.robot], event.robot
         assert event.obs is not None and event.action is not None
         self._lose(i)
-        if one.last is not None:
-            goes_on = self.follows(i, event.obs)
-            self._settle(i, truncated=not goes_on)
-            if not goes_on:
-                self._anew(i)
+        if one.last is not None and not self.follows(i, event.obs):
+            self._settle(i, truncated=True)
+            self._anew(i)
         if not one.clock:
             one.who = event.text
         elif one.who != event.text:
             one.who = ""  # several
+        one.actor = event.text
         one.acts += 1
         one.asked = event.obs, event.action, self.acts
 
     def _step(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         assert one.asked is not None and event.obs is not None and event.action is not None
+        self._settle(i)
         obs, _, number = one.asked
         one.asked, one.clock, one.total = None, one.clock + 1, one.total + event.reward
         ended = event.terminated or event.truncated
@@ -163,7 +164,8 @@ class Book:
     def _abort(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         one.aborted += one.clock > 0 or one.asked is not None  # there is an episode to end
-        self._lose(i)
+        if one.asked is not None:  # a stop comes where the robot moves: the return up to there counts
+            one.asked, one.lost = None, one.lost + 1
         if one.last is not None:  # the operator ended the episode, and no value follows
             one.last = one.last._replace(terminated=True, ended=one.whole)
             self._settle(i)
@@ -230,14 +232,10 @@ class Journal:
         """
         payload = self._sizes if event.kind == OPEN else packed(event)
         whole = record(event.kind, self.book.acts, payload)
-        why = "the disk took a part of it"
         try:
-            kept = self._file.write(whole) == len(whole)
+            append(self._file, whole)
         except OSError as error:
-            kept, why = False, error.strerror or str(error)
-        if not kept:
-            self._file.truncate(self._at)  # a part of a record would hide all behind it
-            raise RequestError(f"{self.path} cannot be written: {why}; make room, and go on")
+            raise RequestError(f"{self.path} cannot be written: {error.strerror}; make room, and go on") from None
         self._at += len(whole)
         self.book.apply(event)
 
@@ -263,8 +261,11 @@ class Journal:
         return found
 
     def flush(self) -> None:
-        """Have on the disk what was written (fsync)."""
-        os.fsync(self._file.fileno())
+        """Have on the disk what was written (fsync). Raises RequestError where the disk is full or fails."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RequestError(f"{self.path} cannot be written: {error.strerror}; make room, and go on") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -8,13 +8,14 @@ step that was in flight is counted but not learned from.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -103,12 +104,24 @@ class StepLog:
         self._file.close()
 
     def _write(self, kind: bytes, number: int, payload: bytes = b"") -> None:
-        self._file.write(record(kind, number, payload))
+        append(self._file, record(kind, number, payload))
 
 
 def record(kind: bytes, number: int, payload: bytes = b"") -> bytes:
     """A record as it is written, with its checksum."""
     return HEAD.pack(kind, number, len(payload), _checksum(kind, number, payload)) + payload
+
+
+def append(file: Any, content: bytes) -> None:
+    """Append all of it to an unbuffered file, or nothing: a part of a record would hide all behind it. Raises OSError,
+    also where the disk takes only a part."""
+    at = os.fstat(file.fileno()).st_size
+    try:
+        if file.write(content) < len(content):
+            raise OSError(errno.ENOSPC, "the disk took a part of it")
+    except OSError:
+        file.truncate(at)
+        raise
 
 
 def records(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[int, bytes, int, bytes]]:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.logs import hdf5
 from transreward.domains.logs.log import Log
-from transreward.domains.logs.minari import ABOUT, DATA, OURS
+from transreward.domains.logs.minari import ABOUT, DATA, OURS, UNREWARDED
 from transreward.interruption import undone
 from transreward.types import Entry, RequestError
 
@@ -86,8 +87,9 @@ def _features(log: Log, rate: float) -> tuple[dict[str, np.ndarray], dict[str, n
     n, frame = len(log), log.frames
     vectors = {"observation.state": log.obs, "action": log.action, "observation.next_state": log.next_obs}
     scalars: dict[str, np.ndarray] = {
-        "next.reward": log.reward.astype(np.float32), "next.done": log.terminated | log.truncated,
-        "next.terminated": log.terminated, "next.truncated": log.truncated,
+        **({"next.reward": log.reward.astype(np.float32)} if log.rewarded else {}),
+        "next.done": log.terminated | log.truncated, "next.terminated": log.terminated,
+        "next.truncated": log.truncated,
         "timestamp": (frame / rate).astype(np.float32), "frame_index": frame, "episode_index": log.episode,
         "index": np.arange(n), "task_index": np.zeros(n, int),
     }  # fmt: skip
@@ -154,12 +156,10 @@ def require_version(path: Path) -> None:
 
 def minari(log: Log, path: Path, rate: float | None, columns: Columns) -> None:
     """A group for each episode, with one observation more than there are actions."""
-    import h5py
-
     begins = [*log.begins.tolist(), len(log)]
     with whole_folder(path) as folder:
         (folder / "data").mkdir()
-        with h5py.File(folder / DATA, "w") as file:
+        with hdf5.made(folder / DATA) as file:
             for k, (first, end) in enumerate(pairwise(begins)):
                 at, group = slice(first, end), file.create_group(f"episode_{k}")
                 group.attrs.update({"id": k, "total_steps": end - first})
@@ -174,6 +174,7 @@ def minari(log: Log, path: Path, rate: float | None, columns: Columns) -> None:
             "data_format": "hdf5", "observation_space": _box([Entry("", "")] * log.obs.shape[1]),
             "action_space": _box(columns[1]),
             "minari_version": "0.5.3", **({} if rate is None else {OURS: rate}),
+            **({} if log.rewarded else {UNREWARDED: True}),
         }  # fmt: skip
         (folder / ABOUT).write_text(json.dumps(about))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     Raises RequestError for what is refused, or damaged, and where h5py is missing.
     """
     return apart.arrays(path, "hdf5", "h5py")
+
+
+@contextmanager
+def made(path: Path) -> Iterator[Any]:
+    """A file to put arrays into, which is written at the end, by Python: HDF5's own library ends the process where the
+    disk is full. Raises OSError."""
+    import h5py
+
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        content = file.id.get_file_image()
+    path.write_bytes(content)
 
 
 def convert(path: str, out: str) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 
 from transreward import plain
 from transreward.domains.logs import clock, hdf5
+from transreward.domains.logs.columns import PART
 from transreward.types import RequestError
 
 DATA, ABOUT = "data/main_data.hdf5", "data/metadata.json"
-OURS = "control_rate"  # a key that Minari has no word for
+OURS, UNREWARDED = "control_rate", "rewards_not_recorded"  # keys that Minari has no words for; it demands rewards
 
 
 def is_minari(path: Path) -> bool:
@@ -31,4 +32,6 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         kind = str(about.get("data_format", "another"))[:20]
         raise RequestError(f'it is Minari\'s in the format {kind!a}: write it with data_format="hdf5"')
     found = hdf5.arrays(path / DATA)
+    if about.get(UNREWARDED) is True:
+        found = {name: x for name, x in found.items() if PART.get(name.rpartition("/")[2]) != "reward"}
     return found | ({clock.RATE: np.array(clock.required(about[OURS]))} if OURS in about else {})

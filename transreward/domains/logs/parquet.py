@@ -20,6 +20,7 @@ RENAMED = {  # LeRobot's names
     "next.terminated": "terminated", "next.truncated": "truncated",
 }  # fmt: skip
 FILES = 10_000
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}  # units of a column of times
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
@@ -41,9 +42,12 @@ def convert(path: str, out: str) -> None:
         if part.keys() != first.keys():
             odd = sorted(part.keys() ^ first.keys())
             raise RequestError(f"{file.name} and {files[0].name} differ in the columns {listed(odd)}")
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in first}
-    found = table.layout(list(columns), place / "log.parquet" if place.is_dir() else place)
-    made = table.arrays(found, columns.__getitem__, lambda row: f"row {row}")
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([_usable(part[name]) for part in parts])
+
+    found = table.layout(list(first), place / "log.parquet" if place.is_dir() else place)
+    made = table.arrays(found, column, lambda row: f"row {row}")
     if place.is_dir():
         made |= {name: x for name, x in _about(place).items() if name != clock.RATE or name not in made}
     with zipfile.ZipFile(out, "w") as archive:
@@ -63,40 +67,56 @@ def _about(folder: Path) -> dict[str, np.ndarray]:
         return out
 
 
-def _columns(pq: Any, file: Path) -> dict[str, np.ndarray]:
-    """Every column of numbers; one of lists of numbers as `name[0]`, `name[1]`, ..."""
+def _usable(x: np.ndarray | RequestError) -> np.ndarray:
+    if isinstance(x, RequestError):
+        raise x
+    return x
+
+
+def _columns(pq: Any, file: Path) -> dict[str, np.ndarray | RequestError]:
+    """Every column of numbers; one of lists of numbers as `name[0]`, `name[1]`, ... In the place of one that cannot be
+    part of a log stands why, for where it is to be one."""
     with pq.ParquetFile(file) as opened:
-        rows, found = opened.metadata.num_rows, {}
+        rows, found = opened.metadata.num_rows, dict[str, np.ndarray | RequestError]()
         if rows > MOST:
             raise RequestError(f"it says that it holds {rows:,} rows: take fewer steps")
         numbers = 0
         for name in opened.schema_arrow.names:
             for key, x in _flat(RENAMED.get(str(name), str(name)), opened, str(name)):
-                numbers += x.size
+                numbers += 0 if isinstance(x, RequestError) else x.size
                 if numbers > MOST:
                     raise RequestError(f"it holds more than {MOST:,} numbers: take fewer steps")
                 found[key] = x
         return found
 
 
-def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
+def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray | RequestError]]:
     import pyarrow as pa
 
     kind = opened.schema_arrow.field(name).type
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        column = opened.read(columns=[name]).column(0)
+        gaps = RequestError(f"{listed([name])} has {column.null_count:,} rows without a value")
+        yield key, gaps if column.null_count else column.cast(pa.int64()).to_numpy() * SECONDS[kind.unit]
+        return
     lists = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind)
     inner = kind.value_type if lists else kind
     if not (pa.types.is_floating(inner) or pa.types.is_integer(inner) or pa.types.is_boolean(inner)):
+        if key in (*table.EPISODE, *table.TIME):  # else gaps, or where episodes end, would be passed over
+            yield key, RequestError(f"{listed([name])} holds {kind}, where numbers are wanted")
         return
     column = opened.read(columns=[name]).column(0)
     if column.null_count:
-        raise RequestError(f"{listed([name])} has {column.null_count:,} rows without a value")
+        yield key, RequestError(f"{listed([name])} has {column.null_count:,} rows without a value")
+        return
     if not lists:
         yield key, column.to_numpy().astype(float)
         return
     flat = np.concatenate([np.asarray(chunk.flatten()).astype(float) for chunk in column.chunks] or [np.zeros(0)])
     rows = len(column)
     if not rows or flat.size % rows or not all(map(_even, column.chunks)):
-        raise RequestError(f"{listed([name])} has lists of different lengths")
+        yield key, RequestError(f"{listed([name])} has lists of different lengths")
+        return
     for i, x in enumerate(flat.reshape(rows, -1).T):
         yield f"{key}[{i}]", x
 

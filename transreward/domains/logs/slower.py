@@ -46,6 +46,6 @@ def slower(log: Log, rate: float) -> tuple[Log, float]:
     taken = Log(
         log.obs[at], actions.mean(axis=1), log.reward[within].sum(axis=1), log.next_obs[ends], log.terminated[ends],
         over & ~log.terminated[ends], log.source, log.dropped + len(log) - within.size, log.rewarded, log.rate / many,
-        None if log.time is None else log.time[at], lost, log.names,
+        None if log.time is None else log.time[at], lost, log.names, log.dropped_ends,
     )  # fmt: skip
     return taken, float(changed.any(axis=1).mean())

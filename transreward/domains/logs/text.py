@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,30 +42,56 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         found = table.layout(names, path)
         file.seek(0)
         file.readline()
-        rows = _rows(file, names, [names.index(name) for name in found.names], by)
+        empty: list[int] = []
+        lines = _filled(file, by, len(names), empty)
+        rows = _rows(lines, names, [names.index(name) for name in found.names], by, empty)
     columns = dict(zip(found.names, rows.T, strict=True))
-    return table.arrays(found, columns.__getitem__, lambda row: f"line {row + FIRST}")
+    return table.arrays(found, columns.__getitem__, lambda row: f"line {_line(row, empty)}")
 
 
-def _rows(file: io.TextIOBase, names: list[str], places: list[int], by: str) -> np.ndarray:
+def _filled(file: io.TextIOBase, by: str, values: int, empty: list[int]) -> Iterator[str]:
+    """The lines of rows; those that are empty are noted. Raises RequestError for one of more values than there are
+    names, as decimal commas make it: NumPy would take the first ones."""
+    for number, line in enumerate(file, FIRST):
+        if line.isspace():
+            empty.append(number)
+            continue
+        if line.count(by) >= values and '"' not in line and line.rstrip("\r\n").removesuffix(by).count(by) >= values:
+            raise RequestError(
+                f"line {number} has more values than there are names, {values}: write decimal points, and a name for "
+                f"each column"
+            )
+        yield line
+
+
+def _line(row: int, empty: Sequence[int]) -> int:
+    """In which line a row stands, from 0."""
+    line = row + FIRST
+    for number in empty:
+        line += number <= line
+    return line
+
+
+def _rows(lines: Iterator[str], names: list[str], places: list[int], by: str, empty: list[int]) -> np.ndarray:
     """[n, places], float64. Raises RequestError with the row and column that is no number."""
+    most = MOST // len(places) + 1
     try:
-        rows = np.loadtxt(
-            file, delimiter=by, usecols=places, ndmin=2, comments=None, quotechar='"', max_rows=MOST // len(places) + 1,
-        )  # fmt: skip
+        rows = np.loadtxt(lines, delimiter=by, usecols=places, ndmin=2, comments=None, quotechar='"', max_rows=most)
+    except RequestError:
+        raise
     except ValueError as error:
-        raise RequestError(_cure(" ".join(str(error).split()), names)) from None
+        raise RequestError(_cure(" ".join(str(error).split()), names, empty)) from None
     if rows.size > MOST:
         raise RequestError(f"it holds more than {MOST:,} numbers: take fewer steps")
     return rows
 
 
-def _cure(said: str, names: list[str]) -> str:
+def _cure(said: str, names: list[str], empty: list[int]) -> str:
     """NumPy's words in the file's: its lines and columns."""
     if found := re.search(r"could not convert string '(.*?)'? to float64 at row (\d+), column (\d+)", said):
         text, row, column = found[1][:30], int(found[2]), int(found[3]) - 1
         where = names[column] if column < len(names) else str(column)
-        return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {row + FIRST}, which is no number (true is 1)"
+        return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {_line(row, empty)}, which is no number (true is 1)"
     return f"{ascii(said)[1:-1][:160]}: every row needs {len(names)} values"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transreward.domains.logs import folders, named
+from transreward.domains.logs import folders, hdf5, named
 from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import require_package
 from transreward.domains.logs.folders import LONGEST, Columns
@@ -24,13 +24,17 @@ def write(log: Log, to: str, rate: float | None = None, columns: Columns | None 
 
     `rate` are control steps a second, where the log does not say them; LeRobot's format needs them. `columns` have the
     names and bounds of its numbers.
-    Raises RequestError as `require_writable` does.
+    Raises RequestError as `require_writable` does, and where the disk is full; nothing is left there then.
     """
     kind, path = require_writable(to)
     rate = log.rate or rate
     if kind == "lerobot" and rate is None:
         raise RequestError("LeRobot's format needs the control rate, in Hz: give `rate=50`")
-    WRITERS[kind](log, path, rate, columns or numbered(log))
+    try:
+        WRITERS[kind](log, path, rate, columns or numbered(log))
+    except OSError as error:
+        said = " ".join(str(error.strerror or error).split())
+        raise RequestError(f"{path} cannot be written: {said}") from None
     return path
 
 
@@ -86,9 +90,7 @@ def _npz(log: Log, path: Path, rate: float | None, columns: Columns) -> None:
 
 
 def _hdf5(log: Log, path: Path, rate: float | None, columns: Columns) -> None:
-    import h5py
-
-    with whole(path) as partial, h5py.File(partial, "w") as file:
+    with whole(path) as partial, hdf5.made(partial) as file:
         for name, x in _arrays(log, rate, columns).items():
             file.create_dataset(name, data=x, **({"compression": "gzip"} if x.ndim else {}))
 
