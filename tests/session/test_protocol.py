@@ -220,5 +220,6 @@ def test_a_client_in_cpp_within_any_program(tmp_path):
 
 
 def test_a_server_that_still_trains_is_said(tmp_path):
-    with listening(str(tmp_path / "robot.sock")), pytest.raises(Gone, match=r"no answer came .* answers from 'listening at' on"):
+    said = r"no answer came .* answers from 'listening at' on"
+    with listening(str(tmp_path / "robot.sock")), pytest.raises(Gone, match=said):
         Client(str(tmp_path / "robot.sock"), "token", timeout=0.02)

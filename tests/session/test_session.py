@@ -239,6 +239,9 @@ def test_a_session_whose_process_is_killed_goes_on(tmp_path):
     with session:
         assert session.status["steps"] == 41 and session.status["lost"] == 1
         robot.drive(session, 55)
+        for wrong in (-3, np.nan, "x"):
+            with pytest.raises(tr.RequestError, match="must be a number from 0, or None"):
+                session.improve(wrong)
         assert session.left == 0 and session.improve(200)
         assert session.over and session.result.steps.target == 96 and session.result.delivered
         with pytest.raises(RequestError, match="another process answers the robot"):

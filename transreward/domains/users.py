@@ -144,7 +144,12 @@ def whole(what: str, value: Any) -> int:
 
 def truths(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """`numbers` as bool. Raises RequestError for anything but true, false, 0 and 1."""
-    found = numbers(what, value, shape)
+    try:
+        found = numbers(what, value, shape)
+    except RequestError:
+        if shape:
+            raise
+        raise RequestError(f"{what} must be true or false, or 0 or 1, not {str(value)[:80]}") from None
     if not ((found == 0) | (found == 1)).all():
         raise RequestError(f"{what} must be true or false, or 0 or 1, not {found[(found != 0) & (found != 1)][0]:g}")
     return found.astype(bool)

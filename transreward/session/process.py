@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from transreward.types import BrokenRun
+import numpy as np
+
+from transreward.types import BrokenRun, RequestError
 
 LOG = "learner.log"  # in the session's folder: whatever its process prints
 PATIENCE = 60.0  # seconds that it may take to write a checkpoint when the session is closed
@@ -58,7 +60,10 @@ class LearnerProcess:
                 self.allow(False)
 
     def wait(self, until: Callable[[], bool], seconds: float | None) -> bool:
-        """Wait until something is so, it ended, or the time is up. Returns whether it is so."""
+        """Wait until something is so, it ended, or the time is up. Returns whether it is so. Raises RequestError for
+        seconds that are none."""
+        if seconds is not None and (not isinstance(seconds, (int, float, np.number)) or not seconds >= 0):
+            raise RequestError(f"`seconds` must be a number from 0, or None: as long as it takes, not {seconds!r}")
         deadline = None if seconds is None else time.monotonic() + seconds
         with self._news:
             while not until() and self.alive:
