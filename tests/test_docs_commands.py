@@ -90,7 +90,7 @@ MADE = {  # small runs, by what a command that reads one needs
     "hopper": lambda to: small("hopper", "hopper:gravity=0.5", "fine_tune", to, controls=("zero_shot",)),
     "controls": lambda to: small("hopper", "hopper:gravity=0.5", "mix", to, controls=("zero_shot", "fine_tune")),
     "halfcheetah": lambda to: small("halfcheetah", "halfcheetah:gravity=2", "fine_tune", to),
-    "legs": lambda to: small("halfcheetah", "halfcheetah:legs=3", "target_only", to),
+    "legs": lambda to: small("halfcheetah", "halfcheetah:legs=3", "target_only", to, target_steps=600),
     "universal": lambda to: small("hopper", "hopper:mass=1.2", "universal", to, "ppo", settings={"randomise.ranges":
         "gravity=0.5..2,mass=0.7..1.5"}),
     "tasks": lambda to: small(
