@@ -215,6 +215,16 @@ def test_a_folder_that_was_adopted_is_no_run(tmp_path):
         tr.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("seeds", "at least 1, not 0"), ("seed", "at least 0, not 0.5"), ("steps", "at least 1, not -3")]
+)
+def test_a_number_that_is_none_is_refused_before_a_file_is_read(name, said, tmp_path):
+    number = {"seeds": 0, "seed": 0.5, "steps": -3}[name]
+    what = {"steps": "source steps"}.get(name, name)
+    with pytest.raises(RequestError, match=f"^{what} must be a whole number of {said}$"):
+        tr.adopt(tmp_path / "missing.zip", POLE, tmp_path / "run", **{name: number})
+
+
 def test_another_robots_policy(tmp_path):
     with pytest.raises(RequestError, match="maps 4 observations to 1 actions, and 'hopper' has 11 and 3"):
         tr.adopt(FILES / "sb3_sac.zip", "hopper", tmp_path / "run")

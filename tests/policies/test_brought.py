@@ -46,6 +46,14 @@ def own_directory(tmp_path, monkeypatch):
         yield
 
 
+@pytest.mark.parametrize("steps", [0, -3])
+def test_no_steps_are_none(steps):
+    """Half of them are the policy's, so what was said was another number, or nothing."""
+    asked = {"source": POLE, "target": TARGET, "settings": {}, "source_steps": steps}
+    with pytest.raises(RequestError, match=f"^source steps must be a whole number of at least 1, not {steps}$"):
+        directory.with_policy({**asked, "source_policy": "missing.zip"}, dict)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BROUGHT)
 def test_it_is_moved(name, capsys):

@@ -32,7 +32,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("--out", type=Path, required=True, metavar="DIR", help="a new directory")
     option("--seeds", type=whole, default=3, metavar="K", help="that a transfer will have (default: 3)")
     option("--seed", type=whole, default=0, metavar="S", help="the first of them (default: 0)")
-    option("--source-steps", type=whole, metavar="N", help="to take in the source, per seed (default: 20000)")
+    option("--source-steps", type=whole, metavar="N", help="to take in the source, per seed; at least one of "
+           "each robot of the learner (default: 20000)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:

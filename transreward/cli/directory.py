@@ -71,7 +71,7 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object], passing: P
     from transreward.methods import method
     from transreward.policies.adopt import STEPS, adopt
     from transreward.policies.foreign import read
-    from transreward.request.resolve import pair_of
+    from transreward.request.resolve import count, pair_of
     from transreward.runs.source_agent import import_all
     from transreward.runs.store import vacant
 
@@ -83,7 +83,8 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object], passing: P
     if request.get("evaluate") is None:
         pair_of(request["source"], request["target"], request["settings"], request.get("bridge", AUTO))
     out = passing or next(new_directories(request["source"], f"policy-{Path(file).stem}"))
-    steps = min(STEPS, (request.get("source_steps") or 2 * STEPS) // 2)  # the rest is left to the method
+    steps = count("source steps", request.get("source_steps"), 2 * STEPS)
+    steps = min(STEPS, max(steps // 2, 1))  # the rest is left to the method
     seeds = {name: request[name] for name in ("seeds", "seed") if name in request}
     require_plan(request, read(Path(file)).learner, plan)
     found = adopt(file, request["source"], out, steps=steps, **seeds, watch=on_its_way)

@@ -27,6 +27,7 @@ from transreward.networks import Normaliser
 from transreward.policies.foreign import Foreign, Linear, read
 from transreward.presets import make_learner
 from transreward.request.config import PLAIN
+from transreward.request.resolve import count
 from transreward.runs import store
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import RequestError, Spaces, Steps
@@ -70,13 +71,16 @@ def adopt(
     """Make a source agent of a policy that Stable-Baselines3 (SAC, PPO), CleanRL or rsl_rl trained, or of an ONNX
     graph, and leave it in the directory `out`, which `source_run` takes. No Python in the file is run.
 
-    The policy takes `steps` in the source, which count as the agent's: they are its stored steps, and its critics learn
-    from them what it is worth where the file has none. All seeds have the same policy. `hidden` are the widths of the
-    networks where it is learned by regression (None: the preset's); else they are the file's. `watch` is called with a
-    line for each part of the work, as it begins.
+    The policy takes `steps` in the source, at least one of each robot of its learner, which count as the agent's: they
+    are its stored steps, and its critics learn from them what it is worth where the file has none. All seeds have the
+    same policy. `hidden` are the widths of the networks where it is learned by regression (None: the preset's); else
+    they are the file's. `watch` is called with a line for each part of the work, as it begins.
 
-    Raises RequestError for a file that is not read, one of another robot's columns, and a directory that is taken.
+    Raises RequestError for numbers that are none, a file that is not read, one of another robot's columns, and a
+    directory that is taken.
     """
+    seeds, seed = count("seeds", seeds, seeds), count("seed", seed, seed, least=0)
+    steps = count("source steps", steps, steps)
     path, robot, out = Path(file), domain(source), Path(out)
     foreign = read(path)
     require_fit(foreign, robot, path)
