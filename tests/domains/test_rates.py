@@ -12,6 +12,7 @@ import pytest
 from transreward.cli import main
 from transreward.domains import logs
 from transreward.domains.ids import domain
+from transreward.domains.logs import table
 from transreward.domains.logs.recorded import pair
 from transreward.domains.logs.slower import slower
 from transreward.domains.logs.summary import summary
@@ -76,6 +77,27 @@ def test_where_time_is_missing_an_episode_ends(tmp_path):
     full = logs.from_arrays(steps(30) | {"time": time})  # the next row's observation is no successor of row 11
     assert len(full) == 29 and np.bincount(full.episode).tolist() == [11, 18]
     np.testing.assert_allclose(full.missing[10], 0.1)
+
+
+@pytest.mark.parametrize("says", ["episode", "timeouts", "a group", ""])
+def test_rows_that_were_cut_out_are_a_gap_with_successors_too(says):
+    """Rows 12 to 16 of the first of two episodes. The robot was reset between them, which took a while."""
+    rows, kept = steps(40), np.delete(np.arange(40), range(12, 17))
+    rows["next_obs"] = rows["next_obs"].copy()
+    rows["next_obs"][29] += 5
+    rows["time"] = 0.008 * np.arange(40) + 3 * (np.arange(40) >= 30)
+    rows = {name: x[kept] for name, x in rows.items()}
+    if says == "episode":
+        columns = {"obs_0": rows["obs"][:, 0], "next_obs_0": rows["next_obs"][:, 0], "action": rows["action"][:, 0]}
+        columns |= {"episode": 1.0 * (kept >= 30), "time": rows["time"]}
+        rows = table.arrays(table.by_name(list(columns), ""), columns.__getitem__, str)
+    elif says == "timeouts":
+        rows["timeouts"] = kept == 29
+    elif says:
+        rows = {f"{i}/{name}": x[(kept >= 30) == i] for i in (0, 1) for name, x in rows.items()}
+    log = logs.from_arrays(rows)
+    assert len(log) == 35 and np.bincount(log.episode).tolist() == [12, 13, 10]
+    np.testing.assert_allclose(summary(log).missing, [0.04 if says else 0, 0, 0])  # or the first one ended there
 
 
 def test_a_clock_that_begins_anew_is_no_gap():

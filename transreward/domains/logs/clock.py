@@ -47,17 +47,18 @@ def usual(times: Iterable[np.ndarray], rate: float | None) -> float:
     return middle
 
 
-def missing(time: np.ndarray, ended: np.ndarray, usual: float) -> np.ndarray:
-    """How many seconds are missing behind each step, [n]; 0 where the next came in time, and where an episode ended.
+def missing(time: np.ndarray, ended: np.ndarray, told: np.ndarray, usual: float) -> np.ndarray:
+    """How many seconds are missing behind each step, [n]; 0 where the next came in time, and where an episode is `told`
+    to have ended. `ended`: it is over, be it because the next row does not go on from where the step led.
 
     Raises:
         RequestError: time runs backwards within an episode.
     """
-    apart, within = np.diff(time), ~ended[:-1]
+    apart, within, late = np.diff(time), ~ended[:-1], np.diff(time) > LATE * usual
     if (within & (apart <= 0)).any():
         at = int(np.flatnonzero(within & (apart <= 0))[0])
         raise RequestError(f"its time does not go on from row {at} to the next: sort the rows, or say their episode")
-    return np.append(np.where(within & (apart > LATE * usual), apart - usual, 0.0), 0.0)
+    return np.append(np.where(late & ~told[:-1], apart - usual, 0.0), 0.0)
 
 
 def rate_of(time: np.ndarray, episode: np.ndarray) -> float | None:

@@ -180,7 +180,8 @@ def steps(found: Mapping[str, np.ndarray], named: Mapping[str, str], alone: bool
     if follows is not None:
         ended[:-1] |= ~follows
     time = x["time"][:n] if "time" in x else None
-    lost = np.zeros(n) if time is None else missing(time, ended, usual)
+    says = "truncated" in x or not alone  # where episodes end: else a row that does not go on may well be an end
+    lost = np.zeros(n) if time is None else missing(time, ended, told if says else ended, usual)
     ended |= lost > 0
     if successor is None or follows is None:
         successor = np.concatenate([obs[1:], obs[-1:]])
