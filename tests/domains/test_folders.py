@@ -71,10 +71,32 @@ def test_names_and_rates_come_back(tmp_path):
     for to in (
         f"lerobot:{tmp_path / 'set'}",
         *(str(tmp_path / f"log.{ending}") for ending in ("csv", "parquet", "npz", "hdf5")),
+        f"minari:{tmp_path / 'a-v0'}",
     ):
         found = logs.read(write(log(), to, columns=COLUMNS))
         assert found.names == (("hip", "knee"), ("u",)) and found.rate == 50, to
-    assert logs.read(write(log(), f"minari:{tmp_path / 'a-v0'}", columns=COLUMNS)).rate == 50
+
+
+def test_a_folder_in_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert write(log(), "minari:~/a-v0") == tmp_path / "a-v0"
+
+
+@pytest.mark.parametrize("to", ["lerobot:set-v0", "minari:set-v0", "log.npz"])
+def test_numbers_are_no_names(to, here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = logs.read(write(log(), to)).names
+    assert found is None or found[0] == ("obs[0]", "obs[1]")  # as LeRobot numbers them
+
+
+@pytest.mark.parametrize(
+    "names", [{"obs": 3, "action": ["u"]}, {"obs": ["a", "b"]}, {"obs": [1, 2], "action": [{}]}, 7]
+)
+def test_names_in_minaris_folder_that_are_none(tmp_path, names, here):
+    folder = write(log(), f"minari:{tmp_path / 'a-v0'}", columns=COLUMNS)
+    about = json.loads((folder / "data/metadata.json").read_text()) | {"column_names": names}
+    (folder / "data/metadata.json").write_text(json.dumps(about))
+    assert logs.read(folder).names is None
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,10 @@ def test_minari(tmp_path, monkeypatch):
     assert file_of("minari:mine/walk-v0") == str(tmp_path / "mine" / "walk-v0")
     with pytest.raises(RequestError, match=r"no data set mine/run-v0 in .*minari download"):
         file_of("minari:mine/run-v0")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match=r"or name the one that lies here by data:mine/walk-v0$"):
+        file_of("minari:mine/walk-v0")
 
 
 def test_ids_of_logs(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.logs import hdf5
+from transreward.domains.logs import hdf5, named
 from transreward.domains.logs.log import Log
 from transreward.domains.logs.minari import ABOUT, DATA, OURS, UNREWARDED
 from transreward.interruption import undone
@@ -175,6 +175,7 @@ def minari(log: Log, path: Path, rate: float | None, columns: Columns) -> None:
             "action_space": _box(columns[1]),
             "minari_version": "0.5.3", **({} if rate is None else {OURS: rate}),
             **({} if log.rewarded else {UNREWARDED: True}),
+            named.NAMES: dict(zip(named.PARTS, ([entry.name for entry in side] for side in columns), strict=True)),
         }  # fmt: skip
         (folder / ABOUT).write_text(json.dumps(about))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from transreward import plain
-from transreward.domains.logs import clock, hdf5
+from transreward.domains.logs import clock, hdf5, named
 from transreward.domains.logs.columns import PART
 from transreward.types import RequestError
 
@@ -34,4 +35,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     found = hdf5.arrays(path / DATA)
     if about.get(UNREWARDED) is True:
         found = {name: x for name, x in found.items() if PART.get(name.rpartition("/")[2]) != "reward"}
+    if isinstance(names := about.get(named.NAMES), dict):
+        with suppress(KeyError, TypeError):  # then they are no such names
+            found |= named.kept(*(names[part] for part in named.PARTS))
     return found | ({clock.RATE: np.array(clock.required(about[OURS]))} if OURS in about else {})

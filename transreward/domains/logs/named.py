@@ -11,15 +11,16 @@ import numpy as np
 from transreward import plain
 
 NAMES = "column_names"  # of the array
+PARTS = ("obs", "action")
 SHOWN = 60  # characters of a name
 Names = tuple[tuple[str, ...], tuple[str, ...]]  # of an observation's columns, and of an action's
 
 
 def kept(obs: Sequence[str], action: Sequence[str]) -> dict[str, np.ndarray]:
-    """The array, by its name; nothing where two columns have one name."""
-    if any(len(set(side)) < len(side) for side in (obs, action)):
+    """The array, by its name; nothing where two columns have one name, or numbers stand for names."""
+    if any(len(set(side)) < len(side) for side in (obs, action)) or list(obs) == [str(i) for i in range(len(obs))]:
         return {}
-    text = json.dumps({"obs": list(obs), "action": list(action)})
+    text = json.dumps(dict(zip(PARTS, (list(obs), list(action)), strict=True)))
     return {NAMES: np.frombuffer(text.encode(), np.uint8)}
 
 
@@ -30,7 +31,7 @@ def told(arrays: Mapping[str, Any], obs: int, action: int) -> Names | None:
         return None
     try:
         said = plain.parsed(x.tobytes())
-        sides = [[_shown(name) for name in said[part]] for part in ("obs", "action")]
+        sides = [[_shown(name) for name in said[part]] for part in PARTS]
     except (ValueError, TypeError, KeyError):
         return None
     if [len(side) for side in sides] != [obs, action] or any(len(set(side)) < len(side) for side in sides):

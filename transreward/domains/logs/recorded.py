@@ -13,7 +13,9 @@ from transreward.domains.domain import Domain, control_rate
 from transreward.domains.ids import domain
 from transreward.domains.logs import Log, read, require_fit
 from transreward.domains.logs.log import BEYOND, require_rate
+from transreward.domains.logs.minari import is_minari
 from transreward.domains.names import action_entries, entries, numbered
+from transreward.domains.users import located
 from transreward.types import DATA, Pair, RequestError, Spaces
 
 
@@ -70,7 +72,8 @@ def file_of(target: Domain | str) -> str | None:
         return path
     root = Path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets").expanduser()
     if not (root / path / "data").is_dir():
-        raise RequestError(f"no data set {path} in {root}: minari download {path}, or set MINARI_DATASETS_PATH")
+        here = f", or name the one that lies here by data:{path}" if is_minari(located(path)) else ""
+        raise RequestError(f"no data set {path} in {root}: minari download {path}, or set MINARI_DATASETS_PATH{here}")
     return str(root / path)
 
 

@@ -50,7 +50,7 @@ def require_writable(to: str) -> tuple[str, Path]:
     scheme, colon, rest = to.partition(":")
     path, kind = Path(to), Path(to).suffix.lower().lstrip(".")
     if colon and scheme in FOLDERS:
-        path, kind = Path(rest), scheme
+        path, kind = Path(rest).expanduser(), scheme  # which a shell does at the beginning of a word alone
     kind = {"h5": "hdf5", "tsv": "csv"}.get(kind, kind)
     if kind not in WRITERS:
         raise RequestError(f"{to}: end it in {', '.join(f'.{k}' for k in WRITERS if k not in FOLDERS)}, or write "
@@ -71,7 +71,7 @@ def require_writable(to: str) -> tuple[str, Path]:
 def _arrays(log: Log, rate: float | None, columns: Columns) -> dict[str, np.ndarray]:
     """In D4RL's words."""
     told = {} if rate is None else {RATE: np.array(rate)}
-    told |= named.kept(*([entry.name for entry in side] for side in columns)) if columns[0][0].name != "0" else {}
+    told |= named.kept(*([entry.name for entry in side] for side in columns))
     return {
         "observations": log.obs.astype(np.float32),
         "actions": log.action.astype(np.float32),
