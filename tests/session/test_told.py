@@ -30,10 +30,10 @@ def step(x, terminated=False, truncated=False, robot=0):
     return Event(STEP, robot, 0.0, "", at(x), np.full(1, 0.5, np.float32), 2.0, terminated, truncated)
 
 
-def session(place, events, robots=1, target="asked:inverted_pendulum"):
+def session(place, events, robots=1, target="asked:inverted_pendulum", **more):
     """A directory as a session leaves it that was killed behind these events."""
     (place / FOLDER).mkdir(parents=True)
-    (place / FOLDER / REQUEST).write_text(json.dumps({"target": target}))
+    (place / FOLDER / REQUEST).write_text(json.dumps({"target": target, **more}))
     with closing(Journal(place / FOLDER / JOURNAL, robots, SPACES, 100, writes=True)) as journal:
         for event in events:
             journal.write(event)
@@ -94,6 +94,30 @@ def test_a_robot_that_asks_at_another_rate_than_its_own(tmp_path):
     found = told(session(tmp_path, WALK), 100.0)
     assert (found.log.rate, found.log.time, found.pace) == (100.0, None, 25.0)
     assert "they were asked for 25 times a second, which is not the robot's rate" in str(found)
+
+
+def test_a_robot_with_columns_of_its_own(tmp_path, capsys, monkeypatch):
+    """In a file beside the script that began it; once that is gone its names are those of the run."""
+    names = {"obs_names": ["slider", "hinge", "slider/s", "hinge/s"], "action_names": ["motor"]}
+    motor = {"name": "motor", "low": -3, "high": 3}
+    told_so = {"observation": names["obs_names"], "action": [motor], "control_rate": 100}
+    (tmp_path / "robot.yaml").write_text(json.dumps(told_so))
+    out = session(tmp_path / "runs", WALK, target="asked:robot.yaml", begun_in=str(tmp_path))
+
+    main(["data", str(out)])
+    said = capsys.readouterr().out
+    assert "rate      100 Hz\n" in said and "25 times a second, which is not the robot's rate" in said
+    assert "those of robot.yaml" in said and "\nhinge/s " in said and "\nmotor " in said
+
+    monkeypatch.chdir(tmp_path)
+    main(["data", "runs", "--to", "log.csv"])
+    main(["data", "log.csv", "--robot", "robot.yaml"])
+    assert "those of robot.yaml" in capsys.readouterr().out
+
+    (tmp_path / "robot.yaml").unlink()
+    (out / "config.json").write_text(json.dumps({"spaces": names}))
+    main(["data", str(out)])
+    assert "\nhinge/s " in capsys.readouterr().out
 
 
 def test_several_robots_each_in_turn(tmp_path):

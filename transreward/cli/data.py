@@ -6,10 +6,10 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import IDS
-from transreward.types import RequestError
+from transreward.types import ASKED, RequestError
 
 if TYPE_CHECKING:
     from transreward.domains.domain import Domain
@@ -34,7 +34,8 @@ CHANGED = 0.001  # of the steps
 def arguments(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
     option("log", metavar="FILE|DIR", help="a log, a run directory, or a session's")
-    option("--robot", metavar="ID", help="the domain whose robot it is of, for names, units and bounds of its columns")
+    option("--robot", metavar="ID", help="the domain whose robot it is of, or robot.yaml, for names, units and bounds "
+           "of its columns")  # fmt: skip
     option("--seed", type=int, default=0, metavar="S", help="of a run directory: which seed's, counted from 0")
     option("--to", metavar="FILE", help="write it as .hdf5, .npz, .csv, .parquet, lerobot:FOLDER or minari:FOLDER")
     option("--rate", type=float, metavar="HZ", help="control steps a second: says it of a log that does not; makes a "
@@ -45,6 +46,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from transreward.domains import logs
+    from transreward.domains.asked import lists
     from transreward.domains.domain import control_rate
     from transreward.domains.ids import domain
     from transreward.domains.logs.degrees import in_degrees
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.rate is not None and not 0 < args.rate < 1e9:
         raise RequestError(f"`rate` must be control steps a second, not {args.rate:g}")
-    robot = None if args.robot is None else domain(args.robot)
+    robot = None if args.robot is None else domain(f"{ASKED if lists(args.robot) else ''}{args.robot}")
     if args.picture:
         require_picture(args.picture)
     if args.to:
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         asked = in_degrees(columns[0], log.obs)
         said += [f"units     {asked}"] if asked else []
     rate = None if robot is None else control_rate(robot)
-    found = summary(log, columns, robot.name if robot is not None and columns is not None else "")
+    found = summary(log, columns, robot.name.removeprefix(ASKED) if robot is not None and columns is not None else "")
     written = [f"picture: {picture(log, found, args.picture)}"] if args.picture else []
     if args.to:
         assumed = "" if rate is None or robot is None or log.rate is not None else f"{robot.name}, {rate:g} Hz"
@@ -96,42 +98,59 @@ def _opened(args: argparse.Namespace) -> tuple[Log, Domain | None, list[str]]:
     if (path / "session" / "steps.journal").is_file():
         from transreward.session.told import REQUEST, told
 
-        robot = _robot(_target(path / "session" / REQUEST))
+        robot = _robot(_content(path / "session" / REQUEST))
         found = told(path, None if robot is None else control_rate(robot))
-        return found.log, robot, [str(found)]
+        return _named(found.log, path), robot, [str(found)]
     if (path / "config.json").is_file():
         from transreward.engine.taken import target_steps
 
-        log, robot = target_steps(path, args.seed), _robot(_target(path / "config.json"))
-        return replace(log, rate=None if robot is None else control_rate(robot)), robot, []
+        log, robot = target_steps(path, args.seed), _robot(_content(path / "config.json"))
+        return replace(_named(log, path), rate=None if robot is None else control_rate(robot)), robot, []
     return logs.read(file_of(args.log) or args.log), None, []
 
 
-def _target(file: Path) -> str:
-    """The id of a run's target, by its config.json or its request; nothing where that cannot be read."""
+def _content(file: Path) -> dict[str, Any]:
+    """What a run's config.json or its request holds; nothing where that cannot be read."""
     from transreward import plain
 
     try:
         told = plain.parsed(plain.content(file))
     except (OSError, ValueError):
-        return ""
-    return str(told.get("target")) if isinstance(told, dict) else ""
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
-def _robot(id: str) -> Domain | None:
-    """The robot of a run's target, if it is one of the table or of a file: to make others may begin to move them."""
+def _robot(told: dict[str, Any]) -> Domain | None:
+    """The robot of a run's target, if it is one of the table or of a file, which may lie where the run was begun: to
+    make others may begin to move them."""
+    from transreward.domains.asked import lists
     from transreward.domains.files import place
     from transreward.domains.ids import domain
     from transreward.domains.robots import ROBOTS
-    from transreward.types import ASKED
+    from transreward.domains.users import begun_in
 
+    id, begun = str(told.get("target")), told.get("begun_in")
     own = id.removeprefix(ASKED)
-    if own.partition(":")[0].partition("+")[0].partition("@")[0] not in ROBOTS and not place.split(own):
+    in_file = place.split(own) or (own != id and lists(own))
+    if own.partition(":")[0].partition("+")[0].partition("@")[0] not in ROBOTS and not in_file:
         return None
     try:
-        return domain(id)
+        with begun_in(begun if isinstance(begun, str) else None):
+            return domain(id)
     except RequestError:  # its file has gone
         return None
+
+
+def _named(log: Log, directory: Path) -> Log:
+    """The log with the names of columns that a run's config.json keeps, for where its robot is not there any more."""
+    from transreward.domains.logs import named
+
+    spaces = _content(directory / "config.json").get("spaces")
+    try:
+        kept = named.kept(spaces["obs_names"], spaces["action_names"])  # type: ignore[index]
+    except (KeyError, TypeError):  # there are none yet
+        return log
+    return replace(log, names=named.told(kept, log.obs.shape[1], log.action.shape[1]))
 
 
 def _at_rate(log: Log, rate: float | None) -> tuple[Log, list[str]]:
