@@ -169,7 +169,7 @@ def test_several_steps_as_one():
     np.testing.assert_array_equal(found.obs, log.obs[at])
     np.testing.assert_array_equal(found.next_obs, log.next_obs[[2, 5, 11, 14]])
     np.testing.assert_allclose(found.action[:, 0], [0.1, 0.2, 6, 23 / 3])
-    assert found.reward.tolist() == [3, 3, 3, 3] and changed == 0.25 and found.rate == 20 and found.dropped == 3
+    assert found.reward.tolist() == [3, 3, 3, 3] and changed == 0.25 and found.rate == 20 and found.spare == 3
     assert found.terminated.tolist() == [False, False, False, True] and found.truncated.tolist() == [
         False,
         True,
@@ -195,3 +195,16 @@ def test_the_command_makes_a_log_slower(tmp_path, capsys, monkeypatch):
     assert (len(log), log.rate) == (8, 20) and log.time is not None
     main(["data", "slow.csv", "--json"])
     assert json.loads(capsys.readouterr().out)["rate"] == 20
+    main(["data", "fast.npz", "--rate", "34"])
+    said = capsys.readouterr().out
+    assert "slower    100 Hz to 33.3333 Hz (not 34, which is no whole part of it): 3 steps are one" in said
+    assert (
+        "left out  1 row at the ends of episodes, too few for a step of the slower log" in said
+        and "without a next" not in said
+    )
+    main(["data", "fast.npz", "--rate", "98"])
+    assert "rate      it stays 100 Hz (not 98, which is no whole part of it)" in capsys.readouterr().out
+    for seed in ("0", "-1"):
+        with pytest.raises(SystemExit):
+            main(["data", "fast.npz", "--seed", seed])
+        assert "fast.npz is no run, whose seed could be asked for: leave --seed out" in capsys.readouterr().err

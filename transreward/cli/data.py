@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transreward.cli.options import IDS
+from transreward.cli.options import IDS, whole
 from transreward.types import ASKED, RequestError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     option("log", metavar="FILE|DIR", help="a log, a run directory, or a session's")
     option("--robot", metavar="ID", help="the domain whose robot it is of, or robot.yaml, for names, units and bounds "
            "of its columns")  # fmt: skip
-    option("--seed", type=int, default=0, metavar="S", help="of a run directory: which seed's, counted from 0")
+    option("--seed", type=whole, metavar="S", help="of a run directory: which seed's, counted from 0 (default: 0)")
     option("--to", metavar="FILE", help="write it as .hdf5, .npz, .csv, .parquet, lerobot:FOLDER or minari:FOLDER")
     option("--rate", type=float, metavar="HZ", help="control steps a second: says it of a log that does not; makes a "
            "faster log slower, n of its steps one")  # fmt: skip
@@ -95,16 +95,19 @@ def _opened(args: argparse.Namespace) -> tuple[Log, Domain | None, list[str]]:
     from transreward.domains.logs.recorded import file_of
 
     path = Path(args.log)
+    of_run = (path / "config.json").is_file() and not (path / "session" / "steps.journal").is_file()
+    if args.seed is not None and not of_run:
+        raise RequestError(f"{args.log} is no run, whose seed could be asked for: leave `seed` out")
     if (path / "session" / "steps.journal").is_file():
         from transreward.session.told import REQUEST, told
 
         robot = _robot(_content(path / "session" / REQUEST))
         found = told(path, None if robot is None else control_rate(robot))
         return _named(found.log, path), robot, [str(found)]
-    if (path / "config.json").is_file():
+    if of_run:
         from transreward.engine.taken import target_steps
 
-        log, robot = target_steps(path, args.seed), _robot(_content(path / "config.json"))
+        log, robot = target_steps(path, args.seed or 0), _robot(_content(path / "config.json"))
         return replace(_named(log, path), rate=None if robot is None else control_rate(robot)), robot, []
     return logs.read(file_of(args.log) or args.log), None, []
 
@@ -162,9 +165,11 @@ def _at_rate(log: Log, rate: float | None) -> tuple[Log, list[str]]:
     if log.rate is None:
         return replace(log, rate=rate), []
     found, changed = slower(log, rate)
+    near = "" if f"{found.rate:.4g}" == f"{rate:.4g}" else f" (not {rate:g}, which is no whole part of it)"
     if found is log:
-        return log, []
-    said = [f"slower    {log.rate:g} Hz to {found.rate:g} Hz: {round(log.rate / rate)} steps are one, rewards added up"]
+        return log, [f"rate      it stays {log.rate:g} Hz{near}"] if near else []
+    many = round(log.rate / rate)
+    said = [f"slower    {log.rate:g} Hz to {found.rate:g} Hz{near}: {many} steps are one, rewards added up"]
     if changed > CHANGED:
         said.append(f"          in {changed:.0%} of them the action changed, and its mean is taken: a robot of that "
                     f"rate would have kept one")  # fmt: skip

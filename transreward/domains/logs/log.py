@@ -43,6 +43,7 @@ class Log:
     missing: np.ndarray | None = None  # float64 [n], s in which steps are missing behind each step, 0 where none are
     names: Names | None = None  # what the file calls its columns; None: it does not say
     dropped_ends: int = 0  # of the steps left out, in which the task ended: these ends are not in the log
+    spare: int = 0  # of a log that was made slower: steps left out besides, because they fill no step of it
     episode: np.ndarray = field(init=False)  # int64 [n], the number of each step's episode, from 0
 
     def __post_init__(self) -> None:

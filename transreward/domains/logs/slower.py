@@ -12,8 +12,9 @@ SAME = 1e-6  # of an action's range: a motor that keeps its command
 
 
 def slower(log: Log, rate: float) -> tuple[Log, float]:
-    """The log with `rate` control steps a second, a whole part of its own, and the share of the new steps in which the
-    action changed: there it is the mean of those that were commanded, and no robot of that rate did quite that.
+    """The log with a whole part of its own control steps a second, the one that is near `rate`, and the share of the
+    new steps in which the action changed: there it is the mean of those that were commanded, and no robot of that rate
+    did quite that.
 
     Rewards are added up. Steps that fill no step of the new ones are left out: at the end of an episode that was cut
     off, and at the beginning of one that terminated.
@@ -45,7 +46,8 @@ def slower(log: Log, rate: float) -> tuple[Log, float]:
     lost = None if log.missing is None else np.add.reduceat(log.missing, at)
     taken = Log(
         log.obs[at], actions.mean(axis=1), log.reward[within].sum(axis=1), log.next_obs[ends], log.terminated[ends],
-        over & ~log.terminated[ends], log.source, log.dropped + len(log) - within.size, log.rewarded, log.rate / many,
+        over & ~log.terminated[ends], log.source, log.dropped, log.rewarded, log.rate / many,
         None if log.time is None else log.time[at], lost, log.names, log.dropped_ends,
+        spare=log.spare + len(log) - within.size,
     )  # fmt: skip
     return taken, float(changed.any(axis=1).mean())

@@ -55,6 +55,7 @@ class Summary:
     terminated: np.ndarray  # [episodes] bool
     dropped: int
     dropped_ends: int  # of those, in which the task ended
+    spare: int  # rows left out besides, because they fill no step of a log that was made slower
     columns: tuple[Column, ...]
     robots: tuple[str, ...]  # of the table, with as many columns
     rate: float | None  # control steps a second (Hz)
@@ -73,6 +74,7 @@ class Summary:
             "terminated": int(self.terminated.sum()),
             "dropped": self.dropped,
             "dropped_ends": self.dropped_ends,
+            "spare": self.spare,
             "columns": [vars(column) for column in self.columns],
             "robots": list(self.robots),
             "rate": self.rate,
@@ -98,6 +100,8 @@ class Summary:
             yield f"left out  {_many(self.dropped, 'row')} without a next observation"
         if self.dropped_ends:
             yield f"          the task ended in {self.dropped_ends:,} of them, and in no step here: log next_obs, too"
+        if self.spare:
+            yield f"left out  {_many(self.spare, 'row')} at the ends of episodes, too few for a step of the slower log"
         as_many = f"as many as {', '.join(self.robots) or 'no robot of the table'}"
         yield f"columns   {f'those of {self.of}' if self.of else as_many}"
         yield ""
@@ -141,6 +145,7 @@ def summary(log: Log, columns: Columns | None = None, of: str = "") -> Summary:
         terminated=log.terminated[last],
         dropped=log.dropped,
         dropped_ends=log.dropped_ends,
+        spare=log.spare,
         columns=tuple(found),
         robots=tuple(fitting(*sizes)),
         rate=log.rate,
