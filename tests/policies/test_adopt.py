@@ -127,7 +127,7 @@ def test_the_graph_of_the_page_balances_its_pole(tmp_path, monkeypatch):
 
 GRAPHS = {
     "(float[n, 4] obs) => (float[n] a) { a = ReduceSum <keepdims = 0> (obs) }": "it must map observations [n, obs]",
-    "(float[n, 4] obs, float[n, 4] b) => (float[n, 4] a) { a = Add(obs, b) }": "it must map observations [n, obs]",
+    "(float[n, 4] obs, float[n, 4] b) => (float[n, 4] a) { a = Add(obs, b) }": "it has 2 inputs, obs, b, and is given",
     "(double[n, 4] obs) => (double[n, 4] a) { a = Identity(obs) }": "float32 is given: put a Cast before them",
     "(float[n, 4] obs) => (int64[n, 1] a) { a = ArgMax <axis = 1> (obs) }": "its actions are tensor(int64)",
     "(float[n, 4] obs) => (float[m, 4] a) { a = Concat <axis = 0> (obs, obs) }": "it gives [4, 4] numbers",
@@ -181,7 +181,7 @@ def test_critics_that_the_file_has_not_are_learned(tmp_path):
 
 
 WRONG = {
-    "sb3_relu.zip": "activation.ReLU", "missing.zip": "there is no such file", "golden.npz": "has no data.pkl",
+    "sb3_relu.zip": "activation.ReLU", "missing.zip": "there is no such file", "golden.npz": "it is an archive of",
     "make.py": "name Stable-Baselines3's .zip",
 }  # fmt: skip
 
@@ -191,6 +191,16 @@ def test_what_is_no_policy(name, tmp_path):
     with pytest.raises(RequestError) as caught:
         tr.adopt(FILES / name, POLE, tmp_path / "run")
     assert WRONG[name] in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("about", [pickle.dumps({}), b"[]", b"{", None])
+def test_an_archive_of_another_library(about, tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("policy.pth", torch_bytes({}))
+        if about is not None:
+            archive.writestr("data", about)
+    with pytest.raises(RequestError, match=r"no settings as Stable-Baselines3 keeps them.*so it is of another library"):
+        read(tmp_path / "other.zip")
 
 
 def test_a_policy_of_this_library_is_named_by_its_run(tmp_path):

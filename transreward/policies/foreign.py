@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.logs.columns import listed
 from transreward.policies.inert import Inert, array, content_of, member, pickled, torch_file
 from transreward.types import RequestError
 
@@ -65,6 +66,7 @@ class Foreign:
         return tuple(len(b) for _, b in self.actor[:-1])
 
 
+PICKLE = re.compile(r"(^|/)data\.pkl$")  # in an archive of torch.save
 FILES = "Stable-Baselines3's .zip (SAC, PPO), a state file of CleanRL or rsl_rl (torch.save), or an .onnx graph"
 
 
@@ -79,8 +81,11 @@ def read(path: Path) -> Foreign:
         if path.suffix == ".onnx":
             return _onnx(path)
         content = content_of(path)
-        if content[:2] == b"PK" and "policy.pth" in _members(content):
+        members = _members(content) if content[:2] == b"PK" else []
+        if "policy.pth" in members:
             return _normalised(_sb3(content), path.parent / BESIDE)
+        if members and not any(PICKLE.search(name) for name in members):
+            raise RequestError(f"it is an archive of {listed(members)}, and no policy that can be read: name {FILES}")
         if (own := path.parent).joinpath("config.json").is_file() and path.suffix == ".safetensors":
             raise RequestError(f"it is a policy of this library: its run is taken up by `source_run={str(own)!r}`")
         if content[:2] != b"PK" and content[:1] != b"\x80":  # neither torch's archive nor a pickle
@@ -124,7 +129,9 @@ def _layers(state: Mapping[str, Any], prefix: str) -> tuple[Linear, ...]:
 
 def _sb3(content: bytes) -> Foreign:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        about, state = json.loads(member(archive, "data", DATA)), torch_file(member(archive, "policy.pth"))
+        about, state = _settings(archive), torch_file(member(archive, "policy.pth"))
+    if not isinstance(state, dict):
+        raise ValueError("its policy.pth holds no weights by name, as Stable-Baselines3's does")
     for space in ("observation_space", "action_space"):
         if (kind := str((about.get(space) or {}).get(":type:") or "")) and ".Box'" not in kind:
             raise ValueError(f"its {space} is {kind[:60]}, and a Box is read: export it as ONNX")
@@ -145,6 +152,18 @@ def _sb3(content: bytes) -> Foreign:
     critics = tuple(_layers(state, f"critic.qf{i}") for i in range(2))
     found = _of("Stable-Baselines3", "sac", actor, _linear(state, "actor.log_std"), critics=critics)
     return _bounded(replace(found, clipped=True, alpha=_alpha(content)), about)
+
+
+def _settings(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """What Stable-Baselines3 keeps beside the weights. Raises ValueError for an archive of another library."""
+    try:
+        about = json.loads(member(archive, "data", DATA))
+    except (KeyError, UnicodeDecodeError, json.JSONDecodeError):
+        about = None
+    if not isinstance(about, dict):
+        raise ValueError("it has a policy.pth, and beside it no settings as Stable-Baselines3 keeps them, in JSON as "
+                         "'data', so it is of another library: export it as ONNX")  # fmt: skip
+    return about
 
 
 def _bounded(found: Foreign, about: Mapping[str, Any]) -> Foreign:
@@ -290,9 +309,12 @@ def _onnx(path: Path) -> Foreign:
     except Exception as error:  # of the package
         raise ValueError(f"onnxruntime cannot read it: {' '.join(str(error).split())[:120]}") from None
     inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1:
+        raise ValueError(f"it has {len(inputs)} inputs, {listed(one.name for one in inputs)}, and is given the "
+                         f"observations alone: make it a graph of one input [n, obs]")  # fmt: skip
     shapes = inputs[0].shape, outputs[0].shape
-    if len(inputs) != 1 or any(len(s) != 2 or not isinstance(s[1], int) for s in shapes):
-        raise ValueError(f"it must map observations [n, obs] to actions [n, action], not {shapes}")
+    if any(len(s) != 2 or not isinstance(s[1], int) for s in shapes):
+        raise ValueError(f"it must map observations [n, obs] to actions [n, action], not {shapes[0]} to {shapes[1]}")
     if inputs[0].type != "tensor(float)":
         raise ValueError(f"its observations are {inputs[0].type}, and float32 is given: put a Cast before them")
     if outputs[0].type not in ("tensor(float)", "tensor(double)"):
