@@ -246,7 +246,10 @@ WRONG = {
     "obs.a,obs.b\n1,2\n": "say which they are in a file log.yaml beside it, such as {observation:",
     "obs.a,action\n1,x\n": "action is 'x' in line 2, which is no number",
     f"obs.a,action\n1,{'x' * 500}\n": f"action is '{'x' * 30}' in line 2, which is no number",
-    "obs.a,action,episode\n1,2,1\n3,4\n": "every row needs 3 values",
+    "obs.a,action,episode\n1,2,1\n3,4\n": "line 3 has 2 values, and every row needs 3 values",
+    "obs.a,action,episode,x\n1,2,1,5\n\n3,4,1": "line 4 has 3 values, and every row needs 4 values; the file looks cut",
+    'obs.a,action,episode\n1,2,1\n"3","4"\n': "every row needs 3 values",
+    "obs.a;action;episode\n1;2;1\n-1,25e-3;2;1\n": "obs.a is '-1,25e-3' in line 3, which has a decimal comma: wri",
     "obs.a,obs.a,action\n1,2,3\n": "the column obs.a twice",
     "obs.a,action": "no line of names with rows behind it",
     "obs.a,action\n": "it has names and no rows",
@@ -254,7 +257,7 @@ WRONG = {
     "obs.a,action,time\n1,2,1\n3,4,1\n": "its time does not go on",
     "obs.a,action\n1,2\n3,4\n": "nothing says where an episode ends: call a column",
     "obs.a,action,episode\nnan,2,1\n3,4,1\n": "obs.a is nan in line 2: leave such steps out",
-    "obs.a,action,episode\n1,,1\n": "action is '' in line 2",
+    "obs.a,action,episode\n1,,1\n": "action is empty in line 2: leave such",
 }
 
 

@@ -17,6 +17,7 @@ from transreward.types import RequestError
 HEAD = 2**20  # bytes of the line of names
 LONGEST = 16 * 2**30  # bytes
 COLUMNS = 100_000
+COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d*)?\s*")
 FIRST = 2  # the line of the first row
 
 
@@ -43,15 +44,18 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         file.seek(0)
         file.readline()
         empty: list[int] = []
-        lines = _filled(file, by, len(names), empty)
+        lines = _filled(file, by, names, empty)
         rows = _rows(lines, names, [names.index(name) for name in found.names], by, empty)
     columns = dict(zip(found.names, rows.T, strict=True))
     return table.arrays(found, columns.__getitem__, lambda row: f"line {_line(row, empty)}")
 
 
-def _filled(file: io.TextIOBase, by: str, values: int, empty: list[int]) -> Iterator[str]:
+def _filled(file: io.TextIOBase, by: str, names: list[str], empty: list[int]) -> Iterator[str]:
     """The lines of rows; those that are empty are noted. Raises RequestError for one of more values than there are
-    names, as decimal commas make it: NumPy would take the first ones."""
+    names, as decimal commas make it: NumPy would take the first ones; and for one of fewer, the last of which may be
+    half a number."""
+    values = len(names)
+    least = values - (not names[-1]) - 1  # separators; a line of names may end in one
     for number, line in enumerate(file, FIRST):
         if line.isspace():
             empty.append(number)
@@ -61,6 +65,9 @@ def _filled(file: io.TextIOBase, by: str, values: int, empty: list[int]) -> Iter
                 f"line {number} has more values than there are names, {values}: write decimal points, and a name for "
                 f"each column"
             )
+        if (found := line.count(by)) < least and '"' not in line:
+            cut = "; the file looks cut off there: leave that line out" if not line.endswith(("\r", "\n")) else ""
+            raise RequestError(f"line {number} has {found + 1} values, and every row needs {values} values{cut}")
         yield line
 
 
@@ -90,8 +97,11 @@ def _cure(said: str, names: list[str], empty: list[int]) -> str:
     """NumPy's words in the file's: its lines and columns."""
     if found := re.search(r"could not convert string '(.*?)'? to float64 at row (\d+), column (\d+)", said):
         text, row, column = found[1][:30], int(found[2]), int(found[3]) - 1
-        where = names[column] if column < len(names) else str(column)
-        return f"{listed([where])} is '{ascii(text)[1:-1]}' in line {_line(row, empty)}, which is no number (true is 1)"
+        where, line = listed([names[column] if column < len(names) else str(column)]), _line(row, empty)
+        if not text.strip():
+            return f"{where} is empty in line {line}: leave such steps out of the log"
+        why = "has a decimal comma: write decimal points" if COMMA.fullmatch(text) else "is no number (true is 1)"
+        return f"{where} is '{ascii(text)[1:-1]}' in line {line}, which {why}"
     return f"{ascii(said)[1:-1][:160]}: every row needs {len(names)} values"
 
 
