@@ -164,6 +164,21 @@ def test_a_run_that_was_cut_short_is_read_as_far_as_it_came(run, copy):
         tr.load(copy)
 
 
+def test_a_run_without_a_policy_is_said_to_go_on(copy):
+    for file in ("result.json", "policy.safetensors"):
+        (copy / file).unlink()
+    for folder, command in (
+        ("state", rf"'transreward resume {copy}'"),
+        ("session", rf"tr\.Session\.resume\('{copy}'\)"),
+    ):
+        (copy / folder).mkdir()
+        (copy / folder / "request.json").touch()
+        with pytest.raises(
+            RequestError, match=f"no policy yet, since its run has not ended: {command} goes on with it"
+        ):
+            tr.load(copy)
+
+
 @pytest.mark.parametrize(
     ("obs", "why"),
     [

@@ -316,6 +316,7 @@ def load(directory: str | Path) -> Result:
 def _alone(directory: Path) -> Result:
     """The run of a directory without those below it."""
     config, done = store.read_json(directory / "config.json"), directory / "result.json"
+    _require_policy(directory)
     log = store.read_rows(directory)
     try:
         import_modules(config.get("imports", ()))
@@ -355,6 +356,16 @@ def _alone(directory: Path) -> Result:
         source_agents=kept[1],
         saved=directory,
     )
+
+
+def _require_policy(directory: Path) -> None:
+    """Raise RequestError for a run that was interrupted and has no policy yet, with what goes on with it."""
+    if (directory / "policy.safetensors").exists() or (directory / "result.json").exists():
+        return
+    with_it = {"session": f"tr.Session.resume('{directory}')", "state": f"'transreward resume {directory}'"}
+    for folder, command in with_it.items():
+        if (directory / folder / "request.json").exists():
+            raise RequestError(f"{directory} has no policy yet, since its run has not ended: {command} goes on with it")
 
 
 def _spaces(sizes: dict[str, Any]) -> Spaces:
