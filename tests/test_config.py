@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -256,6 +257,29 @@ def test_who_needs_more_steps_is_named_where_it_is_a_control(request_, said):
     assert said in str(caught.value) and "\n" not in str(caught.value)
     if "method" not in request_:
         ask(learner="ppo", target_steps=100, controls=tuple(c for c in request_["controls"] if c == "zero_shot"))
+
+
+@pytest.mark.parametrize(
+    ("side", "asked"),
+    [
+        *(("source", {"method": method, "learner": "ppo", "source_steps": steps})
+          for method in ("darc", "darail", "identified") for steps in (60, 6_000, 9_000)),
+        *(("source", {"method": name, "learner": "sac", "source_steps": 60}) for name in ("darc", "auto", "oracle")),
+        ("source", {"method": "fine_tune", "learner": "ppo", "source_steps": 4_000}),
+        ("source", {"method": "darc", "learner": "ppo", "source_steps": 9_000, "settings": {"loop.pretrain": 0.95}}),
+        ("source", {"method": "paired_branched", "learner": "sac", "source_steps": 2_000, "target_steps": 1_000}),
+        *(("target", {"method": name, "learner": "ppo", "target_steps": 9}) for name in ("fine_tune", "target_only")),
+        ("target", {"method": "fine_tune", "learner": "sac", "target_steps": 3, "settings": {"loop.target_robots": 8}}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_fewest_steps_that_do_are_named_at_once(side, asked):
+    with pytest.raises(tr.RequestError) as caught:
+        ask(**asked)
+    least = int(re.search(rf"raise `{side}_steps` to (\d+) or more", str(caught.value))[1])
+    assert getattr(ask(**asked | {f"{side}_steps": least}), f"{side}_steps") == least
+    with pytest.raises(tr.RequestError, match=f"raise `{side}_steps` to {least} or more"):
+        ask(**asked | {f"{side}_steps": least - 1})
 
 
 def test_numpy_counts_are_counts():

@@ -132,7 +132,10 @@ def test_what_remains_is_learned_in_a_stage_of_its_own_and_all_is_paid_for():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"ground.steps": 400}, "learns from the target steps behind the first 400, and 400 are all: raise"),
+        (
+            {"ground.steps": 400},
+            "learns from the target steps behind the first 400, and 400 are all: raise `target_steps` above 400",
+        ),
         ({"ground.walk": 1.0}, "ground.walk must be at least 0 and below 1"),
         ({"use.strength": 2.0}, "use.strength of 'trust' must be in"),
     ],

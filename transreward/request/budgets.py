@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from transreward.fallback import opening
 from transreward.learners.learner import Learner
@@ -10,6 +12,7 @@ from transreward.methods import Method
 from transreward.request.config import Config
 from transreward.types import Pair, RequestError
 
+MOST = 10**9  # steps or seeds, which are counted in 32 bits on the device
 CONVERSION_STEPS = 50_000  # of the source, at most, in which another learner's agent is taken over
 CONVERSION_SHARE = 0.25  # of what its training left of the budget, at most
 CONVERSION_LEAST = 1_000  # steps
@@ -105,9 +108,60 @@ def rollout(config: Config, row: Method, taken: int | None = None) -> int:
     return min(config.learner.round_steps(in_target) // width, each) * width
 
 
+class Short(NamedTuple):
+    """A budget that does not do."""
+
+    side: str  # source or target
+    why: str
+    rows: Sequence[Method]  # that need more
+    cures: tuple[str, ...]  # besides more steps
+
+
 def require_rounds(config: Config) -> None:
     """Raise RequestError if a budget, or a part of it, is less than one round."""
-    for side, steps, needed, rows in paid(config):
+    _refuse(config, _short)
+
+
+def _refuse(config: Config, short: Callable[[Config], Iterator[Short]]) -> None:
+    """Raise RequestError for the first budget that does not do, with the steps that do."""
+    for found in short(config):
+        least = _least(config, found.side, short)
+        cure = f"raise `{found.side}_steps`" + (f" to {least} or more" if least else "")
+        whose, cures = left_out(config, found.rows, cure, *found.cures)
+        raise RequestError(f"{found.why}{whose}: {cures}")
+
+
+def _least(config: Config, side: str, short: Callable[[Config], Iterator[Short]]) -> int | None:
+    """The smallest budget of a side, from a request's own on, that does; None if none does."""
+
+    before = {found.side for found in short(config)} - {side}
+
+    def does(steps: int) -> bool:  # and costs the other side nothing
+        return {found.side for found in short(replace(config, **{f"{side}_steps": steps}))} <= before
+
+    low = high = getattr(config, f"{side}_steps")
+    while not does(high):
+        low, high = high, 2 * high
+        if low > MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if does(middle) else (middle, high)
+    return high
+
+
+def _short(config: Config) -> Iterator[Short]:
+    """The budgets of a request that do not do."""
+    rows = (config.method, *config.controls)
+    for row in rows:
+        if row.replayed * config.target_steps >= config.source_steps:
+            cure = f"lower `target_steps`{' or feed.branches' if row.branched else ''}"
+            yield Short(
+                "source",
+                f"'{row.name}' takes {row.replayed} source steps for each target step, {row.replayed} x "
+                f"{config.target_steps} of a source budget of {config.source_steps}", [config.method], (cure,),
+            )  # fmt: skip
+    for side, steps, needed, whose in paid(config):
         if steps < needed:
             budget, width = config.source_steps, "learner.robots"
             if side == "target":
@@ -118,14 +172,11 @@ def require_rounds(config: Config) -> None:
                 if steps == budget
                 else f"leave {max(steps, 0) or 'none'} for a part of the run (loop.pretrain, loop.fallback), which is"
             )
-            cure = f"raise `{side}_steps`" + (f" to {needed} or more" if steps == budget else "")
-            whose, cures = left_out(config, rows, cure, f"lower {width}")
-            raise RequestError(
-                f"{budget} {side} steps {left} less than one round of '{config.learner.name}', {needed}{whose}: {cures}"
-            )
+            why = f"{budget} {side} steps {left} less than one round of '{config.learner.name}', {needed}"
+            yield Short(side, why, whose, (f"lower {width}",))
     if config.learner.on_policy:
-        for row in (config.method, *config.controls):
-            require_minibatches(config, row)
+        for row in rows:
+            yield from _few(config, row)
 
 
 def left_out(config: Config, rows: Sequence[Method], *cures: str) -> tuple[str, str]:
@@ -140,21 +191,12 @@ def left_out(config: Config, rows: Sequence[Method], *cures: str) -> tuple[str, 
 
 
 def paid(config: Config) -> list[tuple[str, int, int, list[Method]]]:
-    """What is paid from the budgets: (domain, steps per seed, smallest number of steps that makes a round, for whom).
-
-    Raises RequestError for a method that takes source steps for each target step, more of them than the budget has.
-    """
+    """What is paid from the budgets: (domain, steps per seed, the fewest steps that make a round, for whom)."""
     rows, least = (config.method, *config.controls), least_steps(config)
     oracle = any(row.ceiling for row in rows)
     agents = [row for row in rows if row.ceiling or row.needs_source_agent]
     found = [("source", config.source_steps, least.source, agents)] if config.needs_source_agent or oracle else []
     for row in rows:
-        if row.replayed * config.target_steps >= config.source_steps:
-            raise RequestError(
-                f"'{row.name}' takes {row.replayed} source steps for each target step, {row.replayed} x "
-                f"{config.target_steps} of a source budget of {config.source_steps}: raise `source_steps`, or lower "
-                f"`target_steps`{' or feed.branches' if row.branched else ''}"
-            )
         if row.uses_source:
             before = pretrain_steps(config, row)
             walked, part = walked_steps(config, row, before), min(row.parts)
@@ -171,9 +213,9 @@ def paid(config: Config) -> list[tuple[str, int, int, list[Method]]]:
     return found
 
 
-def require_minibatches(config: Config, row: Method, taken: int | None = None) -> None:
-    """Raise RequestError if a rollout that trains an on-policy learner has fewer steps than there are minibatches.
-    `taken`: source steps of its source agent, by default `pretrain_steps`."""
+def _few(config: Config, row: Method, taken: int | None = None) -> Iterator[Short]:
+    """The budget of which a rollout that trains an on-policy learner has fewer steps than there are minibatches, if
+    one does. `taken`: source steps of its source agent, by default `pretrain_steps`."""
     if row.feed is None:
         return
     steps_each, minibatches = rollout(config, row, taken), config.learner.minibatches
@@ -182,12 +224,11 @@ def require_minibatches(config: Config, row: Method, taken: int | None = None) -
         if row.target_share != 1:
             left = walked_steps(config, row, pretrain_steps(config, row) if taken is None else taken)
             side, steps = "source", f"{config.source_steps} source steps leave {left}, which"
-        cures = f"raise `{side}_steps`", "lower learner.minibatches", "use `loop.updates=paced`"
-        whose, cure = left_out(config, [row], *cures)
-        raise RequestError(
+        why = (
             f"{steps} cut into {rounds(config, row) or 1} rollouts, as many as every method of the request gets, give "
-            f"{steps_each} steps to each, too few for {minibatches} minibatches{whose}: {cure}"
+            f"{steps_each} steps to each, too few for {minibatches} minibatches"
         )
+        yield Short(side, why, [row], ("lower learner.minibatches", "use `loop.updates=paced`"))
 
 
 def require_steps_left(config: Config, taken: int) -> None:
@@ -210,4 +251,4 @@ def require_steps_left(config: Config, taken: int) -> None:
                 f"for '{row.name}' to train on: raise `source_steps` (it counts both)"
             )
         if row.walks and config.learner.on_policy:
-            require_minibatches(config, row, taken)
+            _refuse(config, lambda more, row=row: _few(more, row, taken))

@@ -22,7 +22,7 @@ from transreward.learners.learner import Learner
 from transreward.learners.offline import Offline
 from transreward.methods import Method, method
 from transreward.presets import DEFAULT_STEPS, source_budget
-from transreward.request.budgets import require_rounds
+from transreward.request.budgets import MOST, require_rounds
 from transreward.request.config import Config
 from transreward.request.fields import SECTIONS
 from transreward.request.learner import converted, learner_of
@@ -55,7 +55,6 @@ from transreward.request.told import settled
 from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 
-MOST = 10**9  # steps or seeds, which are counted in 32 bits on the device
 Sources = Domain | str | Sequence[Domain | str]  # one, or several, which a text has between commas
 
 

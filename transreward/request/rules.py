@@ -206,7 +206,7 @@ def require_ground(row: Method, config: Config) -> None:
     if learns(row) and config.target_steps <= row.ground.steps:
         raise RequestError(
             f"'{row.name}' learns from the target steps behind the first {row.ground.steps}, and {config.target_steps} "
-            f"are all: raise `target_steps`, lower ground.steps, or use identified"
+            f"are all: raise `target_steps` above {row.ground.steps}, lower ground.steps, or use identified"
         )
     if row.ground.rounds > 1 and (needed := sum(evidence_steps(config, row))) + learns(row) > config.target_steps:
         raise RequestError(
