@@ -10,6 +10,7 @@ import pytest
 
 from transreward.cli import main
 from transreward.domains import logs
+from transreward.domains.ids import domain
 from transreward.session.learner import FOLDER, JOURNAL, REQUEST
 from transreward.session.told import require_no_session, told
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
@@ -113,6 +114,9 @@ def test_a_robot_with_columns_of_its_own(tmp_path, capsys, monkeypatch):
     main(["data", "runs", "--to", "log.csv"])
     main(["data", "log.csv", "--robot", "robot.yaml"])
     assert "those of robot.yaml" in capsys.readouterr().out
+
+    with pytest.raises(RequestError, match=r"and 'robot\.yaml' has 4 \(slider, "):
+        logs.require_fit(logs.from_arrays({"obs": np.ones((3, 2)), "action": np.ones(2)}), domain("asked:robot.yaml"))
 
     (tmp_path / "robot.yaml").unlink()
     (out / "config.json").write_text(json.dumps({"spaces": names}))

@@ -13,7 +13,7 @@ from transreward.domains.logs.named import Names
 from transreward.domains.names import action_entries, entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.users import numbers, truths
-from transreward.types import RequestError, Transition
+from transreward.types import ASKED, RequestError, Transition
 
 BEYOND = 1e-5  # of half the box: what rounding to float32 may add to an action
 
@@ -97,10 +97,11 @@ def require_fit(log: Log, domain: Domain) -> None:
     Raises:
         RequestError: other numbers of observations or actions, actions outside the box, or another control rate.
     """
+    name = domain.name.removeprefix(ASKED)  # robot.yaml, of a robot that asks
     found, spaces = (log.obs.shape[1], log.action.shape[1]), domain.spaces
     if found != (spaces.obs, spaces.action):
         raise RequestError(
-            f"log {log.source} has {found[0]} observations and {found[1]} actions a step, and '{domain.name}' has "
+            f"log {log.source} has {found[0]} observations and {found[1]} actions a step, and '{name}' has "
             f"{spaces.obs} ({listed(entry_names(domain))}) and {spaces.action}: bring the log into these columns; "
             f"robots that fit it: {', '.join(fitting(*found)) or 'none of the table'}"
         )
@@ -110,11 +111,11 @@ def require_fit(log: Log, domain: Domain) -> None:
         worst = int(beyond.sum(0).argmax())
         entry, x = action_entries(domain)[worst], log.action[:, worst]
         raise RequestError(
-            f"log {log.source}: its action '{entry.name}' goes from {x.min():g} to {x.max():g}, and '{domain.name}' "
+            f"log {log.source}: its action '{entry.name}' goes from {x.min():g} to {x.max():g}, and '{name}' "
             f"takes {entry.low:g} to {entry.high:g} ({beyond.any(1).sum():,} of {len(log):,} steps are outside): "
             "scale the log's actions to these bounds, or clip them where the robot did"
         )
-    require_rate(log, f"'{domain.name}'", control_rate(domain))
+    require_rate(log, f"'{name}'", control_rate(domain))
 
 
 def require_rate(log: Log, other: str, rate: float | None) -> None:
