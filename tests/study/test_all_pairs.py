@@ -161,6 +161,14 @@ def test_a_study_is_no_run_and_the_error_names_the_command(study, capsys):
     assert not Path("a.tex").exists()
 
 
+def test_an_id_is_broken_behind_its_parts_and_tables_show_that_they_scroll(study):
+    found = across.breakable("arm_2:mass(<a>)=2,gear=0.8")
+    assert found == "arm_<wbr>2:<wbr>mass(&lt;a&gt;)=2,<wbr>gear=0.8"
+    cli.main(["study", "report", "out"])
+    text = (study / "report.html").read_text()
+    assert "inverted_<wbr>pendulum → inverted_<wbr>pendulum:<wbr>" in text and "no-repeat scroll" in text.partition("</style>")[0]
+
+
 def test_scores_have_one_minus_sign_and_no_negative_zero():
     minus = "\N{MINUS SIGN}"
     assert [fixed(x) for x in (-0.001, -0.06, 0.0, -1234.5)] == ["0.00", f"{minus}0.06", "0.00", f"{minus}1,234.50"]

@@ -201,8 +201,8 @@ def page_text(study: Study) -> str:
 
     titles, summary = titled(study), study.summary
     parts: list[dict[str, Any]] = [
-        {"title": titles[pair], "heads": list(rows[0]), "rows": [list(cells.values()) for cells in rows],
-         "page": page_of(own)}
+        {"title": titles[pair], "heading": across.breakable(titles[pair].replace(" -> ", " → ")),
+         "heads": list(rows[0]), "rows": [list(cells.values()) for cells in rows], "page": page_of(own)}
         for pair, own in study.lines.items() for rows in [table(own)]
     ]  # fmt: skip
     loader = FileSystemLoader(MACROS)
