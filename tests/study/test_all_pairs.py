@@ -166,7 +166,10 @@ def test_an_id_is_broken_behind_its_parts_and_tables_show_that_they_scroll(study
     assert found == "arm_<wbr>2:<wbr>mass(&lt;a&gt;)=2,<wbr>gear=0.8"
     cli.main(["study", "report", "out"])
     text = (study / "report.html").read_text()
-    assert "inverted_<wbr>pendulum → inverted_<wbr>pendulum:<wbr>" in text and "no-repeat scroll" in text.partition("</style>")[0]
+    assert (
+        "inverted_<wbr>pendulum → inverted_<wbr>pendulum:<wbr>" in text
+        and "no-repeat scroll" in text.partition("</style>")[0]
+    )
 
 
 def test_scores_have_one_minus_sign_and_no_negative_zero():
