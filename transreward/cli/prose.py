@@ -22,11 +22,13 @@ class Paragraphs(argparse.HelpFormatter):
 
 
 def wrapped(text: str, stream: TextIO) -> str:
-    """A line, on a terminal broken between words rather than at the edge; for a file or a pipe it stays one."""
+    """Lines, on a terminal broken between words rather than at the edge; for a file or a pipe each stays one."""
     if not stream.isatty():
         return text
-    width = shutil.get_terminal_size().columns
-    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    by = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(by.fill(line) for line in text.split("\n"))
 
 
 def _prose(block: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from transreward.cli.directory import say_files
 from transreward.cli.options import names, whole
+from transreward.cli.prose import wrapped
 from transreward.types import RequestError, nearest
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def report(out: Path) -> None:
     from transreward.study.report import write_report
 
     text, page = write_report(out)
-    print(text)
+    print(wrapped(text, sys.stdout))
     say_files([page])
 
 
@@ -279,7 +280,7 @@ def reported(args: argparse.Namespace) -> None:
     study = write(Path(args.directory), outs, args.columns or 1, args.figure or "scores")
     say_files(outs)
     if study.summary is not None and study.summary.few:
-        print(study.summary.few)
+        print(wrapped(study.summary.few, sys.stdout))
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
