@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
     jobs = jobs_of(plan, out)
     chosen = only(jobs, args.pairs, args.methods)
     if args.dry_run:
-        return print("\n".join(listed(chosen)))
+        return say(listed(chosen))
     carried_out(text_of(args.plan), jobs, chosen, out, where)
 
 
@@ -145,7 +145,7 @@ def search(plan: Plan, text: str, out: Path, where: tuple[str, Asked], dry: bool
     first, jobs = of.checked(plan, asked, out), of.reported(plan, asked, {}, out)
     if dry:
         lines = [*listed(first)[:-1], f"# the first of {asked.trials} trials on {', '.join(asked.pairs)}"]
-        return print("\n".join([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"]))
+        return say([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"])
     with driven(out, text, jobs, *where) as go:
 
         def titled(title: str, jobs: Sequence[Job]) -> dict[Path, str]:
@@ -202,6 +202,16 @@ def listed(jobs: Sequence[Job]) -> list[str]:
         lines.append(f"{shlex.join(['transreward', *words])}{'  # done' if job.done else ''}")
     done = sum(job.done for job in jobs)
     return [*lines, f"# {len(jobs)} jobs: {done} done, {len(jobs) - done} to run"]
+
+
+def say(lines: Sequence[str]) -> None:
+    """Print such lines: on a terminal a command is folded as a shell takes it, in a pipe each is one line."""
+    from transreward.reports.repeat import folded
+
+    for line in lines:
+        command, sign, remark = line.partition("  # ")
+        whole = line.startswith("#") or not sys.stdout.isatty()
+        print(line if whole else f"{folded(shlex.split(command))}{sign}{remark}")
 
 
 def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
