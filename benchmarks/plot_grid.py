@@ -97,6 +97,7 @@ def draw(picture: Picture, study: Study, axes: plt.Axes, name: str) -> None:
     ticks = [budget * i // 2 for i in range(3)]
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.set_xlim(0, 1.02 * budget)
+    axes.yaxis.set_major_formatter("{x:,.0f}")  # as those of the steps, and as tables write them
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import transreward
@@ -25,6 +26,13 @@ def as_markdown(app: Any, what: str, name: str, about: Any, options: Any, lines:
     lines[:] = [line.replace("``", "`").replace("`", "``").replace("*", r"\*").replace("|", r"\|") for line in lines]
 
 
+def keep_intervals(app: Any, page: str, source: list[str]) -> None:
+    """An interval in a cell of a table is not broken: it has a blank that holds its ends together."""
+    lines = source[0].split("\n")
+    interval = r"\[(-?[\d,.]*\d), (-?[\d,.]*\d)\]"
+    source[0] = "\n".join(re.sub(interval, "[\\1,\u00a0\\2]", line) if line.startswith("|") else line for line in lines)
+
+
 def write_reference(app: Any) -> None:
     """A page of everything that `transreward` has, from its docstrings."""
     parts = ["# Reference", "", "Everything that `import transreward as tr` has, from its docstrings.", ""]
@@ -38,4 +46,5 @@ def write_reference(app: Any) -> None:
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", write_reference)
+    app.connect("source-read", keep_intervals)
     app.connect("autodoc-process-docstring", as_markdown, priority=900)  # behind napoleon

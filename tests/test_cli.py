@@ -299,9 +299,24 @@ def test_a_list_fits_a_terminal(what, monkeypatch, capsys):
     cli.main(["list", what])
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
+    assert what != "methods" or all(line.split() != ["off-policy"] for line in shown.splitlines())
     monkeypatch.undo()
     cli.main(["list", what])
     assert capsys.readouterr().out.split() == shown.split()
+
+
+def test_an_error_is_broken_between_words_on_a_terminal_alone(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    found = {}
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        for line in ("transfer hopper hopper --target-steps none", "transfer hopper hopper:gravitas=2"):
+            with pytest.raises(SystemExit):
+                cli.main(line.split())
+            found[terminal, line] = capsys.readouterr().err
+    for (terminal, line), said in found.items():
+        assert said.split() == found[not terminal, line].split()
+        assert (said.count("\n") > 1) == terminal and (not terminal or max(map(len, said.splitlines())) <= 40)
 
 
 def test_help_fits_a_terminal_and_says_what_the_command_takes(monkeypatch, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import sys
 from dataclasses import fields
@@ -239,3 +240,9 @@ def test_run_directory_keys(example_run, file):
 def test_run_directory_files(example_run):
     text = (DOCS / "run-directory.md").read_text()
     assert [path.name for path in example_run.iterdir() if f"`{path.name}" not in text] == []
+
+
+def test_an_interval_in_a_table_of_the_site_is_not_broken():
+    source = ["an array [1, 2]\n| 2,485 [-1,064, 6,034] | [a, b] |"]
+    runpy.run_path(str(DOCS / "conf.py"))["keep_intervals"](None, "results", source)
+    assert source == ["an array [1, 2]\n| 2,485 [-1,064,\N{NO-BREAK SPACE}6,034] | [a, b] |"]

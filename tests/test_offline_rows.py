@@ -16,6 +16,7 @@ from test_transfer import same
 import transreward as tr
 from transreward.cli import main
 from transreward.engine.taken import target_steps
+from transreward.evaluation.verdict import number
 from transreward.methods import METHODS
 from transreward.plan.compile import compile
 from transreward.replay import in_order
@@ -127,7 +128,7 @@ def test_a_simulated_source_and_a_log_of_the_target(method, logs, tmp_path):
         "most": pytest.approx(returns.max()),
     }  # fmt: skip
     assert tr.load(tmp_path / "run").recorded == alone.recorded == result.recorded
-    words = f"its {len(returns)} episodes returned {returns.mean():,.4g} on average"
+    words = f"its {len(returns)} episodes returned {number(float(returns.mean()))} on average"
     assert words in write_report([tmp_path / "run"]).read_text()
 
 

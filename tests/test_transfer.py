@@ -17,6 +17,7 @@ import transreward as tr
 from transreward.engine.programs import Programs, programs
 from transreward.engine.stop import aligned_return, mark
 from transreward.evaluation.returns import SEED
+from transreward.evaluation.verdict import number
 from transreward.gaps.classifier import Classifier
 from transreward.methods import METHODS
 from transreward.replay import in_order
@@ -117,8 +118,8 @@ def test_a_result_prints_in_three_lines(run):
     assert first == f"{result.method}: {result.config['source']} -> {result.config['target']}, 2 seeds"
     low, high = result.as_json()["target_return"]["ci95"]
     unchanged = result.controls["zero_shot"].returns.target.mean()
-    assert f"[{low:.4g}, {high:.4g}], zero-shot {unchanged:.4g}" in second
-    assert f", source policy {result.zero_shot.mean():.4g}" in repr(replace(result, controls={}))
+    assert f"[{number(low)}, {number(high)}], zero-shot {number(unchanged)}" in second
+    assert f", source policy {number(result.zero_shot.mean())}" in repr(replace(result, controls={}))
     assert f"target steps: {result.steps.target:,} learning, {result.evaluation_steps.target:,} evaluation" in third
     assert third.endswith(f"saved in {directory}")
     assert repr(tr.load(directory)) == repr(result)

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import time
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
@@ -26,16 +27,16 @@ EXTRAS = {  # what each brings
 }
 
 
-def report() -> bool:
-    """Print a line per thing; False if something that the main job needs does not work."""
-    print(f"python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
-    print(", ".join(f"{name} {version}" for name, version in versions().items()))
+def report(say: Callable[[str], object] = print) -> bool:
+    """Say a line per thing; False if something that the main job needs does not work."""
+    say(f"python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    say(", ".join(f"{name} {version}" for name, version in versions().items()))
     for extra, purpose in EXTRAS.items():
-        print(_extra(extra, purpose))
-    works = all([_try("JAX computes", _jax), _try("MuJoCo simulates half-cheetah", _mujoco)])
-    _try("MuJoCo draws, for videos", _draws, "without")
-    _try("ffmpeg writes H.264, for videos", _films, "without")
-    _try("ONNX and onnxruntime, for exports", _exports, "without")
+        say(_extra(extra, purpose))
+    works = all([_try(say, "JAX computes", _jax), _try(say, "MuJoCo simulates half-cheetah", _mujoco)])
+    _try(say, "MuJoCo draws, for videos", _draws, "without")
+    _try(say, "ffmpeg writes H.264, for videos", _films, "without")
+    _try(say, "ONNX and onnxruntime, for exports", _exports, "without")
     return works
 
 
@@ -61,14 +62,14 @@ def _extra(extra: str, purpose: str) -> str:
     return f"ok: {purpose} ({', '.join(found)})"
 
 
-def _try(what: str, check: object, failed: str = "FAILED") -> bool:
+def _try(say: Callable[[str], object], what: str, check: object, failed: str = "FAILED") -> bool:
     began = time.perf_counter()
     try:
         found = check()  # type: ignore[operator]
     except Exception as error:
-        print(f"{failed}: {what}: {' '.join(str(error).split())}")
+        say(f"{failed}: {what}: {' '.join(str(error).split())}")
         return False
-    print(f"ok: {what}: {found} ({time.perf_counter() - began:.1f} s)")
+    say(f"ok: {what}: {found} ({time.perf_counter() - began:.1f} s)")
     return True
 
 

@@ -24,7 +24,7 @@ from transreward.evaluation.statistics import interval
 from transreward.evaluation.verdict import LEAST
 from transreward.identify.fit import Problem
 from transreward.progress import PHASES, time_left
-from transreward.reports.repeat import after
+from transreward.reports.repeat import NEXT, after
 from transreward.reports.sections.verdict import said, unlearned
 from transreward.reports.subject import Subject
 from transreward.reports.terminal import closing_table, comparison_table
@@ -145,7 +145,7 @@ class View:
         # not wrapped: the place is to be copied
         self.console.print(f"{time.perf_counter() - self.began:.0f} s in all, saved in {out}", soft_wrap=True)
         if self.advises and (text := after(subject, out)):
-            self.console.print(f"next: {text}", soft_wrap=True, highlight=False)
+            self.console.print(f"{NEXT}{text}", soft_wrap=True, highlight=False)
 
     def _say(self, text: Text) -> None:
         """On a terminal, a line that is too long goes on below what it says, and not at the edge."""

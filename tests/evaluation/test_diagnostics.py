@@ -86,7 +86,7 @@ def test_a_source_agent_that_has_not_learned_its_task(success, returns, word):
         ),
         ("halfcheetah", "sac", [900.0, 700.0], None),
         ("reacher", "ppo", [-4.5], None),  # costs alone: 0 is no untrained agent's return
-        ("reacher", "ppo", [-60.0], "returns -60 there"),
+        ("reacher", "ppo", [-60.0], "returns \N{MINUS SIGN}60 there"),
         ("ant", "ppo", [1000.0], "returns 1,000 there"),  # who stands still is paid 990 for it
         ("ant", "sac", [1000.0], None),  # what SAC reaches on it is not known
         ("halfcheetah:gravity=2", "sac", [400.0], None),

@@ -51,7 +51,7 @@ def test_no_step_is_taken_without_an_agent(capsys):
     said = capsys.readouterr().out
     assert " ".join(found.across.said().split()) in " ".join(said.split())
     assert "to try  transreward check halfcheetah walker2d --bridge kinematic --source-run DIR\n" in said
-    assert said.endswith(f"next    {found.command}\n")
+    assert said.replace(" \\\n   ", "").endswith(f"next    {found.command}\n")
     for part in ("thigh_joint", "leg_joint", "foot_joint"):
         other = part.replace("_", "_left_")
         assert f"{part} with {other}" in " ".join(said.split())

@@ -31,6 +31,11 @@ class Judged(Subject):
         return [Verdict(self.kind, "")]
 
 
+def unfolded(text):
+    """In one line."""
+    return text.replace(" \\\n   ", "").replace("\n    (", "   (")
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -46,7 +51,9 @@ class Judged(Subject):
     ],
 )
 def test_the_next_command_follows_the_verdict(kind, said):
-    found = after(Judged(kind), "runs/a b").replace(" \\\n   ", "")
+    found = after(Judged(kind), "runs/a b")
+    assert all(len(line) <= 80 for line in f"next: {found}".split("\n"))
+    found = unfolded(found)
     assert found.startswith(said) and bool(found) == bool(said)
     assert after(Judged(kind, comparison=True), "x") == ""
 
@@ -64,11 +71,11 @@ def test_the_next_command_follows_the_verdict(kind, said):
 def test_a_source_agent_that_has_not_learned_is_seen_to_first(more, command, said):
     """More seeds of a policy that does nothing would tell nothing."""
     nothing = {"source_success": {"reached": [0.0, 0.0, 0.0]}}
-    found = after(Judged("unknown", result=nothing, more=more, command=command), "runs/a b").replace(" \\\n   ", "")
+    found = unfolded(after(Judged("unknown", result=nothing, more=more, command=command), "runs/a b"))
     assert found.startswith(said)
     more = {"source_steps": 200_000}
     poor = after(Judged("helped", result={"source_agent_return": [150.0, 160.0, 155.0]}, more=more), "x")
-    assert "--source-steps 400000 " in poor.replace(" \\\n   ", ""), "twice as many, and no less than the preset's"
+    assert "--source-steps 400000 " in unfolded(poor), "twice as many, and no less than the preset's"
     assert "--seeds 6" in after(Judged("unknown", result={"source_success": {"reached": [0, 0, 0.2]}}), "x")
 
 

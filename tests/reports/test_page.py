@@ -36,6 +36,7 @@ from transreward.reports.cells import chance
 from transreward.reports.figures import Chart, Line, ends, line, short, ticks
 from transreward.reports.films.video import _ffmpeg
 from transreward.reports.page import page, write_report
+from transreward.reports.rows import Mark, Row, legend, rows_figure
 from transreward.reports.sections import delivery, diagnostics
 from transreward.reports.sections.table import steps_to, wanted
 from transreward.reports.subject import Subject
@@ -207,6 +208,16 @@ def test_names_at_the_lines_ends_do_not_lie_on_one_another():
     drawn = ElementTree.fromstring(Chart("t", "d", "x", "y", lines).svg(named=True))
     places = sorted(float(p.get("y", 0)) for p in drawn.iter() if (p.get("class") or "").startswith("name"))
     assert len(places) == 8 and min(np.diff(places)) > 12 and max(places) < 280 - 20
+
+
+def test_marks_of_a_chart_of_rows_stand_clear_of_its_labels_and_a_ring_alone_in_its_legend():
+    drawn = ElementTree.fromstring(
+        rows_figure("t", "d", "x", [Row("least", (Mark(0, 0.0), Mark(7, 1.0)))], "f", "").svg
+    )
+    label = next(float(p.get("x", 0)) for p in drawn.iter() if p.text == "least")
+    marks = [p.get("d", "") for p in drawn.iter() if (p.get("class") or "").startswith("marker")]
+    assert min(float(re.findall(r"[\d.]+", d)[0]) for d in marks) >= label + 12
+    assert [sample.count('class="line') for sample, *_ in legend([(0, "a", ""), (7, "b", "")])] == [1, 0]
 
 
 def test_few_seeds_are_points_and_many_have_a_band():
@@ -405,6 +416,16 @@ def test_rows_that_lack_what_a_figure_needs_cost_it_alone(run):
             page(read(run))
         said = f"{log}: line {n} has no '{lost[0]}' and is left out; {n - 1} of {n} are read"
         assert [str(one.message) for one in told] == [said][: lost[0] in must]
+
+
+def test_without_an_evaluation_there_is_no_empty_table_of_terms_and_one_round_is_one(run):
+    log, result = run / "metrics.jsonl", run / "result.json"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text(store.lines([{**row, "target_terms": {}, "source_terms": {}} for row in rows]))
+    result.write_text(json.dumps({**json.loads(result.read_text()), "rounds": 1}))
+    text = page(read(run)[:1])  # without its controls
+    assert "Nothing was evaluated." in text and ">last evaluation<" not in text
+    assert "It ended after 1 round:" in text
 
 
 def test_a_target_whose_reward_has_terms_of_its_own_has_its_figure(run):

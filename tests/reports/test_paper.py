@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,6 +84,16 @@ def test_figures_are_as_wide_as_columns_and_bring_their_fonts(tmp_path, columns,
     assert float(box[1]) == pytest.approx(72 * width)
     assert "<text" not in svg and f'width="{72 * width:g}pt"' in svg
     assert svg == out[2].read_text(), "the same run draws the same file"
+
+
+def test_a_long_legend_makes_a_figure_higher(tmp_path, monkeypatch):
+    heights = []
+    monkeypatch.setattr(paper, "save_figure", lambda path, columns, ratio, fill: heights.append(ratio))
+    for many in (2, 8):
+        records = [SimpleNamespace(name=f"a method of run {i}") for i in range(many)]
+        for columns in paper.WIDTHS:
+            paper.write_figure(SimpleNamespace(records=records), tmp_path / "a.svg", columns)
+    assert heights[:2] == [0.75, 0.45] and heights[2] > 1.0 and heights[3] >= 0.45
 
 
 def test_other_endings_are_refused(tmp_path, capsys):

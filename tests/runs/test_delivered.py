@@ -28,5 +28,7 @@ def test_of_several_seeds_how_many_have_which():
 
 def test_an_estimate_of_one_seed_is_one_number():
     found = {"per_seed": [-0.3959], "discount": 0.99, "log": -3.677}
-    assert estimate(found).startswith("about -0.3959, and -3.677 of the policy that took the log; both are estimates")
-    assert "about 2 (1 3), and" in estimate({**found, "per_seed": [1.0, 3.0]})
+    assert estimate(found).startswith(
+        "about \N{MINUS SIGN}0.40, and \N{MINUS SIGN}3.68 of the policy that took the log; both are estimates"
+    )
+    assert "about 2.00 (1.00 3.00), and" in estimate({**found, "per_seed": [1.0, 3.0]})

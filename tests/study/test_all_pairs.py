@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 import shutil
 import sys
@@ -11,11 +12,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from study.test_plan import PLAN
 from study.test_run import finished
 
 from transreward import cli
 from transreward.reports.cells import fixed
+from transreward.reports.columns import columns, in_parts
 from transreward.study import across, folder, paper
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed
@@ -159,6 +162,29 @@ def test_a_study_is_no_run_and_the_error_names_the_command(study, capsys):
     said = capsys.readouterr().err
     assert stopped.value.code == 2 and "'transreward study report out'" in said and said.count("\n") == 1
     assert not Path("a.tex").exists()
+
+
+def test_an_id_is_broken_behind_its_parts_and_tables_show_that_they_scroll(study):
+    found = across.breakable("arm_2:mass(<a>)=2,gear=0.8")
+    assert found == "arm_<wbr>2:<wbr>mass(&lt;a&gt;)=2,<wbr>gear=0.8"
+    cli.main(["study", "report", "out"])
+    text = (study / "report.html").read_text()
+    assert (
+        "inverted_<wbr>pendulum → inverted_<wbr>pendulum:<wbr>" in text
+        and "no-repeat scroll" in text.partition("</style>")[0]
+    )
+
+
+def test_a_table_too_wide_for_a_terminal_is_shown_in_parts_and_nothing_of_it_is_cut():
+    rows = [{"method": name} | {f"over\n{other}": "0.25 (0.00 to 0.58)" for other in LEVELS} for name in LEVELS]
+    parts = in_parts(rows, 60)
+    assert len(parts) == 2 and [next(iter(part[0])) for part in parts] == ["method", "method"]
+    console = Console(file=io.StringIO(), width=60)
+    for part in parts:
+        console.print(columns(part))
+    text = console.file.getvalue()
+    assert text.count("0.25 (0.00 to 0.58)") == len(LEVELS) ** 2 and all(text.count(name) >= 3 for name in LEVELS)
+    assert in_parts(rows, 160) == [rows]
 
 
 def test_scores_have_one_minus_sign_and_no_negative_zero():

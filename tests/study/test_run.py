@@ -210,13 +210,19 @@ def refused(capsys, *words):
     return said
 
 
-def test_a_dry_run_prints_commands_and_leaves_nothing(stub, capsys):
+def test_a_dry_run_prints_commands_and_leaves_nothing(stub, capsys, monkeypatch):
     cli.main(["study", plan_file(), "--dry-run"])
-    *lines, last = capsys.readouterr().out.splitlines()
+    text = capsys.readouterr().out
+    *lines, last = text.splitlines()
     assert last == "# 3 jobs: 0 done, 3 to run" and all(line.startswith("transreward transfer inv") for line in lines)
     assert len(lines) == 3 and not Path("runs").exists() and not stub()
     for line in lines:
         cli.parser().parse_args(line.split()[1:])
+    with monkeypatch.context() as patched:
+        patched.setattr(sys.stdout, "isatty", lambda: True)
+        cli.main(["study", plan_file(), "--dry-run"])
+        folded = capsys.readouterr().out
+    assert folded.replace(" \\\n   ", "") == text and max(map(len, folded.splitlines())) <= 80
     for words in (["--out", "there", "plan.yaml"], ["--jobs", "2", "plan.yaml", "--out", "there"]):
         cli.main(["study", *words, "--dry-run"])  # an option may stand first
         assert capsys.readouterr().out.splitlines()[-1] == last

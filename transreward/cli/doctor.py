@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from transreward.cli.prose import wrapped
+
 HELP = "what is installed, and whether it works"
 ABOUT = ""
 EPILOG = ""
@@ -24,5 +26,5 @@ def run(args: argparse.Namespace) -> None:
         print(f"removed: {held}")
         return
     print(cache.told())
-    if not report():
+    if not report(lambda line: print(wrapped(line, sys.stdout))):
         sys.exit(1)

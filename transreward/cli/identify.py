@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from transreward.cli.options import IDS, whole
+from transreward.cli.prose import wrapped
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
 
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     found = identify(args.source, args.target, **given, watch=fitting)
     if args.motors is not None and found.motors is not None:
         found = found.keeping(args.motors)
-    print(found)
+    print(wrapped(str(found), sys.stdout))
     if args.motors is None and found.motors is not None:
         print("the id can be used once --motors FILE has kept what was learned of the motors")
     if args.out is not None:

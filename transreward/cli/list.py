@@ -26,10 +26,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _laid_out(rows: list[tuple[str, str]], width: int | None) -> list[str]:
-    """Names and texts in two columns, or a text below its name where that is narrow; a text may have two parts."""
+    """Names and texts in two columns, or a text below its name where that is narrow; a text may have two parts,
+    of which the first, in columns of its own, is kept in one line: there a long name has a line to itself."""
     names = max(len(name) for name, _ in rows)
     if width is None:
         return [f"{name:{names}}  {text}".replace("\n", "  ") for name, text in rows]
+    columns = max((len(text.partition("\n")[0]) for _, text in rows if "\n" in text), default=0)
+    names = max((len(name) for name, _ in rows if len(name) + 2 + columns <= width), default=names)
     below = names + 2 > width / 3
     lines = []
     for name, text in rows:
@@ -37,7 +40,8 @@ def _laid_out(rows: list[tuple[str, str]], width: int | None) -> list[str]:
         laid = textwrap.TextWrapper(width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
         parts = map(laid.wrap, text.split("\n"))
         first, *others = [line for part in parts for line in part]
-        lines += [name, first, *others] if below else [f"{name:{names}}{first[names:]}", *others]
+        beside = not below and len(name) <= names
+        lines += [f"{name:{names}}{first[names:]}", *others] if beside else [name, first, *others]
     return lines
 
 
@@ -86,7 +90,7 @@ def _methods() -> list[tuple[str, str]]:
     for use, gaps in cells().items():
         uses.setdefault(", ".join(gaps), []).append(use)
     text = "; ".join(f"{', '.join(names)} of {gaps}" for gaps, names in uses.items())
-    return [*((name, f"{line.rstrip()}\n{text}") for name, line, text in named), ("use(gap)", f"any cell: {text}")]
+    return [*((name, f"{line}\n{text}") for name, line, text in named), ("use(gap)", f"any cell: {text}")]
 
 
 def _learners() -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from importlib import import_module
 from transreward import __version__
 from transreward.cli import completion
 from transreward.cli.options import as_options
-from transreward.cli.prose import Paragraphs, Parser
+from transreward.cli.prose import Paragraphs, Parser, wrapped
 from transreward.interruption import ends_at_once
 from transreward.types import BrokenRun, RequestError
 
@@ -92,5 +92,5 @@ def told(error: Exception) -> str:
 
 
 def _complain(message: object, code: int) -> int:
-    print(f"transreward: {' '.join(str(message).split())}", file=sys.stderr)
+    print(wrapped(f"transreward: {' '.join(str(message).split())}", sys.stderr), file=sys.stderr)
     return code

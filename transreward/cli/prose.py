@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
+import sys
 import textwrap
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from transreward.types import nearest
 
@@ -17,6 +19,16 @@ class Paragraphs(argparse.HelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         blocks = ([block] if _prose(block) else block.splitlines() for block in text.strip().split("\n\n"))
         return "\n\n".join("\n".join(_filled(line, width) for line in block) for block in blocks)
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Lines, on a terminal broken between words rather than at the edge; for a file or a pipe each stays one."""
+    if not stream.isatty():
+        return text
+    by = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(by.fill(line) for line in text.split("\n"))
 
 
 def _prose(block: str) -> bool:
@@ -51,7 +63,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line that says what is wrong, what may have been meant and where to look; exit code 2."""
-        self.exit(2, f"{self.prog}: {message}{self._meant(message)} (see '{self.prog} --help')\n")
+        line = f"{self.prog}: {message}{self._meant(message)} (see '{self.prog} --help')"
+        self.exit(2, f"{wrapped(line, sys.stderr)}\n")
 
     def _meant(self, message: str) -> str:
         option = re.match(r"unrecognized arguments: (--[^\s=]+)", message)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from transreward.cli.directory import say_files
 from transreward.cli.options import names, whole
+from transreward.cli.prose import wrapped
 from transreward.types import RequestError, nearest
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
     jobs = jobs_of(plan, out)
     chosen = only(jobs, args.pairs, args.methods)
     if args.dry_run:
-        return print("\n".join(listed(chosen)))
+        return say(listed(chosen))
     carried_out(text_of(args.plan), jobs, chosen, out, where)
 
 
@@ -144,7 +145,7 @@ def search(plan: Plan, text: str, out: Path, where: tuple[str, Asked], dry: bool
     first, jobs = of.checked(plan, asked, out), of.reported(plan, asked, {}, out)
     if dry:
         lines = [*listed(first)[:-1], f"# the first of {asked.trials} trials on {', '.join(asked.pairs)}"]
-        return print("\n".join([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"]))
+        return say([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"])
     with driven(out, text, jobs, *where) as go:
 
         def titled(title: str, jobs: Sequence[Job]) -> dict[Path, str]:
@@ -203,6 +204,16 @@ def listed(jobs: Sequence[Job]) -> list[str]:
     return [*lines, f"# {len(jobs)} jobs: {done} done, {len(jobs) - done} to run"]
 
 
+def say(lines: Sequence[str]) -> None:
+    """Print such lines: on a terminal a command is folded as a shell takes it, in a pipe each is one line."""
+    from transreward.reports.repeat import folded
+
+    for line in lines:
+        command, sign, remark = line.partition("  # ")
+        whole = line.startswith("#") or not sys.stdout.isatty()
+        print(line if whole else f"{folded(shlex.split(command))}{sign}{remark}")
+
+
 def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
     """Where the jobs run: a worker's name, and what it is asked for."""
     from transreward.workers.contract import Asked
@@ -258,7 +269,7 @@ def report(out: Path) -> None:
     from transreward.study.report import write_report
 
     text, page = write_report(out)
-    print(text)
+    print(wrapped(text, sys.stdout))
     say_files([page])
 
 
@@ -279,7 +290,7 @@ def reported(args: argparse.Namespace) -> None:
     study = write(Path(args.directory), outs, args.columns or 1, args.figure or "scores")
     say_files(outs)
     if study.summary is not None and study.summary.few:
-        print(study.summary.few)
+        print(wrapped(study.summary.few, sys.stdout))
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:

@@ -121,7 +121,7 @@ def unlearned(
     own = [float(np.mean(returned))] if len(returned) else means[-1:]
     known = scale(config["source"], config["learner"]["name"]) if config and own else None
     if not why and known is not None and not learned(own[0], known):
-        why = f"it returns {own[0]:,.4g} there, where {known}"
+        why = f"it returns {own[0]:,.4g} there, where {known}".replace(" -", " \N{MINUS SIGN}")
     if not why and any(row.get("source_agent") == "untrained" for row in rows):
         why = "it returns hardly more there than one that was never trained"
     if not why:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,11 +14,13 @@ from transreward.preflight.check import Check
 from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
 from transreward.preflight.unlike import VERDICTS as UNLIKE_VERDICTS
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage, Verdict
+from transreward.reports.repeat import folded
 from transreward.types import UNKNOWN, Pair
 
 WIDTH = 80
 MOST_ENTRIES = 40  # of a space that are listed; the JSON has them all
 MOST_MOVED = 6
+NEXT = "next    "
 COLOURS = {SAME: "green", TRANSFER: "green", COMPENSATE: "cyan", SHAPE: "yellow", NO_HELP: "red"}
 COLOURS |= {CROSS: "cyan", UNCLEAR: "yellow", UNTRIED: "yellow"}
 FAMILY = "each episode of the source is another robot, so paired methods are refused: name one robot of the family"
@@ -188,7 +192,8 @@ def _closing(check: Check | Unlike, source: str, console: Console) -> None:
     for limit in check.verdict.limits:
         _say(console, limit, "yellow")
     _say(console, f"target steps taken: {check.target_steps:,}{source}", "dim")
-    console.print(Text(f"next    {check.command}", style="bold"), soft_wrap=True)
+    command = folded(shlex.split(check.command), WIDTH - len(NEXT))
+    console.print(Text(f"{NEXT}{command}", style="bold"), soft_wrap=True)
 
 
 # -- unlike robots -------------------------------------------------------------------------------------------------

@@ -14,14 +14,27 @@ GAP = 2  # characters between two columns
 def fitting(rows: list[dict[str, str]], width: int, gives_way: Sequence[str]) -> list[dict[str, str]]:
     """The rows without those of the columns that give way, in their order, for which there is no room."""
 
-    def needed() -> int:
-        texts = ([column, *(row[column] for row in rows)] for column in rows[0])
-        return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
-
     for column in gives_way:
-        if needed() > width:
+        if _needed(rows) > width:
             rows = [{name: cell for name, cell in row.items() if name != column} for row in rows]
     return rows
+
+
+def in_parts(rows: list[dict[str, str]], width: int) -> list[list[dict[str, str]]]:
+    """The rows, or where their columns do not fit beside each other the rows in parts, each with the first column."""
+    first, *others = rows[0]
+    parts = [[first]]
+    for column in others:
+        if len(parts[-1]) > 1 and _needed([{name: row[name] for name in (*parts[-1], column)} for row in rows]) > width:
+            parts.append([first])
+        parts[-1].append(column)
+    return [[{name: row[name] for name in part} for row in rows] for part in parts]
+
+
+def _needed(rows: list[dict[str, str]]) -> int:
+    """Characters that a line of them takes."""
+    texts = ([column, *(row[column] for row in rows)] for column in rows[0])
+    return sum(max(len(line) for text in column for line in text.split("\n")) + GAP for column in texts) - GAP
 
 
 def columns(rows: list[dict[str, str]], bold: str | None = None) -> Table:

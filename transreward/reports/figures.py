@@ -135,14 +135,14 @@ def ends(lines: Iterable[Line]) -> str:
     return "; ".join(said) + "." if said else "Nothing was evaluated."
 
 
-def swatch(style: int, label: str) -> str:
-    """A sample of that line style, as SVG, for a legend."""
+def swatch(style: int, label: str, line: bool = True) -> str:
+    """A sample of that line style, or of its marker alone, as SVG, for a legend."""
     own, (colour, dash, _) = next(_numbers), look(style)
+    path = f'<path class="line {colour}" d="M1 6H33" stroke-dasharray="{dash}"/>' if line else ""
     return (
         f'<svg class="swatch" viewBox="0 0 34 12" role="img" aria-labelledby="t{own}" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="t{own}">{escape(label)}</title>'
-        f'<path class="line {colour}" d="M1 6H33" stroke-dasharray="{dash}"/>{marker(style, 17, 6)}'
-        f"</svg>"
+        f"{path}{marker(style, 17, 6)}</svg>"
     )
 
 

@@ -18,6 +18,7 @@ from transreward.runs import store
 from transreward.types import RequestError
 
 WIDTHS = {1: 3.35, 2: 6.9}  # inches, of one column of a page and of both
+LINE, LETTER = 0.2, 0.065  # inches of a line of a figure's text with room about it, and of a letter
 STYLE = {
     "font.size": 8, "axes.titlesize": 8, "legend.fontsize": 7, "lines.linewidth": 1.2, "lines.markersize": 3,
     "pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "transreward",
@@ -176,13 +177,20 @@ def table_csv(subject: Subject) -> str:
     return csv_text(list(rows[0]), [["" if x is None else x for x in row.values()] for row in rows])
 
 
+def beside(names: Sequence[str], width: float) -> int:
+    """How many of the names stand beside each other in a legend so many inches wide."""
+    return max(1, min(len(names), int(width / (0.6 + 0.85 * LETTER * max(map(len, names))))))
+
+
 def write_figure(subject: Subject, path: Path, columns: int) -> None:
-    """The curves."""
+    """The curves. A long legend makes the figure higher, and does not take the curves' room."""
 
     def fill(figure: Any) -> None:
         notebook.plot(subject.records, subject.comparison, figure.subplots())
 
-    save_figure(path, columns, 0.75 if columns == 1 else 0.45, fill)
+    names, width = [one.name for one in subject.records], WIDTHS[columns]
+    more = max(0, -(-len(names) // beside(names, 0.8 * width)) - 2)
+    save_figure(path, columns, (0.75 if columns == 1 else 0.45) + more * LINE / width, fill)
 
 
 def write(subject: Subject, path: Path, columns: int) -> None:

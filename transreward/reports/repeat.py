@@ -21,6 +21,7 @@ from transreward.runs.record import Record
 from transreward.types import ASKED, CONTROLS, DEFAULT_METHOD, NO, RequestError
 
 WIDTH = 80  # characters of a line that is to be copied
+NEXT = "next: "  # stands before a command that is to follow
 
 
 def stepped_elsewhere(first: Record) -> bool:
@@ -115,9 +116,13 @@ def _learn(subject: Subject, out: str) -> Next:
 
 
 def after(subject: Subject, out: str) -> str:
-    """`following` as text, in lines that a shell takes; empty where there is none."""
+    """`following` as text: its command in lines that a shell takes, and why; empty where there is none."""
     found = following(subject, out)
-    return "" if found is None else f"{folded(shlex.split(found.command))}   ({found.why})"
+    if found is None:
+        return ""
+    command, why = folded(shlex.split(found.command), WIDTH - len(NEXT)), f"   ({found.why})"
+    fits = len(command.rpartition("\n")[2]) + len(why) <= WIDTH - len(NEXT)
+    return f"{command}{why}" if fits else f"{command}\n {why}"
 
 
 def typed_again(origin: Mapping[str, Any], option: str, number: int) -> list[str]:

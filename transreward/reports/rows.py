@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from transreward.reports.figures import LETTER, Figure, link, marker, number_of_chart, short, ticks
+from transreward.reports.figures import LETTER, Figure, link, look, marker, number_of_chart, short, swatch, ticks
 
 HIGH, TOP, BOTTOM = 24, 6, 44  # height of a row; margins
+INNER = 8  # between a mark at an end of the scale and the labels
 CUT = 26  # letters of a label
 FAR = 1e12  # beyond which a value is drawn there
 WIDTHS = (420, 860)
@@ -32,6 +33,11 @@ class Row:
     marks: Sequence[Mark]
 
 
+def legend(marks: Sequence[tuple[int, str, str]]) -> list[tuple[str, str, str]]:
+    """Samples of (style, name, what it is): a ring stands alone in these charts, and has no line through it."""
+    return [(swatch(style, name, look(style)[2] != "ring"), name, about) for style, name, about in marks]
+
+
 def rows_figure(title: str, text: str, x_label: str, rows: Sequence[Row], file: str, csv: str) -> Figure:
     """The chart as the page shows it. `text` says it in words, `csv` in numbers."""
     narrow, wide = (_svg(title, text, x_label, rows, width) for width in WIDTHS)
@@ -47,7 +53,7 @@ def _svg(title: str, text: str, x_label: str, rows: Sequence[Row], width: int) -
     high += (high - low) * 0.02 or 1.0
 
     def at(x: float) -> float:
-        return left + (_near(x) - low) / (high - low) * (right - left)
+        return left + INNER + (_near(x) - low) / (high - low) * (right - left - INNER)
 
     own = number_of_chart()
     parts = [

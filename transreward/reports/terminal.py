@@ -11,7 +11,7 @@ from rich.text import Text
 from transreward.evaluation.statistics import RobustSummary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.reports.cells import fixed
-from transreward.reports.columns import columns, fitting
+from transreward.reports.columns import columns, fitting, in_parts
 from transreward.reports.subject import among_controls
 from transreward.runs.comparison import Comparison, Row
 from transreward.runs.result import Result
@@ -108,7 +108,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
         Text(f"{_heading(one, seeds, episodes).capitalize()}\n"),
         columns(fitting(returns, width, GIVES_WAY)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
-        columns(odds),
+        *map(columns, in_parts(odds, width)),
         *([Text(f"\n{few(seeds)}{_plain_mean(seeds)}")] if seeds < ENOUGH else []),
     )
 

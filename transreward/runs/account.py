@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from transreward.evaluation.verdict import number
+
 
 def account(learning: int, evaluation: int | None, how: str) -> str:
     """Target steps per seed, account by account; `how` is `Loop.eval_target`."""
@@ -17,19 +19,19 @@ def account(learning: int, evaluation: int | None, how: str) -> str:
 def estimate(found: Mapping[str, Any]) -> str:
     """What `Result.estimated` says, in words."""
     seeds = found["per_seed"]
-    each = f" ({' '.join(f'{x:,.4g}' for x in seeds)})" if len(seeds) > 1 else ""
+    each = f" ({' '.join(map(number, seeds))})" if len(seeds) > 1 else ""
     return (
-        f"about {sum(seeds) / len(seeds):,.4g}{each}, and {found['log']:,.4g} of the policy that took the log; both "
-        f"are estimates by fitted Q, discounted by {found['discount']:g}"
+        f"about {number(sum(seeds) / len(seeds))}{each}, and {number(found['log'])} of the policy that took the log; "
+        f"both are estimates by fitted Q, discounted by {found['discount']:g}"
     )
 
 
 def of_log(found: Mapping[str, Any]) -> str:
     """What `Result.recorded` says, in words."""
-    many, mean = found["episodes"], f"{found['mean']:,.4g}"
+    many, mean = found["episodes"], number(found["mean"])
     if many == 1:
         return f"its one episode returned {mean}"
-    return f"its {many:,} episodes returned {mean} on average ({found['least']:,.4g} to {found['most']:,.4g})"
+    return f"its {many:,} episodes returned {mean} on average ({number(found['least'])} to {number(found['most'])})"
 
 
 def account_of_all(spent: Sequence[tuple[int, int, int | None]], how: str) -> str:

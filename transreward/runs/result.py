@@ -20,6 +20,7 @@ from transreward.domains.several import joined, sources_in
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
 from transreward.evaluation.statistics import known
+from transreward.evaluation.verdict import number
 from transreward.learners.learner import Learner
 from transreward.methods import Method, method, variant
 from transreward.presets import restore_learner
@@ -72,12 +73,12 @@ class Result(Shown):
     def __repr__(self) -> str:
         """Three lines, method and pair, returns, costs; before them what makes these worth little, if anything does."""
         own, zero_shot, seeds = known(self.returns.target), self.zero_shot, len(self.returns.target)
-        bounds = f" [{own['ci95'][0]:.4g}, {own['ci95'][1]:.4g}]" if own and own["ci95"] else ""
-        returned = f"{own['mean']:.4g}{bounds}" if own else self._unknown
+        bounds = f" [{number(own['ci95'][0])}, {number(own['ci95'][1])}]" if own and own["ci95"] else ""
+        returned = f"{number(own['mean'])}{bounds}" if own else self._unknown
         control = self.controls.get(ZERO_SHOT)  # it trained on all source steps, where the method's agent had a part
         zero_shot = zero_shot if control is None else control.returns.target
         whose = "source policy" if control is None else "zero-shot"
-        before = f", {whose} {zero_shot.mean():.4g}" if zero_shot is not None and zero_shot.size else ""
+        before = f", {whose} {number(float(zero_shot.mean()))}" if zero_shot is not None and zero_shot.size else ""
         pair = f"{joined(map(readable, sources_in(self.config)))} -> {readable(self.config['target'])}"
         return (
             "".join(f"{text}\n" for text in self.unlearned)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup, escape
 
 from transreward.evaluation.across import improvement_across, iqm_across, mean_across, normalised, profile
 from transreward.evaluation.verdict import number
@@ -148,12 +150,17 @@ def content(summary: Summary) -> dict[str, Any]:
         "left_out": ", ".join(pair for pair in summary.lines if pair not in used),
         "few": summary.few,
         "agents": _agents(summary.lines),
-        "heat": [(pair, _shades(pair, names, summary)) for pair in summary.lines],
+        "heat": [(breakable(pair), _shades(pair, names, summary)) for pair in summary.lines],
         "csv": link(csv_text(("pair", "method", "seed", "return", "score"), rows)),
         "legend": [(swatch(styles[name], name), name, "") for name in names],
         "profile": _profile(summary),
         "beats": [(name, [_beats(name, other, summary) for other in names]) for name in names],
     }
+
+
+def breakable(name: str) -> Markup:
+    """An id or a pair of them in HTML, which a narrow page breaks behind its parts rather than within them."""
+    return Markup(re.sub("[:,_]", r"\g<0><wbr>", str(escape(name))))
 
 
 def _raw(lines: Sequence[Line]) -> dict[str, np.ndarray]:

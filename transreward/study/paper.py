@@ -15,6 +15,7 @@ from transreward.evaluation.verdict import number
 from transreward.reports import notebook, paper
 from transreward.reports.cells import fixed, mean
 from transreward.reports.figures import COLOURS, csv_text, known
+from transreward.reports.paper import LETTER, LINE
 from transreward.runs import store
 from transreward.study import across
 from transreward.study.across import Summary, returns_of
@@ -28,8 +29,7 @@ OVER_ALL = (
     "over all seeds of all pairs. Intervals over all pairs are of a bootstrap that draws seeds within each pair."
 )
 COSTS = ("target steps", "evaluation", "source steps", "wall time")  # columns of the closing table that stay there
-# inches of a figure: of a line of text with room about it, of axes without what is drawn, of a letter
-LINE, HEAD, LETTER = 0.2, 0.75, 0.065
+HEAD = 0.75  # inches of axes without what is drawn
 BOTH, SCORE = 0.3, 0.18  # wide a cell of a map is that holds score and return, or the score
 SHADE = 0.4  # of the colour where a map is darkest, as on the page
 
@@ -120,7 +120,7 @@ def scores_figure(summary: Summary, file: Path, columns: int) -> None:
     names, width = list(summary.scores), paper.WIDTHS[columns]
     of_iqm = HEAD + LINE * len(names)
     heights = [of_iqm, 2.2] if columns == 1 else [max(of_iqm, 2.4)]
-    beside = max(1, min(len(names), int(width / (0.6 + 0.85 * LETTER * max(map(len, names))))))
+    beside = paper.beside(names, width)
 
     def draw(figure: Any) -> None:
         grid = {"height_ratios": heights} if columns == 1 else {"width_ratios": (1, 1.4)}

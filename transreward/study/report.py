@@ -14,7 +14,7 @@ from rich.console import Console
 from transreward import reports
 from transreward.evaluation.verdict import Outcome, Verdict, number, verdict
 from transreward.reports.cells import counted, mean
-from transreward.reports.columns import columns, fitting
+from transreward.reports.columns import columns, fitting, in_parts
 from transreward.reports.page import page
 from transreward.reports.paper import piped
 from transreward.reports.sections.verdict import WORDS
@@ -27,7 +27,7 @@ TEMPLATE, MACROS = Path(__file__).with_name("page.html"), Path(reports.__file__)
 FILE, TABLE = "report.html", "table.md"
 EACH = "target returns, a row a pair"
 # columns dropped if the table is too wide, in order
-GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "updates", "seeds")
+GIVES_WAY = ("wall time", "evaluation", "source\nsteps", "source steps", "updates", "seeds", "target steps", "pairs")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,8 @@ def as_text(rows: Mapping[str, list[dict[str, str]]], titles: Mapping[str, str])
     console = Console(file=io.StringIO(), width=Console().width if Console().is_terminal else 200, force_jupyter=False)
     for pair, own in rows.items():
         console.print(f"\n{titles[pair]}", style="bold", highlight=False, soft_wrap=True)
-        console.print(columns(fitting(own, console.width, GIVES_WAY)))
+        for part in in_parts(fitting(own, console.width, GIVES_WAY), console.width):
+            console.print(columns(part))
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
@@ -201,8 +202,8 @@ def page_text(study: Study) -> str:
 
     titles, summary = titled(study), study.summary
     parts: list[dict[str, Any]] = [
-        {"title": titles[pair], "heads": list(rows[0]), "rows": [list(cells.values()) for cells in rows],
-         "page": page_of(own)}
+        {"title": titles[pair], "heading": across.breakable(titles[pair].replace(" -> ", " → ")),
+         "heads": list(rows[0]), "rows": [list(cells.values()) for cells in rows], "page": page_of(own)}
         for pair, own in study.lines.items() for rows in [table(own)]
     ]  # fmt: skip
     loader = FileSystemLoader(MACROS)

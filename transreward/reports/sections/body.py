@@ -10,8 +10,8 @@ import numpy as np
 from transreward.evaluation.verdict import number
 from transreward.reports.anatomy.parts import FILE
 from transreward.reports.anatomy.poses import Pose, poses
-from transreward.reports.figures import Figure, csv_text, link, swatch
-from transreward.reports.rows import Mark, Row, rows_figure
+from transreward.reports.figures import Figure, csv_text, link
+from transreward.reports.rows import Mark, Row, legend, rows_figure
 from transreward.reports.subject import Subject
 from transreward.runs import store
 
@@ -51,7 +51,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "seed": first["seed"],
         "drawn": bool(found["foremost"]),
         "cycle": _cycle(found["cycle"]) if found["cycle"] else None,
-        "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
+        "legend": legend(LEGEND),
         "parts": _parts(found["seeds"]),
     }
 

@@ -12,8 +12,8 @@ from transreward.runs.record import Record
 from transreward.types import ZERO_SHOT
 
 COLUMNS = [
-    "method", "target return, mean ± 95% t", "each seed", "source return", "updates", "target steps, learning",
-    "target steps, evaluation", "source steps", "stopped",
+    "method", "target return, mean ± 95%\N{NO-BREAK SPACE}t", "each seed", "source return", "updates",
+    "target steps, learning", "target steps, evaluation", "source steps", "stopped",
 ]  # fmt: skip
 HTML = """\
 <h3>Final returns and what they cost</h3>

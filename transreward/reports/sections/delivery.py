@@ -10,8 +10,8 @@ import numpy as np
 from transreward.domains.several import sources_in
 from transreward.evaluation.verdict import number
 from transreward.fallback import SOURCE, of_source
-from transreward.reports.figures import Figure, csv_text, swatch
-from transreward.reports.rows import Mark, Row, rows_figure
+from transreward.reports.figures import Figure, csv_text
+from transreward.reports.rows import Mark, Row, legend, rows_figure
 from transreward.reports.sections.curves import steps_of_agent
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
@@ -50,7 +50,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "of": "" if one is subject.focus else one.name,
         "columns": COLUMNS,
         "rows": [[str(s["seed"]), s["delivered"], _why(s), _order(s["episodes"])] for s in seeds],
-        "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
+        "legend": legend(LEGEND),
         "figure": _figure(seeds),
         "taken": _taken(one),
     }

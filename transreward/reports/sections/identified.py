@@ -11,8 +11,8 @@ from transreward.domains.domain import table_robot
 from transreward.domains.ids import domain
 from transreward.reports.anatomy import outline
 from transreward.reports.anatomy.poses import Pose, poses
-from transreward.reports.figures import Figure, csv_text, known, link, swatch
-from transreward.reports.rows import Mark, Row, rows_figure
+from transreward.reports.figures import Figure, csv_text, known, link
+from transreward.reports.rows import Mark, Row, legend, rows_figure
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
 from transreward.types import BrokenRun, RequestError
@@ -41,7 +41,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
         "steps": f"{found['target_steps']:,}",
         "words": found["words"],
         "of": "" if one is subject.focus else one.name,
-        "legend": [(swatch(style, name), name, about) for style, name, about in LEGEND],
+        "legend": legend(LEGEND),
         "body": _body(one.config["source"], found["parameters"]),
         "figures": [*_parameters(found["parameters"]), *_errors(found)],
     }
@@ -64,9 +64,10 @@ def value_of(p: Mapping[str, Any] | None) -> str:
     if p is None:
         return "-"
     # a dead motor is 0, and not 1e-7
-    value, low, high = (x if x is None else round(x, 4) for x in (p["value"], p["low"], p["high"]))
+    value, low, high = (x if x is None else round(x, 4) + 0.0 for x in (p["value"], p["low"], p["high"]))
     text = f"{value:.3g}" + ("" if p["unit"] == "factor" else f" {p['unit']}")
-    return text if low == high else f"{text} ({low:.3g} to {high:.3g})"
+    ends = [f"{x:.3g}" for x in (low, high) if x is not None]
+    return text if len(set(ends)) < 2 else f"{text} ({' to '.join(ends)})"
 
 
 def _body(source: str, parameters: list[dict[str, Any]]) -> Figure | None:
@@ -124,10 +125,14 @@ def _errors(found: dict[str, Any]) -> list[Figure]:
     return figures
 
 
+def _error(x: float) -> str:
+    return "below 0.001" if 0 < x < 0.001 else f"{x:.3g}"
+
+
 def _before_and_after(title: str, unit: str, rows: list[tuple[str, Any]], file: str) -> Figure:
     csv = csv_text(("name", "before", "after"), [(name, *pair) for name, pair in rows])
     shown = rows[:MOST]
-    said = "; ".join(f"{name} {before:.3g} before, {after:.3g} after" for name, (before, after) in shown[:6])
+    said = "; ".join(f"{name} {_error(before)} before, {_error(after)} after" for name, (before, after) in shown[:6])
     more = f" The CSV has {len(rows) - MOST} more." if len(rows) > MOST else ""
     drawn = [Row(name, (Mark(SOURCE, before), Mark(FOUND, after))) for name, (before, after) in shown]
     return rows_figure(title, f"{said}.{more}", unit, drawn, file, csv)

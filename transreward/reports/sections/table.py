@@ -44,7 +44,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
         return None
     records = subject.records
     oracle = next((r for r in records if r.config["method"] == CEILING and r.result), None)
-    columns = ["method", "IQM", "mean ± 95% t"]
+    columns = ["method", "IQM", "mean ± 95%\N{NO-BREAK SPACE}t"]
     columns += [f"P over {r.name}" for r in _controls(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
     columns += ["updates", "target steps, learning", "evaluation", "source steps", "time"]

@@ -17,7 +17,7 @@ HTML = """\
 <p class="quiet">What the raw return is made of, per episode.</p>
 {{ grid(figures) }}
 {% endif %}
-{% if rows %}
+{% if columns|length > 1 %}
 {{ plain("Reward terms at the last evaluation", columns, rows) }}
 {% else %}
 <p>Nothing was evaluated.</p>
