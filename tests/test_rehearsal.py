@@ -42,6 +42,7 @@ def test_it_names_each_stage_with_its_steps_and_takes_no_target_step(monkeypatch
     assert "auto: it learns in the identified simulator alone: 1,600 source steps" in own
     assert "at most 1,000 target steps; source, auto may act" in trial
     assert rest[0] == "target steps a seed: at most 2,000 learning in each method, about 16 s of the robot's time"
+    assert rest[-2].startswith("4,000 source steps may be too few to learn the source's task: the robot's")
     assert "nothing was run" in rest[-1]
 
 

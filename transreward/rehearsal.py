@@ -18,6 +18,7 @@ from transreward.engine.state import begin
 from transreward.plan.compile import EARLIER, TRIAL, compile, walked
 from transreward.plan.plan import Plan, Schedule, Stage, Track
 from transreward.plan.streams import WHOLE, of_sources
+from transreward.presets import scale
 from transreward.request.budgets import conversion_steps
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
@@ -70,9 +71,17 @@ def rehearse(config: Config) -> list[str]:
             unknown += untimed(stage)
             lines.append(f"  {stage.name}: {told(config, stage)}{about(seconds)}")
     most = max(sum(spent(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
-    lines += in_target(config, most)
+    lines += [*in_target(config, most), *few(config)]
     lines.append(f"{in_all(total, unknown)}; {BESIDE}; nothing was run")
     return lines
+
+
+def few(config: Config) -> list[str]:
+    """A line where the source agent is trained with less than half of the steps of its robot's preset."""
+    known = scale(config.domains.source.name, config.learner.name)
+    if known is None or config.source_run is not None or 2 * config.source_steps >= known.steps:
+        return []
+    return [f"{config.source_steps:,} source steps may be too few to learn the source's task: {known}"]
 
 
 def in_all(seconds: float, unknown: Sequence[str]) -> str:

@@ -79,7 +79,7 @@ WRONG_STEPS = {
     r"reward of step\(\) must be one number, not of shape \(2,\)": lambda o, r, *rest: (o, [r, r], *rest),
     r"reward of step\(\) must be one number, not far": lambda o, r, *rest: (o, "far", *rest),
     r"terminated of step\(\) must be true or false, or 0 or 1, not 2": lambda o, r, d, *rest: (o, r, 2, *rest),
-    r"truncated of step\(\) must be one number, not None": lambda o, r, d, t, i: (o, r, d, None, i),
+    r"truncated of step\(\) must be true or false, or 0 or 1, not None": lambda o, r, d, t, i: (o, r, d, None, i),
 }
 
 

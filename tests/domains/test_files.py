@@ -406,7 +406,9 @@ def test_arms_that_reach_with_different_points_are_said(tmp_path, site, told):
     arm, heavy = (tr.domain(f"mjcf:{tmp_path / name}.xml") for name in ("arm", "heavy"))
     said = tips.remarks(arm, heavy, tr.domain("halfcheetah"))
     assert len(said) == told and all("heavy.xml" in one and "tip=jib" in one for one in said)
-    assert tips.said(arm, tr.domain(f"{arm.name}:payload(jib)=1")) == ()
+    assert tips.said(arm, tr.domain(f"{arm.name}:payload(jib)=1")) == tips.agreed(arm) == ()
+    wanted = tuple(f"{one.name}(tip=jib)" for one in (arm, heavy)) if told else ()
+    assert tips.agreed(arm, heavy) == wanted
     if site:
         np.testing.assert_allclose(arm.model.body("reach_tip").pos, [0.21, 0, 0])
 

@@ -10,6 +10,7 @@ from typing import Any
 from transreward.bridges.match import NAMED
 from transreward.domains.across import Across
 from transreward.domains.domain import Domain, invertible
+from transreward.domains.files.tips import agreed
 from transreward.methods import ANSWERS, METHODS, Method, method
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Verdict
 from transreward.presets import DEFAULT_STEPS, make_learner, restore_learner, source_budget
@@ -30,7 +31,10 @@ def next_command(
     seen: str | None = None,
     imports: Sequence[str] = (),
 ) -> str:
-    """The command that the verdict suggests, with the source run if the method can start from it."""
+    """The command that the verdict suggests, with the source run if the method can start from it. Of arms that reach
+    with different points another check: nothing was learned of the task that both are meant to do."""
+    if ids := agreed(*pair):
+        return shlex.join(["transreward", "check", *ids, *_imports(imports)])
     if verdict.verdict == SAME:
         return "transreward list shifts"
     asked = "relabel" if verdict.relabel else ANSWERED[verdict.verdict]
@@ -71,8 +75,11 @@ def _bridge(how: str) -> list[str]:
 
 
 def _words(command: str, pair: Pair[Domain], imports: Sequence[str]) -> list[str]:
-    words = ["transreward", command, pair.source.name, pair.target.name]
-    return words + [word for name in imports for word in ("--import", name)]
+    return ["transreward", command, pair.source.name, pair.target.name, *_imports(imports)]
+
+
+def _imports(names: Sequence[str]) -> list[str]:
+    return [word for name in names for word in ("--import", name)]
 
 
 def _possible(row: Method, source: Domain, agent: dict[str, Any] | None) -> bool:

@@ -17,6 +17,7 @@ from transreward.domains.domain import Domain
 from transreward.domains.files.arm import TIP
 from transreward.domains.files.inside import from_file
 from transreward.domains.files.inside import said as insides
+from transreward.domains.files.place import apart, split
 
 LEAST = 1e-3  # m; nearer tips are one
 
@@ -38,19 +39,38 @@ def remarks(*domains: Domain) -> tuple[str, ...]:
 
 def said(*domains: Domain) -> tuple[str, ...]:
     """A sentence where robots of the same joints reach with different points."""
-    found = [one for one in map(_tip, domains) if one is not None]
-    if not found:
+    if (both := _parted(*domains)) is None:
         return ()
-    first = found[0]
-    other = next((one for one in found[1:] if one.joints == first.joints and _apart(first, one)), None)
-    if other is None:
-        return ()
-    names = first.sites or (first.body,)
+    first, other = both
     return (
         f"What reaches in '{other.robot}' ({_words(other)}) is another point than in '{first.robot}' "
         f"({_words(first)}), so that they do different tasks: name one site or body for both, such as "
-        f"tip={names[0]}, in brackets behind the file or in the YAML beside it.",
+        f"tip={_name(first)}, in brackets behind the file or in the YAML beside it.",
     )
+
+
+def agreed(*domains: Domain) -> tuple[str, ...]:
+    """The ids of robots that reach with different points, with the tip that `said` proposes; empty where they agree."""
+    both = _parted(*domains)
+    return () if both is None else tuple(_with_tip(one.name, _name(both[0])) for one in domains)
+
+
+def _with_tip(id: str, tip: str) -> str:
+    name, rest = split(id) or (id, "")
+    file, told = apart(name)
+    others = [one for one in told.split(",") if one and not one.startswith("tip=")]
+    return f"{file}({','.join([*others, f'tip={tip}'])}){rest}"
+
+
+def _parted(*domains: Domain) -> tuple[At, At] | None:
+    """The first robot, and another one of the same joints that reaches with another point."""
+    found = [one for one in map(_tip, domains) if one is not None]
+    others = [one for one in found[1:] if one.joints == found[0].joints and _apart(found[0], one)]
+    return (found[0], others[0]) if others else None
+
+
+def _name(one: At) -> str:
+    return one.sites[0] if one.sites else one.body
 
 
 def _tip(domain: Domain) -> At | None:

@@ -94,7 +94,7 @@ def before_and_after(directory: str | Path, seed: int = 0, film: Film = SMALL) -
     for name, policy in policies.items():
         if policy is not None:
             path = place / f"{name}.mp4"
-            video.write_video(domains, policy, path, run.config["seed"] + seed, film, trace, label)
+            video.write_video(domains, policy, path, run.config["seed"] + seed, film, trace, label, name)
             written.append(path)
     return written
 

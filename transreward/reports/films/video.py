@@ -62,18 +62,20 @@ def write_video(
     film: Film | None = None,
     trace: Trace | None = None,
     label: str = RAW,
+    when: str = "",
 ) -> int:
     """Write a film of `policy` in both domains, source left and target right, in the format that the ending of `path`
     says, of `ENDINGS`. Returns its number of pictures.
 
     `trace` computes the curve above each robot from all steps, and `label` names it; without it, and where it is zero
-    everywhere, the curve is the raw reward. The file appears when it is complete.
+    everywhere, the curve is the raw reward. `when`, such as "before", stands in the target's title. The file appears
+    when it is complete.
 
     Raises:
         RequestError: `no video: ...`, where nothing draws here or a domain cannot be drawn; `path` cannot be written.
     """
     film = film or Film()
-    with shot(domains, policy, seed, film, trace, label) as taken:
+    with shot(domains, policy, seed, film, trace, label, when) as taken:
         return encode(path, taken.frames(), taken.rate)
 
 
@@ -102,7 +104,13 @@ class Shot(NamedTuple):
 
 @contextmanager
 def shot(
-    domains: Pair[Domain], policy: Policy, seed: int, film: Film, trace: Trace | None = None, label: str = RAW
+    domains: Pair[Domain],
+    policy: Policy,
+    seed: int,
+    film: Film,
+    trace: Trace | None = None,
+    label: str = RAW,
+    when: str = "",
 ) -> Iterator[Shot]:
     """Let a policy act in both domains, as `write_video` says; within it what was recorded can be drawn."""
     require_tools()
@@ -115,7 +123,7 @@ def shot(
     for k, painter in enumerate(painters):
         if painter is not None:
             painter.stage.stand(state for take in takes for state in take[k].pictures)
-    titles = Pair(*(f"{side}: {d.name}" for side, d in zip(Pair._fields, domains, strict=True)))
+    titles = Pair(f"source: {domains.source.name}", f"target{when and f', {when}'}: {domains.target.name}")
     panels = Pair(*(Panel(t, c, film, p, label) for t, c, p in zip(titles, COLOURS, painters, strict=True)))
     for panel in panels:  # pictures side by side
         panel.top = max(p.top for p in panels)
