@@ -89,6 +89,7 @@ def random_steps(robot: str, steps: int, seed: int) -> dict[str, np.ndarray]:
 MADE = {  # small runs, by what a command that reads one needs
     "hopper": lambda to: small("hopper", "hopper:gravity=0.5", "fine_tune", to, controls=("zero_shot",)),
     "controls": lambda to: small("hopper", "hopper:gravity=0.5", "mix", to, controls=("zero_shot", "fine_tune")),
+    "grid": lambda to: small("hopper", "hopper:gravity=0.5", "fine_tune", to, seed=300),
     "halfcheetah": lambda to: small("halfcheetah", "halfcheetah:gravity=2", "fine_tune", to),
     "legs": lambda to: small("halfcheetah", "halfcheetah:legs=3", "target_only", to, target_steps=600),
     "universal": lambda to: small("hopper", "hopper:mass=1.2", "universal", to, "ppo", settings={"randomise.ranges":
@@ -103,6 +104,7 @@ READS = {  # by page and name where it is not a hopper's
     ("bridges", "first"): "legs", ("check", "halfcheetah"): "halfcheetah", ("universal", "first"): "universal",
     ("several-tasks", "tasks"): "tasks", ("targets", "first"): "identified", ("targets", "second"): "identified",
     ("command-line", "x"): "controls", ("see", "x"): "controls", ("studies", "plan"): "plan",
+    ("results", "hopper-agent-770ecf20"): "grid",
 }  # fmt: skip
 
 

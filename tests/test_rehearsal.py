@@ -83,6 +83,8 @@ def test_beside_a_source_run_the_learner_is_timed_as_well(tmp_path):
     tr.transfer(*PAIR, "zero_shot", out=tmp_path / "run", **asked)
     lines = rehearse(planned(*PAIR, "auto", **{**asked, "source_steps": 4_000}, source_run=tmp_path / "run"))
     assert lines[-1].startswith("about") and "on this machine" in lines[-1]
+    with pytest.raises(tr.RequestError, match=r"has the seeds \[0\]: ask for the same"):
+        rehearse(planned(*PAIR, "auto", **{**asked, "source_steps": 4_000, "seed": 7}, source_run=tmp_path / "run"))
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from transreward.plan.streams import WHOLE, of_sources
 from transreward.presets import scale
 from transreward.request.budgets import conversion_steps
 from transreward.request.config import Config
-from transreward.runs.source_agent import SourceAgent
+from transreward.transfer import earlier
 from transreward.types import Pair
 
 ROUNDS = 4  # of the source agent's training, of which the fastest is taken: in the first ones programs are compiled
@@ -42,10 +42,9 @@ def rehearse(config: Config) -> list[str]:
     """The lines that `transreward transfer --dry-run` prints. Source steps are taken to time the learner, no target
     steps beside those that measured the shift of a simulated target."""
     taken, more = None, 0
-    if config.source_run is not None and config.needs_source_agent:
-        known = int(SourceAgent.about(config.source_run)["steps"])
-        more = conversion_steps(config, known)
-        taken = known + more
+    if (agent := earlier(config)) is not None:
+        more = conversion_steps(config, agent.steps)
+        taken = agent.steps + more
     plan = compile(config, taken)
     each, source, target = seconds_per_update(config, plan), *config.domains
     pair = f"{joined(one.name for one in config.sources)} -> {target.name}"

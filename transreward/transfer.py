@@ -255,18 +255,29 @@ def one_target(config: Config) -> Iterator[None]:
         yield
 
 
+def earlier(config: Config) -> SourceAgent | None:
+    """The source agent of an earlier run that a request takes up, if it does.
+
+    Raises RequestError for one of another domain, of other seeds or networks, or one that leaves no steps.
+    """
+    if config.source_run is None or not config.needs_source_agent:
+        return None
+    theirs = config.converted or config.learner
+    trained = config if config.taken_up_in is None else config.of_agent(config.method)
+    agent = SourceAgent.load(config.source_run, own(trained.domains.source), theirs, config.seed_list)
+    require_steps_left(config.at_horizon, agent.steps)
+    require_stored_terms(config, agent)
+    return agent
+
+
 def all_methods(
     config: Config, out: str | Path | None, log: Sequence[str], watch: Watch, request: dict[str, Any], again: bool
 ) -> Result:
     """See `carry_out`."""
     directory, provenance = Path(out) if out is not None else None, store.provenance()
     sinks, agents = Log(log, directory), {}
-    if config.source_run is not None and config.needs_source_agent:
-        theirs = config.converted or config.learner
-        trained = config if config.taken_up_in is None else config.of_agent(config.method)
-        agent = SourceAgent.load(config.source_run, own(trained.domains.source), theirs, config.seed_list)
-        require_steps_left(config.at_horizon, agent.steps)
-        require_stored_terms(config, agent)
+    if (agent := earlier(config)) is not None:
+        assert config.source_run is not None
         agents[EARLIER] = agent if config.converted is None else converted(config, agent)
         if (config.source_run / store.ADOPTED).exists():
             provenance["source_policy"] = store.read_json(config.source_run / store.ADOPTED)
