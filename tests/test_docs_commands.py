@@ -4,11 +4,13 @@ taken (--dry-run), and what reads a run, a log or a policy has a small one. Tuto
 
 from __future__ import annotations
 
+import gc
 import re
 import shlex
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import yaml
@@ -21,6 +23,7 @@ from tests.test_docs import DOCS, PAGES, blocks
 from transreward import cli, rehearsal
 from transreward.domains.logs import read
 from transreward.domains.logs.write import write
+from transreward.engine.programs import programs
 
 pytestmark = [
     pytest.mark.slow, pytest.mark.usefixtures("hurry"), pytest.mark.filterwarnings("ignore:.*:UserWarning"),
@@ -156,6 +159,15 @@ def skipped(words: list[str]) -> bool:
     """Whether a command is another test's (of films: tests/reports), or needs what this machine has not."""
     filmed = words[1] == "play" and (bool(WHY_NOT) or {"--live", "--before-after"} & set(words))
     return bool({*words[:2]} & set(ELSEWHERE) or filmed)
+
+
+@pytest.fixture(autouse=True)
+def small_memory():
+    """What a page compiled is let go of: no other page wants it, and all of them together take gigabytes."""
+    yield
+    programs.cache_clear()
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name != "tutorials" and given(p)], ids=lambda p: p.stem)
