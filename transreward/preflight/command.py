@@ -33,7 +33,7 @@ def next_command(
 ) -> str:
     """The command that the verdict suggests, with the source run if the method can start from it. Of arms that reach
     with different points another check: nothing was learned of the task that both are meant to do."""
-    if ids := agreed(*pair):
+    if ids := agreed(pair.source, pair.target):
         return shlex.join(["transreward", "check", *ids, *_imports(imports)])
     if verdict.verdict == SAME:
         return "transreward list shifts"
