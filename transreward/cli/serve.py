@@ -28,10 +28,7 @@ asks for. Every step is in DIR before it is learned from: the same command with 
 In Python the robot's side is transreward.Client; the protocol is on the page 'Beside a real robot'.
 """
 EPILOG = IDS + SETTINGS
-OPENS = (  # options of a new session alone
-    "method", "learner", "source_steps", "target_steps", "seed", "source_run", "bridge", "robots", "change",
-    "on_request", "unpaid", "out", "set",
-)  # fmt: skip
+OF_SERVER = ("port", "host", "unix", "token_file", "header")  # options that are none of the session's
 HEADER = Path(__file__).parents[1] / "session" / "transreward.hpp"
 
 
@@ -107,7 +104,7 @@ def asked(args: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `Session`."""
     args.config = None
     request = options(args)
-    for name in ("port", "host", "unix", "token_file", "header"):
+    for name in OF_SERVER:
         request.pop(name, None)
     request["background"] = not request.pop("on_request")
     return request
@@ -122,7 +119,9 @@ def hushed(listener: socket.socket, path: str | None) -> None:
 
 def require_no_more(args: argparse.Namespace) -> None:
     """Raise RequestError for what only a new session can be told, where one goes on."""
-    given = [f"--{name.replace('_', '-')}" for name in OPENS if getattr(args, name) not in (None, False)]
+    known = (*OF_SERVER, "source", "target", "imports", "run")
+    named = [name for name, value in vars(args).items() if name not in known and value not in (None, False)]
+    given = [f"--{name.replace('_', '-')}" for name in named]
     if args.target is not None:
         given.insert(0, args.target)
     if given:

@@ -139,7 +139,7 @@ def bodies(source: Domain, target: Domain) -> tuple[TableRobot, TableRobot] | No
     a, b = table_robot(source), table_robot(target)
     if a is None or b is None:
         return None
-    if a.robot.name == b.robot.name:
+    if _of_one_row(a, b):
         return (a, b) if of_plan(a.shifts) == of_plan(b.shifts) else None
     return (a, b) if fits(a, b) and _joints(a.model) == _joints(b.model) else None
 
@@ -157,7 +157,11 @@ def one_body(source: Domain, target: Domain) -> bool:
 def one_row(source: Domain, target: Domain) -> bool:
     """True if both are versions of one robot: their tasks read the same parts of it."""
     both = bodies(source, target)
-    return both is not None and both[0].robot.name == both[1].robot.name
+    return both is not None and _of_one_row(*both)
+
+
+def _of_one_row(a: TableRobot, b: TableRobot) -> bool:
+    return a.robot.name == b.robot.name
 
 
 def delay(source: Domain, target: Domain) -> int:
@@ -196,7 +200,7 @@ def relabels(source: Domain, target: Domain) -> bool:
     that was executed and the true state, and only what was commanded and seen is stored.
     """
     both = bodies(source, target)
-    if both is None or not one_row(source, target):
+    if both is None or not _of_one_row(*both):
         return False
     walker, payer = both
     users = any(":" in task.name for task in payer.tasks)

@@ -38,7 +38,7 @@ def account_of_all(spent: Sequence[tuple[int, int, int | None]], how: str) -> st
     """The `account` of several methods over all their seeds: of each its seeds, and learning and evaluation steps per
     seed."""
     groups = Counter((seeds, learning) for seeds, learning, _ in spent if learning)
-    terms = [f"{_many(n, 'method')} x {_many(seeds, 'seed')} x {steps:,}" for (seeds, steps), n in groups.items()]
+    terms = [f"{many(n, 'method')} x {many(seeds, 'seed')} x {steps:,}" for (seeds, steps), n in groups.items()]
     learning, evaluation = sum(seeds * steps for seeds, steps, _ in spent), None
     if None not in (counted := [one[2] for one in spent]):
         evaluation = sum(one[0] * steps for one, steps in zip(spent, counted, strict=True) if steps)
@@ -47,5 +47,6 @@ def account_of_all(spent: Sequence[tuple[int, int, int | None]], how: str) -> st
     return f"{' + '.join(terms)}{' = ' if terms else ''}{account(learning, evaluation, how)}{shared}"
 
 
-def _many(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+def many(n: int, what: str) -> str:
+    """So many of something, in words."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

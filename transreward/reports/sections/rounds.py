@@ -8,6 +8,7 @@ import numpy as np
 
 from transreward.evaluation.verdict import number
 from transreward.reports.subject import Subject
+from transreward.runs.account import many
 from transreward.runs.record import Record
 
 SHOWN = ("round", "policy_change", "gap_mean", "gap_std", "gap_loss")
@@ -52,7 +53,7 @@ def _ended(focus: Record) -> str:
     r, loop = focus.result, focus.config["loop"]
     if r is None:
         return "It was cut short."
-    wanted, after = r.get("aligned_return"), f"It ended after {_many(r.get('rounds', 0))}"
+    wanted, after = r.get("aligned_return"), f"It ended after {many(r.get('rounds', 0), 'round')}"
     if r["stopped"] == "aligned":
         reached = f", whose last episodes returned at least {number(wanted)}" if wanted is not None else ""
         return f"{after}: the target was aligned with the source{reached}."
@@ -65,10 +66,6 @@ def _ended(focus: Record) -> str:
     if wanted is not None:
         return f"{after} It would have counted as aligned with the source at a raw target return of {number(wanted)}."
     return f"{after} Whether it was aligned with the source was not {_why_not_judged(focus)}."
-
-
-def _many(rounds: int) -> str:
-    return "1 round" if rounds == 1 else f"{rounds:,} rounds"
 
 
 def _why_not_judged(focus: Record) -> str:
