@@ -13,6 +13,8 @@ from transreward.identify.identified import identifiable, variants_of
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
 
+NONE = np.zeros(0, int)  # steps that are left out
+
 
 @pytest.fixture(scope="module")
 def arm():
@@ -29,7 +31,7 @@ def fitted(arm, **values):
     chosen = tuple(names.index(name) for name in values)
     found = problem.family.neutral.copy()
     found[list(chosen)] = list(values.values())
-    return answer(problem, Fit(found, chosen, 1.0, 0.5), told, robot)
+    return answer(problem, told, Fit(found, chosen, 1.0, 0.5), NONE, robot)
 
 
 def test_what_does_not_lower_the_error_ten_steps_ahead_is_discarded(arm):
@@ -43,7 +45,7 @@ def test_no_ten_steps_in_a_row_discard_nothing(arm):
     robot, told, problem = arm
     alone = told.take(np.arange(told.n))
     alone.follows[:] = False
-    found = answer(problem, Fit(problem.family.neutral, (), 1.0, 1.0), alone, robot)
+    found = answer(problem, alone, Fit(problem.family.neutral, (), 1.0, 1.0), NONE, robot)
     assert isnan(found.ten_step_error[0]) and found.as_json()["ten_step_error"] == [None, None] and not found.discarded
 
 

@@ -71,7 +71,8 @@ class Problem:
     def __init__(self, simulator: Simulator, evidence: Evidence, seed: int = 0):
         self.simulator, self.family = simulator, simulator.family
         self.parameters: tuple[Parameter, ...] = self.family.parameters
-        self.steps = evidence.take(evidence.known & simulator.shown(evidence.obs))
+        self.usable = evidence.known & simulator.shown(evidence.obs)
+        self.steps = evidence.take(self.usable)
         order = np.random.default_rng(seed).permutation(np.flatnonzero(~self.steps.held))
         self.fine = self.steps.take(order[:FINE])
         self.middle, self.gauge, self.rough = (self.steps.take(order[:n]) for n in (MIDDLE, GAUGE, ROUGH))

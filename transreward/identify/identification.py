@@ -31,6 +31,7 @@ SHOWN = 0.02  # of an entry's change: what remains below it is not told
 UNSEEN = 1e-3  # of an entry's change: an effect below it is not seen
 ALIKE = 0.98  # cosine of two effects from which they cannot be told apart
 SMALL = 0.001  # an error below it is told as that
+ROWS = 5  # numbers of steps that are told
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Identification:
     entries: tuple[tuple[str, float, float], ...]  # entry -> its part of the one-step error, before and after
     alike: tuple[tuple[str, str], ...]  # what was found, and what would have done almost the same
     unseen: tuple[str, ...]  # parameters that these steps cannot show
+    left_out: tuple[int, ...]  # numbers of steps that differ far more than the others, and of which nothing is told
     discarded: bool  # what was found does not lower the ten-step error, so nothing is
     mistaken: str | None  # a sentence on columns of the actions that look negated or exchanged
     physics: tuple[Shift, ...]  # all shifts of the source with what was found
@@ -174,9 +176,18 @@ class Identification:
         if self.remains:
             shares = ", ".join(f"{name} ({_percent(share)} of its change)" for name, share in self.remains[:3])
             told.append(f"what remains shows most in {shares}")
+        if self.left_out:
+            told.append(self._left_out())
         if self.unseen:
             told.append(f"these steps cannot show: {', '.join(self.unseen)}")
         return told
+
+    def _left_out(self) -> str:
+        n = len(self.left_out)
+        first = ", ".join(map(str, self.left_out[:ROWS]))
+        which = f"number{'s' if n > 1 else ''} {first}{', ...' if n > ROWS else ''}"
+        more = "far more than the others, by nothing that is looked for"
+        return f"left out: {n} of {self.target_steps:,} steps, which differ {more} ({which}, from 0)"
 
     def as_json(self) -> dict[str, Any]:
         """The object that `identify --out` writes; docs/identify.md says what each key is."""
@@ -194,6 +205,7 @@ class Identification:
             "remains": dict(self.remains),
             "alike": [list(pair) for pair in self.alike],
             "unseen": list(self.unseen),
+            "left_out": list(self.left_out),
             "discarded": self.discarded,
             "mistaken": self.mistaken,
             "id": self.id,
@@ -201,8 +213,8 @@ class Identification:
         }
 
 
-def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain) -> Identification:
-    """Of a fit to `evidence`, from the simulator of `source`."""
+def answer(problem: Problem, evidence: Evidence, fit: Fit, odd: np.ndarray, source: MujocoDomain) -> Identification:
+    """Of a fit to `evidence`, of which steps that are `odd` (numbers) were left out, from the simulator of `source`."""
     neutral = problem.family.neutral
     error = ahead(problem, neutral, evidence), ahead(problem, fit.values, evidence, fit.motors)
     discarded = bool(fit.chosen or fit.motors) and error[1] >= (1 - LOWERED) * error[0]
@@ -223,6 +235,7 @@ def answer(problem: Problem, fit: Fit, evidence: Evidence, source: MujocoDomain)
         entries=tuple(zip(problem.simulator.names, *(x.tolist() for x in one_step), strict=True)),
         alike=(*_alike(problem, values, chosen), *(() if when.told else [("delay", "sensor_delay")])),
         unseen=_unseen(problem),
+        left_out=tuple(odd.tolist()),
         discarded=discarded,
         mistaken=mistaken(problem, source) if rule or discarded else None,
         physics=physics,

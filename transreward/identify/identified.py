@@ -32,7 +32,7 @@ def identified(
     tried first. Raises RequestError where they cannot be its own, or tell nothing."""
     problem = posed(robot, told)
     with watch(problem):
-        return answer(problem, settled_with_motors(problem, told, known), told, robot)
+        return answer(*settled_with_motors(problem, told, known), robot)
 
 
 def posed(robot: MujocoDomain, told: Evidence) -> Problem:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from transreward.identify.fit import ENOUGH, FINE, Fit, Noise, Problem, enough, 
 from transreward.identify.identification import ahead
 from transreward.identify.known import Known
 from transreward.identify.noise import settled
+from transreward.identify.odd import odd, without
 from transreward.identify.uncertainty import intervals
 
 GAIN, SHARE = 0.1, 0.02  # a rule has to lower the held-out loss by these shares of it and of the first
@@ -77,11 +79,33 @@ class Ruled:
         return replace(self._latest, spans=fit.spans, noise=fit.noise)
 
 
-def settled_with_motors(problem: Problem, evidence: Evidence, known: Sequence[Known] = ()) -> Fit:
-    """The parameters that differ, with a rule of the motors and noise where these explain the rest. What a rule clearly
-    explains is no noise. What is `known` of other robots is tried first."""
-    ruled = Ruled(problem, evidence, [one.motors for one in known if one.motors is not None])
-    fit = select(problem, ruled.loss, [start for one in known if (start := one.start(problem)) is not None])
+class Settled(NamedTuple):
+    """A fit, and what it is of."""
+
+    problem: Problem
+    evidence: Evidence
+    fit: Fit
+    odd: np.ndarray  # steps of the evidence that were left out, as numbers
+
+
+def settled_with_motors(problem: Problem, evidence: Evidence, known: Sequence[Known] = ()) -> Settled:
+    """The parameters that differ, with a rule of the motors and noise where these explain the rest; steps that differ
+    far more than the others are left out. What is `known` of other robots is tried first."""
+    rules = [one.motors for one in known if one.motors is not None]
+    starts = [start for one in known if (start := one.start(problem)) is not None]
+    ruled = Ruled(problem, evidence, rules)
+    fit = select(problem, ruled.loss, starts)
+    left_out = odd(problem, fit)
+    if len(left_out):
+        evidence = without(evidence, left_out)
+        problem = Problem(problem.simulator, evidence)
+        ruled = Ruled(problem, evidence, rules)
+        fit = select(problem, ruled.loss, [(fit.values, list(fit.chosen)), *starts])
+    return Settled(problem, evidence, _with_motors(problem, evidence, ruled, fit), left_out)
+
+
+def _with_motors(problem: Problem, evidence: Evidence, ruled: Ruled, fit: Fit) -> Fit:
+    """What a rule clearly explains is no noise."""
     found = ruled.beside(fit, clearly=True)
     if found.motors is not None:
         return replace(found, spans=intervals(problem, found.values, found.chosen))
