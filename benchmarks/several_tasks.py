@@ -1,4 +1,4 @@
-"""Four tasks of half-cheetah in one agent, and in four of their own: python benchmarks/several_tasks.py
+"""Four tasks of a robot in one agent, and in four of their own: python benchmarks/several_tasks.py [ROBOT]
 
 One agent is trained in all four tasks, on four times the source steps of each agent that is trained in one, so that the
 sums are equal; it has the same networks. It is told its task (weights of the reward's terms) in four episodes of five.
@@ -8,9 +8,9 @@ untold    the same agent, told nothing
 alone     an agent of this task
 random    uniform actions
 
-Beside them an unseen task between two of the four (`terms(forward=0.5)`, which no episode paid), told by its id and
-told by the rewards of 1,000 target steps. Writes benchmarks/results/several_tasks.json; `--smoke` shows in a minute
-that the script works, and measures nothing.
+Beside them an unseen task between the four, which no episode paid, told by its id and told by the rewards of 1,000
+target steps. Writes benchmarks/results/several_tasks.json, robot by robot; `--smoke` shows in a minute that the script
+works, and measures nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import RESULTS, provenance, table, write
+from record import RESULTS, provenance, read, table, write
 
 import transreward as tr
 from transreward.domains.informed import Informed
@@ -31,9 +31,16 @@ from transreward.evaluation.statistics import interval
 from transreward.request.config import PLAIN
 from transreward.runs.source_agent import SourceAgent
 
-TASKS = ("halfcheetah", "halfcheetah+backward", "halfcheetah+run(speed=2)", "halfcheetah+stand")
-UNSEEN = "halfcheetah+terms(forward=0.5)"
-FAMILY = "~".join(TASKS)
+TASKS = {  # of each robot: four, and an unseen one
+    "halfcheetah": (
+        ("halfcheetah", "halfcheetah+backward", "halfcheetah+run(speed=2)", "halfcheetah+stand"),
+        "halfcheetah+terms(forward=0.5)",
+    ),
+    "ant": (
+        ("ant", "ant+backward", "ant+direction(degrees=90)", "ant+stand"),
+        "ant+direction(degrees=45)",
+    ),
+}
 LOOP = {"loop.final_episodes": 20, "loop.eval_episodes": 20, "loop.source_evaluations": 4, "loop.aligned": 0.0}
 
 
@@ -48,7 +55,8 @@ def told(target: str, run: Path, args: argparse.Namespace, **settings: Any) -> d
     """The one agent, told its task; it is trained where there is no run of it yet."""
     before, said = run.exists(), []
     result = tr.transfer(
-        FAMILY, target, "universal", learner=args.learner, source_steps=args.source_steps * len(TASKS),
+        "~".join(args.tasks), target, "universal", learner=args.learner,
+        source_steps=args.source_steps * len(args.tasks),
         target_steps=args.target_steps, seeds=args.seeds, settings={**LOOP, **settings},
         source_run=run if before else None, out=None if before else run,
         watch=lambda progress: said.extend(progress.said),
@@ -58,7 +66,8 @@ def told(target: str, run: Path, args: argparse.Namespace, **settings: Any) -> d
 
 def untold(target: str, run: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The same agent, told nothing."""
-    family, seeds, plain = tr.domain(f"{FAMILY}@informed=0.2"), list(range(args.seeds)), tr.domain(target)
+    family, seeds = tr.domain(f"{'~'.join(args.tasks)}@informed=0.2"), list(range(args.seeds))
+    plain = tr.domain(target)
     assert isinstance(family, Informed)
     learner = tr.load(run).learner
     agent = SourceAgent.load(run, family, learner, seeds)
@@ -69,7 +78,7 @@ def untold(target: str, run: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 def alone(target: str, args: argparse.Namespace) -> dict[str, Any]:
     """An agent of this task, on a quarter of the steps."""
-    other = next(task for task in TASKS if task != target)  # in which it is evaluated, too, and that is not read
+    other = next(task for task in args.tasks if task != target)  # in which it is evaluated, too, and that is not read
     result = tr.transfer(
         target, other, "zero_shot", learner=args.learner, source_steps=args.source_steps, seeds=args.seeds,
         settings={**LOOP, "loop.symmetry": "none"}, fresh=True,
@@ -89,6 +98,7 @@ def at_random(target: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("robot", nargs="?", choices=tuple(TASKS), default="halfcheetah")
     parser.add_argument("--source-steps", type=int, default=500_000, help="of each task")
     parser.add_argument("--target-steps", type=int, default=1_000, help="where rewards have to tell the task")
     parser.add_argument("--seeds", type=int, default=3)
@@ -98,20 +108,22 @@ def main() -> None:
     args = parser.parse_args()
     if args.smoke:
         args.source_steps, args.seeds = 10_000, 1
+    args.tasks, unseen = TASKS[args.robot]
     settings = {name: getattr(args, name) for name in ("source_steps", "target_steps", "seeds", "learner")}
-    result: dict[str, Any] = {**provenance(), "settings": settings | LOOP | {"family": FAMILY}, "targets": {}}
+    settings |= LOOP | {"family": "~".join(args.tasks)}
+    result: dict[str, Any] = {**provenance(), "settings": settings, "targets": {}}
     lines = [("target", "told", "untold", "alone", "random")]
     with tempfile.TemporaryDirectory() as place:
         run = Path(place) / "run"
-        for target in (*TASKS, UNSEEN):
+        for target in (*args.tasks, unseen):
             found = {"told": told(target, run, args), "untold": untold(target, run, args)}
             found |= {"alone": alone(target, args), "random": at_random(target, args)}
-            if target == UNSEEN:
+            if target == unseen:
                 found["inferred"] = told(target, run, args, **{"randomise.infer": True})
                 print("\n".join(found["inferred"]["said"]))
             result["targets"][target] = found
             lines.append((target, *(f"{found[name]['mean']:.1f}" for name in lines[0][1:])))
-            write(args.out, result)
+            write(args.out, {**(read(args.out) or {}), args.robot: result})
             print(table(lines), flush=True)
 
 

@@ -54,6 +54,7 @@ TABLES = {
     "grounded_ppo": Table((500, 2_000, 10_000), learned="identified-2000"),
     "compensates": Table((2_000,), ("neither", "fine_tune")),
     "targets": Table((100,), ("alone",)),
+    "sources": Table((2_000, 10_000)),
     "unlike": Table((5_000, 10_000, 20_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "unlike_small": Table((2_500, 5_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "fine_tuning": Table((2_000, 5_000, 10_000), ("fine_tune", "mix")),
@@ -162,8 +163,10 @@ class Study:
     def stops(self, pairs: Sequence[str], markdown: bool = False, method: str = "auto") -> str:
         """Target steps of those granted that a method left when it stopped, and of how many seeds it chose wrongly: it
         delivered what it learned, more than 5% below its own source policy's return, or its source policy, where what
-        is learned from the same steps returns more than 5% above that."""
+        is learned from the same steps returns more than 5% above that. The regret is what the better of the two
+        returns above what was delivered, and the mean that always delivering one of them would have."""
         rows = [["pair", "granted", "taken", "stopped", "wrong: what it learned", "wrong: the source policy"]]
+        rows[0] += ["regret", "of always the source policy", "of always what was learned"]
         for pair in pairs:
             learned = self.found(pair, self.how.learned)
             for steps in self.how.read if learned else ():
@@ -172,11 +175,13 @@ class Study:
                 result, seeds = kept["result"], kept["result"]["seeds"]
                 source = np.asarray(result["zero_shot_target_return"]["per_seed"])
                 changed = np.array([name != SOURCE for name in result["delivered"]])
-                less = changed & (np.asarray(result["target_return"]["per_seed"]) < source - 0.05 * abs(source))
-                more = np.asarray(learned["result"]["target_return"]["per_seed"]) > source + 0.05 * abs(source)
+                got = np.asarray(result["target_return"]["per_seed"])
+                other = np.where(changed, got, np.asarray(learned["result"]["target_return"]["per_seed"]))
+                less, more = changed & (got < source - 0.05 * abs(source)), other > source + 0.05 * abs(source)
+                best = np.maximum(source, other)
                 taken = [f"{steps:,}", f"{result['target_steps']:,}", result["stopped"]]
                 wrong = [f"{wrong.sum()} of {len(seeds)}" for wrong in (less, ~changed & more)]
-                rows.append([pair, *taken, *wrong])
+                rows.append([pair, *taken, *wrong, *(f"{(best - x).mean():,.0f}" for x in (got, source, other))])
         return record.table(rows, markdown)
 
     def fallbacks(self, pairs: Sequence[str], control: str, method: str = "paired_branched") -> str:

@@ -29,8 +29,8 @@ from transreward.learners import LEARNERS
 from transreward.methods import METHODS, Method
 from transreward.presets import LEARNERS as OF_AGENTS
 from transreward.randomise import Informed
-from transreward.request.fields import SECTIONS
 from transreward.request.loop import Loop
+from transreward.row import SECTIONS
 from transreward.types import RequestError
 from transreward.uses import USES
 

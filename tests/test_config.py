@@ -27,12 +27,12 @@ from transreward.methods import METHODS
 from transreward.reports.repeat import repeat
 from transreward.request import resolve as resolving
 from transreward.request.budgets import conversion_steps, require_steps_left
-from transreward.request.fields import SECTIONS
 from transreward.request.files import read_config
 from transreward.request.learner import for_method
 from transreward.request.loop import Loop
 from transreward.request.resolve import resolve
 from transreward.request.settings import apply_settings
+from transreward.row import SECTIONS
 from transreward.runs.record import Record
 from transreward.types import Spaces
 from transreward.uses.penalty import Penalty
@@ -517,6 +517,20 @@ def test_a_command_that_repeats_a_run_leaves_a_methods_own_settings_to_it(name, 
     config = json.loads(json.dumps(for_method(first, first.method).as_json(first.method)))
     command = repeat(Record(config, [], None), [])
     assert "learner.hidden=8,8" in command and f"learner.{own}" not in command
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("grounded", {"ground.steps": 700, "ground.rounds": 2}),
+        ("randomised", {"randomise.ranges": "gravity=0.5..2"}),
+    ],
+)
+def test_a_command_that_repeats_a_run_has_the_settings_of_all_its_parts(name, settings):
+    first = ask(name, learner="sac", source_steps=500_000, settings=settings)
+    run = Record(json.loads(json.dumps(for_method(first, first.method).as_json(first.method))), [], None)
+    command = repeat(run, [run])
+    assert all(f"{path}={value}" in command for path, value in settings.items())
 
 
 @pytest.mark.parametrize(

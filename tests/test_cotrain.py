@@ -16,6 +16,7 @@ from transreward import replay as rp
 from transreward.engine.loop import loop
 from transreward.engine.stages import kept
 from transreward.engine.state import begin
+from transreward.engine.taken import target_steps
 from transreward.live import PHASES, View
 from transreward.plan.compile import beside, turned
 from transreward.reports.repeat import repeat
@@ -89,6 +90,12 @@ def test_it_comes_back_from_its_directory(both):
     assert same(found.agents, result.agents) and same(found.partner.agents, result.partner.agents)
     assert store.read_json(place / "config.json")["cotrain"] and (place / "partner" / "metrics.jsonl").exists()
     assert "--cotrain" in repeat(result.records()[0], result.records())
+
+
+def test_its_target_steps_are_those_of_the_run_and_not_of_its_partner(both):
+    """The target pays twice what the source does for each step that the pole stands."""
+    taken = target_steps(both[1])
+    assert len(taken) == both[0].steps.target and set(taken.reward) == {0.0, 2.0}
 
 
 PAID = ["inverted_pendulum", "inverted_pendulum+terms(survive=2)"]  # and the target 3 at every step

@@ -10,7 +10,7 @@ from typing import Any
 from transreward.domains.domain import Domain
 from transreward.methods import Method, method
 from transreward.request.config import Config
-from transreward.request.fields import SECTIONS
+from transreward.row import SECTIONS
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
 from transreward.transfer import Watch, carry_out, compared, planned, requested

@@ -18,6 +18,8 @@ from transreward.uses.use import UNCHANGED, Use
 OF_ITS_ACTIONS = ("source_act", "source_acts", "source_q")  # extras that ask the source agent of actions
 OF_SOURCE_AGENT = ("source_value", *OF_ITS_ACTIONS)  # extras that ask it
 
+SECTIONS = ("feed", "gap", "use", "gate", "randomise", "ground", "offline")  # the parts of a row that have settings
+
 
 @dataclass(frozen=True)
 class Method:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from transreward.evaluation.statistics import difference
-from transreward.evaluation.verdict import ALIKE, ENOUGH, Outcome, best, certain, number, verdict
+from transreward.evaluation.verdict import ALIKE, ENOUGH, Kind, Outcome, best, certain, number, verdict
+from transreward.reports.sections.verdict import WORDS
 
 
 def outcome(name, per_seed, steps=1000, **more):
@@ -299,3 +302,7 @@ def test_a_session_whose_episodes_were_the_source_policys_has_no_verdict(seeds):
     text = verdict(none, []).sentence
     assert "no training episode of the policy that learns, and of it alone, ended there" in text
     assert ("for every seed" in text) == (seeds > 1)
+
+
+def test_every_kind_has_a_word_on_the_page():
+    assert set(WORDS) == set(get_args(Kind))

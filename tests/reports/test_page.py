@@ -327,6 +327,16 @@ def test_the_matrix_says_of_each_pair_what_the_other_way_round_says(compared):
     assert "an interval of 99.5%, so that with 95% confidence the 10 pairs hold jointly" in Page(text_of(compared)).text
 
 
+def test_the_table_says_what_an_oracle_is_for_where_there_is_none(compared, tmp_path):
+    without = tmp_path / "without"
+    shutil.copytree(compared, without)
+    shutil.rmtree(without / "controls" / "oracle")
+    there = Page(text_of(compared)).text
+    assert "Steps to 50, 80 or 95% of the oracle's return" in there and "Without an oracle" not in there
+    with pytest.warns(UserWarning, match="read without oracle"):
+        assert "Without an oracle there are no shares of it" in Page(text_of(without)).text
+
+
 def test_steps_to_a_share_of_the_oracle(compared):
     records = {r.name: r for r in read(compared)}
     oracle, darc = records["oracle"], records["darc"]

@@ -110,7 +110,7 @@ def settings(prefix: str, **_: Any) -> list[str]:
 
 def _of_methods() -> dict[str, list[Any]]:
     from transreward.methods import METHODS
-    from transreward.request.fields import SECTIONS
+    from transreward.row import SECTIONS
 
     rest = [section for section in SECTIONS if section not in ("gap", "use")]
     return {s: [part for m in METHODS.values() if (part := getattr(m, s)) is not None] for s in rest}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,11 +56,24 @@ class Grounded(NamedTuple):
         if not self.kept:
             return
         place.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.kept)
-        for seed, rule in zip(seeds, self.rules, strict=True):
-            if rule is not None:
-                text = text.replace(str(rule), str(rule.save(place / f"motors-{seed}.npz")))
-        store.write_json(place / store.IDENTIFICATION, json.loads(text))
+        rules = {
+            str(rule): str(rule.save(place / f"motors-{seed}.npz"))
+            for seed, rule in zip(seeds, self.rules, strict=True)
+            if rule is not None
+        }
+        store.write_json(place / store.IDENTIFICATION, renamed(self.kept, rules))
+
+
+def renamed(kept: Any, names: Mapping[str, str]) -> Any:
+    """Plain data in which texts have other names, old to new."""
+    if isinstance(kept, dict):
+        return {key: renamed(value, names) for key, value in kept.items()}
+    if isinstance(kept, list | tuple):
+        return [renamed(value, names) for value in kept]
+    if isinstance(kept, str):
+        for old, new in names.items():
+            kept = kept.replace(old, new)
+    return kept
 
 
 def grounded(domains: Pair[Domain], seeds: list[int], ground: Ground, stored: Replay, views: bool = True) -> Grounded:

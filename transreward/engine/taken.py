@@ -27,11 +27,11 @@ def target_steps(directory: Path, seed: int = 0) -> Log:
         raise RequestError(f"seed {seed} of a run with seeds 0 to {config['seeds'] - 1}")
     spaces = Spaces(*(config["spaces"][key] for key in ("obs", "action", "low", "high")))
     robots = config["loop"]["target_robots"]
-    for about, place in _states(directory):
+    for k, about, place in _states(directory):
         stored, rows = about["stored"].get("target", 0), about["rows"].get("target")
         if not stored or not rows:
             continue
-        file, controls = place / f"0-target-{rows['generation']}.rows", stored - rows["first"]
+        file, controls = place / f"{k}-target-{rows['generation']}.rows", stored - rows["first"]
         flat = _flat(file, rows["sha256"], controls * config["seeds"] * robots, 2 * spaces.obs + spaces.action)
         packed = flat.reshape(controls, config["seeds"], robots, -1)[:, seed]
         t = rp.unpacked(packed.swapaxes(0, 1).reshape(robots * controls, -1), spaces).transition
@@ -53,11 +53,13 @@ def _flat(file: Path, sha256: str, steps: int, least: int) -> np.ndarray:
     raise RequestError(f"{file} is damaged")
 
 
-def _states(directory: Path) -> list[tuple[dict[str, Any], Path]]:
-    """What the newest checkpoint of each stage says of its rows, the stage with the most of them first."""
+def _states(directory: Path) -> list[tuple[int, dict[str, Any], Path]]:
+    """The number of the run in the newest checkpoint of each stage, what that says of its rows, and its place; the
+    stage with the most of them first. A run that trains together with partners comes after them."""
     places = sorted((directory / PLACE).glob("**/"))
-    found = [(about["runs"][0], place) for place in places if (about := Checkpoints(place).told()) is not None]
-    return sorted(found, key=lambda pair: -pair[0]["stored"].get("target", 0))
+    runs = [(about["runs"], place) for place in places if (about := Checkpoints(place).told()) is not None]
+    found = [(len(of) - 1, of[-1], place) for of, place in runs]
+    return sorted(found, key=lambda one: -one[1]["stored"].get("target", 0))
 
 
 def _log(t: Any, robots: int, source: str) -> Log:

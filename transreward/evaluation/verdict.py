@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -50,12 +51,18 @@ class Outcome:
         return difference(self.per_seed, other.per_seed, paired, level)
 
 
+Kind = Literal[
+    "helped", "partly", "beaten", "hurt", "same", "unknown", "too_few", "no_controls", "unfinished", "not_evaluated",
+    "ceiling",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Verdict:
     """`kind`: helped (certainly more than every control), partly (than some), beaten (a control returns certainly
-    more), hurt (zero_shot does), same, unknown, too_few, no_controls, unfinished, not_evaluated, ceiling."""
+    more), hurt (zero_shot does)."""
 
-    kind: str
+    kind: Kind
     sentence: str
     differences: dict[str, Difference] = field(default_factory=dict)  # to each control that was run
 
@@ -106,7 +113,7 @@ def verdict(one: Outcome, controls: Sequence[Outcome], together: int = 1) -> Ver
         return Verdict("too_few", text, found)
     if unsure:
         return Verdict("unknown", _unknown(got, found, seeds) + _caution(seeds), found)
-    kind, text = _judge(got, found, sure, _equal(one, others, found))
+    kind, text = _judge(got, found, sure, _equal(others, found))
     return Verdict(kind, text + _caution(seeds), found)
 
 
@@ -124,12 +131,12 @@ def _tested(one: Outcome, others: Sequence[Outcome], together: int) -> dict[str,
     return found
 
 
-def _equal(one: Outcome, others: Sequence[Outcome], found: dict[str, Difference]) -> list[str]:
+def _equal(others: Sequence[Outcome], found: dict[str, Difference]) -> list[str]:
     """Those from which it certainly differs by nothing that matters."""
     return [c.name for c in others if not certain(found[c.name]) and bound(found[c.name]) <= ALIKE * abs(c.mean)]
 
 
-def _judge(got: str, found: dict[str, Difference], sure: str, equal: Sequence[str] = ()) -> tuple[str, str]:
+def _judge(got: str, found: dict[str, Difference], sure: str, equal: Sequence[str] = ()) -> tuple[Kind, str]:
     """The kind of a verdict that claims something, and its sentence without the full stop. More seeds would not tell
     it apart from the `equal`."""
     more = [name for name, d in found.items() if certain(d) > 0]
@@ -194,7 +201,7 @@ def best(outcomes: Sequence[Outcome]) -> str:
     pairs, level = pairwise(outcomes)
     leads = {x.name: first.over(x, level) for x in fair if x is not first}
     more = [name for name, lead in leads.items() if certain(lead) > 0]
-    equal = _equal(first, [x for x in fair if x is not first], leads)
+    equal = _equal([x for x in fair if x is not first], leads)
     rest = [name for name in leads if name not in (*more, *equal)]
     together = f" for all {pairs} pairs together" if pairs > 1 else ""
     sure = f"; at 95% confidence{together} it beats {_amounts(leads, more)}" if more else ""

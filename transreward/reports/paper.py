@@ -133,7 +133,7 @@ def write_table(path: Path, table: Callable[[], Table], csv: Callable[[], str]) 
 
 def remark(one: Verdict) -> str:
     """A verdict as it is told: its word, and its sentence."""
-    return f"{WORDS.get(one.kind, '')} {one.sentence}".strip()
+    return f"{WORDS[one.kind]} {one.sentence}"
 
 
 def save_figure(path: Path, columns: int, ratio: float, fill: Callable[[Any], object]) -> None:

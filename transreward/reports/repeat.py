@@ -17,6 +17,7 @@ from transreward.methods import method, variant
 from transreward.presets import DEFAULT_STEPS, make_learner, scale
 from transreward.reports.subject import Subject
 from transreward.request.loop import Loop
+from transreward.row import SECTIONS
 from transreward.runs.record import Record
 from transreward.types import ASKED, CONTROLS, DEFAULT_METHOD, NO, RequestError
 
@@ -171,7 +172,7 @@ def _preset(name: str, source: str) -> Learner | None:
 def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Settings that differ from the row of the table."""
     row, found = variant(method(config["method"]), config.get("variant", "")), {}
-    for section in ("feed", "gap", "use", "gate", "offline"):
+    for section in SECTIONS:
         part = getattr(row, section)
         if part is not None and section in config:
             default = {f.name: _plain(getattr(part, f.name)) for f in fields(part)}

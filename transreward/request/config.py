@@ -18,9 +18,9 @@ from transreward.feed import Feed
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.randomise import Informed, Randomise
-from transreward.request.fields import SECTIONS
 from transreward.request.loop import Loop
 from transreward.request.settings import plain_settings
+from transreward.row import SECTIONS
 from transreward.runs import store
 from transreward.types import Pair
 

@@ -8,4 +8,3 @@ FIELDS = (
     "bridge", "evaluate", "cotrain", "imports", "log",
 )  # fmt: skip
 COUNTS = ("source_steps", "target_steps", "seeds", "seed")  # whole numbers
-SECTIONS = ("feed", "gap", "use", "gate", "randomise", "ground", "offline")  # the parts of a method that have settings

@@ -8,7 +8,8 @@ from typing import Any
 
 from transreward.plain import read_mapping
 from transreward.presets import restore_learner
-from transreward.request.fields import COUNTS, FIELDS, SECTIONS
+from transreward.request.fields import COUNTS, FIELDS
+from transreward.row import SECTIONS
 from transreward.runs import store
 from transreward.types import RequestError, nearest, whole_number
 

@@ -24,7 +24,6 @@ from transreward.methods import Method, method
 from transreward.presets import DEFAULT_STEPS, source_budget
 from transreward.request.budgets import MOST, require_rounds
 from transreward.request.config import Config
-from transreward.request.fields import SECTIONS
 from transreward.request.learner import converted, learner_of
 from transreward.request.loop import Loop
 from transreward.request.rules import (
@@ -52,6 +51,7 @@ from transreward.request.rules import (
 )
 from transreward.request.settings import apply_settings, settings_of, typed, with_settings
 from transreward.request.told import settled
+from transreward.row import SECTIONS
 from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from transreward.learners import LEARNERS
 from transreward.methods import Method
-from transreward.request.fields import SECTIONS
+from transreward.row import SECTIONS
 from transreward.types import RequestError, nearest, whole_number
 
 WORDS = {  # names of settings in other libraries -> ours

@@ -24,11 +24,12 @@ from transreward.evaluation.verdict import number
 from transreward.learners.learner import Learner
 from transreward.methods import Method, method, variant
 from transreward.presets import restore_learner
+from transreward.row import SECTIONS
 from transreward.runs import store
 from transreward.runs.account import account
 from transreward.runs.delivered import delivered_in_words
 from transreward.runs.policy import policy_of
-from transreward.runs.record import Record, eval_target
+from transreward.runs.record import Record, eval_target, read
 from transreward.runs.shown import Shown
 from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
 from transreward.uses.compensation import Compensation
@@ -259,7 +260,10 @@ class Result(Shown):
         }
 
     def records(self) -> list[Record]:
-        """This run and its controls, as a report reads them."""
+        """This run and its controls, as a report reads them: from its directory, where it has one, with what lies
+        there beside the results."""
+        if self.saved is not None and (self.saved / "result.json").exists():
+            return read(self.saved)
         agent = self.config["source_run"] or "its own"
         return [
             Record(
@@ -268,6 +272,7 @@ class Result(Shown):
                 one.as_json(),
                 agent=None if one.zero_shot is None else agent,
                 provenance=one.provenance if one is self else None,
+                fallback=one.fallback or None,
             )
             for one in (self, *self.controls.values())
         ]
@@ -416,9 +421,10 @@ def _evaluation_steps(result: dict[str, Any]) -> Pair[int] | None:
 def restore_method(config: dict[str, Any]) -> Method:
     """The method of a run's config.json with its settings. Raises RequestError if this version does not have it."""
     row = variant(method(config["method"]), config.get("variant", ""))
-    for section in ("feed", "gap", "use", "gate"):
+    for section in SECTIONS:
         try:
-            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in config.get(section, {}).items()}
+            plain = {k: v for k, v in config.get(section, {}).items() if k != "name"}  # of an offline learner
+            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
             part = replace(getattr(row, section), **settings) if section in config else None
         except (AttributeError, TypeError) as error:
             raise RequestError(f"the run's {section} is not what '{row.name}' has in this version: {error}") from None

@@ -24,9 +24,9 @@ from transreward.presets import preset
 from transreward.reports.repeat import typed
 from transreward.request.budgets import pretrain_steps, require_steps_left
 from transreward.request.config import Config
-from transreward.request.fields import SECTIONS
 from transreward.request.learner import need_replay
 from transreward.request.resolve import pairs_of, resolved, unmapped
+from transreward.row import SECTIONS
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
 from transreward.workers import attempt

@@ -48,7 +48,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
     columns += [f"P over {r.name}" for r in _controls(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
     columns += ["updates", "target steps, learning", "evaluation", "source steps", "time"]
-    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "ceiling": oracle}
+    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
 
 
 def _controls(records: Sequence[Record]) -> list[Record]:

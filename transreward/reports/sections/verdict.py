@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from transreward.evaluation.verdict import best
+from transreward.evaluation.verdict import Kind, best
 from transreward.reports.repeat import following
 from transreward.reports.sections.diagnostics import CUT_SHORT, kept, warned
 from transreward.reports.subject import Subject
 
-WORDS = {
+WORDS: dict[Kind, str] = {
     "helped": "It helped.",
     "partly": "In part.",
     "hurt": "It hurt.",
@@ -19,6 +19,7 @@ WORDS = {
     "too_few": "Too few seeds.",
     "no_controls": "No controls.",
     "unfinished": "Cut short.",
+    "not_evaluated": "Not evaluated.",
     "ceiling": "A ceiling.",
 }
 HTML = """\
@@ -79,4 +80,4 @@ def said(subject: Subject) -> list[str]:
         return []
     if subject.comparison:
         return [best([r.outcome for r in subject.records])]
-    return [f"{WORDS.get(one.kind, '')} {one.sentence}".strip() for one in subject.verdicts()]
+    return [f"{WORDS[one.kind]} {one.sentence}" for one in subject.verdicts()]
