@@ -31,7 +31,8 @@ def fitted(arm, **values):
     chosen = tuple(names.index(name) for name in values)
     found = problem.family.neutral.copy()
     found[list(chosen)] = list(values.values())
-    return answer(problem, told, Fit(found, chosen, 1.0, 0.5), NONE, robot)
+    spans = {i: (float(found[i]), float(found[i])) for i in chosen}
+    return answer(problem, told, Fit(found, chosen, 1.0, 0.5, spans), NONE, robot)
 
 
 def test_what_does_not_lower_the_error_ten_steps_ahead_is_discarded(arm):
@@ -39,6 +40,12 @@ def test_what_does_not_lower_the_error_ten_steps_ahead_is_discarded(arm):
     assert found.discarded and not found.named and found.id == "reacher" and found.explained == 0
     assert "discarded" in found.lines()[0] and found.as_json()["discarded"] is True
     assert found.ten_step_error[0] == found.ten_step_error[1]
+
+
+def test_ten_steps_in_which_nothing_differs_discard_nothing(arm):
+    """One step in contact may tell friction where no ten that were held out are."""
+    found = fitted(arm, damping=1.0)
+    assert found.ten_step_error[0] < 1e-9 and not found.discarded and found.named
 
 
 def test_no_ten_steps_in_a_row_discard_nothing(arm):
@@ -56,7 +63,7 @@ def test_a_payload_is_said_with_its_body(arm):
 
 
 def test_words(arm):
-    found = fitted(arm, damping=1.0)
+    found = fitted(arm)
     found = replace(
         found, discarded=False, ten_step_error=(2.0, 1e-9), alike=(("a", "b"), ("a", "c")), unseen=("mass",)
     )

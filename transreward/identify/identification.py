@@ -24,6 +24,7 @@ from transreward.runs import store
 LATE = ("delay", "sensor_delay")  # shifts
 NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`
 LOWERED = 0.02  # by which share what is found has to lower the error ten steps ahead
+ROUNDING = 1e-9  # spreads: where ten steps ahead no more is wrong, before and now, they do not tell
 AHEAD = 10  # control steps
 STARTS = 200  # from which these are simulated
 WORST = 5.0  # spreads: an error beyond counts as this, since one fall would outweigh all else
@@ -217,7 +218,7 @@ def answer(problem: Problem, evidence: Evidence, fit: Fit, odd: np.ndarray, sour
     """Of a fit to `evidence`, of which steps that are `odd` (numbers) were left out, from the simulator of `source`."""
     neutral = problem.family.neutral
     error = ahead(problem, neutral, evidence), ahead(problem, fit.values, evidence, fit.motors)
-    discarded = bool(fit.chosen or fit.motors) and error[1] >= (1 - LOWERED) * error[0]
+    discarded = bool(fit.chosen or fit.motors) and error[1] >= max((1 - LOWERED) * error[0], ROUNDING)
     values, chosen, rule = (neutral, (), None) if discarded else (fit.values, fit.chosen, fit.motors)
     when = late(problem, values, evidence)
     named = [one for i in chosen for one in _named(problem.parameters[i], float(values[i]), fit.spans[i], when)]

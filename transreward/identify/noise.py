@@ -22,6 +22,7 @@ from transreward.identify.windows import LENGTH, Shooting, Shot, Windows
 NONE = 2e-3  # of an entry's change: what remains below it is no noise
 IN_SPAN = 0.9  # share of what remains that noise of actions must explain
 RULED = 0.15  # share of it, adjusted, that action and state may explain: more is a rule of the motors, not noise
+CHANCE = 2.0
 GROWTH = (
     1.15  # of what remains in windows twice as long, for noise of sensors, and in the middle window over a good one
 )
@@ -126,9 +127,11 @@ def _spread(x: np.ndarray) -> np.ndarray:
 
 
 def _ruled(y: np.ndarray, x: np.ndarray) -> float:
-    """Share of the variance of `y` [n] that is linear in `x` [n, columns], adjusted for their number."""
+    """Share of the variance of `y` [n] that is linear in `x` [n, columns], adjusted for their number, and less what
+    chance may add to it: `CHANCE` standard deviations of the share of normal numbers."""
     n, rank = len(y), np.linalg.matrix_rank(x)
     if n - rank < 10:
         return 0.0
     left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    return float(1 - (left @ left) / (n - rank) / max(y.var(ddof=1), 1e-300))
+    share = 1 - (left @ left) / (n - rank) / max(y.var(ddof=1), 1e-300)
+    return float(share - CHANCE * np.sqrt(2 * rank) / (n - rank))

@@ -15,6 +15,7 @@ from transreward.identify.evidence import Evidence
 from transreward.identify.fit import ENOUGH, Fit, Problem
 
 FAR = 30.0  # times what the other steps leave on average
+LEAST = 0.01  # mean square of what a step leaves, weighted: below it a step is as the simulator foretells it
 MOST = 0.02  # of the steps: more of them are no exception, and what differs in them has to be told
 
 
@@ -24,7 +25,7 @@ def odd(problem: Problem, fit: Fit) -> np.ndarray:
     before, left = (problem.residuals(both, problem.steps) ** 2).mean(axis=2)
     most = int(MOST * len(left))
     usual = np.sort(left)[: len(left) - most].mean()
-    far = left > FAR * usual
+    far = left > max(FAR * usual, LEAST)
     if left.mean() <= (1 - ENOUGH) * before.mean() or far.sum() > most:
         return np.zeros(0, int)
     return np.flatnonzero(problem.usable)[far]
