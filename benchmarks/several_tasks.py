@@ -9,8 +9,9 @@ alone     an agent of this task
 random    uniform actions
 
 Beside them an unseen task between the four, which no episode paid, told by its id and told by the rewards of 1,000
-target steps. Writes benchmarks/results/several_tasks.json, robot by robot; `--smoke` shows in a minute that the script
-works, and measures nothing.
+target steps. Writes benchmarks/results/several_tasks.json, robot by robot; what is there with the same settings is not
+run again, and the one agent is kept in runs/several_tasks. `--smoke` shows in a minute that the script works, and
+measures nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ TASKS = {  # of each robot: four, and an unseen one
         "ant+direction(degrees=45)",
     ),
 }
+RUNS = Path("runs/several_tasks")
 LOOP = {"loop.final_episodes": 20, "loop.eval_episodes": 20, "loop.source_evaluations": 4, "loop.aligned": 0.0}
 
 
@@ -96,6 +98,13 @@ def at_random(target: str, args: argparse.Namespace) -> dict[str, Any]:
     return summed(np.stack(found))
 
 
+def measured(target: str, run: Path, args: argparse.Namespace, infers: bool) -> dict[str, Any]:
+    """All that is compared in one target."""
+    found = {"told": told(target, run, args), "untold": untold(target, run, args)}
+    found |= {"alone": alone(target, args), "random": at_random(target, args)}
+    return found | ({"inferred": told(target, run, args, **{"randomise.infer": True})} if infers else {})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("robot", nargs="?", choices=tuple(TASKS), default="halfcheetah")
@@ -111,19 +120,17 @@ def main() -> None:
     args.tasks, unseen = TASKS[args.robot]
     settings = {name: getattr(args, name) for name in ("source_steps", "target_steps", "seeds", "learner")}
     settings |= LOOP | {"family": "~".join(args.tasks)}
-    result: dict[str, Any] = {**provenance(), "settings": settings, "targets": {}}
+    before = (read(args.out) or {}).get(args.robot, {})
+    done = before["targets"] if before.get("settings") == settings else {}
+    result: dict[str, Any] = {**provenance(), "settings": settings, "targets": done}
     lines = [("target", "told", "untold", "alone", "random")]
     with tempfile.TemporaryDirectory() as place:
-        run = Path(place) / "run"
+        run = Path(place) / "run" if args.smoke else RUNS / f"{args.robot}-{args.source_steps}-{args.seeds}"
         for target in (*args.tasks, unseen):
-            found = {"told": told(target, run, args), "untold": untold(target, run, args)}
-            found |= {"alone": alone(target, args), "random": at_random(target, args)}
-            if target == unseen:
-                found["inferred"] = told(target, run, args, **{"randomise.infer": True})
-                print("\n".join(found["inferred"]["said"]))
-            result["targets"][target] = found
-            lines.append((target, *(f"{found[name]['mean']:.1f}" for name in lines[0][1:])))
-            write(args.out, {**(read(args.out) or {}), args.robot: result})
+            if target not in done:
+                done[target] = measured(target, run, args, infers=target == unseen)
+                write(args.out, {**(read(args.out) or {}), args.robot: result})
+            lines.append((target, *(f"{done[target][name]['mean']:.1f}" for name in lines[0][1:])))
             print(table(lines), flush=True)
 
 
