@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 Array = Any  # a NumPy or JAX array; shapes stand in the docstrings
 Key = Any  # a JAX random key
-State = Any  # a pytree of arrays
 Metrics = dict[str, Array]  # name -> scalar
 
 # The rows of the table that others have to know of: the methods that every other is compared with, the one that breaks

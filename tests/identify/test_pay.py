@@ -11,7 +11,8 @@ from transreward.domains.domain import altered
 from transreward.domains.tasks import Task
 from transreward.engine.grounding import _told, grounded
 from transreward.ground import Ground
-from transreward.identify.pay import Pay, held_out, pay_of, told
+from transreward.identify.evidence import held_out
+from transreward.identify.pay import Pay, pay_of, told
 from transreward.types import Pair, Steps, Transition
 
 

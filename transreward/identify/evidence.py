@@ -53,8 +53,12 @@ def evidence(
     begins[0] = True
     clock = np.arange(n) - np.maximum.accumulate(np.where(begins, np.arange(n), 0))
     late = [np.where((clock >= k)[:, None], np.roll(action, k, axis=0), 0.0) for k in range(1 + DELAYS)]
-    held = np.arange(n) % BLOCK >= BLOCK - HELD
-    return Evidence(obs, np.stack(late), next_obs, reward, clock >= DELAYS, ~begins, held)
+    return Evidence(obs, np.stack(late), next_obs, reward, clock >= DELAYS, ~begins, held_out(n))
+
+
+def held_out(n: int) -> np.ndarray:
+    """[n] bool: which of n successive steps are held out."""
+    return np.arange(n) % BLOCK >= BLOCK - HELD
 
 
 def of_walks(t: Transition) -> Evidence:

@@ -9,10 +9,10 @@ import numpy as np
 from transreward.domains import robots
 from transreward.domains.domain import TableRobot
 from transreward.domains.tasks import Task
+from transreward.identify.evidence import held_out
 from transreward.types import Transition
 
 ENOUGH = 0.9  # share of the reward's variance that has to be explained on held-out steps
-BLOCK, HELD = 50, 10  # of every fifty steps ten are held out
 SURE = 3.0  # standard errors; and a weight is not told apart from 0 or 1 by less than
 APART = 0.02
 
@@ -67,11 +67,6 @@ def retaken(
     known = simulation.put(rows.obs)
     own = simulation.step(rows.action).reward
     return rows, known, own, simulation.stored
-
-
-def held_out(n: int) -> np.ndarray:
-    """[n] bool: which of n successive steps are held out."""
-    return np.arange(n) % BLOCK >= BLOCK - HELD
 
 
 def seeds_in_turn(t: Transition) -> Transition:

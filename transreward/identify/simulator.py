@@ -25,7 +25,6 @@ from transreward.types import RequestError
 ROWS = 2048  # simulated at a time
 CLIPPED = 0.9  # of the clip: a velocity beyond may be one at it, with a sensor's bias or noise
 LOST = 1e3  # what stands for a state that is not finite
-HINGE = 3  # of mujoco.mjtJoint
 
 
 class Simulator:
@@ -38,7 +37,6 @@ class Simulator:
         """`spread` [columns]: of each entry of an observation, in which a sensor's bias is told."""
         self.family, self.robot, self._spread = family, family.robot, spread
         self.steps = 0
-        self._columns = columns
         self._batch = Batch(family.model, ROWS, threads)
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(x) for x in ("qpos", "qvel", "ctrl"))
         self.low, self.high = family.model.actuator_ctrlrange.T

@@ -29,19 +29,24 @@ def intervals(
         return found
     rows = problem.steps
     off, slopes = problem.slopes(values, rows, free)
-    n = rows.n
-    off, slopes = off.reshape(n, -1), slopes.reshape(n, -1, slopes.shape[1])[..., free]
-    block = np.arange(n) * max(n // LENGTH, 1) // n
-    count = block[-1] + 1
-    normal, pull = np.zeros((count, len(free), len(free))), np.zeros((count, len(free)))
-    np.add.at(normal, block, np.einsum("nei,nej->nij", slopes, slopes))
-    np.add.at(pull, block, np.einsum("nei,ne->ni", slopes, off))
-    half, at = half_width(normal, pull, np.ones(count), seed), problem.at(values, free)
+    information, gradient = by_blocks(slopes.reshape(rows.n, -1, slopes.shape[1])[..., free], off.reshape(rows.n, -1))
+    half, at = half_width(information, gradient, np.ones(len(gradient)), seed), problem.at(values, free)
     low, high = (problem.moved(values, free, (at + sign * half)[None])[0] for sign in (-1, 1))
     for i in free:
         search = problem.parameters[i].search
         found[i] = max(float(low[i]), search.low), min(float(high[i]), search.high)
     return found
+
+
+def by_blocks(slopes: np.ndarray, off: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss and Newton's equations of each block of consecutive steps, for what is `off` [n, entries] and its `slopes`
+    [n, entries, free]: information [blocks, free, free] and gradient [blocks, free]."""
+    n, count, free = len(off), max(len(off) // LENGTH, 1), slopes.shape[-1]
+    block = np.arange(n) * count // n
+    information, gradient = np.zeros((count, free, free)), np.zeros((count, free))
+    np.add.at(information, block, np.einsum("nei,nej->nij", slopes, slopes))
+    np.add.at(gradient, block, np.einsum("nei,ne->ni", slopes, off))
+    return information, gradient
 
 
 def half_width(information: np.ndarray, gradient: np.ndarray, weight: np.ndarray, seed: int = 0) -> np.ndarray:

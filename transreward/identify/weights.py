@@ -15,8 +15,9 @@ from transreward.domains import robots
 from transreward.domains.bridged import plain
 from transreward.domains.domain import TableRobot
 from transreward.domains.weighed import Span, paid_for
-from transreward.identify.pay import ENOUGH, held_out, retaken
-from transreward.identify.uncertainty import LENGTH, half_width
+from transreward.identify.evidence import held_out
+from transreward.identify.pay import ENOUGH, retaken
+from transreward.identify.uncertainty import LENGTH, by_blocks, half_width
 from transreward.types import Transition
 
 FLAT = 1e-5  # of the largest singular value: directions below it are not in the steps
@@ -133,13 +134,8 @@ def _least(x: np.ndarray, reward: np.ndarray, start: np.ndarray) -> tuple[np.nda
 
 def _half(x: np.ndarray, off: np.ndarray) -> np.ndarray:
     """Half of the 95% interval of each weight, from what the fit leaves of each step."""
-    n = len(x)
-    count = max(n // LENGTH, 1)
-    block = np.arange(n) * count // n
-    information, gradient = np.zeros((count, x.shape[1], x.shape[1])), np.zeros((count, x.shape[1]))
-    np.add.at(information, block, x[:, :, None] * x[:, None])
-    np.add.at(gradient, block, x * off[:, None])
-    return half_width(information, gradient, np.ones(count))
+    information, gradient = by_blocks(x[:, None], off[:, None])
+    return half_width(information, gradient, np.ones(len(gradient)))
 
 
 def inferred(simulator: TableRobot, span: Span, seeds: list[int], t: Transition) -> list[Inferred]:

@@ -119,7 +119,7 @@ def source_stage(config: Config, row: Method, agent: str | None, steps: int) -> 
     fresh = agent is None
     budget = Pair(left, 0)
     plain = replace(PLAIN, randomise=row.randomise)
-    schedule = scheduled(config, plain, budget, 0.0, fresh)
+    schedule = scheduled(config, plain, budget, fresh)
     name = f"source-{steps + schedule.controls.source * config.learner.robots}"
     name = name if row.randomise is None else f"{row.name}-{name}"
     streams = (walk(config.of_agent(plain), plain, "source", left, "source"),)
@@ -237,7 +237,7 @@ def transfer(
     share = feed.target_share
     turned = row.replayed * budget.target + row.asked_again(before)
     steps = budget._replace(source=budget.source - turned)  # what robots walk
-    schedule = scheduled(config, row, steps, share, fresh, rounds)
+    schedule = scheduled(config, row, steps, fresh, rounds)
     log = recorded(config.domains.target)
     if row.offline is not None or log is not None:
         schedule = of_steps_that_are_there(config, row, schedule)
@@ -321,7 +321,7 @@ def unchanged(config: Config, row: Method, agent: str | None) -> Stage:
 def oracle(config: Config, row: Method) -> Stage:
     """Training in the target on the source's budget."""
     budget = Pair(0, config.source_steps)
-    schedule = scheduled(config, row, Pair(config.source_steps, 0), 0.0, True)
+    schedule = scheduled(config, row, Pair(config.source_steps, 0), True)
     stream = walk(config, row, "source", config.source_steps, "target")
     return Stage(row.name, CEILING, row, None, (stream,), budget, schedule, 0.0, True, config.loop.evaluations)
 
@@ -335,7 +335,7 @@ def cotrained(config: Config, row: Method) -> Track:
 def beside(config: Config, row: Method, draws: str) -> Stage:
     """One stage of co-training: training from scratch in the target of `config`."""
     budget = Pair(0, config.target_steps)
-    schedule = scheduled(config, row, budget, 1.0, True, budgets.rounds(config, row))
+    schedule = scheduled(config, row, budget, True, budgets.rounds(config, row))
     stream = walk(config, row, "target", config.target_steps, "target")
     name = draws or row.name
     return Stage(
@@ -362,9 +362,7 @@ def turned(config: Config, k: int = 0) -> Config:
 # -- rounds --------------------------------------------------------------------------------------------------------
 
 
-def scheduled(
-    config: Config, row: Method, steps: Pair[int], target_share: float, fresh: bool, rounds: int | None = None
-) -> Schedule:
+def scheduled(config: Config, row: Method, steps: Pair[int], fresh: bool, rounds: int | None = None) -> Schedule:
     """The rounds of a stage in which robots take `steps` per seed. The steps that feed the learner set their number,
     unless `rounds` does."""
     learner, loop = config.learner, config.loop

@@ -260,22 +260,17 @@ class Result(Shown):
         }
 
     def records(self) -> list[Record]:
-        """This run and its controls, as a report reads them: from its directory, where it has one, with what lies
-        there beside the results."""
+        """This run and its controls, as a report reads them: where it has a directory, with what else lies there."""
         if self.saved is not None and (self.saved / "result.json").exists():
             return read(self.saved)
         agent = self.config["source_run"] or "its own"
         return [
             Record(
-                one.config,
-                one.log,
-                one.as_json(),
-                agent=None if one.zero_shot is None else agent,
-                provenance=one.provenance if one is self else None,
-                fallback=one.fallback or None,
+                one.config, one.log, one.as_json(), agent=None if one.zero_shot is None else agent,
+                provenance=one.provenance if one is self else None, fallback=one.fallback or None,
             )
             for one in (self, *self.controls.values())
-        ]
+        ]  # fmt: skip
 
     def save(self, directory: str | Path) -> None:
         """Write a run directory. Raises RequestError if one is there already."""
@@ -423,8 +418,8 @@ def restore_method(config: dict[str, Any]) -> Method:
     row = variant(method(config["method"]), config.get("variant", ""))
     for section in SECTIONS:
         try:
-            plain = {k: v for k, v in config.get(section, {}).items() if k != "name"}  # of an offline learner
-            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+            kept = {k: v for k, v in config.get(section, {}).items() if k != "name"}  # of an offline learner
+            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
             part = replace(getattr(row, section), **settings) if section in config else None
         except (AttributeError, TypeError) as error:
             raise RequestError(f"the run's {section} is not what '{row.name}' has in this version: {error}") from None

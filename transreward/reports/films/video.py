@@ -27,7 +27,6 @@ COLOURS = Pair((92, 170, 245), (247, 160, 82))  # blue and orange: told apart by
 
 
 SLOWER = "fps=fps=min(source_fps\\,12)"  # pictures a second at most, where each costs much
-SMALL = "-crf 27 -preset veryfast"
 ENDINGS = {  # what ffmpeg is told of a file with this ending
     ".mp4": [
         "-c:v",

@@ -21,7 +21,6 @@ would tell.</p>
 are of seed {{ first }}{% endif %}. Of what differs it explains {{ explained }}.</p>
 """
 
-Named = tuple[str, str | None]  # a parameter's name and pattern
 APART = 0.01  # of the values, or of the source's: intervals of steps without noise are far narrower than that matters
 
 

@@ -18,7 +18,7 @@ HTML = """\
 <p class="quiet">Raw returns of the final policies in the target. Press a heading to sort. IQM: interquartile mean \
 over seeds, with its bootstrap interval. P: share of all pairs of seeds in which the method returns more, ties one \
 half, with a bootstrap interval from five seeds on. Below five a bootstrap is too narrow: go by the t intervals. \
-{% if oracle %}\
+{% if ceiling %}\
 Steps to 50, 80 or 95% of the oracle's return: target steps at the first evaluation whose mean over seeds reached it.\
 {% else %}Without an oracle there are no shares of it: add it to the methods.{% endif %} \
 Time: of learning; that of the method which led the run includes the training of the source agent, but no other \
@@ -48,7 +48,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
     columns += [f"P over {r.name}" for r in _controls(records)]
     columns += [f"steps to {share:.0%}" for share in SHARES] if oracle else []
     columns += ["updates", "target steps, learning", "evaluation", "source steps", "time"]
-    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "oracle": oracle}
+    return {"columns": columns, "rows": [_row(r, records, oracle) for r in records], "ceiling": oracle}
 
 
 def _controls(records: Sequence[Record]) -> list[Record]:
