@@ -52,7 +52,8 @@ SOMETIMES = (
     "physics",
     "delivery",
     "directly",
-)  # where a run directory has it, see test_identified.py, test_fallback.py
+    "bridge",
+)  # where a run directory has it, see test_identified.py, test_fallback.py, test_bridge.py
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 METHODS = ["darc", "oracle", "zero_shot", "fine_tune", "target_only"]
 
