@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from transreward.domains.difference import measure, require_difference, require_other_pay
 from transreward.domains.ids import domain
 from transreward.domains.names import entry_names
+from transreward.domains.robot import always
 from transreward.domains.robots import ROBOTS
-from transreward.domains.tasks import ANY, TASKS
+from transreward.domains.tasks import ANY, TASKS, parse, with_tasks
 from transreward.types import BrokenRun, RequestError
 
 VALUES = {"degrees": 30, "x": 0.1, "y": -0.05, "speed": 1.5}
@@ -259,3 +261,44 @@ def test_a_task_that_changes_nothing_is_refused():
     with pytest.raises(RequestError, match="differ in nothing"):
         require_difference(domain("ant"), domain("ant+direction(degrees=0)"))
     assert require_difference(domain("halfcheetah"), domain("halfcheetah+backward")).obs == 0
+
+
+# -- whether a task is done ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("id", [*ROBOTS, *ALL])
+def test_every_task_says_whether_it_is_done(id):
+    name, _, text = id.partition("+")
+    robot = with_tasks(ROBOTS[name], [parse(text, ROBOTS[name])] if text else [])
+    assert robot.judged
+    for one in robot.judged:
+        assert set(one.terms) <= set(robot.terms)
+
+
+@pytest.mark.parametrize(
+    ("id", "slow", "fast"),
+    [
+        ("swimmer", {"forward": 0.09}, {"forward": 0.11}),
+        ("swimmer+backward", {"forward": 0.09}, {"forward": 0.11}),  # the term as it pays, of swimming backward
+        ("halfcheetah", {"forward": 0.49}, {"forward": 0.51}),
+        ("halfcheetah+terms(forward=2)", {"forward": 0.98}, {"forward": 1.02}),
+        ("sledge+direction(degrees=30)", {"forward": 1.25, "sideways": -0.63}, {"forward": 0.0, "sideways": 0.63}),
+    ],
+)
+def test_moved_is_by_the_speed_along_the_way_that_is_paid_for(id, slow, fast):
+    """At 1.25 for each m/s, as a humanoid is, ahead and to the left."""
+    rows = {**ROBOTS, "sledge": replace(ROBOTS["humanoid"], healthy=always)}
+    name, _, text = id.partition("+")
+    robot = with_tasks(rows[name], [parse(text, rows[name])] if text else [])
+    (one,) = (x for x in robot.judged if x.name == "moved")
+    for mean, wanted in ((slow, 0.0), (fast, 1.0)):
+        assert one.read(sum(np.array([mean[term]]) for term in one.terms), np.zeros(1)) == wanted
+
+
+def test_what_is_not_paid_for_is_not_told(tmp_path, monkeypatch):
+    """A user's function has none of the robot's terms, from which `reached` would be read."""
+    (tmp_path / "own_pay.py").write_text("def still(obs, action, next_obs):\n    return -abs(action).sum(axis=1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert domain("reacher+own_pay:still").success == () == domain("swimmer+own_pay:still").success
+    assert [one.name for one in domain("halfcheetah+own_pay:still").success] == ["upright"]
+    assert [one.name for one in domain("halfcheetah@named(halfcheetah:legs=3)").success] == ["moved"]

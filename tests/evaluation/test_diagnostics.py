@@ -66,6 +66,7 @@ def test_warnings(changed, word):
         ({"fallen": [1.0, 1.0]}, [], None),  # of an agent from elsewhere nothing is known
         ({"fallen": [0.9, 1.0]}, [[50, 60], [55, 54]], None),
         ({"tracking error (m/s)": [0.0, 0.0]}, [], None),
+        ({"pushed": [0.0], "stood": [0.0], "moved": [0.0], "upright": [0.0]}, [], None),  # a preset may do none yet
         ({}, [[50, 60], [20, 30]], None),  # a return has no scale that is known
     ],
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
 
 from transreward.domains.ids import domain
+from transreward.domains.mujoco import MujocoDomain
+from transreward.domains.robot import UPRIGHT
+from transreward.domains.robots import ROBOTS
 from transreward.evaluation.returns import SEED, evaluate
 from transreward.types import BrokenRun
 
@@ -119,3 +124,38 @@ def test_a_policy_that_breaks_is_named_with_its_seed():
 
     with pytest.raises(BrokenRun, match=r"hopper, control step 0, row 5: .*, seed 8, in an evaluation"):
         evaluate(domain("hopper"), broken, None, SEEDS, EPISODES)
+
+
+def judged(robot, act=None, **changed):
+    """What short episodes of a robot say of its task, mean over those of one seed; its motors rest."""
+    made = MujocoDomain(replace(ROBOTS[robot], **changed))
+    rest = lambda agents, obs, noise: np.zeros((*obs.shape[:2], made.spaces.action))  # noqa: E731
+    found = evaluate(made, act or rest, None, [0], 2, threads=1)
+    return {name: float(share[0]) for name, share in found.success.items()}, found
+
+
+def turned(angle):
+    """A half-cheetah begins turned by so much."""
+    return lambda rng, qpos, qvel: (qpos + angle * np.eye(len(qpos))[2], qvel)
+
+
+def test_a_half_cheetah_on_its_back_is_not_upright():
+    for angle, upright in ((0.1, 1.0), (2 * np.pi + 1.2, 1.0), (np.pi, 0.0), (-2.0, 0.0)):
+        assert judged("halfcheetah", episode_steps=2, draw=turned(angle))[0] == {"moved": 0.0, "upright": upright}
+
+
+def test_what_is_read_from_no_column_of_a_domain_is_left_out():
+    elsewhere = (UPRIGHT._replace(column="no such column"),)
+    assert judged("halfcheetah", episode_steps=2, posture=elsewhere)[0] == {"moved": 0.0}
+
+
+def test_an_object_at_its_goal_is_pushed_there():
+    for away, pushed in ((0.04, 1.0), (0.06, 0.0)):
+        where = lambda rng, qpos, qvel, x=away: (np.r_[qpos[:-4], 0.0, x, 0.0, 0.0], qvel)  # noqa: E731
+        assert judged("pusher", episode_steps=3, draw=where)[0] == {"pushed": pushed}
+
+
+def test_who_lies_has_not_stood_up():
+    up = lambda rng, qpos, qvel: (qpos + 1.2 * np.eye(len(qpos))[2], qvel)  # noqa: E731
+    assert judged("humanoid_standup", episode_steps=2)[0] == {"stood": 0.0}
+    assert judged("humanoid_standup", episode_steps=2, draw=up)[0] == {"stood": 1.0}

@@ -52,7 +52,8 @@ SOMETIMES = (
     "physics",
     "delivery",
     "directly",
-)  # where a run directory has it, see test_identified.py, test_fallback.py
+    "bridge",
+)  # where a run directory has it, see test_identified.py, test_fallback.py, test_bridge.py
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 METHODS = ["darc", "oracle", "zero_shot", "fine_tune", "target_only"]
 
@@ -706,6 +707,18 @@ def test_the_source_policy_has_no_bounds_and_its_steps_are_said(run):
     assert found is not None and "source,3.0,,,1" in unquote(found["figure"].csv)
     trained = max(row["source_steps"] for row in r.rows if row["phase"] == "source")
     assert found["taken"] == f"{trained:,} of {r.source_steps:,}" and trained < r.source_steps
+
+
+def test_what_says_whether_a_task_is_done_is_explained(tmp_path):
+    place = Path(shutil.copytree(Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-ppo", tmp_path / "run"))
+    result = json.loads((place / "result.json").read_text())
+    for told, words in (
+        ({"moved": [0.5], "upright": [1.0]}, "share of episodes. Moved: in which it went the way that is paid for, at"),
+        ({"tracking error (m/s)": [0.1], "own": [1.0]}, "Without a unit it is a share of episodes."),
+    ):
+        (place / "result.json").write_text(json.dumps(result | {"success": told}))
+        text = Page(text_of(place)).text
+        assert words in text and ("Moved" in text) == ("moved" in told)
 
 
 def test_the_foot_names_a_page_that_the_documentation_has():

@@ -7,6 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from transreward.bridges import between
+from transreward.bridges.bridge import require_sound
+from transreward.bridges.given import Given
+from transreward.bridges.linear import Linear
+from transreward.domains.across import Described
+from transreward.domains.ids import domain
 from transreward.gaps.gap import Gap
 from transreward.gaps.neighbours import Neighbours
 from transreward.gaps.reward import Reward
@@ -461,6 +467,44 @@ def test_a_potential_keeps_the_optimal_policies_of_random_mdps(seed):
     drifting = [shaped(reward, ends, phi * scale) for scale in (0.2, 1.0, 3.0)]  # frozen within each update's backup
     for one in drifting:
         assert np.array_equal(best_actions(p, one, ends)[live], plain[live])
+
+
+def permuted(own, other):
+    """A map that is told: columns and motors moved on by some places."""
+    obs, action = (np.roll(np.eye(len(x)), 3, axis=1) for x in (other.entries, other.action_entries))
+    return {"observations": Linear(obs, np.zeros(len(obs))), "actions": Linear(action, np.zeros(len(action)))}
+
+
+MAPS = {  # how the source's value is seen -> the bridge, and the target whose columns it leads to
+    "identity": (between("named"), "halfcheetah"),
+    "permuted": (Given("permuted", permuted), "halfcheetah"),
+    "shuffled": (between("shuffled(named)"), "halfcheetah:legs=3"),
+    "clone": (between("clone(named)"), "halfcheetah:legs=3"),
+}
+
+
+@pytest.fixture(scope="module")
+def sides():
+    return {name: Described(domain(name)) for name in ("halfcheetah", "halfcheetah:legs=3")}
+
+
+@pytest.mark.parametrize("how", MAPS)
+def test_a_potential_keeps_the_optimal_policies_whatever_map_it_is_seen_through(sides, how):
+    """The states of an MDP are observations of the target. What a right map, a wrong one and a clone make of the
+    source's value there is a function of the target's state, and any such function will do."""
+    bridge, target = MAPS[how]
+    crossing = require_sound(how, bridge.across(sides["halfcheetah"], sides[target]))
+    for seed in range(5):
+        p, reward, ends = random_mdp(seed)
+        random, live = np.random.default_rng(seed), ~ends
+        obs = random.standard_normal((len(p), crossing.shown.spaces.obs))
+        weights = random.standard_normal((crossing.own.spaces.obs, 8))
+        value = lambda x, w=weights: 5 * np.tanh(x @ w).sum(axis=1)  # noqa: E731 - the source's, in its own columns
+        phi = value(crossing.back.obs(obs))
+        assert np.ptp(phi) > 5 and (how == "identity") == np.allclose(phi, value(obs[:, : len(weights)]))
+        changed = shaped(reward, ends, phi)
+        assert np.abs(changed - reward).max() > 1
+        assert np.array_equal(best_actions(p, changed, ends)[live], best_actions(p, reward, ends)[live])
 
 
 @pytest.mark.parametrize("horizon", [2, 10])

@@ -17,7 +17,16 @@ from transreward.bridges import BRIDGES, between
 from transreward.bridges.bridge import Crossing, require_sound
 from transreward.bridges.linear import Linear
 from transreward.domains.brought import brought
-from transreward.domains.domain import Domain, Drawn, TableRobot, Traced, control_rate, table_robot
+from transreward.domains.domain import (
+    Domain,
+    Drawn,
+    Success,
+    TableRobot,
+    Traced,
+    control_rate,
+    successes,
+    table_robot,
+)
 from transreward.domains.joins import Joins, told
 from transreward.domains.names import action_entries, entries
 from transreward.domains.relayed import Dressed, Sparing
@@ -53,6 +62,11 @@ class Across(Dressed, Joins):
         self.reward_terms, self.episode_steps = plain.reward_terms, plain.episode_steps
         self.control_rate = control_rate(plain)
         self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
+
+    @property
+    def success(self) -> tuple[Success, ...]:
+        """See `Judged`: without what is read from its own columns, in whose places it shows others."""
+        return tuple(one for one in successes(self.plain) if not one.column)
 
     def doubts(self) -> list[tuple[str, str]]:
         """Pairs of parts of one robot that could as well change places in the bridge."""

@@ -24,7 +24,7 @@ from transreward.domains.domain import (
     successes,
     without,
 )
-from transreward.domains.names import action_entries, action_names, entries
+from transreward.domains.names import action_entries, action_names, entries, entry_names
 from transreward.domains.relayed import Relayed
 from transreward.domains.users import in_one_line, numbers, truths, unpacked, whole
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
@@ -76,8 +76,10 @@ class CheckedDomain:
         self.name, self.spaces, self.reward_terms, self.episode_steps = name, spaces, plain.reward_terms, steps
         self.success = successes(plain)
         for one in self.success:
-            if one.term and one.term not in self.reward_terms:
-                raise RequestError(f"'{name}': {one.name} is read from '{one.term}', which is no term of its reward")
+            for term in (x for x in one.terms if x not in self.reward_terms):
+                raise RequestError(f"'{name}': {one.name} is read from '{term}', which is no term of its reward")
+            if one.column and one.column not in entry_names(plain):
+                raise RequestError(f"'{name}': {one.name} is read from '{one.column}', which is no column of it")
         self.entries, self.action_entries = entries(plain), action_entries(plain)
         self.control_rate, self.invertible = control_rate(plain), invertible(plain)
         self.stored_terms, self.stream = stored_terms(plain), stream_kind(plain)

@@ -155,18 +155,28 @@ class Repayable(Domain, Protocol):
         ...
 
 
+PLUS = " + "  # between terms
+
+
 class Success(NamedTuple):
-    """One number that says whether a task is done, beside its return: read per episode from a term of the reward."""
+    """One number that says whether a task is done, beside its return: read per episode from a term of the reward, or
+    from what is observed."""
 
     name: str  # such as reached
     unit: str  # "" for a share of episodes
-    term: str  # whose values it is read from; "" = whether the episode was terminated
+    term: str  # whose values it is read from, or the sum of several, `a + b`; "" = whether the episode was terminated
     read: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (mean of an episode, last) -> value of it, each [episodes]
+    column: str = ""  # of an observation, from which it is read in the place of a term
 
     @property
     def label(self) -> str:
         """Its name in records: one with a unit in brackets is a number, and one without is a share of episodes."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms whose sum it is read from."""
+        return tuple(self.term.split(PLUS)) if self.term else ()
 
 
 @runtime_checkable

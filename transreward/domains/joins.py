@@ -54,16 +54,23 @@ class Joins:
             parts += [f"{what}: {', '.join(missing[:SOME])}{more}"] if missing else []
         return f"bridge '{self.how}': {'; '.join(parts)}"
 
-    def table(self) -> str:
-        """A row for each motor and shown column, with what it shows; then what stands for nothing. Motors are in
-        shares of half their boxes, from the middle."""
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(motor or column, its name, what it shows) of each of the other robot's, in words: empty where it is unseen.
+        Of each of its own that is unshown the name is empty. Motors are in shares of half their boxes, from the
+        middle."""
         own, seen, lift, rows = self.crossing.own, self.crossing.shown, self.crossing.there.obs, []
         lift = Linear(lift.matrix, np.where(told(self.crossing), lift.fill, 0.0))
-        parts = (seen.action_entries, own.action_entries, self.shares), (seen.entries, own.entries, lift)
-        for shown, ours, found in parts:
+        motors = "motor", seen.action_entries, own.action_entries, self.shares
+        for what, shown, ours, found in (motors, ("column", seen.entries, own.entries, lift)):
             names = [entry.name for entry in ours]
             for entry, row, offset in zip(shown, found.matrix, found.fill, strict=True):
-                rows.append((entry.name, summed(row, names, offset) or "unseen"))
+                rows.append((what, entry.name, summed(row, names, offset)))
+            rows += [(what, "", name) for name, of in zip(names, found.matrix.T, strict=True) if not of.any()]
+        return rows
+
+    def table(self) -> str:
+        """`rows` as text, with what is unshown at its end."""
+        rows = [(name, shows or "unseen") for _, name, shows in self.rows() if name]
         rows = [(self.shown, self.plain.name), *rows, *(("unshown", name) for name in self.unshown)]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {shows}" for name, shows in rows)

@@ -6,10 +6,11 @@ the order of additions and the choice of functions are Gymnasium's, even where a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from importlib.util import find_spec
+from math import hypot
 from operator import add
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.domain import Success
+from transreward.domains.domain import PLUS, Success
 from transreward.domains.names import Entry
 from transreward.domains.users import in_one_line, numbers, unpacked, whole
 from transreward.types import Array, RequestError
@@ -78,12 +79,34 @@ Shown = Callable[[Array, int, int], dict[str, Array]]  # the same -> fields and 
 # Functions that make reward terms, from which tasks are composed by name.
 
 
+@dataclass(frozen=True)
+class Along:
+    """weight * one of a robot's velocities, by its name in `Rows`."""
+
+    weight: float
+    velocity: str
+
+    def __call__(self, s: Rows) -> Array:
+        return self.weight * getattr(s, self.velocity)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A term, multiplied. What tasks are combined of can be read from it: see `weighed`."""
+
+    weight: float
+    term: Term
+
+    def __call__(self, s: Rows) -> Array:
+        return self.weight * self.term(s)
+
+
 def forward(weight: float) -> Term:
-    return lambda s: weight * s.velocity
+    return Along(weight, "velocity")
 
 
 def sideways(weight: float) -> Term:
-    return lambda s: weight * s.sideways
+    return Along(weight, "sideways")
 
 
 def survive(weight: float) -> Term:
@@ -145,11 +168,45 @@ def root(s: Rows) -> Array:
     return s.qpos[:, 0]
 
 
-FALLEN = Success("fallen", "", "", lambda mean, last: mean)  # share of episodes that were terminated
-
-
 def always(s: Rows) -> Array:
     return np.ones(len(s.qpos), bool)
+
+
+# What says whether a task is done, beside its return.
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Reads whether the mean of an episode was at least so much."""
+
+    least: float
+
+    def __call__(self, mean: Array, last: Array) -> Array:
+        return (mean >= self.least).astype(float)
+
+
+MOVED, PUSHED, STOOD = "moved", "pushed", "stood"  # names of successes
+
+
+def moved(terms: Mapping[str, Term], pace: float) -> tuple[Success, ...]:
+    """Share of episodes whose mean speed the way that the terms pay for is at least `pace` (m/s); nothing where they
+    pay for none."""
+    ways = {name: weight for name, term in terms.items() if (weight := _way(term))}
+    return (Success(MOVED, "", PLUS.join(ways), AtLeast(pace * hypot(*ways.values()))),) if ways else ()
+
+
+def _way(term: Term) -> float:
+    """What a term pays for each m/s of a velocity; 0 if it pays for none."""
+    weight = 1.0
+    while isinstance(term, Weighted):
+        weight, term = weight * term.weight, term.term
+    return weight * term.weight if isinstance(term, Along) else 0.0
+
+
+FALLEN = Success("fallen", "", "", lambda mean, last: mean)  # share of episodes that were terminated
+# share of episodes at whose end the trunk of a robot in a plane is turned by less than a quarter
+UPRIGHT = Success("upright", "", "", lambda mean, last: (np.cos(last) > 0).astype(float), "rooty angle")
+PACE = 0.5  # m/s, more than twice as fast as a half-cheetah that moves at random
 
 
 # Observations, their entries, and their inverses. The position in the plane is observed only if the task is a goal
@@ -261,7 +318,9 @@ class Robot:
     prepare: Callable[[Any], None] | None = None  # changes its `MjSpec` before any shift
     pose: str = ""  # keyframe that `draw` is given; empty = the model's own positions
     shown: Shown | None = None  # what an observation shows of the fields and bodies that its terms read
-    success: tuple[Success, ...] = ()  # what says whether its task is done, beside that it has not fallen
+    success: tuple[Success, ...] = ()  # what says whether its own task is done
+    posture: tuple[Success, ...] = ()  # what says how it ended, whatever its task
+    pace: float = PACE  # m/s, at which one that cannot fall has moved the way that it is paid for
     goals: np.ndarray | None = field(default=None, compare=False)  # [n, 3] m, where what reaches can be
 
     def __post_init__(self) -> None:
@@ -276,8 +335,9 @@ class Robot:
 
     @property
     def judged(self) -> tuple[Success, ...]:
-        """See `Judged`: what its task says, and whether it has fallen."""
-        return (*self.success, *(() if self.healthy is always else (FALLEN,)))
+        """See `Judged`: what its task says; whether it has moved, or, if it can fall, has fallen; how it ended."""
+        able = (FALLEN,) if self.healthy is not always else moved(self.terms, self.pace)
+        return (*self.success, *able, *self.posture)
 
     def posed(self, model: Any) -> np.ndarray:
         """The positions of a compiled model in this robot's pose, [nq], a copy."""

@@ -22,7 +22,7 @@ import numpy as np
 from transreward.domains import robots
 from transreward.domains.domain import Success
 from transreward.domains.names import Entry, positions
-from transreward.domains.robot import Robot, Rows, Term, in_order
+from transreward.domains.robot import Robot, Rows, Term, Weighted, in_order
 from transreward.domains.users import in_one_line, look_beside_user, no_such, numbers, read_only
 from transreward.types import Array, RequestError, nearest
 
@@ -59,7 +59,7 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
             terms[name] = term if weight == 1 else Weighted(weight, term)
     if not terms:
         raise RequestError(f"no reward term of {robot.name} is left: keep one above or below 0")
-    told = tuple(one for one in robot.success if one.term in new or weights.get(one.term, 1.0) == 1)
+    told = tuple(one for one in robot.success if all(x in new or weights.get(x, 1.0) == 1 for x in one.terms))
     return replace(robot, terms=terms, total=in_order, success=told)
 
 
@@ -70,17 +70,6 @@ def told_by(robot: Robot, *success: Success) -> Robot:
 
 def _mean(mean: Array, last: Array) -> Array:
     return -mean
-
-
-@dataclass(frozen=True)
-class Weighted:
-    """A term, multiplied. What tasks are combined of can be read from it: see `weighed`."""
-
-    weight: float
-    term: Term
-
-    def __call__(self, s: Rows) -> Array:
-        return self.weight * self.term(s)
 
 
 @dataclass(frozen=True)
@@ -410,7 +399,7 @@ def _stored(name: str) -> Term:
 
 def _with_function(robot: Robot, name: str) -> Robot:
     """The robot with a user's function as its only reward term."""
-    return replace(robot, terms={name.partition(":")[2]: Users(name, load(name))}, total=in_order)
+    return replace(robot, terms={name.partition(":")[2]: Users(name, load(name))}, total=in_order, success=())
 
 
 def load(name: str) -> Reward:

@@ -20,8 +20,8 @@ import numpy as np
 
 from transreward.domains.bridged import plain
 from transreward.domains.domain import Domain, table_robot
-from transreward.domains.robot import Robot, Rows, Term
-from transreward.domains.tasks import Wanted, Weighted, ingredients
+from transreward.domains.robot import Robot, Rows, Term, Weighted
+from transreward.domains.tasks import Wanted, ingredients
 from transreward.types import Array
 
 SAME = 1e-9  # weights that differ by less are one

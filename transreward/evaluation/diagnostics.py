@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.robot import FALLEN
+from transreward.domains.robot import FALLEN, MOVED, PUSHED, STOOD, UPRIGHT
 from transreward.evaluation.returns import Evaluation
 from transreward.ground import SURE
 from transreward.presets import Scale, scale
@@ -18,6 +18,13 @@ from transreward.types import Adjusted, Pair
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
 LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's, from which a task counts as learned
+BEYOND = (
+    FALLEN.label,
+    UPRIGHT.label,
+    MOVED,
+    PUSHED,
+    STOOD,
+)  # what an agent may miss whose return is its preset's
 PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
 
 
@@ -109,7 +116,7 @@ def unlearned(
     robot and the learner of config.json; and where the run found that it is no more than an untrained one. Else a
     return is not judged.
     """
-    done = [name for name in success if "(" not in name and name != FALLEN.label]
+    done = [name for name in success if "(" not in name and name not in BEYOND]
     why = next((f"it {name} its goal in none of its episodes there" for name in done if not any(success[name])), "")
     returns: dict[int, list[float]] = {}
     for row in rows:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains.domain import Domain, listed, successes
+from transreward.domains.names import entry_names
 from transreward.streams.guarded import NO_LIMITS, Guarded, Limits
 from transreward.streams.stream import Act, unpaid
 from transreward.types import BrokenRun, Transition
@@ -59,7 +60,7 @@ def evaluate(
     guarded = Guarded(domain, rows, [SEED + seed for seed in seeds], threads, limits)
     returns, lengths = np.zeros(rows), np.zeros(rows, int)
     terms = {term: np.zeros(rows) for term in domain.reward_terms}
-    last, ended = {one.term: np.zeros(rows) for one in successes(domain) if one.term}, np.zeros(rows, bool)
+    told = _Told(domain, rows)
     which = guarded.simulation.variant.copy() if listed(domain) else np.zeros(rows, int)
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
@@ -76,18 +77,17 @@ def evaluate(
         lengths += going
         for term, value in guarded.simulation.terms.items():
             terms[term] += value * going
-        last = {term: np.where(going, guarded.simulation.terms[term], x) for term, x in last.items()}
-        ended |= going & step.terminated
+        told.see(guarded.simulation.terms, step, going)
         going &= ~(step.terminated | step.truncated)
 
-    length, means = domain.episode_steps, {term: value / lengths for term, value in terms.items()}
+    length = domain.episode_steps
     return Evaluation(
         returns=returns.reshape(shape),
         lengths=lengths.reshape(shape),
         terms={term: value.reshape(shape).mean(axis=1) for term, value in terms.items()},
         steps=Transition(*(_by_seed(list(column), length, shape) for column in zip(*taken, strict=True))),
         alive=_by_seed(alive, length, shape),
-        success={name: x.reshape(shape).mean(axis=1) for name, x in _done(domain, means, last, ended).items()},
+        success={name: x.reshape(shape).mean(axis=1) for name, x in told.read(lengths).items()},
         tasks=_by_task(domain, returns.reshape(shape), which.reshape(shape)),
     )
 
@@ -107,12 +107,32 @@ def _by_task(domain: Domain, returns: np.ndarray, which: np.ndarray) -> dict[str
     return found
 
 
-def _done(domain: Domain, mean: Terms, last: Terms, ended: np.ndarray) -> Terms:
-    """What says whether the task is done -> of each episode, from the terms' means over it and their last values."""
-    return {
-        one.label: one.read(*((mean[one.term], last[one.term]) if one.term else (ended, ended)))
-        for one in successes(domain)
-    }
+class _Told:
+    """What says of each episode whether the task is done: sums over its steps, and last values. What is read from a
+    column that the domain does not have is left out."""
+
+    def __init__(self, domain: Domain, rows: int) -> None:
+        self.names = entry_names(domain)
+        self.judges = [one for one in successes(domain) if not one.column or one.column in self.names]
+        self.sums, self.last = ({one.label: np.zeros(rows) for one in self.judges} for _ in range(2))
+
+    def see(self, terms: Terms, step: Transition, going: np.ndarray) -> None:
+        """A step, of the rows whose episodes are going on [rows]."""
+        for one in self.judges:
+            if one.column:
+                value = step.next_obs[:, self.names.index(one.column)]
+            else:
+                value = sum(terms[term] for term in one.terms) if one.term else step.terminated
+            self.sums[one.label] += value * going
+            self.last[one.label] = np.where(going, value, self.last[one.label])
+
+    def read(self, lengths: np.ndarray) -> Terms:
+        """Label -> value of each episode [rows], of which `lengths` has the steps."""
+        found = {}
+        for one in self.judges:
+            last = self.last[one.label]
+            found[one.label] = one.read(self.sums[one.label] / lengths if one.term or one.column else last, last)
+        return found
 
 
 def _by_seed(frames: list[np.ndarray], length: int, shape: tuple[int, int]) -> np.ndarray:

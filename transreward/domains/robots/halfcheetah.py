@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from transreward.domains.robot import Plan, Robot, View, control, forward, gaussian, of_state, show_state, state
+from transreward.domains.robot import (
+    UPRIGHT,
+    Plan,
+    Robot,
+    View,
+    control,
+    forward,
+    gaussian,
+    of_state,
+    show_state,
+    state,
+)
 from transreward.domains.shifts.body_plan import copied
 
 
@@ -27,6 +38,7 @@ ROBOT = Robot(
     invert=of_state(skip=1),
     terms={"forward": forward(1), "control": control(0.1)},
     draw=gaussian(0.1),
+    posture=(UPRIGHT,),
     plans={"legs": Plan(2, 4, legs)},
     view=View(2.9, 0.45),
 )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from math import hypot
 from typing import Any
 
 import numpy as np
 
 from transreward.domains import names
+from transreward.domains.domain import Success
 from transreward.domains.names import Entry
-from transreward.domains.robot import Robot, Rows, View, columns, control, distance
+from transreward.domains.robot import PUSHED, Robot, Rows, View, columns, control, distance, nearer
 from transreward.types import Array
+
+NEAR, ABOVE = (
+    0.05,
+    0.048,
+)  # m: how near to the goal's the object's middle has to be along the table; how far above it is
 
 
 def observe(s: Rows) -> Array:
@@ -50,6 +57,7 @@ ROBOT = Robot(
         "near": distance("object", "tips_arm", 0.5),
     },
     draw=draw,
+    success=(Success(PUSHED, "", "distance", nearer(hypot(NEAR, ABOVE))),),
     bodies=("tips_arm", "object", "goal"),
     episode_steps=100,
     view=View(2.7, -0.1, -35, 160, follow=None),

@@ -17,6 +17,9 @@ def links(spec: Any, n: int) -> None:
         last = copied(spec, last, last, {last.name: f"back{k - 1}", f"motor{k - 1}_rot": f"motor{k}_rot"}.__getitem__)
 
 
+SLOW = 0.1  # m/s, twice as fast as it drifts whatever its motors do
+
+
 ROBOT = Robot(
     "swimmer",
     "three links in a viscous fluid: swim forward",
@@ -28,6 +31,7 @@ ROBOT = Robot(
     invert=of_state(skip=2),
     terms={"forward": forward(1), "control": control(1e-4)},
     draw=uniform(0.1),
+    pace=SLOW,
     plans={"links": Plan(2, 12, links)},
     view=View(5.0, 0.0, -50),
 )

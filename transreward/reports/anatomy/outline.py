@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,21 @@ def elements(robot: TableRobot) -> list[set[str]]:
         own |= {model.site(s).name for s in range(model.nsite) if int(model.site_bodyid[s]) == body}
         found.append(own - {""})
     return found
+
+
+def numbered(robot: TableRobot, numbers: Mapping[str, int]) -> list[int | None]:
+    """Of each bone of `drawn`, the number of the joint that moves its body, of several joints that of the first; None
+    where that has none."""
+    model, of = robot.model, {}
+    for joint in reversed(range(model.njnt)):
+        if (number := numbers.get(joint_name(model, joint))) is not None:
+            of[int(model.body_weldid[model.jnt_bodyid[joint]])] = number
+    return [of.get(int(model.body_weldid[model.geom_bodyid[geom]])) for geom in _moving(model)]
+
+
+def joint_name(model: Any, joint: int) -> str:
+    """As it is called, or by its place."""
+    return model.joint(joint).name or f"joint {joint}"
 
 
 def _moving(model: Any) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -24,14 +24,16 @@ class Pose(NamedTuple):
     label: str
     bones: Sequence[Sequence[float]]  # from, to, half the width, in m
     dots: dict[str, tuple[Place, float]]  # joint -> where it is, and how large: in [-1, 1]
-    found: frozenset[int] = frozenset()  # bones that stand out
+    found: Mapping[int, int] = {}  # bones that stand out -> which of the page's colours they have
+    marks: Sequence[tuple[Place, str]] = ()  # short words, and where they stand
 
 
 def poses(shown: Sequence[Pose], title: str, text: str, across: int, wide: int = WIDE) -> str:
     """The poses in rows of `across`, each `wide` pixels, at one scale. A dot below 0 is filled, one above a ring."""
     own, rows = number_of_chart(), -(-len(shown) // across)
-    ends = np.array([[*bone[:4]] for one in shown for bone in one.bones]).reshape(-1, 2)
-    low, high = ends.min(axis=0), ends.max(axis=0)
+    bones = np.array([[*bone] for one in shown for bone in one.bones])
+    ends, half = bones[:, :4].reshape(-1, 2), bones[:, 4:].repeat(2, axis=0)
+    low, high = (ends - half).min(axis=0), (ends + half).max(axis=0)
     scale = ROOM * wide / (float(max(high - low)) or 1.0)
     tall = round(float(high[1] - low[1]) * scale + 3 * DOT)
     parts = [
@@ -54,9 +56,11 @@ def _pose(one: Pose, scale: float, shift: Place) -> list[str]:
         return shift[0] + scale * x, shift[1] - scale * y
 
     parts = []
-    for i, (a, b, c, d, half) in enumerate(one.bones):
+    behind = sorted(range(len(one.bones)), key=lambda i: i in one.found)
+    for i in behind:
+        a, b, c, d, half = one.bones[i]
         (x, y), (u, v) = at(a, b), at(c, d)
-        kind = "bone found s1" if i in one.found else "bone"
+        kind = f"bone found s{one.found[i]}" if i in one.found else "bone"
         parts.append(
             f'<path class="{kind}" d="M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}" stroke-width="{max(2 * scale * half, 2):.1f}"/>'
         )
@@ -66,4 +70,7 @@ def _pose(one: Pose, scale: float, shift: Place) -> list[str]:
             x, y = at(*place)
             kind = "charged s1" if size < 0 else "bonus s0"
             parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
+    for place, word in one.marks:
+        x, y = at(*place)
+        parts.append(f'<text class="mark" x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{escape(word)}</text>')
     return parts

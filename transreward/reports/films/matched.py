@@ -17,7 +17,10 @@ from transreward.bridges.linear import blocks
 from transreward.domains.across import Across
 from transreward.domains.bridged import Bridged
 from transreward.domains.domain import Domain, TableRobot, altered, table_robot
+from transreward.domains.history import without_history
+from transreward.domains.names import action_entries
 from transreward.interruption import whole
+from transreward.reports.anatomy.outline import joint_name
 from transreward.reports.films.painter import Painter
 from transreward.reports.films.panel import BACKGROUND, INK, LINE, TITLE
 from transreward.reports.films.take import Film
@@ -70,28 +73,48 @@ def drawn(bridge: Across | Bridged, size: Film = SIZE) -> np.ndarray:
 
 
 def matched(bridge: Across | Bridged) -> tuple[Pair[dict[str, Colour]], list[tuple[str, str, Colour]]]:
-    """The colour of each part of both robots that stands for another one, and in words which those of a colour are.
-    Parts that move the same body have the same colour, since that is what is drawn."""
-    robots = Pair(_robot(bridge.plain), _robot(bridge.other))
-    motors = bridge.crossing.own.action_entries, bridge.action_entries
-    parts = Pair(*([entry.part or entry.name for entry in side] for side in motors))
-    of = Pair(*(_grouped(robot.model, some) for robot, some in zip(robots, parts, strict=True)))  # [bodies, motors]
+    """The colour of each part of both robots that stands for another one, and in words which those of a colour are."""
+    groups, left = paired(bridge)
     found: Pair[dict[str, Colour]] = Pair({}, {})
-    words = []
-    for k, places in enumerate(blocks(of.target @ np.abs(bridge.shares.matrix) @ of.source.T)):
-        texts = []
-        for side in (0, 1):
-            names = [parts[side][m] for m in np.flatnonzero(of[side][places[1 - side]].any(axis=0))]
-            found[side].update(dict.fromkeys(names, hue(k)))
-            texts.append(", ".join(dict.fromkeys(names)))
-        words.append((texts[0], texts[1], hue(k)))
-    left = [", ".join(dict.fromkeys(name for name in parts[i] if name not in found[i])) for i in (0, 1)]
-    return found, words + [(left[0], left[1], GREY)] * bool(left[0] or left[1])
+    for k, group in enumerate(groups):
+        for side, names in zip(found, group, strict=True):
+            side.update(dict.fromkeys(names, hue(k)))
+    words = [(", ".join(ours), ", ".join(theirs), hue(k)) for k, (ours, theirs) in enumerate(groups)]
+    return found, words + [(", ".join(left.source), ", ".join(left.target), GREY)] * any(left)
+
+
+def paired(bridge: Across | Bridged) -> tuple[list[Pair[list[str]]], Pair[list[str]]]:
+    """Parts of both robots that do the same, group by group, and those of each that stand for nothing.
+
+    Parts that move the same body are of one group, since that is what is drawn. Raises RequestError for a robot without
+    a model.
+    """
+    robots = Pair(_robot(bridge.plain), _robot(bridge.other))
+    parts = Pair(_parts(bridge.plain), _parts(bridge.other))
+    of = Pair(*(_grouped(robot.model, some) for robot, some in zip(robots, parts, strict=True)))  # [bodies, motors]
+    groups: list[Pair[list[str]]] = []
+    for places in blocks(of.target @ np.abs(bridge.shares.matrix) @ of.source.T):
+        moved = (np.flatnonzero(of[side][places[1 - side]].any(axis=0)) for side in (0, 1))
+        groups.append(Pair(*(list(dict.fromkeys(parts[side][m] for m in some)) for side, some in enumerate(moved))))
+    taken = [{name for group in groups for name in group[side]} for side in (0, 1)]
+    left = [list(dict.fromkeys(x for x in some if x not in has)) for some, has in zip(parts, taken, strict=True)]
+    return groups, Pair(*left)
+
+
+def _parts(domain: Domain) -> list[str]:
+    """What each motor of a domain's columns drives in its robot: in a view that may be another part than it is called
+    by."""
+    plain = without_history(domain)
+    motors = action_entries(plain)
+    if isinstance(plain, Bridged):
+        own = action_entries(plain.plain)
+        motors = [own[i] for i in np.abs(plain.crossing.there.action.matrix).argmax(axis=1)]
+    return [entry.part or entry.name for entry in motors]
 
 
 def _grouped(model: Any, parts: Sequence[str]) -> np.ndarray:
     """Which motors move the same body, [bodies, motors] bool: one that moves none is by itself."""
-    joints = {_name(model, j): int(model.jnt_bodyid[j]) for j in range(model.njnt)}
+    joints = {joint_name(model, j): int(model.jnt_bodyid[j]) for j in range(model.njnt)}
     bodies = [joints.get(part, -1 - i) for i, part in enumerate(parts)]
     return np.array([[body == other for body in bodies] for other in dict.fromkeys(bodies)])
 
@@ -119,7 +142,7 @@ def coloured(model: Any, colours: Mapping[str, Colour]) -> Any:
     moves = stiff > 0
     model.geom_rgba[moves, :3], model.geom_rgba[moves, 3], model.geom_matid[moves] = GREY, alpha[moves], -1
     for joint in reversed(range(model.njnt)):  # of several in one body the first
-        if colour := colours.get(_name(model, joint)):
+        if colour := colours.get(joint_name(model, joint)):
             model.geom_rgba[stiff == model.body_weldid[model.jnt_bodyid[joint]], :3] = colour
     return model
 
@@ -144,10 +167,6 @@ def apart(robot: TableRobot) -> np.ndarray:
             turned.add(body)
         seen.append((axis.copy(), anchor.copy()))
     return qpos
-
-
-def _name(model: Any, joint: int) -> str:
-    return model.joint(joint).name or f"joint {joint}"
 
 
 def _robot(domain: Domain) -> TableRobot:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from transreward.reports.sections import (
     agreement,
     body,
+    bridge,
     compensation,
     costs,
     curves,
@@ -63,6 +64,7 @@ SECTIONS = (
     Section("terms", (terms,)),
     Section("diagnostics", (diagnostics,)),
     Section("videos", (films,)),
+    Section("bridge", (bridge,)),
     Section("shift", (shift,)),
     Section("physics", (identified, agreement)),
     Section("provenance", (provenance,)),

@@ -88,7 +88,7 @@ def _body(source: str, parameters: list[dict[str, Any]]) -> Figure | None:
     if not any(hit):
         return None
     drawn = outline.drawn(robot, robot.robot.posed(robot.model))
-    pose = Pose(robot.name, drawn["bones"], {}, frozenset(i for i, found in enumerate(hit) if found))
+    pose = Pose(robot.name, drawn["bones"], {}, {i: 1 for i, found in enumerate(hit) if found})
     said = [f"{', '.join(of)} of {pattern}" for pattern, of in patterns.items() if any(pattern in one for one in hit)]
     title, text = "Where it differs", f"In colour: {', '.join(said)}."
     csv = csv_text(("bone", "differs in"), [(i, " ".join(sorted(found))) for i, found in enumerate(hit)])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from transreward.domains.across import split as across
 from transreward.domains.bridged import plain
 from transreward.domains.changes import Change, changes
 from transreward.domains.ids import domain
 from transreward.domains.names import entry_names, numbered
 from transreward.reports.figures import csv_text, link
 from transreward.reports.subject import Subject
-from transreward.types import BrokenRun, RequestError
+from transreward.types import DATA, BrokenRun, RequestError
 
 COLUMNS = ["property", "element", "source", "target"]
 HTML = """\
@@ -42,7 +43,7 @@ def content(subject: Subject) -> dict[str, Any]:
     if how != "simulated":
         return {"why": f"not measured, since the target is not simulated (loop.eval_target={how})"}
     if m is None:
-        return {"why": "not kept by the version that made this run"}
+        return {"why": _unmeasured(config)}
     names, changed, apart = _parts(config)
     entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m["entries"] if i < len(names)) or "none"
     facts = [
@@ -55,6 +56,18 @@ def content(subject: Subject) -> dict[str, Any]:
     ]
     csv = link(csv_text(COLUMNS, changed)) if changed else ""
     return {"facts": facts, "columns": COLUMNS, "changes": changed, "csv": csv, "apart": apart}
+
+
+def _unmeasured(config: dict[str, Any]) -> str:
+    """Why a run has no measure."""
+    if across(config["source"]):
+        return (
+            "not measured: source and target are other bodies, which cannot be put into the same states. Which parts "
+            "correspond is said under The bridge"
+        )
+    if config["source"].startswith(DATA):
+        return "not measured, since the source is a log, which takes no step"
+    return "not kept by the version that made this run"
 
 
 def _parts(config: dict[str, Any]) -> tuple[Sequence[str], list[Change], str]:
