@@ -161,6 +161,13 @@ def test_wrong_types_are_answered_in_one_line_and_nothing_is_kept(at, asked, wor
     assert session._journal.book.acts == 1 and session._journal.book.robots[0].total == 1
 
 
+def test_a_key_that_the_session_itself_misses_is_not_asked_of_the_robot(at, monkeypatch):
+    address, session, _ = at
+    monkeypatch.setattr(session, "_action", lambda who, obs: {}["weights"])
+    with tr.Client(address, TOKEN) as client, pytest.raises(RequestError, match=r"act failed: KeyError: 'weights'"):
+        client.act(np.zeros(3))
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
