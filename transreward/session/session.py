@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from transreward.domains.domain import control_rate
-from transreward.domains.users import in_one_line, numbers, truths
+from transreward.domains.users import numbers, truths
 from transreward.draws import word
 from transreward.fallback import drawn
 from transreward.request.config import Config
@@ -28,7 +28,7 @@ from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUES
 from transreward.session.payment import Payment, in_single
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
-from transreward.session.reported import Reported, only_found, to_standard_error
+from transreward.session.reported import Heard, Reported, only_found, to_standard_error
 from transreward.session.safety import Safe, Safety
 from transreward.session.told import require_no_session
 from transreward.streams.choice import Choice
@@ -148,23 +148,24 @@ class Session:
         self.out = out
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
-        self._folder, self._watch = self.out / FOLDER, watch or Reported(to_standard_error)
+        self._folder, self._heard = self.out / FOLDER, Heard(watch or Reported(to_standard_error))
         self._rate = control_rate(config.domains.target)
         self._granted = config.target_steps // robots
-        self._lock, self._said = threading.RLock(), []
+        self._lock = threading.RLock()
         self.acting, self._policies = Acting([], {}), {}
         self._asked_at = [0.0] * robots
         self._journal = Journal(self._folder / JOURNAL, robots, self.spaces, self._granted, writes=True)
         self._keep()
         if not self._journal.book.acts and (line := opens(config)):
-            self._hear({"event": "opening", "said": [line]})
-        self._learner = LearnerProcess(self.out, self._folder, self._hear)
+            self._heard({"event": "opening", "said": [line]})
+        self._learner = LearnerProcess(self.out, self._folder, self._heard)
         self._learner.allow(True)
         self._learner.wait(lambda: self._learner.version > 0 or self._learner.over, None)
         self._learner.require()
         if not background:
             self._learner.allow(False)
-        self._watch = watch or only_found(to_standard_error)  # from here on the caller's own lines count
+        if watch is None:
+            self._heard.watch = only_found(to_standard_error)  # from here on the caller's own lines count
         self._take_over()
         zeros = np.zeros(self.spaces.obs, np.float32), np.zeros(self.spaces.action, np.float32)
         for policy in self._policies.values():  # compiled before the robot waits
@@ -237,7 +238,7 @@ class Session:
                 )
             self._journal.write(Event(STEP, robot, time.time(), "", led, taken, paid, *over))
             self._take_over()
-        self._pass_on()
+        self._heard.pass_on()
 
     def reset(self, obs: Any, robot: int = 0, *, steps: int = 0) -> None:
         """The robot was put back, and an episode begins at `obs`. `steps` that this took are counted apart."""
@@ -254,7 +255,7 @@ class Session:
         with self._lock:
             self._robot(robot)
             self._journal.write(Event(ABORT, robot, time.time(), str(why)[:1000]))
-        self._pass_on()
+        self._heard.pass_on()
 
     # -- what the caller does between ------------------------------------------------------------------------------
 
@@ -265,7 +266,7 @@ class Session:
             done = self._learner.wait(self._caught_up, seconds)
         with self._lock:
             self._take_over()
-        self._pass_on()
+        self._heard.pass_on()
         self._learner.require()
         return done
 
@@ -284,7 +285,6 @@ class Session:
             with closing(self._journal):  # also where the disk is full: its lock would stay
                 self.save()
 
-    said: tuple[str, ...] = ()  # how it begins, and what was identified since it was opened or resumed, line by line
     _closed = False
     _journal: Any = None  # Journal, once it is open
     _learner: Any = None  # LearnerProcess
@@ -310,6 +310,11 @@ class Session:
     def left(self) -> int:
         """Target steps that may still be taken, by all robots."""
         return self._granted * self.robots - self._journal.book.acts
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """How it begins, and what was identified since it was opened or resumed, line by line."""
+        return self._heard.said
 
     @property
     def result(self) -> Result:
@@ -429,20 +434,3 @@ class Session:
         self.counts[what] += 1
         if self.counts[what] == 1:
             warnings.warn(f"{text}; `status` counts how often", stacklevel=4)
-
-    def _hear(self, said: dict[str, Any]) -> None:
-        self._said.append(said)
-        self.said += tuple(line for line in said.get("said", ()) if not line.endswith(" ..."))
-        try:
-            self._watch(said)
-        except Exception as error:  # in the thread that hears the learner, which nobody else would
-            self._watch = lambda said: None
-            text = f"`watch` failed, and is not called again: {in_one_line(error)}"
-            self._said.append({"event": "warning", "text": text})
-
-    def _pass_on(self) -> None:
-        """What the learner warns of, in the caller's thread."""
-        while self._said:
-            said = self._said.pop(0)
-            if said["event"] == "warning":
-                warnings.warn(said["text"], stacklevel=3)
