@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
+from session.test_server import bare
 
 from transreward.session import process
 from transreward.session.process import LearnerProcess
-from transreward.types import BrokenRun
+from transreward.types import BrokenRun, RequestError
 
 ACTING = '{"event": "acting", "version": 1}'
 
@@ -62,3 +64,37 @@ def test_a_learner_that_cannot_be_heard_any_more_is_ended(learner):
     with pytest.raises(BrokenRun, match="what it said was not taken in: ZeroDivisionError: mine"):
         one.require()
     assert time.monotonic() - began < 20 and one._process.wait(10) == -15
+
+
+def test_a_closed_session_says_so(tmp_path, learner):
+    """And not that its learner has failed, or that a file is closed; an `improve` that waits comes back."""
+    session, waiting, obs = bare(tmp_path, robots=1), [], np.zeros(3)
+    session._learner = learner("import sys; sys.stdin.read(); sys.exit(143)")
+    session.tell(obs, session.act(obs), 1.0, obs + 1)
+
+    def improve():
+        try:
+            session.improve()
+        except RequestError as error:
+            waiting.append(str(error))
+
+    thread = threading.Thread(target=improve, daemon=True)
+    thread.start()
+    time.sleep(0.05)
+    assert session.status["learner"] == "learns"
+    session.close()
+    thread.join(10)
+    assert not thread.is_alive() and session.status["learner"] == "closed" and "is closed" in repr(session)
+    for call in (session.save, session.improve, lambda: session.act(obs), session.abort, lambda: session.reset(obs)):
+        with pytest.raises(RequestError, match=r"this session is closed: go on with tr\.Session\.resume\('") as caught:
+            call()
+    assert waiting == [str(caught.value)]
+    session.close()  # once more
+
+
+def test_a_learner_that_failed_before_it_was_closed_is_told(tmp_path, learner):
+    session = bare(tmp_path, robots=1)
+    session._learner = learner("raise SystemExit(3)")
+    waited(session._learner)
+    session.close()
+    assert session.status["learner"].startswith("its process ended with 3; see ")

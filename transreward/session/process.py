@@ -31,6 +31,7 @@ class LearnerProcess:
         self.version = 0  # of the policies that it published last
         self.failed: str | None = None
         self.over = False
+        self.closing = False  # its end is asked for
         self._told, self._news = told, threading.Condition()
         self._letting = 0  # how many let it learn
         self._ended = False  # nothing will be heard any more
@@ -86,7 +87,9 @@ class LearnerProcess:
             raise BrokenRun(f"the learner of this session ended: {self.failed}")
 
     def close(self) -> None:
-        """Let it write a checkpoint and end."""
+        """Let it write a checkpoint and end, which is no failure."""
+        with self._news:
+            self.closing = True
         if self._process.stdin is not None and not self._process.stdin.closed:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -120,7 +123,7 @@ class LearnerProcess:
         finally:
             with self._news:
                 self._ended = True
-                if not self.over and self.failed is None:
+                if not (self.over or self.failed or self.closing):
                     self.failed = why
                 self._news.notify_all()
 

@@ -262,8 +262,10 @@ class Session:
     def improve(self, seconds: float | None = None) -> bool:
         """Let the learner learn from what was told, for at most so many seconds. Returns True once there is nothing
         left to learn from. Raises BrokenRun if the learner has failed; the robot may go on all the same."""
+        self._require_open(learns=True)
         with self._learner.learning(self.background):
             done = self._learner.wait(self._caught_up, seconds)
+        self._require_open(learns=True)
         with self._lock:
             self._take_over()
         self._heard.pass_on()
@@ -273,17 +275,23 @@ class Session:
     def save(self) -> None:
         """Have all steps on the disk (fsync), with which `resume` goes on from wherever the learner was."""
         with self._lock:
+            self._require_open()
             self._journal.flush()
             self._keep()
 
     def close(self) -> None:
-        """Save, let the learner write a checkpoint, and end it."""
+        """Let the learner write a checkpoint, end it, and save. Until then the robot is answered."""
         if self._learner is not None and not self._closed:
             self._learner.close()
-        if self._journal is not None and not self._closed:
-            self._closed = True
-            with closing(self._journal):  # also where the disk is full: its lock would stay
-                self.save()
+        if self._journal is None:
+            return
+        with self._lock:
+            if not self._closed:
+                with closing(self._journal):  # also where the disk is full: its lock would stay
+                    try:
+                        self.save()
+                    finally:
+                        self._closed = True
 
     _closed = False
     _journal: Any = None  # Journal, once it is open
@@ -291,7 +299,7 @@ class Session:
 
     def __repr__(self) -> str:
         taken = self._granted * self.robots - self.left
-        state = self._learner.failed or ("has finished" if self.over else "learns")
+        state = self._learner.failed or ("has finished" if self.over else "is closed" if self._closed else "learns")
         who = " or ".join(self.acting.names)
         return f"Session in {self.out}: {taken:,} steps taken, {self.left:,} left; {who} acts; the learner {state}"
 
@@ -340,7 +348,7 @@ class Session:
                 "aborted": sum(one.aborted for one in book.robots),
                 "episodes": [{"who": who, "return": total, "target_steps": at} for who, total, at in book.episodes],
                 "acting": list(self.acting.names),
-                "learner": self._learner.failed or ("over" if self.over else "learns"),
+                "learner": self._learner.failed or ("over" if self.over else "closed" if self._closed else "learns"),
                 "over": self.over,
                 "rewards": self.payment.said,
                 "said": list(self.said),
@@ -350,10 +358,14 @@ class Session:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _robot(self, i: int) -> Any:
-        robots = self._journal.book.robots
-        if self._closed:
+    def _require_open(self, learns: bool = False) -> None:
+        """Raise RequestError once it is closed; `learns`: or is being closed, so that nobody learns any more."""
+        if self._closed or (learns and self._learner.closing):
             raise RequestError(f"this session is closed: go on with tr.Session.resume('{self.out}')")
+
+    def _robot(self, i: int) -> Any:
+        self._require_open()
+        robots = self._journal.book.robots
         if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not 0 <= i < len(robots):
             raise RequestError(f"`robot` {i!r} is not there: this session has {listed(len(robots))}")
         return robots[i]
