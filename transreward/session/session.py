@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from transreward.domains.domain import control_rate
+from transreward.domains.domain import beyond, control_rate, rounding
 from transreward.domains.users import numbers, truths
 from transreward.draws import word
 from transreward.fallback import drawn
@@ -230,7 +230,7 @@ class Session:
                 raise RequestError("this step begins elsewhere than where its action was asked for: out of order")
             taken = one.asked[1] if action is None else self._taken(action)
             paid = self.payment(seen, taken, led) if reward is None else paid
-            self.counts["taken otherwise"] += int(not np.allclose(taken, one.asked[1], rtol=0, atol=1e-5))
+            self.counts["taken otherwise"] += int((np.abs(taken - one.asked[1]) > rounding(self.spaces)).any())
             waited = time.monotonic() - self._asked_at[robot]
             if self._rate and waited > LATE / self._rate:
                 self._warn(
@@ -379,7 +379,7 @@ class Session:
 
     def _taken(self, action: Any) -> np.ndarray:
         found, low, high = self._numbers("action", action, self.spaces.action), self.spaces.low, self.spaces.high
-        if (found < low - 1e-5).any() or (found > high + 1e-5).any():
+        if beyond(found, self.spaces).any():
             raise RequestError(
                 f"the action {found.tolist()} is beyond the robot's limits, {low.tolist()} to {high.tolist()}"
             )
