@@ -31,6 +31,7 @@ class LearnerProcess:
         self.version = 0  # of the policies that it published last
         self.failed: str | None = None
         self.over = False
+        self.reported = False  # whether it has learned anything
         self.closing = False  # its end is asked for
         self._told, self._news = told, threading.Condition()
         self._letting = 0  # how many let it learn
@@ -138,6 +139,7 @@ class LearnerProcess:
                 self.failed = said["text"]
             elif event == "over":
                 self.over = True
+            self.reported |= event == "progress"
             self._news.notify_all()
         if event in ("progress", "warning", "over") or (event == "failed" and self.version):  # before, nobody acts
             self._told({"event": event, **said})

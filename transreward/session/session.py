@@ -23,21 +23,21 @@ from transreward.request.learner import for_method
 from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.session import published
-from transreward.session.asked import begun, listed, opens, require_asked
-from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUEST
+from transreward.session.asked import listed, opens, require_asked
+from transreward.session.folder import begun, found, kept
+from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES
 from transreward.session.payment import Payment, in_single
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
 from transreward.session.reported import Heard, Reported, only_found, to_standard_error
 from transreward.session.safety import Safe, Safety
-from transreward.session.told import require_no_session
+from transreward.session.told import goes_on, require_no_session
 from transreward.streams.choice import Choice
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
-from transreward.transfer import asked_in, planned, requested
+from transreward.transfer import planned, requested
 from transreward.types import ASKED, AUTO, DEFAULT_METHOD, RequestError
 
 LATE = 2.0  # control periods after which what came of an action is late
-KEPT = ("robots", "low", "high", "change", "background")  # what session.json keeps, with the counts
 
 
 class Session:
@@ -82,7 +82,8 @@ class Session:
         `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns all the
         time, otherwise within `improve` alone. `unpaid`: refuse a task that cannot compute rewards. `watch` is called
         with what the learner reports, in another thread; without it, training the source agent and what is identified
-        are told on standard error. Raises RequestError before anything is written."""
+        are told on standard error. Raises RequestError before anything is written. What ends the training, such as
+        Ctrl-C, leaves what was learned, and `resume` goes on with it."""
         require_no_session(out := Path(out))
         asked = {"loop.eval_target": "training", **(settings or {}), "loop.target_robots": robots}
         columns = f"{ASKED}{source if target is None else target.removeprefix(ASKED)}"
@@ -93,13 +94,11 @@ class Session:
         require_asked(config)
         self.payment = Payment(config, required=unpaid)
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
-        store.claim(out)
+        begun(out, requested(config, learner, asked, ()), kept(safety, robots, background, {}))
         try:
-            begun(out, requested(config, learner, asked, ()))
             self._open(out, config, safety, robots, background, watch, Counter())
-        except BaseException:
-            self.close()
-            shutil.rmtree(out, ignore_errors=True)
+        except BaseException as error:
+            self._broke_off(out, error)
             raise
 
     @classmethod
@@ -116,15 +115,7 @@ class Session:
         Raises RequestError for a directory that holds no session.
         """
         self = cls.__new__(cls)
-        store.confined(out := Path(out))
-        folder = out / FOLDER
-        if not (folder / ABOUT).exists():
-            raise RequestError(f"{out} holds no session: open one with tr.Session(..., out=...)")
-        config, _ = asked_in(folder / REQUEST, store.read_json(folder / REQUEST))
-        about = store.read_json(folder / ABOUT)
-        for key in (*KEPT, "counts", "safety"):
-            if key not in about:
-                raise RequestError(f"{folder / ABOUT} has no '{key}', as if it was cut: copy {out} again")
+        config, about = found(out := Path(out))
         safety = Safety(config.domains.target.spaces, about["low"], about["high"], about["change"], safe)
         safety.counts.update(about["safety"])
         self.payment = Payment(config)
@@ -171,6 +162,14 @@ class Session:
         for policy in self._policies.values():  # compiled before the robot waits
             policy(zeros[0], None)
             policy(*zeros)
+
+    def _broke_off(self, out: Path, error: BaseException) -> None:
+        """Its opening did: what the learner has learned is kept, and said; where that is nothing, no folder is left."""
+        self.close()
+        if self._learner is None or not self._learner.reported or isinstance(error, RequestError):
+            shutil.rmtree(out, ignore_errors=True)
+        else:
+            error.add_note(f"what was learned is in {out}: {goes_on(out)}")
 
     # -- what the robot calls --------------------------------------------------------------------------------------
 
@@ -435,12 +434,7 @@ class Session:
         return self._learner.waiting is not None and settled < self._learner.waiting
 
     def _keep(self) -> None:
-        s = self.safety
-        about: dict[str, Any] = {"robots": len(self._journal.book.robots), "background": self.background}
-        about |= {"low": s.low.tolist(), "high": s.high.tolist()}
-        about |= {"change": None if s.change is None else s.change.tolist()}
-        about |= {"counts": dict(self.counts), "safety": dict(s.counts)}
-        store.write_json(self._folder / ABOUT, {"schema": store.SCHEMA, **about})
+        store.write_json(self._folder / ABOUT, kept(self.safety, self.robots, self.background, self.counts))
 
     def _warn(self, what: str, text: str) -> None:
         self.counts[what] += 1
