@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import re
@@ -13,6 +14,8 @@ import house
 import pytest
 
 import transreward
+from transreward.cli.main import parser
+from transreward.cli.options import NAMED, OPTIONS
 
 ROOT = Path(transreward.__file__).parent
 # Lower first. A part imports itself and what stands lower, never what stands beside it or higher.
@@ -115,6 +118,20 @@ def test_only_the_command_line_names_its_options():
         texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         said += [(path.name, t) for t in texts if t not in docs and re.search(r"(^|\W)--[a-z].* |\s--[a-z]", t)]
     assert not said
+
+
+def test_each_option_that_an_error_names_is_written_as_one():
+    """All but these: `imports` is typed as --import, and what a session's calls take is no option of its command."""
+    (commands,) = (a.choices for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    typed = {a.dest for one in commands.values() for a in one._actions if any(o[:2] == "--" for o in a.option_strings)}
+    left, named = typed - OPTIONS, set()
+    for text in (path.read_text() for path in FILES):
+        if left & {name for name, _ in NAMED.findall(text)}:
+            nodes = list(ast.walk(ast.parse(text)))
+            docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+            said = [n.value for n in nodes if isinstance(n, ast.Constant) and id(n) not in docs]
+            named |= left & {name for one in said if isinstance(one, str) for name, _ in NAMED.findall(one)}
+    assert named == {"imports", "robot", "seconds"}
 
 
 def test_domains_do_not_need_jax():

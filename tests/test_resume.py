@@ -191,6 +191,17 @@ def test_the_only_checkpoint_damaged_begins_its_part_again(copied):
         assert begins_at(out) == 0
 
 
+def test_rows_stay_with_a_checkpoint_whose_arrays_are_damaged(copied):
+    """Which rows one names stands in its JSON; its arrays, which may be large, are not read for that."""
+    _, place = copied
+    for file in place.glob("*.safetensors"):
+        file.write_bytes(b"?")
+    (rows,) = place.glob("*.rows")
+    (place / "0-gone-1.rows").touch()
+    checkpoint.Checkpoints(place).tidy()
+    assert list(place.glob("*.rows")) == [rows]
+
+
 def test_rows_behind_a_checkpoint_are_cut_off(copied):
     """They were written before the process ended and belong to no checkpoint."""
     out, place = copied

@@ -22,7 +22,7 @@ import transreward as tr
 from transreward.policies import foreign
 from transreward.policies.adopt import require_fit
 from transreward.policies.foreign import read
-from transreward.policies.inert import Inert, pickled, torch_file
+from transreward.policies.inert import Inert, array, pickled, torch_file
 from transreward.policies.torch_file import torch_bytes
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import RequestError
@@ -269,6 +269,15 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
     ):
         read(Path("model.pt"))
     assert not Path("evil").exists()
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+@pytest.mark.parametrize("kind", [">f4", "<f8", ">i8", "|u1", "=f4"])
+def test_a_pickled_array_is_read_in_its_own_byte_order(protocol, kind):
+    told = np.array([[1, 2, 3], [4, 5, 6]], kind)
+    found, one = (array(x) for x in pickled(pickle.dumps([told, told[1, 2]], protocol=protocol)))
+    np.testing.assert_array_equal(found, told)
+    assert found.dtype == told.dtype.newbyteorder("=") and found.dtype.isnative and one == 6
 
 
 @given(content=st.binary(max_size=300))

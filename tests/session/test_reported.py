@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
+import warnings
 
 import pytest
 
 import transreward as tr
 from transreward.request.resolve import resolve
 from transreward.session.asked import opens
-from transreward.session.reported import Reported, only_found
+from transreward.session.reported import Heard, Reported, only_found
 
 PROGRESS = {"event": "progress", "phase": "source", "said": [], "done": 0.0, "rows": []}
 
@@ -52,6 +55,36 @@ def test_while_a_robot_acts_only_what_was_found_is_said():
         only_found(said.append)({**PROGRESS, "said": line})
     only_found(said.append)({"event": "over"})
     assert said == ["gravity x 2"]
+
+
+def test_several_robots_at_once_are_warned_once_of_each():
+    """Of two threads one came to an empty list, and the step that it had told, which was kept, passed for refused."""
+    before, wrong, rounds, robots = sys.getswitchinterval(), [], 60, 4
+
+    def robot(heard, together):
+        together.wait()
+        try:
+            heard.pass_on()
+        except IndexError as error:
+            wrong.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for k in range(rounds):
+                heard, together = Heard(lambda said: None), threading.Barrier(robots)
+                heard({"event": "warning", "text": f"number {k}"})
+                for _ in range(50):
+                    heard(PROGRESS)
+                threads = [threading.Thread(target=robot, args=(heard, together)) for _ in range(robots)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong and [str(w.message) for w in caught] == [f"number {k}" for k in range(rounds)]
 
 
 @pytest.mark.parametrize(

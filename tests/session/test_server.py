@@ -25,6 +25,7 @@ from transreward.session import server as serving
 from transreward.session.process import LearnerProcess
 from transreward.session.protocol import receive, send
 from transreward.session.published import UNIFORM, Acting
+from transreward.session.reported import Heard
 from transreward.session.safety import Safety
 from transreward.session.server import Server, listening
 from transreward.session.session import Session
@@ -49,7 +50,7 @@ def bare(folder, robots=ROBOTS, granted=10_000):
     one.out, one._folder, one.spaces, one.counts = folder, folder, SPACES, Counter()
     one.config = SimpleNamespace(seed=0, target_steps=granted * robots)
     one.safety, one.background = Safety(SPACES), True
-    one._lock, one._said, one._rate, one._granted = threading.RLock(), [], None, granted
+    one._lock, one._heard, one._rate, one._granted = threading.RLock(), Heard(lambda said: None), None, granted
     one.acting, one._policies = Acting([UNIFORM], {}), {}
     one._asked_at = [0.0] * robots
     one._journal = Journal(folder / "steps.journal", robots, SPACES, granted, writes=True)
@@ -159,6 +160,13 @@ def test_wrong_types_are_answered_in_one_line_and_nothing_is_kept(at, asked, wor
         assert "\n" not in found["error"]
         client.tell(np.zeros(3), None, 1.0, np.ones(3))
     assert session._journal.book.acts == 1 and session._journal.book.robots[0].total == 1
+
+
+def test_a_key_that_the_session_itself_misses_is_not_asked_of_the_robot(at, monkeypatch):
+    address, session, _ = at
+    monkeypatch.setattr(session, "_action", lambda who, obs: {}["weights"])
+    with tr.Client(address, TOKEN) as client, pytest.raises(RequestError, match=r"act failed: KeyError: 'weights'"):
+        client.act(np.zeros(3))
 
 
 anything = st.recursive(
@@ -349,11 +357,12 @@ def test_a_watch_that_fails_ends_nothing(tmp_path):
         called.append(said)
         raise ZeroDivisionError("mine")
 
-    session._watch = watch
+    session._heard.watch = watch
     for _ in range(2):
-        session._hear({"event": "progress", "said": []})
-    with pytest.warns(UserWarning, match="`watch` failed, and is not called again: ZeroDivisionError: mine"):
-        session._pass_on()
+        session._heard({"event": "progress", "said": []})
+    with pytest.warns(UserWarning, match="`watch` failed, and is not called again: ZeroDivisionError: mine") as caught:
+        session.abort()
+    assert caught[0].filename == __file__
     assert len(called) == 1
     session._journal.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import re
 import shutil
@@ -248,6 +249,28 @@ def test_a_session_whose_process_is_killed_goes_on(tmp_path):
             tr.Session.resume(out)
     with tr.Session.resume(out) as again:  # which is over: the delivered policy acts, and nothing is learned anew
         assert again.over and again.acting.names == ["delivered"] and again.result.steps.target == 96
+
+
+def test_an_opening_that_is_interrupted_goes_on(tmp_path):
+    """Ctrl-C while the source agent is trained: what it has learned is in the checkpoint that its learner leaves."""
+    told, out, asked = [], tmp_path / "run", {**SMALL, "source_steps": 4000}
+
+    def watch(said):
+        told.append(said)
+        if len(told) == 3:
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        tr.Session(POLE, method="fine_tune", out=out, watch=watch, **asked)
+    assert f"tr.Session.resume('{out}') goes on with it" in caught.value.__notes__[0]
+    first = [said for said in told if said["event"] == "progress"]
+    assert first[-1]["phase"] == "source" and 0 < first[-1]["done"] < 1
+    told.clear()
+    with tr.Session.resume(out, watch=told.append) as session:
+        second = [said for said in told if said["event"] == "progress"]
+        assert second[0]["steps"][0] >= first[-1]["steps"][0]  # and not from the beginning
+        Robot().drive(session, 3)
+        assert session.status["steps"] == 3
 
 
 def test_a_robot_with_columns_of_its_own(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from study.test_plan import PLAN
@@ -25,7 +26,7 @@ from transreward.study import run as module
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed
 from transreward.workers import worker
-from transreward.workers.contract import Asked
+from transreward.workers.contract import BUSY, LOST, Asked, NotNow, Outcome
 from transreward.workers.versions import versions
 
 METHODS = ["zero_shot", "fine_tune", "mix", "darc", "target_only", "par", "oracle", "srpo"]
@@ -177,3 +178,39 @@ def test_a_source_agent_is_looked_at_once_for_all_that_wait_for_it(stub, jobs, m
     monkeypatch.setattr(type(jobs[0]), "done", property(lambda self: asked.append(self.place) or False))
     driver.begin()
     assert sorted(asked) == sorted({job.agent.place for job in waiting}) and len(waiting) > len(asked)
+
+
+class Cluster:
+    """A worker whose tasks end as it is told: at once, where they are not even started, or when they are looked at."""
+
+    def __init__(self, *ends):
+        self.ends = list(ends)
+
+    def room(self):
+        return 1
+
+    def start(self, task):
+        at_once, state = self.ends.pop(0)
+        if at_once:
+            raise NotNow(Outcome(state, "goes on in another process"))
+        return SimpleNamespace(began=0.0, over=lambda: Outcome(state, "goes on in another process"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "fails"),
+    [
+        ([(True, BUSY), (False, LOST), (True, BUSY)], False),  # it ran in between, so its directory was free
+        ([(True, BUSY), (True, BUSY)], True),
+        ([(False, BUSY), (False, BUSY)], True),  # as a cluster's, which finds it only where the job is started
+    ],
+)
+def test_a_directory_is_busy_from_when_it_was_not_free(stub, jobs, monkeypatch, ends, fails):  # noqa: F811
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    job = next(job for job in jobs if not job.method)
+    driver = module.Driver([job], Cluster(*ends), Told())
+    for _ in ends:
+        driver.begin()
+        driver.gather()
+        now[0] += 2 * module.PATIENCE
+    assert not driver.worker.ends and (job.place in driver.failed) == fails and (job in driver.waiting) != fails

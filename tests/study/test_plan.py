@@ -100,6 +100,10 @@ WRONG_CELLS = {
     "is asked for twice with other settings": {
         "methods": [{"name": "x", "method": "darc"}, {"name": "x", "method": "fine_tune", "seed": 9}]
     },
+    "'inverted_pendulum' can show the last 1 to 100 commanded actions, not 101": {
+        "settings": {**LOOP, "loop.history": 101}
+    },
+    "loop.history must be a whole number, not [1, 2]": {"settings": {**LOOP, "loop.history": [1, 2]}},
     "'fine_tune' is the name of a control": {"methods": [{"name": "fine_tune", "method": "darc"}]},
     "ask for the same run": {"methods": ["darc", {"name": "x", "method": "darc"}]},
 }

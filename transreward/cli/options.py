@@ -23,12 +23,13 @@ domain ids:  robot[+task][:shift[,shift...]]   gym:Id   package.module:factory
 SETTINGS = """\
 settings:    --set use.strength=0.5 gap.noise=0.2 gate.clip=5 learner.learning_rate=3e-4 loop.target_robots=4
 """
-# Fields of a request, and of a command in Python, that are options here.
-OPTIONS = {*FIELDS, "fresh", "logs", "methods", "out", "live", "size", "rate", "columns", "episodes", "pictures"} - {
-    "source",
-    "target",
-    "imports",
-}
+NAMED = re.compile(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`")  # a field, or a setting, in an error
+# Fields of a request, and of a command in Python, that are options here. Not every option of some command: what the
+# calls of a session take, such as `seconds`, is typed nowhere.
+OPTIONS = {
+    *FIELDS, "fresh", "logs", "motors", "methods", "out", "live", "size", "rate", "columns", "episodes", "pictures",
+    "change",
+} - {"source", "target", "imports"}  # fmt: skip
 
 
 def whole(text: str) -> int:
@@ -101,7 +102,7 @@ def as_options(message: str) -> str:
             return "--import"
         return f"--{name.replace('_', '-')}{_typed(value)}" if name in OPTIONS else found[0]
 
-    return re.sub(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`", option, message)
+    return NAMED.sub(option, message)
 
 
 def _typed(value: str | None) -> str:

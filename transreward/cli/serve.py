@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import IDS, SETTINGS, as_options, options, whole
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
+
+if TYPE_CHECKING:
+    from transreward.session.session import Session
 
 HELP = "a session for a robot in another process or language"
 ABOUT = """\
@@ -73,14 +76,9 @@ def run(args: argparse.Namespace) -> None:
     listener = listening(where)  # before anything is trained
     prepare_process()
     from transreward.interruption import undone
-    from transreward.session.session import Session
 
-    request = asked(args)
-    tell = told(args.source if known else args.out)
-    if known:
-        tell_line(f"going on with {args.source}: its learner takes up what was told, then robots are answered")
     try:
-        session = Session.resume(args.source, watch=tell) if known else Session(**request, watch=tell)
+        session = opened(args, known, lambda: hushed(listener, args.unix))
     except BaseException:
         hushed(listener, args.unix)
         raise
@@ -98,6 +96,23 @@ def run(args: argparse.Namespace) -> None:
         tell_line(session.payment.said)
         tell_line(f"listening at {at}; the token is in {file}; {session.left:,} target steps are left")
         Server(listener, session, token, tell_line).serve()
+
+
+def opened(args: argparse.Namespace, known: bool, hush: Callable[[], None]) -> Session:
+    """The session, begun or gone on with. Where that is interrupted, `hush` is called."""
+    from transreward.interruption import undone
+    from transreward.session.session import Session
+
+    place = Path(args.source if known else args.out)
+    if known:
+        tell_line(f"going on with {place}: its learner takes up what was told, then robots are answered")
+
+    def leave() -> str | None:  # its learner finds this process gone, and writes a checkpoint
+        hush()
+        return f"'transreward serve {place}' goes on with the session" if (place / "session").is_dir() else None
+
+    with undone(leave):
+        return Session.resume(place, watch=told(place)) if known else Session(**asked(args), watch=told(place))
 
 
 def asked(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,7 +161,7 @@ def goes_on(source: str | None, out: str | None) -> bool:
     return False
 
 
-def told(out: str) -> Callable[[dict[str, Any]], None]:
+def told(out: Path) -> Callable[[dict[str, Any]], None]:
     """Prints what the learner reports; at its end what the session in `out` came to, and what to do with that."""
     from transreward.session.reported import Reported
 

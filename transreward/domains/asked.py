@@ -52,7 +52,8 @@ class Asked:
             self.entries, self.action_entries = (_entries(told, key) for key in KEYS[:2])
             self.control_rate = _number(told, "control_rate", None)
             self.episode_steps = int(_number(told, "episode_steps", None) or 1000)
-            low, high = (np.array(x) for x in zip(*((e.low, e.high) for e in self.action_entries), strict=True))
+            with np.errstate(over="ignore"):  # what leaves float32 is told below
+                low, high = np.array([(e.low, e.high) for e in self.action_entries]).T.astype(np.float32)
             require_box(path.name, [e.name for e in self.action_entries], low, high, "say the low and high of each")
         except RequestError as error:
             raise RequestError(f"{path}: {error}") from None

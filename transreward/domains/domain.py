@@ -351,6 +351,7 @@ class Unstable(BrokenSimulation):
 
 LARGEST = float(np.finfo(np.float32).max)
 UNBOUNDED = 1e9  # an action bound of at least this size counts as none
+BEYOND = 1e-5  # of half the box: what rounding to float32 may add to an action
 
 
 def in_range(x: np.ndarray) -> bool:
@@ -414,6 +415,17 @@ def require_box(domain: str, names: Sequence[str], low: np.ndarray, high: np.nda
             raise RequestError(
                 f"'{domain}': its action {name} goes from {a:g} to {b:g}, which leaves no choice; {cure}"
             )
+
+
+def rounding(spaces: Spaces) -> np.ndarray:
+    """By how much an action may differ from the same one after rounding to float32, float64 [action]."""
+    return BEYOND * (spaces.high.astype(float) - spaces.low) / 2
+
+
+def beyond(action: np.ndarray, spaces: Spaces) -> np.ndarray:
+    """Which entries of actions [..., action] are outside the bounds by more than rounding, bool of the same shape."""
+    low, high = spaces.low.astype(float), spaces.high.astype(float)
+    return np.maximum(low - action, action - high) > rounding(spaces)
 
 
 def row_seeds(n: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:

@@ -237,7 +237,7 @@ class Checkpoints:
         """The files of rows that these checkpoints refer to."""
         for number in numbers:
             with suppress(Damaged):
-                for i, state in enumerate(self._read(number)[0]["runs"]):
+                for i, state in enumerate(self._about(number)["runs"]):
                     for name, about in state["rows"].items():
                         yield self._rows(i, name).file(about.get("generation"))
 

@@ -53,8 +53,9 @@ def learned(run: Run) -> bool:
         return diagnostics.learned(reference, known)
     keys = jax.vmap(jax.random.key)(jnp.asarray(config.seed_list))
     agents, _ = run.programs.init(keys)
-    episodes, pay = config.loop.final_episodes, run.ledger.payer(EVALUATION.source)
-    seen = evaluate(source, run.programs.act, agents, config.seed_list, episodes, config.loop.threads, pay)
+    loop, pay = config.loop, run.ledger.payer(EVALUATION.source)
+    act, episodes = run.programs.act, loop.final_episodes
+    seen = evaluate(source, act, agents, config.seed_list, episodes, loop.threads, pay, loop.limits)
     return reference > float(seen.returns.mean())
 
 

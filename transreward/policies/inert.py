@@ -90,21 +90,33 @@ class _Array:
 
 class _Dtype:
     def __init__(self, code: str, *rest: Any) -> None:
-        self.code = str(code)
+        self.code: str = str(code)
+        self.order: Any = "="
 
     def __setstate__(self, state: Any) -> None:
         self.order = state[1] if len(state) > 1 else "="
+        if self.order not in ("<", ">", "=", "|"):
+            raise ValueError("it holds numbers in an order of bytes that there is not")
+
+    @property
+    def own(self) -> np.dtype:
+        """With the order of bytes in which the numbers were written."""
+        return np.dtype(self.code).newbyteorder(self.order)
+
+    def read(self, content: bytes | bytearray) -> np.ndarray:
+        """The numbers in some bytes, a copy in this machine's order."""
+        return np.frombuffer(content, self.own).astype(self.own.newbyteorder("="))
 
 
 def _scalar(dtype: _Dtype, content: bytes = b"") -> Any:
-    return np.frombuffer(content, np.dtype(dtype.code))[0] if isinstance(content, bytes) and content else 0
+    return dtype.read(content)[0] if isinstance(content, bytes) and content else 0
 
 
 def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
     """NumPy's pickle of an array from protocol 5 on."""
-    if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Dtype) or np.dtype(dtype.code).hasobject:
+    if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Dtype) or dtype.own.hasobject:
         raise ValueError("it holds an array of objects")
-    return np.frombuffer(content, np.dtype(dtype.code)).reshape(shape, order=order).copy()
+    return dtype.read(content).reshape(shape, order=order)
 
 
 def _nothing(*args: Any) -> NoReturn:
@@ -133,9 +145,9 @@ def array(found: Any) -> np.ndarray | None:
     if not isinstance(found, _Array) or not isinstance(found.state, tuple) or len(found.state) != 5:
         return None
     _, shape, dtype, fortran, content = found.state
-    if not isinstance(dtype, _Dtype) or not isinstance(content, bytes) or np.dtype(dtype.code).hasobject:
+    if not isinstance(dtype, _Dtype) or not isinstance(content, bytes) or dtype.own.hasobject:
         return None
-    return np.frombuffer(content, np.dtype(dtype.code)).reshape(shape, order="F" if fortran else "C").copy()
+    return dtype.read(content).reshape(shape, order="F" if fortran else "C")
 
 
 def pickled(content: bytes) -> Any:

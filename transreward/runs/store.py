@@ -95,17 +95,25 @@ class Taken(RequestError):
 
 def claim(directory: Path) -> Path:
     """Make the run directory. Raises `Taken` if it holds a run or anything else, RequestError if it cannot be made."""
-    try:
+    with making(directory):
         vacant(directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "config.json").open("x").close()  # if two processes start at once, only one succeeds
+    return directory
+
+
+@contextmanager
+def making(directory: Path) -> Iterator[None]:
+    """Within it a run directory is made: raise `Taken` where another process was first, RequestError where that
+    fails."""
+    try:
+        yield
     except FileExistsError:
         raise in_use(directory) from None
     except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte
         if isinstance(error, RequestError):
             raise
         raise RequestError(f"`out` {directory} cannot be made: {getattr(error, 'strerror', error)}") from None
-    return directory
 
 
 @contextmanager

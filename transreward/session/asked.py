@@ -1,14 +1,9 @@
-"""Which requests a session can carry out, and the folder that it begins with."""
+"""Which requests a session can carry out, and what is said of them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from transreward.request.budgets import opening_steps
 from transreward.request.config import Config
-from transreward.runs import store
-from transreward.session.learner import FOLDER, REQUEST
 from transreward.types import RequestError
 
 
@@ -24,13 +19,6 @@ def require_asked(config: Config) -> None:
             f"{config.learner.name} learns from rollouts of its own alone, and a robot goes on while it learns: use "
             f'`learner="sac"`'
         )
-
-
-def begun(out: Path, request: dict[str, Any]) -> None:
-    """The folder of a session that nobody has acted in."""
-    (out / FOLDER).mkdir()
-    store.write_json(out / "provenance.json", store.provenance())
-    store.write_json(out / FOLDER / REQUEST, request)
 
 
 def opens(config: Config) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.users import in_one_line
 from transreward.types import BrokenRun, RequestError
 
 LOG = "learner.log"  # in the session's folder: whatever its process prints
@@ -30,14 +31,17 @@ class LearnerProcess:
         self.version = 0  # of the policies that it published last
         self.failed: str | None = None
         self.over = False
+        self.reported = False  # whether it has learned anything
+        self.closing = False  # its end is asked for
         self._told, self._news = told, threading.Condition()
         self._letting = 0  # how many let it learn
+        self._ended = False  # nothing will be heard any more
         self._log = (folder / LOG).open("ab")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "transreward.session.learner"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True,
-            start_new_session=True,  # Ctrl-C is the session's, which then ends it
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment,
+            encoding="utf-8", errors="replace", start_new_session=True,  # Ctrl-C is the session's, which then ends it
         )  # fmt: skip
         self._send({"out": str(out.resolve())})
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -76,7 +80,7 @@ class LearnerProcess:
     @property
     def alive(self) -> bool:
         """Whether it goes on."""
-        return not self.over and self.failed is None
+        return not self.over and self.failed is None and not self._ended
 
     def require(self) -> None:
         """Raise BrokenRun if it failed, with what it said."""
@@ -84,7 +88,9 @@ class LearnerProcess:
             raise BrokenRun(f"the learner of this session ended: {self.failed}")
 
     def close(self) -> None:
-        """Let it write a checkpoint and end."""
+        """Let it write a checkpoint and end, which is no failure."""
+        with self._news:
+            self.closing = True
         if self._process.stdin is not None and not self._process.stdin.closed:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -104,14 +110,23 @@ class LearnerProcess:
             print(json.dumps(what), file=self._process.stdin, flush=True)
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._hear(json.loads(line))
-        code = self._process.wait()
-        with self._news:
-            if not self.over and self.failed is None:
-                self.failed = f"its process ended with {code}; see {self._log.name}"
-            self._news.notify_all()
+        """Whatever comes, who waits for it is told that no more will."""
+        why = "nobody hears it any more"
+        try:
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                if (said := _said(line)) is not None:
+                    self._hear(said)
+            why = f"its process ended with {self._process.wait()}; see {self._log.name}"
+        except Exception as error:
+            why = f"what it said was not taken in: {in_one_line(error)}"
+            self._process.terminate()  # it would stop where the pipe is full
+        finally:
+            with self._news:
+                self._ended = True
+                if not (self.over or self.failed or self.closing):
+                    self.failed = why
+                self._news.notify_all()
 
     def _hear(self, said: dict[str, Any]) -> None:
         event = said.pop("event")
@@ -124,6 +139,16 @@ class LearnerProcess:
                 self.failed = said["text"]
             elif event == "over":
                 self.over = True
+            self.reported |= event == "progress"
             self._news.notify_all()
         if event in ("progress", "warning", "over") or (event == "failed" and self.version):  # before, nobody acts
             self._told({"event": event, **said})
+
+
+def _said(line: str) -> dict[str, Any] | None:
+    """What a line says; None for a half one, as of a process that was killed while it wrote."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None

@@ -1,13 +1,17 @@
-"""What a session's learner reports, as lines for a person who waits for it."""
+"""What a session's learner reports: to the session's caller, and as lines for a person who waits for it."""
 
 from __future__ import annotations
 
+import queue
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from transreward.domains.users import in_one_line
 
 EVERY = 5.0  # seconds between two lines of progress
 DOES = {  # phase -> what goes on in it
@@ -50,6 +54,36 @@ class Reported:
         done = said["done"]
         left = f", about {passed / done - passed:.0f} s left" if done > 0.02 else ""
         return f"{DOES[said['phase']]}: {done:.0%}{earned(said['rows'])}{left}"
+
+
+class Heard:
+    """Called with what the learner reports, in the thread that hears it. `watch` is called there, too; what the learner
+    warns of waits for a call of the session's, by whichever thread comes first."""
+
+    def __init__(self, watch: Callable[[dict[str, Any]], None]) -> None:
+        self.watch = watch
+        self.said: tuple[str, ...] = ()  # what was found, line by line
+        self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def __call__(self, said: dict[str, Any]) -> None:
+        """One report."""
+        if said["event"] == "warning":
+            self._warnings.put(said["text"])
+        self.said += tuple(line for line in said.get("said", ()) if not line.endswith(" ..."))
+        try:
+            self.watch(said)
+        except Exception as error:  # nobody else would hear of it
+            self.watch = lambda said: None
+            self._warnings.put(f"`watch` failed, and is not called again: {in_one_line(error)}")
+
+    def pass_on(self) -> None:
+        """Warn who called what called this."""
+        while True:
+            try:
+                text = self._warnings.get_nowait()
+            except queue.Empty:
+                return
+            warnings.warn(text, stacklevel=3)
 
 
 def only_found(say: Callable[[str], None]) -> Callable[[dict[str, Any]], None]:

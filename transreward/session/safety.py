@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.domain import beyond
 from transreward.domains.users import in_one_line, numbers
 from transreward.types import RequestError, Spaces
 
@@ -37,12 +38,12 @@ class Safety:
         for name, own in bounds.items():
             told = getattr(self, name)
             found = np.array(own, np.float64) if told is None else _array(name, told, n)
-            if (found < self.spaces.low).any() or (found > self.spaces.high).any():
+            if beyond(found, self.spaces).any():
                 raise RequestError(
                     f"`{name}` {found.tolist()} is beyond the robot's own limits, {self.spaces.low.tolist()} to "
                     f"{self.spaces.high.tolist()}"
                 )
-            setattr(self, name, found)
+            setattr(self, name, np.clip(found, self.spaces.low, self.spaces.high))
         if not (self.low < self.high).all():
             raise RequestError(f"`low` {self.low.tolist()} must be below `high` {self.high.tolist()}")
         if self.change is not None:

@@ -132,13 +132,14 @@ class Server:
         do = asked.pop("do", None)
         if not isinstance(do, str) or do not in CALLS:
             return {"ok": False, "error": f"unknown request {do!r}: there are {', '.join(CALLS)}"}
-        wanted, call = CALLS[do]
-        if unknown := set(asked) - set(wanted):
-            return {"ok": False, "error": f"{do} does not take '{min(unknown)}', but {', '.join(wanted) or 'nothing'}"}
+        needed, others, call = CALLS[do]
+        if unknown := set(asked) - {*needed, *others}:
+            takes = ", ".join((*needed, *others)) or "nothing"
+            return {"ok": False, "error": f"{do} does not take '{min(unknown)}', but {takes}"}
+        if missing := [key for key in needed if key not in asked]:
+            return {"ok": False, "error": f"{do} needs '{missing[0]}'"}
         try:
             return {"ok": True, **call(self.session, robot, asked)}
-        except KeyError as error:
-            return {"ok": False, "error": f"{do} needs {error.args[0]!r}"}
         except (RequestError, BrokenRun) as error:
             return {"ok": False, "error": str(error)[:LINE]}
         except Exception as error:  # whatever it sent, the session goes on
@@ -200,15 +201,15 @@ def _nothing(result: None) -> dict[str, Any]:
     return {}
 
 
-# what a client may ask for -> the keys that it takes, and (session, robot, those keys) -> the answer
-CALLS: dict[str, tuple[tuple[str, ...], Callable[[Session, int, dict[str, Any]], dict[str, Any]]]] = {
-    "act": (("obs",), lambda s, robot, a: {"action": s.act(a["obs"], robot).tolist()}),
-    "tell": (("obs", "action", "reward", "next_obs", "terminated", "truncated"), _tell),
-    "reset": (("obs", "steps"), lambda s, robot, a: _nothing(s.reset(a["obs"], robot, steps=a.get("steps", 0)))),
-    "abort": (("why",), lambda s, robot, a: _nothing(s.abort(str(a.get("why", "")), robot))),
-    "improve": (("seconds",), _improve),
-    "save": ((), lambda s, robot, a: _nothing(s.save())),
-    "status": ((), _status),
+# what a client may ask for -> keys that it must have, others that it takes, and (session, robot, keys) -> the answer
+CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Session, int, dict[str, Any]], dict[str, Any]]]] = {
+    "act": (("obs",), (), lambda s, robot, a: {"action": s.act(a["obs"], robot).tolist()}),
+    "tell": (("obs", "next_obs"), ("action", "reward", "terminated", "truncated"), _tell),
+    "reset": (("obs",), ("steps",), lambda s, robot, a: _nothing(s.reset(a["obs"], robot, steps=a.get("steps", 0)))),
+    "abort": ((), ("why",), lambda s, robot, a: _nothing(s.abort(str(a.get("why", "")), robot))),
+    "improve": (("seconds",), (), _improve),
+    "save": ((), (), lambda s, robot, a: _nothing(s.save())),
+    "status": ((), (), _status),
 }
 
 

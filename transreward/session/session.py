@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from transreward.domains.domain import control_rate
-from transreward.domains.users import in_one_line, numbers, truths
+from transreward.domains.domain import beyond, control_rate, rounding
+from transreward.domains.users import numbers, truths
 from transreward.draws import word
 from transreward.fallback import drawn
 from transreward.request.config import Config
@@ -23,21 +23,21 @@ from transreward.request.learner import for_method
 from transreward.runs import store
 from transreward.runs.result import Result, load
 from transreward.session import published
-from transreward.session.asked import begun, listed, opens, require_asked
-from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES, REQUEST
+from transreward.session.asked import listed, opens, require_asked
+from transreward.session.folder import begun, found, kept
+from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES
 from transreward.session.payment import Payment, in_single
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
-from transreward.session.reported import Reported, only_found, to_standard_error
+from transreward.session.reported import Heard, Reported, only_found, to_standard_error
 from transreward.session.safety import Safe, Safety
-from transreward.session.told import require_no_session
+from transreward.session.told import goes_on, require_no_session
 from transreward.streams.choice import Choice
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
-from transreward.transfer import asked_in, planned, requested
+from transreward.transfer import planned, requested
 from transreward.types import ASKED, AUTO, DEFAULT_METHOD, RequestError
 
 LATE = 2.0  # control periods after which what came of an action is late
-KEPT = ("robots", "low", "high", "change", "background")  # what session.json keeps, with the counts
 
 
 class Session:
@@ -82,7 +82,8 @@ class Session:
         `safe(obs, action)` returns the action to take instead, or None. With `background` the learner learns all the
         time, otherwise within `improve` alone. `unpaid`: refuse a task that cannot compute rewards. `watch` is called
         with what the learner reports, in another thread; without it, training the source agent and what is identified
-        are told on standard error. Raises RequestError before anything is written."""
+        are told on standard error. Raises RequestError before anything is written. What ends the training, such as
+        Ctrl-C, leaves what was learned, and `resume` goes on with it."""
         require_no_session(out := Path(out))
         asked = {"loop.eval_target": "training", **(settings or {}), "loop.target_robots": robots}
         columns = f"{ASKED}{source if target is None else target.removeprefix(ASKED)}"
@@ -93,13 +94,11 @@ class Session:
         require_asked(config)
         self.payment = Payment(config, required=unpaid)
         safety = Safety(config.domains.target.spaces, low, high, change, safe)
-        store.claim(out)
+        begun(out, requested(config, learner, asked, ()), kept(safety, robots, background, {}))
         try:
-            begun(out, requested(config, learner, asked, ()))
             self._open(out, config, safety, robots, background, watch, Counter())
-        except BaseException:
-            self.close()
-            shutil.rmtree(out, ignore_errors=True)
+        except BaseException as error:
+            self._broke_off(out, error)
             raise
 
     @classmethod
@@ -116,15 +115,7 @@ class Session:
         Raises RequestError for a directory that holds no session.
         """
         self = cls.__new__(cls)
-        store.confined(out := Path(out))
-        folder = out / FOLDER
-        if not (folder / ABOUT).exists():
-            raise RequestError(f"{out} holds no session: open one with tr.Session(..., out=...)")
-        config, _ = asked_in(folder / REQUEST, store.read_json(folder / REQUEST))
-        about = store.read_json(folder / ABOUT)
-        for key in (*KEPT, "counts", "safety"):
-            if key not in about:
-                raise RequestError(f"{folder / ABOUT} has no '{key}', as if it was cut: copy {out} again")
+        config, about = found(out := Path(out))
         safety = Safety(config.domains.target.spaces, about["low"], about["high"], about["change"], safe)
         safety.counts.update(about["safety"])
         self.payment = Payment(config)
@@ -148,28 +139,37 @@ class Session:
         self.out = out
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
-        self._folder, self._watch = self.out / FOLDER, watch or Reported(to_standard_error)
+        self._folder, self._heard = self.out / FOLDER, Heard(watch or Reported(to_standard_error))
         self._rate = control_rate(config.domains.target)
         self._granted = config.target_steps // robots
-        self._lock, self._said = threading.RLock(), []
+        self._lock = threading.RLock()
         self.acting, self._policies = Acting([], {}), {}
         self._asked_at = [0.0] * robots
         self._journal = Journal(self._folder / JOURNAL, robots, self.spaces, self._granted, writes=True)
         self._keep()
         if not self._journal.book.acts and (line := opens(config)):
-            self._hear({"event": "opening", "said": [line]})
-        self._learner = LearnerProcess(self.out, self._folder, self._hear)
+            self._heard({"event": "opening", "said": [line]})
+        self._learner = LearnerProcess(self.out, self._folder, self._heard)
         self._learner.allow(True)
         self._learner.wait(lambda: self._learner.version > 0 or self._learner.over, None)
         self._learner.require()
         if not background:
             self._learner.allow(False)
-        self._watch = watch or only_found(to_standard_error)  # from here on the caller's own lines count
+        if watch is None:
+            self._heard.watch = only_found(to_standard_error)  # from here on the caller's own lines count
         self._take_over()
         zeros = np.zeros(self.spaces.obs, np.float32), np.zeros(self.spaces.action, np.float32)
         for policy in self._policies.values():  # compiled before the robot waits
             policy(zeros[0], None)
             policy(*zeros)
+
+    def _broke_off(self, out: Path, error: BaseException) -> None:
+        """Its opening did: what the learner has learned is kept, and said; where that is nothing, no folder is left."""
+        self.close()
+        if self._learner is None or not self._learner.reported or isinstance(error, RequestError):
+            shutil.rmtree(out, ignore_errors=True)
+        else:
+            error.add_note(f"what was learned is in {out}: {goes_on(out)}")
 
     # -- what the robot calls --------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class Session:
                 raise RequestError("this step begins elsewhere than where its action was asked for: out of order")
             taken = one.asked[1] if action is None else self._taken(action)
             paid = self.payment(seen, taken, led) if reward is None else paid
-            self.counts["taken otherwise"] += int(not np.allclose(taken, one.asked[1], rtol=0, atol=1e-5))
+            self.counts["taken otherwise"] += int((np.abs(taken - one.asked[1]) > rounding(self.spaces)).any())
             waited = time.monotonic() - self._asked_at[robot]
             if self._rate and waited > LATE / self._rate:
                 self._warn(
@@ -237,7 +237,7 @@ class Session:
                 )
             self._journal.write(Event(STEP, robot, time.time(), "", led, taken, paid, *over))
             self._take_over()
-        self._pass_on()
+        self._heard.pass_on()
 
     def reset(self, obs: Any, robot: int = 0, *, steps: int = 0) -> None:
         """The robot was put back, and an episode begins at `obs`. `steps` that this took are counted apart."""
@@ -254,44 +254,51 @@ class Session:
         with self._lock:
             self._robot(robot)
             self._journal.write(Event(ABORT, robot, time.time(), str(why)[:1000]))
-        self._pass_on()
+        self._heard.pass_on()
 
     # -- what the caller does between ------------------------------------------------------------------------------
 
     def improve(self, seconds: float | None = None) -> bool:
         """Let the learner learn from what was told, for at most so many seconds. Returns True once there is nothing
         left to learn from. Raises BrokenRun if the learner has failed; the robot may go on all the same."""
+        self._require_open(learns=True)
         with self._learner.learning(self.background):
             done = self._learner.wait(self._caught_up, seconds)
+        self._require_open(learns=True)
         with self._lock:
             self._take_over()
-        self._pass_on()
+        self._heard.pass_on()
         self._learner.require()
         return done
 
     def save(self) -> None:
         """Have all steps on the disk (fsync), with which `resume` goes on from wherever the learner was."""
         with self._lock:
+            self._require_open()
             self._journal.flush()
             self._keep()
 
     def close(self) -> None:
-        """Save, let the learner write a checkpoint, and end it."""
+        """Let the learner write a checkpoint, end it, and save. Until then the robot is answered."""
         if self._learner is not None and not self._closed:
             self._learner.close()
-        if self._journal is not None and not self._closed:
-            self._closed = True
-            with closing(self._journal):  # also where the disk is full: its lock would stay
-                self.save()
+        if self._journal is None:
+            return
+        with self._lock:
+            if not self._closed:
+                with closing(self._journal):  # also where the disk is full: its lock would stay
+                    try:
+                        self.save()
+                    finally:
+                        self._closed = True
 
-    said: tuple[str, ...] = ()  # how it begins, and what was identified since it was opened or resumed, line by line
     _closed = False
     _journal: Any = None  # Journal, once it is open
     _learner: Any = None  # LearnerProcess
 
     def __repr__(self) -> str:
         taken = self._granted * self.robots - self.left
-        state = self._learner.failed or ("has finished" if self.over else "learns")
+        state = self._learner.failed or ("has finished" if self.over else "is closed" if self._closed else "learns")
         who = " or ".join(self.acting.names)
         return f"Session in {self.out}: {taken:,} steps taken, {self.left:,} left; {who} acts; the learner {state}"
 
@@ -310,6 +317,11 @@ class Session:
     def left(self) -> int:
         """Target steps that may still be taken, by all robots."""
         return self._granted * self.robots - self._journal.book.acts
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """How it begins, and what was identified since it was opened or resumed, line by line."""
+        return self._heard.said
 
     @property
     def result(self) -> Result:
@@ -335,7 +347,7 @@ class Session:
                 "aborted": sum(one.aborted for one in book.robots),
                 "episodes": [{"who": who, "return": total, "target_steps": at} for who, total, at in book.episodes],
                 "acting": list(self.acting.names),
-                "learner": self._learner.failed or ("over" if self.over else "learns"),
+                "learner": self._learner.failed or ("over" if self.over else "closed" if self._closed else "learns"),
                 "over": self.over,
                 "rewards": self.payment.said,
                 "said": list(self.said),
@@ -345,10 +357,14 @@ class Session:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _robot(self, i: int) -> Any:
-        robots = self._journal.book.robots
-        if self._closed:
+    def _require_open(self, learns: bool = False) -> None:
+        """Raise RequestError once it is closed; `learns`: or is being closed, so that nobody learns any more."""
+        if self._closed or (learns and self._learner.closing):
             raise RequestError(f"this session is closed: go on with tr.Session.resume('{self.out}')")
+
+    def _robot(self, i: int) -> Any:
+        self._require_open()
+        robots = self._journal.book.robots
         if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not 0 <= i < len(robots):
             raise RequestError(f"`robot` {i!r} is not there: this session has {listed(len(robots))}")
         return robots[i]
@@ -362,7 +378,7 @@ class Session:
 
     def _taken(self, action: Any) -> np.ndarray:
         found, low, high = self._numbers("action", action, self.spaces.action), self.spaces.low, self.spaces.high
-        if (found < low - 1e-5).any() or (found > high + 1e-5).any():
+        if beyond(found, self.spaces).any():
             raise RequestError(
                 f"the action {found.tolist()} is beyond the robot's limits, {low.tolist()} to {high.tolist()}"
             )
@@ -418,31 +434,9 @@ class Session:
         return self._learner.waiting is not None and settled < self._learner.waiting
 
     def _keep(self) -> None:
-        s = self.safety
-        about: dict[str, Any] = {"robots": len(self._journal.book.robots), "background": self.background}
-        about |= {"low": s.low.tolist(), "high": s.high.tolist()}
-        about |= {"change": None if s.change is None else s.change.tolist()}
-        about |= {"counts": dict(self.counts), "safety": dict(s.counts)}
-        store.write_json(self._folder / ABOUT, {"schema": store.SCHEMA, **about})
+        store.write_json(self._folder / ABOUT, kept(self.safety, self.robots, self.background, self.counts))
 
     def _warn(self, what: str, text: str) -> None:
         self.counts[what] += 1
         if self.counts[what] == 1:
             warnings.warn(f"{text}; `status` counts how often", stacklevel=4)
-
-    def _hear(self, said: dict[str, Any]) -> None:
-        self._said.append(said)
-        self.said += tuple(line for line in said.get("said", ()) if not line.endswith(" ..."))
-        try:
-            self._watch(said)
-        except Exception as error:  # in the thread that hears the learner, which nobody else would
-            self._watch = lambda said: None
-            text = f"`watch` failed, and is not called again: {in_one_line(error)}"
-            self._said.append({"event": "warning", "text": text})
-
-    def _pass_on(self) -> None:
-        """What the learner warns of, in the caller's thread."""
-        while self._said:
-            said = self._said.pop(0)
-            if said["event"] == "warning":
-                warnings.warn(said["text"], stacklevel=3)

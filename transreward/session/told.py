@@ -84,7 +84,7 @@ def require_no_session(directory: Path) -> None:
     """Raise RequestError for the directory of a session, with what goes on with it: the robot's steps are in there, and
     a script that opens a session is started again wherever it stopped."""
     path = directory / FOLDER / JOURNAL
-    if not path.is_file():
+    if not path.parent.is_dir():
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that its end is damaged is said when it goes on
@@ -94,9 +94,13 @@ def require_no_session(directory: Path) -> None:
         except (RequestError, LookupError, TypeError, ValueError, OSError):  # it was killed while it began
             steps = ""
     raise RequestError(
-        f"{directory} holds a session{steps}: tr.Session.resume('{directory}') goes on with it, and so does "
-        f"'transreward serve {directory}'; another session needs another directory"
+        f"{directory} holds a session{steps}: {goes_on(directory)}; another session needs another directory"
     )
+
+
+def goes_on(directory: Path) -> str:
+    """What goes on with the session in a directory."""
+    return f"tr.Session.resume('{directory}') goes on with it, and so does 'transreward serve {directory}'"
 
 
 def _read(path: Path) -> tuple[Book, dict[int, float]]:

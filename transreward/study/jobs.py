@@ -171,7 +171,8 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
         request["learner"] = learner_for(plan, pair)
     if taken is not None and not method.uses_source:
         request["source_steps"] = taken
-    loop = {path: settings[path] for path in OF_PAIRS if isinstance(settings.get(path), str)}
+    of_pairs = [path for path in OF_PAIRS if path in settings and not isinstance(settings[path], list)]  # refused below
+    loop = {path: settings[path] for path in of_pairs}
     found = measured(*pair.what.values(), bridge, asked.get("evaluate"), *sorted(loop.items()))
     request, config = checked(request, *found, plan.imports)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))

@@ -80,7 +80,7 @@ class Driver:
         self.waited: dict[Path, float] = {}  # how long that was put off the last time
         self.there: set[Path] = set()  # jobs of which it is known that they are done
         self.next = 0.0  # when there may be something to start
-        self.busy: dict[Path, float] = {}  # since when another process has been in its run directory
+        self.busy: dict[Path, float] = {}  # since when another process has been in its run directory, until it is free
         self.losses: dict[Path, int] = {}
         self.begun = time.time()
 
@@ -175,6 +175,8 @@ class Driver:
             self.next = 0.0
             if outcome.state == contract.REFUSED:
                 raise RequestError(outcome.why)
+            if outcome.state != contract.BUSY:  # which a cluster finds only where it is started
+                self.busy.pop(one.job.place, None)
             if outcome.state in (contract.LOST, contract.HELD, contract.BUSY):
                 self.waiting.insert(0, one.job)
                 self._not_now(one.job, outcome)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from transreward.domains.domain import Domain, control_rate
+from transreward.domains.domain import Domain, beyond, control_rate
 from transreward.domains.logs.clock import differ, rate_of
 from transreward.domains.logs.columns import listed, require_finite
 from transreward.domains.logs.named import Names
@@ -14,8 +14,6 @@ from transreward.domains.names import action_entries, entry_names
 from transreward.domains.robots import ROBOTS
 from transreward.domains.users import numbers, truths
 from transreward.types import ASKED, RequestError, Transition
-
-BEYOND = 1e-5  # of half the box: what rounding to float32 may add to an action
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,14 +103,13 @@ def require_fit(log: Log, domain: Domain) -> None:
             f"{spaces.obs} ({listed(entry_names(domain))}) and {spaces.action}: bring the log into these columns; "
             f"robots that fit it: {', '.join(fitting(*found)) or 'none of the table'}"
         )
-    low, high = spaces.low.astype(float), spaces.high.astype(float)
-    beyond = np.maximum(low - log.action, log.action - high) > BEYOND * (high - low) / 2
-    if beyond.any():
-        worst = int(beyond.sum(0).argmax())
+    outside = beyond(log.action, spaces)
+    if outside.any():
+        worst = int(outside.sum(0).argmax())
         entry, x = action_entries(domain)[worst], log.action[:, worst]
         raise RequestError(
             f"log {log.source}: its action '{entry.name}' goes from {x.min():g} to {x.max():g}, and '{name}' "
-            f"takes {entry.low:g} to {entry.high:g} ({beyond.any(1).sum():,} of {len(log):,} steps are outside): "
+            f"takes {entry.low:g} to {entry.high:g} ({outside.any(1).sum():,} of {len(log):,} steps are outside): "
             "scale the log's actions to these bounds, or clip them where the robot did"
         )
     require_rate(log, f"'{name}'", control_rate(domain))

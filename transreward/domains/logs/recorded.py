@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.domain import Domain, control_rate
+from transreward.domains.domain import BEYOND, Domain, control_rate
 from transreward.domains.ids import domain
 from transreward.domains.logs import Log, read, require_fit
-from transreward.domains.logs.log import BEYOND, require_rate
+from transreward.domains.logs.log import require_rate
 from transreward.domains.logs.minari import is_minari
 from transreward.domains.names import action_entries, entries, numbered
 from transreward.domains.users import located
