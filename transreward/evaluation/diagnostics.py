@@ -18,13 +18,8 @@ from transreward.types import Adjusted, Pair
 QUANTILES = (5, 50, 95)  # per cent
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
 LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's, from which a task counts as learned
-BEYOND = (
-    FALLEN.label,
-    UPRIGHT.label,
-    MOVED,
-    PUSHED,
-    STOOD,
-)  # what an agent may miss whose return is its preset's
+# What an agent may miss whose return is its preset's.
+BEYOND = (FALLEN.label, UPRIGHT.label, MOVED, PUSHED, STOOD)
 PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
 
 

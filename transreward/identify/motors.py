@@ -37,15 +37,19 @@ class Ruled:
     """What a rule of the motors explains, learned where that is asked first."""
 
     def __init__(self, problem: Problem, evidence: Evidence, rules: Sequence[Rule] = ()) -> None:
-        self._problem, self._evidence, self._rules = problem, evidence, rules
+        self.problem, self.evidence, self._rules = problem, evidence, rules
         self._latest: Fit | None = None
+
+    def of(self, evidence: Evidence) -> Ruled:
+        """The same of other steps."""
+        return Ruled(Problem(self.problem.simulator, evidence), evidence, self._rules)
 
     @cached_property
     def alone(self) -> Fit:
         """Of a robot whose parameters are all as in the simulator."""
-        values = self._problem.family.neutral
-        before = self._problem.held_out(values)
-        return _with_rule(self._problem, Fit(values, (), before, before), self._rules)
+        values = self.problem.family.neutral
+        before = self.problem.held_out(values)
+        return _with_rule(self.problem, Fit(values, (), before, before), self._rules)
 
     def loss(self) -> float:
         """On held-out steps, of the rule alone."""
@@ -60,7 +64,7 @@ class Ruled:
         for best in self._others(fit):
             if best.after > most:
                 continue
-            before, after = (ahead(self._problem, one.values, self._evidence, one.motors) for one in (fit, best))
+            before, after = (ahead(self.problem, one.values, self.evidence, one.motors) for one in (fit, best))
             if not after >= before and (not clearly or best.after * after < CLEAR * fit.after * before):
                 return best
         return fit
@@ -75,7 +79,7 @@ class Ruled:
     def _both(self, fit: Fit) -> Fit:
         """The fit with the rule that is learned beside its values, once for the same values."""
         if self._latest is None or not np.array_equal(self._latest.values, fit.values):
-            self._latest = _with_rule(self._problem, fit, self._rules)
+            self._latest = _with_rule(self.problem, fit, self._rules)
         return replace(self._latest, spans=fit.spans, noise=fit.noise)
 
 
@@ -97,15 +101,14 @@ def settled_with_motors(problem: Problem, evidence: Evidence, known: Sequence[Kn
     fit = select(problem, ruled.loss, starts)
     left_out = odd(problem, fit)
     if len(left_out):
-        evidence = without(evidence, left_out)
-        problem = Problem(problem.simulator, evidence)
-        ruled = Ruled(problem, evidence, rules)
-        fit = select(problem, ruled.loss, [(fit.values, list(fit.chosen)), *starts])
-    return Settled(problem, evidence, _with_motors(problem, evidence, ruled, fit), left_out)
+        ruled = ruled.of(without(evidence, left_out))
+        fit = select(ruled.problem, ruled.loss, [(fit.values, list(fit.chosen)), *starts])
+    return Settled(ruled.problem, ruled.evidence, _with_motors(ruled, fit), left_out)
 
 
-def _with_motors(problem: Problem, evidence: Evidence, ruled: Ruled, fit: Fit) -> Fit:
-    """What a rule clearly explains is no noise."""
+def _with_motors(ruled: Ruled, fit: Fit) -> Fit:
+    """With a rule of the motors, or with noise: what a rule clearly explains is none."""
+    problem, evidence = ruled.problem, ruled.evidence
     found = ruled.beside(fit, clearly=True)
     if found.motors is not None:
         return replace(found, spans=intervals(problem, found.values, found.chosen))

@@ -22,7 +22,7 @@ from transreward.identify.windows import LENGTH, Shooting, Shot, Windows
 NONE = 2e-3  # of an entry's change: what remains below it is no noise
 IN_SPAN = 0.9  # share of what remains that noise of actions must explain
 RULED = 0.15  # share of it, adjusted, that action and state may explain: more is a rule of the motors, not noise
-CHANCE = 2.0
+CHANCE = 2.0  # standard deviations of such a share that chance alone may make
 GROWTH = (
     1.15  # of what remains in windows twice as long, for noise of sensors, and in the middle window over a good one
 )

@@ -13,10 +13,8 @@ from transreward.domains.names import Entry
 from transreward.domains.robot import PUSHED, Robot, Rows, View, columns, control, distance, nearer
 from transreward.types import Array
 
-NEAR, ABOVE = (
-    0.05,
-    0.048,
-)  # m: how near to the goal's the object's middle has to be along the table; how far above it is
+NEAR = 0.05  # m along the table, from the object's middle to the goal's
+ABOVE = 0.048  # m, by which the object's middle is above the goal's
 
 
 def observe(s: Rows) -> Array:
