@@ -61,7 +61,6 @@ SEARCHED: dict[str, Search] = {
     "sensor_bias": Search(-3, 3, (-0.3, 0.3)),
     "delay": Search(0, DELAYS, tuple(range(1, DELAYS + 1))),
 }
-SET = ("viscosity", "density")  # what is set, neither scaled nor added to
 DEAD = 0.01  # a gear below this is a broken actuator
 
 
@@ -197,7 +196,7 @@ class Family:
             assert kind.neutral is not None
             if kind.value == "steps":  # of which the robot may have some already
                 search = Search(0, DELAYS - self.base.delay, search.trials[: DELAYS - self.base.delay])
-            neutral = float(_array(self.model, f"opt.{name}")) if name in SET else kind.neutral
+            neutral = float(_array(self.model, f"opt.{name}")) if kind.sets else kind.neutral
             yield Parameter(kind, None, search, neutral)
             elements = entries if kind.element == "entry" else labels(self._spec, kind.element) if kind.element else []
             elements = [*elements, *tools(self.model)] if kind.other == "site" else elements
@@ -251,7 +250,8 @@ class Family:
         return all(_alike(x, y) for x, y in of)
 
 
-_TOLD = ("bias", "deadzone", "sensor_bias")  # of Physics, beside the model
+# Of Physics, beside the model
+_TOLD = tuple(name for name in SEARCHED if not (SHIFTS[name].of_model or SHIFTS[name].counts))
 
 
 def tools(model: Any) -> list[str]:

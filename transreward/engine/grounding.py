@@ -15,7 +15,7 @@ from transreward.domains.bridged import crossing_of, plain
 from transreward.domains.domain import Domain, TableRobot, table_robot
 from transreward.domains.history import history_of, with_history, without_history
 from transreward.domains.mujoco import MujocoDomain
-from transreward.domains.shifts import Shift
+from transreward.domains.shifts import SHIFTS, Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.tasks import Task
 from transreward.domains.varied import Varied, nominal
@@ -31,7 +31,6 @@ from transreward.runs import store
 from transreward.streams.twin import Twin
 from transreward.types import Pair, RequestError, Transition
 
-UNSTILL = ("noise", "delay", "motors", "sensor_noise", "sensor_delay")  # shifts
 NOTHING = {"parameters": [], "motors": None, "explained": 0.0}  # what identification.json has of a seed
 SMALL = 1e-3  # of the spread of an entry's change, or of the reward's: a difference below it is none
 
@@ -135,7 +134,7 @@ def _still(shifts: tuple[Shift, ...], sent: int) -> tuple[Shift, ...]:
     comes late, or what acted before, is in no observation; but for a delay of no more than the `sent` commanded actions
     that one shows."""
     shown = {shift for shift in shifts if shift.name == "delay" and shift.value <= sent}  # type: ignore[operator]
-    return tuple(shift for shift in shifts if shift.name not in UNSTILL or shift in shown)
+    return tuple(shift for shift in shifts if not SHIFTS[shift.name].hides or shift in shown)
 
 
 def _pay(simulator: TableRobot, target: Domain, seeds: list[int], t: Transition) -> Pay:

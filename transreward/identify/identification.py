@@ -12,7 +12,7 @@ import numpy as np
 
 from transreward.domains.files.place import unshifted
 from transreward.domains.mujoco import MujocoDomain
-from transreward.domains.parameters import DEAD, SET, Parameter, Search
+from transreward.domains.parameters import DEAD, Parameter, Search
 from transreward.domains.shifts import SHIFTS, Shift
 from transreward.domains.shifts.rules import Rule
 from transreward.identify.columns import mistaken
@@ -21,7 +21,6 @@ from transreward.identify.fit import ENOUGH, Fit, Problem, alike
 from transreward.identify.late import Late, late
 from transreward.runs import store
 
-LATE = ("delay", "sensor_delay")  # shifts
 NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`
 LOWERED = 0.02  # by which share what is found has to lower the error ten steps ahead
 ROUNDING = 1e-9  # spreads: where ten steps ahead no more is wrong, before and now, they do not tell
@@ -53,7 +52,7 @@ class Named:
         what = kind.name if pattern is None else f"{kind.name} of {pattern}"
         if kind.name == "gear" and self.value < DEAD:
             return f"motor {pattern} dead" if pattern else "all motors dead"
-        if kind.name in NOISES:
+        if kind.random:
             whose = "actions" if kind.name == "noise" else "sensors"
             return f"noise of {whose} {self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
         if self.parameter.counts:
@@ -124,7 +123,7 @@ class Identification:
     @property
     def noisy(self) -> bool:
         """Whether what no parameter explains is noise."""
-        return any(one.parameter.kind.name in NOISES for one in self.named)
+        return any(one.parameter.kind.random for one in self.named)
 
     @property
     def sure(self) -> bool:
@@ -162,8 +161,8 @@ class Identification:
 
     def _on_their_way(self) -> list[str]:
         """What to do about a delay."""
-        steps = sum(s.value for s in self.physics if s.name in LATE and isinstance(s.value, int))
-        if not steps or not any(one.parameter.kind.name in LATE for one in self.named):
+        steps = sum(s.value for s in self.physics if SHIFTS[s.name].late and isinstance(s.value, int))
+        if not steps or not any(one.parameter.kind.late for one in self.named):
             return []
         shown = f"the last {steps} commanded actions" if steps > 1 else "the last commanded action"
         return [f"`loop.history={steps}` trains a policy that sees {shown}, without which a delay hides the state"]
@@ -262,7 +261,7 @@ def together(source: MujocoDomain, found: Sequence[Shift]) -> tuple[Shift, ...]:
     for s in found:
         key, value = (s.name, s.pattern, s.value if isinstance(s.value, str) else ""), s.value
         if isinstance(value, float | int):
-            own = shifts[key].value if key in shifts and s.name not in SET else None
+            own = shifts[key].value if key in shifts and not SHIFTS[s.name].sets else None
             if isinstance(own, float | int):
                 value = own * value if SHIFTS[s.name].neutral == 1.0 else own + value
             value = float(f"{value:.6g}") if isinstance(value, float) else value

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transreward.domains.shifts import SHIFTS
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.users import located
 from transreward.identify.fit import Problem, Start
-from transreward.identify.identification import LATE, NOISES
 from transreward.runs import store
 from transreward.types import RequestError
 
@@ -69,7 +69,8 @@ def known(parameters: Sequence[dict[str, Any]], motors: Rule | None) -> Known | 
     """Of `parameters` as `Identification.as_json` has them; None where nothing was found."""
     found: dict[tuple[str, str | None], float] = {}
     for one in parameters:
-        if one["name"] not in NOISES:
-            key = (LATE[0] if one["name"] in LATE else one["name"], one["pattern"])
+        kind = SHIFTS[one["name"]]
+        if not kind.random:
+            key = ("delay" if kind.late else kind.name, one["pattern"])
             found[key] = found.get(key, 0.0) + float(one["value"])
     return Known(found, motors) if found or motors is not None else None

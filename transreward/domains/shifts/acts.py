@@ -24,7 +24,7 @@ KINDS = (
     ),
     Kind(
         "noise", "Gaussian noise on the actions, in their units", "actuator", value="std", neutral=0.0,
-        combine=np.hypot, words=("action_noise", "jitter"), shown="noise on the action (std)", sided=True,
+        combine=np.hypot, words=("action_noise", "jitter"), shown="noise on the action (std)", sided=True, random=True,
     ),
     Kind(
         "delay", "actions act this many control steps later", high=100, value="steps",

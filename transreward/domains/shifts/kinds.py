@@ -80,12 +80,24 @@ class Kind:
     shown: str = ""  # without `edit`: what it is called among what changed
     sided: bool = False  # whether a mirrored robot would be shifted in another way, with or without a pattern
     planned: bool = False  # whether `Robot.plans` says how it is made
+    random: bool = False  # whether it is drawn anew at every step
+    sets: bool = False  # whether its value takes the place of the robot's own; others scale it or are added
     first: bool = False  # whether it changes which parts there are, and so comes before all others
 
     @property
     def counts(self) -> bool:
         """Whether its values are whole numbers."""
         return self.value in ("steps", "number")
+
+    @property
+    def late(self) -> bool:
+        """Whether something arrives later."""
+        return self.value == "steps"
+
+    @property
+    def hides(self) -> bool:
+        """Whether state and action do not tell the next state with it: chance does too, or what acted before."""
+        return self.random or self.late or self.read is not None
 
     @property
     def of_model(self) -> bool:

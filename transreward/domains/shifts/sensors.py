@@ -18,7 +18,7 @@ KINDS = (
     Kind(
         "sensor_noise", "Gaussian noise on what is seen, as a share of each entry's spread", "entry", value="share",
         words=("sensor", "obs_noise", "observation_noise", "measurement_noise"), neutral=0.0, combine=np.hypot,
-        shown="noise on what is seen (share of its spread)",
+        shown="noise on what is seen (share of its spread)", random=True,
     ),
     Kind(
         "sensor_bias", "added to what is seen, as a share of each entry's spread", "entry", low=-1000.0, value="share",

@@ -37,10 +37,10 @@ KINDS = (
     # both are 0 in the models of robots that are in no fluid
     Kind(
         "viscosity", "sets the viscosity of the fluid around the robot, in Pa s", edit=_viscosity, value="Pa s",
-        words=("fluid", "drag", "thick"), neutral=0.0,
+        words=("fluid", "drag", "thick"), neutral=0.0, sets=True,
     ),
     Kind(
         "density", "sets the density of the fluid around the robot, in kg/m^3 (air 1.2, water 1000)", edit=_density,
-        high=20_000, value="kg/m^3", words=("water", "air", "medium"), neutral=0.0,
+        high=20_000, value="kg/m^3", words=("water", "air", "medium"), neutral=0.0, sets=True,
     ),
 )  # fmt: skip
