@@ -19,8 +19,9 @@ from transreward.domains.logs.log import Log
 from transreward.domains.logs.write import write
 from transreward.policies.foreign import read
 from transreward.policies.inert import pickled, torch_file
+from transreward.runs.places import JOURNAL, SESSION
 from transreward.session.protocol import Gone, receive
-from transreward.session.told import FOLDER, JOURNAL, told
+from transreward.session.told import told
 from transreward.streams.journal import ABORT, ACT, OPEN, RESET, STEP, Event, Journal, packed
 from transreward.streams.log import record as written
 from transreward.types import RequestError, Spaces
@@ -64,8 +65,8 @@ def journal(content: bytes, scratch: Path) -> Any:
 
 def journal_as_log(content: bytes, scratch: Path) -> Any:
     """Read by `transreward data`, which knows nothing else of the session."""
-    (scratch / FOLDER).mkdir(exist_ok=True)
-    (scratch / FOLDER / JOURNAL).write_bytes(content)
+    (scratch / SESSION).mkdir(exist_ok=True)
+    (scratch / SESSION / JOURNAL).write_bytes(content)
     found = told(scratch, 25.0)
     assert len(found.log) <= found.acts
 

@@ -34,7 +34,7 @@ import record
 from session import FIRST, RATE, REST, SOURCE, TARGET, counted, each_seed, judged
 
 import transreward as tr
-from transreward.session.learner import FOLDER
+from transreward.runs.places import SESSION
 
 PROGRAM = Path(__file__).with_name("cheetah.cpp")
 LONGEST = 3_000  # seconds of `improve`
@@ -134,7 +134,7 @@ def seed_of(program: Path, out: Path, seed: int, source: Path | None, sizes: Seq
     path = str(program.with_name(f"{seed}.sock"))
     taken = ["--source-run", str(source)] if source else []
     new = [SOURCE, "--out", str(out), "--target-steps", str(sum(sizes)), "--seed", str(seed), *taken]
-    robot, began = Robot(program, path, out / FOLDER / "token", RATE, 1_000 + seed), time.perf_counter()
+    robot, began = Robot(program, path, out / SESSION / "token", RATE, 1_000 + seed), time.perf_counter()
     with serving(*new, "--unix", path) as (server, _):
         robot("connect")
         robot("drive", sizes[0])
@@ -163,7 +163,7 @@ def load(runs: Path, seconds: float) -> None:
     asked = [SOURCE, "--method", "fine_tune", "--learner", "sac", "--source-steps", "20000", "--robots", str(ROBOTS)]
     asked += ["--target-steps", str(steps), "--out", str(out), "--port", "0", "--set", *sac]
     with serving(*asked) as (_, said):
-        address, token = said.split()[2].rstrip(";"), out / FOLDER / "token"
+        address, token = said.split()[2].rstrip(";"), out / SESSION / "token"
         walk = [sys.executable, Path(__file__).with_name("walk.py"), address, token]
         piped: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         robots = [subprocess.Popen([*walk, str(i)], **piped) for i in range(ROBOTS)]

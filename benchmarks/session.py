@@ -28,7 +28,8 @@ import record
 
 import transreward as tr
 from transreward.evaluation.statistics import interval
-from transreward.session.learner import FOLDER, JOURNAL, POLICIES
+from transreward.runs.places import JOURNAL, SESSION
+from transreward.session.learner import POLICIES
 from transreward.session.protocol import receive, send
 from transreward.session.published import Policy
 from transreward.streams.journal import ACT, KINDS, STEP
@@ -139,7 +140,7 @@ def seed_of(out: Path, seed: int) -> dict[str, Any]:
 
 def counted(out: Path) -> dict[str, int]:
     """What the journal has."""
-    with (out / FOLDER / JOURNAL).open("rb") as file:
+    with (out / SESSION / JOURNAL).open("rb") as file:
         kinds = Counter(kind for _, kind, _, _ in records(file, KINDS))
     return {"asked": kinds[ACT], "told": kinds[STEP]}
 
@@ -180,7 +181,7 @@ def source_policy(out: Path) -> Any:
 
 def _acting(run: Any, out: Path) -> Policy:
     spaces = tr.domain(SOURCE).spaces
-    return Policy(run.learner, spaces, out / FOLDER / POLICIES / "source.safetensors")
+    return Policy(run.learner, spaces, out / SESSION / POLICIES / "source.safetensors")
 
 
 def returns(policy: Any) -> float:

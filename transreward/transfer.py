@@ -17,7 +17,7 @@ from transreward.domains.domain import Domain, Kept
 from transreward.domains.files.tips import remarks
 from transreward.domains.several import joined
 from transreward.domains.users import begun_in, located, made_in
-from transreward.engine.checkpoint import PLACE, REQUEST, settle
+from transreward.engine.checkpoint import settle
 from transreward.engine.converted import converted
 from transreward.engine.stages import execute
 from transreward.engine.state import Progress, Watch
@@ -34,6 +34,7 @@ from transreward.request.learner import for_method
 from transreward.request.resolve import Sources, resolve
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
+from transreward.runs.places import STATE, request_of
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
@@ -175,13 +176,13 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     that cannot go on.
     """
     store.confined(directory := Path(directory))
-    finished, file = (directory / "result.json").exists(), directory / PLACE / REQUEST
+    finished, file = (directory / "result.json").exists(), request_of(directory, STATE)
     if finished and target_steps is None:
         return load(directory)
     told = store.read_json(directory / "config.json")
     if not file.exists():
         whole = directory.resolve().parent.parent
-        if directory.resolve().parent.name == "controls" and (whole / PLACE / REQUEST).exists():
+        if directory.resolve().parent.name == "controls" and request_of(whole, STATE).exists():
             raise RequestError(f"{directory} is a control, which goes on with its run: resume {whole}")
         raise RequestError(
             f"the run in {directory} kept no state to go on from (loop.keep_state): run it anew with more steps"
@@ -239,7 +240,7 @@ def reopen(directory: Path, request: dict[str, Any]) -> None:
     for name in ("result.json", "comparison.json"):
         for path in (directory / name, *directory.rglob(name)):
             path.unlink(missing_ok=True)
-    store.write_json(directory / PLACE / REQUEST, request)
+    store.write_json(request_of(directory, STATE), request)
 
 
 @contextmanager
@@ -297,10 +298,10 @@ def all_methods(
             result.write(directory)
             if request["compared"]:
                 compared(result, request["compared"]).write(directory)
-            if config.loop.keep_state and (directory / PLACE).exists():
+            if config.loop.keep_state and (directory / STATE).exists():
                 settle(directory)
             else:
-                shutil.rmtree(directory / PLACE, ignore_errors=True)
+                shutil.rmtree(directory / STATE, ignore_errors=True)
     return result
 
 
@@ -318,7 +319,7 @@ def going_on(directory: Path | None) -> Iterator[None]:
     """
 
     def said(error: Exception) -> Exception:
-        if directory is not None and (directory / PLACE / REQUEST).exists():
+        if directory is not None and request_of(directory, STATE).exists():
             error.add_note(f"'transreward resume {directory}' goes on from its last round")
         return error
 

@@ -6,9 +6,10 @@ import pytest
 
 import transreward as tr
 from transreward.runs import store
+from transreward.runs.places import JOURNAL, REQUEST, SESSION
 from transreward.session import folder as folders
 from transreward.session import session as module
-from transreward.session.learner import ABOUT, FOLDER, JOURNAL, REQUEST
+from transreward.session.learner import ABOUT
 from transreward.session.session import Session
 from transreward.transfer import planned, requested
 from transreward.types import BrokenRun, RequestError
@@ -25,7 +26,7 @@ WHOLE = {"robots": 1, "low": None, "high": None, "change": None, "background": T
     ],
 )  # fmt: skip
 def test_half_a_folder_is_refused_in_one_line(tmp_path, name, text, words):
-    folder, pole = tmp_path / FOLDER, "inverted_pendulum"
+    folder, pole = tmp_path / SESSION, "inverted_pendulum"
     folder.mkdir()
     config = planned(pole, f"asked:{pole}", "fine_tune", learner="sac", settings={"loop.eval_target": "training"})
     store.write_json(folder / REQUEST, requested(config, "sac", {"loop.eval_target": "training"}, ()))
@@ -113,15 +114,15 @@ def test_an_opening_that_was_killed_can_be_repeated(tmp_path, many):
     """At whichever of its files: there is no session, or a whole one."""
     left(tmp_path, LEFT[:many])
     folders.begun(tmp_path, {"target": "x"}, {"robots": 1})
-    assert {path.name for path in tmp_path.iterdir()} == {FOLDER, "config.json", "provenance.json"}
-    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {REQUEST, ABOUT}
+    assert {path.name for path in tmp_path.iterdir()} == {SESSION, "config.json", "provenance.json"}
+    assert {path.name for path in (tmp_path / SESSION).iterdir()} == {REQUEST, ABOUT}
     with pytest.raises(RequestError, match="already holds a run"):
         folders.begun(tmp_path, {"target": "x"}, {"robots": 1})
 
 
 def test_nothing_else_makes_room_for_a_session(tmp_path):
     """Neither a run's directory, nor one where another process is at it."""
-    for names in (["config.json"], [*LEFT, "result.json"], [*LEFT, f"{FOLDER}/"], ["notes.txt"]):
+    for names in (["config.json"], [*LEFT, "result.json"], [*LEFT, f"{SESSION}/"], ["notes.txt"]):
         out = tmp_path / str(len(names)) / names[-1]
         left(out, names)
         before = sorted(out.rglob("*"))
@@ -155,7 +156,7 @@ def test_a_session_that_was_killed_before_its_journal_goes_on(tmp_path, learner,
         patch.setattr(Session, "_open", lambda *given: 1 / 0)
         patch.setattr(module.shutil, "rmtree", lambda *given, **more: None)
         opened(tmp_path, high=2.5)
-    assert not (tmp_path / FOLDER / JOURNAL).exists()
+    assert not (tmp_path / SESSION / JOURNAL).exists()
     with pytest.raises(RequestError, match=r"holds a session: tr\.Session\.resume"):
         opened(tmp_path)
     with Session.resume(tmp_path) as session:

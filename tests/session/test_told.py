@@ -11,7 +11,7 @@ import pytest
 from transreward.cli import main
 from transreward.domains import logs
 from transreward.domains.ids import domain
-from transreward.session.learner import FOLDER, JOURNAL, REQUEST
+from transreward.runs.places import JOURNAL, REQUEST, SESSION
 from transreward.session.told import require_no_session, told
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
 from transreward.types import RequestError, Spaces
@@ -33,9 +33,9 @@ def step(x, terminated=False, truncated=False, robot=0):
 
 def session(place, events, robots=1, target="asked:inverted_pendulum", **more):
     """A directory as a session leaves it that was killed behind these events."""
-    (place / FOLDER).mkdir(parents=True)
-    (place / FOLDER / REQUEST).write_text(json.dumps({"target": target, **more}))
-    with closing(Journal(place / FOLDER / JOURNAL, robots, SPACES, 100, writes=True)) as journal:
+    (place / SESSION).mkdir(parents=True)
+    (place / SESSION / REQUEST).write_text(json.dumps({"target": target, **more}))
+    with closing(Journal(place / SESSION / JOURNAL, robots, SPACES, 100, writes=True)) as journal:
         for event in events:
             journal.write(event)
     return place
@@ -50,11 +50,11 @@ WALK = [
 def test_a_session_is_not_begun_where_one_is(tmp_path, capsys):
     """The robot's steps are in there: nobody is told to remove it, and the steps are counted."""
     out = session(tmp_path / "run", WALK)
-    (out / FOLDER / REQUEST).write_text(json.dumps({"target_steps": 100}))
+    (out / SESSION / REQUEST).write_text(json.dumps({"target_steps": 100}))
     with pytest.raises(RequestError, match=r"holds a session with 6 of 100 steps: tr\.Session\.resume") as caught:
         require_no_session(out)
     assert f"'transreward serve {out}'" in str(caught.value) and "remove" not in str(caught.value)
-    (out / FOLDER / REQUEST).unlink()  # it was killed while it began
+    (out / SESSION / REQUEST).unlink()  # it was killed while it began
     with pytest.raises(RequestError, match="holds a session: "):
         require_no_session(out)
     require_no_session(tmp_path)
@@ -147,13 +147,13 @@ def test_several_robots_each_in_turn(tmp_path):
 
 @pytest.mark.parametrize("cut", [1, 40, 90])
 def test_a_record_that_was_cut_is_left_out(tmp_path, cut):
-    path = session(tmp_path, WALK) / FOLDER / JOURNAL
+    path = session(tmp_path, WALK) / SESSION / JOURNAL
     path.write_bytes(path.read_bytes()[:-cut])
     assert 4 <= len(told(tmp_path).log) <= 5
 
 
 def test_what_is_damaged_or_empty(tmp_path):
-    path = session(tmp_path / "a", WALK) / FOLDER / JOURNAL
+    path = session(tmp_path / "a", WALK) / SESSION / JOURNAL
     content = bytearray(path.read_bytes())
     content[-30] ^= 1
     path.write_bytes(content)
@@ -161,9 +161,9 @@ def test_what_is_damaged_or_empty(tmp_path):
         assert len(told(tmp_path / "a").log) == 5
     with pytest.raises(RequestError, match="has told nothing yet"):
         told(session(tmp_path / "b", []))
-    (tmp_path / "c" / FOLDER).mkdir(parents=True)
+    (tmp_path / "c" / SESSION).mkdir(parents=True)
     for content, said in ((b"", "holds nothing yet"), (b"x" * 99, "is damaged, or no journal")):
-        (tmp_path / "c" / FOLDER / JOURNAL).write_bytes(content)
+        (tmp_path / "c" / SESSION / JOURNAL).write_bytes(content)
         with pytest.raises(RequestError, match=said):
             told(tmp_path / "c")
 

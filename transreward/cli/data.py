@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import IDS, whole
+from transreward.runs.places import SESSION, journal_of, request_of
 from transreward.types import ASKED, RequestError
 
 if TYPE_CHECKING:
@@ -95,13 +96,13 @@ def _opened(args: argparse.Namespace) -> tuple[Log, Domain | None, list[str]]:
     from transreward.domains.logs.recorded import file_of
 
     path = Path(args.log)
-    of_run = (path / "config.json").is_file() and not (path / "session" / "steps.journal").is_file()
+    of_run = (path / "config.json").is_file() and not journal_of(path).is_file()
     if args.seed is not None and not of_run:
         raise RequestError(f"{args.log} is no run, whose seed could be asked for: leave `seed` out")
-    if (path / "session" / "steps.journal").is_file():
-        from transreward.session.told import REQUEST, told
+    if journal_of(path).is_file():
+        from transreward.session.told import told
 
-        robot = _robot(_content(path / "session" / REQUEST))
+        robot = _robot(_content(request_of(path, SESSION)))
         found = told(path, None if robot is None else control_rate(robot))
         return _named(found.log, path), robot, [str(found)]
     if of_run:

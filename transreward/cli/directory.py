@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import as_options
 from transreward.interruption import undone
+from transreward.runs.places import STATE, request_of
 from transreward.types import AUTO, DEFAULT_METHOD, RequestError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def kept(directory: Path) -> str:
     if (directory / "result.json").exists():
         return f"the run is finished and saved: 'transreward report {directory}' writes its page"
     evaluated = next(directory.rglob("metrics.jsonl"), None)
-    if (directory / "state" / "request.json").exists():
+    if request_of(directory, STATE).exists():
         more = f"; the policy and metrics of the last evaluation are in {directory}, too" if evaluated else ""
         return f"'transreward resume {directory}' goes on from its last round{more}"
     if evaluated:

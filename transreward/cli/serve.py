@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transreward.cli.options import IDS, SETTINGS, as_options, options, whole
+from transreward.runs.places import SESSION
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
 
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
         return f"the session has {session.status['steps']:,} steps; 'transreward serve {session.out}' goes on with it"
 
     with undone(leave):
-        token, file = token_in(session.out / "session", args.token_file)
+        token, file = token_in(session.out / SESSION, args.token_file)
         at = args.unix or "{}:{}".format(*listener.getsockname()[:2])
         tell_line(session.payment.said)
         tell_line(f"listening at {at}; the token is in {file}; {session.left:,} target steps are left")
@@ -109,7 +110,7 @@ def opened(args: argparse.Namespace, known: bool, hush: Callable[[], None]) -> S
 
     def leave() -> str | None:  # its learner finds this process gone, and writes a checkpoint
         hush()
-        return f"'transreward serve {place}' goes on with the session" if (place / "session").is_dir() else None
+        return f"'transreward serve {place}' goes on with the session" if (place / SESSION).is_dir() else None
 
     with undone(leave):
         return Session.resume(place, watch=told(place)) if known else Session(**asked(args), watch=told(place))
@@ -148,7 +149,7 @@ def require_no_more(args: argparse.Namespace) -> None:
 def goes_on(source: str | None, out: str | None) -> bool:
     """Whether `source` is the directory of a session to go on with. Raises RequestError where neither that nor a new
     session is named, and where `out` holds one: before the libraries are loaded that take their time."""
-    if source is not None and (Path(source) / "session").is_dir():
+    if source is not None and (Path(source) / SESSION).is_dir():
         return True
     if source is not None and out is None and ":" not in source and ("/" in source or Path(source).exists()):
         what = "holds no session" if Path(source).is_dir() else "is no folder"

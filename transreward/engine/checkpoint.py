@@ -31,6 +31,7 @@ from transreward.engine.state import Run
 from transreward.interruption import unbroken, whole
 from transreward.replay import Replay, cut
 from transreward.runs import store
+from transreward.runs.places import REQUEST, STATE
 from transreward.runs.schema import COUNT, NUMBER, TEXTS, damaged, fits
 from transreward.types import BrokenRun, RequestError
 
@@ -38,7 +39,6 @@ SCHEMA = 2
 EVERY = 60.0  # seconds between checkpoints
 KEPT = 2
 WIDEST = 2**130  # bound of whole numbers, large enough for the states of random generators
-PLACE, REQUEST = "state", "request.json"  # a folder of the run directory, and a file in that folder
 COUNTERS = {  # with their types for `schema.fits`; the rows of the log are those of metrics.jsonl
     "index": COUNT, "rounds": COUNT, "updates": COUNT, "refitted": COUNT, "stopped": str | None, "learned": bool | None,
     "peaks": list | None, "spent": {str: COUNT}, "stored": {str: COUNT}, "log": list,
@@ -247,7 +247,7 @@ NOWHERE = Checkpoints(None)
 
 def settle(directory: Path) -> None:
     """Keep only the last state of each stage of a finished run, from which it can go on with more target steps."""
-    for place in (directory / PLACE).iterdir():
+    for place in (directory / STATE).iterdir():
         if place.is_dir():
             Checkpoints(place).tidy(kept=1)
             for log in place.glob("*.log"):  # the state contains all logged steps

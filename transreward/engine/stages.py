@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from transreward.domains.across import Across
 from transreward.engine import cache, weighing
-from transreward.engine.checkpoint import PLACE, Checkpoints
+from transreward.engine.checkpoint import Checkpoints
 from transreward.engine.delivery import deliver, foresee, lead, recall
 from transreward.engine.informing import first_told
 from transreward.engine.loop import loop
@@ -27,6 +27,7 @@ from transreward.request.learner import for_method
 from transreward.request.told import at_once
 from transreward.row import Method
 from transreward.runs import store
+from transreward.runs.places import STATE
 from transreward.runs.result import Result
 from transreward.runs.source_agent import SourceAgent
 
@@ -46,7 +47,7 @@ def execute(
     """
 
     def saved(stage: Stage) -> Checkpoints:
-        return Checkpoints(directory and directory / PLACE / stage.name, request)
+        return Checkpoints(directory and directory / STATE / stage.name, request)
 
     began, results = time.perf_counter(), {}
     known: list[Known] = [Known(agents, {}), *(Known({}, {}) for _ in plan.others)]

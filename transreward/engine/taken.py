@@ -10,8 +10,9 @@ import numpy as np
 
 from transreward import replay as rp
 from transreward.domains.logs.log import Log
-from transreward.engine.checkpoint import PLACE, Checkpoints
+from transreward.engine.checkpoint import Checkpoints
 from transreward.runs import store
+from transreward.runs.places import STATE
 from transreward.types import RequestError, Spaces
 
 TERMS = 64  # columns beside a transition's, at most
@@ -56,7 +57,7 @@ def _flat(file: Path, sha256: str, steps: int, least: int) -> np.ndarray:
 def _states(directory: Path) -> list[tuple[int, dict[str, Any], Path]]:
     """The number of the run in the newest checkpoint of each stage, what that says of its rows, and its place; the
     stage with the most of them first. A run that trains together with partners comes after them."""
-    places = sorted((directory / PLACE).glob("**/"))
+    places = sorted((directory / STATE).glob("**/"))
     runs = [(about["runs"], place) for place in places if (about := Checkpoints(place).told()) is not None]
     found = [(len(of) - 1, of[-1], place) for of, place in runs]
     return sorted(found, key=lambda one: -one[1]["stored"].get("target", 0))

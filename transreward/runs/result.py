@@ -28,6 +28,7 @@ from transreward.row import SECTIONS
 from transreward.runs import store
 from transreward.runs.account import account
 from transreward.runs.delivered import delivered_in_words
+from transreward.runs.places import SESSION, STATE, request_of
 from transreward.runs.policy import policy_of
 from transreward.runs.record import Record, eval_target, read
 from transreward.runs.shown import Shown
@@ -363,9 +364,9 @@ def _require_policy(directory: Path) -> None:
     """Raise RequestError for a run that was interrupted and has no policy yet, with what goes on with it."""
     if (directory / "policy.safetensors").exists() or (directory / "result.json").exists():
         return
-    with_it = {"session": f"tr.Session.resume('{directory}')", "state": f"'transreward resume {directory}'"}
+    with_it = {SESSION: f"tr.Session.resume('{directory}')", STATE: f"'transreward resume {directory}'"}
     for folder, command in with_it.items():
-        if (directory / folder / "request.json").exists():
+        if request_of(directory, folder).exists():
             raise RequestError(f"{directory} has no policy yet, since its run has not ended: {command} goes on with it")
 
 

@@ -29,6 +29,7 @@ from transreward import plain
 from transreward.claims import locked
 from transreward.interruption import undone, unwritable, whole
 from transreward.runs.packages import installed
+from transreward.runs.places import journal_of
 from transreward.runs.schema import damaged
 from transreward.types import BrokenRun, RequestError, Spaces
 
@@ -153,7 +154,7 @@ def vacant(directory: Path) -> None:
 
 def in_use(directory: Path) -> Taken:
     """The error for a directory that another run has."""
-    if (directory / "session" / "steps.journal").is_file():  # steps that a robot took, which nothing brings back
+    if journal_of(directory).is_file():  # steps that a robot took, which nothing brings back
         return Taken(f"`out` '{directory}' holds a session and the steps of its robot: name another directory")
     return Taken(f"`out` '{directory}' already holds a run: name another directory, or remove it first")
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from transreward.request.config import Config
 from transreward.runs import store
-from transreward.session.learner import ABOUT, FOLDER, REQUEST
+from transreward.runs.places import REQUEST, SESSION
+from transreward.session.learner import ABOUT
 from transreward.session.safety import Safety
 from transreward.transfer import asked_in
 from transreward.types import RequestError
 
-PART = f"{FOLDER}.part"  # where it is made
+PART = f"{SESSION}.part"  # where it is made
 KEPT = ("robots", "low", "high", "change", "background", "counts", "safety")  # what session.json keeps
 
 
@@ -51,7 +52,7 @@ def begun(out: Path, request: dict[str, Any], about: dict[str, Any]) -> None:
                 store.write_json(out / "provenance.json", store.provenance())
                 store.write_json(part / REQUEST, request)
                 store.write_json(part / ABOUT, about)
-                os.rename(part, out / FOLDER)
+                os.rename(part, out / SESSION)
             except BaseException:
                 _forget(out)
                 with suppress(OSError):
@@ -74,7 +75,7 @@ def found(out: Path) -> tuple[Config, dict[str, Any]]:
     """The request of the session in a directory, and what its session.json keeps. Raises RequestError where there is
     none, or a part of one."""
     store.confined(out)
-    folder = out / FOLDER
+    folder = out / SESSION
     if not folder.is_dir():
         raise RequestError(f"{out} holds no session: open one with tr.Session(..., out=...)")
     if not (folder / ABOUT).exists():

@@ -20,6 +20,7 @@ from transreward.domains.asked import Asked
 from transreward.engine.state import Progress
 from transreward.interruption import ends_at_once
 from transreward.learners.learner import Learner
+from transreward.runs.places import JOURNAL, SESSION, STATE, request_of
 from transreward.session import published
 from transreward.session.published import DELIVERED, UNIFORM, Acting
 from transreward.streams.asked import LEARNER
@@ -28,8 +29,7 @@ from transreward.streams.journal import Book, Journal
 from transreward.streams.stream import Round, Stream
 from transreward.types import BrokenRun, RequestError, Spaces
 
-FOLDER, JOURNAL, POLICIES, ABOUT = "session", "steps.journal", "policies", "session.json"
-REQUEST = "request.json"  # in the folder: what `transfer` would be asked for
+POLICIES, ABOUT = "policies", "session.json"  # in the session's folder
 LOOK = 0.002  # seconds between two looks into the journal
 KINDER = 10  # how much the robot's process goes before this one (nice)
 
@@ -142,15 +142,13 @@ def main() -> None:
 def learn(out: Path) -> None:
     """The transfer of the session in this directory, from its last checkpoint if it has one."""
     from transreward.domains.users import import_modules
-    from transreward.engine.checkpoint import PLACE
-    from transreward.engine.checkpoint import REQUEST as KEPT
     from transreward.request.learner import for_method
     from transreward.runs import store
     from transreward.runs.result import load
     from transreward.transfer import asked_in, carry_out
 
-    folder = out / FOLDER
-    file = next(path for path in (out / PLACE / KEPT, folder / REQUEST) if path.exists())
+    folder = out / SESSION
+    file = next(path for path in (request_of(out, STATE), request_of(out, SESSION)) if path.exists())
     request = store.read_json(file)
     import_modules(request["imports"])
     config, request = asked_in(file, request)
@@ -160,7 +158,7 @@ def learn(out: Path) -> None:
     learner = for_method(config, config.method).learner
     desk = Desk(folder, robots, target.spaces, config.target_steps // robots, learner)
     target.desk = desk
-    (out / PLACE).mkdir(exist_ok=True)
+    (out / STATE).mkdir(exist_ok=True)
     threading.Thread(target=listen, args=(desk,), daemon=True).start()
     if (out / "result.json").exists():  # it was over before
         result = load(out)

@@ -21,11 +21,12 @@ from transreward.fallback import drawn
 from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.runs import store
+from transreward.runs.places import JOURNAL, SESSION
 from transreward.runs.result import Result, load
 from transreward.session import published
 from transreward.session.asked import listed, opens, require_asked
 from transreward.session.folder import begun, found, kept
-from transreward.session.learner import ABOUT, FOLDER, JOURNAL, POLICIES
+from transreward.session.learner import ABOUT, POLICIES
 from transreward.session.payment import Payment, in_single
 from transreward.session.process import LearnerProcess
 from transreward.session.published import UNIFORM, Acting, Policy
@@ -139,7 +140,7 @@ class Session:
         self.out = out
         self.config, self.safety, self.background, self.counts = config, safety, background, counts
         self.spaces, self.learner = config.domains.target.spaces, for_method(config, config.method).learner
-        self._folder, self._heard = self.out / FOLDER, Heard(watch or Reported(to_standard_error))
+        self._folder, self._heard = self.out / SESSION, Heard(watch or Reported(to_standard_error))
         self._rate = control_rate(config.domains.target)
         self._granted = config.target_steps // robots
         self._lock = threading.RLock()

@@ -12,12 +12,10 @@ import numpy as np
 from transreward import plain
 from transreward.domains.logs.clock import DIGITS, differ
 from transreward.domains.logs.log import Log
-from transreward.session.learner import FOLDER, JOURNAL, REQUEST
+from transreward.runs.places import REQUEST, journal_of
 from transreward.streams.journal import ACT, KINDS, OPEN, SIZES, Book, Event, unpacked
 from transreward.streams.log import DAMAGED, records
 from transreward.types import RequestError, Spaces
-
-__all__ = ["FOLDER", "JOURNAL", "REQUEST", "Told", "require_no_session", "told"]
 
 MOST_ROBOTS = 10_000
 
@@ -53,7 +51,7 @@ def told(directory: Path, rate: float | None = None) -> Told:
     Raises:
         RequestError: there is no step, or the file is none of a session's.
     """
-    path = directory / FOLDER / JOURNAL
+    path = journal_of(directory)
     try:
         book, times = _read(path)
     except OSError as error:
@@ -83,7 +81,7 @@ def told(directory: Path, rate: float | None = None) -> Told:
 def require_no_session(directory: Path) -> None:
     """Raise RequestError for the directory of a session, with what goes on with it: the robot's steps are in there, and
     a script that opens a session is started again wherever it stopped."""
-    path = directory / FOLDER / JOURNAL
+    path = journal_of(directory)
     if not path.parent.is_dir():
         return
     with warnings.catch_warnings():

@@ -18,7 +18,6 @@ from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.several import apart
 from transreward.domains.users import import_modules
-from transreward.engine.checkpoint import PLACE, REQUEST
 from transreward.methods import method as named
 from transreward.presets import preset
 from transreward.reports.repeat import typed
@@ -27,6 +26,7 @@ from transreward.request.config import Config
 from transreward.request.learner import need_replay
 from transreward.request.resolve import pairs_of, resolved, unmapped
 from transreward.row import SECTIONS
+from transreward.runs.places import STATE, request_of
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
 from transreward.workers import attempt
@@ -69,7 +69,7 @@ class Job:
     @property
     def checkpoint(self) -> Path:
         """The file without which its run cannot be resumed."""
-        return self.place / PLACE / REQUEST
+        return request_of(self.place, STATE)
 
     @property
     def log(self) -> Path:
