@@ -45,7 +45,13 @@ def plain(agent):
         return move("value_potential", source_run=agent)
 
 
-@pytest.mark.parametrize("name", ["value_potential", "policy_advice", "kickstart", "qavatar", "cup"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "value_potential", "policy_advice",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("kickstart", "qavatar", "cup")),
+    ],
+)  # fmt: skip
 def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name):
     scratch = {"use.start": "nothing"} if name == "cup" else {}
     assert same(move(name, {"use.strength": 0.0, **scratch}, source_run=agent).agents, plain.agents)

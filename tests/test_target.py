@@ -109,7 +109,7 @@ def move(name, how, **request):
 ABLE = [
     name for name, row in METHODS.items() if not (row.ceiling or row.randomise or row.ground) and name != "successor"
 ]
-FAST = ("mix", "paired_branched", "jsrl", "zero_shot", "target_only")  # a way of taking target steps each
+FAST = ("mix", "jsrl", "zero_shot", "target_only")  # a way of taking target steps each
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_evaluations_in_the_target_are_counted(untaught):
     assert result.evaluation_steps.source > agent.evaluation_steps.source > 0
 
 
-@pytest.fixture(scope="module", params=["simulated", "training", "none"])
+@pytest.fixture(scope="module", params=["simulated", "training", pytest.param("none", marks=pytest.mark.slow)])
 def told(request, tmp_path_factory):
     """How the target was evaluated, a small comparison's directory, and what was written on the terminal."""
     out, view = tmp_path_factory.mktemp("told") / "run", View({"source": "a", "target": "b"})

@@ -40,6 +40,7 @@ def test_swapping_the_domains_turns_the_sign():
     assert abs((there + back).mean()) < 0.1
 
 
+@pytest.mark.slow
 def test_identical_domains_score_about_zero_whatever_the_policies_visit():
     gap, state = trained((SOURCE, SOURCE), (-0.4, 0.4))
     t = steps(7, 4000, SOURCE)

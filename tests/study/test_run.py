@@ -33,7 +33,7 @@ from transreward.workers import attempt, worker
 from transreward.workers.contract import Asked
 
 # In place of `transreward`: notes when it begins and ends and on which cores, and leaves a result. A method called
-# fail fails, and what waits ends when it is told to.
+# fail fails, what waits ends when it is told to, and those that are to meet go on once so many have begun.
 STUB = """
 import os, signal, sys, time
 words = sys.argv[1:]
@@ -48,6 +48,9 @@ if os.path.basename(out) in os.environ.get("FAIL", "").split():
     sys.exit("transreward: it went wrong")
 if os.path.basename(out) in os.environ.get("WAIT", "").split():
     time.sleep(60)
+until = time.monotonic() + 60
+while open(os.environ["NOTES"]).read().count("began ") < int(os.environ.get("MEET", 0)) and time.monotonic() < until:
+    time.sleep(0.01)
 time.sleep(0.05)
 open(os.path.join(out, "result.json"), "w").write("{}")
 note("ended")
@@ -162,7 +165,8 @@ def test_who_starts_from_another_s_findings_waits_for_it_and_does_without_what_f
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot be held to some cores")
-def test_jobs_side_by_side_have_cores_of_their_own(stub, jobs):
+def test_jobs_side_by_side_have_cores_of_their_own(stub, jobs, monkeypatch):
+    monkeypatch.setenv("MEET", "2")
     cores = len(os.sched_getaffinity(0))
     run(jobs, 2)
     running, most = set(), 0
