@@ -19,7 +19,7 @@ from transreward.preflight.check import Check, check
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, THRESHOLDS, TRANSFER
 from transreward.types import Pair
 
-pytestmark = pytest.mark.usefixtures("hurry")
+pytestmark = pytest.mark.usefixtures("hurry", "unasked")
 
 CHEETAH = "halfcheetah"
 # Each verdict is reasoned in docs/check.md, and was written down before it was computed.
@@ -50,14 +50,6 @@ PAIRS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def unasked():
-    """What differs physically is not asked here, since it takes seconds a pair: tests/identify/test_in_check.py."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transreward.preflight.check.physical", lambda *_: "not asked")
-        yield
-
-
 def pendulum(name: str, **settings) -> GymDomain:
     return GymDomain(name, lambda: gymnasium.make("Pendulum-v1", **settings))
 
@@ -70,7 +62,7 @@ def opposed() -> GymDomain:
 
 
 @pytest.fixture(scope="module")
-def found(hurry):
+def found(hurry, unasked):
     """Checks by the name of their pair, each done once."""
     done: dict[str, Check] = {}
 

@@ -22,13 +22,14 @@ them apart, how the rewards differ; then a verdict and the command to run next:
   do not expect help        the source says little about the target: train from scratch there
 
 Of unlike robots: what a bridge joins and what differs across it, and with --source-run what its policy earns across it,
-beside one whose parts are shuffled; then whether to fine-tune across.
+beside one whose parts are shuffled; then whether to fine-tune across. Of several sources between commas: which is
+nearest, each with an equal part of the steps.
 """
 EPILOG = IDS
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("source", help="domain where steps are cheap")
+    command.add_argument("source", help="domain where steps are cheap; several between commas are ranked")
     command.add_argument("target", nargs="?", help="domain where steps are expensive")
     command.add_argument(
         "--logs",
@@ -71,10 +72,13 @@ def run(args: argparse.Namespace) -> None:
 
 def _draw(args: argparse.Namespace) -> None:
     from transreward.domains.joined import NAMED, bridge
+    from transreward.domains.several import apart
     from transreward.reports.films.matched import picture
     from transreward.runs.source_agent import import_all
 
     if args.target is None:
         raise RequestError("--picture draws the target, too: name it")
+    if len(apart(args.source)) > 1:
+        raise RequestError("--picture draws one pair, and several sources are named: leave it out, or name one")
     import_all(args.imports, args.source_run)
     picture(bridge(args.source, args.target, args.bridge or NAMED), args.picture)

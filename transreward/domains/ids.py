@@ -47,8 +47,8 @@ def domain(id: str | Domain) -> Domain:
         raise RequestError(f"malformed domain id {id!r}: write robot[:shift,...], such as hopper:gravity=0.5")
     if len(several := apart(id)) > 1:
         raise RequestError(
-            f"'{id}' names {len(several)} domains: name one (several sources are of `transfer` alone, several targets "
-            f"of its command line)"
+            f"'{id}' names {len(several)} domains: name one (several sources are of `transfer` and `check`, several "
+            f"targets of the command line of `transfer`)"
         )
     if crossed := across.split(id):
         return across.Across(domain(crossed[0]), domain(crossed[2]), crossed[1])

@@ -35,6 +35,7 @@ from transreward.preflight.command import next_command
 from transreward.preflight.detect import Detection, detect
 from transreward.preflight.identify import Paths, Watch, target_or_logs
 from transreward.preflight.physical import limits, of_recorded, physical, unshifted
+from transreward.preflight.rank import Ranking, ranked, require_rankable
 from transreward.preflight.rewards import TermChange
 from transreward.preflight.steps import Budget, Probes, in_states, probe, require_enough
 from transreward.preflight.support import answers, reach
@@ -46,7 +47,7 @@ from transreward.preflight.verdict import (
     Verdict,
     decide,
 )
-from transreward.request.resolve import bridged
+from transreward.request.resolve import Sources, bridged, each
 from transreward.runs.source_agent import import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 
@@ -146,7 +147,7 @@ class Check:
 
 
 def check(
-    source: Domain | str,
+    source: Sources,
     target: Domain | str | None = None,
     *,
     logs: Paths | Sequence[Paths] | None = None,
@@ -156,8 +157,9 @@ def check(
     imports: Sequence[str] = (),
     bridge: str = AUTO,
     watch: Watch = nullcontext,
-) -> Check | Unlike:
-    """Judge a pair before training, with at most `target_steps` (at most 2,000) target steps.
+) -> Check | Unlike | Ranking:
+    """Judge a pair before training, with at most `target_steps` (at most 2,000) target steps. Several sources, as a
+    list or between commas, are judged in turn, each with an equal part of the steps, and ranked.
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
     half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
@@ -170,6 +172,30 @@ def check(
     require_counts(target_steps, seed)
     imports = import_all(imports, source_run)
     target, logs = target_or_logs(target, logs)
+    sources = each(source)
+    if len(sources) == 1:
+        return _judged(sources[0], target, logs, source_run, target_steps, seed, imports, bridge, watch)
+    require_rankable([one if isinstance(one, str) else one.name for one in sources], source_run)
+    share = target_steps // len(sources)
+    if target is not None:  # all that cannot be checked is refused before the first is looked at
+        for one in sources:
+            _require_share(_joined(one, target, bridge), share, len(sources))
+    found = [_judged(one, target, logs, None, share, seed, imports, bridge, watch) for one in sources]
+    return ranked(found, imports, simulated=logs is None)
+
+
+def _judged(
+    source: Domain | str,
+    target: Domain | str | None,
+    logs: Paths | Sequence[Paths] | None,
+    source_run: str | Path | None,
+    target_steps: int,
+    seed: int,
+    imports: Sequence[str],
+    bridge: str,
+    watch: Watch,
+) -> Check | Unlike:
+    """`check` of one source."""
     if logs is not None:
         if bridge not in (AUTO, NO):
             raise RequestError("logs are of a robot like the source: leave `bridge` out")
@@ -178,11 +204,29 @@ def check(
         verdict = replace(one.verdict, limits=(*limits(found), *one.verdict.limits))
         return replace(one, verdict=verdict, target_steps=0, source_steps=one.source_steps + one.target_steps)
     assert target is not None
-    one = domain(source)
-    pair = bridged(Pair(one, one if target == source else domain(target)), bridge)
+    pair = _joined(source, target, bridge)
     if isinstance(pair.source, Across):
         return unlike(pair.source, source_run, target_steps, seed, imports)
     return _check(pair.source, pair.target, source_run, target_steps, seed, imports, watch=watch)
+
+
+def _require_share(pair: Pair[Domain], share: int, k: int) -> None:
+    """Raise RequestError if an equal part of the steps does not do for one of `k` sources."""
+    try:
+        if not isinstance(pair.source, Across):
+            require_enough(pair.source, pair.target, Budget(share))
+    except RequestError as error:
+        raise RequestError(f"each of {k} sources gets an equal part of the steps: {error}") from None
+
+
+def _joined(source: Domain | str, target: Domain | str, bridge: str) -> Pair[Domain]:
+    """The pair, of which the source is across a bridge where one is named or robots are unlike. Raises RequestError
+    where neither fits."""
+    one = domain(source)
+    pair = bridged(Pair(one, one if target == source else domain(target)), bridge)
+    if not isinstance(pair.source, Across):
+        require_fit(pair.source, pair.target)
+    return pair
 
 
 def _check(

@@ -11,6 +11,7 @@ from rich.text import Text
 from transreward.domains.domain import Domain, invertible, table_robot
 from transreward.domains.names import Entry
 from transreward.preflight.check import Check
+from transreward.preflight.rank import Ranking
 from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
 from transreward.preflight.unlike import VERDICTS as UNLIKE_VERDICTS
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, VERDICTS, Coverage, Verdict
@@ -31,12 +32,14 @@ TWIN = {  # whether the source is invertible -> what the paired methods do
 }
 
 
-def show(check: Check | Unlike, console: Console | None = None) -> None:
+def show(check: Check | Unlike | Ranking, console: Console | None = None) -> None:
     """Print a check: spaces, shift, physics, support, detection, rewards, and the verdict last; of unlike robots what
-    their bridge joins and what differs across it."""
+    their bridge joins and what differs across it; of several sources which is nearest."""
     console = console or Console()
     if not console.is_terminal or console.width > 100:
         console.width = WIDTH
+    if isinstance(check, Ranking):
+        return _ranking(check, console)
     _ends(check.domains, console)
     if isinstance(check, Unlike):
         for section in (_bridge, _across, _unlike_verdict):
@@ -191,9 +194,33 @@ def _judged(verdict: Verdict, verdicts: dict[str, str], console: Console) -> Non
 def _closing(check: Check | Unlike, source: str, console: Console) -> None:
     for limit in check.verdict.limits:
         _say(console, limit, "yellow")
+    _next(check, source, console)
+
+
+def _next(check: Check | Unlike | Ranking, source: str, console: Console) -> None:
     _say(console, f"target steps taken: {check.target_steps:,}{source}", "dim")
     command = folded(shlex.split(check.command), WIDTH - len(NEXT))
     console.print(Text(f"{NEXT}{command}", style="bold"), soft_wrap=True)
+
+
+# -- several sources -----------------------------------------------------------------------------------------------
+
+
+def _ranking(found: Ranking, console: Console) -> None:
+    table = _columns("", "source", "verdict", "gap, spreads", "rewards apart")
+    for i, one in enumerate(found.checks, 1):
+        figures = (
+            ("", "") if isinstance(one, Unlike) else (f"{one.figures.gap:.3f}", f"{one.figures.reward_distance:.2f}")
+        )
+        verdict = one.verdict.verdict
+        table.add_row(str(i), one.domains.source.name, Text(verdict, style=COLOURS[verdict]), *figures)
+    console.print(table)
+    for i, one in enumerate(found.checks, 1):
+        if not isinstance(one, Unlike) and not isinstance(one.identification, str):
+            _say(console, f"{i}  {one.identification.lines()[0]}")
+    for limit in dict.fromkeys(limit for one in found.checks for limit in one.verdict.limits):
+        _say(console, limit, "yellow")
+    _next(found, "", console)
 
 
 # -- unlike robots -------------------------------------------------------------------------------------------------

@@ -159,20 +159,29 @@ def pairs_of(
 ) -> tuple[Pair[Domain], ShiftMeasure | None, tuple[Domain, ...]]:
     """`pair_of` of the first source that needs no bridge, or of the first; then the other sources, each in the target's
     columns. Raises RequestError also for a source that is named twice, and for a log among several."""
-    several = isinstance(source, (list, tuple))
-    asked: Any = apart(source) if isinstance(source, str) else source if several else [source]
-    if not asked:
-        raise RequestError("name a source: the list of sources is empty")
-    made = [pair_of(one, target, settings, bridge, like) for one in asked]
+    made = [pair_of(one, target, settings, bridge, like) for one in each(source)]
     sources = [found.source for found, _ in made]
-    names = [one.name for one in sources]
+    require_once([one.name for one in sources])
     for one in sources if len(sources) > 1 else ():
-        if names.count(one.name) > 1:
-            raise RequestError(f"'{one.name}' is named twice among the sources: leave one of them out")
         if recorded(one) is not None:
             raise RequestError(f"'{one.name}' is a log, in which no policy was trained that could act: name it alone")
     first = next((i for i, one in enumerate(sources) if not isinstance(one, Across)), 0)
     return (*made[first], tuple(one for i, one in enumerate(sources) if i != first))
+
+
+def each(source: Sources) -> Sequence[Domain | str]:
+    """The sources, one by one. Raises RequestError if there is none."""
+    several = isinstance(source, (list, tuple))
+    asked: Any = apart(source) if isinstance(source, str) else source if several else [source]
+    if not asked:
+        raise RequestError("name a source: the list of sources is empty")
+    return asked
+
+
+def require_once(names: Sequence[str]) -> None:
+    """Raise RequestError for a source that is named twice."""
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise RequestError(f"'{twice}' is named twice among the sources: leave one of them out")
 
 
 def pair_of(

@@ -1,0 +1,92 @@
+"""Which of several sources is nearest to a target, from a check of each."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from transreward.domains.domain import Domain
+from transreward.domains.several import joined
+from transreward.preflight.about import SCHEMA
+from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
+from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Figures, Verdict
+from transreward.request.resolve import require_once
+from transreward.types import Pair, RequestError
+
+ORDER = (SAME, TRANSFER, COMPENSATE, CROSS, SHAPE, UNCLEAR, UNTRIED, NO_HELP)  # verdicts, from the most help to none
+
+
+class Measured(Protocol):
+    """A `Check`, as far as it is ranked."""
+
+    @property
+    def domains(self) -> Pair[Domain]: ...
+    @property
+    def figures(self) -> Figures: ...
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def identification(self) -> Any: ...
+    @property
+    def target_steps(self) -> int: ...
+    @property
+    def command(self) -> str: ...
+    def as_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Checks of several sources against one target, the nearest source first: by verdict, then those of the target's
+    own task, then by how far the next state differs after the same action, then by how the rewards differ."""
+
+    checks: list[Measured | Unlike]
+    command: str  # to run next
+
+    @property
+    def sources(self) -> list[str]:
+        """Their ids."""
+        return [one.domains.source.name for one in self.checks]
+
+    @property
+    def target_steps(self) -> int:
+        """Taken, by all checks."""
+        return sum(one.target_steps for one in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `check --json` prints; docs/check.md says what each key is."""
+        return {
+            "schema": SCHEMA,
+            "target": self.checks[0].domains.target.name,
+            "sources": self.sources,
+            "target_steps": self.target_steps,
+            "command": self.command,
+            "checks": [one.as_json() for one in self.checks],
+        }
+
+
+def require_rankable(names: Sequence[str], source_run: Any) -> None:
+    """Raise RequestError for several sources that cannot be ranked."""
+    if source_run is not None:
+        raise RequestError("`source_run` is of one source, and several are ranked: leave it out, or name its source")
+    require_once(names)
+
+
+def ranked(checks: Sequence[Measured | Unlike], imports: Sequence[str], simulated: bool) -> Ranking:
+    """Checks in their order, and a transfer from all that may help. Where the target is not `simulated`, or one alone
+    may help, it is the nearest one's own command."""
+    found = sorted(checks, key=_place)
+    helpful = [one for one in found if one.verdict.verdict not in (SAME, NO_HELP)]
+    if not simulated or found[0].verdict.verdict == SAME or len(helpful) < 2:
+        return Ranking(found, found[0].command)
+    words = [word for name in imports for word in ("--import", name)]
+    names = joined(one.domains.source.name for one in helpful)
+    return Ranking(found, shlex.join(["transreward", "transfer", names, found[0].domains.target.name, *words]))
+
+
+def _place(one: Measured | Unlike) -> tuple[int, bool, float, float]:
+    at = ORDER.index(one.verdict.verdict)
+    if isinstance(one, Unlike):
+        return at, False, 0.0, 0.0
+    return at, one.figures.tasks_differ, one.figures.gap, one.figures.reward_distance
