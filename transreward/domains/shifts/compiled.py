@@ -71,17 +71,17 @@ def _edited(spec: Spec, robot: Robot, shifts: Sequence[Shift]) -> None:
     """Make the shifts that change the model, in their order."""
     # half-cheetah's `settotalmass` would undo a change of masses: it is scaled by what the change does without it
     total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
-    before = _total_mass(spec) if total > 0 else 1.0
+    scaled = total > 0 and any(SHIFTS[shift.name].weighs for shift in shifts)  # what takes a compilation each is not
+    before = _total_mass(spec) if scaled else 1.0
     for shift in shifts:
         kind, value = SHIFTS[shift.name], shift.value
         if kind.planned:
             _planned(robot, shift)(spec, value)
         elif kind.edit is not None:
-            if kind.value == "kg" and total > 0:  # which will be scaled with all masses
+            if kind.value == "kg" and scaled:  # which will be scaled with all masses
                 value *= before / total
             kind.edit(spec, _chosen(spec, kind, shift, robot.name), value)
-    if total > 0:
-        spec.compiler.settotalmass = total * (_total_mass(spec) / before)
+    spec.compiler.settotalmass = total * (_total_mass(spec) / before) if scaled else total
 
 
 def _planned(robot: Robot, shift: Shift) -> Callable[[Spec, Any], None]:

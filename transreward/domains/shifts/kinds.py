@@ -90,6 +90,11 @@ class Kind:
         return self.value in ("steps", "number")
 
     @property
+    def weighs(self) -> bool:
+        """Whether it may change masses: those of bodies do, and those that say which there are."""
+        return self.element == "body" or self.first
+
+    @property
     def late(self) -> bool:
         """Whether something arrives later."""
         return self.value == "steps"
