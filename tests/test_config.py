@@ -350,10 +350,10 @@ def test_a_source_run_of_ppo_is_no_dead_end(tmp_path, request_, why):
     assert why in str(caught.value) and "learning_rate" not in str(caught.value)
 
 
-def run_of_ppo(place):
-    """A run directory of which only the source agent is told, of 1,000 steps."""
+def run_of_ppo(place, steps=1000):
+    """A run directory of which only the source agent is told, of so many steps."""
     (place / "source").mkdir()
-    agent = {"source": PAIR[0], "learner": {"name": "ppo", **asdict(PPO())}, "seeds": [0], "steps": 1000}
+    agent = {"source": PAIR[0], "learner": {"name": "ppo", **asdict(PPO())}, "seeds": [0], "steps": steps}
     (place / "source" / "agent.json").write_text(json.dumps(agent))
     return place
 
@@ -383,8 +383,18 @@ def test_a_budget_in_which_it_cannot_be_taken_over_is_refused(tmp_path):
 
 
 def test_what_an_agent_of_ppo_can_do_itself_it_does(tmp_path):
-    config = ask("fine_tune", source_run=run_of_ppo(tmp_path))
+    config = ask("fine_tune", source_run=run_of_ppo(tmp_path), source_steps=8192)
     assert config.learner == PPO() and config.converted is None and conversion_steps(config, 1000) == 0
+
+
+def test_an_agent_that_is_taken_up_is_trained_on_only_for_a_method_that_goes_on_in_the_source(tmp_path):
+    run, usual = run_of_ppo(tmp_path, steps=8192), ask(learner="ppo").source_steps
+    assert usual != 8192
+    for asked in ({"method": "zero_shot"}, {"method": "zero_shot", "controls": ("fine_tune",)}):
+        assert ask(source_run=run, **asked).source_steps == 8192
+    for asked in ({"method": "darc"}, {"method": "zero_shot", "controls": ("darc",)}):
+        assert ask(source_run=run, **asked).source_steps == usual
+    assert ask("zero_shot", source_run=run, source_steps=9000).source_steps == 9000
 
 
 def test_a_learner_can_be_a_name_or_settings_or_left_to_the_preset():

@@ -123,6 +123,7 @@ def resolved(
     rows = [of_logs(fitting(r, pair, learner), pair) for r in rows]
     all_rows, learner, loop = with_all_settings(rows, learner, settings)
     target_steps = count("target steps", target_steps, DEFAULT_STEPS.target)
+    usual = usual_budget(learner, pair.source, all_rows, taken_over, source_run)
     row, *control_rows = (sharing(in_simulator(r, target_steps, settings), pair) for r in all_rows)
     config = Config(
         domains=pair,
@@ -130,28 +131,36 @@ def resolved(
         controls=tuple(with_terms(r, pair) for r in control_rows),
         learner=learner,
         loop=loop,
-        source_steps=count("source steps", source_steps, usual_budget(learner, pair.source, taken_over, source_run)),
+        source_steps=count("source steps", source_steps, usual),
         target_steps=target_steps,
         seeds=count("seeds", seeds, seeds),
         seed=count("seed", seed, seed, least=0),
         source_run=Path(source_run) if source_run else None,
         converted=taken_over,
         chosen=frozenset(settings),
-        shift=shift,
-        **{"evaluate": evaluate, "cotrain": cotrain, "imports": imports, "others": others},
+        **{"shift": shift, "evaluate": evaluate, "cotrain": cotrain, "imports": imports, "others": others},
     )
     config = settled(config)
     require_all(config)
     return config
 
 
-def usual_budget(learner: Learner, source: Domain, taken_over: Learner | None, source_run: str | Path | None) -> int:
-    """Source steps of a request that names none: of a log all."""
-    log = recorded(source)
-    budget = source_budget(learner, source) if log is None else len(log.log)
-    if taken_over is not None and source_run is not None:  # whose training is none of its own
-        budget += SourceAgent.about(Path(source_run))["steps"]
-    return budget
+def usual_budget(
+    learner: Learner,
+    source: Domain,
+    rows: Sequence[Method],
+    taken_over: Learner | None,
+    source_run: str | Path | None,
+) -> int:
+    """Source steps of a request that names none: of a log all. Where no method goes on in the source, those of the
+    agent that is taken up, which is not trained on then."""
+    if (log := recorded(source)) is not None:
+        return len(log.log)
+    taken = 0 if source_run is None else SourceAgent.about(Path(source_run))["steps"]
+    if taken_over is not None:  # whose training is none of its own
+        return source_budget(learner, source) + taken
+    ends = not any(row.walks or row.replayed for row in rows)
+    return taken if taken and ends else source_budget(learner, source)
 
 
 def pairs_of(
