@@ -47,8 +47,10 @@ def execute(
     """
 
     def saved(stage: Stage) -> Checkpoints:
-        return Checkpoints(directory and directory / STATE / stage.name, request)
+        opened.append(Checkpoints(directory and directory / STATE / stage.name, request))
+        return opened[-1]
 
+    opened: list[Checkpoints] = []
     began, results = time.perf_counter(), {}
     known: list[Known] = [Known(agents, {}), *(Known({}, {}) for _ in plan.others)]
     for track in plan.tracks:
@@ -61,7 +63,8 @@ def execute(
                 found.append(trained(config, part, track, k, known[k], keeps and of_source(keeps, k), watch, saved))
         results[track.method.name] = follow(for_method(config, track.method), track, found, place, watch, saved)
         if own:  # with the source agent's training, if there was one
-            results[track.method.name].wall_seconds = time.perf_counter() - began
+            earlier = sum(one.earlier for one in opened)
+            results[track.method.name].wall_seconds = time.perf_counter() - began + earlier
     result = results.pop(config.method.name)
     result.controls = results
     return result
@@ -195,6 +198,7 @@ def follow(
             with checkpoints.logging(*runs) as restored:
                 if restored:
                     rewrite(place, [*before_method(config, track, agent), *run.state.log])
+                began -= checkpoints.earlier
                 run.tell(run.state.index, [])
                 loop(*runs, saved=checkpoints)
             recall(run)
