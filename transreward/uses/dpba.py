@@ -55,6 +55,7 @@ class Dpba(Use):
     name = "dpba"
     side = "target"
     wants = ("source_reward", "log_ratio")
+    needs = ("act", "discount")
     cotrains = True
     feed = LOOKED_AT
 
