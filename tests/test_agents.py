@@ -6,6 +6,8 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,12 +16,35 @@ import bits
 
 import transreward as tr
 from transreward.cli import main
-from transreward.engine import cache
+from transreward.engine import cache, stages
 from transreward.engine.stages import before, chain
 from transreward.plan.compile import compile
 from transreward.request.resolve import resolve
 
 pytestmark = pytest.mark.usefixtures("hurry")
+
+
+def test_the_seconds_of_a_method_are_its_own_and_its_agents(monkeypatch):
+    """And not those of a control that came before it, since its agent needs less training."""
+    clock, own, other = [0.0], SimpleNamespace(name="own"), SimpleNamespace(name="other")
+
+    def trained(*_):
+        clock[0] += 10
+
+    def follow(*_):
+        clock[0] += 100
+        return SimpleNamespace(wall_seconds=100.0)
+
+    for name, stub in {
+        "time": SimpleNamespace(perf_counter=lambda: clock[0]), "trained": trained, "follow": follow,
+        "for_method": lambda config, row: config, "of_sources": lambda config, plan, row: [plan],
+    }.items():  # fmt: skip
+        monkeypatch.setattr(stages, name, stub)
+    tracks = [SimpleNamespace(method=row, agent="source") for row in (other, own)]
+    plan: Any = SimpleNamespace(tracks=tracks, others=())
+    config: Any = SimpleNamespace(method=own)
+    found = stages.execute(config, plan, {}, None, lambda progress: None, {})
+    assert (found.wall_seconds, found.controls["other"].wall_seconds) == (120, 100)
 
 
 @pytest.fixture

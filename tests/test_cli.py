@@ -77,6 +77,7 @@ WRONG = {
     "hopper halfcheetah": "unlike robots need a bridge; robots that fit hopper, with any shift: hopper",
     "hopper walker2d --bridge nmed": "unknown bridge 'nmed': did you mean named",
     "hopper walker2d --method paired": "'paired' needs one body",
+    "hopper walker2d --method dpba": "'dpba' needs one body",  # it asks the policy, of whose columns some are shared
     "hopper": "name a target too",
     "gym:CartPole-v1 gym:CartPole-v0": "discrete action space",
     "gym:ALE/Pong-v5 gym:ALE/Pong-v5": "pip install 'ale-py'",

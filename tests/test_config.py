@@ -189,6 +189,19 @@ def test_a_setting_that_would_change_nothing_is_refused(method, path):
         ask(method, settings={path: "1"})
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "value", "switch"),
+    [("par", "gap.held_back", 0.4, "gap.excess"), ("darc", "gate.scale_floor", 3.0, "gate.scale")],
+)
+def test_a_setting_that_another_switches_off_is_refused(method, path, value, switch):
+    with pytest.raises(tr.RequestError, match=rf"^{path} counts only with {switch}, which is false"):
+        ask(method, settings={path: value, switch: False})
+    ask(method, settings={path: value})
+    own = ask(method).method
+    section, name = path.split(".")
+    ask(method, settings={path: getattr(getattr(own, section), name), switch: False})  # a file may name them all
+
+
 def test_settings_of_the_other_learner_are_refused():
     for name in ("polyak", "actor_rate"):
         with pytest.raises(tr.RequestError, match=rf"^learner\.{name} is a setting of sac, not of ppo$"):

@@ -11,13 +11,14 @@ from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS
 from transreward.plan.compile import compile
+from transreward.plan.plan import Schedule
 from transreward.presets import LEGGED
 from transreward.request.budgets import pretrain_steps
 from transreward.request.learner import for_method
 from transreward.request.resolve import resolve
 from transreward.streams.stream import Opening, unpaid
 from transreward.streams.walk import Walk
-from transreward.types import RequestError
+from transreward.types import Pair, RequestError
 
 HOPPER = {"source_steps": 600_000, "target_steps": 10_000}
 LEARNERS = {"sac": LEGGED, "ppo": PPO(), "sac by default": SAC()}
@@ -97,6 +98,16 @@ def test_all_of_both_budgets_is_spent(kind, name, budgets):
                 set(steps[:-1]) <= {rollout} and rollout <= steps[-1] < rollout + plan.total + rollout
             )
             assert rollout or max(steps) - min(steps) <= 1
+
+
+def test_there_are_as_many_evaluations_as_were_asked_for():
+    """As long as there are as many rounds; evenly, and the last at the end."""
+    for total in range(1, 120):
+        plan = Schedule(total, 0, Pair(total, 0), Pair(0, 0), 0, 0)
+        for times in range(1, total + 1):
+            at = [i for i in range(total) if plan.due(i, times)]
+            assert len(at) == times and at[-1] == total - 1
+            assert at == [-(-total * k // times) - 1 for k in range(1, times + 1)]
 
 
 def test_an_agent_that_is_trained_on_has_a_batch_of_target_steps_before_its_first_update():

@@ -106,6 +106,8 @@ def test_shares_of_seeds_are_said_as_a_range():
     (found,) = warnings_of(rows)
     assert "it explains 96% to 98% over 3 seeds of the target's rewards" in found
     assert "it explains 96% of the target's rewards" in warnings_of(rows[:1])[0]
+    less = [{"relabelled": "by a model", "gap_explained": x} for x in (-1e8, 0.5)]  # than their mean: of hardly any
+    assert "it explains 0% to 50% over 2 seeds of the target's rewards" in warnings_of(less)[0]
 
 
 def test_when_and_where_it_acts():

@@ -172,6 +172,15 @@ def test_settings_out_of_range_are_refused(kind, field):
         kind(**{field: value})
 
 
+def test_the_actor_moves_as_often_as_the_delay_says():
+    """In bursts of one update it never did."""
+    for burst, delay in ((1, 2), (100, 3)):
+        with pytest.raises(RequestError, match=f"offline.policy_delay must divide offline.burst, {burst}, not {delay}"):
+            TD3BC(burst=burst, policy_delay=delay)
+    state, _ = learned(TD3BC(hidden=(3,), batch=4, burst=6, policy_delay=3, updates=6), bandit(), updates=6)
+    assert [int(state.optimisers[name][0].count) for name in ("critics", "actor")] == [6, 2]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_advice_that_it_would_not_follow_is_refused(kind):
     assert LEARNERS[kind.name] is kind and kind.offline

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from transreward.reports.page import write_report
+from transreward.reports.sections.identified import value_of
 from transreward.runs import store
 from transreward.types import RequestError
 
@@ -40,6 +41,12 @@ def test_the_section_is_there_with_words_and_a_chart_for_each_unit(place):
     for title in ("Values, times the source", "Values, steps", "Error of the simulator", "What remains, by entry"):
         assert f"<figcaption>{title}" in section
     assert "ten steps ahead" not in section and "<pole>" not in section and "&lt;pole&gt;" in section
+
+
+def test_a_small_value_in_a_unit_is_not_rounded_to_nothing():
+    air = {"value": 1.8e-5, "low": 1.7e-5, "high": 1.9e-5, "unit": "Pa s"}
+    assert value_of(air) == "1.8e-05 Pa s (1.7e-05 to 1.9e-05)"
+    assert value_of({"value": 1e-7, "low": 0.0, "high": 1e-6, "unit": "factor"}) == "0", "a dead motor"
 
 
 def drawn(place, **changed):

@@ -19,7 +19,7 @@ from transreward.reports import notebook, page
 from transreward.reports.figures import COLOURS
 from transreward.reports.subject import Subject
 from transreward.runs import store
-from transreward.types import ZERO_SHOT, RequestError
+from transreward.types import CEILING, ZERO_SHOT, RequestError
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -99,6 +99,19 @@ def test_a_plot_has_the_curves_of_the_page(result):
     assert len(set(map(str, looks))) == len(lines), "told apart in grey"
     other = plt.figure().add_subplot()
     assert result.plot(other) is other
+    plt.close("all")
+
+
+def test_the_oracles_steps_do_not_stretch_the_axis_of_the_others(result):
+    """It takes the source's budget in the target; as on the page, it is a level."""
+    records = result.records()
+    one = records[0]
+    rows = [{**row, "method": CEILING, "target_steps": 600_000} for row in one.own]
+    ended = {**one.result, "target_steps": 600_000}
+    oracle = replace(one, config={**one.config, "method": CEILING}, rows=rows, result=ended, provenance=None)
+    axes = notebook.plot([*records, oracle], True, None)
+    level = next(line for line in axes.get_lines() if line.get_label() == CEILING)
+    assert axes.get_xlim()[1] < 2 * one.config["target_steps"] and set(level.get_ydata()) == {oracle.outcome.mean}
     plt.close("all")
 
 

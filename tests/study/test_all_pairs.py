@@ -17,10 +17,12 @@ from study.test_plan import PLAN
 from study.test_run import finished
 
 from transreward import cli
+from transreward.evaluation.verdict import Outcome
 from transreward.reports.cells import fixed
 from transreward.reports.columns import columns, in_parts
 from transreward.study import across, folder, paper
 from transreward.study.jobs import jobs_of
+from transreward.study.lines import Line
 from transreward.study.plan import parsed
 
 sys.path.append(str(Path(__file__).parents[1] / "reports"))
@@ -191,6 +193,18 @@ def test_scores_have_one_minus_sign_and_no_negative_zero():
     minus = "\N{MINUS SIGN}"
     assert [fixed(x) for x in (-0.001, -0.06, 0.0, -1234.5)] == ["0.00", f"{minus}0.06", "0.00", f"{minus}1,234.50"]
     assert across._shown(-0.004, [-0.06, 0.06]) == f"0.00 ({minus}0.06 to 0.06)"
+
+
+def test_of_several_runs_the_steps_are_told_with_why_they_ended_there():
+    """The seeds that were added later took the whole budget, and the first ones did not."""
+    common = {"name": "darc", "budget": 20_000, "per_seed": np.ones(2)}
+    runs = [Outcome(**common, seeds=(0, 1), target_steps=4_000, stopped="aligned"),
+            Outcome(**common, seeds=(2, 3), target_steps=20_000)]  # fmt: skip
+    for order in (runs, runs[::-1]):
+        records = tuple(SimpleNamespace(outcome=one) for one in order)
+        found = Line("darc", (), records, "").outcome  # type: ignore[arg-type]
+        assert found is not None and (found.target_steps, found.stopped) == (20_000, "budget")
+        assert found.seeds == (*order[0].seeds, *order[1].seeds) and len(found.per_seed) == 4
 
 
 def test_one_pair_alone_has_no_page_over_all(study, capsys):

@@ -11,7 +11,7 @@ import pytest
 from test_uses import GAMMA, SPACES, Other, Valued, best_actions, over, random_mdp, steps
 
 from transreward import replay as rp
-from transreward.gaps.reward import Reward
+from transreward.gaps.reward import MeanReward, Reward
 from transreward.learners.batch import Batch
 from transreward.learners.sac import SAC
 from transreward.methods import METHODS, method
@@ -326,6 +326,8 @@ def test_dpba_without_strength_is_raw_to_the_bit():
         (lambda: Dpba(by="size"), "use.by must be fixed"),  # type: ignore[arg-type]
         (lambda: replace(METHODS["dpba"], gap=Valued()), "needs a gap that says what the source would have paid"),
         (lambda: Dpba(by="both").require(method("gaifo").gap), "use.by is of a blend"),  # type: ignore[arg-type]
+        (lambda: Dpba(by="both").require(MeanReward()), "use.by tells steps apart, and 'mean_reward'"),
+        (lambda: Blend(by="variance").require(MeanReward()), "use.by tells steps apart, and 'mean_reward'"),
         (lambda: Relabel(pessimism=-1.0), "use.pessimism must not be negative"),
         (lambda: replace(METHODS["relabel"], gap=Reward(of="source")), "needs a gap that says what the target pays"),
         (lambda: method("advice(classifier)"), "write advice\\(policy\\)"),

@@ -59,6 +59,7 @@ class Checkpoints:
         self.directory, self.request, self.latest, self.number = directory, request, time.monotonic(), 0
         self.rows: dict[str, Rows] = {}
         self.held: tuple[dict[str, Any], list[dict[str, Any]]] | None = None  # the latest state, until it is written
+        self.earlier = 0.0  # seconds that earlier processes were at this stage, up to the state that was restored
 
     def hold(self, *runs: Run) -> None:
         """Hold a copy of the state at the end of a round, and write it if the last checkpoint is `EVERY` s old."""
@@ -156,7 +157,7 @@ class Checkpoints:
                 raise RequestError(
                     f"{self.directory / f'{number}.json'} is not a state of this run: {' '.join(str(error).split())}"
                 ) from error
-            self.number = numbers[0]
+            self.number, self.earlier = numbers[0], about["runs"][-1]["seconds"]
             return True
         return False
 

@@ -181,11 +181,10 @@ def require_finite(run: Run) -> None:
 
 def refine(run: Run) -> None:
     """Evaluate on raw reward if that is due, report progress, and decide whether to stop."""
-    index, total, wanted = run.state.index, run.stage.schedule.total, run.stage.evaluations
+    index, stage = run.state.index, run.stage
     rows: list[dict[str, Any]] = []
-    share = (index + 1) / total
     run.state.stopped = stop_reason(run)
-    if int(share * wanted) > int(index / total * wanted) or run.state.stopped:
+    if stage.schedule.due(index, stage.evaluations) or run.state.stopped:
         rows = evaluation_rows(run)
         for row, said in zip(rows, remember(run), strict=False):  # nothing is said without a simulator
             row |= said

@@ -47,21 +47,26 @@ def execute(
     """
 
     def saved(stage: Stage) -> Checkpoints:
-        return Checkpoints(directory and directory / STATE / stage.name, request)
+        opened.append(Checkpoints(directory and directory / STATE / stage.name, request))
+        return opened[-1]
 
-    began, results = time.perf_counter(), {}
+    opened: list[Checkpoints] = []
+    results, training = {}, 0.0  # seconds that the source agents' training took so far
     known: list[Known] = [Known(agents, {}), *(Known({}, {}) for _ in plan.others)]
     for track in plan.tracks:
         own = track.method is config.method
         place = directory if directory is None or own else directory / "controls" / track.method.name
         found: list[SourceAgent] = []
+        began = time.perf_counter()
         for k, part in enumerate(of_sources(config, plan, track.method)):
             if track.agent is not None:
                 keeps = directory if own else None
                 found.append(trained(config, part, track, k, known[k], keeps and of_source(keeps, k), watch, saved))
+        training += time.perf_counter() - began + sum(one.earlier for one in opened)
         results[track.method.name] = follow(for_method(config, track.method), track, found, place, watch, saved)
-        if own:  # with the source agent's training, if there was one
-            results[track.method.name].wall_seconds = time.perf_counter() - began
+        opened.clear()
+        if own:  # with the source agent's training, if there was one, and without methods that came before
+            results[track.method.name].wall_seconds += training
     result = results.pop(config.method.name)
     result.controls = results
     return result
@@ -195,6 +200,7 @@ def follow(
             with checkpoints.logging(*runs) as restored:
                 if restored:
                     rewrite(place, [*before_method(config, track, agent), *run.state.log])
+                began -= checkpoints.earlier
                 run.tell(run.state.index, [])
                 loop(*runs, saved=checkpoints)
             recall(run)

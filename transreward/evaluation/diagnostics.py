@@ -16,11 +16,12 @@ from transreward.presets import Scale, scale
 from transreward.types import Adjusted, Pair
 
 QUANTILES = (5, 50, 95)  # per cent
+SPREAD = 1e-8  # least standard deviation of the raw reward in which they are counted, where it does not vary
 CANNOT_TELL = log(2)  # cross-entropy of a classifier that answers one half
 LEARNED = 0.1  # share of the way from an untrained agent's return to the preset's, from which a task counts as learned
 # What an agent may miss whose return is its preset's.
 BEYOND = (FALLEN.label, UPRIGHT.label, MOVED, PUSHED, STOOD)
-PARTS = 10  # of an episode's longest duration, in each of which the compensation is averaged
+PARTS = 10  # of an episode's time limit, in each of which the compensation is averaged
 
 
 def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1.0) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1
     spread, delta, weight = float(reward.std()), np.zeros(steps), np.ones(steps)
     if adjusted is not None:
         delta, weight = adjusted.reward[:steps].astype(float) - kept * reward, adjusted.weight[:steps].astype(float)
-    low, middle, high = np.percentile(delta, QUANTILES) / max(spread, 1e-8)
+    low, middle, high = np.percentile(delta, QUANTILES) / max(spread, SPREAD)
     return {
         "gap_per_episode": float(delta.sum() / seen.returns.shape[1]),
         "gap_mean": float(delta.mean()),
@@ -55,7 +56,8 @@ def felt(seen: Evaluation, adjusted: Adjusted | None, seed: int, kept: float = 1
 def acts(seen: Evaluation, delta: np.ndarray, seed: int) -> dict[str, list[float | None]]:
     """When in an episode, and at which states and actions, a compensation acts. `delta`: of first episodes' steps, [n].
 
-    `gap_by_time`: its mean in each tenth of the longest episode, in units of reward, None where no episode got so far.
+    `gap_by_time`: its mean in each tenth of an episode's time limit, in units of reward, None where no episode got so
+    far.
     `gap_by_obs`, `gap_by_action`: its correlation with each entry of the observation and of the action, 0 where either
     does not vary.
     """
@@ -172,7 +174,7 @@ def warnings(row: dict[str, Any]) -> list[str]:
             "source agent's steps, was used instead"
         )
     if row.get("relabelled") == "by a model":
-        shares = span(np.atleast_1d(row.get("gap_explained", 0.0)).tolist())
+        shares = span(np.maximum(np.atleast_1d(row.get("gap_explained", 0.0)), 0.0).tolist())  # below 0: nothing
         found.append(
             "the target's reward for a source step cannot be computed here, so a model of it was used, learned from "
             f"target steps; it explains {shares} of the target's rewards"

@@ -31,6 +31,7 @@ class Gap:
     needs: tuple[str, ...] = ()  # extras that come as keywords to update, score and evaluate; see `wanted`
     noise_floor: float = 1.0  # spread of the score below which it is noise
     pace: float = 1.0  # its updates for each of the learner's
+    alike: bool = False  # says the same of every step, so that it is believed at each as at any other
     early: bool = False  # learns from what is stored already while the first target steps are random
 
     def init(self, key: Key, spaces: Spaces) -> Any:

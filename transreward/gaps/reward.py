@@ -162,6 +162,7 @@ class MeanReward(Gap):
 
     name = "mean_reward"
     offers = ("score", "source_reward")
+    alike = True
 
     def __post_init__(self) -> None:
         require_settings(self)

@@ -38,7 +38,7 @@ class Offline(Learner):
     learning_rate: float = 3e-4  # of the optimiser
     discount: float = 0.99  # of a reward one step later
     batch: int = 256  # steps in an update
-    updates: int = 50_000  # gradient updates in all
+    updates: int = 50_000  # gradient updates in all, rounded up to whole bursts
     burst: int = 100  # gradient updates in one dispatch
 
     offline = True

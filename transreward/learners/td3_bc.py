@@ -25,7 +25,7 @@ class TD3BC(Offline):
 
     alpha: float = 2.5  # weight of the critic's wish
     polyak: float = 0.005  # share of the fresh networks in each step of the slow ones
-    policy_delay: int = 2  # updates of the critics per update of the actor
+    policy_delay: int = 2  # updates of the critics per update of the actor; a divisor of burst
     smoothing: float = 0.2  # spread of the noise on the actions that the critics' targets ask about
     smoothing_clip: float = 0.5  # most of that noise
     exploration: float = 0.1  # spread of an action where the policy explores
@@ -39,8 +39,10 @@ class TD3BC(Offline):
         super().__post_init__()
         if not self.alpha >= 0 or not self.smoothing >= 0 or not self.smoothing_clip >= 0 or not self.exploration >= 0:
             raise RequestError("offline.alpha, smoothing, smoothing_clip and exploration must not be negative")
-        if self.policy_delay < 1 or not 0 < self.polyak <= 1:
-            raise RequestError("offline.policy_delay must be at least 1, and offline.polyak in (0, 1]")
+        if self.policy_delay < 1 or self.burst % self.policy_delay:  # else an actor moves more rarely, or never
+            raise RequestError(f"offline.policy_delay must divide offline.burst, {self.burst}, not {self.policy_delay}")
+        if not 0 < self.polyak <= 1:
+            raise RequestError(f"offline.polyak must be in (0, 1], not {self.polyak}")
 
     def policy(self, actor: Any, obs: Array) -> tuple[Array, Array]:
         """See `Offline`; the spread is a setting."""

@@ -113,7 +113,7 @@ def frame(records: Sequence[Record], compared: bool) -> Any:
 def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
     """Curves over evaluations: the mean, and the 95% t interval where there are enough seeds, else the seeds
     themselves, with the dashes and markers of the page. A level line is a policy that took no target steps to learn
-    from."""
+    from, or the oracle, which took more than the budget."""
     if axes is None:
         axes = required("matplotlib.pyplot").subplots(layout="constrained")[1]
     subject = Subject.of(records, compared)
@@ -121,7 +121,7 @@ def plot(records: Sequence[Record], compared: bool, axes: Any) -> Any:
         colour, dash, marker = drawn(subject.styles[one.name])
         looks = {"color": colour, "label": one.name, "linestyle": dash}
         x, y = one.returns("target_return")
-        if not one.own or not len(x):
+        if one.level or not len(x):
             if len(one.outcome.per_seed):
                 axes.axhline(one.outcome.mean, **looks)
             continue

@@ -17,6 +17,8 @@ WORDS = {  # names of settings in other libraries -> ours
     "lambda": "strength", "weight": "strength", "coef": "strength",
 }  # fmt: skip
 
+ONLY_WITH = {"gap.held_back": "gap.excess", "gate.scale_floor": "gate.scale"}  # those that count where another is on
+
 
 def settings_of(row: Method, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of one method, such as `darc.use.strength`, without its name. Raises RequestError for settings that
@@ -37,7 +39,7 @@ def with_settings(row: Method, settings: dict[str, Any]) -> Method:
 
 def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Method) -> dict[str, Any]:
     """Set each `section.field` to its value, a string or of the field's type. Raises RequestError for a path that does
-    not exist, and for a value of another type."""
+    not exist, for a value of another type, and for one that would not count."""
     changes: dict[str, dict[str, Any]] = {}  # a section changes at once, since fields may be valid only together
     for path, value in settings.items():
         section, _, name = path.partition(".")
@@ -50,7 +52,13 @@ def apply_settings(sections: dict[str, Any], settings: dict[str, Any], row: Meth
             raise nearest(path, known, "setting", WORDS)
         part = sections[section]
         changes.setdefault(section, {})[name] = typed(path, value, get_type_hints(type(part))[name])
-    return {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
+    made = {**sections, **{section: replace(sections[section], **values) for section, values in changes.items()}}
+    for path, switch in ONLY_WITH.items():
+        section, _, name = path.partition(".")
+        changed = name in changes.get(section, {}) and changes[section][name] != getattr(sections[section], name)
+        if changed and not getattr(made[section], switch.partition(".")[2]):
+            raise RequestError(f"{path} counts only with {switch}, which is false: leave one of them out")
+    return made
 
 
 def _learners_with(name: str) -> list[str]:

@@ -48,6 +48,12 @@ class Record:
         """True for a control and for the oracle, with which the others are compared."""
         return self.config["method"] in (*CONTROLS, CEILING)
 
+    @property
+    def level(self) -> bool:
+        """Whether its final return is drawn as a level line, and no curve: of the oracle, whose steps are many times
+        the target budget, and of what was not trained."""
+        return self.config["method"] == CEILING or not self.own
+
     @cached_property
     def own(self) -> list[dict[str, Any]]:
         """Its rows of metrics.jsonl without those of the source agent's training."""

@@ -31,14 +31,13 @@ class Line:
         found = [record.outcome for record in self.records]
         if not found:
             return None
-        agents = [one.agent for one in found]
+        agents, longest = [one.agent for one in found], max(found, key=lambda one: one.target_steps)
         evaluated = [one.evaluation_steps for one in found]
         return replace(
-            found[0],
+            longest,  # which tells the steps, and why it ended there
             name=self.method,
             per_seed=np.concatenate([one.per_seed for one in found]),
             seeds=tuple(seed for one in found for seed in one.seeds),
-            target_steps=max(one.target_steps for one in found),
             evaluation_steps=None if None in evaluated else most(evaluated),
             agent=None if None in agents else " ".join(agent for agent in agents if agent is not None),
             finished=not self.state and all(one.finished for one in found),

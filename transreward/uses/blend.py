@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from transreward.feed import LOOKED_AT
+from transreward.gaps.gap import Gap
 from transreward.gaps.reward import By
 from transreward.gates.chain import Gate
 from transreward.gates.transforms import Strength, Transform
@@ -35,6 +36,12 @@ class Blend(Use):
             raise RequestError(f"use.strength of a blend must be in [0, 1], not {self.strength}")
         if self.by not in get_args(By):
             raise RequestError(f"use.by must be fixed, similarity, variance or both, not {self.by!r}")
+
+    def require(self, gap: Gap | None) -> None:
+        """Raise RequestError for a gap that does not fit, and for a `by` that would change nothing."""
+        super().require(gap)
+        if gap is not None and gap.alike and self.by != "fixed":
+            raise RequestError(f"use.by tells steps apart, and '{gap.name}' says the same of each: leave it out")
 
     def transforms(self, gate: Gate | None) -> tuple[Transform, ...]:
         """lambda."""

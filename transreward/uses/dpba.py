@@ -55,6 +55,7 @@ class Dpba(Use):
     name = "dpba"
     side = "target"
     wants = ("source_reward", "log_ratio")
+    needs = ("act", "discount")
     cotrains = True
     feed = LOOKED_AT
 
@@ -81,6 +82,8 @@ class Dpba(Use):
         super().require(gap)
         if gap is not None and "log_ratio" in gap.offers and self.by != "fixed":
             raise RequestError(f"use.by is of a blend, which '{gap.name}' is not made into: leave it out")
+        if gap is not None and "log_ratio" not in gap.offers:
+            Blend(by=self.by).require(gap)
 
     def transforms(self, gate: Gate | None) -> tuple[Transform, ...]:
         """Annealed, times lambda."""

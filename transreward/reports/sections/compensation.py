@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from transreward.evaluation.diagnostics import SPREAD
 from transreward.reports.figures import STEPS, Chart, Figure, Line, csv_text, ends, figure, known, line
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
@@ -50,9 +51,14 @@ def content(subject: Subject) -> dict[str, Any]:
 def _quantiles(r: Record, csv: str) -> Figure:
     lines = []
     for key, (label, style) in QUANTILES.items():
-        x, y = r.curve(lambda row, key=key: row[key] * row["reward_std"] if {key, "reward_std"} <= {*row} else None)
+        x, y = r.curve(lambda row, key=key: _in_reward(row, key))
         lines.append(Line(label, style, x, y.mean(axis=1).tolist() if len(y) else []))
     return _size(f"{r.name}: quantiles over the steps of an episode", lines, "quantiles", csv)
+
+
+def _in_reward(row: dict[str, Any], key: str) -> float | None:
+    """A quantile of a row, which is in standard deviations of the reward, in units of reward."""
+    return row[key] * max(row["reward_std"], SPREAD) if {key, "reward_std"} <= {*row} else None
 
 
 def _size(title: str, lines: Sequence[Line], file: str, csv: str) -> Figure:

@@ -11,7 +11,7 @@ from transreward.evaluation.verdict import ENOUGH, number
 from transreward.reports.figures import STEPS, Chart, Figure, Line, csv_text, ends, figure, known, line
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record
-from transreward.types import CEILING, ZERO_SHOT
+from transreward.types import ZERO_SHOT
 
 RETURNS = ("target_return", "source_return", "compensated_return")
 HTML = """\
@@ -92,7 +92,7 @@ def _curve(subject: Subject, key: str, title: str) -> Figure | None:
     lines, levels, own = [], [], key == "target_return"
     for r in subject.records:
         style = subject.styles[r.name]
-        if r.config["method"] == CEILING or not r.own:  # a ceiling, or nothing was trained: a level
+        if r.level:
             levels += _level(r, style, key)
         else:
             lines.append(line(r.name, style, *r.returns(key), singles=own and not r.control))

@@ -63,8 +63,9 @@ def value_of(p: Mapping[str, Any] | None) -> str:
     where that is one value."""
     if p is None:
         return "-"
-    # a dead motor is 0, and not 1e-7
-    value, low, high = (x if x is None else round(x, 4) + 0.0 for x in (p["value"], p["low"], p["high"]))
+    # a dead motor is 0, and not 1e-7; a friction in N m may well be
+    digits = 4 if p["unit"] == "factor" else 12
+    value, low, high = (x if x is None else round(x, digits) + 0.0 for x in (p["value"], p["low"], p["high"]))
     text = f"{value:.3g}" + ("" if p["unit"] == "factor" else f" {p['unit']}")
     ends = [f"{x:.3g}" for x in (low, high) if x is not None]
     return text if len(set(ends)) < 2 else f"{text} ({' to '.join(ends)})"

@@ -47,7 +47,7 @@ def content(subject: Subject) -> dict[str, Any]:
     names, changed, apart = _parts(config)
     entries = ", ".join(f"{names[i]} ({size:.2g})" for i, size in m["entries"] if i < len(names)) or "none"
     facts = [
-        ("states in which anything differs", f"{m['share']:.0%} of {m['states']:,}"),
+        ("states in which anything differs", f"{round(m['share'] * m['states']):,} of {m['states']:,}"),
         ("largest one-step difference of an observation", f"{m['obs']:.3g}"),
         ("the same, in spreads of that entry's own change", f"{m['relative']:.3g}"),
         ("entries that move most (in spreads)", entries),

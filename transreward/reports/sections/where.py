@@ -51,7 +51,7 @@ def _when(focus: Record, last: list[dict[str, Any]]) -> Figure:
     tenths = [100 * (i + 0.5) / len(parts) for i in whole]
     mean = line(focus.name, 0, tenths, np.array([parts[i] for i in whole]))
     title = f"{focus.name}: when in an episode it acts"
-    chart = Chart(title, ends([mean]), "% of the longest episode", "reward a step", [mean], zero=True, origin=True)
+    chart = Chart(title, ends([mean]), "% of an episode's time limit", "reward a step", [mean], zero=True, origin=True)
     rows = [[row["seed"], i, x] for row in last for i, x in enumerate(row["gap_by_time"])]
     return figure(chart, "when", csv_text(("seed", "tenth", "gap_mean"), rows))
 

@@ -1,0 +1,49 @@
+"""Figures say what was measured, also where a reward does not vary, or where hardly anything differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from transreward.evaluation.diagnostics import SPREAD
+from transreward.reports.sections import compensation, shift, where
+from transreward.reports.subject import Subject
+from transreward.runs.record import Record, read
+
+RUN = Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-ppo"
+
+
+@pytest.fixture
+def record() -> Record:
+    return read(RUN)[0]
+
+
+def of(record: Record, **changed) -> Subject:
+    """A page about the run, in whose rows this is otherwise."""
+    return Subject.of([replace(record, rows=[{**row, **changed} for row in record.rows])], False)
+
+
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_quantiles_are_in_units_of_reward(record, spread):
+    """Of 0.3 a step throughout; where each step pays the same, their unit in a row is as good as 0."""
+    told = 0.3 / max(spread, SPREAD)
+    rows = {"gap_mean": 0.3, "gap_std": 0.1, "gap_q05": told, "gap_q50": told, "gap_q95": told, "reward_std": spread}
+    _, drawn = compensation.content(of(record, **rows))["figures"]
+    assert drawn.text == "95% is 0.30; median is 0.30; 5% is 0.30."
+
+
+def test_an_episodes_time_is_a_share_of_the_longest_that_it_may_take(record):
+    rows = {"gap_std": 0.1, "gap_by_time": [0.5, *[None] * 9]}
+    subject = of(record, **rows, gap_by_obs=[0.1] * 4, gap_by_action=[0.1])
+    found = where.content(subject)
+    assert found is not None and "% of an episode&#x27;s time limit" in found["when"].svg
+
+
+def test_few_states_that_differ_are_not_rounded_to_none(record):
+    measured = {"obs": 0.1, "relative": 0.2, "entries": [[0, 0.2]], "reward": 0.0, "share": 2 / 1024, "states": 1024}
+    subject = Subject.of(
+        [replace(record, config={**record.config, "shift": {**measured, "target_steps": 4096}})], False
+    )
+    assert ("states in which anything differs", "2 of 1,024") in shift.content(subject)["facts"]
