@@ -372,10 +372,10 @@ def test_a_study_that_is_half_done_is_reported(half_done, capsys):
     rows = {line.split()[0]: line for line in said.splitlines() if line.split()}
     assert "91.0 ± 2.48" in rows["darc"] and "+80.0 ± 2.27" in rows["darc"] and "It helped." in rows["darc"]
     assert rows["fine_tune"].split()[1] == "5" and rows["fine_tune"].rstrip().endswith("done")  # both runs' seeds
-    assert rows["mix"].rstrip().endswith("failed: transreward: it went wrong")
+    assert rows["mix"].rstrip().endswith("failed: it went wrong")
     assert rows["par"].rstrip().endswith("stopped") and rows["oracle"].rstrip().endswith("to do")
     page = Path("out/report.html").read_text()
-    assert page.count("<iframe") == 1 and "failed: transreward: it went wrong" in page
+    assert page.count("<iframe") == 1 and "failed: it went wrong" in page
     assert not re.search(r"(src|href)=\"?(?!data:)\w", page.replace("srcdoc", ""))  # it needs no network
     assert Path("out/table.md").read_text().count("\n| ") == 8
 
