@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -22,6 +23,7 @@ from transreward.plan.compile import beside, turned
 from transreward.reports.repeat import repeat
 from transreward.request.resolve import resolve
 from transreward.runs import store
+from transreward.transfer import over
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -169,3 +171,9 @@ def test_without_strength_each_of_three_is_its_plain_learner_bit_for_bit():
 def test_what_makes_no_sense_is_refused(method, more, why):
     with pytest.raises(tr.RequestError, match=why):
         move(method, more.pop("settings", ()), **{**TASK, **more})
+
+
+def test_a_finished_one_is_not_promised_more_target_steps():
+    """Each agent has a budget of its own: `resume` says so before anything is read or written."""
+    assert over(Path(__file__).parent / "data/runs/1/cotrain").startswith("trained from both sides")
+    assert over(Path(__file__).parent / "data/runs/1/transfer-sac") == ""

@@ -172,6 +172,12 @@ def test_it_says_how_the_source_is_seen_where_that_was_not_asked_for(typed, told
     assert ("bridge=none" in view.console.file.getvalue()) == told
 
 
+def test_a_run_of_several_sources_is_headed_by_all_of_them_when_it_is_resumed_too():
+    typed = View({"source": "hopper,hopper:mass=2", "target": "hopper:mass=3"})
+    kept = View({"source": "hopper", "sources": ["hopper", "hopper:mass=2"], "target": "hopper:mass=3"})
+    assert typed.title == kept.title == "hopper,hopper:mass=2 -> hopper:mass=3"
+
+
 def test_a_fit_says_where_there_is_no_terminal_how_long_it_has_taken(monkeypatch, capsys):
     monkeypatch.setattr(live, "PATIENT", 0.01)
     monkeypatch.setattr(live, "EVERY", 0.01)

@@ -49,6 +49,7 @@ def test_what_would_be_run_is_said(capsys, tmp_path, monkeypatch):
     *lines, total = capsys.readouterr().out.splitlines()
     assert total == f"# {len(lines)} jobs: 0 done, {len(lines)} to run" and not list(tmp_path.iterdir())
     first, second = (line for line in lines if "--method identified" in line)
+    assert "--out runs/inverted-pendulum-gear-0-8-" in first  # where they would be
     assert "ground.known" not in first and f"ground.known={first.split('--out ')[1].split()[0]}" in second
 
 
@@ -66,7 +67,8 @@ def test_what_would_be_run_is_said(capsys, tmp_path, monkeypatch):
             [TARGETS[0], "swimmer"],
             "swimmer, auto: inverted_pendulum has 4 observations, 1 actions and swimmer has 8",
         ),
-        ([], [TARGETS[0], TARGETS[0]], "two pairs are called"),
+        ([], [TARGETS[0], TARGETS[0]], f"'{TARGETS[0]}' is named twice among the targets: leave one of them out"),
+        (["--source-steps", "3", "--learner", "ppo"], TARGETS, "raise --source-steps to "),
     ],
 )
 def test_a_wrong_request_leaves_nothing(words, targets, said, capsys, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ import bits
 
 import transreward as tr
 from transreward import replay as rp
+from transreward.compare import leader
 from transreward.domains.several import Several, apart, joined
 from transreward.engine.state import Run
 from transreward.evaluation.diagnostics import guided_by
@@ -162,6 +163,8 @@ def asked(**changes):
             "compares steps of one body, and some sources have another",
         ),
         ({"settings": {"learner.robots": 2}}, "raise learner.robots to 3 or more"),
+        ({"source": f"{POLES[0]},{POLES[0]}:mass=1.2|mass=2", "seeds": 3}, "2 variants, one a seed, and 3 seeds are"),
+        ({"source": POLES[0], "target": f"{POLES[0]}:mass=1.2|mass=2", "seeds": 3}, "2 variants, one a seed, and 3"),
     ],
 )
 def test_a_wrong_request_of_several_sources_says_why(changes, why):
@@ -188,6 +191,21 @@ def test_a_study_may_have_a_pair_of_several_sources(tmp_path):
     text = {"pairs": [[",".join(POLES), TARGET]], "methods": ["darc"], "learner": "sac", "source_steps": 20_000}
     (job,) = jobs_of(parsed({**text, "target_steps": 2_000}), tmp_path)
     assert job.agent is None and job.command()[1] == ",".join(POLES)
+
+
+def test_beside_a_method_of_several_sources_a_control_of_a_study_takes_the_leading_one(tmp_path):
+    """As beside it in one run, whatever their order."""
+    text = {"pairs": [[",".join(POLES), TARGET]], "learner": "sac", "source_steps": 20_000, "target_steps": 2_000}
+    agent, alone, several = jobs_of(parsed({**text, "methods": ["zero_shot", "fine_tune"]}), tmp_path)
+    assert alone.request["source"] == agent.request["source"] == POLES[0] and alone.agent is agent
+    assert several.request["source"] == ",".join(POLES)
+    with pytest.raises(tr.RequestError, match="takes no target steps, in which candidates could act: name one"):
+        jobs_of(parsed({**text, "methods": ["zero_shot"]}), tmp_path)
+
+
+def test_a_comparison_of_several_sources_is_led_by_a_method_that_chooses_between_them():
+    rows = [METHODS["zero_shot"], METHODS["target_only"], METHODS["fine_tune"]]
+    assert leader(rows, {}, several=True).name == "fine_tune" and leader(rows, {}).name == "zero_shot"
 
 
 @pytest.mark.parametrize(

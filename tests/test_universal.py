@@ -232,3 +232,7 @@ def test_what_is_refused():
         config("identified", source="hopper:gravity=0.5..2")
     with pytest.raises(RequestError, match="too few"):
         config(target_steps=40)
+    with pytest.raises(RequestError, match=r"randomise\.infer is for a family of tasks, and all robots of .* have one"):
+        config(settings={"randomise.infer": True})
+    with pytest.raises(RequestError, match=r"leave randomise\.scale out"):
+        config(source="hopper:gravity=0.5..2", settings={"randomise.scale": False})

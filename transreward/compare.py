@@ -10,6 +10,7 @@ from typing import Any
 from transreward.domains.domain import Domain
 from transreward.methods import Method, method
 from transreward.request.config import Config
+from transreward.request.resolve import each
 from transreward.row import SECTIONS
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
@@ -65,7 +66,7 @@ def planned_comparison(
     """The checked request of a `compare` with these arguments, of which nothing is run, and its methods in order."""
     imports = import_all(imports, source_run)
     rows = chosen(methods)
-    first = leader(rows, settings or {})
+    first = leader(rows, settings or {}, several=len(each(source)) > 1)
     controls = [row.name for row in rows if row is not first]
     config = planned(
         source, target, first.name, settings=settings, controls=controls, source_run=source_run, imports=imports,
@@ -90,10 +91,11 @@ def chosen(names: Sequence[str]) -> list[Method]:
     return list({**rows, **{name: method(name) for name in CONTROLS if name not in rows}}.values())
 
 
-def leader(rows: list[Method], settings: Iterable[str]) -> Method:
+def leader(rows: list[Method], settings: Iterable[str], several: bool = False) -> Method:
     """The method that `transfer` is asked for, the others being its controls: the one whose own settings are given.
 
-    Where none are, one that goes on in the source: it is run first, so that no other's time is counted as its own.
+    Where none are, one that goes on in the source: it is run first, so that no other's time is counted as its own. Of
+    `several` sources it is one that can choose between them: the others take the leading one.
     """
     own: dict[str, list[Method]] = {}  # path -> the methods that have it
     for path in settings:
@@ -107,7 +109,8 @@ def leader(rows: list[Method], settings: Iterable[str]) -> Method:
             f"{', '.join(own)} could be meant for {', '.join(row.name for row in meant)}: write a method's name before "
             f"each, as in {row.name}.{path}"
         )
-    return min(meant or rows, key=lambda row: (row.gap is None, not row.uses_source))
+    able = [row for row in meant or rows if row.chooses or not several]
+    return min(able or meant or rows, key=lambda row: (row.gap is None, not row.uses_source))
 
 
 def settings_in(row: Method, section: str) -> set[str]:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from transreward.domains.asked import readable
 from transreward.domains.bridged import view_of
+from transreward.domains.several import joined, sources_in
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
 from transreward.evaluation.verdict import LEAST
@@ -50,7 +51,9 @@ class View:
         self.console = Console()
         if not self.console.is_terminal:
             self.console.width = 160  # a file has no width: nothing is cut
-        self.title = f"{readable(str(request['source']))} -> {readable(str(request['target']))}"
+        self.title = (
+            f"{joined(readable(str(one)) for one in sources_in(request))} -> {readable(str(request['target']))}"
+        )
         self.uncontrolled = str(request["target"]).startswith(DATA) and not request.get("controls")
         self.began = time.perf_counter()
         self.phase: tuple[str, str] | None = None

@@ -78,6 +78,11 @@ class Method:
         return any(map(self.needs, OF_ITS_ACTIONS)) or (self.feed is not None and not self.feed.on_policy)
 
     @property
+    def chooses(self) -> bool:
+        """Whether it can choose between the policies of several sources by what they return in the target."""
+        return self.start == "source" and self.feed is not None and self.randomise is None
+
+    @property
     def uses_source(self) -> bool:
         """Whether source steps go on feeding the learner or the gap in the transfer phase."""
         feed = self.feed

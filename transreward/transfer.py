@@ -231,6 +231,8 @@ def over(directory: Path) -> str:
     """Why a finished run does not go on with more target steps, and what to do in its place; empty where it does."""
     if not (directory / "result.json").exists():
         return ""
+    if store.read_json(directory / "config.json").get("cotrain"):
+        return "trained from both sides, each agent on a budget of its own; run it anew with more `target_steps`"
     stopped = store.read_json(directory / "result.json")["stopped"]
     return f"stopped early, since {OVER[stopped]}" if stopped in OVER else ""
 

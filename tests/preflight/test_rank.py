@@ -11,6 +11,7 @@ import pytest
 import transreward as tr
 from transreward import cli
 from transreward.preflight.rank import ORDER, Ranking
+from transreward.preflight.show import show
 from transreward.preflight.unlike import VERDICTS as UNLIKE
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, TRANSFER, VERDICTS
 
@@ -63,6 +64,30 @@ def test_a_source_that_is_the_target_is_enough():
 def test_one_that_may_help_is_named_alone():
     found = tr.check(["hopper", "hopper:noise=1"], "hopper:gravity=0.5", target_steps=1200)
     assert found.sources[0] == "hopper" and found.command == found.checks[0].command
+
+
+def test_the_command_names_the_bridge_that_was_asked_for():
+    found = tr.check("walker2d,halfcheetah", "hopper", bridge="kinematic")
+    assert found.command == "transreward transfer walker2d,halfcheetah hopper --bridge kinematic"
+
+
+def test_the_command_names_once_what_a_transfer_sees_alike():
+    """A transfer sees both in the mirror, and refuses a source that is named twice."""
+    found = tr.check("halfcheetah,halfcheetah@mirrored,halfcheetah:gravity=2", OTHER_TASK, target_steps=900)
+    asked = shlex.split(found.command)[2].split(",")
+    assert len(found.checks) == 3 and len(asked) == 2 and "halfcheetah:gravity=2" in asked
+
+
+def test_a_limit_of_some_says_of_which(found, capsys):
+    show(found)
+    lines = capsys.readouterr().out.splitlines()
+    which = found.sources.index(LEGS) + 1
+    assert any(line.startswith(f"{which}  Name an earlier run of the source to let its policy act") for line in lines)
+
+
+def test_what_is_no_domain_is_refused():
+    with pytest.raises(tr.RequestError, match="malformed domain id 1"):
+        tr.check([1, 2], "hopper")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_log_is_asked_for_nothing(tmp_path):

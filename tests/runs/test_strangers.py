@@ -367,7 +367,11 @@ def test_what_a_job_left_is_shown_by_its_end_and_without_harm(tmp_path):
     job = Job("a", "mix", JOB, tmp_path / "runs" / "a")
     job.place.mkdir(parents=True)
     job.log.parent.mkdir()
-    for content, said in (("a\nno \x1b[2J\nexit 2\n", "no \\u001b[2J"), ("x" * 10**6 + "\nno\nexit 2", "no")):
+    for content, said in (
+        ("a\nno \x1b[2J\nexit 2\n", "no \\u001b[2J"),
+        ("x" * 10**6 + "\nno\nexit 2", "no"),
+        ("transreward: no\nexit 1", "no"),
+    ):
         job.log.write_text(content)
         assert job.failure == said
     for content in ("[" * 10_000, "1", '{"target_steps": "\x1b", "source_steps": 1}', ""):

@@ -66,6 +66,7 @@ WRONG = {
     "pairs: [[a, b]]\nmethods: [darc]\ncotrain: 3": "'cotrain' of the plan must be true or false",
     "pairs: [[a, b]]\nmethods: [{method: darc, pairs: []}]": "'pairs' of entry 1 of 'methods' is empty: name some",
     "pairs: [[a, b]]\npairs: [[a, c]]\nmethods: [darc]": "the key 'pairs' twice",
+    "pairs: [[a, b], [a, c]]\nmethods: [{method: darc, pairs: b}]": "no method is run on the pair 'c': name it in",
     "pairs: [[a, b]]\nmethods: [darc]\nimports: 3": "'imports' must be a list of modules",
 }
 
@@ -105,6 +106,11 @@ WRONG_CELLS = {
     },
     "loop.history must be a whole number, not [1, 2]": {"settings": {**LOOP, "loop.history": [1, 2]}},
     "'fine_tune' is the name of a control": {"methods": [{"name": "fine_tune", "method": "darc"}]},
+    "'agent' is of one source, and those of several train in this job": {
+        "pairs": [["inverted_pendulum,inverted_pendulum:gravity=2", "inverted_pendulum:gravity=3"]],
+        "methods": ["darc"],
+        "agent": {"source_steps": 320},
+    },
     "ask for the same run": {"methods": ["darc", {"name": "x", "method": "darc"}]},
 }
 

@@ -255,6 +255,9 @@ def test_a_part_of_a_plan_is_run_with_the_source_agents_that_it_needs(stub, caps
         (["report", "nowhere"], "nowhere is not a study's directory: it has no study.json"),
         (["plan.yaml", "another.yaml"], "one plan at a time: leave another.yaml out"),
         (["plan.yaml", "--jobs", "0"], "at least one job runs at a time"),
+        (["plan.yaml", "--cores", "2"], "--cores is of a job on a cluster (--ray, --slurm)"),
+        (["report", "nowhere", "--memory", "2"], "--memory is for running a plan"),
+        (["plan.yaml", "--pairs", ","], "--pairs names none: leave it out for all of the plan's"),
         (["plan.yaml", "--out", "full"], "--out full is not empty and holds no study"),
         (["plan.yaml", "--out", "plan.yaml"], "--out plan.yaml cannot be made"),
     ],
@@ -369,10 +372,10 @@ def test_a_study_that_is_half_done_is_reported(half_done, capsys):
     rows = {line.split()[0]: line for line in said.splitlines() if line.split()}
     assert "91.0 ± 2.48" in rows["darc"] and "+80.0 ± 2.27" in rows["darc"] and "It helped." in rows["darc"]
     assert rows["fine_tune"].split()[1] == "5" and rows["fine_tune"].rstrip().endswith("done")  # both runs' seeds
-    assert rows["mix"].rstrip().endswith("failed: transreward: it went wrong")
+    assert rows["mix"].rstrip().endswith("failed: it went wrong")
     assert rows["par"].rstrip().endswith("stopped") and rows["oracle"].rstrip().endswith("to do")
     page = Path("out/report.html").read_text()
-    assert page.count("<iframe") == 1 and "failed: transreward: it went wrong" in page
+    assert page.count("<iframe") == 1 and "failed: it went wrong" in page
     assert not re.search(r"(src|href)=\"?(?!data:)\w", page.replace("srcdoc", ""))  # it needs no network
     assert Path("out/table.md").read_text().count("\n| ") == 8
 

@@ -160,6 +160,27 @@ def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch, capsys):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"of": None},
+        {"pairs": 3},
+        {"trials": [{"number": 0}]},
+        {"trials": [{"number": 0, "settings": {}, "score": None, "returns": {}, "steps": {}}]},
+    ],
+)
+def test_a_damaged_search_is_refused_in_one_line(tmp_path, changes):
+    steps = dict.fromkeys(("target", "evaluation", "source"), 1)
+    trial = {"number": 0, "settings": {}, "score": 0.0, "returns": {"a": [1.0]}, "steps": steps}
+    whole = {"of": 2, "method": "darc", "pairs": ["a"], "trials": [trial]}
+    (tmp_path / "search.json").write_text(json.dumps(whole))
+    said = module.about(tmp_path)
+    assert said is not None and said["said"].startswith("search: 1 of 2 trials of darc on a")
+    (tmp_path / "search.json").write_text(json.dumps(whole | changes))
+    with pytest.raises(RequestError, match="is damaged: remove it, and the search begins again"):
+        module.about(tmp_path)
+
+
 @pytest.mark.slow
 def test_a_real_search(tmp_path, monkeypatch, capsys):
     """Two trials on one pair, and the report on another. No step is taken in the target to evaluate a trial."""

@@ -50,12 +50,14 @@ A plan is a YAML file:
   target_steps: 20_000
   settings: {loop.aligned: 0}
 
-learner, source_steps, target_steps, seeds, seed, source_run, cotrain and settings may stand in the plan, in a pair and
-in a method; a method's count more than a pair's, and these more than the plan's. See the page 'Studies'.
+learner, source_steps, target_steps, seeds, seed, source_run, bridge, evaluate, cotrain, share, settings and agent may
+stand in the plan, in a pair and in a method; a method's count more than a pair's, and these more than the plan's. See
+the page 'Studies'.
 """
 EPILOG = ""
 FIGURES = ("scores", "map")
-OF_REPORTS, OF_PLANS = ("figure", "columns"), ("jobs", "ray", "slurm", "pairs", "methods", "search", "dry_run")
+OF_REPORTS, OF_CLUSTERS = ("figure", "columns"), ("cores", "memory")
+OF_PLANS = ("jobs", "ray", "slurm", *OF_CLUSTERS, "pairs", "methods", "search", "dry_run")
 AGAIN = "the same command goes on with the study"
 
 
@@ -76,8 +78,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--jobs", type=whole, metavar="N", help="to run side by side (default: 1; of a cluster, all)")
     command.add_argument("--ray", metavar="ADDRESS", help="run them on a Ray cluster; local starts one here")
     command.add_argument("--slurm", nargs="?", const="", metavar="K=V,K=V", help="run them by Slurm, so asked")
-    command.add_argument("--cores", type=whole, default=1, metavar="N", help="of a job on a cluster (default: 1)")
-    command.add_argument("--memory", type=float, default=4.0, metavar="GIB", help="of a job on a cluster (default: 4)")
+    command.add_argument("--cores", type=whole, metavar="N", help="of a job on a cluster (default: 1)")
+    command.add_argument("--memory", type=float, metavar="GIB", help="of a job on a cluster (default: 4)")
     command.add_argument("--pairs", metavar="P,P", help="only these, by name")
     command.add_argument("--methods", metavar="M,M", help="only these, by name")
     command.add_argument("--search", action="store_true", help="choose a method's settings first, as the plan says")
@@ -174,11 +176,14 @@ def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Jo
     for key, text in (("pair", pairs), ("method", methods)):
         if text is not None:
             known = list(dict.fromkeys(getattr(job, key) for job in jobs if job.method))
-            chosen = among(text, known)
+            if not (chosen := among(text, known)):
+                raise RequestError(f"--{key}s names none: leave it out for all of the plan's, {', '.join(known)}")
             for name in chosen:
                 if name not in known:
                     raise nearest(name, known, f"{key} of the plan")
             wanted = [job for job in wanted if getattr(job, key) in chosen]
+    if not wanted:
+        raise RequestError("--pairs and --methods leave no job: the plan runs none of these methods on these pairs")
     places = {one.place for job in wanted for one in (job, *job.before)}
     return [job for job in jobs if job.place in places]
 
@@ -220,8 +225,9 @@ def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
 
     if args.ray is not None and args.slurm is not None:
         raise RequestError("--ray and --slurm: jobs run in one place, so leave one of them out")
-    if args.cores < 1 or not 0 < args.memory < float("inf"):
-        raise RequestError(f"--cores {args.cores}, --memory {args.memory:g}: a job needs some of both")
+    cores, memory = 1 if args.cores is None else args.cores, 4.0 if args.memory is None else args.memory
+    if cores < 1 or not 0 < memory < float("inf"):
+        raise RequestError(f"--cores {cores}, --memory {memory:g}: a job needs some of both")
     more = {}
     for item in names(args.slurm or ""):
         key, equals, value = item.partition("=")
@@ -229,7 +235,9 @@ def place_of(args: argparse.Namespace) -> tuple[str, Asked]:
             raise RequestError(f"--slurm {item}: write K=V, such as partition=long")
         more[key] = value
     name = "ray" if args.ray is not None else "slurm" if args.slurm is not None else "here"
-    return name, Asked(args.jobs, args.ray or "", args.cores, args.memory, more)
+    if name == "here":
+        refuse(args, OF_CLUSTERS, "is of a job on a cluster (--ray, --slurm), and these share this machine's")
+    return name, Asked(args.jobs, args.ray or "", cores, memory, more)
 
 
 @contextmanager

@@ -18,10 +18,13 @@ ALONE = {
 
 def run(request: dict[str, Any], targets: list[str], dry: bool) -> None:
     """Run, or say what would be run."""
+    from dataclasses import replace
+
     import yaml
 
     from transreward.cli import study
-    from transreward.cli.directory import run_in_its_directory
+    from transreward.cli.directory import new_directories, run_in_its_directory
+    from transreward.request.resolve import require_once
     from transreward.study.folder import PLAN
     from transreward.study.jobs import jobs_of
     from transreward.study.plan import parsed
@@ -30,10 +33,12 @@ def run(request: dict[str, Any], targets: list[str], dry: bool) -> None:
     for name, instead in ALONE.items():
         if request.pop(name, None):
             raise RequestError(f"`{name}` is of one target, and these are {len(targets)}: {instead}")
-    text = plan_of(request, targets)
-    plan, what = parsed(text), request.get("method", DEFAULT_METHOD)
+    require_once(targets, "targets")
+    text, what = plan_of(request, targets), request.get("method", DEFAULT_METHOD)
+    plan = replace(parsed(text), typed=True)
     if dry:
-        return print("\n".join(study.listed(jobs_of(plan, Path(request.get("out", "runs/several"))))))
+        out = request.get("out") or next(new_directories(request["target"], what))
+        return print("\n".join(study.listed(jobs_of(plan, Path(out)))))
 
     def begin(out: str) -> None:
         jobs, again = jobs_of(plan, Path(out)), f"'transreward study {out}/{PLAN} --out {out}' goes on with it"

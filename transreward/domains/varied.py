@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transreward.domains import robots
+from transreward.domains.across import Across
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.domain import Domain, TableRobot, row_seeds
 from transreward.domains.history import history_of, with_history, without_history
@@ -139,11 +140,17 @@ class Varied(MujocoDomain):
         rows, seeds = row_seeds(n, seed), 1 if isinstance(seed, (int, np.integer)) else len(seed)
         if self.redrawn:
             return MujocoSimulation(self, rows, threads)
-        if seeds > len(self.variants):
-            raise RequestError(
-                f"'{self.name}' has {len(self.variants)} variants, one a seed, and {seeds} seeds are asked for"
-            )
+        require_variants(self, seeds)
         return MujocoSimulation(self, rows, threads, np.arange(n) // (n // seeds))
+
+
+def require_variants(domain: Domain, seeds: int) -> None:
+    """Raise RequestError for more seeds than a domain, or what stands behind its columns, has variants, if each seed
+    has one."""
+    found = plain(domain.plain if isinstance(domain, Across) else domain)
+    if isinstance(found, Varied) and not found.redrawn and seeds > len(found.variants):
+        many = f"{len(found.variants)} variants, one a seed, and {seeds} seeds are asked for"
+        raise RequestError(f"'{found.name}' has {many}: lower `seeds`, or write ~ between them for a family of these")
 
 
 def family(robot: Robot, shifts: Sequence[Shift], tasks: Sequence[Task] = ()) -> Varied:

@@ -175,13 +175,13 @@ def check(
     sources = each(source)
     if len(sources) == 1:
         return _judged(sources[0], target, logs, source_run, target_steps, seed, imports, bridge, watch)
-    require_rankable([one if isinstance(one, str) else one.name for one in sources], source_run)
+    require_rankable([domain(one).name for one in sources], source_run)
     share = target_steps // len(sources)
     if target is not None:  # all that cannot be checked is refused before the first is looked at
         for one in sources:
             _require_share(_joined(one, target, bridge), share, len(sources))
     found = [_judged(one, target, logs, None, share, seed, imports, bridge, watch) for one in sources]
-    return ranked(found, imports, simulated=logs is None)
+    return ranked(found, imports, logs is None, bridge)
 
 
 def _judged(

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from transreward.bridges import is_view
 from transreward.domains.domain import Domain
 from transreward.domains.several import joined
 from transreward.preflight.about import SCHEMA
 from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Figures, Verdict
 from transreward.request.resolve import require_once
-from transreward.types import Pair, RequestError
+from transreward.types import AUTO, Pair, RequestError
 
 ORDER = (SAME, TRANSFER, COMPENSATE, CROSS, SHAPE, UNCLEAR, UNTRIED, NO_HELP)  # verdicts, from the most help to none
 
@@ -29,6 +30,8 @@ class Measured(Protocol):
     def verdict(self) -> Verdict: ...
     @property
     def identification(self) -> Any: ...
+    @property
+    def seen(self) -> str | None: ...
     @property
     def target_steps(self) -> int: ...
     @property
@@ -73,15 +76,20 @@ def require_rankable(names: Sequence[str], source_run: Any) -> None:
     require_once(names)
 
 
-def ranked(checks: Sequence[Measured | Unlike], imports: Sequence[str], simulated: bool) -> Ranking:
-    """Checks in their order, and a transfer from all that may help. Where the target is not `simulated`, or one alone
-    may help, it is the nearest one's own command."""
+def ranked(checks: Sequence[Measured | Unlike], imports: Sequence[str], simulated: bool, bridge: str = AUTO) -> Ranking:
+    """Checks in their order, and a transfer from all that may help, across the `bridge` that was asked for. Where the
+    target is not `simulated`, or one alone may help, it is the nearest one's own command."""
     found = sorted(checks, key=_place)
-    helpful = [one for one in found if one.verdict.verdict not in (SAME, NO_HELP)]
+    helpful: dict[str, str] = {}  # by the id of the view in which a transfer sees it, in which two may be one
+    for one in found:
+        if one.verdict.verdict not in (SAME, NO_HELP):
+            name = one.domains.source.name
+            helpful.setdefault((None if isinstance(one, Unlike) else one.seen) or name, name)
     if not simulated or found[0].verdict.verdict == SAME or len(helpful) < 2:
         return Ranking(found, found[0].command)
     words = [word for name in imports for word in ("--import", name)]
-    names = joined(one.domains.source.name for one in helpful)
+    words += [] if bridge == AUTO or is_view(bridge) else ["--bridge", bridge]  # a view stands in the ids
+    names = joined(helpful.values())
     return Ranking(found, shlex.join(["transreward", "transfer", names, found[0].domains.target.name, *words]))
 
 

@@ -219,7 +219,8 @@ def _ranking(found: Ranking, console: Console) -> None:
         if not isinstance(one, Unlike) and not isinstance(one.identification, str):
             _say(console, f"{i}  {one.identification.lines()[0]}")
     for limit in dict.fromkeys(limit for one in found.checks for limit in one.verdict.limits):
-        _say(console, limit, "yellow")
+        whose = [str(i) for i, one in enumerate(found.checks, 1) if limit in one.verdict.limits]
+        _say(console, limit if len(whose) == len(found.checks) else f"{', '.join(whose)}  {limit}", "yellow")
     _next(found, "", console)
 
 

@@ -50,7 +50,7 @@ from transreward.request.rules import (
     without_a_model,
 )
 from transreward.request.settings import apply_settings, settings_of, typed, with_settings
-from transreward.request.told import settled
+from transreward.request.told import require_tasks, settled
 from transreward.row import SECTIONS
 from transreward.runs.source_agent import SourceAgent, import_all
 from transreward.types import AUTO, NO, Pair, RequestError
@@ -174,8 +174,13 @@ def pairs_of(
     for one in sources if len(sources) > 1 else ():
         if recorded(one) is not None:
             raise RequestError(f"'{one.name}' is a log, in which no policy was trained that could act: name it alone")
-    first = next((i for i, one in enumerate(sources) if not isinstance(one, Across)), 0)
+    first = leading(sources)
     return (*made[first], tuple(one for i, one in enumerate(sources) if i != first))
+
+
+def leading(sources: Sequence[Domain]) -> int:
+    """Which of several sources leads: the first that needs no bridge, else the first."""
+    return next((i for i, one in enumerate(sources) if not isinstance(one, Across)), 0)
 
 
 def each(source: Sources) -> Sequence[Domain | str]:
@@ -187,10 +192,10 @@ def each(source: Sources) -> Sequence[Domain | str]:
     return asked
 
 
-def require_once(names: Sequence[str]) -> None:
-    """Raise RequestError for a source that is named twice."""
+def require_once(names: Sequence[str], among: str = "sources") -> None:
+    """Raise RequestError for a source, or a target, that is named twice."""
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise RequestError(f"'{twice}' is named twice among the sources: leave one of them out")
+        raise RequestError(f"'{twice}' is named twice among the {among}: leave one of them out")
 
 
 def pair_of(
@@ -292,6 +297,7 @@ def require_all(config: Config) -> None:
     if config.cotrain:
         require_cotrain(config)
     require_simulated(config)
+    require_seeds(config)
     require_source_log(config)
     require_recorded(config)
     require_tuned(config)
@@ -302,6 +308,7 @@ def require_all(config: Config) -> None:
         require_effect(row)
         require_one_body(row, config)
         require_family(row, config)
+        require_tasks(config, row)
         require_ground(row, config)
         require_rewards(row, config.domains.target)
         require_learner(row, config.learner, config.domains.source)
@@ -311,6 +318,16 @@ def require_all(config: Config) -> None:
             f"`target_steps`"
         )
     require_rounds(config.at_horizon)
+
+
+def require_seeds(config: Config) -> None:
+    """Raise RequestError for more seeds than there are variants of a domain in which each seed has its own."""
+    if config.seeds > 1:
+        from transreward.domains.varied import require_variants  # which need MuJoCo, as few requests do
+
+        for one in (*config.sources, config.domains.target, config.evaluate):
+            if one is not None and recorded(one) is None:
+                require_variants(one, config.seeds)
 
 
 def count(what: str, value: Any, default: int, least: int = 1) -> int:

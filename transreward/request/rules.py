@@ -319,7 +319,7 @@ def require_several(config: Config) -> None:
     if config.method.randomise is not None:
         raise RequestError(f"'{config.method.name}' trains in a family around one source: name one")
     if why := _no_candidates(config):
-        able = names(lambda r: r.start == "source" and r.feed is not None and not r.randomise)
+        able = names(lambda r: r.chooses)
         raise RequestError(f"the target's episodes show which source is best, and {why}: name one, or use {able}")
 
 

@@ -10,6 +10,7 @@ from transreward.domains.paid import pays_by_row
 from transreward.methods import Method
 from transreward.randomise import Informed as Told
 from transreward.request.config import Config
+from transreward.types import RequestError
 
 if TYPE_CHECKING:
     from transreward.domains.informed import Informed
@@ -49,6 +50,15 @@ def at_once(config: Config, row: Method) -> AtOnce | None:
     if not outside and not family.span.mixes(weights):
         outside = ["it lies between no tasks of the family: how well it is done, nobody has seen"]
     return AtOnce(family, values, "; ".join([f"the policy is told that {name} pays {each}", *outside]))
+
+
+def require_tasks(config: Config, row: Method) -> None:
+    """Raise RequestError for settings of a family of tasks where the row's is none."""
+    how = row.randomise
+    if isinstance(how, Told) and (how.infer or not how.scale) and at_once(config, row) is None:
+        name = "randomise.infer" if how.infer else "randomise.scale"
+        where = config.of_agent(row).domains.source.name
+        raise RequestError(f"{name} is for a family of tasks, and all robots of {where} have one: leave {name} out")
 
 
 def settled(config: Config) -> Config:

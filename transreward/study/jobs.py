@@ -24,8 +24,8 @@ from transreward.reports.repeat import typed
 from transreward.request.budgets import pretrain_steps, require_steps_left
 from transreward.request.config import Config
 from transreward.request.learner import need_replay
-from transreward.request.resolve import pairs_of, resolved, unmapped
-from transreward.row import SECTIONS
+from transreward.request.resolve import leading, pairs_of, resolved, unmapped
+from transreward.row import SECTIONS, Method
 from transreward.runs.places import STATE, request_of
 from transreward.study.plan import Plan, Row
 from transreward.types import AUTO, CONTROLS, Pair, RequestError
@@ -133,7 +133,8 @@ def _all_cells(plan: Plan, out: Path) -> list[Job]:
             try:
                 job, agent = cell(plan, pair, row, out)
             except RequestError as error:
-                raise RequestError(f"{pair.name}, {row.name}: {in_words(error)}") from None
+                said = str(error) if plan.typed else in_words(error)
+                raise RequestError(f"{pair.name}, {row.name}: {said}") from None
             if agent is not None and agent.place not in agents:
                 agents[agent.place] = agent
                 found.append(agent)
@@ -163,7 +164,8 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     for path in settings:
         if path.startswith(f"{method.name}."):
             raise RequestError(f"write {path[len(method.name) + 1 :]} below the settings of that method, not {path}")
-    request: dict[str, Any] = {**pair.what, "method": method.name, "learner": asked.get("learner")}
+    what = {**pair.what, "source": source_of(plan, pair, method, asked)}
+    request: dict[str, Any] = {**what, "method": method.name, "learner": asked.get("learner")}
     request |= {key: asked.get(key) for key in ("source_steps", "target_steps")}
     request |= {"seeds": asked.get("seeds", 3), "seed": asked.get("seed", 0), "settings": settings}
     request |= {key: asked[key] for key in ("cotrain", "source_run", "bridge", "evaluate") if asked.get(key)}
@@ -171,10 +173,9 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
         request["learner"] = learner_for(plan, pair)
     if taken is not None and not method.uses_source:
         request["source_steps"] = taken
-    of_pairs = [path for path in OF_PAIRS if path in settings and not isinstance(settings[path], list)]  # refused below
-    loop = {path: settings[path] for path in of_pairs}
-    found = measured(*pair.what.values(), bridge, asked.get("evaluate"), *sorted(loop.items()))
+    found = made(what["source"], what["target"], asked, settings)
     request, config = checked(request, *found, plan.imports)
+    require_own_agent(config, own)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
     if not config.needs_source_agent or config.source_run is not None or config.method.randomise or config.others:
         return job, None  # several sources' agents are trained in the job, or taken from the cache
@@ -189,6 +190,37 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     place = out / AGENTS / directory({**about, "target": about["source"], "method": "agent"})
     job = replace(job, place=out / RUNS / directory({**request, "agent": about}))
     return job, Job(pair.name, "", first, place)
+
+
+def source_of(plan: Plan, pair: Row, method: Method, asked: Mapping[str, Any]) -> str:
+    """The pair's source. Of several a row that cannot choose between them takes the leading one, beside one that can,
+    as a control does beside a method."""
+    source, target = pair.what.values()
+    several = apart(source)
+    if len(several) == 1 or method.chooses or not any(named(r.what["method"]).chooses for r in plan.methods_on(pair)):
+        return source
+    settings = unmapped(dict(asked["settings"]), asked.get("bridge", AUTO))
+    sources = [made(one, target, asked, settings)[0].source for one in several]
+    return several[leading(sources)]
+
+
+def made(
+    source: str, target: str, asked: Mapping[str, Any], settings: Mapping[str, Any]
+) -> tuple[Pair[Domain], ShiftMeasure | None, tuple[Domain, ...]]:
+    """The domains of a cell, measured once for all of its pair."""
+    of_pairs = [path for path in OF_PAIRS if path in settings and not isinstance(settings[path], list)]  # refused later
+    loop = {path: settings[path] for path in of_pairs}
+    return measured(source, target, asked.get("bridge", AUTO), asked.get("evaluate"), *sorted(loop.items()))
+
+
+def require_own_agent(config: Config, own: Mapping[str, Any]) -> None:
+    """Raise RequestError for what `agent` asks of a source agent that is no job of its own."""
+    if not (own.get("settings") or own.get("source_steps")):
+        return
+    if config.others:
+        raise RequestError("'agent' is of one source, and those of several train in this job: leave it to other pairs")
+    if config.source_run is not None:
+        raise RequestError("'agent' is of an agent that is trained, and 'source_run' brings one: leave one of them out")
 
 
 def learner_for(plan: Plan, pair: Row) -> str | None:

@@ -50,6 +50,7 @@ class Plan:
     asked: dict[str, Any]  # request fields of all jobs, keys of ANYWHERE
     imports: tuple[str, ...]
     search: dict[str, Any] | None = None  # as it was written: see study/ranges.py
+    typed: bool = False  # whether it was typed as options, as of several targets: errors then name these
 
     def methods_on(self, pair: Row) -> list[Row]:
         """The methods to run on a pair, in the plan's order."""
@@ -103,7 +104,13 @@ def parsed(text: Mapping[str, Any]) -> Plan:
     search = text.get("search")
     if not isinstance(search, dict | None):
         raise RequestError(f"'search' must be a mapping with a method, its settings and pairs, not {shown(search)}")
-    return Plan(pairs, methods, asked_in(text, "the plan"), words(text, "imports", "modules"), search)
+    plan = Plan(pairs, methods, asked_in(text, "the plan"), words(text, "imports", "modules"), search)
+    for pair in pairs if search is None else ():  # which may set a pair aside that no method names
+        if not plan.methods_on(pair):
+            raise RequestError(
+                f"no method is run on the pair '{pair.name}': name it in the 'pairs' of one, or leave it out"
+            )
+    return plan
 
 
 def each(text: Mapping[str, Any], key: str, example: str, read: Callable[[Any, str], Row]) -> Iterable[Row]:

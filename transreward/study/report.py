@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from transreward import reports
+from transreward.domains.several import apart
 from transreward.evaluation.verdict import Outcome, Verdict, number, verdict
 from transreward.reports.cells import counted, mean
 from transreward.reports.columns import columns, fitting, in_parts
@@ -193,7 +194,12 @@ def page_of(lines: Sequence[Line]) -> str:
 
 def titled(study: Study) -> dict[str, str]:
     """Pair -> its heading."""
-    return {pair: title(own[0].jobs[0]) for pair, own in study.lines.items()}
+    return {pair: title(max((line.jobs[0] for line in own), key=_sources)) for pair, own in study.lines.items()}
+
+
+def _sources(job: Job) -> int:
+    """Of several, which a pair has, a control takes one."""
+    return len(apart(job.request["source"]))
 
 
 def page_text(study: Study) -> str:

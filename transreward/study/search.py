@@ -20,6 +20,7 @@ import numpy as np
 
 from transreward.evaluation.verdict import number as figure
 from transreward.runs import store
+from transreward.runs.schema import COUNT, NUMBER, NUMBERS, TEXTS, fits
 from transreward.study import folder
 from transreward.study.jobs import Job, jobs_of
 from transreward.study.plan import Plan, Row, merged
@@ -30,6 +31,15 @@ FILE = "search.json"
 TRAINING = {"loop.eval_target": "training"}
 DIGITS = 4  # of a setting: so that it is the same on every machine, and can be typed
 SUFFIX = "_searched"
+# What search.json must hold, see runs/schema.py
+TRIAL = {
+    "number": COUNT,
+    "settings": dict,
+    "score": NUMBER | None,
+    "returns": {str: NUMBERS},
+    "steps": dict.fromkeys(("target", "evaluation", "source"), COUNT),
+}
+HOLDS = {"of": COUNT, "method": str, "pairs": TEXTS, "trials": [TRIAL]}
 
 
 @dataclass(frozen=True)
@@ -219,10 +229,10 @@ def read(out: Path) -> list[Trial]:
     """The trials in search.json; none if there is no such file. Raises RequestError if it is damaged."""
     if not (out / FILE).exists():
         return []
-    try:
-        return [Trial(**one) for one in store.read_json(out / FILE)["trials"]]
-    except (KeyError, TypeError):
-        raise RequestError(f"{out / FILE} is damaged: remove it, and the search begins again from its runs") from None
+    found = store.read_json(out / FILE)
+    if not fits(found, HOLDS) or (found["trials"] and found["trials"][0]["score"] is None):  # the method as it is
+        raise RequestError(f"{out / FILE} is damaged: remove it, and the search begins again from its runs")
+    return [Trial(**{name: one[name] for name in TRIAL}) for one in found["trials"]]
 
 
 def about(out: Path) -> dict[str, Any] | None:

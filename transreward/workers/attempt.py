@@ -124,7 +124,7 @@ def outcome(task: Task, code: int) -> Outcome:
     with suppress(OSError), task.log.open("a") as log:
         log.write(f"\n{EXIT}{code}\n")
     said = failure(task.log) if code > 0 else ""
-    return Outcome(FAILED, said.removeprefix("transreward: ") or how)
+    return Outcome(FAILED, said or how)
 
 
 def failure(log: Path) -> str:
@@ -134,7 +134,8 @@ def failure(log: Path) -> str:
     except (OSError, ValueError):  # there is none
         return ""
     failed = said and said[-1].startswith(EXIT)
-    return next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
+    last = next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
+    return last.removeprefix("transreward: ")
 
 
 def environment(cores: int, threads: str, base: Mapping[str, str]) -> dict[str, str]:
