@@ -35,9 +35,8 @@ class Schedule(NamedTuple):
 
     def due(self, index: int, times: int) -> bool:
         """Whether one of so many `times`, spread evenly over the rounds up to `total`, is at the end of a round."""
-        return (
-            index + 1
-        ) * times // self.total > index * times // self.total  # as fractions, 1/49 x 49 would be below 1
+        # as fractions, 1/49 x 49 would be below 1
+        return (index + 1) * times // self.total > index * times // self.total
 
     def extended(self, target: int) -> Schedule:
         """The schedule with as many more rounds as fit into `target` control steps of the target in total."""
