@@ -3,7 +3,8 @@ it sees. Each module holds the rows of one part of the table, with the functions
 
 from transreward.domains.shifts.acts import acting
 from transreward.domains.shifts.both import together
-from transreward.domains.shifts.compiled import applied, build, labels, of_plan, prepared, touched
+from transreward.domains.shifts.compiled import applied, build, of_plan, prepared, touched
+from transreward.domains.shifts.elements import labels
 from transreward.domains.shifts.kinds import Kind, Physics, Range, Shift
 from transreward.domains.shifts.table import SHIFTS
 from transreward.domains.shifts.text import parse
