@@ -59,6 +59,12 @@ def test_what_turns_on_a_ball_or_lies_free_begins_in_the_pose(made):
     np.testing.assert_array_equal(qpos[:, 5:12], np.tile([1.0, 0, 0.1, 1, 0, 0, 0], (8, 1)))
 
 
+def test_a_last_link_without_a_name_is_said(made):
+    xml = ARM.replace('<body name="lower"', "<body").replace('<site name="tip" pos=".2 0 0"/>', "")
+    with pytest.raises(RequestError, match="name that body, or a site in it, or say another `tip`"):
+        tr.domain(made(xml, wrist=HINGE, more="", motors=MOTOR))
+
+
 def test_limits_are_of_all_motors_of_a_joint(made):
     motors = '<motor joint="hombro ñ"/><motor joint="hombro ñ" gear="2"/><motor name="w" joint="wrist"/>'
     arm = tr.domain(made(ARM, "limits: {hombro ñ: [-1, 2], w: [-3, 3]}", wrist=HINGE, more="", motors=motors))

@@ -164,6 +164,11 @@ class Model:
         there = [name for name, (kind, body) in known.items() if kind == "site" and body == deepest]
         if len(there) == 1:
             return Tip("site", there[0])
+        if not m.body(deepest).name:
+            raise RequestError(
+                f"'{self.name}': the last link of its longest chain would reach, and has no name: name that body, or a "
+                f"site in it, or say another `tip`"
+            )
         return Tip("body", m.body(deepest).name, tuple(m.body_ipos[deepest].tolist()))
 
     def _on_base(self, body: int) -> bool:
