@@ -279,3 +279,28 @@ def test_each_round_identifies_from_all_target_steps_so_far(monkeypatch):
         **{**bits.REQUEST, "source_steps": 4_000, "target_steps": 400},
     )  # fmt: skip
     assert seen == [150, 300] and result.steps.target == 300
+
+
+class Nameless:
+    """A half-cheetah that is paid backward, of which only the steps are seen."""
+
+    def __init__(self):
+        self._plain, self.name = tr.domain("halfcheetah+backward:gravity=1.5"), "nameless"
+        self.spaces, self.reward_terms = self._plain.spaces, self._plain.reward_terms
+        self.episode_steps = self._plain.episode_steps
+
+    def simulate(self, n, seed=0, threads=0):
+        return self._plain.simulate(n, seed, threads)
+
+
+@pytest.mark.slow
+def test_a_policy_goes_on_in_another_view_once_and_not_in_each_round(monkeypatch):
+    """The second mirror would be the first one undone."""
+    taken, kept = [], state.take_up
+    monkeypatch.setattr(state, "take_up", lambda *given: (taken.append(given[2]), kept(*given))[1])
+    settings = SETTINGS | {"ground.steps": 100, "ground.rounds": 2}
+    tr.transfer(
+        "halfcheetah", Nameless(), "identified", learner=LEARNER, settings=settings,
+        **{**bits.REQUEST, "seeds": 1, "source_steps": 2_000, "target_steps": 300},
+    )  # fmt: skip
+    assert len(taken) == 1

@@ -26,6 +26,11 @@ def along(model: Any, tendon: int) -> list[int]:
     return [int(model.wrap_objid[w]) for w in wraps if int(model.wrap_type[w]) == WRAP_JOINT]
 
 
+def of_controls(model: Any) -> list[int]:
+    """The actuator of each control: one may have several."""
+    return np.repeat(np.arange(len(model.actuator_ctrlnum)), model.actuator_ctrlnum).tolist()
+
+
 def driven(model: Any) -> list[int]:
     """The joints on which actuators act themselves, in the model's order."""
     return np.unique(model.actuator_trnid[np.isin(model.actuator_trntype, ON_JOINT), 0]).tolist()

@@ -15,12 +15,13 @@ from quick import robots
 import transreward as tr
 from transreward import replay as rp
 from transreward.bridges import between
+from transreward.bridges.match import _rest
 from transreward.domains.across import Across, split
 from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
 from transreward.learners.sac import SAC
 from transreward.runs.source_agent import SourceAgent
-from transreward.types import RequestError
+from transreward.types import Entry, RequestError
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
@@ -196,3 +197,17 @@ def test_ids_with_a_bridge(id, parts):
 def test_a_bridge_leads_to_another_robot():
     with pytest.raises(RequestError, match="leads to another robot: name that"):
         between("named").across(tr.domain("hopper"))
+
+
+def test_one_part_cannot_be_shuffled():
+    """It would keep its counterpart, and the control would be the map itself."""
+    with pytest.raises(RequestError, match=r"only 'slider' of inverted_pendulum:gravity=0\.5 has"):
+        tr.domain("inverted_pendulum@shuffled(named)(inverted_pendulum:gravity=0.5)")
+
+
+@pytest.mark.parametrize("part", ["joint0", "n", "angle", "a+b"])
+def test_a_columns_name_without_its_part(part):
+    """Whatever the part is called: sin(n) has another n."""
+    names = f"{part} angle", f"sin({part})", part, f"{part} external force x"
+    assert [_rest(Entry(name, "1", part)) for name in names] == [" angle", "sin()", "", " external force x"]
+    assert _rest(Entry("knee_motor", "N m", "knee")) == "_motor"

@@ -98,7 +98,8 @@ def test_a_simulator_with_a_rule_cannot_be_put_where_an_observation_was_made(tmp
 def test_a_motor_that_drives_no_joint_knows_its_command_alone():
     model = tr.domain("halfcheetah").model
     kinds = np.array(model.actuator_trntype)
-    told = type("Model", (), {n: getattr(model, n) for n in ("actuator_trnid", "jnt_qposadr", "jnt_dofadr")})()
+    names = ("actuator_trnid", "actuator_ctrlnum", "jnt_qposadr", "jnt_dofadr")
+    told = type("Model", (), {n: getattr(model, n) for n in names})()
     told.actuator_trntype = np.where(np.arange(6) == 2, 3, kinds)  # a tendon
     x = inputs(told, np.ones((1, 6)), np.ones((1, 6)), np.full((1, model.nq), 2.0), np.full((1, model.nv), 3.0))
     assert x[POSITION, 0, 2] == 0 and x[VELOCITY, 0, 2] == 0 and x[POSITION, 0, 1] == 2 and x[VELOCITY, 0, 1] == 3

@@ -12,7 +12,9 @@ from transreward.cli import main
 from transreward.domains.mujoco import MujocoDomain
 from transreward.identify import motors
 from transreward.identify.fit import Fit
+from transreward.identify.identified import identifiable, posed
 from transreward.identify.motors import _regressed
+from transreward.preflight.identify import walked
 
 
 def test_the_weights_of_a_linear_world_are_found():
@@ -22,6 +24,15 @@ def test_the_weights_of_a_linear_world_are_found():
     assert np.allclose(_regressed(rest, slopes, features), weight, atol=1e-3)
     noise = 0.5 * random.standard_normal(rest.shape)
     assert np.abs(_regressed(rest + noise, slopes, features) - weight).max() < 0.2
+
+
+def test_a_rule_reads_the_command_before_the_one_that_acts_however_late_that_is():
+    robot = identifiable("reacher:delay=3")
+    told = walked(robot, robot, None, 120, 0)
+    simulator = posed(robot, told).simulator
+    now, before = simulator.inputs(simulator.family.base, told)[:2]
+    follows = np.flatnonzero(told.follows)
+    assert np.ptp(now) > 0 and np.array_equal(before[follows], now[follows - 1])
 
 
 def beside(monkeypatch, clearly, alone, both):

@@ -25,6 +25,13 @@ def test_noise_of_actions_is_found():
     assert tr.domain(found.id).name == found.id
 
 
+def test_noise_of_actions_is_in_their_own_units():
+    """As the shift has it: a cart that is pushed by up to 3 is no other than one by up to 1."""
+    found = tr.identify("inverted_pendulum", "inverted_pendulum:noise=0.3", target_steps=300)
+    (noise,) = found.named
+    assert noise.value == pytest.approx(0.3, rel=0.2) and noise.low < 0.3 < noise.high
+
+
 def test_windows_that_went_another_way_do_not_make_noise_larger():
     off = np.random.default_rng(0).standard_normal((300, 5, 11))
     off[:, 0] = 0  # the fitted first states

@@ -6,7 +6,7 @@ import pytest
 
 from transreward.domains.parameters import LINEAR, Family, _array, _arrays
 from transreward.domains.robots import ROBOTS
-from transreward.domains.shifts import applied, prepared
+from transreward.domains.shifts import applied, parse, prepared
 
 
 @pytest.fixture(scope="module", params=["halfcheetah", "hopper", "ant", "inverted_double_pendulum"])
@@ -51,6 +51,16 @@ def test_whole_and_part_are_taken_together(family):
         a, b = _array(variant.model, path), _array(whole.model, path)
         if np.issubdtype(a.dtype, np.floating):
             np.testing.assert_allclose(a, b, rtol=LINEAR, atol=1e-12, err_msg=path)
+
+
+def test_a_variant_of_a_shifted_robot_is_the_one_of_the_joined_id():
+    """A payload is not scaled with masses that were scaled before it was added."""
+    row, own = ROBOTS["hopper"], parse("mass=0.5,payload=2")
+    family = Family(row, own, names=["mass"])
+    (variant,) = family.variants(np.array([[2.0]]))
+    joined = parse("mass=1,payload=2")
+    whole = applied(prepared(row, joined), row, joined)
+    np.testing.assert_allclose(variant.model.body_mass, whole.model.body_mass, rtol=1e-9)
 
 
 def test_variants_leave_no_trace(family):

@@ -10,8 +10,7 @@ import pytest
 
 import transreward as tr
 from transreward.cli.main import main
-from transreward.domains.shifts import Shift
-from transreward.identify.identification import together
+from transreward.domains.shifts import Shift, together
 from transreward.types import RequestError
 
 DEGREES = 180 / np.pi
@@ -163,9 +162,15 @@ def test_what_is_found_is_joined_with_the_sources_own_shifts():
     """Factors multiply, what is added adds up, and what is set is set."""
     source = tr.domain("hopper+hop(speed=1):gravity=2,frictionloss=1,viscosity=0.5,broken=leg_joint")
     found = [Shift("gravity", 1.5), Shift("frictionloss", 2.0), Shift("viscosity", 3.0), Shift("mass", 2.0, "foot")]
-    text = ",".join(map(str, together(source, found)))
+    text = ",".join(map(str, together(source.shifts, found)))
     assert text == "gravity=3,frictionloss=3,viscosity=3,broken=leg_joint,mass(foot)=2"
     assert tr.domain(f"hopper:{text}").name == f"hopper:{text}"
+
+
+def test_noise_that_is_found_takes_the_place_of_the_sources_own():
+    """No step tells how much of it the source has already."""
+    source = tr.domain("halfcheetah:noise=0.1,noise(bfoot)=0.2,mass=2")
+    assert list(map(str, together(source.shifts, [Shift("noise", 0.3)]))) == ["mass=2", "noise=0.3"]
 
 
 @pytest.mark.slow

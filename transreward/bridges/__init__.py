@@ -27,8 +27,13 @@ BRIDGES: dict[str, Bridge] = {
 
 
 def shuffled(other: Side, parts: Parts) -> Parts:
-    """Each part has the counterpart of another one: a control, since what still helps is not the map."""
+    """Each part has the counterpart of another one: a control, since what still helps is not the map. Raises
+    RequestError for a single part, which would keep its own."""
     names = list(parts)
+    if len(names) == 1:
+        raise RequestError(
+            f"only '{names[0]}' of {other.name} has a counterpart, so nothing can be shuffled: leave it out"
+        )
     order = np.random.default_rng(0).permutation(len(names))
     return {names[i]: parts[names[j]] for i, j in zip(order, np.roll(order, 1), strict=True)}
 

@@ -113,7 +113,11 @@ def shown_by(shows: Sequence[Shows], own: Sequence[Entry], shown: Sequence[Entry
 
 def _rest(entry: Entry) -> str:
     """A column's name without its part: ` angle`, `sin()`, or nothing for a motor that is called as its joint."""
-    return entry.name.replace(entry.part, "", 1) if entry.part and entry.part in entry.name else ""
+    if not entry.part:
+        return ""
+    part = re.escape(entry.part)
+    found = re.search(rf"(?<!\w){part}(?!\w)", entry.name) or re.search(part, entry.name)  # sin(n) has another n
+    return entry.name[: found.start()] + entry.name[found.end() :] if found else ""
 
 
 def kind(entry: Entry) -> str:

@@ -4,6 +4,9 @@ A unit is what a control of 1 asks for: a force or torque such as "120 N m" (gai
 "rad" or, with a gear of 2, "0.5 rad"; "1" for a muscle's activation; "no effect" if the actuator transmits nothing.
 """
 
+# MuJoCo's bindings carry no types:
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -36,6 +39,13 @@ def actuators(model: Any) -> list[str]:
     """The name of each actuator, all different."""
     rows = range(model.nactuator)
     return distinct([model.actuator(i).name for i in rows], [_target(model, i) for i in rows])
+
+
+def remembers(model: Any) -> bool:
+    """Whether its actuators have a state, such as a muscle's activation. Nothing shows that."""
+    import mujoco
+
+    return mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_PHYSICS) > model.nq + model.nv
 
 
 def distinct(names: list[str], targets: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains import robots
-from transreward.domains.actuators import controls
+from transreward.domains.actuators import controls, remembers
 from transreward.domains.domain import (
     TableRobot,
     Unstable,
@@ -88,9 +88,9 @@ class MujocoDomain:
         return self.shown_with(0)
 
     def shown_with(self, sent: int) -> bool:
-        """See `TableRobot`. Nothing shows the state of actuators, such as a muscle's activation."""
-        remembered = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_PHYSICS) - self.model.nq - self.model.nv
-        return self.robot.invert is not None and not remembered and all(p.shown_with(sent) for p in self.variants)
+        """See `TableRobot`."""
+        shown = self.robot.invert is not None and not remembers(self.model)
+        return shown and all(p.shown_with(sent) for p in self.variants)
 
     @property
     def control_rate(self) -> float:

@@ -20,7 +20,7 @@ import mujoco
 import numpy as np
 
 from transreward.domains.robot import Robot
-from transreward.domains.shifts import SHIFTS, Kind, Physics, Shift, applied, labels, prepared
+from transreward.domains.shifts import SHIFTS, Kind, Physics, Shift, applied, labels, prepared, together
 from transreward.types import RequestError
 
 LINEAR = 1e-9  # relative error up to which the numbers of a model count as linear in a parameter
@@ -224,7 +224,7 @@ class Family:
         return True
 
     def _compiled(self, shifts: Sequence[Shift]) -> Physics:
-        return applied(self._spec.copy(), self.robot, [*self.shifts, *shifts])
+        return applied(self._spec.copy(), self.robot, together(self.shifts, shifts))  # as its id will have them
 
     def _linear(self, parameter: Parameter, physics: Physics, value: float) -> list[Effect] | None:
         """What it does, if it is linear, told from its effect at one value; None where it changes whole numbers."""

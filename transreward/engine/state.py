@@ -266,7 +266,7 @@ def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) ->
         run.grounded = lesson.grounded
         if stage.ground is not None:
             seen, views = lesson.state.buffers["target"], config.loop.symmetry != "none"
-            views = views and config.learner.ends is not None
+            views = views and config.learner.ends is not None and lesson.grounded is None  # a view is taken up once
             if stage.ground.physics:
                 whose = "the target steps of each seed" if recorded(domains.target) is None else "the log"
                 run.tell(state.index, [], (IDENTIFYING.format(whose),))

@@ -13,6 +13,7 @@ from transreward.domains.parameters import DELAYS
 from transreward.ground import LEAST
 from transreward.types import RequestError, Transition
 
+COMMANDS = 2 + DELAYS  # from that of the step to the one before the latest that may act, which a rule of motors reads
 BLOCK, HELD = 50, 10  # of every 50 steps the last 10 are held out
 
 
@@ -21,10 +22,10 @@ class Evidence:
     """n steps, as a table."""
 
     obs: np.ndarray  # [n, obs]
-    commanded: np.ndarray  # [1 + DELAYS, n, action]: the action of the step, of the step before, ...
+    commanded: np.ndarray  # [COMMANDS, n, action]: the action of the step, of the step before, ...
     next_obs: np.ndarray  # [n, obs]
     reward: np.ndarray  # [n]
-    known: np.ndarray  # [n] bool: whether all those actions are of its episode
+    known: np.ndarray  # [n] bool: whether all of those that may act are of its episode
     follows: np.ndarray  # [n] bool: whether the row before is the step before
     held: np.ndarray  # [n] bool: held out
 
@@ -52,7 +53,7 @@ def evidence(
         raise RequestError(f"{n} steps are too few to identify anything: give at least {LEAST}, 500 are usual")
     begins[0] = True
     clock = np.arange(n) - np.maximum.accumulate(np.where(begins, np.arange(n), 0))
-    late = [np.where((clock >= k)[:, None], np.roll(action, k, axis=0), 0.0) for k in range(1 + DELAYS)]
+    late = [np.where((clock >= k)[:, None], np.roll(action, k, axis=0), 0.0) for k in range(COMMANDS)]
     return Evidence(obs, np.stack(late), next_obs, reward, clock >= DELAYS, ~begins, held_out(n))
 
 

@@ -45,7 +45,7 @@ ALIKE, PARALLEL = 3, 0.3  # unused parameters that may stand for a chosen one; t
 class Noise(NamedTuple):
     """Standard deviations with their 95% intervals; 0 where there is none."""
 
-    action: tuple[float, float, float] = (0.0, 0.0, 0.0)  # as a share of half the action's range
+    action: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the actions' units, as the shift `noise`
     sensor: tuple[float, float, float] = (0.0, 0.0, 0.0)  # as a share of each entry's spread
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from transreward.domains.files.place import unshifted
 from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.parameters import DEAD, Parameter, Search
-from transreward.domains.shifts import SHIFTS, Shift
+from transreward.domains.shifts import SHIFTS, Shift, together
 from transreward.domains.shifts.rules import Rule
 from transreward.identify.columns import mistaken
 from transreward.identify.evidence import Evidence
@@ -224,7 +224,7 @@ def answer(problem: Problem, evidence: Evidence, fit: Fit, odd: np.ndarray, sour
     noise = [Named(_noise(name), *about) for name, about in zip(NOISES, fit.noise, strict=True) if about[0]]
     one_step = [problem.errors(neutral), problem.errors(values, rule)]
     learned = [] if rule is None else [Shift("motors", rule)]
-    physics = together(source, [*(one.parameter.shift(one.value) for one in (*named, *noise)), *learned])
+    physics = _told(source, [*(one.parameter.shift(one.value) for one in (*named, *noise)), *learned])
     return Identification(
         source=source.name,
         named=(*named, *noise),
@@ -255,18 +255,14 @@ def _noise(name: str) -> Parameter:
     return Parameter(SHIFTS[name], None, Search(0, 10, ()), 0.0)
 
 
-def together(source: MujocoDomain, found: Sequence[Shift]) -> tuple[Shift, ...]:
-    """The shifts of a robot with more of them. What it has already is multiplied, added to or set."""
-    shifts = {(s.name, s.pattern, s.value if isinstance(s.value, str) else ""): s for s in source.shifts}
-    for s in found:
-        key, value = (s.name, s.pattern, s.value if isinstance(s.value, str) else ""), s.value
-        if isinstance(value, float | int):
-            own = shifts[key].value if key in shifts and not SHIFTS[s.name].sets else None
-            if isinstance(own, float | int):
-                value = own * value if SHIFTS[s.name].neutral == 1.0 else own + value
-            value = float(f"{value:.6g}") if isinstance(value, float) else value
-        shifts[key] = Shift(s.name, value, s.pattern)
-    return tuple(shifts.values())
+def _told(source: MujocoDomain, found: Sequence[Shift]) -> tuple[Shift, ...]:
+    """The shifts of a source with what was found, of which more digits than six say nothing."""
+    physics = together(source.shifts, found)
+    return tuple(s if s in source.shifts or not isinstance(s.value, float) else _rounded(s, s.value) for s in physics)
+
+
+def _rounded(shift: Shift, value: float) -> Shift:
+    return replace(shift, value=float(f"{value:.6g}"))
 
 
 def ahead(problem: Problem, values: np.ndarray, evidence: Evidence, rule: Rule | None = None) -> float:

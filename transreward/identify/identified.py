@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from transreward.domains.actuators import remembers
 from transreward.domains.bridged import plain
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
@@ -69,6 +70,12 @@ def identifiable(source: Domain | str) -> MujocoDomain:
         raise RequestError(
             f"'{found.name}' does not observe its whole state, in which its simulator would have to be put: there is "
             f"no column {hidden}"
+        )
+    if remembers(found.model):
+        raise RequestError(
+            f"'{found.name}' has actuators with a state of their own, such as a filter or an activation, which no "
+            f"observation shows, so its simulator cannot be put where the target was: give them none, or use a method "
+            f"without a simulator"
         )
     if found.physics.delay > DELAYS:
         raise RequestError(

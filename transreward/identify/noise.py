@@ -98,7 +98,7 @@ def _size(off: np.ndarray, quantile: float) -> float:
 
 
 def _of_actions(problem: Problem, values: np.ndarray) -> float:
-    """Noise of the actions as a share of half their range; 0 = what remains is something else."""
+    """Noise of the actions in their units; 0 = what remains is something else."""
     rows, simulator = problem.steps, problem.simulator
     low, high = simulator.low, simulator.high
     half, action = (high - low) / 2, rows.commanded[0].clip(low, high)
@@ -116,7 +116,7 @@ def _of_actions(problem: Problem, values: np.ndarray) -> float:
         seen = np.column_stack([np.ones(rows.n), rows.commanded[:2, :, j].T, simulator.seen(rows.obs)])[inside]
         if _ruled(taken[inside, j], seen) > RULED:
             return 0.0
-        sizes.append(_spread(taken[inside, j]) / half[j])
+        sizes.append(_spread(taken[inside, j]))
     return float(np.sqrt(np.mean(np.square(sizes))))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from transreward.domains.names import positions, velocities
-from transreward.domains.parameters import DELAYS, Family
+from transreward.domains.parameters import Family
 from transreward.domains.robot import Robot
 from transreward.domains.shifts import Physics, acting
 from transreward.domains.shifts.rules import Rule, inputs, share
@@ -142,8 +142,8 @@ class Simulator:
         self, variant: Physics, rows: Evidence, state: tuple[np.ndarray, np.ndarray] | None = None
     ) -> np.ndarray:
         """Of a rule of a variant's motors, [INPUTS, n, motors], in a `state` (qpos and qvel), or as the steps show."""
-        late = variant.delay, min(variant.delay + 1, DELAYS)
-        now, before = (share(rows.commanded[k].clip(*self.box), *self.box) for k in late)
+        late = rows.commanded[variant.delay : variant.delay + 2].clip(*self.box)
+        now, before = share(late, *self.box)
         return inputs(variant.model, now, before, *(state or self.states(rows.obs - self.bias(variant))))
 
     def moved(self, variant: Physics, rows: Evidence, added: np.ndarray) -> Evidence:

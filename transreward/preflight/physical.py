@@ -9,8 +9,7 @@ import numpy as np
 
 from transreward.domains.difference import one_body
 from transreward.domains.domain import Domain
-from transreward.domains.parameters import DELAYS
-from transreward.identify.evidence import Evidence, of_walks
+from transreward.identify.evidence import COMMANDS, Evidence, of_walks
 from transreward.identify.identification import Identification
 from transreward.identify.identified import Watch, identifiable, identified
 from transreward.preflight.identify import Paths, of_logs, read
@@ -73,7 +72,7 @@ def _single(probes: Probes) -> Evidence:
     """Single steps from given states: the action acted before it, too, however late the target's motors are."""
     t, group = probes.steps.target, probes.group.target
     n = len(t.obs)
-    commanded = np.repeat(np.asarray(t.action, float)[None], 1 + DELAYS, axis=0)
+    commanded = np.repeat(np.asarray(t.action, float)[None], COMMANDS, axis=0)
     known, follows, held = np.ones(n, bool), np.zeros(n, bool), group % HELD == HELD - 1
     return Evidence(t.obs, commanded, t.next_obs, t.reward, known, follows, held)
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from transreward.domains import names
 from transreward.domains.domain import Success
-from transreward.domains.files.model import EFFORT, NOISE, Model, Tip, near_pose
+from transreward.domains.files.model import EFFORT, Model, Tip, about, near_pose
 from transreward.domains.names import BALL, FREE, Entry
-from transreward.domains.robot import Draw, Robot, Rows, View, columns, gaussian, nearer, posed, power
+from transreward.domains.robot import Draw, Robot, Rows, View, columns, nearer, posed, power
 from transreward.domains.shifts.kinds import ADDED, Spec
 from transreward.types import Array, RequestError
 
@@ -46,7 +46,7 @@ def robot(model: Model) -> Robot:
         shown=shown,
         terms={"reach": _reach, "power": power(EFFORT)},
         bodies=(TIP, GOAL),
-        draw=begin(goals),
+        draw=begin(about(model), goals),
         goals=goals,
         success=(Success("reached", "", "reach", nearer(REACHED)),),
         view=View(2.0 * float(model.now.stat.extent), float(goals[:, 2].mean()), -20, 120, follow=None),
@@ -90,7 +90,7 @@ def _add_goal(spec: Spec) -> None:
 
 
 def reachable(model: Model, tip: Tip) -> np.ndarray:
-    """Where the tip is when driven joints are anywhere on part of their way from the pose to a limit, [GOALS, 3].
+    """Where the tip is when hinges and slides are anywhere on part of their way from the pose to a limit, [GOALS, 3].
 
     Raises RequestError if it is always at one place.
     """
@@ -115,11 +115,11 @@ def _reach(s: Rows) -> Array:
     return -np.linalg.norm(getattr(s, TIP) - getattr(s, GOAL), axis=1)
 
 
-def begin(goals: np.ndarray) -> Draw:
-    """Joints within +-NOISE of the pose, Gaussian velocities, and one of the goals, which stays."""
+def begin(joints: Draw, goals: np.ndarray) -> Draw:
+    """As `joints` begin, and with one of the goals, which stays."""
 
     def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
-        qpos, qvel = gaussian(NOISE)(rng, qpos, qvel)
+        qpos, qvel = joints(rng, qpos, qvel)
         qpos[-3:], qvel[-3:] = goals[rng.integers(len(goals))], 0
         return qpos, qvel
 

@@ -16,16 +16,14 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.files.model import EFFORT, NOISE, Model, add_floor, near_pose
+from transreward.domains.files.model import EFFORT, Model, about, add_floor, near_pose
 from transreward.domains.names import Entry
 from transreward.domains.robot import (
-    Draw,
     Robot,
     Rows,
     View,
     columns,
     forward,
-    gaussian,
     posed,
     power,
     sideways,
@@ -59,7 +57,7 @@ def robot(model: Model) -> Robot | None:
         side=partial(_along, at + 1),
         terms={"forward": forward(1.0), "survive": survive(1.0), "power": power(EFFORT)},
         more={"sideways": sideways(1.0)},
-        draw=begin(at),
+        draw=about(model),
         view=View(2.2 * float(model.now.stat.extent), height, -15, 90, name or None),
     )
 
@@ -78,17 +76,6 @@ def standing(at: int, lowest: float, s: Rows) -> Array:
     """Whether the base is high and upright enough, [n] bool."""
     x, y = s.qpos[:, at + 4], s.qpos[:, at + 5]
     return (s.qpos[:, at + 2] > lowest) & (1 - 2 * (x * x + y * y) > UPRIGHT)
-
-
-def begin(at: int) -> Draw:
-    """Joints within +-NOISE of the pose and Gaussian velocities; the base is where it is in the pose."""
-
-    def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
-        moved, turning = gaussian(NOISE)(rng, qpos, qvel)
-        moved[at : at + 7] = qpos[at : at + 7]
-        return moved, turning
-
-    return draw
 
 
 def observe(at: int, of: int, s: Rows) -> Array:

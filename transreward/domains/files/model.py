@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import warnings
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +14,12 @@ import numpy as np
 
 from transreward.domains.files.place import apart
 from transreward.domains.files.said import Said
-from transreward.domains.names import FREE, SLIDE
-from transreward.domains.robot import Robot
-from transreward.domains.shifts.kinds import Spec, label
+from transreward.domains.names import BALL, FREE, SLIDE
+from transreward.domains.robot import Draw, Robot, gaussian
+from transreward.domains.shifts.elements import matched
+from transreward.domains.shifts.kinds import Spec
 from transreward.tree import ON_JOINT, TENDON, above, along
-from transreward.types import RequestError, nearest
+from transreward.types import Array, RequestError, nearest
 
 HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
 EFFORT = 0.05  # reward per m/s of power over weight
@@ -92,11 +92,7 @@ class Model:
     def limit(self, spec: Spec) -> None:
         """Set the control ranges that are said beside the model. Raises RequestError for an unknown actuator."""
         for pattern, (low, high) in self.said.limits.items():
-            names = {label(actuator, "actuator"): actuator for actuator in spec.actuators}
-            chosen = [actuator for name, actuator in names.items() if fnmatchcase(name, pattern)]
-            if not chosen:
-                raise nearest(pattern, names, f"actuator of {self.name}, whose limits are said")
-            for actuator in chosen:
+            for actuator in matched(spec, "actuator", pattern, f"{self.name}, whose limits are said"):
                 actuator.ctrllimited, actuator.ctrlrange = True, [low, high]
 
     def row(self, does: str, episode_steps: int, **parts: Any) -> Robot:
@@ -168,6 +164,11 @@ class Model:
         there = [name for name, (kind, body) in known.items() if kind == "site" and body == deepest]
         if len(there) == 1:
             return Tip("site", there[0])
+        if not m.body(deepest).name:
+            raise RequestError(
+                f"'{self.name}': the last link of its longest chain would reach, and has no name: name that body, or a "
+                f"site in it, or say another `tip`"
+            )
         return Tip("body", m.body(deepest).name, tuple(m.body_ipos[deepest].tolist()))
 
     def _on_base(self, body: int) -> bool:
@@ -193,6 +194,22 @@ class Model:
                 raise nearest(self.said.pose, names, f"keyframe of {self.name}, for its pose")
             return self.said.pose
         return next((name for name in (*HOME, *names) if name in names), "")
+
+
+def about(model: Model) -> Draw:
+    """Joints within +-NOISE of the pose and Gaussian velocities. What moves freely or on a ball begins where it is in
+    the pose: a quaternion with noise is none, and what lies on the floor would begin inside it."""
+    wide, m = {FREE: 7, BALL: 4}, model.now
+    turning = [(int(m.jnt_qposadr[j]), wide.get(int(m.jnt_type[j]), 0)) for j in range(m.njnt)]
+    still = np.array([at + i for at, entries in turning for i in range(entries)], int)
+
+    def draw(rng: np.random.Generator, qpos: Array, qvel: Array) -> tuple[Array, Array]:
+        moved, velocities = gaussian(NOISE)(rng, qpos, qvel)
+        there = still[still < len(qpos)]  # parts may be left out
+        moved[there] = qpos[there]
+        return moved, velocities
+
+    return draw
 
 
 def whole(spec: Spec) -> None:
@@ -225,11 +242,11 @@ def near_pose(model: Model, spec: Spec, share: float) -> None:
     """Let the target of each position servo be at most `share` (rad or m) from where its joint is in the pose."""
     m, at = model.now, model.data().qpos
     for i, actuator in enumerate(spec.actuators):
-        gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[i, 0]
+        gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[m.actuator_outadr[i], 0]
         if int(m.actuator_trntype[i]) not in ON_JOINT or not gain or bias != -gain:
             continue  # a force, or a tendon
         home = gear * at[m.jnt_qposadr[m.actuator_trnid[i, 0]]]
-        low, high = m.actuator_ctrlrange[i]
+        low, high = m.actuator_ctrlrange[m.actuator_ctrladr[i]]  # other actuators may have several, or none
         far = share * abs(gear)
         low, high = max(low, home - far), min(high, home + far)
         if low < high:

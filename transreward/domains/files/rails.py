@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.files.model import EFFORT, NOISE, Model, add_floor
+from transreward.domains.files.model import EFFORT, Model, about, add_floor
 from transreward.domains.names import Entry
-from transreward.domains.robot import Robot, Rows, View, columns, forward, gaussian, posed, power
+from transreward.domains.robot import Robot, Rows, View, columns, forward, posed, power
 from transreward.domains.shifts.kinds import Spec
 from transreward.types import Array
 
@@ -38,7 +38,7 @@ def robot(model: Model) -> Robot | None:
         invert=partial(invert, hidden),
         position=partial(_place, at, sign),
         terms={"forward": forward(1.0), "power": power(EFFORT)},
-        draw=gaussian(NOISE),
+        draw=about(model),
         view=View(3.0 * float(m.stat.extent), 0.5 * float(m.stat.extent), follow=m.body(model.base).name or None),
     )
 

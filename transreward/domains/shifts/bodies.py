@@ -122,17 +122,33 @@ def _size(spec: Spec, bodies: Elements, factor: float) -> None:
 
 
 def _lift(spec: Spec, before: Any) -> None:
-    """Lift each root that can rise by as much as its lowest point is below that of the model `before`, at rest."""
-    lowest = [_lowest(model) for model in (before, spec.compile())]
-    for root in spec.worldbody.bodies:
-        rises = [j for j in root.joints if type_of(j.type) == "FREE" or _upright(j)]
-        sank = lowest[0].get(root.id, 0.0) - lowest[1].get(root.id, 0.0)
-        if not rises or not sank:
-            continue
+    """Lift each root that can rise by as much as its lowest point is below that of the model `before`: at rest, and in
+    each keyframe, in which a robot from a file begins."""
+    rests = [_lowest(model, model.qpos0) for model in (before, spec.compile())]
+    for root, sank in _sunk(spec, *rests):
         root.pos = root.pos + np.array([0, 0, sank])
-        for joint in rises:
+        for joint in _rising(root):
             if type_of(joint.type) == "SLIDE" and joint.ref:
                 joint.ref += sank * np.sign(joint.axis[2])
+    for key in [key for key in spec.keys if len(key.qpos)]:
+        after, qpos = spec.compile(), np.array(key.qpos)
+        poses = [_lowest(model, qpos) for model in (before, after)]
+        for root, sank in _sunk(spec, *poses):
+            joint = _rising(root)[0]
+            free = type_of(joint.type) == "FREE"
+            qpos[after.jnt_qposadr[joint.id] + 2 * free] += sank if free else sank * np.sign(joint.axis[2])
+        key.qpos = qpos
+
+
+def _sunk(spec: Spec, before: dict[int, float], after: dict[int, float]) -> list[tuple[Any, float]]:
+    """The roots that can rise and whose lowest points are no longer at the same height, and by how much, m."""
+    roots = [(root, before.get(root.id, 0.0) - after.get(root.id, 0.0)) for root in spec.worldbody.bodies]
+    return [(root, sank) for root, sank in roots if sank and _rising(root)]
+
+
+def _rising(root: Any) -> Elements:
+    """The joints that move a root up and down."""
+    return [j for j in root.joints if type_of(j.type) == "FREE" or _upright(j)]
 
 
 def _upright(joint: Any) -> bool:
@@ -140,11 +156,12 @@ def _upright(joint: Any) -> bool:
     return type_of(joint.type) == "SLIDE" and not any(joint.axis[:2])
 
 
-def _lowest(model: Any) -> dict[int, float]:
-    """Root body -> height of the lowest point of the geoms on it, at rest, m."""
+def _lowest(model: Any, qpos: np.ndarray) -> dict[int, float]:
+    """Root body -> height of the lowest point of the geoms on it where joints are so, m."""
     import mujoco
 
     data, found = mujoco.MjData(model), {}
+    data.qpos[:] = qpos
     mujoco.mj_kinematics(model, data)
     for i in range(model.ngeom):
         reach = REACH.get(mujoco.mjtGeom(int(model.geom_type[i])).name.partition("_")[2])

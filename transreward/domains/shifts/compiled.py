@@ -5,19 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from transreward.domains.actuators import distinct
 from transreward.domains.robot import Robot
-from transreward.domains.shifts.kinds import ADDED, Elements, Kind, Physics, Shift, Spec, label, type_of
+from transreward.domains.shifts.elements import called, every, labels, matching, meant
+from transreward.domains.shifts.kinds import Elements, Kind, Physics, Shift, Spec, label, type_of
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.shifts.table import SHIFTS
-from transreward.types import RequestError, nearest
-
-WORLD = "world"  # the body that carries nothing
+from transreward.types import RequestError
 
 
 def build(robot: Robot, shifts: Sequence[Shift] = ()) -> Physics:
@@ -132,8 +129,8 @@ def _told(spec: Spec, model: Any, robot: Robot, shifts: Sequence[Shift]) -> dict
                 f"'{shift}': the columns of {robot.name} have no names that a pattern could match (its row has no "
                 f"`show`): write {shift.name}={shift.value} for all"
             )
-        names = [(name,) for name in entries] if kind.element == "entry" else _known(spec, kind.element)
-        at = slice(None) if shift.pattern is None else _matching(names, shift.pattern, kind.element, robot.name)
+        names = [(name,) for name in entries] if kind.element == "entry" else called(spec, kind.element)
+        at = slice(None) if shift.pattern is None else matching(names, shift.pattern, kind.element, robot.name)
         value[at] = kind.combine(value[at], shift.value)
     for name, kind in kinds.items():
         if kind.element == "actuator":  # which may have several controls
@@ -154,28 +151,6 @@ def seen_names(robot: Robot, model: Any) -> list[str]:
     return [entry.name for entry in robot.show(model)] if robot.show else []
 
 
-def labels(spec: Spec, element: str) -> list[str]:
-    """The names of all elements that patterns match, in the specification's order: of joints, bodies, geoms, sites or
-    actuators, of which those that share a target have names of their own."""
-    return [names[-1] for names in _known(spec, element)]
-
-
-def _elements(spec: Spec, element: str) -> Elements:
-    if element == "body":
-        return [body for body in spec.bodies[1:] if body.name not in ADDED]
-    if element == "site":
-        return [site for site in spec.sites if site.name and site.parent.name != WORLD]
-    return list({"joint": spec.joints, "geom": spec.geoms, "actuator": spec.actuators}[element])
-
-
-def _known(spec: Spec, element: str) -> list[tuple[str, ...]]:
-    """The names that each element goes by: of actuators that share a target, that of all and its own."""
-    elements = _elements(spec, element)
-    names = [label(one, element) for one in elements]
-    own = distinct([one.name for one in elements], names) if element == "actuator" else names
-    return list(zip(names, own, strict=True))
-
-
 def _chosen(spec: Spec, kind: Kind, shift: Shift, robot: str) -> Elements:
     """The elements that a shift changes."""
     if not kind.element:
@@ -184,8 +159,8 @@ def _chosen(spec: Spec, kind: Kind, shift: Shift, robot: str) -> Elements:
     if pattern is None and kind.default is not None:
         return kind.default(spec)
     element, at = _meant(spec, kind, pattern, robot)
-    elements = _elements(spec, element)
-    return [elements[i] for i in at]
+    found = every(spec, element)
+    return [found[i] for i in at]
 
 
 def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[int, ...]:
@@ -195,7 +170,7 @@ def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[in
         return ()
     if pattern is None and kind.default is not None:
         some = {label(one, kind.element) for one in kind.default(spec)}
-        return tuple(i for i, known in enumerate(_known(spec, kind.element)) if known[0] in some)
+        return tuple(i for i, known in enumerate(called(spec, kind.element)) if known[0] in some)
     element, at = _meant(spec, kind, pattern, robot)
     return tuple(at) if element == kind.element else ()
 
@@ -203,30 +178,13 @@ def touched(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[in
 def _meant(spec: Spec, kind: Kind, pattern: str | None, robot: str) -> tuple[str, list[int]]:
     """Which elements a pattern matches: those of the kind or, where it matches none of them, the others that it may;
     and their numbers. Raises RequestError if there is none."""
-    names = _known(spec, kind.element)
-    if kind.other and not _hit(names, pattern):
-        others = _known(spec, kind.other)
-        if hit := _hit(others, pattern):
-            return kind.other, hit
+    names = called(spec, kind.element)
+    if kind.other and not meant(names, pattern):
+        others = called(spec, kind.other)
+        if found := meant(others, pattern):
+            return kind.other, found
         names += others  # to be told
-    return kind.element, _matching(names, pattern, kind.part, robot)
-
-
-def _matching(names: list[tuple[str, ...]], pattern: str | None, what: str, robot: str) -> list[int]:
-    """As `_hit`. Raises RequestError if there is none."""
-    if not (chosen := _hit(names, pattern)):
-        raise nearest(str(pattern), dict.fromkeys(known[-1] for known in names), f"{what} of {robot}")
-    return chosen
-
-
-def _hit(names: list[tuple[str, ...]], pattern: str | None) -> list[int]:
-    """Numbers of the elements, with these names, that a pattern names or matches: shell-style, case-sensitive; None
-    matches all."""
-    return [
-        i
-        for i, known in enumerate(names)
-        if pattern is None or any(name == pattern or fnmatchcase(name, pattern) for name in known)
-    ]
+    return kind.element, matching(names, pattern, kind.part, robot)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from transreward.tree import ON_JOINT
+from transreward.tree import ON_JOINT, of_controls
 from transreward.types import RequestError
 
 INPUTS = 4  # of each motor: see `inputs`
@@ -95,8 +95,9 @@ def inputs(model: Any, share: np.ndarray, before: np.ndarray, qpos: np.ndarray, 
     """[INPUTS, n, motors]: the command and the one before, as shares of half its range [n, motors], and position and
     velocity of the joint that a motor drives; 0 of one that drives none."""
     q, v = np.zeros_like(share), np.zeros_like(share)
-    for motor, (joint, kind) in enumerate(zip(model.actuator_trnid[:, 0], model.actuator_trntype, strict=True)):
-        if kind in ON_JOINT and motor < share.shape[1]:
+    for motor, actuator in enumerate(of_controls(model)):
+        joint = model.actuator_trnid[actuator, 0]
+        if model.actuator_trntype[actuator] in ON_JOINT:
             q[:, motor] = qpos[:, model.jnt_qposadr[joint]]
             v[:, motor] = qvel[:, model.jnt_dofadr[joint]]
     return np.stack([share, before, q, v])

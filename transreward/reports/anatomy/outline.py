@@ -60,7 +60,7 @@ def elements(robot: TableRobot) -> list[set[str]]:
         own = {model.geom(geom).name, model.body(body).name}
         carried = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) == body]
         own |= {model.joint(j).name for j in carried}
-        own |= {model.actuator(a).name for a in range(model.nu) if int(model.actuator_trnid[a, 0]) in carried}
+        own |= {model.actuator(a).name for a in range(model.nactuator) if int(model.actuator_trnid[a, 0]) in carried}
         own |= {model.site(s).name for s in range(model.nsite) if int(model.site_bodyid[s]) == body}
         found.append(own - {""})
     return found

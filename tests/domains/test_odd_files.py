@@ -1,0 +1,101 @@
+"""Robots from files that have what most have not: ball joints, things that lie about, several motors on a joint,
+several controls of a motor, motors with a state, and keyframes of a robot that is then made larger."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+
+import transreward as tr
+from transreward.domains.shifts.rules import inputs
+from transreward.types import RequestError
+
+ARM = """<mujoco><option timestep="0.01"/><worldbody>
+<geom type="plane" size="2 2 1"/>
+<body name="upper" pos="0 0 1"><joint name="hombro ñ" axis="0 1 0" damping="0.5"/>
+  <geom type="capsule" fromto="0 0 0 .3 0 0" size=".03"/>
+  <body name="lower" pos=".3 0 0"><joint name="wrist" {wrist}/>
+    <geom type="capsule" fromto="0 0 0 .2 0 0" size=".03"/><site name="tip" pos=".2 0 0"/></body></body>
+{more}
+</worldbody><actuator>{motors}</actuator></mujoco>"""
+HINGE, BALL = 'axis="0 1 0" damping="0.3"', 'type="ball" damping="0.3"'
+CUBE = '<body name="cube" pos="1 0 .1"><freejoint name="cube"/><geom type="box" size=".1 .1 .1"/></body>'
+MOTOR = '<motor joint="hombro ñ" ctrlrange="-1 1"/>'
+
+TABLE = """<mujoco><option timestep="0.005"/><worldbody>
+<geom type="plane" size="5 5 1"/>
+<body name="trunk" pos="0 0 1"><freejoint/><geom type="box" size=".3 .1 .05" mass="3"/>
+  <body name="a" pos=".2 0 0"><joint name="a" axis="0 1 0"/>
+    <geom type="capsule" fromto="0 0 0 0 0 -.3" size=".03"/></body>
+  <body name="b" pos="-.2 0 0"><joint name="b" axis="0 1 0"/>
+    <geom type="capsule" fromto="0 0 0 0 0 -.3" size=".03"/></body>
+</body></worldbody>
+<actuator>{motors}</actuator>
+<keyframe><key name="home" qpos="0 0 .33 1 0 0 0 0 0"/></keyframe></mujoco>"""
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Puts a robot into a file of a folder whose name has more than letters, with what is said beside it, and returns
+    its id."""
+
+    def make(xml, said="", **parts):
+        folder = tmp_path / "a robot ü"
+        folder.mkdir()
+        (folder / "it.xml").write_text(xml.format(**parts), encoding="utf-8")
+        if said:
+            (folder / "it.yaml").write_text(said, encoding="utf-8")
+        return f"mjcf:{folder / 'it.xml'}"
+
+    return make
+
+
+def test_what_turns_on_a_ball_or_lies_free_begins_in_the_pose(made):
+    arm = tr.domain(made(ARM, wrist=BALL, more=CUBE, motors=MOTOR))
+    qpos = arm.simulate(8, 0, 1).qpos
+    assert np.ptp(qpos[:, 0]) > 0.01  # a joint
+    np.testing.assert_array_equal(qpos[:, 1:5], np.tile([1.0, 0, 0, 0], (8, 1)))
+    np.testing.assert_array_equal(qpos[:, 5:12], np.tile([1.0, 0, 0.1, 1, 0, 0, 0], (8, 1)))
+
+
+def test_a_last_link_without_a_name_is_said(made):
+    xml = ARM.replace('<body name="lower"', "<body").replace('<site name="tip" pos=".2 0 0"/>', "")
+    with pytest.raises(RequestError, match="name that body, or a site in it, or say another `tip`"):
+        tr.domain(made(xml, wrist=HINGE, more="", motors=MOTOR))
+
+
+def test_limits_are_of_all_motors_of_a_joint(made):
+    motors = '<motor joint="hombro ñ"/><motor joint="hombro ñ" gear="2"/><motor name="w" joint="wrist"/>'
+    arm = tr.domain(made(ARM, "limits: {hombro ñ: [-1, 2], w: [-3, 3]}", wrist=HINGE, more="", motors=motors))
+    np.testing.assert_array_equal(arm.spaces.high, [2, 2, 3])
+
+
+def test_a_motor_may_have_several_controls(made):
+    """So that the limits of those behind it, and the joint that a rule reads, are found by another number."""
+    several = '<pid name="p" joint="a" kp="3" input="pos ff" posrange="-1 1" ffrange="-5 5"/>'
+    servos = '<position joint="b" kp="9" ctrlrange="-2 2"/><position joint="b" kp="9" ctrlrange="-.3 2"/>'
+    robot = tr.domain(made(TABLE, motors=several + servos))
+    np.testing.assert_allclose(robot.spaces.low, [-1, -5, -0.5, -0.3])
+    none = np.zeros((1, 4))
+    seen = inputs(robot.model, none, none, np.arange(9.0)[None], np.arange(8.0)[None])
+    assert seen[2:, 0].tolist() == [[7, 7, 8, 8], [6, 6, 7, 7]]
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.4])
+def test_a_robot_of_another_size_stands_on_the_ground_in_its_keyframe(made, factor):
+    motors = '<motor joint="a" ctrlrange="-1 1"/><motor joint="b" ctrlrange="-1 1"/>'
+    robot = tr.domain(f"{made(TABLE, motors=motors)}:size={factor}")
+    data = mujoco.MjData(robot.model)
+    data.qpos[:] = robot.robot.posed(robot.model)
+    assert data.qpos[2] == pytest.approx(0.33 * factor)
+    mujoco.mj_forward(robot.model, data)
+    assert all(contact.dist > -1e-6 for contact in data.contact)
+
+
+def test_nothing_is_identified_of_motors_with_a_state(made):
+    """Which no observation shows: a filter was begun anew in every step, and gravity x 0.5 told as x 0.6."""
+    lag = '<general joint="hombro ñ" ctrlrange="-1 1" dyntype="filterexact" dynprm="0.1" gainprm="4"/>'
+    id = made(ARM, wrist=HINGE, more="", motors=lag)
+    with pytest.raises(RequestError, match="actuators with a state of their own"):
+        tr.identify(id, f"{id}:gravity=0.5", target_steps=300)
