@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward.identify.noise import QUARTER, _ruled, _size, _spread
+from transreward.identify.noise import EFFICIENCY, QUARTER, _about, _ruled, _size, _spread
 
 
 def test_what_is_linear_is_no_noise():
@@ -14,6 +14,15 @@ def test_what_is_linear_is_no_noise():
     x = np.column_stack([np.ones(400), rng.standard_normal((400, 20))])
     assert abs(_ruled(rng.standard_normal(400), x)) < 0.1
     assert _ruled(x[:, 1] + 0.1 * rng.standard_normal(400), x) > 0.95
+
+
+def test_an_interval_of_what_a_median_tells_holds_the_truth():
+    """In 95 of 100 cases; counted as squares are, it would be 77."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(1000):
+        _, low, high = _about(float(_spread(rng.standard_normal(400))), EFFICIENCY * 400)
+        held += low <= 1 <= high
+    assert 930 < held < 970
 
 
 @pytest.mark.slow

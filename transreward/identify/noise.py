@@ -31,6 +31,7 @@ EVEN, MAYBE = 2.0, 4.0  # third over first quartile of the entries' noise; where
 RETURNS = -0.1  # first quartile of the entries' rank correlations of two steps in a row, for noise of sensors
 TRIFLE = 3e-4  # of an entry's spread: noise of sensors below it is none
 LEAST = 20  # windows
+EFFICIENCY = 0.37  # share of normal numbers whose squares tell their spread as well as the median distance of all does
 NEAR = 3.0  # standard deviations from its bound where an action's noise is not cut off
 
 
@@ -40,7 +41,9 @@ def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
     if problem.errors(fit.values).max() < NONE:
         return plain
     if action := _of_actions(problem, fit.values):
-        return replace(plain, noise=Noise(action=_about(action, problem.steps.n)))
+        # several motors tell the same noise, but what biases one may bias the others: they count as the steps at most
+        told = min(1.0, EFFICIENCY * len(problem.simulator.low)) * problem.steps.n
+        return replace(plain, noise=Noise(action=_about(action, told)))
     windows = Windows(problem, evidence)
     if windows.count < LEAST or not _returning(problem, evidence, fit.values):
         return plain
@@ -56,8 +59,8 @@ def settled(problem: Problem, evidence: Evidence, fit: Fit) -> Fit:
     return Fit(values, tuple(chosen), fit.before, problem.held_out(values), spans, noise)
 
 
-def _about(noise: float, n: int) -> tuple[float, float, float]:
-    """A standard deviation told from `n` blocks, with its 95% interval."""
+def _about(noise: float, n: float) -> tuple[float, float, float]:
+    """A standard deviation told from `n` independent numbers, with its 95% interval."""
     half = 1.96 / (2 * n) ** 0.5
     return noise, noise * (1 - half), noise * (1 + half)
 
