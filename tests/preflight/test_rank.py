@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import transreward as tr
 from transreward import cli
-from transreward.preflight.rank import ORDER, Ranking
+from transreward.preflight.forecast import Forecast
+from transreward.preflight.rank import ORDER, Ranking, ranked
 from transreward.preflight.show import show
 from transreward.preflight.unlike import VERDICTS as UNLIKE
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, TRANSFER, VERDICTS
@@ -38,6 +40,15 @@ def test_the_nearest_comes_first_and_what_does_not_help_last(found):
     assert verdicts[:2] == [TRANSFER, COMPENSATE] and verdicts[3:] == ["not tried", NO_HELP]
     near, far = (one.figures.gap for one in found.checks[:2])
     assert 0 < 3 * near < far
+
+
+def test_what_a_policy_would_return_counts_more_than_how_near_it_is(found, capsys):
+    near, far, *others = found.checks
+    told = [replace(near, forecast=Forecast(9.0, 100.0)), replace(far, forecast=Forecast(8.0, 250.0)), *others]
+    again = ranked(told, (), True)
+    assert again.sources == [FAR, NEAR, *found.sources[2:]] and again.foreseen and not found.foreseen
+    show(again)
+    assert "forecast" in (shown := capsys.readouterr().out) and "250" in shown
 
 
 def test_every_verdict_has_a_place():
@@ -124,7 +135,7 @@ def test_people_and_programs_can_read_it(found, monkeypatch, capsys):
         ("hopper,hopper", [], "'hopper' is named twice among the sources"),
         ("hopper,gym:Pendulum-v1", [], "unlike robots need a bridge"),
         ("hopper,hopper:gravity=2", ["--target-steps", "300"], "each of 2 sources gets an equal part"),
-        ("hopper,hopper:gravity=2", ["--source-run", "run"], "`source_run` is of one source"),
+        ("hopper,hopper:gravity=2", ["--source-run", "run"], "sources are 2, and --source-run names 1"),
         ("hopper,hopper:gravity=2", ["--picture", "a.png"], "--picture draws one pair"),
     ],
 )
@@ -132,4 +143,4 @@ def test_what_is_refused_before_a_step(sources, more, said, capsys, monkeypatch)
     monkeypatch.setattr("transreward.preflight.check._check", lambda *_, **__: pytest.fail("a step was taken"))
     with pytest.raises(SystemExit) as caught:
         cli.main(["check", sources, "hopper:gravity=0.5", *more])
-    assert caught.value.code == 2 and said.replace("`source_run`", "--source-run") in capsys.readouterr().err
+    assert caught.value.code == 2 and said in capsys.readouterr().err

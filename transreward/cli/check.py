@@ -43,7 +43,12 @@ def arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="one JSON object on standard output; its keys: page 'Before you spend: check'",
     )
-    command.add_argument("--source-run", metavar="DIR", help="look where an earlier run's source policy goes, too")
+    command.add_argument(
+        "--source-run",
+        action="append",
+        metavar="DIR",
+        help="look where an earlier run's source policy goes, too, and what it would return; several sources: one each",
+    )
     command.add_argument("--bridge", metavar="B", help="joins unlike robots, as in transfer (default: named)")
     command.add_argument("--picture", metavar="FILE.png", help="draw both robots, what does the same in one colour")
     command.add_argument("--target-steps", type=whole, metavar="N", help="to take at most (default and most: 2000)")
@@ -80,5 +85,5 @@ def _draw(args: argparse.Namespace) -> None:
         raise RequestError("--picture draws the target, too: name it")
     if len(apart(args.source)) > 1:
         raise RequestError("--picture draws one pair, and several sources are named: leave it out, or name one")
-    import_all(args.imports, args.source_run)
+    import_all(args.imports, None if args.source_run is None else args.source_run[0])
     picture(bridge(args.source, args.target, args.bridge or NAMED), args.picture)

@@ -33,9 +33,10 @@ from transreward.preflight import rewards
 from transreward.preflight.about import about
 from transreward.preflight.command import next_command
 from transreward.preflight.detect import Detection, detect
+from transreward.preflight.forecast import Forecast, forecast
 from transreward.preflight.identify import Paths, Watch, target_or_logs
 from transreward.preflight.physical import limits, of_recorded, physical, unshifted
-from transreward.preflight.rank import Ranking, ranked, require_rankable
+from transreward.preflight.rank import Ranking, ranked, run_of_each
 from transreward.preflight.rewards import TermChange
 from transreward.preflight.steps import Budget, Probes, in_states, probe, require_enough
 from transreward.preflight.support import answers, reach
@@ -47,7 +48,7 @@ from transreward.preflight.verdict import (
     Verdict,
     decide,
 )
-from transreward.request.resolve import Sources, bridged, each
+from transreward.request.resolve import Sources, bridged, each, require_once
 from transreward.runs.source_agent import import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 
@@ -75,6 +76,7 @@ class Check:
     shift: ShiftMeasure
     changes: list[Change]  # in the compiled model, if both are versions of one robot
     identification: Identification | str  # what differs physically; or why that cannot be said
+    forecast: Forecast | None  # what the source policy would return, where there is one and both pay alike
     entries: list[Moved]  # the largest first
     parts: list[Moved]  # the same by joint, body or actuator
     starts_differ: bool
@@ -126,6 +128,7 @@ class Check:
                 "agreement": f.agreement,
             },
             "identification": None if isinstance(self.identification, str) else self.identification.as_json(),
+            "forecast": None if self.forecast is None else self.forecast._asdict(),
             "support": {
                 "random": asdict(f.random),
                 "policy": asdict(f.policy) if f.policy else None,
@@ -151,7 +154,7 @@ def check(
     target: Domain | str | None = None,
     *,
     logs: Paths | Sequence[Paths] | None = None,
-    source_run: str | Path | None = None,
+    source_run: Paths | Sequence[Paths] | None = None,
     target_steps: int = MOST_TARGET_STEPS,
     seed: int = 0,
     imports: Sequence[str] = (),
@@ -162,25 +165,29 @@ def check(
     list or between commas, are judged in turn, each with an equal part of the steps, and ranked.
 
     `source_run` is an earlier run's directory, whose source policy (its first seed's, without exploration) then acts in
-    half of the walks. Identical domains are no error here: their verdict is `same`, and no target step is taken if
-    source and target are one. Where there are only `logs` of the target (see docs/logs.md), or it is `data:FILE`, the
-    source's simulator with what they show stands for it, and no target step is taken. Where robots are unlike, or a
-    `bridge` is named, it looks at what that joins: see `Unlike`. `imports` and `bridge`: see `transfer`; `watch`: see
-    `identify`.
+    half of the walks, and in the simulator that is identified: what it would return in the target. Of several sources
+    it is a run of each, in their order. Identical domains are no error here: their verdict is `same`, and no target
+    step is taken if source and target are one. Where there are only `logs` of the target (see docs/logs.md), or it is
+    `data:FILE`, the source's simulator with what they show stands for it, and no target step is taken. Where robots are
+    unlike, or a `bridge` is named, it looks at what that joins: see `Unlike`. `imports` and `bridge`: see `transfer`;
+    `watch`: see `identify`.
     Raises RequestError for a wrong request, for robots that nothing joins, and for a budget that is too small.
     """
     require_counts(target_steps, seed)
-    imports = import_all(imports, source_run)
-    target, logs = target_or_logs(target, logs)
     sources = each(source)
+    runs = run_of_each(len(sources), source_run)
+    for run in runs:
+        imports = import_all(imports, run)
+    target, logs = target_or_logs(target, logs)
     if len(sources) == 1:
-        return _judged(sources[0], target, logs, source_run, target_steps, seed, imports, bridge, watch)
-    require_rankable([domain(one).name for one in sources], source_run)
+        return _judged(sources[0], target, logs, runs[0], target_steps, seed, imports, bridge, watch)
+    require_once([domain(one).name for one in sources])
     share = target_steps // len(sources)
     if target is not None:  # all that cannot be checked is refused before the first is looked at
         for one in sources:
             _require_share(_joined(one, target, bridge), share, len(sources))
-    found = [_judged(one, target, logs, None, share, seed, imports, bridge, watch) for one in sources]
+    pairs = zip(sources, runs, strict=True)
+    found = [_judged(one, target, logs, run, share, seed, imports, bridge, watch) for one, run in pairs]
     return ranked(found, imports, logs is None, bridge)
 
 
@@ -188,7 +195,7 @@ def _judged(
     source: Domain | str,
     target: Domain | str | None,
     logs: Paths | Sequence[Paths] | None,
-    source_run: str | Path | None,
+    source_run: Path | None,
     target_steps: int,
     seed: int,
     imports: Sequence[str],
@@ -232,7 +239,7 @@ def _joined(source: Domain | str, target: Domain | str, bridge: str) -> Pair[Dom
 def _check(
     source: Domain,
     target: Domain,
-    source_run: str | Path | None,
+    source_run: Path | None,
     target_steps: int,
     seed: int,
     imports: Sequence[str],
@@ -241,7 +248,7 @@ def _check(
 ) -> Check:
     """Of two domains that can be simulated. `known`: what differs, where that was found before."""
     asked, pair = asked_pair(Pair(source, target))
-    act = None if source_run is None else in_states(Path(source_run), asked.source)
+    act = None if source_run is None else in_states(source_run, asked.source)
     budget, body = Budget(target_steps), one_body(pair.source, pair.target)
     same = source is target
     shift, shift_source = _measure(Pair(pair.source, pair.source) if same else pair, budget, seed)
@@ -266,6 +273,7 @@ def _check(
         shift=shift,
         changes=changes(pair.source, pair.target),
         identification=found,
+        forecast=None if figures.tasks_differ else forecast(source_run, asked.source, found, figures.null, seed),
         entries=_moved_entries(pair.source, probes),
         parts=_moved_parts(pair.source, probes),
         starts_differ=starts_differ,
@@ -275,7 +283,7 @@ def _check(
         figures=figures,
         verdict=verdict,
         seen=seen,
-        command=next_command(asked, verdict, None if source_run is None else Path(source_run), seen, imports),
+        command=next_command(asked, verdict, source_run, seen, imports),
     )
 
 

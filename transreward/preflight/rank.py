@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+from os import PathLike
+from pathlib import Path
 from typing import Any, Protocol
 
 from transreward.bridges import is_view
 from transreward.domains.domain import Domain
 from transreward.domains.several import joined
 from transreward.preflight.about import SCHEMA
+from transreward.preflight.forecast import Forecast
 from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
 from transreward.preflight.verdict import COMPENSATE, NO_HELP, SAME, SHAPE, TRANSFER, Figures, Verdict
-from transreward.request.resolve import require_once
 from transreward.types import AUTO, Pair, RequestError
 
 ORDER = (SAME, TRANSFER, COMPENSATE, CROSS, SHAPE, UNCLEAR, UNTRIED, NO_HELP)  # verdicts, from the most help to none
@@ -31,6 +34,8 @@ class Measured(Protocol):
     @property
     def identification(self) -> Any: ...
     @property
+    def forecast(self) -> Forecast | None: ...
+    @property
     def seen(self) -> str | None: ...
     @property
     def target_steps(self) -> int: ...
@@ -41,8 +46,9 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class Ranking:
-    """Checks of several sources against one target, the nearest source first: by verdict, then those of the target's
-    own task, then by how far the next state differs after the same action, then by how the rewards differ."""
+    """Checks of several sources against one target, the best source first: by what its policy would return, of those
+    with a forecast; of the others by verdict, then those of the target's own task, then by how far the next state
+    differs after the same action, then by how the rewards differ."""
 
     checks: list[Measured | Unlike]
     command: str  # to run next
@@ -51,6 +57,11 @@ class Ranking:
     def sources(self) -> list[str]:
         """Their ids."""
         return [one.domains.source.name for one in self.checks]
+
+    @property
+    def foreseen(self) -> bool:
+        """Whether there is a forecast of any."""
+        return any(not isinstance(one, Unlike) and one.forecast is not None for one in self.checks)
 
     @property
     def target_steps(self) -> int:
@@ -69,11 +80,14 @@ class Ranking:
         }
 
 
-def require_rankable(names: Sequence[str], source_run: Any) -> None:
-    """Raise RequestError for several sources that cannot be ranked."""
-    if source_run is not None:
-        raise RequestError("`source_run` is of one source, and several are ranked: leave it out, or name its source")
-    require_once(names)
+def run_of_each(sources: int, run: Any) -> list[Path | None]:
+    """The earlier run of each source, named in their order, or none. Raises RequestError for more or fewer."""
+    if run is None:
+        return [None] * sources
+    runs: list[Path | None] = [Path(run)] if isinstance(run, str | PathLike) else [Path(one) for one in run]
+    if len(runs) != sources:
+        raise RequestError(f"sources are {sources}, and `source_run` names {len(runs)}: name one of each, or none")
+    return runs
 
 
 def ranked(checks: Sequence[Measured | Unlike], imports: Sequence[str], simulated: bool, bridge: str = AUTO) -> Ranking:
@@ -93,8 +107,9 @@ def ranked(checks: Sequence[Measured | Unlike], imports: Sequence[str], simulate
     return Ranking(found, shlex.join(["transreward", "transfer", names, found[0].domains.target.name, *words]))
 
 
-def _place(one: Measured | Unlike) -> tuple[int, bool, float, float]:
+def _place(one: Measured | Unlike) -> tuple[float, ...]:
     at = ORDER.index(one.verdict.verdict)
     if isinstance(one, Unlike):
-        return at, False, 0.0, 0.0
-    return at, one.figures.tasks_differ, one.figures.gap, one.figures.reward_distance
+        return inf, at
+    returns = inf if one.forecast is None else -one.forecast.target
+    return returns, at, one.figures.tasks_differ, one.figures.gap, one.figures.reward_distance

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from transreward.domains.domain import Domain, invertible, table_robot
 from transreward.domains.names import Entry
+from transreward.evaluation.verdict import number
 from transreward.preflight.check import Check
+from transreward.preflight.forecast import EPISODES
 from transreward.preflight.rank import Ranking
 from transreward.preflight.unlike import CROSS, UNCLEAR, UNTRIED, Unlike
 from transreward.preflight.unlike import VERDICTS as UNLIKE_VERDICTS
@@ -139,6 +141,13 @@ def _physical(check: Check, console: Console) -> None:
     found = check.identification
     for line in [f"not known: {found}"] if isinstance(found, str) else found.lines():
         _say(console, line)
+    if check.forecast is not None:
+        source, target = map(number, check.forecast)
+        _say(
+            console,
+            f"forecast: the source policy returns {source} in the source, and would return {target} in the target, by "
+            f"the simulator with what was found (first seed, {EPISODES} episodes of each)",
+        )
 
 
 def _support(check: Check, console: Console) -> None:
@@ -207,13 +216,14 @@ def _next(check: Check | Unlike | Ranking, source: str, console: Console) -> Non
 
 
 def _ranking(found: Ranking, console: Console) -> None:
-    table = _columns("", "source", "verdict", "gap, spreads", "rewards apart")
+    table = _columns("", "source", "verdict", "gap, spreads", "rewards apart", *["forecast"][: found.foreseen])
     for i, one in enumerate(found.checks, 1):
-        figures = (
-            ("", "") if isinstance(one, Unlike) else (f"{one.figures.gap:.3f}", f"{one.figures.reward_distance:.2f}")
-        )
-        verdict = one.verdict.verdict
-        table.add_row(str(i), one.domains.source.name, Text(verdict, style=COLOURS[verdict]), *figures)
+        figures = ("", "", "")
+        if not isinstance(one, Unlike):
+            known = "" if one.forecast is None else number(one.forecast.target)
+            figures = f"{one.figures.gap:.3f}", f"{one.figures.reward_distance:.2f}", known
+        verdict = Text(one.verdict.verdict, style=COLOURS[one.verdict.verdict])
+        table.add_row(str(i), one.domains.source.name, verdict, *figures[: len(table.columns) - 3])
     console.print(table)
     for i, one in enumerate(found.checks, 1):
         if not isinstance(one, Unlike) and not isinstance(one.identification, str):
