@@ -3,11 +3,11 @@
     python benchmarks/rank_sources.py [hopper|halfcheetah] [--steps 300000]
 
 A PPO agent is trained in each of five sources (three seeds, kept in runs/rank_sources/), and acts in each of six
-targets without learning: ten episodes a seed, outside of any budget. `check` ranks the sources from 2,000 target steps
-at most: by how far they are, and, with the agents' runs, by what it foresees that their policies return. Of each target:
-Spearman's correlation of rank and return (-1 = the first returns most), and how much the first is below the best,
-beside a source that is drawn at random and the one that is named first. To benchmarks/results/rank_sources.json; what
-is there is not measured again.
+targets without learning: ten episodes a seed, outside of any budget. `check` ranks the sources from 2,000 target
+steps at most: by how far they are, and, with the agents' runs, by what it foresees that their policies return. Of
+each target: Spearman's correlation of rank and return (-1 = the first returns most), and how much the first is below
+the best, beside a source that is drawn at random and the one that is named first. To
+benchmarks/results/rank_sources.json; what is there is not measured again.
 """
 
 from __future__ import annotations
