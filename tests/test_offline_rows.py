@@ -25,7 +25,7 @@ from transreward.request.resolve import resolve
 
 pytestmark = pytest.mark.usefixtures("hurry")
 
-SMALL = {"offline.hidden": (4,), "offline.batch": 16, "offline.updates": 20, "offline.burst": 5}
+SMALL = {"offline.hidden": (4,), "offline.batch": 16, "offline.updates": 20, "offline.burst": 4}
 SETTINGS = {f"loop.{name}": value for name, value in bits.LOOP.items()} | SMALL
 LEARNER = tr.learner("sac", **bits.LEARNERS["sac"])
 JUDGE = "hopper:gravity=0.5"

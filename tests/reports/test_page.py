@@ -501,7 +501,7 @@ def test_a_pair_that_cannot_be_made_here_costs_only_the_parts_of_its_models(run)
         path.write_text(json.dumps({**json.loads(path.read_text()), "target": "no_such_lab:<b>Robot"}))
     text = text_of(run)
     assert "models were not compared, since the pair cannot be made here" in Page(text).text
-    assert "100% of 1,024" in text and "<b>" not in text
+    assert "1,024 of 1,024" in text and "<b>" not in text
 
 
 def test_a_report_shows_the_measure_that_the_run_was_begun_with(run):
