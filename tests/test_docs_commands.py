@@ -23,6 +23,7 @@ from tests.test_docs import DOCS, PAGES, blocks
 from transreward import cli, rehearsal
 from transreward.domains.logs import read
 from transreward.domains.logs.write import write
+from transreward.domains.several import apart
 from transreward.engine.programs import programs
 
 pytestmark = [
@@ -152,6 +153,8 @@ def short(words: list[str]) -> list[str]:
     if words[1] in ("transfer", "compare") or (words[1] == "study" and words[2] != "report"):
         return [*words[1:], *(["--dry-run"] if "--dry-run" not in words else [])]
     more = {option: value for option, value in WORDS.get(words[1], {}).items() if option not in words}
+    if words[1] == "check" and len(sources := apart(words[2])) > 1:
+        more["--target-steps"] = str(len(sources) * int(more["--target-steps"]))  # which are divided among them
     return [*words[1:], *(word for option in more.items() for word in option)]
 
 

@@ -260,15 +260,20 @@ def test_an_opening_that_is_interrupted_goes_on(tmp_path):
         if len(told) == 3:
             _thread.interrupt_main()
 
-    with pytest.raises(KeyboardInterrupt) as caught:
-        tr.Session(POLE, method="fine_tune", out=out, watch=watch, **asked)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            tr.Session(POLE, method="fine_tune", out=out, watch=watch, **asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert f"tr.Session.resume('{out}') goes on with it" in caught.value.__notes__[0]
     first = [said for said in told if said["event"] == "progress"]
     assert first[-1]["phase"] == "source" and 0 < first[-1]["done"] < 1
     told.clear()
     with tr.Session.resume(out, watch=told.append) as session:
         second = [said for said in told if said["event"] == "progress"]
-        assert second[0]["steps"][0] >= first[-1]["steps"][0]  # and not from the beginning
+        # not from the beginning; a round that was told may end before its state is held
+        assert second[0]["steps"][0] >= first[-2]["steps"][0] > 0
         Robot().drive(session, 3)
         assert session.status["steps"] == 3
 
