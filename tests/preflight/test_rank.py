@@ -47,6 +47,7 @@ def test_what_a_policy_would_return_counts_more_than_how_near_it_is(found, capsy
     told = [replace(near, forecast=Forecast(9.0, 100.0)), replace(far, forecast=Forecast(8.0, 250.0)), *others]
     again = ranked(told, (), True)
     assert again.sources == [FAR, NEAR, *found.sources[2:]] and again.foreseen and not found.foreseen
+    assert again.command == far.command
     show(again)
     assert "forecast" in (shown := capsys.readouterr().out) and "250" in shown
 

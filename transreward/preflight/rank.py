@@ -92,15 +92,17 @@ def run_of_each(sources: int, run: Any) -> list[Path | None]:
 
 def ranked(checks: Sequence[Measured | Unlike], imports: Sequence[str], simulated: bool, bridge: str = AUTO) -> Ranking:
     """Checks in their order, and a transfer from all that may help, across the `bridge` that was asked for. Where the
-    target is not `simulated`, or one alone may help, it is the nearest one's own command."""
+    target is not `simulated`, one alone may help, or runs were named, which a transfer takes up one of, it is the best
+    one's own command."""
     found = sorted(checks, key=_place)
     helpful: dict[str, str] = {}  # by the id of the view in which a transfer sees it, in which two may be one
     for one in found:
         if one.verdict.verdict not in (SAME, NO_HELP):
             name = one.domains.source.name
             helpful.setdefault((None if isinstance(one, Unlike) else one.seen) or name, name)
-    if not simulated or found[0].verdict.verdict == SAME or len(helpful) < 2:
-        return Ranking(found, found[0].command)
+    best = Ranking(found, found[0].command)
+    if not simulated or found[0].verdict.verdict == SAME or len(helpful) < 2 or best.foreseen:
+        return best
     words = [word for name in imports for word in ("--import", name)]
     words += [] if bridge == AUTO or is_view(bridge) else ["--bridge", bridge]  # a view stands in the ids
     names = joined(helpful.values())
