@@ -385,6 +385,18 @@ def test_a_normaliser_with_an_epsilon_of_its_own(tmp_path, monkeypatch):
     assert read(tmp_path / "model.zip").scale.var + 1e-8 == pytest.approx(0.75)
 
 
+def test_an_archive_whose_places_are_beyond_all_files(monkeypatch):
+    """zipfile adds places up, and seeks where no file can be."""
+
+    def seek(*_, **__):
+        raise OverflowError("Python int too large to convert to C ssize_t")
+
+    content = (FILES / "cleanrl_sac.pt").read_bytes()
+    monkeypatch.setattr(zipfile.ZipFile, "open", seek)
+    with pytest.raises(ValueError, match="damaged or cut off"):
+        torch_file(content)
+
+
 def test_an_archive_that_unpacks_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(foreign, "DATA", 2**16)
     with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:

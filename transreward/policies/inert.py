@@ -164,7 +164,7 @@ def torch_file(content: bytes) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _archived(archive)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OverflowError, zlib.error, RuntimeError) as error:
         said = " ".join(str(error).split())[:100]
         raise ValueError(
             f"it was not written by torch.save of torch 1.6 or later, or it is damaged or cut off ({said})"

@@ -9,6 +9,7 @@ arXiv:2502.01143).
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -76,7 +77,7 @@ class Rule:
         try:
             with np.load(file, allow_pickle=False) as found:
                 rule = Rule(*(np.asarray(found[name], float) for name in ARRAYS), file=file)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, OverflowError, RuntimeError, BadZipFile, zlib.error) as error:
             raise RequestError(f"'motors={file}': {file} is no file that `identify` wrote: {error}") from error
         motors, mixtures = rule.middle.shape[-1], rule.mixing.shape[-1]
         shapes = ((INPUTS, motors), (INPUTS, motors), (INPUTS, mixtures), (mixtures,), (motors, 1 + INPUTS + mixtures))
