@@ -194,7 +194,7 @@ class Family:
         for name, search in SEARCHED.items():
             kind = SHIFTS[name]
             assert kind.neutral is not None
-            if kind.value == "steps":  # of which the robot may have some already
+            if kind.late:  # of which the robot may have some already
                 search = Search(0, DELAYS - self.base.delay, search.trials[: DELAYS - self.base.delay])
             neutral = float(_array(self.model, f"opt.{name}")) if kind.sets else kind.neutral
             yield Parameter(kind, None, search, neutral)

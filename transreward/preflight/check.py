@@ -179,39 +179,43 @@ def check(
     for run in runs:
         imports = import_all(imports, run)
     target, logs = target_or_logs(target, logs)
-    if len(sources) == 1:
-        return _judged(sources[0], target, logs, runs[0], target_steps, seed, imports, bridge, watch)
-    require_once([domain(one).name for one in sources])
-    share = target_steps // len(sources)
-    if target is not None:  # all that cannot be checked is refused before the first is looked at
-        for one in sources:
-            _require_share(_joined(one, target, bridge), share, len(sources))
-    pairs = zip(sources, runs, strict=True)
-    found = [_judged(one, target, logs, run, share, seed, imports, bridge, watch) for one, run in pairs]
-    return ranked(found, imports, logs is None, bridge)
+    if len(sources) > 1:
+        require_once([domain(one).name for one in sources])
+    share, how = target_steps // len(sources), (seed, imports, watch)
+    if target is None:
+        assert logs is not None
+        if bridge not in (AUTO, NO):
+            raise RequestError("logs are of a robot like the source: leave `bridge` out")
+        found = [_of_logs(domain(one), logs, run, share, *how) for one, run in zip(sources, runs, strict=True)]
+    else:  # all that cannot be checked is refused before the first is looked at
+        pairs = [_joined(one, target, bridge) for one in sources]
+        if len(sources) > 1:
+            for pair in pairs:
+                _require_share(pair, share, len(sources))
+        found = [_of_pair(pair, run, share, *how) for pair, run in zip(pairs, runs, strict=True)]
+    return found[0] if len(sources) == 1 else ranked(found, imports, logs is None, bridge)
 
 
-def _judged(
-    source: Domain | str,
-    target: Domain | str | None,
-    logs: Paths | Sequence[Paths] | None,
+def _of_logs(
+    source: Domain,
+    logs: Paths | Sequence[Paths],
     source_run: Path | None,
     target_steps: int,
     seed: int,
     imports: Sequence[str],
-    bridge: str,
     watch: Watch,
+) -> Check:
+    """Of a source and logs of the target, for which the source's simulator stands with what they show."""
+    found = of_recorded(source, logs, watch)
+    one = _check(source, domain(found.id), source_run, target_steps, seed, imports, found)
+    verdict = replace(one.verdict, limits=(*limits(found), *one.verdict.limits))
+    return replace(one, verdict=verdict, target_steps=0, source_steps=one.source_steps + one.target_steps)
+
+
+def _of_pair(
+    pair: Pair[Domain], source_run: Path | None, target_steps: int, seed: int, imports: Sequence[str], watch: Watch
 ) -> Check | Unlike:
-    """`check` of one source."""
-    if logs is not None:
-        if bridge not in (AUTO, NO):
-            raise RequestError("logs are of a robot like the source: leave `bridge` out")
-        found = of_recorded(domain(source), logs, watch)
-        one = _check(domain(source), domain(found.id), source_run, target_steps, seed, imports, found)
-        verdict = replace(one.verdict, limits=(*limits(found), *one.verdict.limits))
-        return replace(one, verdict=verdict, target_steps=0, source_steps=one.source_steps + one.target_steps)
-    assert target is not None
-    pair = _joined(source, target, bridge)
+    """Of two domains that take steps."""
     if isinstance(pair.source, Across):
         return unlike(pair.source, source_run, target_steps, seed, imports)
     return _check(pair.source, pair.target, source_run, target_steps, seed, imports, watch=watch)

@@ -30,14 +30,14 @@ def forecast(run: Path | None, source: Domain, found: Identification | str, same
     if run is None:
         return None
     if same:
-        shown = own
+        simulators = [own]
     elif isinstance(found, str) or found.motors is not None:
         return None
     else:
-        shown = domain(found.id)
+        simulators = [own, domain(found.id)]
     act = source_policy(run, own)
     try:
-        each = [evaluate(one, lambda _, obs, __: act(obs), None, [seed], EPISODES).returns for one in (own, shown)]
+        each = [evaluate(one, lambda _, obs, __: act(obs), None, [seed], EPISODES).returns for one in simulators]
     except BrokenRun:
         return None
-    return Forecast(float(each[0].mean()), float(each[1].mean()))
+    return Forecast(float(each[0].mean()), float(each[-1].mean()))
