@@ -55,6 +55,7 @@ TABLES = {
     "compensates": Table((2_000,), ("neither", "fine_tune")),
     "targets": Table((100,), ("alone",)),
     "sources": Table((2_000, 10_000)),
+    "sources_rest": Table((2_000, 10_000)),
     "unlike": Table((5_000, 10_000, 20_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "unlike_small": Table((2_500, 5_000), ("target_only", "zero_shot", "fine_tune-shuffled")),
     "fine_tuning": Table((2_000, 5_000, 10_000), ("fine_tune", "mix")),
