@@ -48,8 +48,8 @@ def plain(agent):
 @pytest.mark.parametrize(
     "name",
     [
-        "value_potential", "policy_advice",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("kickstart", "qavatar", "cup")),
+        "value_potential",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("policy_advice", "kickstart", "qavatar", "cup")),
     ],
 )  # fmt: skip
 def test_without_strength_it_is_the_base_learner_bit_for_bit(agent, plain, name):

@@ -136,6 +136,7 @@ def test_fresh_source_steps_are_paid_as_well(monkeypatch):
     np.testing.assert_allclose(steps.transition.reward, steps.terms[..., 1] + steps.terms[..., 2], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_pays_where_nothing_can_be_computed():
     result = move("relabel", learner=LEARNERS["sac"], source="inverted_pendulum+terms(survive=-1)",
                   target="gym:InvertedPendulum-v5")  # fmt: skip

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("hurry")
 REQUEST = {"learner": LEARNERS["sac"], "source_steps": 640, "target_steps": 96, "seeds": 2, "seed": 4}
 
 
-@pytest.mark.parametrize("enough", [True, False])
+@pytest.mark.parametrize("enough", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_target_is_aligned_with_what_was_learned_alone(monkeypatch, enough):
     """The target does what the source agent does; whether that is much decides."""
     monkeypatch.setattr(diagnostics, "LEARNED", -1e9 if enough else 1e9)

@@ -111,6 +111,7 @@ def test_the_plan():
     assert compile(rounds).tracks[0].stages[-1].name == "universal"
 
 
+@pytest.mark.slow
 def test_its_agent_sees_the_family_and_then_one_robot():
     found = config(source="hopper:gravity=0.5..2", target="hopper:gravity=1.5")
     (name,) = compile(found).agents

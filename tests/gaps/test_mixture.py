@@ -110,6 +110,7 @@ def test_the_order_of_the_sources_is_that_of_their_weights():
     np.testing.assert_allclose(MIXTURE.weights(DIVERGENCE[list(order)]), weights[list(order)], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_source_that_is_like_the_target_gets_nearly_all_the_weight_and_the_others_their_floor():
     sharp = Mixture(3, MIXTURE.classifier, temperature=0.1)
     weights = np.asarray(sharp.weights(trained().divergence))

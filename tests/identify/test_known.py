@@ -42,7 +42,7 @@ def test_what_a_robot_has_in_common_with_another_is_not_searched_for(monkeypatch
     assert counts[0] >= 5 and counts[1] <= 3  # the two of its own, and at most one that is dropped again
 
 
-@pytest.mark.parametrize("shifts", ["", ":gravity=2"])
+@pytest.mark.parametrize("shifts", ["", pytest.param(":gravity=2", marks=pytest.mark.slow)])
 def test_what_does_not_hold_here_is_not_taken_over(shifts):
     assert named(told(shifts, 100, [OTHER])) == pytest.approx({"gravity": 2.0} if shifts else {}, rel=0.02)
 

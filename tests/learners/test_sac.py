@@ -258,7 +258,7 @@ def improve(sac, data, adjust=plain, updates=600, share=0.0, seed=0):
     return run(state, one, jax.random.key(seed + 1))
 
 
-@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("n_step", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_it_learns_to_hold_a_point_mass(random_data, n_step):
     sac = SAC(hidden=(32, 32), n_step=n_step, batch=128, learning_rate=3e-3, discount=0.9)
     state, metrics = improve(sac, Pair(random_data, None))

@@ -195,6 +195,7 @@ def test_another_reward_function_is_another_task(apart, target):
     assert apart("Point", Point, target) > THRESHOLDS.apart
 
 
+@pytest.mark.slow
 def test_what_is_said_of_one_reward_function_does_not_contradict_itself():
     one = check(environment(Point), environment(weak))
     assert one.verdict.verdict == COMPENSATE and one.figures.reward_distance == 0.0

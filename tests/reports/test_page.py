@@ -519,6 +519,7 @@ def test_a_report_shows_the_measure_that_the_run_was_begun_with(run):
 # -- several, from Python, with videos -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_several_runs_of_one_pair(run):
     """What is the same is shown once, what differs goes by its directory too."""
     other = run.parent / "second"
