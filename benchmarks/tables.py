@@ -39,6 +39,7 @@ class Table(NamedTuple):
     against: tuple[str, ...] = ()  # controls; the table compares every method with the first
     last: tuple[str, ...] = ()  # figures of the last evaluation that are shown, too
     plan: str = ""  # where it is not the table's name
+    safe: str = ""  # what a method's name ends with where it has a fallback; with it goes what that saves and costs
     learned: str = ""  # the row that always delivers what `auto` may deliver; with it go the steps that stopping saves
 
 
@@ -52,6 +53,7 @@ TABLES = {
     "grounded": Table((500, 2_000, 10_000), ("paired_branched", "mix", "fine_tune")),
     "grounded_rest": Table((500, 2_000, 10_000), ("mix", "fine_tune")),
     "grounded_ppo": Table((500, 2_000, 10_000), learned="identified-2000"),
+    "fallback": Table((10_000,), ("zero_shot",), safe="-fallback"),
     "compensates": Table((2_000,), ("neither", "fine_tune")),
     "targets": Table((100,), ("alone",)),
     "sources": Table((2_000, 10_000)),
@@ -84,6 +86,8 @@ def main() -> None:
     print(study.table(pairs, methods, args.markdown))
     for control in study.how.against if name == "grid" else ():
         print(f"\n{study.fallbacks(pairs, control)}")
+    if study.how.safe:
+        print(f"\n{study.saved(pairs, args.markdown)}")
     if study.how.learned:
         print(f"\n{study.stops(pairs, args.markdown)}")
 
@@ -183,6 +187,28 @@ class Study:
                 taken = [f"{steps:,}", f"{result['target_steps']:,}", result["stopped"]]
                 wrong = [f"{wrong.sum()} of {len(seeds)}" for wrong in (less, ~changed & more)]
                 rows.append([pair, *taken, *wrong, *(f"{(best - x).mean():,.0f}" for x in (got, source, other))])
+        return record.table(rows, markdown)
+
+    def saved(self, pairs: Sequence[str], markdown: bool = False) -> str:
+        """Of every method with and without a fallback: seeds more than 5% below the source policy's return, and what
+        the fallback changed where the method alone ended below that return and where it did not. Changes are shares of
+        what the source agents return in the source."""
+        rows = [["method", "seeds", "below the source policy", "with the fallback", "changed where below", "elsewhere"]]
+        control, steps = self.how.against[0], self.how.read[-1]
+        for method in self.methods:
+            found = []
+            for pair in pairs:
+                each = [self.reading(pair, name, steps) for name in (control, method, method + self.how.safe)]
+                if all(x is not None for x in each):
+                    scale = self.found(pair, control)["result"]["source_return"]["mean"]
+                    found.append(np.stack([np.asarray(x) / scale for x in each]))
+            if not found:
+                continue
+            source, alone, safe = np.concatenate(found, axis=1)
+            below, least = alone < source, source - 0.05 * abs(source)
+            counts = [f"{(x < least).sum()}" for x in (alone, safe)]
+            changes = [f"{(safe - alone)[which].mean():+.0%}" if which.any() else "-" for which in (below, ~below)]
+            rows.append([method, f"{len(source)}", *counts, *changes])
         return record.table(rows, markdown)
 
     def fallbacks(self, pairs: Sequence[str], control: str, method: str = "paired_branched") -> str:
