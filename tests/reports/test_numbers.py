@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from transreward.evaluation.diagnostics import SPREAD
+from transreward.reports.figures import csv_text
 from transreward.reports.sections import compensation, shift, where
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record, read
@@ -47,3 +49,8 @@ def test_few_states_that_differ_are_not_rounded_to_none(record):
         [replace(record, config={**record.config, "shift": {**measured, "target_steps": 4096}})], False
     )
     assert ("states in which anything differs", "2 of 1,024") in shift.content(subject)["facts"]
+
+
+def test_a_csv_has_numbers_that_read_back_also_of_numpy():
+    text = csv_text(("what", "x"), [("a", np.float64(0.1)), ("b", 0.1), ("c", np.int64(3)), ("d", "")])
+    assert text == "what,x\na,0.1\nb,0.1\nc,3\nd,\n"

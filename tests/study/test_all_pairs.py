@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from transreward import cli
 from transreward.evaluation.verdict import Outcome
 from transreward.reports.cells import fixed
 from transreward.reports.columns import columns, in_parts
-from transreward.study import across, folder, paper
+from transreward.study import across, folder, paper, report
 from transreward.study.jobs import jobs_of
 from transreward.study.lines import Line
 from transreward.study.plan import parsed
@@ -205,6 +206,25 @@ def test_of_several_runs_the_steps_are_told_with_why_they_ended_there():
         found = Line("darc", (), records, "").outcome  # type: ignore[arg-type]
         assert found is not None and (found.target_steps, found.stopped) == (20_000, "budget")
         assert found.seeds == (*order[0].seeds, *order[1].seeds) and len(found.per_seed) == 4
+
+
+def test_the_csv_of_every_seed_has_plain_numbers_and_the_seeds_own(tmp_path, monkeypatch):
+    """NumPy writes `np.float64(30.0)`, and the first seed of a plan may be another than 0."""
+    monkeypatch.chdir(tmp_path)
+    pairs = [["inverted_pendulum", target] for target in TARGETS[:2]]
+    asked = {"pairs": pairs, "methods": ["zero_shot", "fine_tune"], "seed": 7, "seeds": 2}
+    found = jobs_of(parsed({**PLAN, **asked}), Path("out"))
+    Path("out").mkdir()
+    folder.put(Path("out/study.json"), folder.content(Path("out"), found))
+    for job in (job for job in found if job.method):
+        finished(job, [LEVELS[job.method], LEVELS[job.method] + 1], ("inverted_pendulum", job.request["target"]))
+    summary = report.opened(Path("out")).summary
+    assert summary is not None
+    numbers = list(csv.DictReader(unquote(across.content(summary)["csv"]).partition(",")[2].splitlines()))
+    assert [(row["seed"], float(row["return"]), float(row["score"])) for row in numbers[:4]] == [
+        ("7", 10.0, -0.05), ("8", 11.0, 0.05), ("7", 20.0, 0.95), ("8", 21.0, 1.05)
+    ]  # fmt: skip
+    assert len(numbers) == 8
 
 
 def test_one_pair_alone_has_no_page_over_all(study, capsys):

@@ -147,10 +147,10 @@ def swatch(style: int, label: str, line: bool = True) -> str:
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table as CSV; numbers as JSON writes them, so that they read back exactly."""
+    """A table as CSV; numbers as JSON writes them, so that they read back exactly, NumPy's like Python's."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
-        [columns, *([repr(x) if isinstance(x, float) else x for x in row] for row in rows)]
+        [columns, *([repr(float(x)) if isinstance(x, float) else x for x in row] for row in rows)]
     )
     return text.getvalue()
 

@@ -140,9 +140,10 @@ def content(summary: Summary) -> dict[str, Any]:
     used = {pair for own in summary.scores.values() for pair in own}
     rows = []
     for pair, own in summary.lines.items():
+        seeds = {line.method: line.outcome.seeds for line in own if line.outcome is not None}
         for name, returns in _raw(own).items():
-            scores = summary.scores.get(name, {}).get(pair)
-            rows += [[pair, name, i, x, "" if scores is None else scores[i]] for i, x in enumerate(returns)]
+            scores = summary.scores.get(name, {}).get(pair, [""] * len(returns))
+            rows += [[pair, name, *each] for each in zip(seeds[name], returns, scores, strict=True)]
     return {
         "names": names,
         "heads": list(summary.rows[0]),
