@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import transreward as tr
-from transreward.cli.study import among
+from transreward.cli.study import among, only
 from transreward.methods import METHODS
 from transreward.study.jobs import directory, jobs_of
 from transreward.study.plan import ANYWHERE, Plan, parsed, read_plan
@@ -322,3 +322,11 @@ def test_a_plan_that_shares_starts_each_target_from_what_those_before_it_found()
     others = [job for job in found.values() if job.method != "identified"]
     assert not any(job.known for job in others) and len({job.place for job in found.values()}) == len(found)
     assert found[f"{TARGETS[2][1]}, alone"].place != third.place
+
+
+def test_a_part_of_a_plan_has_all_that_it_starts_from():
+    """Also the source agents of the targets before it, for which it would wait without end."""
+    pairs = [{"source": s, "target": t, "source_steps": 5000 + 1000 * i} for i, (s, t) in enumerate(TARGETS)]
+    every = jobs(pairs=pairs, methods=["identified"], target_steps=300, share=True)
+    assert len(every) == 6 and only(every, TARGETS[2][1], None) == every
+    assert only(every, TARGETS[1][1], None) == every[:4] and only(every, TARGETS[0][1], None) == every[:2]

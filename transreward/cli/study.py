@@ -184,7 +184,9 @@ def only(jobs: Sequence[Job], pairs: str | None, methods: str | None) -> list[Jo
             wanted = [job for job in wanted if getattr(job, key) in chosen]
     if not wanted:
         raise RequestError("--pairs and --methods leave no job: the plan runs none of these methods on these pairs")
-    places = {one.place for job in wanted for one in (job, *job.before)}
+    places = {job.place for job in wanted}
+    for job in reversed(jobs):  # each after those that it starts from, which start from others
+        places |= {one.place for one in job.before if job.place in places}
     return [job for job in jobs if job.place in places]
 
 
