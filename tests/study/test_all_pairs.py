@@ -227,6 +227,22 @@ def test_the_csv_of_every_seed_has_plain_numbers_and_the_seeds_own(tmp_path, mon
     assert len(numbers) == 8
 
 
+def test_seeds_without_a_return_stand_beside_none():
+    """A run of later seeds in which no training episode ended: paired with a method that has all, its returns would
+    be taken for those of other seeds."""
+    common = {"name": "darc", "budget": 128, "target_steps": 128, "agent": "a"}
+    whole = Outcome(**common, per_seed=np.arange(5.0), seeds=(0, 1, 2, 3, 4))
+    runs = [Outcome(**common, per_seed=np.array([]), seeds=(0, 1)),
+            Outcome(**common, per_seed=np.ones(3), seeds=(2, 3, 4))]  # fmt: skip
+    records = tuple(SimpleNamespace(outcome=one) for one in runs)
+    found = Line("darc", (), records, "").outcome  # type: ignore[arg-type]
+    assert found is not None and found.seeds == (2, 3, 4)
+    difference = found.over(whole)
+    assert difference["mean"] == -1 and not difference["paired"]
+    nothing = Line("darc", (), records[:1], "").outcome  # type: ignore[arg-type]
+    assert nothing is not None and nothing.seeds == (0, 1)
+
+
 def test_one_pair_alone_has_no_page_over_all(study, capsys):
     every = folder.read(study)[0]
     folder.put(study / "study.json", folder.content(study, [job for job in every if job.pair == NAMES[0]]))

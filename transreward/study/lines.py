@@ -27,17 +27,19 @@ class Line:
 
     @cached_property
     def outcome(self) -> Outcome | None:
-        """The outcome over the seeds of all its runs; None if nothing was evaluated."""
+        """The outcome over the seeds of all its runs, without those of runs that were not evaluated beside one that
+        was: seeds and returns go together. None if there is no run yet."""
         found = [record.outcome for record in self.records]
         if not found:
             return None
+        shown = [one for one in found if len(one.per_seed)] or found
         agents, longest = [one.agent for one in found], max(found, key=lambda one: one.target_steps)
         evaluated = [one.evaluation_steps for one in found]
         return replace(
             longest,  # which tells the steps, and why it ended there
             name=self.method,
-            per_seed=np.concatenate([one.per_seed for one in found]),
-            seeds=tuple(seed for one in found for seed in one.seeds),
+            per_seed=np.concatenate([one.per_seed for one in shown]),
+            seeds=tuple(seed for one in shown for seed in one.seeds),
             evaluation_steps=None if None in evaluated else most(evaluated),
             agent=None if None in agents else " ".join(agent for agent in agents if agent is not None),
             finished=not self.state and all(one.finished for one in found),
