@@ -273,6 +273,14 @@ def test_settings_of_agents_that_are_trained_on_are_not_the_source_agents():
     assert not {"learner.actor_rate", "learner.policy_delay"} & set(other.agent.request["settings"])
 
 
+def test_limits_of_simulations_are_those_of_source_agents_too():
+    """Or a plan that permits robots to diverge, or a slow robot, would fail in the source agent's job."""
+    limits = {"loop.diverged": 0.5, "loop.patience": 0.0}
+    agent, _ = jobs(methods=["fine_tune"], settings={**LOOP, **limits, "loop.aligned": 0})
+    assert agent.request["settings"].items() >= limits.items() and "loop.aligned" not in agent.request["settings"]
+    assert "loop.diverged=0.5" in agent.command()
+
+
 def test_all_start_from_one_agent_where_the_plan_says_what_it_has():
     found = jobs(agent={"source_steps": 400, "settings": {"learner.steps_per_update": 2}}, methods=["darc", "mix",
                  "fine_tune", "oracle"])  # fmt: skip

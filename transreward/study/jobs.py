@@ -34,7 +34,10 @@ from transreward.workers import attempt
 UNCHANGED = CONTROLS[0]  # the control that only trains a source agent
 AGENTS, RUNS, LOGS, CLAIMS = "agents", "runs", "logs", "claims"  # below a study's directory
 # Settings that a source agent's training reads, beside learner.*
-OF_AGENTS = ("loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads", "loop.history")
+OF_AGENTS = (
+    "loop.source_evaluations", "loop.eval_episodes", "loop.eval_target", "loop.threads", "loop.history",
+    "loop.diverged", "loop.patience",
+)  # fmt: skip
 OF_PAIRS = ("loop.eval_target", "loop.symmetry", "loop.history")  # on which making and measuring a pair depends
 LONGEST = 80  # characters of a directory's name before its hash
 OPTIONS = ("learner", "source_steps", "target_steps", "seeds", "seed", "bridge", "evaluate")
