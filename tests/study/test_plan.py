@@ -338,3 +338,10 @@ def test_a_part_of_a_plan_has_all_that_it_starts_from():
     every = jobs(pairs=pairs, methods=["identified"], target_steps=300, share=True)
     assert len(every) == 6 and only(every, TARGETS[2][1], None) == every
     assert only(every, TARGETS[1][1], None) == every[:4] and only(every, TARGETS[0][1], None) == every[:2]
+
+
+def test_the_study_of_the_tutorial_has_one_source_agent():
+    text = (PLANS.parents[1] / "docs" / "tutorials" / "a-study.md").read_text()
+    plan = parsed(yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0]))
+    assert "With `agent` one source agent is trained" in text
+    assert [job.method for job in jobs_of(plan, Path("out"))].count("") == 1
