@@ -132,9 +132,81 @@ def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path, m
     before = len(ran)
     again, _ = module.searched(plan, search, Path("parts"), go)
     assert again == whole and len(ran) - before == 2 * 2  # the two trials that were missing, on two pairs
-    with pytest.raises(RequestError, match="another search"):
-        module.require_same(Path("parts"), parsed(changed(pairs=[PAIRS[2][1]])))
-    module.require_same(Path("parts"), parsed(changed(trials=9)))
+    longer = {**changed(trials=9), "target_steps": 256}  # its trials would be suggested after the returns of others
+    for other in (changed(pairs=[PAIRS[2][1]]), longer):
+        with pytest.raises(RequestError, match="another search"):
+            same_search(Path("parts"), parsed(other))
+    same_search(Path("parts"), parsed(changed(trials=9)))
+
+
+def same_search(out, plan):
+    module.require_same(out, plan, module.trial_jobs(plan, search_of(plan), {}, out))
+
+
+def test_a_value_that_is_refused_between_the_ends_is_a_trial_without_a_gain(tmp_path, monkeypatch, peak):
+    """The next suggestion would be the same each time, so that the search would end there for ever."""
+    monkeypatch.chdir(tmp_path)
+    told, go = {}, peak[0]
+
+    def tell(title, jobs):
+        told[title] = jobs
+        return go(title, jobs)
+
+    plan = parsed({**changed(trials=6, settings={"learner.policy_delay": {"low": 1, "high": 4}}),
+                   "learner": {**PLAN["learner"], "burst": 4}})  # fmt: skip
+    search = search_of(plan)
+    Path("out").mkdir()
+    module.checked(plan, search, Path("out"))
+    trials, _ = module.searched(plan, search, Path("out"), tell)
+    (refused_one,) = [one for one in trials if one.settings == {"learner.policy_delay": 3}]
+    assert refused_one.score is None and not any(refused_one.steps.values()) and len(trials) == 6
+    (title,) = [title for title, jobs in told.items() if not jobs]
+    assert "refused: inverted_pendulum:gravity=1.5, darc: learner.policy_delay must divide learner.burst" in title
+
+
+def test_steps_of_a_setting_that_comes_twice_are_counted_once(tmp_path, monkeypatch, peak):
+    monkeypatch.chdir(tmp_path)
+    go, ran = peak
+    plan = parsed(changed(trials=5, settings={"use.strength": [2, 4]}))
+    Path("out").mkdir()
+    trials, _ = module.searched(plan, search_of(plan), Path("out"), go)
+    assert len({str(one.settings) for one in trials}) == 3  # as it is, 2 and 4
+    assert module.spent(trials)["target"] == 128 * 2 * len([job for job in ran if job.method]) == 128 * 2 * 2 * 3
+
+
+def test_what_the_other_pairs_do_not_take_is_refused_before_anything_runs():
+    """The name of the row with what is chosen, and a setting of a learner that one of them has not."""
+    named = {"name": "darc_searched", "method": "darc", "settings": {"use.strength": 3}}
+    own = {"source": PAIRS[2][0], "target": PAIRS[2][1], "learner": "ppo", "source_steps": 300_000}
+    ppo = {**changed(settings={"learner.polyak": [0.1, 0.2]}), "pairs": [*PAIRS[:2], {**own, "target_steps": 20_000}]}
+    ppo["pairs"][:2] = [{"source": a, "target": b, "learner": PLAN["learner"]} for a, b in PAIRS[:2]]
+    del ppo["learner"]
+    for plan, why in (
+        ({**changed(), "methods": ["zero_shot", "darc", named]}, "darc_searched is asked for twice"),
+        (ppo, "darc_searched: learner.polyak is a setting of sac, not of ppo"),
+    ):
+        with pytest.raises(RequestError, match=why):
+            module.checked(parsed(plan), search_of(parsed(plan)), Path("out"))
+
+
+def test_settings_are_searched_with_the_learner_that_they_are_reported_with():
+    """Beside a method that needs stored steps a pair's learner is sac, also where that method is not searched."""
+    plan = {key: value for key, value in changed(settings={"use.strength": [2, 4]}).items() if key != "learner"}
+    plan |= {"methods": ["darc", "mix"], "source_steps": 100_000, "target_steps": 20_000}
+    plan["pairs"] = [["hopper", f"hopper:gravity={factor}"] for factor in (0.5, 0.7, 1.5)]
+    plan["search"]["pairs"] = ["hopper:gravity=0.5"]
+    found = parsed(plan)
+    tried = module.trial_jobs(found, search_of(found), {"use.strength": 2}, Path("out"))
+    reported = module.reported(found, search_of(found), {"use.strength": 2}, Path("out"))
+    assert {job.request["learner"] for job in (*tried, *reported)} == {"sac"}
+    assert {job.method for job in tried} == {"", "darc"}
+
+
+def test_what_is_chosen_may_be_a_row_of_the_plan():
+    plan = parsed({**changed(), "methods": ["zero_shot", "darc", {"name": "strong", "method": "darc",
+                   "settings": {"use.strength": 3}}]})  # fmt: skip
+    jobs = module.reported(plan, search_of(plan), {"use.strength": 3.0}, Path("out"))
+    assert [job.method for job in jobs if job.method] == ["zero_shot", "darc", "strong"]
 
 
 def test_what_is_chosen_is_a_row_of_its_own_on_the_other_pairs():
@@ -199,3 +271,10 @@ def test_a_real_search(tmp_path, monkeypatch, capsys):
     assert "Search" in Path("out/report.html").read_text()
     cli.main(["study", "plan.yaml", "--search", "--out", "out"])  # all is done
     assert "search: 2 of 2 trials" in capsys.readouterr().out
+
+
+def test_the_search_of_the_documents_is_one_of_their_plan():
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
+    plan, search = (yaml.safe_load(block.partition("```")[0]) for block in text.split("```yaml\n")[1:3])
+    found = search_of(parsed({**plan, **search}))
+    assert found.pairs == ("hopper:gravity=0.5", "slippery") and found.trials == 20

@@ -143,8 +143,8 @@ def search(plan: Plan, text: str, out: Path, where: tuple[str, Asked], dry: bool
 
     asked = search_of(plan)
     of.require_optuna()
-    of.require_same(out, plan)
     first, jobs = of.checked(plan, asked, out), of.reported(plan, asked, {}, out)
+    of.require_same(out, plan, first)
     if dry:
         lines = [*listed(first)[:-1], f"# the first of {asked.trials} trials on {', '.join(asked.pairs)}"]
         return say([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"])
@@ -152,7 +152,7 @@ def search(plan: Plan, text: str, out: Path, where: tuple[str, Asked], dry: bool
 
         def titled(title: str, jobs: Sequence[Job]) -> dict[Path, str]:
             print(title)
-            return go(jobs)
+            return go(jobs) if jobs else {}
 
         trials, best = of.searched(plan, asked, out, titled)
         print(f"best of {len(trials)}: trial {best.number}, {of.in_words(best.settings)}")

@@ -112,27 +112,30 @@ class Job:
         return [*words, "--set", *settings] if settings else words
 
 
-def jobs_of(plan: Plan, out: Path) -> list[Job]:
-    """All jobs of a plan, each source agent before the first job that starts from it. Checks the whole plan.
+def jobs_of(plan: Plan, out: Path, of: Row | None = None) -> list[Job]:
+    """All jobs of a plan, each source agent before the first job that starts from it. Checks the whole plan; or those
+    `of` one method, with the learner and the source that it has beside the plan's others.
 
     Raises RequestError for the first cell that is not valid.
     """
     import_modules(plan.imports)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = _all_cells(plan, out)
+        found = _all_cells(plan, out, of)
     for text in dict.fromkeys(str(warning.message) for warning in said):  # once, and not for every cell
         warnings.warn(text, stacklevel=2)
     require_apart(found)
     return found
 
 
-def _all_cells(plan: Plan, out: Path) -> list[Job]:
+def _all_cells(plan: Plan, out: Path, of: Row | None) -> list[Job]:
     agents: dict[Path, Job] = {}
     earlier: dict[tuple[Any, ...], tuple[Job, ...]] = {}
     found: list[Job] = []
     for pair in plan.pairs:
         for row in plan.methods_on(pair):
+            if of is not None and row is not of:
+                continue
             try:
                 job, agent = cell(plan, pair, row, out)
             except RequestError as error:

@@ -22,7 +22,7 @@ from transreward.evaluation.verdict import number as figure
 from transreward.runs import store
 from transreward.runs.schema import COUNT, NUMBER, NUMBERS, TEXTS, fits
 from transreward.study import folder
-from transreward.study.jobs import Job, jobs_of
+from transreward.study.jobs import Job, jobs_of, require_apart
 from transreward.study.plan import Plan, Row, merged
 from transreward.study.ranges import Choices, Range, Search
 from transreward.types import BrokenRun, RequestError
@@ -65,13 +65,21 @@ def require_optuna() -> Any:
     return optuna
 
 
-def require_same(out: Path, plan: Plan) -> None:
-    """Raise RequestError if the directory holds another search."""
+def require_same(out: Path, plan: Plan, first: Sequence[Job]) -> None:
+    """Raise RequestError if the directory holds another search, also one whose `first` trial is of other runs: what was
+    suggested after their returns says nothing of these."""
     if not (out / FILE).exists():
         return
-    asked = store.read_json(out / FILE).get("asked")
-    if not isinstance(asked, dict) or {**asked, "trials": 0} != {**(plan.search or {}), "trials": 0}:
+    held = store.read_json(out / FILE)
+    asked, runs = held.get("asked"), held.get("runs", runs_of(first))
+    other = not isinstance(asked, dict) or {**asked, "trials": 0} != {**(plan.search or {}), "trials": 0}
+    if other or runs != runs_of(first):
         raise RequestError(f"{out / FILE} is of another search than the plan's: name another directory")
+
+
+def runs_of(jobs: Sequence[Job]) -> list[str]:
+    """The names of their directories, which say all that they are asked for."""
+    return [job.place.name for job in jobs]
 
 
 def trial_jobs(plan: Plan, search: Search, settings: dict[str, Any], out: Path) -> list[Job]:
@@ -79,18 +87,24 @@ def trial_jobs(plan: Plan, search: Search, settings: dict[str, Any], out: Path) 
     asked = merged(search.row.asked, {"settings": {**settings, **TRAINING}})
     row = replace(search.row, asked=asked, pairs=("*",))
     pairs = tuple(pair for pair in plan.pairs if pair.name in search.pairs)
-    return jobs_of(replace(plan, pairs=pairs, methods=(row,)), out)
+    methods = tuple(row if one is search.row else one for one in plan.methods)
+    return jobs_of(replace(plan, pairs=pairs, methods=methods), out, row)
 
 
 def reported(plan: Plan, search: Search, settings: dict[str, Any], out: Path) -> list[Job]:
     """The jobs on the pairs that are reported on: the plan's methods and, where settings were chosen, the method with
-    these as another row."""
+    these as another row, but where they are those of a row of the plan. Raises RequestError."""
     pairs = tuple(pair for pair in plan.pairs if pair.name not in search.pairs)
-    methods = [*plan.methods]
+    rest = replace(plan, pairs=pairs, methods=tuple(_with_pairs(plan.methods, pairs)))
+    jobs = jobs_of(rest, out)
     if settings:
         asked = merged(search.row.asked, {"settings": settings})
-        methods.append(replace(search.row, name=search.row.name + SUFFIX, asked=asked))
-    return jobs_of(replace(plan, pairs=pairs, methods=tuple(_with_pairs(methods, pairs))), out)
+        row = replace(search.row, name=search.row.name + SUFFIX, asked=asked)
+        there = {job.place for job in jobs}
+        chosen = jobs_of(replace(rest, methods=(*rest.methods, row)), out, row)
+        jobs += [job for job in chosen if job.place not in there]
+        require_apart(jobs)
+    return jobs
 
 
 def _with_pairs(methods: Sequence[Row], pairs: Sequence[Row]) -> list[Row]:
@@ -99,10 +113,12 @@ def _with_pairs(methods: Sequence[Row], pairs: Sequence[Row]) -> list[Row]:
 
 
 def checked(plan: Plan, search: Search, out: Path) -> list[Job]:
-    """The jobs of the first trial, after the ends of every range were tried on paper. Raises RequestError."""
+    """The jobs of the first trial, after the ends of every range were tried on paper, on all pairs: what is chosen is
+    run on the others. Raises RequestError."""
     for path, values in search.settings.items():
         for value in values.ends:
             trial_jobs(plan, search, {path: value}, out)
+            reported(plan, search, {path: value}, out)
     return trial_jobs(plan, search, {}, out)
 
 
@@ -115,18 +131,32 @@ def searched(
     """
     optuna, known = require_optuna(), read(out)
     trials: list[Trial] = []
-    agents: set[Path] = set()
+    counted: set[Path] = set()
+    about = {"optuna": optuna.__version__, "asked": plan.search, "runs": runs_of(trial_jobs(plan, search, {}, out))}
     for number in range(search.trials):
         settings = known[number].settings if number < len(known) else suggested(optuna, search, trials, number)
-        jobs = trial_jobs(plan, search, settings, out)
-        failed = run(f"trial {number} of {search.trials}: {in_words(settings)}", jobs)
+        jobs, why = tried(plan, search, settings, out)
+        failed = run(f"trial {number} of {search.trials}: {in_words(settings)}{why and f', refused: {why}'}", jobs)
         first = trials[0] if trials else None
-        trials.append(found(number, settings, jobs, failed, first, agents))
+        trials.append(found(number, settings, jobs, failed, first, counted))
         if trials[0].score is None:
             why = next(iter(failed.values()), "no training episode ended in the target")
             raise BrokenRun(f"{search.row.name} as it is cannot be scored on the pairs set aside for the search: {why}")
-        write(out, search, trials, {"optuna": optuna.__version__, "asked": plan.search})
+        write(out, search, trials, about)
     return trials, best(trials)
+
+
+def tried(plan: Plan, search: Search, settings: dict[str, Any], out: Path) -> tuple[list[Job], str]:
+    """The jobs of a trial; none, and why, where its values do not go together, or one between the ends of a range is
+    not taken: that is known of no setting before it is suggested, and another may be better."""
+    try:
+        jobs = trial_jobs(plan, search, settings, out)
+        reported(plan, search, settings, out)
+    except RequestError as error:
+        if not settings:
+            raise
+        return [], str(error)
+    return jobs, ""
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -171,9 +201,10 @@ def _rounded(value: Any, values: Range | Choices) -> Any:
 
 def found(
     number: int, settings: dict[str, Any], jobs: Sequence[Job], failed: dict[Path, str], first: Trial | None,
-    agents: set[Path],
+    counted: set[Path],
 ) -> Trial:  # fmt: skip
-    """A trial that has ended. The steps of a source agent are counted with the first trial that starts from it."""
+    """A trial that has ended. Steps are counted with the first trial that takes them: others start from the same source
+    agent, or are of the same settings."""
     steps: dict[str, int] = {"target": 0, "evaluation": 0, "source": 0}
     returns: dict[str, list[float]] = {}
     for job in jobs:
@@ -183,15 +214,13 @@ def found(
         if job.method:
             own = result["target_return"]
             returns[job.pair] = own["per_seed"] if own else []
+        if job.place not in counted:
+            counted.add(job.place)
             before = store.read_json(job.agent.place / "result.json")["source_steps"] if job.agent else 0
-            steps["target"] += result["target_steps"] * seeds
+            steps["target"] += result["target_steps"] * seeds if job.method else 0
             steps["evaluation"] += result.get("target_evaluation_steps", 0) * seeds
             steps["source"] += max(result["source_steps"] - before, 0) * seeds
-        elif job.place not in agents:
-            agents.add(job.place)
-            steps["evaluation"] += result.get("target_evaluation_steps", 0) * seeds
-            steps["source"] += result["source_steps"] * seeds
-    whole = not failed and all(returns.get(job.pair) for job in jobs if job.method)
+    whole = jobs and not failed and all(returns.get(job.pair) for job in jobs if job.method)
     score = None
     if whole:
         score = gain(returns, first.returns if first else returns)
