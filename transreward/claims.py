@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +86,12 @@ class Claims:
         """Who has it now; None: it may be taken. Raises OSError."""
         note = self.newest(name)
         return note if note is not None and note.state == HELD and not self._stale(name, note) else None
+
+    def failed(self, names: Iterable[str]) -> set[str]:
+        """The tokens of the claims on these that say now that their work failed. Raises OSError."""
+        there = {path.name.rpartition(".")[0] for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        notes = [self.newest(name) for name in names if name in there]  # a look at each of thousands takes a while
+        return {note.token for note in notes if note is not None and note.state == FAILED}
 
     def take(self, name: str, about: dict[str, Any] | None = None) -> Claim | None:
         """Take it; None if somebody else has it, or was quicker. Raises OSError."""

@@ -121,6 +121,20 @@ def test_what_failed_elsewhere_meanwhile_is_not_run_again(stub, jobs):  # noqa: 
     assert failed == {now.place: "it went wrong"}
 
 
+@pytest.mark.parametrize("wrong", [600, -600], ids=["ahead", "behind"])
+def test_whether_it_failed_meanwhile_is_not_told_by_clocks(stub, jobs, monkeypatch, wrong):  # noqa: F811
+    """Another machine's clock is ten minutes ahead or behind: what failed before is run again, what fails now is not."""
+    before, now = (job for job in jobs if not job.method)
+    theirs = SimpleNamespace(time=lambda: time.time() + wrong, monotonic=time.monotonic)
+    monkeypatch.setattr(beats, "time", theirs)
+    claims, told = Claims(module.claims_of(now)), Told()
+    claims.take(before.place.name).release(FAILED, "long ago")
+    other = claims.take(now.place.name)
+    told.began = lambda going: other.release(FAILED, "it went wrong")
+    run([before, now], 1, told)
+    assert told.over == {now.place.name: "elsewhere it went wrong", before.place.name: ""}
+
+
 def test_a_report_shows_who_runs_what(stub, jobs, monkeypatch):  # noqa: F811
     job = jobs[-1]
     Path("out").mkdir()

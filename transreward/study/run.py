@@ -82,7 +82,10 @@ class Driver:
         self.next = 0.0  # when there may be something to start
         self.busy: dict[Path, float] = {}  # since when another process has been in its run directory, until it is free
         self.losses: dict[Path, int] = {}
-        self.begun = time.time()
+        self.before: set[str] = set()  # claims on what had failed before, which is run again
+        names = [job.place.name for job in self.waiting]
+        for folder in set(map(claims_of, self.waiting)):
+            self.before |= self._claims(folder).failed(names)
 
     def begin(self) -> None:
         """Start the first jobs that wait and can be run, as many as there is room for."""
@@ -128,10 +131,10 @@ class Driver:
             self.waiting.remove(job)
             self.watch.elsewhere(job, "")
             return True
-        folder = claims_of(job)
-        claims = self.claims.setdefault(folder, Claims(folder))
+        claims = self._claims(claims_of(job))
         note = claims.newest(job.place.name)
-        if note is not None and note.state == FAILED and note.at > self.begun and job.place not in self.losses:
+        failed = note is not None and note.state == FAILED and note.token not in self.before
+        if note is not None and failed and job.place not in self.losses:
             self.waiting.remove(job)
             self.failed[job.place] = note.why
             self.watch.elsewhere(job, note.why)
@@ -140,6 +143,9 @@ class Driver:
             self._put_off(job.place)
             return True
         return False
+
+    def _claims(self, folder: Path) -> Claims:
+        return self.claims.setdefault(folder, Claims(folder))
 
     def _started(self, job: Job) -> bool:
         try:
