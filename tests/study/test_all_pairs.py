@@ -227,6 +227,16 @@ def test_the_csv_of_every_seed_has_plain_numbers_and_the_seeds_own(tmp_path, mon
     assert len(numbers) == 8
 
 
+def test_what_source_steps_and_wall_time_hold_is_said(study):
+    """A run's source steps are with its agent's, which is a job of its own here and took most of them."""
+    found = report.opened(study)
+    assert found.summary is not None
+    assert found.summary.rows[0]["source steps"] == "5,760"  # 640 in each of 3 seeds of 3 pairs
+    text = " ".join(report.page_text(found).split())
+    assert "Source steps are with those of the source agent, in each run that starts from it; wall time is" in text
+    assert "without the training of source agents that are jobs of their own: 2 of them." in text
+
+
 def test_seeds_without_a_return_stand_beside_none():
     """A run of later seeds in which no training episode ended: paired with a method that has all, its returns would
     be taken for those of other seeds."""

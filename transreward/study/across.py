@@ -32,8 +32,9 @@ that draws seeds within each pair. <i>Better than</i>: the probability that a se
 of the other on the same pair. Only finished runs count{% if left_out %}; on {{ left_out }} all methods return the same
 or only one has finished{% endif %}.{% if few %} {{ few }}{% endif %}</p>
 {{ plain("Over all pairs", heads, rows) }}
-<p>Steps and wall time are sums over pairs and seeds{% if agents %}, without those of the source agents that are jobs of
-their own: {{ agents }}{% endif %}.</p>
+<p>Steps and wall time are sums over pairs and seeds. Source steps are with those of the source agent, in each run that
+starts from it{% if agents %}; wall time is without the training of source agents that are jobs of their own:
+{{ agents }}{% endif %}.</p>
 <h3>Pairs and methods</h3>
 <p>Mean score, and below it the mean raw return.</p>
 {{ cells("Pairs and methods", "heat", "pair", names, heat) }}
