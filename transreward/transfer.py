@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from transreward.domains.across import own
 from transreward.domains.domain import Domain, Kept
 from transreward.domains.files.tips import remarks
 from transreward.domains.several import joined
@@ -27,10 +26,9 @@ from transreward.plan.streams import repaid
 from transreward.presets import restore_learner
 from transreward.progress import shown
 from transreward.replay import in_order
-from transreward.request.budgets import require_steps_left
 from transreward.request.config import Config
 from transreward.request.fields import FIELDS
-from transreward.request.learner import for_method
+from transreward.request.learner import for_method, require_source_run, trained_in
 from transreward.request.resolve import Sources, resolve
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
@@ -265,10 +263,8 @@ def earlier(config: Config) -> SourceAgent | None:
     """
     if config.source_run is None or not config.needs_source_agent:
         return None
-    theirs = config.converted or config.learner
-    trained = config if config.taken_up_in is None else config.of_agent(config.method)
-    agent = SourceAgent.load(config.source_run, own(trained.domains.source), theirs, config.seed_list)
-    require_steps_left(config.at_horizon, agent.steps)
+    require_source_run(config)
+    agent = SourceAgent.load(config.source_run, *trained_in(config), config.seed_list)
     require_stored_terms(config, agent)
     return agent
 

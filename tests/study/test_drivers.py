@@ -123,7 +123,7 @@ def test_what_failed_elsewhere_meanwhile_is_not_run_again(stub, jobs):  # noqa: 
 
 @pytest.mark.parametrize("wrong", [600, -600], ids=["ahead", "behind"])
 def test_whether_it_failed_meanwhile_is_not_told_by_clocks(stub, jobs, monkeypatch, wrong):  # noqa: F811
-    """Another machine's clock is ten minutes ahead or behind: what failed before is run again, what fails now is not."""
+    """The clock of another machine is ten minutes wrong: what failed before is run again, what fails now is not."""
     before, now = (job for job in jobs if not job.method)
     theirs = SimpleNamespace(time=lambda: time.time() + wrong, monotonic=time.monotonic)
     monkeypatch.setattr(beats, "time", theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 import transreward as tr
 from transreward.cli.study import among, only
 from transreward.methods import METHODS
+from transreward.presets import restore_learner
+from transreward.runs.store import SCHEMA, write_json
 from transreward.study.jobs import directory, jobs_of
 from transreward.study.plan import ANYWHERE, Plan, parsed, read_plan
 
@@ -345,3 +348,35 @@ def test_the_study_of_the_tutorial_has_one_source_agent():
     plan = parsed(yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0]))
     assert "With `agent` one source agent is trained" in text
     assert [job.method for job in jobs_of(plan, Path("out"))].count("") == 1
+
+
+@pytest.fixture
+def earlier_run(tmp_path):
+    """What a run says of a source agent of seeds 0 and 1 and 640 steps."""
+    about = {
+        "source": PAIR[0],
+        "learner": {"name": "sac", **asdict(restore_learner(SMALL))},
+        "seeds": [0, 1],
+        "steps": 640,
+        "evaluation_steps": [0, 0],
+    }
+    (tmp_path / "source").mkdir()
+    write_json(tmp_path / "source" / "agent.json", {"schema": SCHEMA, "versions": {}, **about})
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"seed": 4}, "fine_tune: source_run {run} has the seeds [0, 1]: ask for the same, not [4, 5]"),
+        ({"pairs": [["hopper", "hopper:mass=2"]]}, "was trained in 'inverted_pendulum', not in 'hopper'"),
+        ({"methods": ["darc"]}, "the source run took 640 steps of a source budget of 640, so nothing is left"),
+    ],
+    ids=["seeds", "source", "budget"],
+)
+def test_a_source_run_that_cannot_be_taken_up_is_refused_before_anything_runs(earlier_run, changed, why):
+    asked = {"methods": ["fine_tune"], "learner": None, "source_run": earlier_run}
+    assert len(jobs(**asked)) == 1
+    with pytest.raises(tr.RequestError) as caught:
+        jobs(**{**asked, **changed})
+    assert why.format(run=earlier_run) in str(caught.value)

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transreward.domains.across import Across
+from transreward.domains.across import Across, own
 from transreward.domains.domain import Domain
 from transreward.learners import LEARNERS
 from transreward.learners.learner import Learner
 from transreward.methods import Method
 from transreward.presets import make_learner, restore_learner
-from transreward.request.budgets import rollout
+from transreward.request.budgets import require_steps_left, rollout
 from transreward.request.config import Config
 from transreward.runs.source_agent import SourceAgent
 from transreward.types import CONTROLS, OWN_MODULE, RequestError, nearest
@@ -71,6 +71,20 @@ def converted(learner: Learner, source_run: str | Path | None) -> Learner | None
     return None if stored.name == learner.name else stored
 
 
+def trained_in(config: Config) -> tuple[Domain, Learner]:
+    """Where, and with which learner, the agent of `source_run` has to have been trained."""
+    trained = config if config.taken_up_in is None else config.of_agent(config.method)
+    return own(trained.domains.source), config.converted or config.learner
+
+
+def require_source_run(config: Config) -> None:
+    """Raise RequestError where the request takes up the source agent of an earlier run that is of another domain, of
+    other seeds or networks, or leaves no steps."""
+    if config.source_run is not None and config.needs_source_agent:
+        about = SourceAgent.require(config.source_run, *trained_in(config), config.seed_list)
+        require_steps_left(config.at_horizon, about["steps"])
+
+
 def tuned(learner: Learner) -> list[str]:
     """The settings of `Learner.tuning` that are not the defaults."""
     return [name for name in learner.tuning if getattr(learner, name) != getattr(learner.from_scratch, name)]
@@ -100,14 +114,14 @@ def for_method(config: Config, row: Method) -> Config:
     """
     if row.offline is not None:
         return replace(config, learner=row.offline, of_agents=config.of_agents or config.learner)
-    own = dict(row.learner)
+    brought = dict(row.learner)
     if config.learner.on_policy and row.start == "source" and row.target_share == 1:
         share = rollout(config, row) / config.learner.round_steps(False)
-        own["learning_rate"] = config.learner.learning_rate * min(share, 1.0) ** 0.5
-    own = {name: value for name, value in own.items() if f"learner.{name}" not in config.chosen}
+        brought["learning_rate"] = config.learner.learning_rate * min(share, 1.0) ** 0.5
+    brought = {name: value for name, value in brought.items() if f"learner.{name}" not in config.chosen}
     if row.use is not None and row.use.horizon:
-        own["discount"] = config.learner.discount * row.use.sight
+        brought["discount"] = config.learner.discount * row.use.sight
     if row.start != "source":
-        own |= {name: getattr(config.learner.from_scratch, name) for name in tuned(config.learner)}
-    asked = tuple((name, getattr(config.learner, name)) for name in own)
-    return replace(config, learner=replace(config.learner, **own), replaced=asked) if own else config
+        brought |= {name: getattr(config.learner.from_scratch, name) for name in tuned(config.learner)}
+    asked = tuple((name, getattr(config.learner, name)) for name in brought)
+    return replace(config, learner=replace(config.learner, **brought), replaced=asked) if brought else config

@@ -101,21 +101,31 @@ class SourceAgent:
         return store.read_json(run / "source" / "agent.json")
 
     @staticmethod
-    def load(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> SourceAgent:
-        """The source agent of an earlier run, in the view of `source`.
+    def require(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> dict[str, Any]:
+        """The content of agent.json of an earlier run whose agent can be taken up so, by all that it says.
 
-        Raises RequestError if it was trained in another domain or with other seeds, or its files are damaged.
+        Raises RequestError if it was trained in another domain, with other seeds or other networks.
         """
         about = SourceAgent.about(run)
-        if isinstance(source, Across) and about["source"] != source.name:
-            return SourceAgent.load(run, source.plain, learner, seeds).across(source)
-        if about["source"] != source.name and plain_id(about["source"]) == plain_id(source.name):
-            return SourceAgent.load(run, domain(about["source"]), learner, seeds).taken_up(source)
-        if about["source"] != source.name:
-            raise RequestError(f"`source_run` {run} was trained in '{about['source']}', not in '{source.name}'")
+        shown = source.plain if isinstance(source, Across) and about["source"] != source.name else source
+        if about["source"] != shown.name and plain_id(about["source"]) != plain_id(shown.name):
+            raise RequestError(f"`source_run` {run} was trained in '{about['source']}', not in '{shown.name}'")
         if about["seeds"] != seeds:
             raise RequestError(f"`source_run` {run} has the seeds {about['seeds']}: ask for the same, not {seeds}")
         require_same_networks(run, restore_learner(about["learner"]), learner)
+        return about
+
+    @staticmethod
+    def load(run: Path, source: Domain, learner: Learner, seeds: list[int]) -> SourceAgent:
+        """The source agent of an earlier run, in the view of `source`.
+
+        Raises RequestError as `require`, and where its files are damaged.
+        """
+        about = SourceAgent.require(run, source, learner, seeds)
+        if isinstance(source, Across) and about["source"] != source.name:
+            return SourceAgent.load(run, source.plain, learner, seeds).across(source)
+        if about["source"] != source.name:
+            return SourceAgent.load(run, domain(about["source"]), learner, seeds).taken_up(source)
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         like = {"agents": store.shapes_of(learner, source.spaces, keys), "keys": jax.random.key_data(keys)}
         stored = store.load_tree(run / "source" / "agent.safetensors", like)

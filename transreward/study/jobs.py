@@ -23,7 +23,7 @@ from transreward.presets import preset
 from transreward.reports.repeat import typed
 from transreward.request.budgets import pretrain_steps, require_steps_left
 from transreward.request.config import Config
-from transreward.request.learner import need_replay
+from transreward.request.learner import need_replay, require_source_run
 from transreward.request.resolve import leading, pairs_of, resolved, unmapped
 from transreward.row import SECTIONS, Method
 from transreward.runs.places import STATE, request_of
@@ -182,6 +182,7 @@ def cell(plan: Plan, pair: Row, row: Row, out: Path) -> tuple[Job, Job | None]:
     found = made(what["source"], what["target"], asked, settings)
     request, config = checked(request, *found, plan.imports)
     require_own_agent(config, own)
+    require_source_run(config)
     job = Job(pair.name, row.name, request, out / RUNS / directory(request))
     if not config.needs_source_agent or config.source_run is not None or config.method.randomise or config.others:
         return job, None  # several sources' agents are trained in the job, or taken from the cache
