@@ -18,6 +18,7 @@ from transreward.presets import restore_learner
 from transreward.runs.store import SCHEMA, write_json
 from transreward.study.jobs import directory, jobs_of
 from transreward.study.plan import ANYWHERE, Plan, parsed, read_plan
+from transreward.study.ranges import search_of
 
 PLANS = Path(__file__).parents[2] / "benchmarks" / "plans"
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
@@ -308,6 +309,17 @@ def test_a_method_is_run_on_the_pairs_that_it_names():
     pairs = [{"source": PAIR[0], "target": f"{PAIR[0]}:mass={m}", "name": f"mass-{m}"} for m in (2, 3)] + [PAIR]
     found = by_name(jobs(pairs=pairs, methods=["target_only", {"method": "oracle", "pairs": ["mass-*"]}]))
     assert [name for name in found if "oracle" in name] == ["mass-2, oracle", "mass-3, oracle"]
+
+
+def test_a_pair_whose_id_has_a_pattern_is_meant_by_its_name():
+    """[bf] is one letter of two to a pattern, and no name has it then."""
+    names = ["halfcheetah:mass([bf]thigh)=2", "halfcheetah:gravity=2", "halfcheetah:gravity=3"]
+    plan = {"pairs": [["halfcheetah", name] for name in names], "learner": "sac",
+            "methods": ["zero_shot", {"method": "target_only", "pairs": names[0]}]}  # fmt: skip
+    found = by_name(jobs_of(parsed(plan), Path("out")))
+    assert [name for name in found if "target_only" in name] == [f"{names[0]}, target_only"]
+    search = {"method": "target_only", "settings": {"learner.batch": [8, 16]}, "trials": 2, "pairs": names[0]}
+    assert search_of(parsed({**plan, "search": search})).pairs == (names[0],)
 
 
 def test_without_a_learner_all_methods_of_a_pair_have_the_same():

@@ -54,11 +54,16 @@ class Plan:
 
     def methods_on(self, pair: Row) -> list[Row]:
         """The methods to run on a pair, in the plan's order."""
-        return [row for row in self.methods if any(fnmatchcase(pair.name, pattern) for pattern in row.pairs)]
+        return [row for row in self.methods if any(meant(pattern, pair.name) for pattern in row.pairs)]
 
     def asked_of(self, pair: Row, row: Row) -> dict[str, Any]:
         """The request fields of one cell: a method's override a pair's, and a pair's the plan's."""
         return merged(self.asked, pair.asked, row.asked)
+
+
+def meant(pattern: str, name: str) -> bool:
+    """Whether a name or a pattern means the pair of that name, which may have signs of a pattern itself: [bf]thigh."""
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def parsed(text: Mapping[str, Any]) -> Plan:
         )
     for row in methods:
         for pattern in row.pairs:
-            if not any(fnmatchcase(name, pattern) for name in names):
+            if not any(meant(pattern, name) for name in names):
                 raise nearest(pattern, names, f"pair of method '{row.name}'")
     search = text.get("search")
     if not isinstance(search, dict | None):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
-from transreward.study.plan import Plan, Row, count, known_keys, shown, word, words
+from transreward.study.plan import Plan, Row, count, known_keys, meant, shown, word, words
 from transreward.types import RequestError, nearest
 
 SEARCH = ("method", "settings", "trials", "pairs", "seed")
@@ -64,9 +63,9 @@ def search_of(plan: Plan) -> Search:
         raise nearest(method, list(rows), "method of 'search'")
     patterns = words(text, "pairs", "names of pairs")
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(meant(pattern, name) for name in names):
             raise nearest(pattern, names, "pair of 'search'")
-    aside = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+    aside = tuple(name for name in names if any(meant(pattern, name) for pattern in patterns))
     if not aside or len(aside) == len(names):
         raise RequestError("'pairs' of 'search' must be some of the plan's, and leave others to report on")
     settings = text.get("settings")
