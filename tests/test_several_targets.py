@@ -61,7 +61,8 @@ def test_what_would_be_run_is_said(capsys, tmp_path, monkeypatch):
             TARGETS,
             "--log is of one target, and these are 2: name one target, or leave it out",
         ),
-        (["--source-policy", "a.onnx"], TARGETS, "make a source run of it first (transreward adopt)"),
+        (["--source-policy", "a.onnx"], TARGETS, "--source-policy is of one target, and these are 2: make a source run"),
+        (["--out", "a,b", *SMALL], TARGETS, "--out a,b has a comma"),
         (
             [],
             [TARGETS[0], "swimmer"],

@@ -28,7 +28,7 @@ NAMED = re.compile(r"`([a-z_]+|[a-z_.]+(?==))(?:=([^`]*))?`")  # a field, or a s
 # calls of a session take, such as `seconds`, is typed nowhere.
 OPTIONS = {
     *FIELDS, "fresh", "logs", "motors", "methods", "out", "live", "size", "rate", "columns", "episodes", "pictures",
-    "change",
+    "change", "source_policy",
 } - {"source", "target", "imports"}  # fmt: skip
 
 

@@ -154,7 +154,11 @@ def _all_cells(plan: Plan, out: Path, of: Row | None) -> list[Job]:
 
 
 def after(job: Job, known: tuple[Job, ...]) -> Job:
-    """The job, which starts from what these have found, if there are any yet: its run is another one than without."""
+    """The job, which starts from what these have found, if there are any yet: its run is another one than without.
+    Raises RequestError where a list of their directories could not be taken apart."""
+    if "," in str(job.place):
+        out = job.place.parent.parent
+        raise RequestError(f"`out` {out} has a comma, as between the runs of earlier targets: name another one")
     request = {**job.request, "agent": job.place.name, "known": [one.place.name for one in known]}
     return replace(job, known=known, place=job.place.with_name(directory(request)))
 
