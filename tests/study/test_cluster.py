@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from study.test_plan import PLAN
@@ -20,6 +21,8 @@ from study.test_run import plan_file, refused
 import transreward as tr
 from transreward.study.jobs import jobs_of
 from transreward.study.plan import parsed
+from transreward.workers.contract import Asked
+from transreward.workers.slurm import opened
 
 METHODS = ["zero_shot", "fine_tune", "mix", "target_only"]
 # In place of `transreward`, on every node: notes when it begins and ends, and waits while there is a file hold.
@@ -155,6 +158,35 @@ def test_a_cluster_that_is_asked_for_wrongly(stub, capsys, words, why):
         pytest.importorskip("ray", reason="needs Ray: pip install 'transreward[ray]'")
     assert why in refused(capsys, plan_file(methods=METHODS), *words)
     assert not Path("runs").exists()
+
+
+class Executor:
+    """In place of submitit's, which asserts the types of what it is asked for."""
+
+    def __init__(self, **_):
+        self.asked = {}
+
+    def update_parameters(self, **asked):
+        self.asked = asked
+        for name, kind in (("timeout_min", int), ("mem_gb", (int, float))):
+            assert isinstance(asked[name], kind), f'Parameter "{name}" expected type {kind}'
+
+
+@pytest.fixture
+def submitit(monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=Executor))
+
+
+@pytest.mark.parametrize("wrong", ["timeout_min=long", "mem_gb=much"])
+def test_what_slurm_cannot_be_asked_for_is_refused_in_one_line(stub, capsys, submitit, wrong):
+    said = refused(capsys, plan_file(methods=METHODS), "--slurm", f"cluster=local,{wrong}")
+    assert "Slurm cannot be asked so: Parameter" in said and not Path("runs").exists()
+
+
+def test_numbers_reach_slurm_as_numbers(submitit):
+    queue = opened(Asked(more={"cluster": "local", "mem_gb": "1.5", "timeout_min": "600", "slurm_account": "a"}))
+    asked = queue.make(Path()).asked
+    assert (asked["mem_gb"], asked["timeout_min"], asked["slurm_account"]) == (1.5, 600, "a")
 
 
 def test_a_machine_with_other_versions_runs_nothing(stub, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -80,7 +81,7 @@ def opened(asked: Asked) -> Queue:
         raise RequestError(f"{CLUSTER} {cluster}: it is slurm, local or debug")
     if cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
         raise RequestError("Slurm's sbatch is not on this machine: type the command where jobs are submitted")
-    more = {word: int(value) if value.isdecimal() else value for word, value in words.items()}
+    more = {word: number(value) for word, value in words.items()}
 
     def make(folder: Path) -> Any:
         executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
@@ -91,6 +92,13 @@ def opened(asked: Asked) -> Queue:
     try:
         with TemporaryDirectory() as folder:
             make(Path(folder))
-    except (NameError, ValueError, TypeError) as error:
+    except (NameError, ValueError, TypeError, AssertionError) as error:  # the last for a value of another type
         raise RequestError(f"Slurm cannot be asked so: {' '.join(str(error).split())}") from None
     return Queue(make, asked)
+
+
+def number(value: str) -> int | float | str:
+    """A word that is one as a number, which submitit asks for: 600, 1.5."""
+    if value.isdecimal():
+        return int(value)
+    return float(value) if re.fullmatch(r"\d+\.\d+", value) else value
