@@ -139,6 +139,32 @@ def test_a_search_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path, m
     same_search(Path("parts"), parsed(changed(trials=9)))
 
 
+def test_later_trials_stay_where_an_earlier_one_is_run_again_and_interrupted(tmp_path, monkeypatch, peak):
+    """Its job failed at first. Suggestions that knew its return would be others, and all of them run anew."""
+    monkeypatch.chdir(tmp_path)
+    go, ran = peak
+    plan = parsed(changed(trials=6))
+    search, out = search_of(plan), Path("out")
+    out.mkdir()
+
+    def instead(number, do):
+        return lambda title, jobs: do(jobs) if title.startswith(f"trial {number}") else go(title, jobs)
+
+    def stop(jobs):
+        raise KeyboardInterrupt
+
+    first, _ = module.searched(plan, search, out, instead(2, lambda jobs: {jobs[-1].place: "it went wrong"}))
+    with pytest.raises(KeyboardInterrupt):
+        module.searched(plan, search, out, instead(2, stop))
+    assert module.read(out) == first
+    before = len(ran)
+    again, _ = module.searched(plan, search, out, go)
+    assert [one.settings for one in again] == [one.settings for one in first] and again[2].score is not None
+    assert len(ran) - before == 2  # the trial that failed, on two pairs
+    shorter = search_of(parsed(changed(trials=3)))
+    assert len(module.searched(plan, shorter, out, go)[0]) == len(module.read(out)) == 3
+
+
 def same_search(out, plan):
     module.require_same(out, plan, module.trial_jobs(plan, search_of(plan), {}, out))
 

@@ -87,7 +87,7 @@ def trial_jobs(plan: Plan, search: Search, settings: dict[str, Any], out: Path) 
     asked = merged(search.row.asked, {"settings": {**settings, **TRAINING}})
     row = replace(search.row, asked=asked, pairs=("*",))
     pairs = tuple(pair for pair in plan.pairs if pair.name in search.pairs)
-    methods = tuple(row if one is search.row else one for one in plan.methods)
+    methods = tuple(row if one == search.row else one for one in plan.methods)
     return jobs_of(replace(plan, pairs=pairs, methods=methods), out, row)
 
 
@@ -241,7 +241,9 @@ def gain(returns: dict[str, list[float]], first: dict[str, list[float]]) -> floa
 
 
 def write(out: Path, search: Search, trials: Sequence[Trial], more: dict[str, Any]) -> None:
-    """What was tried so far, what it cost, and what is best."""
+    """What was tried so far, what it cost, and what is best. Later trials that are there stay: they were suggested
+    before an earlier one was run again, or by a process that is further."""
+    trials = [*trials, *read(out)[len(trials) : search.trials]]
     text = {
         "schema": store.SCHEMA, "method": search.row.name, "pairs": list(search.pairs), "of": search.trials,
         **more, "steps": spent(trials), "best": best(trials).number, "trials": [asdict(one) for one in trials],
