@@ -14,6 +14,8 @@ from test_transfer import SOURCE, TARGET
 
 from transreward import live
 from transreward.live import PHASES, View
+from transreward.preflight import show
+from transreward.preflight.rank import Ranking
 from transreward.reports.terminal import closing_table
 from transreward.runs.result import Result
 from transreward.transfer import Progress
@@ -189,3 +191,15 @@ def test_a_fit_says_where_there_is_no_terminal_how_long_it_has_taken(monkeypatch
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) > 1
     assert all(line == "fitting 7 parameters to 1,500 steps: 0 s, 9 steps simulated ..." for line in lines)
+
+
+def test_brackets_of_an_id_or_a_path_are_printed_as_they_are(capsys):
+    """To rich they would be markup, and gone, or an error where they look like its end."""
+    View({"source": SOURCE.name, "target": TARGET.name}).console.print("play mass([bf]thigh)=2 [/tmp/x] :smile:")
+    assert capsys.readouterr().out == "play mass([bf]thigh)=2 [/tmp/x] :smile:\n"
+
+
+def test_a_check_prints_brackets_as_they_are(capsys, monkeypatch):
+    monkeypatch.setattr(show, "_ranking", lambda check, console: console.print("mass([bf]thigh)=2 [/tmp/x]"))
+    show.show(Ranking.__new__(Ranking))
+    assert capsys.readouterr().out == "mass([bf]thigh)=2 [/tmp/x]\n"

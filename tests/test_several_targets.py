@@ -61,7 +61,7 @@ def test_what_would_be_run_is_said(capsys, tmp_path, monkeypatch):
             TARGETS,
             "--log is of one target, and these are 2: name one target, or leave it out",
         ),
-        (["--source-policy", "a.onnx"], TARGETS, "--source-policy is of one target, and these are 2: make a source run"),
+        (["--source-policy", "a.onnx"], TARGETS, "--source-policy is of one target, and these are 2: make a"),
         (["--out", "a,b", *SMALL], TARGETS, "--out a,b has a comma"),
         (
             [],

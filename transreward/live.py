@@ -48,7 +48,7 @@ class View:
     """Watches a run: call it with every Progress."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        self.console = Console()
+        self.console = Console(markup=False, emoji=False)  # an id or a path may hold [what would be markup]
         if not self.console.is_terminal:
             self.console.width = 160  # a file has no width: nothing is cut
         self.title = (

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from transreward.evaluation.diagnostics import SPREAD
+from transreward.reports import notebook
 from transreward.reports.figures import csv_text
 from transreward.reports.sections import compensation, shift, where
 from transreward.reports.subject import Subject
@@ -54,3 +55,8 @@ def test_few_states_that_differ_are_not_rounded_to_none(record):
 def test_a_csv_has_numbers_that_read_back_also_of_numpy():
     text = csv_text(("what", "x"), [("a", np.float64(0.1)), ("b", 0.1), ("c", np.int64(3)), ("d", "")])
     assert text == "what,x\na,0.1\nb,0.1\nc,3\nd,\n"
+
+
+def test_a_table_in_a_notebook_shows_brackets_as_they_are(record):
+    named = replace(record, config={**record.config, "target": "halfcheetah:mass([bf]thigh)=2"})
+    assert "halfcheetah:mass([bf]thigh)=2" in " ".join(notebook.table([named], False, 200).split())

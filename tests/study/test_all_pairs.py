@@ -227,6 +227,13 @@ def test_the_csv_of_every_seed_has_plain_numbers_and_the_seeds_own(tmp_path, mon
     assert len(numbers) == 8
 
 
+def test_a_table_shows_brackets_as_they_are():
+    """An id's, and those of an error's last line: to rich they are markup, and [/...] the end of some."""
+    rows = {"a": [{"method": "darc", "state": "failed: there is no run in [/tmp/x]"}]}
+    text = report.as_text(rows, {"a": "halfcheetah -> halfcheetah:mass([bf]thigh)=2"})
+    assert "-> halfcheetah:mass([bf]thigh)=2" in text and "no run in [/tmp/x]" in text
+
+
 def test_what_source_steps_and_wall_time_hold_is_said(study):
     """A run's source steps are with its agent's, which is a job of its own here and took most of them."""
     found = report.opened(study)

@@ -37,7 +37,7 @@ TWIN = {  # whether the source is invertible -> what the paired methods do
 def show(check: Check | Unlike | Ranking, console: Console | None = None) -> None:
     """Print a check: spaces, shift, physics, support, detection, rewards, and the verdict last; of unlike robots what
     their bridge joins and what differs across it; of several sources which is nearest."""
-    console = console or Console()
+    console = console or Console(markup=False, emoji=False)  # an id may hold [what would be markup]
     if not console.is_terminal or console.width > 100:
         console.width = WIDTH
     if isinstance(check, Ranking):

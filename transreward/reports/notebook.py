@@ -74,7 +74,9 @@ def table(records: Sequence[Record], compared: bool, width: int) -> str:
     """The table as text of that width, without the columns for which there is no room."""
     subject = Subject.of(records, compared)
     cells = [{_head(name): _cell(x) for name, x in row.items()} for row in rows(subject)]
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, force_jupyter=False, markup=False, emoji=False
+    )
     console.print(f"{subject.title}: raw target return and steps, per seed")
     console.print(columns(fitting(cells, width, GIVES_WAY)))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]

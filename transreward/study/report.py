@@ -153,7 +153,8 @@ def lead(one: Outcome, other: Outcome) -> str:
 
 def as_text(rows: Mapping[str, list[dict[str, str]]], titles: Mapping[str, str]) -> str:
     """The table for a terminal, by pair."""
-    console = Console(file=io.StringIO(), width=Console().width if Console().is_terminal else 200, force_jupyter=False)
+    width = Console().width if Console().is_terminal else 200
+    console = Console(file=io.StringIO(), width=width, force_jupyter=False, markup=False, emoji=False)
     for pair, own in rows.items():
         console.print(f"\n{titles[pair]}", style="bold", highlight=False, soft_wrap=True)
         for part in in_parts(fitting(own, console.width, GIVES_WAY), console.width):

@@ -21,7 +21,7 @@ class View:
     """Shows a study on the terminal; see `study.run.Watch`."""
 
     def __init__(self, jobs: Sequence[Job], at_once: int = 1) -> None:
-        self.console = Console()
+        self.console = Console(markup=False, emoji=False)
         self.whole, self.at_once = len(jobs), at_once
         self.before = self.ready = sum(job.done for job in jobs)  # done before this command
         self.failed, self.seconds = 0, 0.0
