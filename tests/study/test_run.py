@@ -380,6 +380,21 @@ def test_a_study_that_is_half_done_is_reported(half_done, capsys):
     assert Path("out/table.md").read_text().count("\n| ") == 8
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("some line\ntransreward: it went wrong\n\nexit 2\n", "it went wrong"),
+        ("fine_tune  1,000 of 5,000 a seed\n\nexit -9\n", "killed by signal 9"),  # said of what it did, not of its end
+        ("\nexit 3\n", "exit code 3"),
+        ("fine_tune  1,000 of 5,000 a seed\n", ""),
+    ],
+    ids=["said", "killed", "silent", "going on"],
+)
+def test_why_a_job_failed_is_what_it_said_last_or_what_killed_it(tmp_path, text, why):
+    (tmp_path / "log").write_text(text)
+    assert attempt.failure(tmp_path / "log") == why
+
+
 def test_a_damaged_study_is_refused_in_one_line(half_done, capsys):
     whole = store.read_json(Path("out/study.json"))
     for changed in (

@@ -120,22 +120,28 @@ def outcome(task: Task, code: int) -> Outcome:
     """How a task's process ended: done, or failed with the last line of its output, which is kept in its log."""
     if task.done:
         return Outcome(DONE)
-    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
     with suppress(OSError), task.log.open("a") as log:
         log.write(f"\n{EXIT}{code}\n")
-    said = failure(task.log) if code > 0 else ""
-    return Outcome(FAILED, said or how)
+    return Outcome(FAILED, failure(task.log) or ended(str(code)))
 
 
 def failure(log: Path) -> str:
-    """The last line that a failed command printed; empty if it did not fail, or there is no output."""
+    """The last line that a failed command printed, or what killed it; empty if it did not fail, or there is no
+    output."""
     try:
         said = shown(tail(log).decode(errors="replace")).splitlines()
     except (OSError, ValueError):  # there is none
         return ""
-    failed = said and said[-1].startswith(EXIT)
-    last = next((line for line in reversed(said[:-1]) if line.strip()), said[-1]) if failed else ""
-    return last.removeprefix("transreward: ")
+    if not said or not said[-1].startswith(EXIT):
+        return ""
+    killed = said[-1].startswith(f"{EXIT}-")  # it could say nothing of it, and its last line is of something else
+    last = "" if killed else next((line for line in reversed(said[:-1]) if line.strip()), "")
+    return last.removeprefix("transreward: ") or ended(said[-1].removeprefix(EXIT))
+
+
+def ended(code: str) -> str:
+    """How a process ended, by its code."""
+    return f"killed by signal {code[1:]}" if code.startswith("-") else f"exit code {code}"
 
 
 def environment(cores: int, threads: str, base: Mapping[str, str]) -> dict[str, str]:
