@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from transreward.study.ranges import search_of
 PLANS = Path(__file__).parents[2] / "benchmarks" / "plans"
 PAIR = ["inverted_pendulum", "inverted_pendulum:gravity=2"]
 SMALL = {"name": "sac", "hidden": [4], "robots": 4, "batch": 16, "random_steps": 0, "steps_per_update": 4}
+AGENT = {"agent": {"source_steps": 180_000, "settings": {}}}
 LOOP = {"loop.eval_episodes": 1, "loop.final_episodes": 1, "loop.evaluations": 2, "loop.source_evaluations": 1}
 PLAN = {
     "pairs": [PAIR],
@@ -355,11 +356,14 @@ def test_a_part_of_a_plan_has_all_that_it_starts_from():
     assert only(every, TARGETS[1][1], None) == every[:4] and only(every, TARGETS[0][1], None) == every[:2]
 
 
-def test_the_study_of_the_tutorial_has_one_source_agent():
+def test_the_study_of_the_tutorial_has_the_source_agents_that_it_speaks_of():
     text = (PLANS.parents[1] / "docs" / "tutorials" / "a-study.md").read_text()
     plan = parsed(yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0]))
-    assert "With `agent` one source agent is trained" in text
-    assert [job.method for job in jobs_of(plan, Path("out"))].count("") == 1
+    found, same = (jobs_of(one, Path("out")) for one in (plan, replace(plan, asked=plan.asked | AGENT)))
+    places = {job.method: job.agent.place for job in found if job.agent is not None}
+    assert places["zero_shot"] == places["fine_tune"] and len({*places.values()}) == 3
+    assert len([job for job in found if not job.method]) == 3  # for both pairs
+    assert len([job for job in same if not job.method]) == 1
 
 
 @pytest.fixture
