@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from transreward.cli.study import among, only
 from transreward.methods import METHODS
 from transreward.presets import restore_learner
 from transreward.runs.store import SCHEMA, write_json
-from transreward.study.jobs import directory, jobs_of
+from transreward.study.jobs import directory, jobs_of, require_apart
 from transreward.study.plan import ANYWHERE, Plan, parsed, read_plan
 from transreward.study.ranges import search_of
 
@@ -396,3 +397,16 @@ def test_a_source_run_that_cannot_be_taken_up_is_refused_before_anything_runs(ea
     with pytest.raises(tr.RequestError) as caught:
         jobs(**{**asked, **changed})
     assert why.format(run=earlier_run) in str(caught.value)
+
+
+def test_seeds_that_are_asked_for_twice_are_found_without_counting_them_up():
+    """A number of seeds that was meant for steps took all memory there is."""
+    many, later = ({"method": "target_only", "seed": seed, "seeds": 10**6} for seed in (0, 10**6))
+    found = jobs(methods=[many, later])
+    tracemalloc.start()
+    require_apart(found)
+    assert tracemalloc.get_traced_memory()[1] < 10**6  # bytes; a set of them takes a hundred times as many
+    tracemalloc.stop()
+    for seed in (0, 10**6 - 1):
+        with pytest.raises(tr.RequestError, match=f"is asked for twice with seed {seed}: give"):
+            jobs(methods=[many, {**later, "seed": seed}])

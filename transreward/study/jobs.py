@@ -302,7 +302,7 @@ def directory(request: Mapping[str, Any]) -> str:
 def require_apart(jobs: Iterable[Job]) -> None:
     """Raise RequestError if two cells would be one run or one line of the table and must not be: of one name runs of
     other seeds alone are taken together, and a control's name is the control's."""
-    seen: dict[tuple[str, str], set[int]] = {}
+    seen: dict[tuple[str, str], list[range]] = {}
     asked: dict[tuple[str, str], dict[str, Any]] = {}
     runs: dict[Path, str] = {}
     for job in jobs:
@@ -315,12 +315,14 @@ def require_apart(jobs: Iterable[Job]) -> None:
             )
         if (other := runs.setdefault(job.place, job.name)) != job.name:
             raise RequestError(f"{other} and {job.name} ask for the same run: leave one of them out")
-        seeds = set(range(job.request["seed"], job.request["seed"] + job.request["seeds"]))
-        known = seen.setdefault((job.pair, job.method), set())
-        if known & seeds:
+        seeds = range(job.request["seed"], job.request["seed"] + job.request["seeds"])  # which may be any number
+        known = seen.setdefault((job.pair, job.method), [])
+        both = [range(max(one.start, seeds.start), min(one.stop, seeds.stop)) for one in known]
+        twice = min((one.start for one in both if one), default=None)
+        if twice is not None:
             raise RequestError(
-                f"{job.name} is asked for twice with seed {min(known & seeds)}: give one of the two a 'name' (of one "
-                f"name only runs of other seeds are taken together)"
+                f"{job.name} is asked for twice with seed {twice}: give one of the two a 'name' (of one name only runs "
+                f"of other seeds are taken together)"
             )
         request = {key: value for key, value in job.request.items() if key not in ("seed", "seeds")}
         if asked.setdefault((job.pair, job.method), request) != request:
@@ -328,7 +330,7 @@ def require_apart(jobs: Iterable[Job]) -> None:
                 f"{job.name} is asked for twice with other settings: give one of the two a 'name' (of one name only "
                 f"runs of other seeds are taken together)"
             )
-        known |= seeds
+        known.append(seeds)
 
 
 def in_words(error: RequestError) -> str:
