@@ -158,6 +158,16 @@ def test_a_fit_that_a_contact_holds_is_freed():
     assert _freed(problem, there) is there  # pyright: ignore[reportArgumentType]
 
 
+def test_a_contact_holds_no_fit_of_which_nearly_nothing_is_left():
+    """A search that began in what another target told may end there before it is looked beside."""
+    problem, held = Caught(), np.array([0.715])
+    loss = problem.held_out(held)
+    before = 1e6 * loss
+    assert ROUNDING * before < loss <= enough(before)
+    left, values, _ = _settled(problem, (loss, held, [0]), before)  # pyright: ignore[reportArgumentType]
+    assert values[0] == pytest.approx(0.7) and left < ROUNDING * before
+
+
 @pytest.fixture
 def heavy_tool(tmp_path):
     """The problem of an arm whose tool weighs 0.7 kg in place of 0.2."""

@@ -280,9 +280,13 @@ def _exchanged(problem: Problem, now: Found, enough: float) -> Found:
 
 
 def _settled(problem: Problem, now: Found, before: float) -> Found:
-    """Where nearly nothing is left, but more than rounding: with another in place of one of the chosen, if that leaves
-    less. A load is nearly a heavier body, and which of them it is shows in the last digits alone."""
+    """Where nearly nothing is left, but more than rounding: from a little beside, and with another in place of one of
+    the chosen, if that leaves less. A load is nearly a heavier body, and which of them it is shows in the last digits
+    alone."""
     if not now[2] or not ROUNDING * before < now[0] <= enough(before):
+        return now
+    now = _freed(problem, now)
+    if now[0] <= ROUNDING * before:
         return now
     other = _exchanged(problem, now, ROUNDING * before)
     return other if other[0] < (1 - GAIN) * now[0] else now
