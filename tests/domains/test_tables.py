@@ -19,6 +19,7 @@ from transreward import cli
 from transreward.domains import logs
 from transreward.domains.logs.recorded import Recorded, file_of, pair
 from transreward.domains.logs.summary import summary
+from transreward.domains.logs.table import distinct
 from transreward.domains.logs.write import write
 from transreward.types import Entry, RequestError
 
@@ -258,6 +259,9 @@ WRONG = {
     "obs.a,action\n1,2\n3,4\n": "nothing says where an episode ends: call a column",
     "obs.a,action,episode\nnan,2,1\n3,4,1\n": "obs.a is nan in line 2: leave such steps out",
     "obs.a,action,episode\n1,,1\n": "action is empty in line 2: leave such",
+    "obs.a,action,reward,rewards,episode\n1,2,3,4,1\n": "reward, rewards are the same by two names: leave one, or name",
+    "obs.a,action,time,t\n1,2,3,4\n": "time, t are the same by two names",
+    "obs.a,obs.b,action,next_obs.b,next_obs.c\n1,2,3,4,5\n": "next_obs.c: the observation has no such column; name b",
 }
 
 
@@ -353,6 +357,41 @@ def test_columns_of_a_parquet_file_that_nobody_reads(tmp_path, here):
         (tmp_path / "log.yaml").write_text(f"{{observation: [{name}], action: [action.u], episode: episode}}")
         with pytest.raises(RequestError, match=f"{name} {words}"):
             logs.read(path)
+
+
+@pytest.mark.parametrize("names", [("next_obs.knee", "next_obs.hip"), ("next_obs/knee", "next_obs[hip]")])
+def test_next_observations_are_put_in_the_order_of_the_observations(tmp_path, names):
+    """A file in another order than its observation made steps from the hip to the knee, an episode each."""
+    led = dict(zip(names, (OBS[1:, 1], OBS[1:, 0]), strict=True))
+    first = {name: x[:-1] for name, x in COLUMNS.items() if name != "episode"}
+    found = logs.read(text(tmp_path / "log.csv", {**first, **led}))
+    np.testing.assert_allclose(found.next_obs, OBS[1:])
+    other = {"next_obs.x": OBS[1:, 0], "next_obs.y": OBS[1:, 1]}  # other names: as they stand in the file
+    found = logs.read(text(tmp_path / "log.csv", {**first, **other}))
+    np.testing.assert_allclose(found.next_obs, OBS[1:])
+
+
+def test_many_names_of_columns_take_no_time():
+    """They were compared each with each: a line of as many as are read took two minutes."""
+    names = [f"{i:x}" for i in range(100_000)]
+    assert distinct(names) == names
+    with pytest.raises(RequestError, match="the column 1f twice"):
+        distinct([*names, "1f"])
+
+
+def test_rewards_and_flags_of_a_parquet_file_as_arrays_of_one(tmp_path, here):
+    """As data sets with a shape for each column have them; left out, there were no rewards and no end."""
+    path, ends = tmp_path / "log.parquet", np.arange(N) == N - 1
+    led = {"next_obs": np.where(np.arange(N)[:, None] == 7, 99, OBS + 2).tolist(), "action": ACTION.tolist()}
+    one = {
+        "reward": REWARD[:, None].tolist(),
+        "terminated": ends[:, None].tolist(),
+        "episode": EPISODE[:, None].tolist(),
+    }
+    pq.write_table(pa.table({"obs": OBS.tolist(), **led, **one}), path)
+    found = logs.read(path)
+    assert found.reward.tolist() == REWARD.tolist() and found.terminated.tolist() == ends.tolist()
+    assert found.episode[[0, -1]].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("unit", ["ms", "ns"])

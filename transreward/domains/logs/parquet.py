@@ -11,7 +11,7 @@ import numpy as np
 
 from transreward import plain
 from transreward.domains.logs import apart, clock, named, table
-from transreward.domains.logs.columns import MOST, listed
+from transreward.domains.logs.columns import MOST, WIDE, listed
 from transreward.types import RequestError
 
 INFO = "meta/info.json"  # of a LeRobot folder
@@ -116,6 +116,9 @@ def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray | 
     rows = len(column)
     if not rows or flat.size % rows or not all(map(_even, column.chunks)):
         yield key, RequestError(f"{listed([name])} has lists of different lengths")
+        return
+    if flat.size == rows and table.part_of(key) not in (None, *WIDE):  # a reward or a flag as an array of one
+        yield key, flat
         return
     for i, x in enumerate(flat.reshape(rows, -1).T):
         yield f"{key}[{i}]", x

@@ -7,6 +7,7 @@ log says, `monday.yaml` beside `monday.csv`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,10 +57,14 @@ def layout(names: Sequence[str], path: Path) -> Layout:
 
 
 def by_name(names: Sequence[str], beside: str) -> Layout:
-    """`obs.hip`, `obs/hip`, `obs[0]`, `obs_0` are columns of the observation, in the order of the file."""
+    """`obs.hip`, `obs/hip`, `obs[0]`, `obs_0` are columns of the observation, in the order of the file; those of the
+    next observation are in the order of the observation's, where they have the same names.
+
+    Raises RequestError where a part is missing, or is there by two names.
+    """
     parts: dict[str, list[Column]] = {}
     for name in names:
-        part = _part(name)
+        part = part_of(name)
         if part is not None:
             parts.setdefault(part, []).append(Column(name))
     lacking = [part for part in ("obs", "action") if part not in parts]
@@ -68,10 +73,37 @@ def by_name(names: Sequence[str], beside: str) -> Layout:
             f"found the columns {listed(names)}; no {WORDS[lacking[0]][-1]} among them: call them obs.NAME, "
             f"action.NAME, reward, or say which they are in a file {beside} beside it, such as {EXAMPLE}"
         )
+    for part, columns in parts.items():
+        if part not in WIDE and len(columns) > 1:  # which of them holds is not to be guessed
+            twice = listed(column.name for column in columns)
+            raise RequestError(f"{twice} are the same by two names: leave one, or name it in a file {beside} beside it")
+    if "next_obs" in parts:
+        parts["next_obs"] = _alike(parts["obs"], parts["next_obs"], beside)
     return Layout(parts)
 
 
-def _part(name: str) -> str | None:
+def _alike(obs: Sequence[Column], successor: list[Column], beside: str) -> list[Column]:
+    """The columns of the next observation in the order of the observation's, by their names; as they are where none is
+    the same. Raises RequestError where some are, and others not: what belongs together cannot be told."""
+    own = [_within(column.name) for column in obs]
+    place = {_within(column.name): column for column in successor}
+    if len(own) != len(successor) or not place.keys() & set(own):
+        return successor
+    if place.keys() == set(own):
+        return [place[name] for name in own]
+    odd = listed(column.name for column in successor if _within(column.name) not in own)
+    raise RequestError(f"{odd}: the observation has no such column; name both alike, or say which columns they are in "
+                       f"a file {beside} beside it")  # fmt: skip
+
+
+def _within(name: str) -> str:
+    """What a column is called within its part: hip of obs.hip, 0 of obs[0] and obs_0."""
+    found = OTHERS.fullmatch(name) or NAMED.fullmatch(name)
+    return name[found.end(1) :].strip("[]./_") if found else ""
+
+
+def part_of(name: str) -> str | None:
+    """The part of a step that a column of this name is of; None: of none."""
     if name in EPISODE:
         return "episode"
     if name in TIME:
@@ -183,7 +215,7 @@ def _names(columns: Sequence[Column]) -> list[str]:
 def distinct(names: Iterable[str]) -> list[str]:
     """The names of a file's columns. Raises RequestError for one that is there twice."""
     found = list(names)
-    for name in found:
-        if found.count(name) > 1:
-            raise RequestError(f"it has the column {listed([name])} twice")
+    (name, times), *_ = Counter(found).most_common(1) or [("", 0)]
+    if times > 1:
+        raise RequestError(f"it has the column {listed([name])} twice")
     return found
