@@ -91,6 +91,19 @@ def test_a_step_that_was_told_and_nothing_after_it(tmp_path):
     assert log.next_obs[-1, 0] == 8 and log.truncated[-1] and log.rate == 25  # by its times
 
 
+@pytest.mark.parametrize("to", ["log.npz", "log.csv"])
+def test_a_session_whose_robot_paused_is_written_with_all_its_steps(tmp_path, to, capsys):
+    """Its times were written, too, and read again as steps that are missing: the one before the pause was left out."""
+    late = [act(8, 3.12), step(9), act(9, 9.0), step(10), act(10, 9.04), step(11)]
+    out = session(tmp_path / "run", [*WALK[:-1], *late], target="asked:nosuch.yaml")
+    main(["data", str(out), "--to", str(tmp_path / to)])
+    assert "without its own times, since the robot paused within episodes" in capsys.readouterr().out
+    before, after = told(out).log, logs.read(tmp_path / to)
+    assert after.rate == before.rate == 25 and after.dropped == 0 and not after.missing.any()
+    for name in ("obs", "next_obs", "action", "reward", "episode", "truncated"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
 def test_a_robot_that_asks_at_another_rate_than_its_own(tmp_path):
     found = told(session(tmp_path, WALK), 100.0)
     assert (found.log.rate, found.log.time, found.pace) == (100.0, None, 25.0)

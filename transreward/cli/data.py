@@ -30,6 +30,9 @@ all steps are that its robot told, also where it was killed.
 """
 EPILOG = IDS
 CHANGED = 0.001  # of the steps
+PAUSED = (
+    ": without its own times, since the robot paused within episodes, which would be read as steps that are missing"
+)
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
@@ -52,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from transreward.domains.ids import domain
     from transreward.domains.logs.degrees import in_degrees
     from transreward.domains.logs.summary import summary
-    from transreward.domains.logs.write import require_writable, write
+    from transreward.domains.logs.write import require_writable, without_pauses, write
     from transreward.domains.names import action_entries, entries
     from transreward.reports.canvas import require_picture
     from transreward.reports.recording import picture
@@ -80,6 +83,7 @@ def run(args: argparse.Namespace) -> None:
     if args.to:
         assumed = "" if rate is None or robot is None or log.rate is not None else f"{robot.name}, {rate:g} Hz"
         why = f": its rate and times are those of {assumed}, since the log says none" if assumed else ""
+        why += PAUSED if without_pauses(log) is not log else ""
         written.append(f"written to {write(log, args.to, rate, columns)}{why}")
     if args.json:
         print(json.dumps(found.as_json(), allow_nan=False))

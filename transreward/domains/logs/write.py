@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from transreward.domains.logs import folders, hdf5, named
-from transreward.domains.logs.clock import RATE
+from transreward.domains.logs import clock, folders, hdf5, named
 from transreward.domains.logs.columns import require_package
 from transreward.domains.logs.folders import LONGEST, Columns
 from transreward.domains.logs.log import Log
@@ -27,7 +27,7 @@ def write(log: Log, to: str, rate: float | None = None, columns: Columns | None 
     Raises RequestError as `require_writable` does, and where the disk is full; nothing is left there then.
     """
     kind, path = require_writable(to)
-    rate = log.rate or rate
+    rate, log = log.rate or rate, without_pauses(log)
     if kind == "lerobot" and rate is None:
         raise RequestError("LeRobot's format needs the control rate, in Hz: give `rate=50`")
     try:
@@ -36,6 +36,16 @@ def write(log: Log, to: str, rate: float | None = None, columns: Columns | None 
         said = " ".join(str(error.strerror or error).split())
         raise RequestError(f"{path} cannot be written: {said}") from None
     return path
+
+
+def without_pauses(log: Log) -> Log:
+    """The log; without times where its robot paused within an episode, as that of a session may: whoever reads it would
+    take the pause for steps that are missing, and leave out the one before it."""
+    if log.time is None:
+        return log
+    apart = clock.spacing(log.time, log.episode)
+    paused = apart.size > 0 and apart.max() > clock.LATE * clock.usual([log.time], None)
+    return replace(log, time=None) if paused else log
 
 
 def numbered(log: Log) -> Columns:
@@ -70,7 +80,7 @@ def require_writable(to: str) -> tuple[str, Path]:
 
 def _arrays(log: Log, rate: float | None, columns: Columns) -> dict[str, np.ndarray]:
     """In D4RL's words."""
-    told = {} if rate is None else {RATE: np.array(rate)}
+    told = {} if rate is None else {clock.RATE: np.array(rate)}
     told |= named.kept(*([entry.name for entry in side] for side in columns))
     return {
         "observations": log.obs.astype(np.float32),
