@@ -107,6 +107,8 @@ def test_not_a_number(tmp_path, recorded):
         (("hopper", "data:some.npz"), {"logs": "some.npz"}, "not both"),
         (("data:some.npz", "hopper"), {}, "takes no step"),
         (("hopper",), {"logs": "some.npz", "source_run": "runs/x"}, "leave one of them"),
+        (("hopper",), {"logs": "some.npz", "seed": 3}, "`seed` is of a robot that takes steps, and logs are of what"),
+        (("hopper", "hopper:gravity=2"), {"seed": -1}, "`seed` must be a whole number from 0 on, not -1"),
         (("hopper", "hopper:gravity=2"), {"source_run": "runs/nowhere"}, "no such directory"),
         (("hopper", "hopper:gravity=2"), {"target_steps": 0}, "whole number above 0"),
         (("gym:Pendulum-v1", "gym:Pendulum-v1"), {}, "no robot of the table"),

@@ -57,9 +57,13 @@ def identify(
     target, logs = target_or_logs(target, logs)
     if target_steps is not None and (type(target_steps) is not int or target_steps < 1):
         raise RequestError(f"`target_steps` must be a whole number above 0, not {target_steps}")
+    if type(seed) is not int or seed < 0:
+        raise RequestError(f"`seed` must be a whole number from 0 on, not {seed!r}")
     if logs is not None:
         if source_run is not None:
             raise RequestError("`source_run` acts in a target, and logs are of what acted already: leave one of them")
+        if seed:
+            raise RequestError("`seed` is of a robot that takes steps, and logs are of what was taken: leave it out")
         told = of_logs(robot, read(logs), target_steps)
     else:
         assert target is not None
