@@ -240,3 +240,26 @@ def test_cloning_needs_no_rewards_and_the_others_say_that_they_do(logs, tmp_path
     assert found.updates == 20 and found.target_return.shape == (2, 2) and not found.estimated and not found.recorded
     with pytest.raises(tr.RequestError, match=r"'iql' learns from the target's rewards, and .* has none: use .*bc"):
         tr.transfer("hopper", target, "iql")
+
+
+def test_a_log_of_the_source_without_rewards_is_refused_where_they_are_learned_from(logs, tmp_path):
+    """Its steps all counted as paid with 0."""
+    columns = dict(np.load(logs[0].removeprefix("data:")))
+    del columns["reward"]
+    np.savez(tmp_path / "unpaid.npz", **columns)
+    source = f"data:{tmp_path / 'unpaid.npz'}"
+    able = "use relabel, bc, target_only$"  # and no row that a log cannot serve
+    for method in ("iql", "rlpd", "otdf"):
+        with pytest.raises(tr.RequestError, match=f"'{method}' learns from the source's rewards, and .* none: {able}"):
+            tr.transfer(source, logs[1], method)
+    asked = {"learner": None, "source_steps": None, "target_steps": None, "settings": {}, "controls": ()}
+    for method in ("bc", "relabel"):
+        assert resolve(source, logs[1], method, source_run=None, **asked, **REQUEST).method.name == method
+
+
+def test_a_run_of_a_log_cannot_go_on_with_more_of_it(logs, tmp_path):
+    """It was told that it takes 0 target steps a round, more than those asked for."""
+    more = {"settings": SETTINGS | {"loop.horizon": 100}, "target_steps": 150, **REQUEST}
+    with pytest.raises(tr.RequestError, match="has all of its log's steps from the start: begin another run with more"):
+        tr.transfer(*logs, "iql", out=tmp_path / "run", **more)
+    assert not (tmp_path / "run").exists()

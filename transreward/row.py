@@ -132,6 +132,13 @@ class Method:
         return self.ceiling or (self.feed is not None and self.feed.target_share > 0 and self.kept > 0)
 
     @property
+    def needs_source_reward(self) -> bool:
+        """Whether the learner sees the source's rewards."""
+        if (self.offline is not None and not self.offline.rewarded) or self.relabels:
+            return False
+        return self.feed is not None and self.feed.of_source and (self.side != "source" or self.kept > 0)
+
+    @property
     def kept(self) -> float:
         """Share of the raw reward that the learner is still paid on the side that the use changes."""
         return (self.use or UNCHANGED).kept

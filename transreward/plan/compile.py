@@ -76,6 +76,8 @@ def longer(config: Config, track: Track, steps: int) -> Track:
         raise RequestError("`cotrain=True` cannot go on behind its horizon: each agent has a budget of its own")
     if target is None:
         return unable(config, track, "takes no target steps to learn from")
+    if target.kind == WHOLE:
+        return unable(config, track, "has all of its log's steps from the start: begin another run with more of them")
     schedule = schedule.extended(schedule.controls.target + steps // target.robots)
     if not schedule.beyond:
         needed = schedule.steps(schedule.total).target * target.robots

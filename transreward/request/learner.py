@@ -125,3 +125,15 @@ def for_method(config: Config, row: Method) -> Config:
         brought |= {name: getattr(config.learner.from_scratch, name) for name in tuned(config.learner)}
     asked = tuple((name, getattr(config.learner, name)) for name in brought)
     return replace(config, learner=replace(config.learner, **brought), replaced=asked) if brought else config
+
+
+def require_tuned(config: Config) -> None:
+    """Raise RequestError for settings of agents that are trained on, where every method learns from scratch."""
+    rows = (config.method, *config.controls)
+    if any(row.start == "source" and row.feed is not None for row in rows):
+        return
+    for name in tuned(config.learner):
+        raise RequestError(
+            f"learner.{name} is for agents that are trained on in a transfer, and of "
+            f"{', '.join(row.name for row in rows)} none is: leave it out"
+        )

@@ -24,7 +24,7 @@ from transreward.methods import Method, method
 from transreward.presets import DEFAULT_STEPS, source_budget
 from transreward.request.budgets import MOST, require_rounds
 from transreward.request.config import Config
-from transreward.request.learner import converted, learner_of
+from transreward.request.learner import converted, learner_of, require_tuned
 from transreward.request.loop import Loop
 from transreward.request.rules import (
     fitting,
@@ -43,7 +43,6 @@ from transreward.request.rules import (
     require_several,
     require_simulated,
     require_source_log,
-    require_tuned,
     sharing,
     together,
     with_terms,
@@ -310,7 +309,7 @@ def require_all(config: Config) -> None:
         require_family(row, config)
         require_tasks(config, row)
         require_ground(row, config)
-        require_rewards(row, config.domains.target)
+        require_rewards(row, config.domains)
         require_learner(row, config.learner, config.domains.source)
     if config.loop.horizon > config.target_steps:
         raise RequestError(

@@ -19,7 +19,6 @@ from transreward.learners.learner import Learner
 from transreward.methods import Method, names, variant
 from transreward.request.budgets import evidence_steps
 from transreward.request.config import Config
-from transreward.request.learner import tuned
 from transreward.types import CEILING, TARGET_ONLY, Pair, RequestError
 
 USE_SAC = 'use `learner="sac"`'
@@ -386,11 +385,21 @@ def require_effect(row: Method) -> None:
         )
 
 
-def require_rewards(row: Method, target: Domain) -> None:
-    """Raise RequestError for a method that learns from the target's rewards if the target has none."""
-    if row.needs_target_reward and not target.reward_terms:
-        able = names(lambda r: not r.needs_target_reward)
-        raise RequestError(f"'{row.name}' learns from the target's rewards, and {target.name} has none: use {able}")
+def require_rewards(row: Method, pair: Pair[Domain]) -> None:
+    """Raise RequestError for a method that learns from the rewards of a domain that has none, where each step has 0."""
+    logs = logged(pair)
+
+    def lacks(r: Method) -> list[str]:
+        needs = Pair(r.needs_source_reward, r.needs_target_reward)
+        return [side for side in Pair._fields if getattr(needs, side) and not getattr(pair, side).reward_terms]
+
+    def able(r: Method) -> bool:
+        serves = learns_of_logs(r) or not logs.source, learns_from_logs(r.simulated) or not logs.target
+        return all(serves) and not lacks(r)
+
+    for side in lacks(row):
+        name = getattr(pair, side).name
+        raise RequestError(f"'{row.name}' learns from the {side}'s rewards, and {name} has none: use {names(able)}")
 
 
 def require_learner(row: Method, learner: Learner, source: Domain) -> None:
@@ -436,15 +445,3 @@ def require_learner(row: Method, learner: Learner, source: Domain) -> None:
                 f"'{row.name}' trains the source agent on, so it cannot have a learner.{name} of its own: set it for "
                 f"all methods"
             )
-
-
-def require_tuned(config: Config) -> None:
-    """Raise RequestError for settings of agents that are trained on, where every method learns from scratch."""
-    rows = (config.method, *config.controls)
-    if any(row.start == "source" and row.feed is not None for row in rows):
-        return
-    for name in tuned(config.learner):
-        raise RequestError(
-            f"learner.{name} is for agents that are trained on in a transfer, and of "
-            f"{', '.join(row.name for row in rows)} none is: leave it out"
-        )
