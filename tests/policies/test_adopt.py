@@ -238,6 +238,8 @@ def test_a_number_that_is_none_is_refused_before_a_file_is_read(name, said, tmp_
 def test_another_robots_policy(tmp_path):
     with pytest.raises(RequestError, match="maps 4 observations to 1 actions, and 'hopper' has 11 and 3"):
         tr.adopt(FILES / "sb3_sac.zip", "hopper", tmp_path / "run")
+    with pytest.raises(RequestError, match=r"`hidden` is of what learns by regression, and .* has its own networks"):
+        tr.adopt(FILES / "sb3_sac.zip", POLE, tmp_path / "run", hidden=(64, 64))
     with pytest.raises(RequestError, match=r"actions whose low is \[-3.0\]"):
         require_fit(read(FILES / "cleanrl_sac.pt"), Narrow(), Path("actor.pt"))
 
@@ -366,6 +368,39 @@ def test_what_else_a_network_of_stable_baselines_computes_is_not_left_out(tmp_pa
     assert read(FILES / "sb3_sac.zip").critics and not read(changed("sb3_sac.zip", tmp_path, quantiles)).critics
 
 
+NAN = {"log_ent_coef": np.array([np.nan], np.float32)}
+
+
+def test_a_weight_of_entropy_that_was_not_learned_is_read_too(tmp_path):
+    """With `ent_coef=0.05` it has another name in the file; the preset's was taken."""
+    for told, wanted in (({"ent_coef_tensor": np.array(0.05, np.float32)}, 0.05), ({}, 0.0), (NAN, None)):
+        file = changed("sb3_sac.zip", tmp_path)
+        with zipfile.ZipFile(file) as archive:
+            parts = {member: archive.read(member) for member in archive.namelist()}
+        with zipfile.ZipFile(file, "w") as archive:
+            for member, content in (parts | {"pytorch_variables.pth": torch_bytes(told)}).items():
+                archive.writestr(member, content)
+        if wanted is not None:
+            assert read(file).alpha == pytest.approx(wanted)
+            continue
+        with pytest.raises(RequestError, match="its weight of entropy is not finite"):
+            read(file)
+    spread = {"log_std": np.full(1, np.nan, np.float32)}
+    with pytest.raises(RequestError, match="its spread of actions is not finite"):
+        read(changed("sb3_ppo.zip", tmp_path, lambda state: state | spread))
+
+
+def test_critics_of_sac_whose_rewards_were_normalised(tmp_path):
+    """They were taken for critics of the raw reward; a policy that saw the raw one has no pickle beside it."""
+    plain = read(shutil.copy(FILES / "sb3_sac.zip", tmp_path / "sb3_sac.zip"))
+    shutil.copy(FILES / "normalised" / "vecnormalize.pkl", tmp_path)
+    found, unit = read(tmp_path / "sb3_sac.zip"), np.sqrt(32.7070400974054)
+    assert found.alpha == pytest.approx(unit * plain.alpha) and found.scale is not None
+    for ours, theirs in zip(found.critics, plain.critics, strict=True):
+        np.testing.assert_allclose(ours[-1][0], unit * theirs[-1][0], rtol=1e-6)
+        np.testing.assert_array_equal(ours[0][0], theirs[0][0])
+
+
 def test_the_bounds_of_actions_in_a_file_of_stable_baselines():
     for name in ("sb3_sac.zip", "sb3_ppo.zip"):
         found = read(FILES / name)
@@ -383,6 +418,10 @@ def test_a_normaliser_with_an_epsilon_of_its_own(tmp_path, monkeypatch):
     whole.state = {"obs_rms": rms, "epsilon": 0.25, "clip_obs": 10.0}
     monkeypatch.setattr(foreign, "pickled", lambda content: whole if not content else None)
     assert read(tmp_path / "model.zip").scale.var + 1e-8 == pytest.approx(0.75)
+    for wrong in (np.nan, -0.5):  # it acted by NaN, which ended the run
+        rms.state["var"] = np.array([0.5, wrong, 0.5, 0.5])
+        with pytest.raises(RequestError, match=r"vecnormalize\.pkl beside it is not finite"):
+            read(tmp_path / "model.zip")
 
 
 def test_an_archive_whose_places_are_beyond_all_files(monkeypatch):

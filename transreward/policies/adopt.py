@@ -84,6 +84,8 @@ def adopt(
     path, robot, out = Path(file), domain(source), Path(out)
     foreign = read(path)
     require_fit(foreign, robot, path)
+    if foreign.hidden and hidden is not None:
+        raise RequestError(f"`hidden` is of what learns by regression, and {path} has its own networks: leave it out")
     learner = make_learner(foreign.learner, robot)
     if widths := foreign.hidden or hidden:
         learner = replace(learner, hidden=widths)  # type: ignore[type-var]

@@ -24,6 +24,7 @@ READ = "actor_mean.0.weight (CleanRL's PPO), fc_mean.weight (its SAC) or model_s
 BESIDE = "vecnormalize.pkl"  # of Stable-Baselines3, in the folder of the policy
 DATA = 2**27  # bytes of its settings
 EPSILON = 1e-8  # added to the variance of an observation
+LEAST_ALPHA = 1e-8  # weight of entropy, whose logarithm is kept
 SB3_WEIGHTS = {  # what its networks are called; with any other, such as a features extractor's, they compute more
     "sac": r"actor\.(latent_pi\.\d+|mu|log_std)\.\w+|critic(_target)?\.qf\d+\.\d+\.\w+",
     "ppo": r"mlp_extractor\.(policy|value)_net\.\d+\.\w+|(action|value)_net\.\w+|log_std",
@@ -113,9 +114,19 @@ def _linear(state: Mapping[str, Any], name: str) -> Linear:
     if not isinstance(weight, np.ndarray) or not isinstance(bias, np.ndarray) or weight.ndim != 2:
         raise ValueError(f"it has no layer {name}")
     found = weight.T.astype(np.float32), bias.astype(np.float32)
-    if not (np.isfinite(found[0]).all() and np.isfinite(found[1]).all()):
-        raise ValueError(f"its layer {name} is not finite")
+    _require_finite(f"its layer {name}", *found)
     return found
+
+
+def _variance(var: np.ndarray) -> np.ndarray:
+    """A variance, which is NaN where it is below 0."""
+    return np.where(var < 0, np.nan, var)
+
+
+def _require_finite(what: str, *found: Any) -> None:
+    """Raise ValueError for numbers with which a policy would act, or learn, by what is none."""
+    if not all(np.isfinite(x).all() for x in found):
+        raise ValueError(f"{what} is not finite")
 
 
 def _layers(state: Mapping[str, Any], prefix: str) -> tuple[Linear, ...]:
@@ -183,8 +194,13 @@ def _alpha(content: bytes) -> float:
         if "pytorch_variables.pth" not in archive.namelist():
             return 0.0
         stored = torch_file(member(archive, "pytorch_variables.pth"))
-    found = array(stored.get("log_ent_coef")) if isinstance(stored, dict) else None
-    return 0.0 if found is None or found.size != 1 else float(np.exp(found.ravel()[0]))
+    stored = stored if isinstance(stored, dict) else {}
+    learned, fixed = (array(stored.get(name)) for name in ("log_ent_coef", "ent_coef_tensor"))
+    found = fixed if learned is None else np.exp(learned)
+    if found is None or found.size != 1:
+        return 0.0
+    _require_finite("its weight of entropy", found)
+    return max(float(found.ravel()[0]), LEAST_ALPHA)
 
 
 def _require_activation(about: Mapping[str, Any], wanted: str) -> None:
@@ -199,12 +215,15 @@ def _normalised(found: Foreign, beside: Path) -> Foreign:
     if not beside.is_file():
         return found
     stored = pickled(content_of(beside))
-    state = stored.state if isinstance(stored, Inert) else {}
-    rms = state.get("obs_rms") if isinstance(state, dict) else None
-    values = rms.state if isinstance(rms, Inert) and isinstance(rms.state, dict) else {}
+    state = stored.state if isinstance(stored, Inert) and isinstance(stored.state, dict) else {}
+    values, paid = (rms.state if isinstance(rms := state.get(name), Inert) and isinstance(rms.state, dict) else {}
+                    for name in ("obs_rms", "ret_rms"))  # fmt: skip
     mean, var = (array(values.get(name)) for name in ("mean", "var"))
     if mean is None or var is None or mean.shape != (found.obs,) or var.shape != (found.obs,):
         raise ValueError(f"{beside.name} beside it has no statistics of {found.obs} observations")
+    _require_finite(f"{beside.name} beside it", mean, _variance(var))
+    if state.get("norm_reward") is True and found.learner == "sac":
+        found = _in_raw_rewards(found, array(paid.get("var")))
     if state.get("norm_obs") is False:
         return found
     clip = float(state.get("clip_obs", 10.0))
@@ -215,6 +234,17 @@ def _normalised(found: Foreign, beside: Path) -> Foreign:
         var = var + float(epsilon) - EPSILON
     said = f"with the normaliser in {beside.name}"
     return replace(found, scale=Scale(mean, var, 1e4 if count is None else float(count)), said=said)
+
+
+def _in_raw_rewards(found: Foreign, var: np.ndarray | None) -> Foreign:
+    """SAC's critics and weight of entropy, which were in units of rewards over the spread of returns, in those of the
+    reward."""
+    if var is None or var.size != 1:
+        return found
+    _require_finite("the spread of its returns", _variance(var))
+    unit = float(np.sqrt(var.ravel()[0] + EPSILON))
+    critics = tuple((*net[:-1], (unit * net[-1][0], unit * net[-1][1])) for net in found.critics)
+    return replace(found, critics=critics, alpha=unit * found.alpha)
 
 
 # -- state files ---------------------------------------------------------------------------------------------------
@@ -262,6 +292,7 @@ def _rsl_rl(state: Mapping[str, Any], actor: str, normaliser: str, whole: Mappin
         raise ValueError(f"it has further weights, {ascii(more[0])[:60]}, which are not read: export it as ONNX")
     rms = whole.get("obs_norm_state_dict") or {}
     mean, var = (array(state.get(f"{normaliser}.{name}", rms.get(name))) for name in ("_mean", "_var"))
+    _require_finite("its normaliser", *([] if mean is None or var is None else [mean, _variance(var)]))
 
     def act(obs: np.ndarray) -> np.ndarray:
         x = obs if mean is None or var is None else (obs - mean.ravel()) / (np.sqrt(var.ravel()) + 0.01)
@@ -278,6 +309,8 @@ def _of(library: str, learner: str, actor: tuple[Linear, ...], spread: Any, crit
     sizes = len(actor[0][0]), len(actor[-1][1])
     if len(actor) < 2:
         raise ValueError("its policy has no hidden layer, and at least one is read")
+    if isinstance(spread, np.ndarray):
+        _require_finite("its spread of actions", spread)
     return _with_critics(Foreign(library, learner, *sizes, actor=actor, spread=spread), critics)
 
 
