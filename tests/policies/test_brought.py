@@ -133,6 +133,16 @@ def test_a_budget_that_the_policys_learner_cannot_use_is_said_first(monkeypatch,
     assert not list(Path().iterdir())
 
 
+def test_a_learner_that_cannot_take_the_policy_over_is_said_first(monkeypatch, capsys):
+    """After 20,000 steps it was said of a source run in a folder that nobody had named."""
+    monkeypatch.setattr(adopting, "_agent", lambda *_: pytest.fail("a source agent was made"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["transfer", POLE, TARGET, "--source-policy", str(SAC), "--learner", "ppo", "--controls", "none"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and "becomes an agent of sac, and ppo cannot take it over: leave --learner out" in line
+    assert not list(Path().iterdir())
+
+
 def test_what_is_refused_later_leaves_no_agent(monkeypatch, capsys):
     """With the agent's learner, say: its rounds are longer than the budget."""
 

@@ -87,7 +87,9 @@ def with_policy(request: dict[str, Any], plan: Callable[..., object], passing: P
     steps = count("source steps", request.get("source_steps"), 2 * STEPS)
     steps = min(STEPS, max(steps // 2, 1))  # the rest is left to the method
     seeds = {name: request[name] for name in ("seeds", "seed") if name in request}
-    require_plan(request, read(Path(file)).learner, plan)
+    learner = read(Path(file)).learner
+    require_plan(request, learner, plan)
+    require_taken_over(file, learner, request.get("learner"))
     found = adopt(file, request["source"], out, steps=steps, **seeds, watch=on_its_way)
     try:
         plan(**(request := {**request, "source_run": str(out)}))
@@ -104,6 +106,15 @@ def require_plan(request: dict[str, Any], learner: str, plan: Callable[..., obje
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they come again
         plan(**{"learner": learner, **request, "source_steps": None})
+
+
+def require_taken_over(file: str, own: str, asked: Any) -> None:
+    """Raise RequestError where the learner that is asked for cannot take over an agent of the policy's own."""
+    from transreward.learners import LEARNERS
+
+    learner = LEARNERS.get(str(asked))
+    if learner is not None and asked != own and not learner.takes_over:
+        raise RequestError(f"{file} becomes an agent of {own}, and {asked} cannot take it over: leave `learner` out")
 
 
 def on_its_way(line: str) -> None:
