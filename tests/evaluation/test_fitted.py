@@ -1,9 +1,13 @@
 """Fitted Q evaluation against values that are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from transreward.domains import logs
+from transreward.domains.logs.recorded import Recorded
+from transreward.engine.record import estimated
 from transreward.evaluation.fitted import fitted
 
 pytestmark = pytest.mark.usefixtures("hurry")
@@ -38,3 +42,13 @@ def test_an_episode_that_is_cut_off_is_worth_what_would_follow():
     log, gamma = chain(False), 0.5
     found = fitted(np.zeros((1, 100, 1)), np.zeros((1, 2000, 1)), log, gamma)
     assert found.per_seed[0] == pytest.approx(2 + 0.05 * gamma / (1 - gamma) ** 2, rel=0.05)
+
+
+def test_a_log_of_shuffled_steps_says_nothing_of_the_policy_that_took_it():
+    """The estimate was made of its first step alone, over and over, and of an action that did not follow it."""
+    x = np.random.default_rng(0).normal(size=(80, 4))
+    log = logs.from_arrays({"obs": x[:, :1], "action": x[:, 1:2], "reward": x[:, 2], "next_obs": x[:, 3:]})
+    assert log.episode[-1] == 79
+    config = SimpleNamespace(domains=SimpleNamespace(target=Recorded("data:x", None, log)))
+    config.judged = SimpleNamespace(target=None)
+    assert estimated(SimpleNamespace(config=config)) == {}  # type: ignore[arg-type]

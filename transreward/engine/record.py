@@ -170,9 +170,12 @@ def final(run: Run) -> Final:
 
 def estimated(run: Run) -> dict[str, Any]:
     """What the run's policies would earn in a target of which there is a log and no simulator, as result.json says it;
-    empty elsewhere, and without rewards."""
+    empty elsewhere, without rewards, and where each step is an episode that was cut off, as in a log whose steps were
+    shuffled: what was done next, by which the log's own policy is judged beside it, is told by none."""
     log = recorded(run.config.domains.target)
     if log is None or not log.log.rewarded or run.config.judged.target is not None:
+        return {}
+    if (log.log.truncated & ~log.log.terminated).all():
         return {}
 
     def acts(obs: np.ndarray) -> np.ndarray:
