@@ -24,6 +24,7 @@ MANY = 1_000_000  # values in it, those behind YAML's aliases counted each time
 ALIASES = 100  # in a YAML file
 LARGEST = 2**63  # what a whole number stays below
 DIGITS = 50  # of a number
+EXPONENT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$")  # a number as YAML 1.2 and JSON have it
 # Control characters, which would act on a terminal, and halves of what UTF-8 writes whole.
 NOT_SHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -105,6 +106,7 @@ def parsed_yaml(text: str) -> Any:
             if len(node.value) > MANY // ALIASES:
                 raise ValueError("its mappings merge into too many keys")
 
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))  # else 1e-3 is a text
     try:
         depth = aliases = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

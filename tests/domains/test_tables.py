@@ -71,7 +71,7 @@ def test_a_file_beside_it_says_what_the_columns_are(tmp_path):
     path = text(tmp_path / "log.csv", {"stamp": time, **columns, "temperature": np.zeros(N)})
     (tmp_path / "log.yaml").write_text(
         "observation: [{column: hip_deg, factor: 0.017453292519943295, offset: -1.5707963267948966}, k]\n"
-        "action: [{column: pwm, factor: 0.01}]\nreward: pay\ntime: stamp\nrate: 50\n"
+        "action: [{column: pwm, factor: 1e-2}]\nreward: pay\ntime: stamp\nrate: 5E+1\n"  # numbers, not texts
     )
     require_the_steps(logs.read(path))
 
