@@ -312,6 +312,20 @@ def test_parquet_that_is_no_log(tmp_path, change, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_where_the_columns_of_a_folder_are_said(tmp_path, here):
+    """In it; a file beside it was asked for, and not read. And a column of words is no missing column."""
+    renamed = table().rename_columns([name.removeprefix("observation.") for name in table().column_names])
+    folder = lerobot(tmp_path / "set", tables=(renamed.append_column("trial", pa.array(["a"] * N)),))
+    with pytest.raises(RequestError, match=r"say which they are in a file log\.yaml in it, such as"):
+        logs.read(folder)
+    said = "{observation: ['state[0]', 'state[1]'], action: ['action[0]'], reward: reward, episode: %s}"
+    (folder / "log.yaml").write_text(said % "episode_index")
+    require_the_steps(logs.read(folder))
+    (folder / "log.yaml").write_text(said % "trial")
+    with pytest.raises(RequestError, match="trial holds string, where numbers are wanted"):
+        logs.read(folder)
+
+
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(RequestError, match=r"of version v2.1, and v3 is read"):
         logs.read(lerobot(tmp_path / "old", "v2.1"))

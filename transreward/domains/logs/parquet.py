@@ -46,7 +46,7 @@ def convert(path: str, out: str) -> None:
     def column(name: str) -> np.ndarray:
         return np.concatenate([_usable(part[name]) for part in parts])
 
-    found = table.layout(list(first), place / "log.parquet" if place.is_dir() else place)
+    found = table.layout(list(first), place)
     made = table.arrays(found, column, lambda row: f"row {row}")
     if place.is_dir():
         made |= {name: x for name, x in _about(place).items() if name != clock.RATE or name not in made}
@@ -102,7 +102,8 @@ def _flat(key: str, opened: Any, name: str) -> Iterator[tuple[str, np.ndarray | 
     lists = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind)
     inner = kind.value_type if lists else kind
     if not (pa.types.is_floating(inner) or pa.types.is_integer(inner) or pa.types.is_boolean(inner)):
-        if key in (*table.EPISODE, *table.TIME):  # else gaps, or where episodes end, would be passed over
+        if key in (*table.EPISODE, *table.TIME) or table.part_of(key) is None:
+            # gaps, or where episodes end, would be passed over; of another column whoever names it is told
             yield key, RequestError(f"{listed([name])} holds {kind}, where numbers are wanted")
         return
     column = opened.read(columns=[name]).column(0)

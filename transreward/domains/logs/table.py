@@ -51,16 +51,20 @@ class Layout(NamedTuple):
 
 
 def layout(names: Sequence[str], path: Path) -> Layout:
-    """What the columns of a file are, by the file beside it or by their names. Raises RequestError."""
+    """What the columns of a file are, by the file beside it, or of those of a folder by the file in it, or by their
+    names. Raises RequestError."""
+    if path.is_dir():
+        within = path / "log.yaml"
+        return told(names, within) if within.is_file() else by_name(names, f"a file {within.name} in it")
     beside = path.with_suffix(".yaml")
-    return told(names, beside) if beside.is_file() else by_name(names, beside.name)
+    return told(names, beside) if beside.is_file() else by_name(names, f"a file {beside.name} beside it")
 
 
-def by_name(names: Sequence[str], beside: str) -> Layout:
+def by_name(names: Sequence[str], where: str) -> Layout:
     """`obs.hip`, `obs/hip`, `obs[0]`, `obs_0` are columns of the observation, in the order of the file; those of the
     next observation are in the order of the observation's, where they have the same names.
 
-    Raises RequestError where a part is missing, or is there by two names.
+    Raises RequestError where a part is missing, or is there by two names; `where` it could be said what they are.
     """
     parts: dict[str, list[Column]] = {}
     for name in names:
@@ -71,29 +75,28 @@ def by_name(names: Sequence[str], beside: str) -> Layout:
     if lacking:
         raise RequestError(
             f"found the columns {listed(names)}; no {WORDS[lacking[0]][-1]} among them: call them obs.NAME, "
-            f"action.NAME, reward, or say which they are in a file {beside} beside it, such as {EXAMPLE}"
+            f"action.NAME, reward, or say which they are in {where}, such as {EXAMPLE}"
         )
     for part, columns in parts.items():
         if part not in WIDE and len(columns) > 1:  # which of them holds is not to be guessed
             twice = listed(column.name for column in columns)
-            raise RequestError(f"{twice} are the same by two names: leave one, or name it in a file {beside} beside it")
+            raise RequestError(f"{twice} are the same by two names: leave one, or name it in {where}")
     if "next_obs" in parts:
-        parts["next_obs"] = _alike(parts["obs"], parts["next_obs"], beside)
+        parts["next_obs"] = _alike(parts["obs"], parts["next_obs"], where)
     return Layout(parts)
 
 
-def _alike(obs: Sequence[Column], successor: list[Column], beside: str) -> list[Column]:
+def _alike(obs: Sequence[Column], successor: list[Column], where: str) -> list[Column]:
     """The columns of the next observation in the order of the observation's, by their names; as they are where none is
     the same. Raises RequestError where some are, and others not: what belongs together cannot be told."""
     own = [_within(column.name) for column in obs]
     place = {_within(column.name): column for column in successor}
-    if len(own) != len(successor) or not place.keys() & set(own):
+    if not len(own) == len(set(own)) == len(successor) == len(place) or not place.keys() & set(own):
         return successor
     if place.keys() == set(own):
         return [place[name] for name in own]
     odd = listed(column.name for column in successor if _within(column.name) not in own)
-    raise RequestError(f"{odd}: the observation has no such column; name both alike, or say which columns they are in "
-                       f"a file {beside} beside it")  # fmt: skip
+    raise RequestError(f"{odd}: the observation has no such column; name both alike, or say in {where} which they are")
 
 
 def _within(name: str) -> str:
