@@ -219,6 +219,13 @@ def test_the_target_steps_of_a_run_are_read_as_far_as_its_checkpoint_says(tmp_pa
                 **REQUEST)  # fmt: skip
     whole = target_steps(run, 1)
     assert len(whole) == 40 and whole.obs.shape == (40, 11) and np.isfinite(whole.reward).all()
+    config = run / "config.json"
+    told = config.read_text()
+    spaces = json.loads(told)["spaces"] | {"low": [-0.1] * 3, "high": [0.2] * 3}
+    config.write_text(json.dumps(json.loads(told) | {"spaces": spaces}))  # as of a learner whose draws leave the box
+    clipped = target_steps(run, 1).action
+    assert np.abs(whole.action).max() > 0.2 and np.array_equal(clipped, np.clip(whole.action, -0.1, 0.2))
+    config.write_text(told)
     (file,) = run.glob("state/**/0-target-*.rows")
     content = file.read_bytes()
     file.write_bytes(content + bytes(400))  # of a process that was killed before the next checkpoint

@@ -19,7 +19,8 @@ TERMS = 64  # columns beside a transition's, at most
 
 
 def target_steps(directory: Path, seed: int = 0) -> Log:
-    """The stored target steps of one seed (counted from 0) of a run, robot by robot, in the order of time.
+    """The stored target steps of one seed (counted from 0) of a run, robot by robot, in the order of time, with the
+    actions that were executed: a draw of a learner that does not squash may leave the box, and the robot clips it.
 
     Raises RequestError for a run that keeps none (`loop.keep_state=false`, or a method without target steps).
     """
@@ -36,6 +37,7 @@ def target_steps(directory: Path, seed: int = 0) -> Log:
         flat = _flat(file, rows["sha256"], controls * config["seeds"] * robots, 2 * spaces.obs + spaces.action)
         packed = flat.reshape(controls, config["seeds"], robots, -1)[:, seed]
         t = rp.unpacked(packed.swapaxes(0, 1).reshape(robots * controls, -1), spaces).transition
+        t = t._replace(action=np.clip(t.action, spaces.low, spaces.high))
         return _log(t, robots, f"{directory}, seed {seed}")
     raise RequestError(f"{directory} keeps no target steps: its method took none, or loop.keep_state was false")
 
