@@ -117,6 +117,13 @@ def test_refused_to_learn(how, words, log, tmp_path):
     assert "\n" not in str(problem.value)
 
 
+def test_a_log_of_another_rate_is_refused_to_learn_from(log, tmp_path):
+    """What a column does in one of its steps is what it does in several of the robot's, or in a part of one."""
+    np.savez(tmp_path / "slow.npz", **np.load(log), rate=np.array(5.0))
+    with pytest.raises(RequestError, match=r"has 5 steps a second, and 'halfcheetah:legs=3' has 20"):
+        tr.bridge("halfcheetah", "halfcheetah:legs=3", f"learned({tmp_path / 'slow.npz'})")
+
+
 def test_robots_that_move_otherwise_are_refused(tmp_path):
     steps = log_of("walker2d", tmp_path / "steps.npz")
     with pytest.raises(

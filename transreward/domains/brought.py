@@ -13,7 +13,9 @@ from transreward.bridges.bridge import Side
 from transreward.bridges.given import ACTIONS, BACK, EXAMPLE, OBSERVATIONS, Given
 from transreward.bridges.learned import LEARNED, Learned
 from transreward.bridges.linear import Linear
+from transreward.domains.domain import control_rate
 from transreward.domains.logs import read
+from transreward.domains.logs.log import require_rate
 from transreward.domains.users import import_modules, located, named, numbers, unpacked
 from transreward.plain import read_mapping
 from transreward.types import RequestError, Transition
@@ -61,6 +63,7 @@ def taken(file: str, own: Side, other: Side) -> tuple[Transition, Transition]:
             f"{file} has steps of {width[0]} observations and {width[1]} actions, and {other.name} has {sizes[0]} and "
             f"{sizes[1]}: give a log of that robot"
         )
+    require_rate(log, f"'{other.name}'", control_rate(other.domain))  # type: ignore[attr-defined]
     return walked(own), log.transition
 
 
