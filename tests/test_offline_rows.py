@@ -270,3 +270,12 @@ def test_a_run_of_a_log_cannot_go_on_with_more_of_it(logs, tmp_path):
     with pytest.raises(tr.RequestError, match="has all of its log's steps from the start: begin another run with more"):
         tr.transfer(*logs, "iql", out=tmp_path / "run", **more)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", ["iql", "dara"])
+def test_an_actor_whose_rate_is_annealed_does_not_go_on(method, tmp_path):
+    """More steps were taken in the target, and its weights stayed the same to the bit."""
+    asked = {"settings": SETTINGS | {"loop.horizon": 40}, "learner": LEARNER, "source_steps": 640, **REQUEST}
+    with pytest.raises(tr.RequestError, match="has annealed its actor's rate to 0, so that more steps would change no"):
+        tr.transfer("hopper", JUDGE, method, target_steps=80, out=tmp_path / "run", **asked)
+    assert not (tmp_path / "run").exists()

@@ -36,6 +36,7 @@ class IQL(Offline):
     takes_advice = True
     asks = ("critics", "value")
     follow = ("critics",)
+    ends_still = True  # its rate is annealed to 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

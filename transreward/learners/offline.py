@@ -47,6 +47,7 @@ class Offline(Learner):
     rewarded: ClassVar[bool] = True  # learns from rewards
     asks: ClassVar[tuple[str, ...]] = ()  # networks beside the actor: critics, value
     follow: ClassVar[tuple[str, ...]] = ()  # networks that have a slow copy
+    ends_still: ClassVar[bool] = False  # its actor does not move any more after `updates`
 
     def __post_init__(self) -> None:
         for field in ("batch", "updates", "burst"):

@@ -78,6 +78,9 @@ def longer(config: Config, track: Track, steps: int) -> Track:
         return unable(config, track, "takes no target steps to learn from")
     if target.kind == WHOLE:
         return unable(config, track, "has all of its log's steps from the start: begin another run with more of them")
+    if track.method.offline is not None and track.method.offline.ends_still:
+        why = "has annealed its actor's rate to 0, so that more steps would change nothing: begin another run with more"
+        return unable(config, track, why)
     schedule = schedule.extended(schedule.controls.target + steps // target.robots)
     if not schedule.beyond:
         needed = schedule.steps(schedule.total).target * target.robots
