@@ -65,6 +65,21 @@ def flat(n, time):
     return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))])
 
 
+@pytest.mark.parametrize("said", [{}, {"rate": 50.0}])
+def test_how_long_a_robot_stands_between_episodes_is_no_rate(said):
+    """Of many short episodes it was what passes between most rows: the rate was said to be wrong, and no gap seen."""
+    last = np.tile([True, False, True], 8)  # episodes of a step, and of two
+    short = steps(24) | {
+        "truncated": last,
+        "time": 9.0 * np.cumsum(np.tile([1, 1, 0], 8)) + 0.02 * np.tile([0, 0, 1], 8),
+    }
+    short["next_obs"] = np.where(last[:, None], 7.0, short["next_obs"])
+    log = logs.from_arrays(short | said)
+    assert log.rate == 50 and len(log) == 24 and log.episode[-1] == 15 and not log.missing.any()
+    late = short["time"] + 0.06 * (np.arange(24) > 22)  # within the last episode
+    assert logs.from_arrays(short | {"time": late} | said).missing.max() == pytest.approx(0.06)
+
+
 def test_where_time_is_missing_an_episode_ends(tmp_path):
     time = 0.02 * np.arange(30) + 0.1 * (np.arange(30) >= 12)
     (tmp_path / "log.csv").write_text(flat(30, time) + "\n")

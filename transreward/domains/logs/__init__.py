@@ -75,7 +75,7 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "of arrays") -> Log:
         for group, its in found.items():
             require_shapes(its, said[group])
         rate = clock.said(arrays)
-        usual = clock.usual([_times(its["time"]) for its in found.values() if "time" in its], rate)
+        usual = clock.usual([_apart(its) for its in found.values() if "time" in its], rate)
         parts = [steps(its, said[group], not group, usual) for group, its in found.items()]
         names = named.told(arrays, parts[0].steps.obs.shape[1], parts[0].steps.action.shape[1])
         return _log(parts, source, "reward" in next(iter(groups.values())), rate, names)
@@ -83,10 +83,13 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "of arrays") -> Log:
         raise RequestError(f"log {source}: {error}") from None
 
 
-def _times(time: np.ndarray) -> np.ndarray:
-    """[n], those that are finite; `steps` refuses the others."""
-    time = np.asarray(time, float).ravel()
-    return time[np.isfinite(time)]
+def _apart(its: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Seconds between two rows of an episode, as far as flags say where one ends: between two of them a robot may stand
+    for any time. Those that are finite; `steps` refuses the others."""
+    apart, ended = np.diff(np.asarray(its["time"], float).ravel()), np.zeros(len(its["action"]), bool)
+    for part in {"terminated", "truncated"} & its.keys():
+        ended |= its[part].reshape(-1) != 0
+    return apart[~ended[: len(apart)] & np.isfinite(apart)]
 
 
 def _log(parts: Sequence[Taken], source: str, rewarded: bool, rate: float | None, names: named.Names | None) -> Log:

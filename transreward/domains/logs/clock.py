@@ -29,14 +29,14 @@ def said(arrays: Mapping[str, Any]) -> float | None:
     return required(float(x.reshape(()))) if x.size == 1 and x.dtype.kind in "iuf" else None
 
 
-def usual(times: Iterable[np.ndarray], rate: float | None) -> float:
-    """The usual seconds between two steps, by their times [steps] of each group or by the rate that is said; infinite
-    where neither is known.
+def usual(found: Iterable[np.ndarray], rate: float | None) -> float:
+    """The usual seconds between two steps, by those `found` between rows, or by the rate that is said; infinite where
+    neither is known.
 
     Raises:
         RequestError: they contradict one another.
     """
-    apart = np.concatenate([np.diff(time) for time in times] or [np.zeros(0)])
+    apart = np.concatenate([*found, np.zeros(0)])
     apart = apart[apart > 0]  # where time begins anew, an episode does
     if not apart.size:
         return np.inf if rate is None else 1 / rate

@@ -44,7 +44,7 @@ def without_pauses(log: Log) -> Log:
     if log.time is None:
         return log
     apart = clock.spacing(log.time, log.episode)
-    paused = apart.size > 0 and apart.max() > clock.LATE * clock.usual([log.time], None)
+    paused = apart.size > 0 and apart.max() > clock.LATE * clock.usual([apart], None)
     return replace(log, time=None) if paused else log
 
 
