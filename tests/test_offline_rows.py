@@ -279,3 +279,15 @@ def test_an_actor_whose_rate_is_annealed_does_not_go_on(method, tmp_path):
     with pytest.raises(tr.RequestError, match="has annealed its actor's rate to 0, so that more steps would change no"):
         tr.transfer("hopper", JUDGE, method, target_steps=80, out=tmp_path / "run", **asked)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_setting_of_a_learner_that_nobody_has_is_warned_of(logs):
+    """Who learns offline has a learner of its own: this one changed nothing, without a word."""
+    asked = {"learner": None, "source_steps": None, "target_steps": None, "controls": (), "source_run": None}
+    with pytest.warns(UserWarning, match=r"learner\.discount has no effect on 'iql', .* own is offline\.discount$"):
+        resolve(*logs, "iql", settings={"learner.discount": 0.9}, **asked, **REQUEST)
+    for source, method in (
+        ("hopper", "iql"),
+        (logs[0], "rlpd"),
+    ):  # an agent is trained before it; and it is its learner
+        resolve(source, logs[1], method, settings={"learner.discount": 0.9}, **asked, **REQUEST)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import warnings
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,17 @@ def require_tuned(config: Config) -> None:
             f"learner.{name} is for agents that are trained on in a transfer, and of "
             f"{', '.join(row.name for row in rows)} none is: leave it out"
         )
+
+
+def tell_unused(config: Config) -> None:
+    """Warn of settings of the learner where all methods learn offline, by a learner of their own, and no agent is
+    trained before them. No error: a comparison gives them to all of its methods."""
+    rows = (config.method, *config.controls)
+    if any(row.offline is None or row.needs_source_agent for row in rows):
+        return
+    known = {field.name for field in fields(config.method.offline)} if config.method.offline is not None else set()
+    for path in sorted(config.chosen):
+        section, _, name = path.partition(".")
+        if section == "learner":
+            own = f", whose own is offline.{name}" if name in known else ""
+            warnings.warn(f"{path} has no effect on '{config.method.name}', which learns offline{own}", stacklevel=2)

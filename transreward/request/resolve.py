@@ -24,7 +24,7 @@ from transreward.methods import Method, method
 from transreward.presets import DEFAULT_STEPS, source_budget
 from transreward.request.budgets import MOST, require_rounds
 from transreward.request.config import Config
-from transreward.request.learner import converted, learner_of, require_tuned
+from transreward.request.learner import converted, learner_of, require_tuned, tell_unused
 from transreward.request.loop import Loop
 from transreward.request.rules import (
     fitting,
@@ -292,7 +292,7 @@ def alike_offline(first: Method, row: Method) -> Method:
 
 
 def require_all(config: Config) -> None:
-    """Raise RequestError for the first rule that the request breaks."""
+    """Raise RequestError for the first rule that the request breaks; warn of what has no effect."""
     if config.cotrain:
         require_cotrain(config)
     require_simulated(config)
@@ -317,6 +317,7 @@ def require_all(config: Config) -> None:
             f"`target_steps`"
         )
     require_rounds(config.at_horizon)
+    tell_unused(config)
 
 
 def require_seeds(config: Config) -> None:
