@@ -45,7 +45,8 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         file.readline()
         empty: list[int] = []
         lines = _filled(file, by, names, empty)
-        rows = _rows(lines, names, [names.index(name) for name in found.names], by, empty)
+        place = {name: i for i, name in enumerate(names)}
+        rows = _rows(lines, names, [place[name] for name in found.names], by, empty)
     columns = dict(zip(found.names, rows.T, strict=True))
     return table.arrays(found, columns.__getitem__, lambda row: f"line {_line(row, empty)}")
 
