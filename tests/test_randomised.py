@@ -102,6 +102,16 @@ def test_kept_agents_of_the_two_kinds_are_told_apart(tmp_path, monkeypatch):
     [
         ("hopper:gravity=0.5,delay=1", "gravity=0.5..2", "hopper:gravity=0.25..1,delay=1"),
         ("hopper:delay=2", "delay=0..1", "hopper:delay=0..1"),
+        (
+            "halfcheetah:broken=bthigh,broken=fthigh",
+            "mass=0.5..2",
+            "halfcheetah:broken=bthigh,broken=fthigh,mass=0.5..2",
+        ),
+        (
+            "halfcheetah:without=ffoot,without=bfoot",
+            "mass=0.5..2",
+            "halfcheetah:without=ffoot,without=bfoot,mass=0.5..2",
+        ),
         ("ant@turned90:mass(torso)=2", "mass=0.5..2", "ant@turned90:mass(torso)=2,mass=0.5..2"),
         ("hopper+walk(speed=1)", "size=0.9..1.1", "hopper+walk(speed=1):size=0.9..1.1"),
     ],

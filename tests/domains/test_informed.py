@@ -74,6 +74,8 @@ def test_what_a_list_and_views_are_told():
     listed = domain("hopper:gravity=0.5,mass=2~mass=2~gravity=2,mass=2@informed=0.2")
     assert listed.parameters == (Told("gravity", None, 0.5, 2.0),) and nominal(listed.plain).name == "hopper:mass=2"
     assert listed.columns.tolist() == [[-1.0], [0.0], [1.0]]
+    broken = domain("hopper:broken=foot_joint,gravity=0.5~broken=foot_joint,gravity=2@informed=0.2")
+    assert broken.parameters == (Told("gravity", None, 0.5, 2.0),)  # what all have need be no number
     seen = domain("ant@turned90:gravity=0.5..2@history=2@informed=0.2")
     assert seen.simulate(4, 0, threads=1).obs.shape == (4, seen.plain.spaces.obs + 2)
     nothing = uninformed(domain("hopper:gravity=3"), 2)

@@ -264,8 +264,8 @@ def differing(family: Varied) -> list[Told]:
     if family.ranges:
         ranges = [(s, s.value) for s in family.ranges if isinstance(s.value, Range)]
         return [Told(s.name, s.pattern, span.low, span.high) for s, span in ranges]
-    keys = dict.fromkeys((s.name, s.pattern) for shifts in family.each for s in shifts)
-    found = []
+    found, alike = [], family.shared
+    keys = dict.fromkeys((s.name, s.pattern) for shifts in family.each for s in shifts if s not in alike)
     for name, pattern in keys:
         one = Told(name, pattern, 0.0, 1.0)
         values = [value_in(shifts, one) for shifts in family.each]

@@ -20,7 +20,7 @@ from transreward.domains.history import history_of, with_history, without_histor
 from transreward.domains.mujoco import MujocoDomain, MujocoSimulation
 from transreward.domains.paid import each_its_own
 from transreward.domains.robot import Robot
-from transreward.domains.shifts import SHIFTS, Range, Shift, applied, of_plan, parse, prepared
+from transreward.domains.shifts import SHIFTS, Range, Shift, applied, of_plan, parse, prepared, slot
 from transreward.domains.shifts.kinds import Beside
 from transreward.domains.tasks import Task, is_own, with_tasks
 from transreward.types import RequestError
@@ -85,6 +85,11 @@ class Varied(MujocoDomain):
             raise RequestError(f"'{self.name}': its variants have different action bounds")
         beside = {name: _largest([getattr(v, name) for v in self.variants]) for name in Beside._fields}
         self.physics = self.physics._replace(**beside)
+
+    @property
+    def shared(self) -> tuple[Shift, ...]:
+        """The shifts that all variants have."""
+        return tuple(s for s in self.ranges or self.each[0] if all(s in shifts for shifts in self.each))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -181,10 +186,10 @@ def randomised(source: Domain, ranges: str) -> Domain:
     single = plain(source)
     if not isinstance(single, MujocoDomain) or len(single.variants) > 1:
         raise RequestError(f"'{source.name}' is not a single robot of the table, so there is no family around it")
-    own = {(shift.name, shift.pattern): shift for shift in single.shifts}
+    own = {slot(shift): shift for shift in single.shifts}
     for shift in parse(ranges):
-        before = own.get((shift.name, shift.pattern))
-        own[shift.name, shift.pattern] = shift if before is None else _around(before, shift)
+        before = own.get(slot(shift))
+        own[slot(shift)] = shift if before is None else _around(before, shift)
     return _seen_as(source, family(robots.row(single.robot.name), list(own.values()), single.tasks))
 
 
@@ -194,8 +199,7 @@ def nominal(source: Domain) -> Domain:
     single = plain(source)
     if not isinstance(single, Varied) or not single.redrawn:
         return source
-    shared = [s for s in single.ranges or single.each[0] if all(s in shifts for shifts in single.each)]
-    robot = MujocoDomain(robots.row(single.robot.name), shared, single.tasks, single.spaces.obs)
+    robot = MujocoDomain(robots.row(single.robot.name), single.shared, single.tasks, single.spaces.obs)
     return _seen_as(source, robot)
 
 

@@ -2,7 +2,7 @@
 it sees. Each module holds the rows of one part of the table, with the functions behind them."""
 
 from transreward.domains.shifts.acts import acting
-from transreward.domains.shifts.both import together
+from transreward.domains.shifts.both import slot, together
 from transreward.domains.shifts.compiled import applied, build, of_plan, prepared, touched
 from transreward.domains.shifts.elements import labels
 from transreward.domains.shifts.kinds import Kind, Physics, Range, Shift
@@ -11,5 +11,5 @@ from transreward.domains.shifts.text import parse
 
 __all__ = [
     "SHIFTS", "Kind", "Physics", "Range", "Shift", "acting", "applied", "build", "labels", "of_plan", "parse",
-    "prepared", "together", "touched",
+    "prepared", "slot", "together", "touched",
 ]  # fmt: skip

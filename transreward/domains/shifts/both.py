@@ -15,9 +15,9 @@ def together(own: Sequence[Shift], found: Sequence[Shift]) -> tuple[Shift, ...]:
     Noise is found as all that there is, so it takes the place of the robot's own of every part.
     """
     random = {s.name for s in found if SHIFTS[s.name].random}
-    shifts = {_key(s): s for s in own if s.name not in random}
+    shifts = {slot(s): s for s in own if s.name not in random}
     for s in found:
-        key, value = _key(s), s.value
+        key, value = slot(s), s.value
         before = shifts[key].value if key in shifts and not SHIFTS[s.name].sets else None
         if isinstance(value, float | int) and isinstance(before, float | int):
             value = before * value if SHIFTS[s.name].neutral == 1.0 else before + value
@@ -25,6 +25,6 @@ def together(own: Sequence[Shift], found: Sequence[Shift]) -> tuple[Shift, ...]:
     return tuple(shifts.values())
 
 
-def _key(shift: Shift) -> tuple[str, str | None, str]:
-    """What two shifts of a robot may not share; of a broken motor which one it is."""
+def slot(shift: Shift) -> tuple[str, str | None, str]:
+    """What two shifts of a robot may not share; of a broken motor, or a part left out, which one it is."""
     return shift.name, shift.pattern, shift.value if isinstance(shift.value, str) else ""
