@@ -68,6 +68,10 @@ def test_a_step_that_ended_an_episode_is_paid_for_what_it_did():
     [
         ("halfcheetah", "halfcheetah+backward:gravity=2", True),
         ("halfcheetah:delay=1", f"halfcheetah+{OWN}", False),  # it is asked for the action that acted
+        ("ant+goal(x=1,y=0):delay=1", "ant+goal(x=0,y=2)", True),
+        ("ant+goal(x=1,y=0):sensor_noise=0.1", "ant+goal(x=0,y=2)", False),  # and a goal for where the robot is
+        ("ant+goal(x=1,y=0):sensor_delay=2", "ant+sparse_goal(x=0,y=2)", False),
+        ("ant:sensor_bias=0.5", "ant+direction(degrees=90)", True),
         ("halfcheetah:deadzone=0.1", f"halfcheetah+{OWN}", False),
         ("halfcheetah:sensor_bias=0.1", f"halfcheetah+{OWN}", False),  # and for the true state
         ("halfcheetah:sensor_bias=0.1", "halfcheetah+backward", True),

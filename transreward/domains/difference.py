@@ -196,15 +196,17 @@ def same_starts(source: Domain, target: Domain, n: int = 16, seed: int = 0) -> b
 def relabels(source: Domain, target: Domain) -> bool:
     """True if the target's reward can be computed for stored source steps: both are one robot of the table.
 
-    Not with a reward of the user's and a source whose actions or observations are shifted: the reward takes the action
-    that was executed and the true state, and only what was commanded and seen is stored.
+    Not with a reward of the user's and a source whose actions or observations are shifted, nor with that of a goal in
+    the plane and shifted observations: they take the action that was executed and the true state, and only what was
+    commanded and seen is stored.
     """
     both = bodies(source, target)
     if both is None or not _of_one_row(*both):
         return False
     walker, payer = both
     users = any(":" in task.name for task in payer.tasks)
-    return not users or (walker.physics.obeys and walker.physics.sees)
+    looks = users or payer.robot.placed
+    return (walker.physics.obeys or not users) and (walker.physics.sees or not looks)
 
 
 def require_other_pay(source: Domain, target: Domain, seed: int = 0) -> None:
