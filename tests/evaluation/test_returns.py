@@ -13,7 +13,7 @@ from transreward.domains.mujoco import MujocoDomain
 from transreward.domains.robot import UPRIGHT
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.returns import SEED, evaluate
-from transreward.types import BrokenRun
+from transreward.types import BrokenRun, Spaces, Transition
 
 SEEDS, EPISODES = [3, 8], 3
 
@@ -137,6 +137,32 @@ def judged(robot, act=None, **changed):
 def turned(angle):
     """A half-cheetah begins turned by so much."""
     return lambda rng, qpos, qvel: (qpos + angle * np.eye(len(qpos))[2], qvel)
+
+
+class Endless:
+    """A user's domain that says how long its episodes are, and ends them later: after `real` control steps."""
+
+    name, reward_terms, episode_steps = "lab:endless", ("near",), 5
+
+    def __init__(self, real):
+        self.spaces, self.real, self.steps = Spaces(1, 1, np.array([-1.0]), np.array([1.0])), real, 0
+
+    def simulate(self, n, seed, threads=0):
+        self.obs, self.terms = np.zeros((n, 1)), {"near": np.zeros(n)}
+        return self
+
+    def step(self, action):
+        self.steps += 1
+        n, never = self.terms["near"], np.zeros(len(self.obs), bool)
+        return Transition(self.obs, action, n, self.obs, never, never | (self.steps >= self.real))
+
+
+@pytest.mark.parametrize("real", [6, 1_000_000])
+def test_an_episode_that_outlives_its_domain_s_own_length_is_said(real):
+    still = lambda agents, obs, noise: np.zeros((*obs.shape[:-1], 1))  # noqa: E731
+    assert evaluate(domain(Endless(5)), still, None, [0], 2).lengths.tolist() == [[5, 5]]
+    with pytest.raises(BrokenRun, match=r"lab:endless: an episode goes on after 5 control steps, .*truncate it there"):
+        evaluate(domain(Endless(real)), still, None, [0], 2)
 
 
 def test_a_half_cheetah_on_its_back_is_not_upright():

@@ -64,6 +64,7 @@ def evaluate(
     which = guarded.simulation.variant.copy() if listed(domain) else np.zeros(rows, int)
     going, taken, alive = np.ones(rows, bool), [], []
     while going.any():
+        _require_end(domain, len(taken))
         obs = guarded.obs.astype(np.float32)
         action = np.asarray(act(agents, obs.reshape(*shape, -1), None)).reshape(rows, -1)
         pay(episodes)
@@ -90,6 +91,16 @@ def evaluate(
         success={name: x.reshape(shape).mean(axis=1) for name, x in told.read(lengths).items()},
         tasks=_by_task(domain, returns.reshape(shape), which.reshape(shape)),
     )
+
+
+def _require_end(domain: Domain, steps: int) -> None:
+    """Raise BrokenRun for an episode that goes on after as many control steps as the longest has: where a domain never
+    ends one, nothing else would."""
+    if steps == domain.episode_steps:
+        raise BrokenRun(
+            f"{domain.name}: an episode goes on after {steps} control steps, the most that it says an episode has "
+            f"(episode_steps): let its simulation truncate it there"
+        )
 
 
 def _seed(row: int | None, seeds: list[int], episodes: int) -> str:
