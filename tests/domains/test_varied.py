@@ -14,7 +14,7 @@ from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.robots.hopper import ROBOT as HOPPER
 from transreward.domains.shifts import Range, parse
-from transreward.domains.varied import VARIANTS, Varied
+from transreward.domains.varied import VARIANTS, Varied, of_seed
 from transreward.identify.identified import identifiable
 from transreward.request.resolve import resolve
 from transreward.types import RequestError
@@ -106,6 +106,21 @@ def test_a_view_shows_the_same_rows():
     for action in np.random.default_rng(0).uniform(-1, 1, (20, 4, 8)):
         alone = [s.step(a) for s, a in zip(others, np.split(action, 2), strict=True)]
         assert np.array_equal(one.step(action).next_obs, np.concatenate([t.next_obs for t in alone]))
+
+
+@pytest.mark.parametrize(
+    ("id", "second"),
+    [
+        ("hopper+stand:gravity=2|gravity=0.5,delay=1", "hopper+stand:gravity=0.5,delay=1"),
+        ("ant@turned90:gravity=2|friction=0.3@history=1", "ant@turned90:friction=0.3@history=1"),
+        ("halfcheetah:gravity=2|mass=2@named(halfcheetah:legs=3)", "halfcheetah:mass=2@named(halfcheetah:legs=3)"),
+        ("hopper:gravity=0.5..2", "hopper:gravity=0.5..2"),
+        ("hopper:gravity=2", "hopper:gravity=2"),
+    ],
+)
+def test_a_domain_as_a_run_s_second_seed_has_it(id, second):
+    assert of_seed(made := domain(id), 1).name == second
+    assert (of_seed(made, 0) is made) == ("|" not in id)
 
 
 def episodes(made, n, threads, steps=80):

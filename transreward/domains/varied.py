@@ -203,6 +203,18 @@ def nominal(source: Domain) -> Domain:
     return _seen_as(source, robot)
 
 
+def of_seed(found: Domain, k: int) -> Domain:
+    """A domain as a run's k-th seed has it (counted from 0): where each seed has a variant, the robot of that one, seen
+    as the domain is; any other domain itself."""
+    if isinstance(found, Across):
+        own = of_seed(found.plain, k)
+        return found if own is found.plain else Across(own, found.other, found.how)
+    single = plain(found)
+    if not isinstance(single, Varied) or single.redrawn:
+        return found
+    return _seen_as(found, MujocoDomain(robots.row(single.robot.name), single.each[k], single.tasks, single.spaces.obs))
+
+
 def _seen_as(source: Domain, robot: MujocoDomain) -> Domain:
     """The robot in the view of the source, with as many commanded actions among its columns."""
     seen = without_history(source)

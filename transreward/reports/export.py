@@ -93,11 +93,12 @@ class Opened(NamedTuple):
 
 
 def opened(run: Result, seed: int) -> Opened:
-    """The domains of a run. Raises RequestError for a seed that it has not."""
-    if not 0 <= seed < run.config["seeds"]:
-        raise RequestError(f"seed {seed} of a run with seeds 0 to {run.config['seeds'] - 1}")
-    judge = domain(run.config["evaluate"]) if "evaluate" in run.config else None
-    domains = pair(run.config["source"], run.config["target"], judge)
+    """The domains of a run, as that seed has them. Raises RequestError for a seed that it has not."""
+    from transreward.domains.varied import of_seed  # which needs MuJoCo
+
+    run.require(seed)
+    judge = of_seed(domain(run.config["evaluate"]), seed) if "evaluate" in run.config else None
+    domains = pair(run.config["source"], run.config["target"], judge).map(lambda one: of_seed(one, seed))
     there = judge or (domains.target if run.eval_target == "simulated" else None)
     return Opened(domains, [domains.source, *([there] if there else [])])
 

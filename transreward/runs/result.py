@@ -162,7 +162,7 @@ class Result(Shown):
         There is no 'best seed': to pick it by target returns would spend target steps. The policy raises RequestError
         for an observation of another size, and for one that is not finite.
         """
-        self._require(seed)
+        self.require(seed)
         return policy_of(self.learner, self.agents, seed, self.config["spaces"]["obs"])
 
     def compensation(self, seed: int = 0) -> tuple[Compensation, Any]:
@@ -218,10 +218,11 @@ class Result(Shown):
 
     def _of(self, seed: int, states: Any) -> Any:
         """One seed's part of a state of all seeds."""
-        self._require(seed)
+        self.require(seed)
         return jax.tree.map(lambda x: x[seed], states)
 
-    def _require(self, seed: int) -> None:
+    def require(self, seed: int) -> None:
+        """Raise RequestError for a seed (counted from 0) that the run does not have."""
         if seed not in range(len(self.target_return)):
             raise RequestError(f"seed {seed} of a run with seeds 0 to {len(self.target_return) - 1}")
 

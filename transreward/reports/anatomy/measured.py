@@ -14,6 +14,7 @@ from transreward.domains.difference import bodies
 from transreward.domains.domain import TableRobot
 from transreward.domains.ids import domain
 from transreward.domains.names import entries
+from transreward.domains.varied import of_seed
 from transreward.evaluation.returns import SEED
 from transreward.reports.anatomy import gait, outline
 from transreward.reports.anatomy.parts import FILE, Delta, Paid, foremost, grouped, paid
@@ -49,7 +50,7 @@ def measured(run: Result) -> dict[str, Any]:
     groups = grouped(entries(source), outline.joints(source))
     found, walked = [], None
     for seed in range(run.config["seeds"]):
-        steps, outcomes, qpos = _walk(source, target, run, seed)
+        steps, outcomes, qpos = _walk(of_seed(source, seed), of_seed(target, seed), run, seed)  # type: ignore[arg-type]
         found.append(paid(_delta(run, seed), steps, outcomes, groups))
         walked = qpos if walked is None else walked
     assert walked is not None

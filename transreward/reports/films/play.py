@@ -40,7 +40,7 @@ def play(
     video.require_tools()  # before a domain imports MuJoCo, which a wrong MUJOCO_GL would not survive
     trace, label = compensation_trace(run, seed)
     policy, first = run.policy(seed), run.config["seed"]
-    video.write_video(_domains(run), policy, path, first + seed, settings, trace, label)
+    video.write_video(_domains(run, seed), policy, path, first + seed, settings, trace, label)
     return path
 
 
@@ -68,7 +68,11 @@ def play_all(
         shots = [
             stack.enter_context(
                 video.shot(
-                    _domains(run), run.policy(seed), run.config["seed"] + seed, settings, *compensation_trace(run, seed)
+                    _domains(run, seed),
+                    run.policy(seed),
+                    run.config["seed"] + seed,
+                    settings,
+                    *compensation_trace(run, seed),
                 )
             )
             for run in runs
@@ -88,7 +92,7 @@ def before_and_after(directory: str | Path, seed: int = 0, film: Film = SMALL) -
     """
     run, place = load(directory), Path(directory) / "videos"
     video.require_tools()
-    domains, (trace, label) = _domains(run), compensation_trace(run, seed)
+    domains, (trace, label) = _domains(run, seed), compensation_trace(run, seed)
     policies = {"before": source_policy(run, Path(directory), seed), "after": run.policy(seed)}
     written = []
     for name, policy in policies.items():
@@ -102,7 +106,7 @@ def before_and_after(directory: str | Path, seed: int = 0, film: Film = SMALL) -
 def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] | None = None) -> None:
     """The policy in the source or the target, in a window; see `watch_live`. It shows whole episodes."""
     run, settings = load(directory), Film(**film or {})
-    of = domain(run.config["source"]) if side == "source" else _domains(run).target
+    of = _of(run, run.config["source"], seed) if side == "source" else _domains(run, seed).target
     watch_live(of, run.policy(seed), run.config["seed"] + seed, settings)
 
 
@@ -140,7 +144,7 @@ def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]
     return trace, "compensation a step"
 
 
-def _domains(run: Result) -> Pair[Domain]:
+def _domains(run: Result, seed: int = 0) -> Pair[Domain]:
     """Raises RequestError where a film would take steps that nobody granted."""
     if run.eval_target != "simulated":
         raise RequestError(
@@ -149,4 +153,13 @@ def _domains(run: Result) -> Pair[Domain]:
         )
     if file_of(run.config["source"]) is not None:
         raise RequestError(f"no video: the source, '{run.config['source']}', is a log")
-    return Pair(domain(run.config["source"]), domain(run.config.get("evaluate", run.config["target"])))
+    sides = Pair(run.config["source"], run.config.get("evaluate", run.config["target"]))
+    return sides.map(lambda id: _of(run, id, seed))
+
+
+def _of(run: Result, id: str, seed: int) -> Domain:
+    """The domain of an id as that seed of the run has it. Raises RequestError for a seed that it has not."""
+    from transreward.domains.varied import of_seed  # which needs MuJoCo
+
+    run.require(seed)
+    return of_seed(domain(id), seed)
