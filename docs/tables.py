@@ -193,7 +193,8 @@ def valid(part: Any, name: str) -> str:
 
 
 def _bounds(taken: Callable[[float], bool], whole: bool) -> str:
-    lowest = ((-1, ""), (0, "from 0"), (TINY, "above 0"), (1, "from 1"), (2, "from 2"))
+    half = () if whole else ((0.5, "above 0"),)  # of a share, of which another setting says how little is too little
+    lowest = ((-1, ""), (0, "from 0"), (TINY, "above 0"), *half, (1, "from 1"), (2, "from 2"))
     low = next((text for x, text in lowest if taken(x)), "")
     if not low or taken(1e6):
         return low.replace("from", "at least")

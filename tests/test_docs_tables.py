@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from transreward.methods import METHODS
+from transreward.runs.schema import KEYS
 
 DOCS = Path(__file__).parents[1] / "docs"
 FORM = ["Idea", "Formula", "Paper", "What differs", "When it fails", "Settings", "Measured"]
@@ -55,6 +56,26 @@ def test_a_range_is_what_the_code_refuses(tables):
         "eval_target": "`simulated`, `training`, `none`",
     }
     assert tables.valid(Gate(), "clip") == "above 0"
+
+
+def test_the_range_of_a_share_is_not_one_number(tables):
+    """Where another setting says how little of it is too little, which no small number of it shows."""
+    from transreward.gaps.state import State
+    from transreward.uses.weight import Weight
+
+    assert tables.valid(State(), "top") == "above 0 to 1"
+    assert tables.valid(Weight(), "high") == "above 0"
+
+
+@pytest.mark.parametrize("name", ["config.json", "result.json", "metrics.jsonl"])
+def test_what_files_hold_is_said(name):
+    _, _, text = (DOCS / "run-directory.md").read_text().partition(f"\n## {name}\n")
+    said = set(re.findall(r"`(\w+)`", text.partition("\n## ")[0]))
+    keys = {key.rstrip("?").partition(".")[0] for key in KEYS[name]}
+    of_gaps = {"gap_trust", "gap_explained"}  # which add their own
+    assert keys - said - of_gaps == set()
+    if name == "metrics.jsonl":
+        assert {"delivered", "grounded_explained", "twin", "walk", "trial", "teacher", "cotrain"} <= said
 
 
 def test_a_comment_may_go_on_below(tables):
