@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
@@ -16,6 +17,8 @@ import bits
 
 import transreward as tr
 from transreward.cli import main
+from transreward.domains.shifts import SHIFTS
+from transreward.domains.shifts.rules import Rule
 from transreward.engine import cache, stages
 from transreward.engine.stages import before, chain
 from transreward.plan.compile import compile
@@ -105,6 +108,35 @@ def test_what_a_name_does_not_say_is_not_kept(kept, monkeypatch):
     assert entry(target="tests.domains.made:light_hopper") is None  # whatever it makes tomorrow
     monkeypatch.setenv("TRANSREWARD_AGENTS", "")
     assert entry() is None
+
+
+OWN = "tests.domains.made:ahead"  # a reward function, which may be another tomorrow
+
+
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("halfcheetah+run(speed=2):gravity=0.5,broken=bthigh", True),
+        ("ant@turned90:gravity=0.5..2@history=2", True),
+        ("hopper:gravity=0.5..2@informed=0.2", True),
+        (f"halfcheetah+{OWN}", False),
+        (f"halfcheetah+{OWN}:gravity=2@history=1", False),
+        (f"halfcheetah~halfcheetah+{OWN}@informed=0.2", False),
+        ("gym:Pendulum-v1", False),
+    ],
+)
+def test_a_reward_function_is_not_said_by_its_name(id, said):
+    assert cache.said_by_name(tr.domain(id)) == said
+
+
+def test_neither_is_a_rule_in_a_file_nor_a_row_of_the_user_s(kept, tmp_path, monkeypatch):
+    rule = Rule(np.zeros((4, 3)), np.ones((4, 3)), np.ones((4, 2)), np.zeros(2), np.full((3, 7), 0.1))
+    rule.save(file := tmp_path / "motors.npz")
+    assert not cache.said_by_name(tr.domain(f"hopper:motors={file}"))
+    alone = {"loop.eval_target": "training"}
+    assert entry(settings=alone) is not None
+    monkeypatch.setitem(SHIFTS, "rest", SHIFTS["damping"])
+    assert entry(settings=alone) is None
 
 
 def test_the_least_recently_used_make_room(kept, monkeypatch):

@@ -21,8 +21,15 @@ from pathlib import Path
 import jax
 
 import transreward
+from transreward.domains import across, robots, tasks
 from transreward.domains.asked import Asked
-from transreward.domains.robots import OWN, ROBOTS
+from transreward.domains.bridged import plain
+from transreward.domains.domain import Domain, table_robot
+from transreward.domains.informed import Informed
+from transreward.domains.robots import ROBOTS
+from transreward.domains.shifts import SHIFTS, table
+from transreward.domains.tasks import TASKS
+from transreward.domains.varied import Varied
 from transreward.engine.checkpoint import Checkpoints
 from transreward.engine.state import Run
 from transreward.plan.plan import Stage
@@ -52,16 +59,16 @@ def root() -> Path | None:
 def entry(config: Config, stages: Sequence[Stage]) -> Path | None:
     """The place of the agent that these stages train, in order; None if it is not kept.
 
-    A simulated target is part of the hash, since the agent is evaluated there. Nothing is kept where a domain, learner
-    or import is a user's own, since a name does not say what that code does, and where the training goes on with the
-    agent of an earlier run.
+    A simulated target is part of the hash, since the agent is evaluated there. Nothing is kept where a domain, reward,
+    learner or import is a user's own, or a domain is of a file, since a name does not say what that code does or what
+    the file holds; and where the training goes on with the agent of an earlier run.
     """
     place, pair = root(), config.domains
     named = [pair.source, pair.target] if config.simulates_target else [pair.source]
-    robots = [re.split("[@+:]", domain.name)[0] for domain in named]
-    own = type(config.learner).__module__.startswith("transreward.") and not config.imports and ROBOTS == OWN
+    own = type(config.learner).__module__.startswith("transreward.") and not config.imports
+    own = own and (ROBOTS, TASKS, SHIFTS) == (robots.OWN, tasks.OWN, table.OWN) and all(map(said_by_name, named))
     begun = stages[0].after is not None  # in an earlier run, of which the hash would know nothing
-    if config.fresh or place is None or begun or not own or not OWN.keys() >= {*robots}:
+    if config.fresh or place is None or begun or not own:
         return None
     loop = {name: value for name, value in plain_settings(config.loop).items() if name not in APART}
     machine = {name: x for name, x in store.provenance()["machine"].items() if name != "cores"}
@@ -72,6 +79,17 @@ def entry(config: Config, stages: Sequence[Stage]) -> Path | None:
         compiler, store.versions(), code(),
     ]  # fmt: skip
     return place / hashlib.sha256(json.dumps(asked, sort_keys=True, default=list).encode()).hexdigest()[:32]
+
+
+def said_by_name(named: Domain) -> bool:
+    """Whether a domain's name says all of it: a robot of the table, without a reward function of the user's and without
+    a shift that a file holds."""
+    found = plain(across.own(named.plain if isinstance(named, Informed) else named))
+    robot = table_robot(found)
+    if robot is None or robot.robot.name not in robots.OWN or re.split("[@+:]", named.name)[0] != robot.robot.name:
+        return False
+    wanted = [*robot.tasks, *(task for some in (found.listed if isinstance(found, Varied) else ()) for task in some)]
+    return all(map(tasks.is_own, wanted)) and all(SHIFTS[shift.name].read is None for shift in robot.shifts)
 
 
 def code() -> str:

@@ -10,3 +10,4 @@ SHIFTS: dict[str, Kind] = {
     for part in (world, contact, body_plan, bodies, joints, actuators, acts, sensors)
     for kind in part.KINDS
 }
+OWN = dict(SHIFTS)  # the package's own rows; see `robots.OWN`
