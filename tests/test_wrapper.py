@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -471,6 +471,17 @@ def test_a_run_gives_what_its_potential_asks_for(run):
     assert not terminated and info["compensation"] == pytest.approx(extras["discount"] * then - before, abs=1e-5)
     assert set(run[0].extras(0)) == {"value", "act", "discount", "done"}  # darc asks no source agent
     assert not np.allclose(before, extras["value"](jnp.asarray(obs, jnp.float32)[None])[0])
+
+
+def test_what_was_learned_in_an_identified_simulator_pays_no_other(run):
+    """As by `auto`: its difference is the target's from that simulator, and from the source where nothing was found."""
+    found = tr.load(run[1])
+    rows = [row | {"grounded_explained": 0.0} for row in found.log]
+    replace(found, log=rows).compensation(1)
+    with pytest.raises(
+        RequestError, match=r"'darc' learned .* unlike the simulator that it identified, not unlike inv"
+    ):
+        replace(found, log=[*rows, rows[-1] | {"grounded_explained": 0.4}]).compensation(1)
 
 
 def test_a_run_without_a_saved_compensation_is_still_read(run, tmp_path):

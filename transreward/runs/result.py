@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from transreward.domains.asked import readable
-from transreward.domains.bridged import view_of
 from transreward.domains.several import joined, sources_in
 from transreward.domains.users import import_modules
 from transreward.evaluation import diagnostics
@@ -32,6 +31,7 @@ from transreward.runs.places import SESSION, STATE, request_of
 from transreward.runs.policy import policy_of
 from transreward.runs.record import Record, eval_target, read
 from transreward.runs.shown import Shown
+from transreward.runs.withheld import withheld
 from transreward.types import CEILING, ZERO_SHOT, Pair, RequestError, Shared, Spaces
 from transreward.uses.compensation import Compensation
 from transreward.wrapper import LearnedOn
@@ -169,21 +169,12 @@ class Result(Shown):
         """The compensation that the method learned, and its state for one seed (counted from 0).
 
         Raises RequestError for a method that changes nothing in what the learner is paid, and for one that changes the
-        rewards of a source in another view of its robot.
+        rewards of what no other environment is: of a source in another view of its robot, or of an identified
+        simulator.
         """
         row = restore_method(self.config)
-        if row.use is None:
-            raise RequestError(f"'{self.method}' has no compensation: it trains on raw rewards")
-        if row.side == "source" and view_of(self.config["source"]):
-            raise RequestError(
-                f"'{self.method}' learned what a source step is worth as {self.config['source']} shows it, which no "
-                f"other environment does: run it with `bridge=none`"
-            )
-        if row.needs("source_model") and any(line.get("twin") == "model" for line in self.log):
-            raise RequestError(
-                f"'{self.method}' learned the target's difference to a model of the source, which the run does not "
-                f"keep: its compensation cannot be computed for other steps"
-            )
+        if why := withheld(self.config, row, self.log):
+            raise RequestError(why)
         if self.stopped == UNFINISHED:
             raise RequestError(
                 f"this run of '{self.method}' was cut short, and its compensation is not kept before the end"
