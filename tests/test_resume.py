@@ -21,7 +21,7 @@ from transreward import cli
 from transreward.domains.users import begun_in, located, made_in
 from transreward.engine import checkpoint
 from transreward.runs import store
-from transreward.transfer import over
+from transreward.transfer import asked_in, over, planned, requested
 
 pytestmark = pytest.mark.usefixtures("hurry")
 KILLED, MORE = ("mix-sac", "darc-ppo", "auto-sac"), ("paired_branched-sac", "grounded-sac", "auto-ppo")
@@ -122,6 +122,13 @@ def test_an_interrupted_comparison_goes_on_to_its_table(tmp_path, monkeypatch, c
     cli.main(["resume", str(tmp_path / "run")])
     said = capsys.readouterr().out
     assert "is finished" in said and "P(row beats column)" in said
+
+
+def test_a_run_that_wanted_no_bridge_goes_on_without_one():
+    """Where one would be chosen, of which the source's id says nothing."""
+    asked = planned("ant", "ant+direction(degrees=90)", "fine_tune", bridge="none", source_steps=200_000, learner="ppo")
+    again, _ = asked_in(Path("request.json"), requested(asked, "ppo", {}, ()))
+    assert again.domains.source.name == asked.domains.source.name == "ant" and again.loop == asked.loop
 
 
 def test_files_are_found_from_another_directory(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ from transreward.replay import in_order
 from transreward.request.config import Config
 from transreward.request.fields import FIELDS
 from transreward.request.learner import for_method, require_source_run, trained_in
-from transreward.request.resolve import Sources, resolve
+from transreward.request.resolve import Sources, resolve, unmapped
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
 from transreward.runs.places import STATE, request_of
@@ -152,7 +152,7 @@ def requested(
         "target_steps": config.target_steps,
         "seeds": config.seeds,
         "seed": config.seed,
-        "settings": settings,
+        "settings": unmapped(settings, config.loop.symmetry),  # a `bridge` is in the source's id, none is not
         "controls": [row.name for row in config.controls],
         "source_run": None if config.source_run is None else str(config.source_run),
         "evaluate": None if config.evaluate is None else config.evaluate.name,
