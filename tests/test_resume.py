@@ -131,6 +131,16 @@ def test_a_run_that_wanted_no_bridge_goes_on_without_one():
     assert again.domains.source.name == asked.domains.source.name == "ant" and again.loop == asked.loop
 
 
+def test_a_history_across_a_bridge_is_not_shown_twice():
+    """Its source's id has the history already, and so has config.json's, by which a run is repeated."""
+    asked = planned("halfcheetah", "halfcheetah:legs=3", "fine_tune", settings={"loop.history": 1})
+    again, _ = asked_in(Path("request.json"), requested(asked, None, {"loop.history": 1}, ()))
+    name = "halfcheetah@history=1@named(halfcheetah:legs=3@history=1)"
+    assert again.domains.source.name == asked.domains.source.name == name
+    with pytest.raises(tr.RequestError, match="shows the last 1 commanded actions already, not 2"):
+        planned(name, "halfcheetah:legs=3@history=1", "fine_tune", settings={"loop.history": 2})
+
+
 def test_files_are_found_from_another_directory(tmp_path, monkeypatch):
     (tmp_path / "first").mkdir()
     (tmp_path / "else").mkdir()

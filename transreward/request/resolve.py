@@ -208,7 +208,7 @@ def pair_of(
     the shift; None if the target is not simulated, where the measure would take steps, or an unlike robot. Logs of both
     are of a robot `like` that one."""
     sent = typed("loop.history", settings.get("loop.history", Loop.history), int)
-    made: Pair[Domain] = pair(source, target, like).map(lambda d: with_history(d, sent))
+    made: Pair[Domain] = pair(source, target, like).map(lambda d: remembering(d, sent))
     made = bridged(made, bridge)
     require_fit(made.source, made.target)
     shift = None
@@ -219,6 +219,15 @@ def pair_of(
         raise RequestError(f"source and target are the same: '{made.source.name}'")
     as_it_is = settings.get("loop.symmetry", Loop.symmetry) == "none"
     return made if as_it_is else viewed(made), shift
+
+
+def remembering(one: Domain, sent: int) -> Domain:
+    """The domain with its last commanded actions among its columns. What is across a bridge to a robot that shows them
+    has that one's columns, and so these already. Raises RequestError for another number of them."""
+    if isinstance(one, Across) and history_of(one.other):
+        with_history(one.other, sent)
+        return one
+    return with_history(one, sent)
 
 
 def unmapped(settings: dict[str, Any], bridge: str) -> dict[str, Any]:
