@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +23,6 @@ from transreward import cli
 from transreward.domains.robots import ROBOTS
 from transreward.evaluation.returns import SEED, evaluate
 from transreward.methods import METHODS
-from transreward.reports.export import opened
 from transreward.reports.films import painter as drawing
 from transreward.reports.films import panel as panels
 from transreward.reports.films import play, video
@@ -96,20 +94,6 @@ def test_it_is_the_evaluations_episodes():
         assert len(take.pictures) == -(-length // take.every)
         assert take.end == (f"ended after {length / 25:.1f} s" if length < 1000 else "")
     assert takes[0].rate == 25 and takes[0].every == 1
-
-
-def test_it_is_the_robot_that_its_seed_had():
-    """Where each seed of a run has a robot of its own; and so is what is exported."""
-    id = "inverted_pendulum:gravity=2|gravity=20"
-    config = {"source": "inverted_pendulum", "target": id, "seed": 3, "seeds": 2}
-    run: Any = SimpleNamespace(config=config, eval_target="simulated", require=lambda seed: None)
-    whole = evaluate(tr.domain(id), lambda agents, obs, noise: upright(obs), None, [3, 4], 1)
-    for seed in (0, 1):
-        of = play._domains(run, seed)
-        assert of.target.name == opened(run, seed).target.name == f"inverted_pendulum:gravity={[2, 20][seed]}"
-        (take,) = act(of.target, upright, 3 + seed, Film(seconds=600))
-        assert np.isclose(take.steps.reward.sum(), whole.returns[seed, 0])
-    assert whole.lengths[0, 0] != whole.lengths[1, 0]
 
 
 def test_pictures_are_control_steps_apart():

@@ -14,6 +14,7 @@ import numpy as np
 from transreward.domains.domain import Domain
 from transreward.domains.ids import domain
 from transreward.domains.logs.recorded import file_of
+from transreward.presets import restore_learner
 from transreward.reports.films import poster, video
 from transreward.reports.films.grid import write_grid
 from transreward.reports.films.take import SMALL, Film
@@ -21,6 +22,7 @@ from transreward.reports.films.window import watch_live
 from transreward.runs import store
 from transreward.runs.policy import policy_of
 from transreward.runs.result import Result, load
+from transreward.runs.source_agent import SourceAgent
 from transreward.types import SHOWN, ZERO_SHOT, Array, Pair, RequestError, Transition
 
 
@@ -111,7 +113,8 @@ def live(directory: str | Path, side: str, seed: int = 0, film: dict[str, Any] |
 
 
 def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:
-    """The policy that a run started from; None if it was trained from scratch or its agent is in another directory."""
+    """The policy that a run started from; None if it was trained from scratch or its agent is in another directory, and
+    for one that is told more than anybody shows it here."""
     if run.method == ZERO_SHOT:
         return run.policy(seed)
     if ZERO_SHOT in run.controls:
@@ -119,9 +122,18 @@ def source_policy(run: Result, directory: Path, seed: int) -> Callable[[np.ndarr
     file = directory / "source" / "agent.safetensors"
     if not file.exists():
         return None
-    keys = jax.random.split(jax.random.key(0), run.config["seeds"])
-    like = {"agents": run.agents, "keys": jax.random.key_data(keys)}
-    return policy_of(run.learner, store.load_tree(file, like)["agents"], seed, run.config["spaces"]["obs"])
+    from transreward.domains.informed import Informed  # which needs MuJoCo
+
+    about = SourceAgent.about(directory)  # of another learner and in other columns than the run's, maybe
+    trained, learner = domain(about["source"]), restore_learner(about["learner"])
+    if isinstance(trained, Informed):
+        return None
+    keys = jax.random.split(jax.random.key(0), len(about["seeds"]))
+    like = {"agents": store.shapes_of(learner, trained.spaces, keys), "keys": jax.random.key_data(keys)}
+    agents = store.load_tree(file, like)["agents"]
+    agent = SourceAgent(trained.name, learner, agents, None, None, about["steps"], about["seeds"], [])
+    acts = agent.across(domain(run.config["source"])).agents
+    return policy_of(learner, acts, seed, run.config["spaces"]["obs"])
 
 
 def compensation_trace(run: Result, seed: int) -> tuple[video.Trace | None, str]:
