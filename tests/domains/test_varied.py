@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transreward.domains.changes import changes
-from transreward.domains.difference import measure
+from transreward.domains.difference import measure, require_difference
 from transreward.domains.ids import domain
 from transreward.domains.robots import ROBOTS
 from transreward.domains.robots.hopper import ROBOT as HOPPER
@@ -121,6 +121,17 @@ def test_a_view_shows_the_same_rows():
 def test_a_domain_as_a_run_s_second_seed_has_it(id, second):
     assert of_seed(made := domain(id), 1).name == second
     assert (of_seed(made, 0) is made) == ("|" not in id)
+
+
+@pytest.mark.parametrize(
+    ("id", "differs"), [("hopper:|gravity=2", True), ("hopper:gravity=2|", True), ("hopper:|", False)]
+)
+def test_a_pair_differs_if_any_seed_s_robots_do(id, differs):
+    if differs:
+        assert require_difference(domain("hopper"), domain(id)).share == 1
+    else:
+        with pytest.raises(RequestError, match="are the same"):
+            require_difference(domain("hopper"), domain(id))
 
 
 def episodes(made, n, threads, steps=80):

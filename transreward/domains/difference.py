@@ -105,7 +105,7 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
         RequestError: the spaces do not fit (`require_fit`), or the target or one of its shifts changes nothing.
     """
     require_fit(source, target)
-    measured = measure(source, target, seed=seed)
+    measured = _first_difference(source, target, seed)
     alike = view_of(source.name) == view_of(target.name)
     source, target = plain(source), plain(target)
     robot = table_robot(target)
@@ -131,6 +131,18 @@ def require_difference(source: Domain, target: Domain, seed: int = 0) -> ShiftMe
             if fits(plain_robot, shifted) and measure(plain_robot, shifted, seed=seed).null:
                 raise RequestError(f"the shift '{shift}' of {name} changes nothing: leave it out")
     return measured
+
+
+def _first_difference(source: Domain, target: Domain, seed: int) -> ShiftMeasure:
+    """`measure`; where each seed of a run has a robot of its own, of the first seed whose robots differ."""
+    from transreward.domains.varied import of_seed, seeds_of  # which need MuJoCo, as few requests do
+
+    found, own = measure(source, target, seed=seed), [n for n in (seeds_of(source), seeds_of(target)) if n]
+    for k in range(1, min(own, default=1)):
+        if not found.null:
+            break
+        found = measure(of_seed(source, k), of_seed(target, k), seed=seed)
+    return found
 
 
 def bodies(source: Domain, target: Domain) -> tuple[TableRobot, TableRobot] | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transreward.domains import robots
+from transreward.domains import across, robots
 from transreward.domains.across import Across
 from transreward.domains.bridged import Bridged, plain
 from transreward.domains.domain import Domain, TableRobot, row_seeds
@@ -152,10 +152,16 @@ class Varied(MujocoDomain):
 def require_variants(domain: Domain, seeds: int) -> None:
     """Raise RequestError for more seeds than a domain, or what stands behind its columns, has variants, if each seed
     has one."""
-    found = plain(domain.plain if isinstance(domain, Across) else domain)
-    if isinstance(found, Varied) and not found.redrawn and seeds > len(found.variants):
-        many = f"{len(found.variants)} variants, one a seed, and {seeds} seeds are asked for"
-        raise RequestError(f"'{found.name}' has {many}: lower `seeds`, or write ~ between them for a family of these")
+    if 0 < (known := seeds_of(domain)) < seeds:
+        many = f"{known} variants, one a seed, and {seeds} seeds are asked for"
+        name = plain(across.own(domain)).name
+        raise RequestError(f"'{name}' has {many}: lower `seeds`, or write ~ between them for a family of these")
+
+
+def seeds_of(domain: Domain) -> int:
+    """How many seeds a run can have of a domain in which each has a variant; 0: any number, of any other domain."""
+    found = plain(across.own(domain))
+    return len(found.variants) if isinstance(found, Varied) and not found.redrawn else 0
 
 
 def family(robot: Robot, shifts: Sequence[Shift], tasks: Sequence[Task] = ()) -> Varied:
