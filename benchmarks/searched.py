@@ -47,7 +47,7 @@ def main() -> None:
     plan = yaml.safe_load(PLAN.read_text())
     if len(trials) < plan["search"]["trials"]:
         parser.error(f"{args.runs} has {len(trials)} trials: run the study with --search first")
-    rows = {row_of(one.number, plan): one.settings for one in trials}
+    rows = {row_of(one.number, plan): one.settings for one in trials if one.score is not None}
     returns = ran(plan, rows, args.runs, args.jobs)
     found = compared(returns, list(rows), row_of(best(trials).number, plan))
     kept = {"trials": [asdict(one) for one in trials], "spent": spent(trials), "returns": returns, "compared": found}
