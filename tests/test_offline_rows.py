@@ -15,6 +15,7 @@ from test_transfer import same
 
 import transreward as tr
 from transreward.cli import main
+from transreward.compare import planned_comparison
 from transreward.engine.taken import target_steps
 from transreward.evaluation.verdict import number
 from transreward.methods import METHODS
@@ -291,3 +292,11 @@ def test_a_setting_of_a_learner_that_nobody_has_is_warned_of(logs):
         (logs[0], "rlpd"),
     ):  # an agent is trained before it; and it is its learner
         resolve(source, logs[1], method, settings={"learner.discount": 0.9}, **asked, **REQUEST)
+
+
+def test_a_comparison_on_logs_has_the_controls_that_take_no_step_there(logs):
+    """It had zero_shot among them, and was refused for it."""
+    asked = {"source_steps": None, "target_steps": None, "learner": None}
+    for pair, beside in ((logs, []), ((logs[0], JUDGE), ["target_only"])):
+        _, names = planned_comparison(*pair, ["iql", "td3_bc"], **asked, **REQUEST)
+        assert names == ["iql", "td3_bc", *beside]

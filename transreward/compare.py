@@ -15,7 +15,7 @@ from transreward.row import SECTIONS
 from transreward.runs.comparison import Comparison
 from transreward.runs.source_agent import import_all
 from transreward.transfer import Watch, carry_out, compared, planned, requested
-from transreward.types import AUTO, CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError
+from transreward.types import AUTO, CONTROLS, DEFAULT_METHOD, FINE_TUNE, RequestError, usual_controls
 
 
 def compare(
@@ -38,7 +38,8 @@ def compare(
     imports: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Comparison:
-    """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added.
+    """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added; of a
+    log those that take no step there.
 
     The rest is as for `transfer`. `settings` of a gap, use, gate or feed must all belong to a single method, or name
     theirs, as in {"darc.use.strength": 1.0, "sac_iw.use.high": 5.0}.
@@ -65,7 +66,7 @@ def planned_comparison(
 ) -> tuple[Config, list[str]]:
     """The checked request of a `compare` with these arguments, of which nothing is run, and its methods in order."""
     imports = import_all(imports, source_run)
-    rows = chosen(methods)
+    rows = chosen(methods, usual_controls(source, target))
     first = leader(rows, settings or {}, several=len(each(source)) > 1)
     controls = [row.name for row in rows if row is not first]
     config = planned(
@@ -75,7 +76,7 @@ def planned_comparison(
     return config, [row.name for row in rows]
 
 
-def chosen(names: Sequence[str]) -> list[Method]:
+def chosen(names: Sequence[str], controls: Sequence[str] = CONTROLS) -> list[Method]:
     """The rows of the methods named, in that order, then those of the controls that were not."""
     if isinstance(names, str) or not names:
         raise RequestError(
@@ -88,7 +89,7 @@ def chosen(names: Sequence[str]) -> list[Method]:
         if row.name in rows:
             raise RequestError(f"method '{row.name}' is named twice: name each method once")
         rows[row.name] = row
-    return list({**rows, **{name: method(name) for name in CONTROLS if name not in rows}}.values())
+    return list({**rows, **{name: method(name) for name in controls if name not in rows}}.values())
 
 
 def leader(rows: list[Method], settings: Iterable[str], several: bool = False) -> Method:

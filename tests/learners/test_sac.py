@@ -360,7 +360,7 @@ def test_seeds_under_vmap_are_the_seeds_alone(random_data):
     [
         {"batch": 0}, {"learning_rate": 0.0}, {"discount": 1.0}, {"n_step": 0}, {"steps_per_update": -1.0},
         {"actor_rate": -1e-5}, {"policy_delay": 0}, {"policy_delay": 3, "burst": 32}, {"actor_wait": 1.0},
-        {"warmup_share": 1.0},
+        {"warmup_share": 1.0}, {"polyak": 0.0}, {"polyak": 1.01},
     ],
 )  # fmt: skip
 def test_wrong_settings_are_refused(wrong):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,10 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def names(text: str | list[str]) -> list[str]:
+def names(text: str | Sequence[str]) -> list[str]:
     """M,M as a list; a list as it is."""
     if not isinstance(text, str):
-        return text
+        return [*text]
     return [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
 
 

@@ -75,7 +75,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--columns", type=int, metavar="N", help="of a report: how many of a paper's page a figure spans (default: 1)"
     )
-    command.add_argument("--jobs", type=whole, metavar="N", help="to run side by side (default: 1; of a cluster, all)")
+    command.add_argument(
+        "--jobs", type=whole, metavar="N", help="to run side by side (default: 1; on Ray all, in Slurm's queue 100)"
+    )
     command.add_argument("--ray", metavar="ADDRESS", help="run them on a Ray cluster; local starts one here")
     command.add_argument("--slurm", nargs="?", const="", metavar="K=V,K=V", help="run them by Slurm, so asked")
     command.add_argument("--cores", type=whole, metavar="N", help="of a job on a cluster (default: 1)")

@@ -8,7 +8,7 @@ from typing import Any
 from transreward.cli.directory import rehearsed, run_in_its_directory, show, watched, with_policy
 from transreward.cli.options import IDS, SETTINGS, names, options, training_options
 from transreward.runs.process import prepare_process
-from transreward.types import CONTROLS, DATA, DEFAULT_METHOD, TARGET_ONLY, RequestError
+from transreward.types import CONTROLS, DEFAULT_METHOD, RequestError, usual_controls
 
 HELP = "move a skill"
 ABOUT = """\
@@ -70,7 +70,6 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
         "target": "halfcheetah:broken=bthigh",
         **options(args),
     }
-    logs = [str(request[side]).startswith(DATA) for side in ("source", "target")]  # which take no step for a control
-    request.setdefault("controls", [] if logs[1] else [TARGET_ONLY] if logs[0] else list(CONTROLS))
+    request.setdefault("controls", usual_controls(request["source"], request["target"]))
     request["controls"] = names(request["controls"])
     return request

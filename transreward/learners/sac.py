@@ -82,7 +82,7 @@ class SAC(Learner):
         for field in ("critics", "batch", "n_step", "robots", "burst"):
             if getattr(self, field) < 1:
                 raise RequestError(f"learner.{field} must be at least 1, not {getattr(self, field)}")
-        for field in ("learning_rate", "steps_per_update", "target_updates_per_step", "alpha_start", "polyak"):
+        for field in ("learning_rate", "steps_per_update", "target_updates_per_step", "alpha_start"):
             if not getattr(self, field) > 0:
                 raise RequestError(f"learner.{field} must be above 0, not {getattr(self, field)}")
         for field in ("random_steps", "warmup_steps", "actor_rate"):
@@ -95,6 +95,8 @@ class SAC(Learner):
         for field in ("discount", "warmup_share", "actor_wait"):
             if not 0 <= getattr(self, field) < 1:
                 raise RequestError(f"learner.{field} must be in [0, 1), not {getattr(self, field)}")
+        if not 0 < self.polyak <= 1:
+            raise RequestError(f"learner.polyak must be in (0, 1], not {self.polyak}")
         if self.policy_delay < 1 or self.burst % self.policy_delay:
             raise RequestError(f"learner.policy_delay must divide learner.burst, {self.burst}, not {self.policy_delay}")
 
