@@ -54,8 +54,10 @@ def summed(returns: np.ndarray, **more: Any) -> dict[str, Any]:
 
 
 def told(target: str, run: Path, args: argparse.Namespace, **settings: Any) -> dict[str, Any]:
-    """The one agent, told its task; it is trained where there is no run of it yet."""
+    """The one agent, told its task; it is trained where there is no whole run of it yet."""
     before, said = run.exists(), []
+    if before and not (run / "result.json").exists():  # it was interrupted
+        tr.resume(run)
     result = tr.transfer(
         "~".join(args.tasks), target, "universal", learner=args.learner,
         source_steps=args.source_steps * len(args.tasks),
