@@ -147,8 +147,9 @@ def tell_unused(config: Config) -> None:
     if any(row.offline is None or row.needs_source_agent for row in rows):
         return
     known = {field.name for field in fields(config.method.offline)} if config.method.offline is not None else set()
+    usual = make_learner(config.learner.name, config.domains.source)
     for path in sorted(config.chosen):
         section, _, name = path.partition(".")
-        if section == "learner":
+        if section == "learner" and getattr(config.learner, name) != getattr(usual, name):  # a file may name them all
             own = f", whose own is offline.{name}" if name in known else ""
             warnings.warn(f"{path} has no effect on '{config.method.name}', which learns offline{own}", stacklevel=2)
