@@ -66,7 +66,8 @@ def planned_comparison(
 ) -> tuple[Config, list[str]]:
     """The checked request of a `compare` with these arguments, of which nothing is run, and its methods in order."""
     imports = import_all(imports, source_run)
-    rows = chosen(methods, usual_controls(source, target))
+    ids = [one.name if isinstance(one, Domain) else str(one) for one in (each(source)[0], target)]
+    rows = chosen(methods, usual_controls(*ids))
     first = leader(rows, settings or {}, several=len(each(source)) > 1)
     controls = [row.name for row in rows if row is not first]
     config = planned(

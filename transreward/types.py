@@ -279,7 +279,7 @@ def make(table: Mapping[str, Callable[..., T]], name: str, kind: str, settings: 
     return table[name](**settings)
 
 
-def usual_controls(source: object, target: object) -> tuple[str, ...]:
-    """What runs beside a method unless told, for domains or their ids: a log takes no step for a control."""
-    of_source, of_target = (str(getattr(one, "name", one)).startswith(DATA) for one in (source, target))
+def usual_controls(source: str, target: str) -> tuple[str, ...]:
+    """What runs beside a method unless told, for two ids: a log takes no step for a control."""
+    of_source, of_target = (one.startswith(DATA) for one in (source, target))
     return () if of_target else (TARGET_ONLY,) if of_source else CONTROLS
