@@ -38,8 +38,8 @@ def compare(
     imports: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Comparison:
-    """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added; of a
-    log those that take no step there.
+    """Run `methods` on one pair with the same seeds and budgets; `CONTROLS` that are not named are added, beside
+    logs only those that take no step there.
 
     The rest is as for `transfer`. `settings` of a gap, use, gate or feed must all belong to a single method, or name
     theirs, as in {"darc.use.strength": 1.0, "sac_iw.use.high": 5.0}.
