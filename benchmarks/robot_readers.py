@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import tempfile
 from collections.abc import Callable
@@ -32,7 +33,11 @@ TEXT = [
     b"obs.hip,obs[1],action,reward,episode,time\n1,2,0.5,1,0,0.02\n2,3,0.5,1,0,0.04\n3,4,0.1,0,1,0.06\n4,5,0,1,1,0.08\n",
     b"observation_0;action_0;terminated\n1;2;0\n2;3;1\n",
 ]
-BESIDE = [b"observation: [{column: hip, factor: 0.5, offset: 1}, knee]\naction: [u]\nreward: r\ntime: t\nrate: 50\n"]
+BESIDE = [
+    b"observation: [{column: hip, factor: 0.5, offset: 1}, knee]\naction: [u]\nreward: r\ntime: t\nrate: 50\n",
+    b"observation: [{column: qpos, unit: deg}, 'qpos[1]']\naction: [u]\nreward: r\ntime: {column: t, unit: ms}\n",
+    b"observation: [qpos]\naction: [/ctrl]\nepisodes: demo_*\n",
+]
 ROBOT = [
     b"observation: [{name: hip, unit: rad, low: -1, high: 1}, speed]\naction: [{name: u, low: -1, high: 1}]\n"
     b"control_rate: 50\nepisode_steps: 200\n"
@@ -89,9 +94,24 @@ def file_of(name: str, text: Callable[[Path], Any], beside: dict[str, bytes] | N
             (scratch / other).write_bytes(what)
         path = scratch / name
         path.write_bytes(content)
-        return text(scratch / "log.csv" if name == "log.yaml" else path)
+        return text(path)
 
     return within
+
+
+def logs_beside(path: Path) -> None:
+    """A log of columns and one of arrays, by the file that stands beside both."""
+    with contextlib.suppress(RequestError):
+        logs.read(path.with_suffix(".csv"))
+    logs.read(path.with_suffix(".npz"))
+
+
+def some_arrays() -> bytes:
+    """An npz file of two episodes, in arrays and in groups."""
+    x, file = np.arange(12.0).reshape(6, 2), io.BytesIO()
+    groups = {f"demo_{i}/{name}": x[:, : 2 - j] for i in range(2) for j, name in enumerate(("qpos", "ctrl"))}
+    np.savez(file, qpos=x, u=x[:, 0], r=x[:, 1], t=np.arange(6) / 10, **groups)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 def small_log() -> Log:
@@ -147,7 +167,7 @@ def asked(path: Path) -> Any:
 
 
 ERRORS = (RequestError, tr.BrokenRun)
-COLUMNS = {"log.csv": b"hip,knee,u,r,t\n1,2,0,1,0.1\n2,3,0,1,0.2\n3,4,0,1,0.3\n"}
+LOGS = {"log.csv": b"hip,knee,u,r,t\n1,2,0,1,0.1\n2,3,0,1,0.2\n3,4,0,1,0.3\n", "log.npz": some_arrays()}
 ARRAYS = ("domains/logs/__init__.py", "domains/logs/columns.py", "domains/logs/log.py")
 APART = (ERRORS[:1], True)  # h5py and pyarrow read in a process of their own, whose lines are not counted
 ROWS: dict[str, tuple[Any, ...]] = {
@@ -167,7 +187,8 @@ ROWS: dict[str, tuple[Any, ...]] = {
     ),
     "policy, ONNX": (graph, file_of("a.onnx", read), ("policies/foreign.py",), "bytes"),
     "log, file beside it": (
-        lambda: BESIDE, file_of("log.yaml", logs.read, COLUMNS), ("domains/logs/table.py",), "yaml"
+        lambda: BESIDE, file_of("log.yaml", logs_beside, LOGS),
+        ("domains/logs/table.py", "domains/logs/mapped.py"), "yaml",
     ),
     "policy, weights": (
         policy("cleanrl_sac.pt", "rsl_rl.pt", "cleanrl_ppo.cleanrl_model"), file_of("a.pt", read),

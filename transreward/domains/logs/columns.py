@@ -68,7 +68,7 @@ def chosen(names: Iterable[str]) -> dict[str, dict[str, str]]:
     if not whole:
         missing = min(lacking.values(), key=len, default=NEEDED)
         raise RequestError(f"found {listed(names)}; wanted {' and '.join(_spelled(part) for part in missing)}")
-    whole.sort(key=_in_order)
+    whole.sort(key=in_order)
     first = groups[whole[0]]
     for group, missing in lacking.items():
         if len(missing) < len(NEEDED) and groups[group].keys() != first.keys():
@@ -247,7 +247,7 @@ def _spelled(part: str) -> str:
     return f"{first} (or {', '.join(others)})"
 
 
-def _in_order(group: str) -> list[str | tuple[int, str]]:
+def in_order(group: str) -> list[str | tuple[int, str]]:
     """A key by which episode_10 comes after episode_9."""
     pieces = re.split("([0-9]+)", group)
     return [(len(x.lstrip("0")), x.lstrip("0")) if i % 2 else x for i, x in enumerate(pieces)]

@@ -7,11 +7,11 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.logs import apart
+from transreward.domains.logs import apart, mapped
 from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
 from transreward.domains.logs.named import NAMES
@@ -51,6 +51,10 @@ def convert(path: str, out: str) -> None:
     import h5py
 
     with h5py.File(path, "r", locking="best-effort") as file, zipfile.ZipFile(out, "w") as archive:
+        if (beside := mapped.beside(Path(path))) is not None:
+            for name, x in mapped.arrays(beside, _Held(h5py, file), os.path.getsize(path)).items():
+                apart.write(archive, name, x)
+            return
         found = {name: _dataset(h5py, file, name) for name in wanted(_names(h5py, file))}
         require_room({name: data.shape for name, data in found.items()}, os.path.getsize(path))
         for name, data in found.items():
@@ -58,6 +62,38 @@ def convert(path: str, out: str) -> None:
         for name, most in ((RATE, 1), (NAMES, TEXT)):
             if (told := _told(h5py, file, name, most)) is not None:
                 apart.write(archive, name, told)
+
+
+class _Held(NamedTuple):
+    """What a file holds, as `mapped` asks for it."""
+
+    h5py: Any
+    file: Any
+
+    def within(self, group: str) -> list[str]:
+        """The names in a group of this file; none in anything else."""
+        place = self._place(group)
+        found = [] if place is None or not isinstance(place, self.h5py.Group) else place
+        if len(found) > MANY:
+            raise RequestError(f"it has more than {MANY:,} arrays and groups")
+        return list(found)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array, all of which is in this file."""
+        return None if self._place(name) is None else tuple(_dataset(self.h5py, self.file, name).shape)
+
+    def read(self, name: str) -> np.ndarray:
+        """Its numbers."""
+        return np.asarray(_dataset(self.h5py, self.file, name)[()])
+
+    def _place(self, name: str) -> Any:
+        """What stands there; None for nothing. Raises RequestError for a link to elsewhere."""
+        place = self.file
+        for piece in filter(None, name.split("/")):
+            if not isinstance(place, self.h5py.Group) or piece not in place:
+                return None
+            place = _linked(self.h5py, place, piece, name)
+        return place
 
 
 def _told(h5py: Any, file: Any, name: str, most: int) -> np.ndarray | None:
@@ -87,9 +123,7 @@ def _dataset(h5py: Any, file: Any, name: str) -> Any:
     """The dataset, all of which is in this file. Raises RequestError for anything else."""
     shown, place = listed([name]), file
     for piece in name.split("/"):
-        if not isinstance(place.get(piece, getlink=True), h5py.HardLink):
-            raise RequestError(f"{shown} is a link to elsewhere, which is not followed: put the array itself there")
-        place = place[piece]
+        place = _linked(h5py, place, piece, name)
     if not isinstance(place, h5py.Dataset) or place.shape is None:
         raise RequestError(f"{shown} is no array: one array [steps, entries] is wanted")
     if place.is_virtual or place.external:
@@ -101,3 +135,12 @@ def _dataset(h5py: Any, file: Any, name: str) -> Any:
         raise RequestError(f"{shown} is packed by filter {strange[0]}: pack it by {known}, as h5repack does")
     require_numbers(name, place.dtype)
     return place
+
+
+def _linked(h5py: Any, place: Any, piece: str, name: str) -> Any:
+    """What a group holds by the name of `piece`, on the way to `name`. Raises RequestError for a link to elsewhere."""
+    if not isinstance(place.get(piece, getlink=True), h5py.HardLink):
+        raise RequestError(
+            f"{listed([name])} is a link to elsewhere, which is not followed: put the array itself there"
+        )
+    return place[piece]

@@ -7,9 +7,11 @@ import os
 import zipfile
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from transreward.domains.logs import mapped
 from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
 from transreward.domains.logs.named import NAMES
@@ -40,6 +42,8 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         names = {x.filename.removesuffix(".npy"): x for x in archive.infolist() if x.filename.endswith(".npy")}
         if not names:
             raise RequestError("it is a zip archive without arrays: write it by numpy.savez")
+        if (beside := mapped.beside(path)) is not None:
+            return mapped.arrays(beside, _Held(archive, names), os.path.getsize(path))
         chosen = {name: names[name] for name in wanted(names)}
         require_room({name: _shape(archive, info, name) for name, info in chosen.items()}, os.path.getsize(path))
         for name, most in ((RATE, HEADER), (NAMES, TEXT)):  # one number, and a text, or nothing that is read
@@ -47,6 +51,26 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
                 chosen[name] = names[name]
                 _shape(archive, names[name], name)
         return {name: _array(archive, info) for name, info in chosen.items()}
+
+
+class _Held(NamedTuple):
+    """What an archive holds, as `mapped` asks for it."""
+
+    archive: zipfile.ZipFile
+    names: dict[str, zipfile.ZipInfo]
+
+    def within(self, group: str) -> list[str]:
+        """The arrays of a group, of which an archive knows nothing but their names."""
+        start = f"{group}/" if group else ""
+        return list(dict.fromkeys(x[len(start) :].partition("/")[0] for x in self.names if x.startswith(start)))
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array."""
+        return _shape(self.archive, self.names[name], name) if name in self.names else None
+
+    def read(self, name: str) -> np.ndarray:
+        """Its numbers."""
+        return _array(self.archive, self.names[name])
 
 
 def _shape(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> tuple[int, ...]:

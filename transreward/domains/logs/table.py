@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,41 +122,56 @@ def told(names: Sequence[str], beside: Path) -> Layout:
     """What a file says. Raises RequestError for what it cannot mean."""
     said = read_mapping(beside, EXAMPLE)
     try:
-        for key in said:
-            if key not in KEYS:
-                raise nearest(key, KEYS, "key")
-        rate = clock.required(said.pop(clock.RATE)) if clock.RATE in said else None
-        parts = {KEYS[key]: _columns(key, value, names) for key, value in said.items()}
-        for part in ("obs", "action"):
-            if part not in parts:
-                raise RequestError(f"it names no {part}: write a mapping such as {EXAMPLE}")
-        if "next_obs" in parts and len(parts["next_obs"]) != len(parts["obs"]):
-            raise RequestError("observation and next_observation must have as many columns")
+        return meant(said, names)
     except RequestError as error:
         raise RequestError(f"{beside}: {error}") from None
+
+
+def meant(said: Mapping[str, Any], names: Sequence[str]) -> Layout:
+    """What a mapping says of columns of these names; the name of an array stands for all of its columns, `qpos` for
+    `qpos[0]`, `qpos[1]`, ... Raises RequestError for what it cannot mean."""
+    for key in said:
+        if key not in KEYS:
+            raise nearest(key, KEYS, "key")
+    rate = clock.required(said[clock.RATE]) if clock.RATE in said else None
+    known = dict.fromkeys(names)
+    parts = {KEYS[key]: _columns(key, value, known) for key, value in said.items() if key != clock.RATE}
+    for part in ("obs", "action"):
+        if part not in parts:
+            raise RequestError(f"it names no {part}: write a mapping such as {EXAMPLE}")
+    if "next_obs" in parts and len(parts["next_obs"]) != len(parts["obs"]):
+        raise RequestError("observation and next_observation must have as many columns")
     return Layout(parts, rate)
 
 
-def _columns(key: str, value: Any, names: Sequence[str]) -> list[Column]:
+def _columns(key: str, value: Any, names: Mapping[str, None]) -> list[Column]:
     wide = KEYS[key] in WIDE
     if wide != isinstance(value, list) or not value:
         raise RequestError(f"{key} must be {'a list of columns' if wide else 'one column'}, not {value!r}")
-    return [_column(one, names) for one in (value if wide else [value])]
+    found = [column for one in (value if wide else [value]) for column in _column(one, names)]
+    if not wide and len(found) > 1:
+        raise RequestError(f"{key} must be one column, and {listed([value])} has {len(found)}: name {found[0].name}")
+    return found
 
 
-def _column(one: Any, names: Sequence[str]) -> Column:
+def _column(one: Any, names: Mapping[str, None]) -> list[Column]:
+    """A column, or those of an array."""
     said = {"column": one} if isinstance(one, str) else one
     if not isinstance(said, dict) or not isinstance(said.get("column"), str):
         raise RequestError(f"a column must be a name, or a mapping such as {{column: hip, factor: 0.02}}, not {one!r}")
     for key in said:
         if key not in COLUMN:
             raise nearest(key, COLUMN, "key of a column")
-    if said["column"] not in names:
-        raise nearest(said["column"], names, "column")
+    name = said["column"]
+    if name not in names and f"{name}[0]" in names:
+        number = next(i for i in count(1) if f"{name}[{i}]" not in names)
+        return [column for i in range(number) for column in _column({**said, "column": f"{name}[{i}]"}, names)]
+    if name not in names:
+        raise nearest(name, names, "column")
     numbers = [said.get("factor", 1.0), said.get("offset", 0.0)]
     if not all(isinstance(x, (int, float)) and not isinstance(x, bool) and np.isfinite(x) for x in numbers):
-        raise RequestError(f"factor and offset of {said['column']} must be numbers, not {numbers}")
-    return Column(said["column"], *map(float, numbers)) if "unit" not in said else _in_si(said, float(numbers[1]))
+        raise RequestError(f"factor and offset of {name} must be numbers, not {numbers}")
+    return [Column(name, *map(float, numbers)) if "unit" not in said else _in_si(said, float(numbers[1]))]
 
 
 def _in_si(said: dict[str, Any], offset: float) -> Column:
@@ -171,14 +187,16 @@ def _in_si(said: dict[str, Any], offset: float) -> Column:
     return Column(name, IN_SI[unit][1], offset)
 
 
-def arrays(found: Layout, read: Callable[[str], np.ndarray], where: Callable[[int], str]) -> dict[str, np.ndarray]:
+def arrays(
+    found: Layout, read: Callable[[str], np.ndarray], where: Callable[[int], str], whole: bool = True
+) -> dict[str, np.ndarray]:
     """The arrays of a log, as `columns` names them; `read(name)` is a column of the file, [n], and `where(i)` says in
-    which of its lines or rows the i-th number of a column stands.
+    which of its lines or rows the i-th number of a column stands. `whole`: they hold all steps, else one episode's.
 
     An episode ends where another begins in its column. Raises RequestError for what is not finite, and where nothing
     tells where an episode ends.
     """
-    if not found.parts.keys() & ENDS:
+    if whole and not found.parts.keys() & ENDS:
         raise RequestError(
             "nothing says where an episode ends: call a column episode, time or truncated, or say which column is one "
             "of these in a YAML file beside it"

@@ -71,6 +71,9 @@ def require_writable(to: str) -> tuple[str, Path]:
         folders.require_version(path)
     if path.exists():
         raise RequestError(f"{path} is there already: name another place")
+    beside = path.with_suffix(".yaml")
+    if kind not in FOLDERS and beside.exists():  # it would be read with it
+        raise RequestError(f"{beside} says what the columns of {path} would be: name another place")
     if not path.parent.exists():
         raise RequestError(f"there is no folder {path.parent}")
     if error := unwritable(path):
