@@ -84,3 +84,14 @@ def test_an_interval_is_given_where_what_is_left_may_be_chance(arm, left, explai
     first = replace(found, entries=(("x", 1.0, left),)).lines()[0]
     assert first.startswith("damping x 2 (1.9 to 2.1);" if span else "damping x 2;")
     assert ("without intervals" in first) is not span
+
+
+def test_a_variant_that_leaves_the_world_is_far_off_and_nothing_overflows(arm, monkeypatch):
+    _, _, problem = arm
+    seen = problem.simulator.seen(problem.steps.obs[:3])
+    for lost in (np.nan, np.inf, 1e200, -1e200):
+        off = problem.simulator.turned(np.full((2, *seen.shape), lost, float))
+        assert np.isfinite(off).all() and (np.abs(off).max(axis=(1, 2)) >= 1e3).all()
+        with monkeypatch.context() as patched:
+            patched.setattr(problem.simulator, "differences", lambda *rest, off=off: off)
+            assert (problem.loss(np.zeros((2, len(problem.parameters))), problem.steps) > 1e6).all()

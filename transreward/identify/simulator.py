@@ -25,6 +25,7 @@ from transreward.types import RequestError
 ROWS = 2048  # simulated at a time
 CLIPPED = 0.9  # of the clip: a velocity beyond may be one at it, with a sensor's bias or noise
 LOST = 1e3  # what stands for a state that is not finite
+FARTHEST = 1e9  # of a state that is, but left the world: its square is summed up
 
 
 class Simulator:
@@ -100,8 +101,9 @@ class Simulator:
 
     def turned(self, off: np.ndarray) -> np.ndarray:
         """Differences of states [..., entries], of angles by less than half a turn; finite."""
-        off[..., self._turns] = (off[..., self._turns] + np.pi) % (2 * np.pi) - np.pi
-        return np.nan_to_num(off, nan=LOST, posinf=LOST, neginf=-LOST)
+        with np.errstate(invalid="ignore"):  # of an infinite angle, which is lost
+            off[..., self._turns] = (off[..., self._turns] + np.pi) % (2 * np.pi) - np.pi
+        return np.nan_to_num(off, nan=LOST, posinf=LOST, neginf=-LOST).clip(-FARTHEST, FARTHEST)
 
     def unit_noise(self, obs: np.ndarray) -> np.ndarray:
         """What noise of one spread of each column of `obs` [n, columns] is in the entries of a state, [entries]."""
