@@ -17,7 +17,7 @@ import bits
 import transreward as tr
 from transreward import replay as rp
 from transreward.domains.varied import Varied
-from transreward.engine import grounding, state
+from transreward.engine import grounding, record, state
 from transreward.ground import Ground
 from transreward.plan.compile import compile
 from transreward.request.resolve import resolve
@@ -154,14 +154,15 @@ def test_ppo_is_told_what_to_use_instead():
 
 
 def asked(monkeypatch, settings):
-    """The last run of `grounded` with these settings, with its result."""
-    runs, kept = [], state.open_streams
+    """The last run of `grounded` with these settings, its result, and where policies were evaluated meanwhile."""
+    runs, places, kept, evaluate = [], [], state.open_streams, record.evaluate
 
     def open_streams(run, *given):
         kept(run, *given)
         runs.append(run)
 
     monkeypatch.setattr(state, "open_streams", open_streams)
+    monkeypatch.setattr(record, "evaluate", lambda domain, *rest: places.append(domain) or evaluate(domain, *rest))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = tr.transfer(
@@ -169,12 +170,12 @@ def asked(monkeypatch, settings):
             settings=SETTINGS | {"ground.steps": 300, "feed.branches": 2, "gap.hidden": (8,)} | settings,
             **{**bits.REQUEST, "source_steps": 4_000, "target_steps": 400},
         )  # fmt: skip
-    return runs[-1], result
+    return runs[-1], result, places
 
 
 @pytest.mark.slow
 def test_where_the_physics_explains_all_the_steps_count_and_the_correction_is_tiny(monkeypatch):
-    run, result = asked(monkeypatch, {})
+    run, result, places = asked(monkeypatch, {})
     assert (result.steps.source, result.steps.target) == (4_000, 400)
     assert run.grounded is not None and (run.grounded.explained > 0.999).all()
     replay, pair = (rp.in_order(run.state.buffers[name]).transition for name in ("target", "counterpart"))
@@ -183,12 +184,15 @@ def test_where_the_physics_explains_all_the_steps_count_and_the_correction_is_ti
     assert np.abs(replay.next_obs - pair.next_obs)[known].max() < 1e-3  # of the grounded twin, the evidence as well
     row = result.log[-1]
     assert row["twin"] == "simulator" and row["grounded_explained"] > 0.999 and row["effective_sample_size"] > 0.999
+    paid = {row["round"] for row in result.log if "gap_by_time" in row}
+    assert places.count(run.grounded.compared) == len(paid) > 0  # it is shown what its own steps there are paid
 
 
 @pytest.mark.slow
 def test_as_a_control_the_source_stays_and_nothing_is_corrected(monkeypatch):
-    run, result = asked(monkeypatch, {"ground.physics": False, "use.strength": 0.0})
+    run, result, places = asked(monkeypatch, {"ground.physics": False, "use.strength": 0.0})
     assert run.grounded.source is run.config.domains.source and run.asked.explained is None
+    assert len(places) % 2 == 0 and set(places) == {*run.config.judged}  # nothing more is evaluated
     target, pair = (rp.in_order(run.state.buffers[name]).transition for name in ("target", "counterpart"))
     assert np.abs(target.next_obs - pair.next_obs).max() > 1e-2
     assert (result.steps.source, result.steps.target) == (4_000, 400) and result.log[-1]["effective_sample_size"] == 1

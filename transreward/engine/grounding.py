@@ -50,6 +50,10 @@ class Grounded(NamedTuple):
     untold: bool = False  # a policy that would have been told the physics was told nothing, for any seed
     crossing: Crossing | None = None  # to the view in which the source is paid most like a target whose steps told that
 
+    def walked(self, gap: object) -> Domain:
+        """Where robots walk for a method with this gap, or none."""
+        return self.source if gap is None else self.compared
+
     def keep(self, seeds: list[int], place: Path) -> None:
         """Write identification.json into a run directory, and beside it what was learned of the motors."""
         if not self.kept:

@@ -26,10 +26,10 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
     agents, chosen = deliverable(run), delivered(run)
     seen = evaluate_both(run.config, agents, episodes, run.ledger)
     returns = raw_returns(run, seen, episodes)
-    figures = compensation_figures(run, seen)
+    acted_on = adjusted_steps(run, seen, agents, episodes)
+    figures = compensation_figures(run, seen, acted_on)
     moved = policy_change(run, seen.target or seen.source)
-    explained = run.asked.explained
-    acted_on, evaluation, rows = getattr(returns, run.stage.method.side), run.evaluation, []
+    explained, evaluation, rows = run.asked.explained, run.evaluation, []
     for i, seed in enumerate(run.config.seed_list):
         paid = figures[i].pop("gap_per_episode", None)
         rows.append(
@@ -48,8 +48,8 @@ def evaluation_rows(run: Run) -> list[dict[str, Any]]:
                 "source_return": mean_or_none(returns.source[i]),
                 "target_return": mean_or_none(returns.target[i]),
                 "compensated_return": None
-                if paid is None
-                else run.stage.method.kept * float(acted_on[i].mean()) + paid,
+                if paid is None or acted_on is None
+                else run.stage.method.kept * float(acted_on.returns[i].mean()) + paid,
                 **figures[i],
                 "source_terms": terms_of(seen.source, i),
                 "target_terms": terms_of(seen.target, i),
@@ -104,20 +104,30 @@ def policy_change(run: Run, seen: Evaluation | None) -> np.ndarray | None:
     return np.sqrt(np.mean(apart**2, axis=tuple(range(1, apart.ndim))))
 
 
-def compensation_figures(run: Run, seen: Pair[Evaluation | None]) -> list[dict[str, Any]]:
-    """Per seed, what the compensation does to the evaluated steps of the domain that it adjusts; empty if that domain
-    was not evaluated."""
+def adjusted_steps(run: Run, seen: Pair[Evaluation | None], agents: Any, episodes: int) -> Evaluation | None:
+    """The evaluation in the domain whose steps the compensation adjusts: those of `seen`, or, where that is the source
+    as it was identified, episodes there. None where nobody is evaluated there."""
+    method, config = run.stage.method, run.config
+    where = config.domains.source if run.grounded is None else run.grounded.walked(method.gap)
+    if method.side == "target" or method.use is None or where is config.domains.source:
+        return getattr(seen, method.side)
+    loop, pay = config.loop, run.ledger.payer(EVALUATION.source)
+    act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
+    return evaluate(where, act, agents, config.seed_list, episodes, loop.threads, pay, loop.limits)
+
+
+def compensation_figures(run: Run, seen: Pair[Evaluation | None], acted_on: Evaluation | None) -> list[dict[str, Any]]:
+    """Per seed, what the compensation does to the evaluated steps that it adjusts, `acted_on`; empty without any."""
     side, kept, seeds = run.stage.method.side, run.stage.method.kept, range(run.config.seeds)
-    shown: Evaluation | None = getattr(seen, side)
-    if shown is None:
+    if acted_on is None:
         return [{} for _ in seeds]
     if run.stage.method.use is None:
-        return [felt(shown, None, i) for i in seeds]
-    packed = seen.map(lambda e: (e or shown).first_episodes_first())
+        return [felt(acted_on, None, i) for i in seeds]
+    packed = seen._replace(**{side: acted_on}).map(lambda e: (e or acted_on).first_episodes_first())
     reward, weight = getattr(
         run.programs.look(run.state.compensation, packed, run.state.agents, run.asked, run.done), side
     )
-    return [felt(shown, Adjusted(reward[i], weight[i]), i, kept) for i in seeds]
+    return [felt(acted_on, Adjusted(reward[i], weight[i]), i, kept) for i in seeds]
 
 
 def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) -> Pair[Evaluation | None]:

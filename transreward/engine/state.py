@@ -276,8 +276,7 @@ def open_streams(run: Run, agents: Sequence[SourceAgent], lesson: Run | None) ->
             if run.grounded.crossing is not None:
                 state.agents = take_up(config.learner, state.agents, run.grounded.crossing)
     if run.grounded is not None:
-        walked = run.grounded.source if stage.method.gap is None else run.grounded.compared
-        domains, stored = domains._replace(source=walked), None
+        domains, stored = domains._replace(source=run.grounded.walked(stage.method.gap)), None
     elif stage.phase != "source" and (walked := walks_in(config, stage.method)) is not domains.source:
         domains = domains._replace(source=walked)
         every = [one.replay for one in agents if one.replay is not None]
