@@ -71,6 +71,12 @@ def test_limits_are_of_all_motors_of_a_joint(made):
     np.testing.assert_array_equal(arm.spaces.high, [2, 2, 3])
 
 
+def test_the_limits_of_a_servo_hold_beside_what_is_near_its_pose(made):
+    servos = "".join(f'<position name="{n}" joint="{n}" kp="9" ctrlrange="-2 2"/>' for n in "ab")
+    robot = tr.domain(made(TABLE, "limits: {a: [-0.1, 0.3]}", motors=servos))
+    np.testing.assert_allclose([robot.spaces.low, robot.spaces.high], [[-0.1, -0.5], [0.3, 0.5]])
+
+
 def test_a_motor_may_have_several_controls(made):
     """So that the limits of those behind it, and the joint that a rule reads, are found by another number."""
     several = '<pid name="p" joint="a" kp="3" input="pos ff" posrange="-1 1" ffrange="-5 5"/>'

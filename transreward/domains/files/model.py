@@ -60,7 +60,9 @@ class Model:
             self.motors = _forces(name, self.now)
             self.move(spec)
             self.now = compiled(name, spec)
-        self.limit(spec)
+        if said.limits:
+            self.limit(spec)
+            self.now = compiled(name, spec)
         self.base = self._base()
         self.pose = self._pose()
         called = apart(name)[0].partition(":")[2]
