@@ -77,6 +77,12 @@ def test_the_limits_of_a_servo_hold_beside_what_is_near_its_pose(made):
     np.testing.assert_allclose([robot.spaces.low, robot.spaces.high], [[-0.1, -0.5], [0.3, 0.5]])
 
 
+def test_limits_come_before_a_range_that_is_inherited(made):
+    motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
+    arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))
+    np.testing.assert_allclose([arm.spaces.low[0], arm.spaces.high[0]], [-0.1, 0.3])
+
+
 def test_a_motor_may_have_several_controls(made):
     """So that the limits of those behind it, and the joint that a rule reads, are found by another number."""
     several = '<pid name="p" joint="a" kp="3" input="pos ff" posrange="-1 1" ffrange="-5 5"/>'

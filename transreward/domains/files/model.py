@@ -95,7 +95,7 @@ class Model:
         """Set the control ranges that are said beside the model. Raises RequestError for an unknown actuator."""
         for pattern, (low, high) in self.said.limits.items():
             for actuator in matched(spec, "actuator", pattern, f"{self.name}, whose limits are said"):
-                actuator.ctrllimited, actuator.ctrlrange = True, [low, high]
+                actuator.ctrllimited, actuator.ctrlrange, actuator.inheritrange = True, [low, high], 0
 
     def row(self, does: str, episode_steps: int, **parts: Any) -> Robot:
         """The row of the robot in the file, which consists of these parts."""
