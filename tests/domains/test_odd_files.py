@@ -59,6 +59,13 @@ def test_what_turns_on_a_ball_or_lies_free_begins_in_the_pose(made):
     np.testing.assert_array_equal(qpos[:, 5:12], np.tile([1.0, 0, 0.1, 1, 0, 0, 0], (8, 1)))
 
 
+def test_the_first_keyframe_may_have_no_name(made):
+    motors = "".join(f'<motor joint="{n}" ctrlrange="-1 1"/>' for n in "ab")
+    robot = tr.domain(made(TABLE.replace('name="home" ', ""), motors=motors))
+    assert robot.robot.posed(robot.model)[2] == 0.33
+    np.testing.assert_array_equal(robot.simulate(2, 0, 1).qpos[:, 2], 0.33)
+
+
 def test_a_last_link_without_a_name_is_said(made):
     xml = ARM.replace('<body name="lower"', "<body").replace('<site name="tip" pos=".2 0 0"/>', "")
     with pytest.raises(RequestError, match="name that body, or a site in it, or say another `tip`"):

@@ -215,8 +215,11 @@ def about(model: Model) -> Draw:
 
 
 def whole(spec: Spec) -> None:
-    """Keep bodies without joints, which the compiler makes one of in a URDF: they may be a tip, or carry a payload."""
+    """Keep bodies without joints, which the compiler makes one of in a URDF: they may be a tip, or carry a payload. A
+    keyframe without a name gets one, by which a pose can be told."""
     spec.compiler.fusestatic = False
+    for i, key in enumerate(spec.keys):
+        key.name = key.name or f"keyframe {i}"
 
 
 def compiled(name: str, spec: Spec) -> Any:
