@@ -72,6 +72,15 @@ def test_a_last_link_without_a_name_is_said(made):
         tr.domain(made(xml, wrist=HINGE, more="", motors=MOTOR))
 
 
+def test_a_tip_in_a_frame_of_its_link_is_where_the_frame_puts_it(made):
+    """The body that is compared with the goal was elsewhere than the site from which goals are drawn."""
+    framed = '<frame pos=".1 0 0" euler="0 90 0"><site name="tip" pos=".2 0 0"/></frame>'
+    arm = tr.domain(made(ARM.replace('<site name="tip" pos=".2 0 0"/>', framed), wrist=HINGE, more="", motors=MOTOR))
+    data = mujoco.MjData(arm.model)
+    mujoco.mj_forward(arm.model, data)
+    np.testing.assert_allclose(data.body("reach_tip").xpos, data.site("tip").xpos, atol=1e-12)
+
+
 def test_limits_are_of_all_motors_of_a_joint(made):
     motors = '<motor joint="hombro ñ"/><motor joint="hombro ñ" gear="2"/><motor name="w" joint="wrist"/>'
     arm = tr.domain(made(ARM, "limits: {hombro ñ: [-1, 2], w: [-3, 3]}", wrist=HINGE, more="", motors=motors))

@@ -57,15 +57,16 @@ def _prepare(model: Model, tip: Tip, spec: Spec) -> None:
     model.ready(spec)
     if model.said.servos:
         near_pose(model, spec, model.said.servos)
-    _mark_tip(spec, tip)
+    _mark_tip(model, spec, tip)
     _add_goal(spec)
 
 
-def _mark_tip(spec: Spec, tip: Tip) -> None:
-    """A body at the tip: where bodies are is what a robot's functions read."""
+def _mark_tip(model: Model, spec: Spec, tip: Tip) -> None:
+    """A body at the tip: where bodies are is what a robot's functions read. A site may be in a frame of its body, so
+    that only the compiled model says where in the body it is."""
     if tip.kind == "site":
-        site = spec.site(tip.name)
-        site.parent.add_body(name=TIP, pos=site.pos)
+        at = model.now.site_pos[model.now.site(tip.name).id]
+        spec.site(tip.name).parent.add_body(name=TIP, pos=at)
     else:
         spec.body(tip.name).add_body(name=TIP, pos=tip.at)
 
