@@ -93,6 +93,12 @@ def test_the_limits_of_a_servo_hold_beside_what_is_near_its_pose(made):
     np.testing.assert_allclose([robot.spaces.low, robot.spaces.high], [[-0.1, -0.5], [0.3, 0.5]])
 
 
+def test_a_servo_of_velocity_keeps_its_range(made):
+    motors = '<intvelocity joint="a" kp="9" kv="1" ctrlrange="-3 3" actrange="-1 1"/>'
+    robot = tr.domain(made(TABLE, motors=motors + '<position joint="b" kp="9" ctrlrange="-2 2"/>'))
+    np.testing.assert_allclose(robot.spaces.high, [3, 0.5])
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

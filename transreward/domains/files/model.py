@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
+from transreward.domains.actuators import INTEGRATOR
 from transreward.domains.files.place import apart
 from transreward.domains.files.said import Said
 from transreward.domains.names import BALL, FREE, SLIDE
@@ -250,6 +251,8 @@ def near_pose(model: Model, spec: Spec, share: float) -> None:
         gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[m.actuator_outadr[i], 0]
         if int(m.actuator_trntype[i]) not in ON_JOINT or not gain or bias != -gain:
             continue  # a force, or a tendon
+        if int(m.actuator_dyntype[i]) == INTEGRATOR:
+            continue  # which is told a velocity
         home = gear * at[m.jnt_qposadr[m.actuator_trnid[i, 0]]]
         low, high = m.actuator_ctrlrange[m.actuator_ctrladr[i]]  # other actuators may have several, or none
         far = share * abs(gear)
