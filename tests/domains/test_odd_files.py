@@ -93,6 +93,16 @@ def test_the_limits_of_a_servo_hold_beside_what_is_near_its_pose(made):
     np.testing.assert_allclose([robot.spaces.low, robot.spaces.high], [[-0.1, -0.5], [0.3, 0.5]])
 
 
+def test_a_servo_on_a_ball_joint_is_held_near_its_turn_in_the_pose(made):
+    """Which is a rotation vector's share of its axis, and no number of the quaternion."""
+    xml = TABLE.replace('<joint name="a" axis="0 1 0"/>', '<joint name="a" type="ball"/>')
+    xml = xml.replace("1 0 0 0 0 0", "1 0 0 0 0.995004165 0 0.099833417 0 0")  # by 0.2 rad about y
+    servos = [f'<position joint="a" kp="9" gear="{axis}" ctrlrange="-2 2"/>' for axis in ("1 0 0", "0 2 0")]
+    robot = tr.domain(made(xml, motors="".join(servos) + '<position joint="b" kp="9" ctrlrange="-2 2"/>'))
+    np.testing.assert_allclose(robot.spaces.centre, [0, 0.4, 0], atol=1e-6)
+    np.testing.assert_allclose(robot.spaces.half_width, [0.5, 1, 0.5], atol=1e-6)
+
+
 def test_a_servo_of_velocity_keeps_its_range(made):
     motors = '<intvelocity joint="a" kp="9" kv="1" ctrlrange="-3 3" actrange="-1 1"/>'
     robot = tr.domain(made(TABLE, motors=motors + '<position joint="b" kp="9" ctrlrange="-2 2"/>'))

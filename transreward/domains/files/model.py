@@ -246,19 +246,36 @@ def _forces(name: str, model: Any) -> dict[str, float]:
 
 def near_pose(model: Model, spec: Spec, share: float) -> None:
     """Let the target of each position servo be at most `share` (rad or m) from where its joint is in the pose."""
-    m, at = model.now, model.data().qpos
+    m, told = model.now, servos(model)
     for i, actuator in enumerate(spec.actuators):
-        gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[m.actuator_outadr[i], 0]
+        if i not in told:
+            continue
+        home, gear = told[i]
+        low, high = m.actuator_ctrlrange[m.actuator_ctrladr[i]]  # other actuators may have several, or none
+        far = share * gear
+        low, high = max(low, home - far), min(high, home + far)
+        if low < high:
+            actuator.ctrllimited, actuator.ctrlrange, actuator.inheritrange = True, [low, high], 0
+
+
+def servos(model: Model) -> dict[int, tuple[float, float]]:
+    """Each servo of the position of a joint -> what it is told in the pose, and what a rad or m of the joint adds."""
+    m, at, found = model.now, model.data().qpos, {}
+    for i in range(m.nactuator):
+        gain, bias, gear = m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1], m.actuator_gear[m.actuator_outadr[i]]
         if int(m.actuator_trntype[i]) not in ON_JOINT or not gain or bias != -gain:
             continue  # a force, or a tendon
         if int(m.actuator_dyntype[i]) == INTEGRATOR:
             continue  # which is told a velocity
-        home = gear * at[m.jnt_qposadr[m.actuator_trnid[i, 0]]]
-        low, high = m.actuator_ctrlrange[m.actuator_ctrladr[i]]  # other actuators may have several, or none
-        far = share * abs(gear)
-        low, high = max(low, home - far), min(high, home + far)
-        if low < high:
-            actuator.ctrllimited, actuator.ctrlrange, actuator.inheritrange = True, [low, high], 0
+        joint = m.actuator_trnid[i, 0]
+        kind, home = int(m.jnt_type[joint]), m.jnt_qposadr[joint]
+        if kind == BALL:
+            turned = np.zeros(3)  # rad, about each axis
+            mujoco.mju_quat2Vel(turned, at[home : home + 4], 1.0)
+            found[i] = float(gear[:3] @ turned), float(np.linalg.norm(gear[:3]))
+        elif kind != FREE:  # which has no length
+            found[i] = gear[0] * at[home], abs(gear[0])
+    return found
 
 
 def add_floor(model: Model, spec: Spec) -> None:
