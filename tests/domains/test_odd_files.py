@@ -81,6 +81,17 @@ def test_a_tip_in_a_frame_of_its_link_is_where_the_frame_puts_it(made):
     np.testing.assert_allclose(data.body("reach_tip").xpos, data.site("tip").xpos, atol=1e-12)
 
 
+@pytest.mark.parametrize("gear", [1, -2])
+def test_goals_are_where_servos_can_be_told_to_go(made, gear):
+    servo = f'<position joint="hombro ñ" kp="9" gear="{gear}" ctrlrange="-2 1"/>'
+    id = made(ARM.replace("{wrist}", 'axis="0 1 0" range="0 0.001"'), more="", motors=servo)
+    for said, low, high in (("", *sorted((-2 / gear, 1 / gear))), ("(servos=0.2)", -0.2, 0.2)):
+        x, z = tr.domain(id + said).robot.goals[:, [0, 2]].T
+        turned = np.arctan2(1 - z, x)
+        assert max(low, -0.9) - 0.002 < turned.min() and turned.max() < min(high, 0.9) + 0.002
+        assert np.ptp(turned) > 0.8 * (min(high, 0.9) - max(low, -0.9))  # all of it
+
+
 def test_limits_are_of_all_motors_of_a_joint(made):
     motors = '<motor joint="hombro ñ"/><motor joint="hombro ñ" gear="2"/><motor name="w" joint="wrist"/>'
     arm = tr.domain(made(ARM, "limits: {hombro ñ: [-1, 2], w: [-3, 3]}", wrist=HINGE, more="", motors=motors))

@@ -18,10 +18,11 @@ import numpy as np
 
 from transreward.domains import names
 from transreward.domains.domain import Success
-from transreward.domains.files.model import EFFORT, Model, Tip, about, near_pose
+from transreward.domains.files.model import EFFORT, Model, Tip, about, near_pose, servos
 from transreward.domains.names import BALL, FREE, Entry
 from transreward.domains.robot import Draw, Robot, Rows, View, columns, nearer, posed, power
 from transreward.domains.shifts.kinds import ADDED, Spec
+from transreward.tree import ON_JOINT
 from transreward.types import Array, RequestError
 
 TIP, GOAL = ADDED
@@ -91,18 +92,17 @@ def _add_goal(spec: Spec) -> None:
 
 
 def reachable(model: Model, tip: Tip) -> np.ndarray:
-    """Where the tip is when hinges and slides are anywhere on part of their way from the pose to a limit, [GOALS, 3].
+    """Where the tip is when hinges and slides are anywhere on part of their way from the pose to a limit, and no
+    further than their servos can be told to go, [GOALS, 3].
 
     Raises RequestError if it is always at one place.
     """
     m, data, rng = model.now, model.data(), np.random.default_rng(0)
     home, found = data.qpos.copy(), np.zeros((GOALS, 3))
-    joints = [j for j in range(m.njnt) if int(m.jnt_type[j]) not in (FREE, BALL)]
+    joints = {int(m.jnt_qposadr[j]): _way(model, j, home) for j in range(m.njnt) if m.jnt_type[j] not in (FREE, BALL)}
     for goal in found:
         data.qpos[:] = home
-        for j in joints:
-            at = int(m.jnt_qposadr[j])
-            low, high = m.jnt_range[j] if m.jnt_limited[j] else (home[at] - TURN, home[at] + TURN)
+        for at, (low, high) in joints.items():
             data.qpos[at] += SHARE * (rng.uniform(low, high) - home[at])
         mujoco.mj_kinematics(m, data)
         goal[:] = tip.of(data)
@@ -110,6 +110,26 @@ def reachable(model: Model, tip: Tip) -> np.ndarray:
     if not np.ptp(found, axis=0).any():
         raise RequestError(f"'{model.name}': {tip.name} does not move, so it reaches nothing: say another `tip`")
     return high if len(high) else found
+
+
+def _way(model: Model, joint: int, home: np.ndarray) -> tuple[float, float]:
+    """The ends of a hinge's or slide's way, of which a goal takes SHARE: its limits, or nearer where the servo that
+    drives it alone can be told no more."""
+    m, at = model.now, home[model.now.jnt_qposadr[joint]]
+    low, high = m.jnt_range[joint] if m.jnt_limited[joint] else (at - TURN, at + TURN)
+    driving = [i for i in range(m.nactuator) if m.actuator_trntype[i] in ON_JOINT and m.actuator_trnid[i, 0] == joint]
+    known = servos(model)
+    if len(driving) != 1 or driving[0] not in known:
+        return low, high
+    (i,), (told, gear) = driving, known[driving[0]]
+    least, most = (x - told for x in m.actuator_ctrlrange[m.actuator_ctrladr[i]])
+    if model.said.servos:
+        least, most = max(least, -model.said.servos * gear), min(most, model.said.servos * gear)
+    if m.actuator_gear[m.actuator_outadr[i], 0] < 0:
+        least, most = -most, -least
+    near, far = (at + x / gear / SHARE for x in (least, most))
+    near, far = max(low, near), min(high, far)
+    return (near, far) if near < far else (low, high)
 
 
 def _reach(s: Rows) -> Array:
