@@ -92,6 +92,14 @@ def test_goals_are_where_servos_can_be_told_to_go(made, gear):
         assert np.ptp(turned) > 0.8 * (min(high, 0.9) - max(low, -0.9))  # all of it
 
 
+def test_goals_are_where_joints_go_that_follow_others(made):
+    """A wrist that an equality turns against the shoulder, so that the last link keeps its direction."""
+    tied = '</actuator><equality><joint joint1="wrist" joint2="hombro ñ" polycoef="0 -1 0 0 0"/></equality>'
+    arm = tr.domain(made(ARM.replace("</actuator>", tied), wrist=HINGE, more="", motors=MOTOR))
+    goals = arm.robot.goals[:, [0, 2]] - [0.2, 1]
+    np.testing.assert_allclose(np.linalg.norm(goals, axis=1), 0.3)
+
+
 def test_limits_are_of_all_motors_of_a_joint(made):
     motors = '<motor joint="hombro ñ"/><motor joint="hombro ñ" gear="2"/><motor name="w" joint="wrist"/>'
     arm = tr.domain(made(ARM, "limits: {hombro ñ: [-1, 2], w: [-3, 3]}", wrist=HINGE, more="", motors=motors))

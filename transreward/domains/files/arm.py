@@ -104,6 +104,7 @@ def reachable(model: Model, tip: Tip) -> np.ndarray:
         data.qpos[:] = home
         for at, (low, high) in joints.items():
             data.qpos[at] += SHARE * (rng.uniform(low, high) - home[at])
+        _couple(m, data.qpos)
         mujoco.mj_kinematics(m, data)
         goal[:] = tip.of(data)
     high = found[found[:, 2] > found[:, 2].min() + CLEAR * np.ptp(found[:, 2])]
@@ -130,6 +131,15 @@ def _way(model: Model, joint: int, home: np.ndarray) -> tuple[float, float]:
     near, far = (at + x / gear / SHARE for x in (least, most))
     near, far = max(low, near), min(high, far)
     return (near, far) if near < far else (low, high)
+
+
+def _couple(m: Any, qpos: np.ndarray) -> None:
+    """Put joints where equality constraints have them follow others, in the model's order."""
+    for i in np.flatnonzero((m.eq_type == mujoco.mjtEq.mjEQ_JOINT) & m.eq_active0.astype(bool)).tolist():
+        joint, of = int(m.eq_obj1id[i]), int(m.eq_obj2id[i])
+        at = m.jnt_qposadr[joint]
+        moved = qpos[m.jnt_qposadr[of]] - m.qpos0[m.jnt_qposadr[of]] if of >= 0 else 0.0
+        qpos[at] = m.qpos0[at] + np.polynomial.polynomial.polyval(moved, m.eq_data[i, :5])
 
 
 def _reach(s: Rows) -> Array:
