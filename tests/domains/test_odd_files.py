@@ -128,6 +128,12 @@ def test_a_servo_of_velocity_keeps_its_range(made):
     np.testing.assert_allclose(robot.spaces.high, [3, 0.5])
 
 
+def test_servos_of_a_planar_robot_stay_as_near_the_pose_as_is_said(made):
+    xml = TABLE.replace("<freejoint/>", '<joint name="x" type="slide" axis="1 0 0"/>').replace(".33 1 0 0 0 0 0", "")
+    id = made(xml.replace('0 0 "/>', '0 0.2 0"/>'), motors='<position joint="a" kp="9" ctrlrange="-2 2"/>')
+    assert [tr.domain(id + said).spaces.high[0] for said in ("", "(servos=0.25)")] == pytest.approx([2, 0.45])
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.files.model import EFFORT, Model, about, add_floor
+from transreward.domains.files.model import EFFORT, Model, about, add_floor, near_pose
 from transreward.domains.names import Entry
 from transreward.domains.robot import Robot, Rows, View, columns, forward, posed, power
 from transreward.domains.shifts.kinds import Spec
@@ -45,6 +45,8 @@ def robot(model: Model) -> Robot | None:
 
 def _prepare(model: Model, spec: Spec) -> None:
     model.ready(spec)
+    if model.said.servos:
+        near_pose(model, spec, model.said.servos)
     add_floor(model, spec)
 
 
