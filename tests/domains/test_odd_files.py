@@ -134,6 +134,22 @@ def test_servos_of_a_planar_robot_stay_as_near_the_pose_as_is_said(made):
     assert [tr.domain(id + said).spaces.high[0] for said in ("", "(servos=0.25)")] == pytest.approx([2, 0.45])
 
 
+def test_a_goal_counts_from_where_the_robot_begins(made):
+    """And not from the world's origin, nor is it the place of what lies before the robot in its file."""
+    xml = TABLE.replace('<body name="trunk"', CUBE + '<body name="trunk"')
+    xml = xml.replace('qpos="0 0', 'qpos="1 0 .1 1 0 0 0 3 -2')
+    motors = "".join(f'<motor joint="{n}" ctrlrange="-1 1"/>' for n in "ab")
+    robot = tr.domain(f"{made(xml, motors=motors)}+goal(x=0.6,y=0.8)")
+    walk, other = robot.simulate(3, 0, 1), robot.simulate(3, 1, 1)
+    np.testing.assert_array_equal(walk.obs[:, :2], 0)
+    for _ in range(3):
+        walk.step(np.ones((3, 2)))
+    apart = np.linalg.norm(walk.qpos[:, 7:9] - [3.6, -1.2], axis=1)
+    np.testing.assert_allclose(walk.terms["near"], 5 / (1 + apart))
+    assert other.put(walk.obs).all()
+    np.testing.assert_allclose(other.qpos, walk.qpos, atol=1e-9)
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

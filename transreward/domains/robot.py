@@ -311,6 +311,7 @@ class Robot:
     total: Callable[[Sequence[Array]], Array] = in_order
     show: Show | None = None  # the entries of an observation, one per column; None = they are numbered
     placed: bool = False  # whether its position in the plane is observed, in the first columns
+    begins: tuple[int, float, float] = (0, 0.0, 0.0)  # column of `qpos` in which x is, before y; and where it begins, m
     plans: dict[str, Plan] = field(default_factory=dict)  # legs, links: numbers of parts that a shift may set
     view: View | None = None  # None = MuJoCo's own fixed camera
     episode_steps: int = 1000

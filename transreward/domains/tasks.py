@@ -175,20 +175,23 @@ def _apart(s: Rows, goal: tuple[float, ...]) -> Array:
 
 
 def placed(robot: Robot) -> Robot:
-    """The robot with its position (x, y) in the plane as the first two columns of the observation."""
+    """The robot with its position (x, y) in the plane, from where it begins, as the first two columns of the
+    observation."""
     if robot.placed:
         return robot
     observe, show = robot.observe, robot.show
+    place, begin = slice(robot.begins[0], robot.begins[0] + 2), np.array(robot.begins[1:])
 
     def show_place(model: Any) -> list[Entry]:
-        return [*positions(model)[:2], *(show(model) if show else ())]
+        return [*positions(model)[place], *(show(model) if show else ())]
 
     def observe_place(s: Rows) -> Array:
-        return np.concatenate([s.qpos[:, :2], observe(s)], axis=1)
+        return np.concatenate([s.qpos[:, place] - begin, observe(s)], axis=1)
 
     def invert_place(obs: Array, nq: int, nv: int) -> tuple[Array, Array]:
         qpos, qvel = robot.invert(obs[:, 2:], nq, nv)  # type: ignore[misc]
-        return np.concatenate([obs[:, :2], qpos[:, 2:]], axis=1), qvel
+        here = obs[:, :2] + begin
+        return np.concatenate([qpos[:, : place.start], here, qpos[:, place.stop :]], axis=1), qvel
 
     def shown_place(obs: Array, nq: int, nv: int) -> dict[str, Array]:
         return robot.shown(obs[:, 2:], nq, nv)  # type: ignore[misc]

@@ -43,7 +43,7 @@ def robot(model: Model) -> Robot | None:
         return None
     joint = model.joints_of(model.base)[0]
     at, of = int(model.now.jnt_qposadr[joint]), int(model.now.jnt_dofadr[joint])
-    height = float(model.data().qpos[at + 2])
+    x, y, height = model.data().qpos[at : at + 3].tolist()
     name = model.now.body(model.base).name
     return model.row(
         "walk forward without falling",
@@ -55,6 +55,7 @@ def robot(model: Model) -> Robot | None:
         healthy=partial(standing, at, model.said.fallen * height),
         position=partial(_along, at),
         side=partial(_along, at + 1),
+        begins=(at, x, y),
         terms={"forward": forward(1.0), "survive": survive(1.0), "power": power(EFFORT)},
         more={"sideways": sideways(1.0)},
         draw=about(model),
