@@ -150,6 +150,17 @@ def test_a_goal_counts_from_where_the_robot_begins(made):
     np.testing.assert_allclose(other.qpos, walk.qpos, atol=1e-9)
 
 
+def test_who_has_fallen_is_told_from_the_floor_on(made):
+    """Which need not be at height 0: a robot whose file begins it there had fallen before it took a step."""
+    motors = "".join(f'<motor joint="{n}" ctrlrange="-1 1"/>' for n in "ab")
+    xml = TABLE.replace('size="5 5 1"', 'size="5 5 1" pos="0 0 -.33"').replace('qpos="0 0 .33', 'qpos="0 0 0')
+    low = tr.domain(made(xml, motors=motors)).simulate(3, 0, 1)
+    qpos = low.qpos
+    qpos[:, 2] = -0.16, -0.17, 0
+    low.set_physics(qpos, low.qvel)
+    assert low.robot.healthy(low._rows).tolist() == [True, False, True]
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains import names
-from transreward.domains.files.model import EFFORT, Model, about, add_floor, near_pose
+from transreward.domains.files.model import EFFORT, Model, about, add_floor, floor, near_pose
 from transreward.domains.names import Entry
 from transreward.domains.robot import (
     Robot,
@@ -44,6 +44,7 @@ def robot(model: Model) -> Robot | None:
     joint = model.joints_of(model.base)[0]
     at, of = int(model.now.jnt_qposadr[joint]), int(model.now.jnt_dofadr[joint])
     x, y, height = model.data().qpos[at : at + 3].tolist()
+    ground = floor(model, height)
     name = model.now.body(model.base).name
     return model.row(
         "walk forward without falling",
@@ -52,7 +53,7 @@ def robot(model: Model) -> Robot | None:
         observe=partial(observe, at, of),
         show=partial(show, at, of, model.pose),
         invert=partial(invert, at, of),
-        healthy=partial(standing, at, model.said.fallen * height),
+        healthy=partial(standing, at, ground + model.said.fallen * (height - ground)),
         position=partial(_along, at),
         side=partial(_along, at + 1),
         begins=(at, x, y),

@@ -24,6 +24,7 @@ from transreward.types import Array, RequestError, nearest
 
 HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
 EFFORT = 0.05  # reward per m/s of power over weight
+LEVEL = 0.99  # cosine of the largest slope of a floor
 NOISE = 0.05  # rad or m: half the width of what joints begin with; and the standard deviation of velocities
 TIPS = (
     "attachment_site", "end_effector", "ee_site", "eef", "ee", "tcp", "tool", "tool0", "pinch", "grasp_site", "gripper",
@@ -276,6 +277,14 @@ def servos(model: Model) -> dict[int, tuple[float, float]]:
         elif kind != FREE:  # which has no length
             found[i] = gear[0] * at[home], abs(gear[0])
     return found
+
+
+def floor(model: Model, below: float) -> float:
+    """The height of the highest floor of the world that is below this height, m; 0 if it has none."""
+    m, data = model.now, model.data()
+    planes = np.flatnonzero((m.body_weldid[m.geom_bodyid] == 0) & (m.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)))
+    heights = [float(data.geom_xpos[g, 2]) for g in planes if data.geom_xmat[g, 8] > LEVEL]
+    return max((height for height in heights if height < below), default=0.0)
 
 
 def add_floor(model: Model, spec: Spec) -> None:
