@@ -161,6 +161,20 @@ def test_who_has_fallen_is_told_from_the_floor_on(made):
     assert low.robot.healthy(low._rows).tolist() == [True, False, True]
 
 
+def test_a_base_may_have_another_axis_up(made):
+    """As models have that were drawn with y up: a robot had fallen before it took a step."""
+    motors = "".join(f'<motor joint="{n}" ctrlrange="-1 1"/>' for n in "ab")
+    robot = tr.domain(made(TABLE.replace(".33 1 0", ".33 .6 .8"), motors=motors))
+    walk = robot.simulate(3, 0, 1)
+    qpos = walk.qpos
+    for row, degrees in enumerate((0, 50, 70)):  # from the pose, about the world's x axis
+        half, zero = np.radians(degrees) / 2, np.zeros(4)
+        mujoco.mju_mulQuat(zero, np.array([np.cos(half), np.sin(half), 0, 0]), qpos[row, 3:7].copy())
+        qpos[row, 3:7] = zero
+    walk.set_physics(qpos, walk.qvel)
+    assert walk.robot.healthy(walk._rows).tolist() == [True, True, False]
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

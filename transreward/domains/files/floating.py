@@ -43,7 +43,8 @@ def robot(model: Model) -> Robot | None:
         return None
     joint = model.joints_of(model.base)[0]
     at, of = int(model.now.jnt_qposadr[joint]), int(model.now.jnt_dofadr[joint])
-    x, y, height = model.data().qpos[at : at + 3].tolist()
+    pose = model.data().qpos
+    x, y, height = pose[at : at + 3].tolist()
     ground = floor(model, height)
     name = model.now.body(model.base).name
     return model.row(
@@ -53,7 +54,7 @@ def robot(model: Model) -> Robot | None:
         observe=partial(observe, at, of),
         show=partial(show, at, of, model.pose),
         invert=partial(invert, at, of),
-        healthy=partial(standing, at, ground + model.said.fallen * (height - ground)),
+        healthy=partial(standing, at, ground + model.said.fallen * (height - ground), upward(pose[at + 3 : at + 7])),
         position=partial(_along, at),
         side=partial(_along, at + 1),
         begins=(at, x, y),
@@ -74,10 +75,18 @@ def _along(column: int, s: Rows) -> Array:
     return s.qpos[:, column]
 
 
-def standing(at: int, lowest: float, s: Rows) -> Array:
+def upward(q: np.ndarray) -> tuple[float, ...]:
+    """What of the base is up in a robot that stands, in its frame, [3]: its z axis, or what is up in the pose, whose
+    quaternion [4] is given, where that axis is not."""
+    up = rotation(q[None])[0, 2].tolist()
+    return tuple(up) if up[2] <= UPRIGHT else (0.0, 0.0, 1.0)
+
+
+def standing(at: int, lowest: float, upward: tuple[float, ...], s: Rows) -> Array:
     """Whether the base is high and upright enough, [n] bool."""
-    x, y = s.qpos[:, at + 4], s.qpos[:, at + 5]
-    return (s.qpos[:, at + 2] > lowest) & (1 - 2 * (x * x + y * y) > UPRIGHT)
+    w, x, y, z = s.qpos[:, at + 3 : at + 7].T
+    rows = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)  # the world's up in the base's frame
+    return (s.qpos[:, at + 2] > lowest) & (sum(u * row for u, row in zip(upward, rows, strict=True)) > UPRIGHT)
 
 
 def observe(at: int, of: int, s: Rows) -> Array:
