@@ -186,7 +186,8 @@ def test_what_is_said_in_an_id(tmp_path):
     [
         ("tip=lowr", "did you mean lower"), ("tip", "malformed domain id"), ("rate=3", "unknown key 'rate'"),
         ("control_rate=nan", "control_rate must be a number"), ("limits=3", "limits must be a mapping"),
-        ("tip=lower,", "unknown key ''"), ("control_rate=x", "control_rate must be a number from 0, not 'x'"),
+        ("tip=lower,", "unknown key ''"), ("fallen=1.2", "fallen is a share of the height in the pose, below 1"),
+        ("control_rate=x", "control_rate must be a number from 0, not 'x'"),
     ],
 )  # fmt: skip
 def test_refused_in_an_id(tmp_path, said, words):

@@ -31,6 +31,8 @@ class Said:
             kind = int if name == "episode_steps" else (int, float)
             if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value < 1e6:
                 raise RequestError(f"{name} must be a number from 0, not {value!r}")
+        if not self.fallen < 1:
+            raise RequestError(f"fallen is a share of the height in the pose, below 1, not {self.fallen!r}")
         if not self.control_rate > 0:
             raise RequestError("control_rate must be above 0")
         for name in ("base", "tip", "pose"):
