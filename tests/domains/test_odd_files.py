@@ -175,6 +175,13 @@ def test_a_base_may_have_another_axis_up(made):
     assert walk.robot.healthy(walk._rows).tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize(("said", "xml"), [("tip=trunk", TABLE), ("tip=no such", TABLE), ("fallen=0.3", ARM)])
+def test_what_is_said_of_another_kind_of_robot_is_refused(made, said, xml):
+    id = made(xml, wrist=HINGE, more="", motors=(MOTOR if xml is ARM else MOTOR.replace("hombro ñ", "a")))
+    with pytest.raises(RequestError, match=rf"`{said.partition('=')[0]}` is for robots with .* base.*: leave it out"):
+        tr.domain(f"{id}({said})")
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

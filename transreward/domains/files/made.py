@@ -8,10 +8,12 @@ from pathlib import Path
 from transreward.domains.files import arm, floating, rails
 from transreward.domains.files.model import Model
 from transreward.domains.files.place import apart, place
-from transreward.domains.files.said import beside
+from transreward.domains.files.said import Said, beside
 from transreward.domains.robot import Robot
+from transreward.types import RequestError
 
-BODIES = (floating.robot, rails.robot, arm.robot)  # (Model) -> its row, or None if it is another kind of body
+# (Model) -> its row, or None if it is another kind of body; and what may be said of robots but means nothing to these
+BODIES = ((floating.robot, ("tip",)), (rails.robot, ("tip", "fallen")), (arm.robot, ("fallen",)))
 
 
 def robot(name: str) -> Robot:
@@ -31,4 +33,9 @@ def robot(name: str) -> Robot:
 @lru_cache(maxsize=64)
 def _robot(name: str, path: Path, changed: tuple[int, ...]) -> Robot:
     model = Model(name, path, beside(path, apart(name)[1]))
-    return next(row for body in BODIES if (row := body(model)) is not None)
+    row, unused = next((row, unused) for body, unused in BODIES if (row := body(model)) is not None)
+    for key in unused:
+        if getattr(model.said, key) != getattr(Said(), key):
+            base = "a fixed base, which reach" if key == "tip" else "a free base, which fall"
+            raise RequestError(f"'{name}': `{key}` is for robots with {base}, and this is none: leave it out")
+    return row
