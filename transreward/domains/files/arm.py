@@ -116,14 +116,14 @@ def reachable(model: Model, tip: Tip) -> np.ndarray:
 def _way(model: Model, joint: int, home: np.ndarray) -> tuple[float, float]:
     """The ends of a hinge's or slide's way, of which a goal takes SHARE: its limits, or nearer where the servo that
     drives it alone can be told no more."""
-    m, at = model.now, home[model.now.jnt_qposadr[joint]]
-    low, high = m.jnt_range[joint] if m.jnt_limited[joint] else (at - TURN, at + TURN)
+    m, at = model.now, float(home[model.now.jnt_qposadr[joint]])
+    low, high = m.jnt_range[joint].tolist() if m.jnt_limited[joint] else (at - TURN, at + TURN)
     driving = [i for i in range(m.nactuator) if m.actuator_trntype[i] in ON_JOINT and m.actuator_trnid[i, 0] == joint]
     known = servos(model)
     if len(driving) != 1 or driving[0] not in known:
         return low, high
     (i,), (told, gear) = driving, known[driving[0]]
-    least, most = (x - told for x in m.actuator_ctrlrange[m.actuator_ctrladr[i]])
+    least, most = (x - told for x in m.actuator_ctrlrange[m.actuator_ctrladr[i]].tolist())
     if model.said.servos:
         least, most = max(least, -model.said.servos * gear), min(most, model.said.servos * gear)
     if m.actuator_gear[m.actuator_outadr[i], 0] < 0:
