@@ -182,6 +182,13 @@ def test_what_is_said_of_another_kind_of_robot_is_refused(made, said, xml):
         tr.domain(f"{id}({said})")
 
 
+def test_a_control_rate_that_physics_cannot_have_is_refused(made):
+    id = made(ARM, wrist=HINGE, more="", motors=MOTOR)
+    assert tr.domain(f"{id}(control_rate=100)").control_rate == 100
+    with pytest.raises(RequestError, match=r"faster than its physics, which has a step of 0.01 s: say at most 100"):
+        tr.domain(f"{id}(control_rate=200)")
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

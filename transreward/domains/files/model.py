@@ -69,7 +69,7 @@ class Model:
         self.pose = self._pose()
         called = apart(name)[0].partition(":")[2]
         self.title = path.stem if called.endswith(path.suffix) else called
-        self.frame_skip = max(1, round(1 / (said.control_rate * self.now.opt.timestep)))
+        self.frame_skip = self._frame_skip()
 
     def read(self) -> Spec:
         """The file as it is. Raises RequestError with MuJoCo's own words."""
@@ -190,6 +190,15 @@ class Model:
             raise RequestError(f"'{self.name}' has no joint, so nothing of it moves")
         roots = [int(m.body_rootid[m.jnt_bodyid[joint]]) for joint in self.driven] or [1]
         return max(sorted(set(roots)), key=roots.count)
+
+    def _frame_skip(self) -> int:
+        rate, timestep = self.said.control_rate, float(self.now.opt.timestep)
+        if rate != Said.control_rate and rate * timestep > 1 + 1e-6:
+            raise RequestError(
+                f"'{self.name}': a control_rate of {rate:g} Hz is faster than its physics, which has a step of "
+                f"{timestep:g} s: say at most {1 / timestep:g}, or give the file a shorter timestep"
+            )
+        return max(1, round(1 / (rate * timestep)))
 
     def _pose(self) -> str:
         names = [self.now.key(i).name for i in range(self.now.nkey)]
