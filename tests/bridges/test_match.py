@@ -102,6 +102,21 @@ def test_a_robot_is_found_in_itself_permuted_and_mirrored(strange):
         np.testing.assert_allclose(t.reward, u.reward, atol=1e-8)
 
 
+@pytest.mark.parametrize("motor", ["motor", "position"])
+def test_a_motor_with_a_negative_gear_is_told_the_opposite(tmp_path, motor):
+    """It was told the same, and pushed its joint the other way."""
+    body = '<body name="{0}" pos="0 0 .3"><joint name="{0}" axis="0 1 0"/><geom size=".02" pos="0 0 .1"/>'
+    act = f'<{motor} joint="{{}}" gear="{{}}" ctrlrange="-1 1"/>'
+    text = "<mujoco><worldbody>{}{}</body></body>{}</worldbody><actuator>{}{}</actuator></mujoco>"
+    ids = []
+    for name, gear, more in (("a", 5, ""), ("b", -5, body.format("z") + "</body>")):
+        moved = act.format("x", gear), act.format("y", 4)
+        (tmp_path / f"{name}.xml").write_text(text.format(body.format("x"), body.format("y"), more, *moved))
+        ids.append(f"mjcf:{tmp_path / name}.xml")
+    crossed = tr.bridge(*ids)
+    np.testing.assert_array_equal(crossed.shares.matrix, [[-1, 0], [0, 1]])
+
+
 def test_unseen_columns_rest_and_have_their_units_variance():
     found, learner = tr.domain(CROSSED[0]), LEARNERS[0]
     names = [entry.name for entry in found.entries]

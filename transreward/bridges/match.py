@@ -75,7 +75,7 @@ def columns(own: Columns, shown: Columns, parts: Parts) -> list[Shows]:
 
 def motors(own: Sequence[Entry], shown: Sequence[Entry], parts: Parts) -> list[Shows]:
     """Which actions command the same: those of matched parts that are called alike beside them, or the only ones of
-    theirs. A motor that asks for a force is none that asks for an angle."""
+    theirs, with the signs of axis and gear. A motor that asks for a force is none that asks for an angle."""
 
     def of(entries: Sequence[Entry], part: str, like: Entry) -> list[int]:
         return [i for i, e in enumerate(entries) if e.part == part and kind(e) == kind(like)]
@@ -87,7 +87,7 @@ def motors(own: Sequence[Entry], shown: Sequence[Entry], parts: Parts) -> list[S
             able = of(own, part, entry)
             alike = [i for i in able if _rest(own[i]) == _rest(entry)]
             alone = able if len(able) == len(of(shown, entry.part, entry)) == 1 else []
-            found += [Shows(column, i, sign) for i in (alike or alone)[:1]]
+            found += [Shows(column, i, sign * _way(own[i]) * _way(entry)) for i in (alike or alone)[:1]]
     return found
 
 
@@ -118,6 +118,11 @@ def _rest(entry: Entry) -> str:
     part = re.escape(entry.part)
     found = re.search(rf"(?<!\w){part}(?!\w)", entry.name) or re.search(part, entry.name)  # sin(n) has another n
     return entry.name[: found.start()] + entry.name[found.end() :] if found else ""
+
+
+def _way(entry: Entry) -> float:
+    """-1 for a motor that moves its part the other way than it is told: of a negative gear, such as `-120 N m`."""
+    return -1.0 if entry.unit.startswith("-") else 1.0
 
 
 def kind(entry: Entry) -> str:
