@@ -15,7 +15,8 @@ from quick import robots
 import transreward as tr
 from transreward import replay as rp
 from transreward.bridges import between
-from transreward.bridges.match import _rest
+from transreward.bridges.bridge import Columns
+from transreward.bridges.match import _rest, columns
 from transreward.domains.across import Across, split
 from transreward.domains.robots import ROBOTS
 from transreward.learners.ppo import PPO
@@ -115,6 +116,14 @@ def test_a_motor_with_a_negative_gear_is_told_the_opposite(tmp_path, motor):
         ids.append(f"mjcf:{tmp_path / name}.xml")
     crossed = tr.bridge(*ids)
     np.testing.assert_array_equal(crossed.shares.matrix, [[-1, 0], [0, 1]])
+
+
+def test_the_force_of_a_motor_changes_its_sign_with_the_axis():
+    knees = {"right_knee": ("left_knee", -1.0)}
+    humanoid = Columns.of(tr.domain("humanoid"))
+    names = [entry.name for entry in humanoid.entries]
+    signs = {names[one.column]: one.sign for one in columns(humanoid, humanoid, knees) if "knee" in names[one.column]}
+    assert signs == {f"right_knee {what}": -1 for what in ("angle", "velocity", "actuator force")}
 
 
 def test_unseen_columns_rest_and_have_their_units_variance():

@@ -21,7 +21,7 @@ from transreward.types import Entry, RequestError
 
 Parts = Mapping[str, tuple[str, float]]  # a part of the other robot -> the robot's own part, and the sign of its axis
 NAMED = "named"
-ODD = (" angle", " velocity", " position", "sin()")  # columns of a part that change sign with its axis
+ODD = (" angle", " velocity", " position", " actuator force", "sin()")  # columns of a part that turn with its axis
 
 
 class Shows(NamedTuple):
