@@ -414,6 +414,20 @@ def test_arms_that_reach_with_different_points_are_said(tmp_path, site, told):
         np.testing.assert_allclose(arm.model.body("reach_tip").pos, [0.21, 0, 0])
 
 
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [("", LOAD), ('<site name="a"/>', '<site name="b" pos="0.2 0 0"/>'), ("", '<site name="imu2"/>')],
+)
+def test_the_tip_that_is_proposed_is_one_that_both_arms_have(tmp_path, first, other):
+    """It was the first site of the one, wherever that is, so that the next command was refused."""
+    sensed = JIB.replace('<body name="jib"', '<site name="imu"/><body name="jib"')
+    for name, more in (("first", first), ("other", other)):
+        (tmp_path / f"{name}.xml").write_text(sensed.format(more=more))
+    agreed = tips.agreed(*(tr.domain(f"mjcf:{tmp_path / name}.xml") for name in ("first", "other")))
+    assert [id.partition("(")[2] for id in agreed] == ["tip=jib)"] * 2
+    assert not tips.agreed(*map(tr.domain, agreed))
+
+
 @pytest.mark.parametrize("wrong", [0.5, 200.7])
 def test_a_robot_that_asks_counts_whole_steps(tmp_path, wrong):
     """Half a step was none, in an episode of no steps."""

@@ -29,7 +29,8 @@ class At(NamedTuple):
     joints: tuple[str, ...]
     body: str
     place: np.ndarray  # [3], m in the body's frame
-    sites: tuple[str, ...]  # of the robot
+    sites: tuple[str, ...]  # of that body
+    known: frozenset[str]  # sites and bodies of the robot
 
 
 def remarks(*domains: Domain) -> tuple[str, ...]:
@@ -45,14 +46,14 @@ def said(*domains: Domain) -> tuple[str, ...]:
     return (
         f"What reaches in '{other.robot}' ({_words(other)}) is another point than in '{first.robot}' "
         f"({_words(first)}), so that they do different tasks: name one site or body for both, such as "
-        f"tip={_name(first)}, in brackets behind the file or in the YAML beside it.",
+        f"tip={_name(first, other)}, in brackets behind the file or in the YAML beside it.",
     )
 
 
 def agreed(*domains: Domain) -> tuple[str, ...]:
     """The ids of robots that reach with different points, with the tip that `said` proposes; empty where they agree."""
     both = _parted(*domains)
-    return () if both is None else tuple(_with_tip(one.name, _name(both[0])) for one in domains)
+    return () if both is None else tuple(_with_tip(one.name, _name(*both)) for one in domains)
 
 
 def _with_tip(id: str, tip: str) -> str:
@@ -69,8 +70,10 @@ def _parted(*domains: Domain) -> tuple[At, At] | None:
     return (found[0], others[0]) if others else None
 
 
-def _name(one: At) -> str:
-    return one.sites[0] if one.sites else one.body
+def _name(one: At, other: At) -> str:
+    """A site of what reaches, or that body itself, which both robots have."""
+    names = (*one.sites, *other.sites, one.body, other.body)
+    return next((name for name in names if name in one.known and name in other.known), one.body)
 
 
 def _tip(domain: Domain) -> At | None:
@@ -80,8 +83,11 @@ def _tip(domain: Domain) -> At | None:
     m = robot.model
     tip = m.body(TIP)
     joints = tuple(m.joint(i).name for i in range(m.njnt))
-    sites = tuple(name for i in range(m.nsite) if (name := m.site(i).name))
-    return At(domain.name, joints, m.body(int(tip.parentid[0])).name, np.array(tip.pos), sites)
+    carrier = int(tip.parentid[0])
+    sites = {m.site(i).name: int(m.site_bodyid[i]) for i in range(m.nsite) if m.site(i).name}
+    own = tuple(name for name, body in sites.items() if body == carrier)
+    known = frozenset((*sites, *(m.body(i).name for i in range(1, m.nbody))))
+    return At(domain.name, joints, m.body(carrier).name, np.array(tip.pos), own, known)
 
 
 def _apart(a: At, b: At) -> bool:
