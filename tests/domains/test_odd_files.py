@@ -189,6 +189,16 @@ def test_a_control_rate_that_physics_cannot_have_is_refused(made):
         tr.domain(f"{id}(control_rate=200)")
 
 
+def test_the_base_of_what_motors_push_at_sites_is_what_they_push(made):
+    """And not the pad on which a drone stands, since that is the first body of the file."""
+    thrust = '<motor site="{}" gear="0 0 1 0 0 0" ctrlrange="0 9"/>'
+    xml = """<mujoco><worldbody><body name="pad"><geom type="box" size=".5 .5 .01"/></body>
+    <body name="drone" pos="0 0 .2"><freejoint/><geom size=".1" mass="1"/><site name="a" pos=".1 0 0"/>
+    <site name="b" pos="-.1 0 0"/></body></worldbody><actuator>{motors}</actuator></mujoco>"""
+    drone = tr.domain(made(xml, motors=thrust.format("a") + thrust.format("b")))
+    assert drone.entries[0].name == "height" and drone.spaces.obs == 13
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

@@ -19,7 +19,7 @@ from transreward.domains.names import BALL, FREE, SLIDE
 from transreward.domains.robot import Draw, Robot, gaussian
 from transreward.domains.shifts.elements import matched
 from transreward.domains.shifts.kinds import Spec
-from transreward.tree import ON_JOINT, TENDON, above, along
+from transreward.tree import ON_JOINT, SITE, TENDON, above, along
 from transreward.types import Array, RequestError, nearest
 
 HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
@@ -188,7 +188,8 @@ class Model:
             return m.body(self.said.base).id
         if m.nbody < 2 or not m.njnt:
             raise RequestError(f"'{self.name}' has no joint, so nothing of it moves")
-        roots = [int(m.body_rootid[m.jnt_bodyid[joint]]) for joint in self.driven] or [1]
+        pushed = [m.site_bodyid[m.actuator_trnid[i, 0]] for i in range(m.nactuator) if m.actuator_trntype[i] == SITE]
+        roots = [int(m.body_rootid[body]) for body in [*m.jnt_bodyid[self.driven]] or pushed] or [1]
         return max(sorted(set(roots)), key=roots.count)
 
     def _frame_skip(self) -> int:
