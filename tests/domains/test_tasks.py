@@ -60,6 +60,14 @@ def test_a_task_changes_the_reward_and_nothing_else(id):
     assert measure(domain(robot), made, n=64).reward > 0
 
 
+def test_a_term_that_a_task_added_is_weighed_again_by_the_next():
+    """Of a direction half the sideways velocity was half of all of it, whatever the direction."""
+    (once, _), (twice, _) = (steps(f"ant+direction(degrees=30){more}", 5) for more in ("", "+terms(sideways=0.5)"))
+    for (_, one), (_, other) in zip(once, twice, strict=True):
+        np.testing.assert_allclose(other["sideways"], 0.5 * one["sideways"])
+        np.testing.assert_array_equal(other["forward"], one["forward"])
+
+
 @pytest.mark.parametrize("robot", ["swimmer", "hopper", "walker2d", "halfcheetah", "ant"])
 def test_velocities_are_paid_as_the_own_task_measures_them(robot):
     own, _ = steps(robot)

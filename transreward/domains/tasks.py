@@ -53,7 +53,8 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
     for name in new.keys() & {**robots.row(robot.name).terms, **robots.row(robot.name).more}.keys():
         raise RequestError(f"a task of {robot.name} cannot pay for '{name}', which its own task has: rename that term")
     terms = {}
-    for name, term in {**robot.terms, **{k: robot.more[k] for k in weights if k in robot.more}, **new}.items():
+    more = {k: robot.more[k] for k in weights if k in robot.more and k not in robot.terms}  # else it is weighed already
+    for name, term in {**robot.terms, **more, **new}.items():
         weight = weights.get(name, 1.0)
         if weight:
             terms[name] = term if weight == 1 else Weighted(weight, term)
