@@ -60,6 +60,12 @@ def test_a_task_changes_the_reward_and_nothing_else(id):
     assert measure(domain(robot), made, n=64).reward > 0
 
 
+@pytest.mark.parametrize("id", ["halfcheetah+stand+backward", "ant+goal(x=1,y=0)+backward", "hopper+run+backward"])
+def test_a_task_that_the_one_before_leaves_nothing_to_change_is_refused(id):
+    with pytest.raises(RequestError, match=r"pays for no 'forward' of \w+ any more: leave one of the two out"):
+        domain(id)
+
+
 def test_a_term_that_a_task_added_is_weighed_again_by_the_next():
     """Of a direction half the sideways velocity was half of all of it, whatever the direction."""
     (once, _), (twice, _) = (steps(f"ant+direction(degrees=30){more}", 5) for more in ("", "+terms(sideways=0.5)"))

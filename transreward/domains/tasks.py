@@ -48,8 +48,10 @@ def weigh(robot: Robot, weights: Values, **new: Term) -> Robot:
     A weight for a term in `Robot.more` adds that term.
 
     Raises:
-        RequestError: a new term has the name of one of the robot's own, or no term is left.
+        RequestError: a new term has the name of one of the robot's own, a term is not paid any more, or none is left.
     """
+    for name in (name for name, weight in weights.items() if weight and name not in {**robot.terms, **robot.more}):
+        raise RequestError(f"a task before it pays for no '{name}' of {robot.name} any more: leave one of the two out")
     for name in new.keys() & {**robots.row(robot.name).terms, **robots.row(robot.name).more}.keys():
         raise RequestError(f"a task of {robot.name} cannot pay for '{name}', which its own task has: rename that term")
     terms = {}
