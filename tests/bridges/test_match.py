@@ -126,6 +126,17 @@ def test_the_force_of_a_motor_changes_its_sign_with_the_axis():
     assert signs == {f"right_knee {what}": -1 for what in ("angle", "velocity", "actuator force")}
 
 
+def test_commanded_actions_cross_as_the_motors_do():
+    """In shares and with the sign; those of other strength were unseen."""
+    found, n = tr.domain("halfcheetah:gear(bthigh)=0.5@history=2@kinematic(walker2d@history=2)").crossing, 6
+    for maps in (found.there, found.back):
+        np.testing.assert_array_equal(maps.obs.matrix[17:, 17:], np.kron(np.eye(2), maps.action.matrix))
+        assert not maps.obs.matrix[:17, 17:].any() and not maps.obs.matrix[17:, :17].any()
+    assert np.abs(found.there.action.matrix).sum() == n and (found.there.action.matrix <= 0).all()
+    found = tr.domain("halfcheetah@history=2@named(halfcheetah:without=ffoot@history=2)").crossing
+    assert {"ffoot", "action -1 ffoot", "action -2 ffoot"} <= {*found.lost} and "action -1 fshin" not in found.lost
+
+
 def test_unseen_columns_rest_and_have_their_units_variance():
     found, learner = tr.domain(CROSSED[0]), LEARNERS[0]
     names = [entry.name for entry in found.entries]

@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from transreward.bridges import BRIDGES, between
-from transreward.bridges.bridge import Crossing, require_sound
+from transreward.bridges.bridge import Crossing, Maps, require_sound
+from transreward.bridges.given import Given
 from transreward.bridges.linear import Linear
 from transreward.domains.brought import brought
 from transreward.domains.domain import (
@@ -27,6 +29,7 @@ from transreward.domains.domain import (
     successes,
     table_robot,
 )
+from transreward.domains.history import history_of
 from transreward.domains.joins import Joins, told
 from transreward.domains.names import action_entries, entries
 from transreward.domains.relayed import Dressed, Sparing
@@ -56,6 +59,8 @@ class Across(Dressed, Joins):
             raise
         except (Exception, SystemExit) as error:  # a row or a function may be a user's, and raise anything
             raise RequestError(f"the bridge '{how}' failed: {in_one_line(error)}") from error
+        if (n := history_of(other)) and n == history_of(plain) and not isinstance(self.bridge, Given):
+            found = commanding(found, n)
         self.crossing = resting(found, other)
         self.name = f"{plain.name}@{how}({other.name})"
         self.spaces, self.entries, self.action_entries = other.spaces, entries(other), action_entries(other)
@@ -116,6 +121,26 @@ class Described:
         self.stored_terms: tuple[str, ...] = ()
         self.physics: Any = robot and robot.physics
         self.robot: Any = robot and robot.robot
+
+
+def commanding(crossing: Crossing, n: int) -> Crossing:
+    """The crossing, in which the last n commanded actions at the end of observations show each other as the motors do
+    that they commanded: in shares of their boxes, with the sign of the axis."""
+    own, shown = (side.spaces.obs - n * side.spaces.action for side in (crossing.own, crossing.shown))
+
+    def wider(maps: Maps, to: int, of: int) -> Maps:
+        blocks = [maps.obs.matrix[:to, :of], *[maps.action.matrix] * n]
+        fill = np.concatenate([maps.obs.fill[:to], *[maps.action.fill] * n])
+        return maps._replace(obs=Linear(np.asarray(block_diag(*blocks)), fill))
+
+    sent, motors = ([e.name for e in side] for side in (crossing.own.entries[own:], crossing.own.action_entries))
+    lost = (name for name in crossing.lost if name not in sent)
+    return replace(
+        crossing,
+        there=wider(crossing.there, shown, own),
+        back=wider(crossing.back, own, shown),
+        lost=(*lost, *(one for one, motor in zip(sent, motors * n, strict=True) if motor in crossing.lost)),
+    )
 
 
 def resting(crossing: Crossing, other: Domain) -> Crossing:
