@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import transreward as tr
+from tests.domains.robots_in_files import URDF
 from transreward.domains.shifts.rules import inputs
 from transreward.types import RequestError
 
@@ -197,6 +198,13 @@ def test_the_base_of_what_motors_push_at_sites_is_what_they_push(made):
     <site name="b" pos="-.1 0 0"/></body></worldbody><actuator>{motors}</actuator></mujoco>"""
     drone = tr.domain(made(xml, motors=thrust.format("a") + thrust.format("b")))
     assert drone.entries[0].name == "height" and drone.spaces.obs == 13
+
+
+def test_joints_of_one_name_in_a_urdf_are_refused(tmp_path):
+    """MuJoCo leaves the second one without a name, and it had no motor."""
+    (tmp_path / "arm.urdf").write_text(URDF.replace('name="elbow"', 'name="shoulder"'))
+    with pytest.raises(RequestError, match="the joint of 'tool' has no name of its own"):
+        tr.domain(f"urdf:{tmp_path / 'arm.urdf'}")
 
 
 def test_limits_come_before_a_range_that_is_inherited(made):

@@ -245,8 +245,14 @@ def compiled(name: str, spec: Spec) -> Any:
 
 
 def _forces(name: str, model: Any) -> dict[str, float]:
-    """The largest force of each joint, from its limits. Raises RequestError if there is none, or none has a name."""
-    limited = [j for j in range(model.njnt) if model.jnt_actfrclimited[j] and model.joint(j).name]
+    """The largest force of each joint, from its limits. Raises RequestError if there is none, or one has no name."""
+    limited = [j for j in range(model.njnt) if model.jnt_actfrclimited[j]]
+    if nameless := [j for j in limited if not model.joint(j).name]:
+        on = model.body(int(model.jnt_bodyid[nameless[0]])).name
+        raise RequestError(
+            f"'{name}': the joint of '{on}' has no name of its own, so no motor can be put on it: give it one that no "
+            f"other joint has"
+        )
     found = {model.joint(j).name: float(model.jnt_actfrcrange[j, 1]) for j in limited}
     if not any(force > 0 for force in found.values()):
         raise RequestError(
