@@ -207,6 +207,13 @@ def test_joints_of_one_name_in_a_urdf_are_refused(tmp_path):
         tr.domain(f"urdf:{tmp_path / 'arm.urdf'}")
 
 
+def test_a_joint_that_mimics_another_has_no_motor(tmp_path):
+    mimic = '<mimic joint="shoulder" multiplier="-1"/></joint>\n</robot>'
+    (tmp_path / "arm.urdf").write_text(URDF.replace("</joint>\n</robot>", mimic))
+    arm = tr.domain(f"urdf:{tmp_path / 'arm.urdf'}")
+    assert [entry.name for entry in arm.action_entries] == ["shoulder"]
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

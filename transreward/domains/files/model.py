@@ -245,8 +245,10 @@ def compiled(name: str, spec: Spec) -> Any:
 
 
 def _forces(name: str, model: Any) -> dict[str, float]:
-    """The largest force of each joint, from its limits. Raises RequestError if there is none, or one has no name."""
-    limited = [j for j in range(model.njnt) if model.jnt_actfrclimited[j]]
+    """The largest force of each joint, from its limits, but of those that follow another (a URDF's mimic). Raises
+    RequestError if there is none, or one has no name."""
+    tied = model.eq_obj1id[(model.eq_type == mujoco.mjtEq.mjEQ_JOINT) & (model.eq_obj2id >= 0)].tolist()
+    limited = [j for j in range(model.njnt) if model.jnt_actfrclimited[j] and j not in tied]
     if nameless := [j for j in limited if not model.joint(j).name]:
         on = model.body(int(model.jnt_bodyid[nameless[0]])).name
         raise RequestError(
