@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import transreward as tr
+from transreward.domains.ids import domain
 from transreward.domains.names import entries
 from transreward.evaluation.returns import SEED
 from transreward.reports.anatomy import gait, measured, outline
@@ -115,6 +116,18 @@ def test_an_outline_has_a_place_for_each_joint():
     assert [*pose["joints"]] == ["bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot"]
     assert len(pose["bones"]) == 8 and pose["joints"]["bthigh"][0] < 0 < pose["joints"]["fthigh"][0]  # it looks right
     assert json.loads(json.dumps(pose)) == pose
+
+
+def test_a_motor_of_a_tendon_belongs_to_no_joint_of_its_number(tmp_path):
+    """Where a finger's tendon was weaker the page coloured the first link of the arm."""
+    (tmp_path / "arm.xml").write_text(
+        '<mujoco><worldbody><body name="upper"><joint name="a"/><geom size=".1"/><body name="lower" pos="0 0 1">'
+        '<joint name="b"/><geom size=".1"/></body></body></worldbody><tendon><fixed name="t">'
+        '<joint joint="b" coef="1"/></fixed></tendon>'
+        '<actuator><motor name="pull" tendon="t" ctrlrange="-1 1"/></actuator></mujoco>'
+    )
+    robot = domain(f"mjcf:{tmp_path / 'arm.xml'}")
+    assert outline.elements(robot)[:2] == [{"upper", "a"}, {"lower", "b"}] and outline.joints(robot) == ()
 
 
 # -- on the page ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.domain import TableRobot
+from transreward.tree import ON_JOINT
 
 SIDE = (90.0, -12.0)  # azimuth and elevation in degrees, of a robot without a view of its own
 Bone = tuple[float, float, float, float, float]  # from, to, and half the width, in m
@@ -18,12 +19,15 @@ Bone = tuple[float, float, float, float, float]  # from, to, and half the width,
 
 def joints(robot: TableRobot) -> tuple[str, ...]:
     """The joints that a motor moves, by name."""
-    import mujoco
-
     model = robot.model
-    kinds = (mujoco.mjtTrn.mjTRN_JOINT.value, mujoco.mjtTrn.mjTRN_JOINTINPARENT.value)
-    moved = [int(j) for (j, _), kind in zip(model.actuator_trnid, model.actuator_trntype, strict=True) if kind in kinds]
+    moved = [j for j in _acted(model) if j >= 0]
     return tuple(dict.fromkeys(model.joint(j).name for j in moved if model.joint(j).name))
+
+
+def _acted(model: Any) -> list[int]:
+    """The joint on which each actuator acts; -1 of one that acts on a tendon, site or body."""
+    kinds = zip(model.actuator_trnid[:, 0].tolist(), model.actuator_trntype.tolist(), strict=True)
+    return [joint if kind in ON_JOINT else -1 for joint, kind in kinds]
 
 
 def angles(robot: TableRobot, qpos: np.ndarray) -> np.ndarray:
@@ -55,12 +59,13 @@ def elements(robot: TableRobot) -> list[set[str]]:
     """Of each bone of `drawn`, the names of what it belongs to: its geom, its body, the body's joints, their motors and
     its sites. Of a geom that is not called anything, its body's."""
     model, found = robot.model, []
+    on = _acted(model)
     for geom in _moving(model):
         body = int(model.geom_bodyid[geom])
         own = {model.geom(geom).name, model.body(body).name}
         carried = [j for j in range(model.njnt) if int(model.jnt_bodyid[j]) == body]
         own |= {model.joint(j).name for j in carried}
-        own |= {model.actuator(a).name for a in range(model.nactuator) if int(model.actuator_trnid[a, 0]) in carried}
+        own |= {model.actuator(a).name for a, joint in enumerate(on) if joint in carried}
         own |= {model.site(s).name for s in range(model.nsite) if int(model.site_bodyid[s]) == body}
         found.append(own - {""})
     return found
