@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.domains import robots_in_files as files
 from transreward.domains.changes import Change, changes
 from transreward.domains.ids import domain
 
@@ -47,3 +48,14 @@ def test_a_heavier_body_is_named():
 
 def test_what_has_no_model_has_no_parts_that_could_change():
     assert changes(domain("gym:Pendulum-v1"), domain("gym:Pendulum-v1")) == []
+
+
+def test_axes_and_how_bodies_are_turned_are_told_of_two_files(tmp_path):
+    """A motor that is mounted the other way round is among the usual differences, and nothing was said of it."""
+    (tmp_path / "one.xml").write_text(files.ARM.format(mass=1))
+    other = files.ARM.format(mass=1).replace('"elbow" axis="0 1 0"', '"elbow" axis="0 -1 0"')
+    (tmp_path / "other.xml").write_text(other.replace('"lower" pos', '"lower" quat="0 0 0 1" pos'))
+    told = changes(*(domain(f"mjcf:{tmp_path / name}.xml") for name in ("one", "other")))
+    assert [(one.what, one.element) for one in told] == [
+        ("turn in what it is part of (quaternion)", "lower"), ("axis", "elbow"),
+    ]  # fmt: skip

@@ -40,6 +40,8 @@ PROPERTIES = (
     ("size (m)", "geom", "geom_size", np.s_[:]),
     ("place in its body (m)", "geom", "geom_pos", np.s_[:]),
     ("place in what it is part of (m)", "body", "body_pos", np.s_[:]),
+    ("turn in what it is part of (quaternion)", "body", "body_quat", np.s_[:]),
+    ("axis", "jnt", "jnt_axis", np.s_[:]),
     ("range", "jnt", "jnt_range", np.s_[:]),
     ("stiffness", "jnt", "jnt_stiffness", np.s_[:]),
     ("dry friction", "dof", "dof_frictionloss", np.s_[:]),
