@@ -214,6 +214,16 @@ def test_a_joint_that_mimics_another_has_no_motor(tmp_path):
     assert [entry.name for entry in arm.action_entries] == ["shoulder"]
 
 
+def test_a_base_may_be_fixed_to_the_body_that_moves_freely(made):
+    """It was taken for an arm whose base is fixed to the world."""
+    trunk = '<body name="frame" pos="0 0 1"><freejoint/><body name="trunk">'
+    xml = TABLE.replace('<body name="trunk" pos="0 0 1"><freejoint/>', trunk).replace(
+        "</worldbody>", "</body></worldbody>"
+    )
+    motors = "".join(f'<motor joint="{n}" ctrlrange="-1 1"/>' for n in "ab")
+    assert tr.domain(f"{made(xml, motors=motors)}(base=trunk)").entries[0].name == "height"
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

@@ -185,7 +185,8 @@ class Model:
             names = [m.body(i).name for i in range(1, m.nbody)]
             if self.said.base not in names:
                 raise nearest(self.said.base, names, f"body of {self.name}, for its base")
-            return m.body(self.said.base).id
+            named = m.body(self.said.base).id
+            return int(m.body_weldid[named]) or named  # what carries it along, of a body without joints of its own
         if m.nbody < 2 or not m.njnt:
             raise RequestError(f"'{self.name}' has no joint, so nothing of it moves")
         pushed = [m.site_bodyid[m.actuator_trnid[i, 0]] for i in range(m.nactuator) if m.actuator_trntype[i] == SITE]
