@@ -224,6 +224,17 @@ def test_a_base_may_be_fixed_to_the_body_that_moves_freely(made):
     assert tr.domain(f"{made(xml, motors=motors)}(base=trunk)").entries[0].name == "height"
 
 
+@pytest.mark.parametrize(("half", "floors"), [(3, 0), (0.5, 1)])
+def test_a_wide_box_is_a_floor(made, half, floors):
+    """On which a robot stands, and no other is added at height 0. Of a small one only the name is kept."""
+    box = f'<geom name="floor" type="box" size="{half} {half} .1" pos="0 0 -.6"/>'
+    xml = TABLE.replace('<geom type="plane" size="5 5 1"/>', box).replace('qpos="0 0 .33', 'qpos="0 0 -.17')
+    robot = tr.domain(made(xml, motors="".join(f'<motor joint="{n}" ctrlrange="-1 1"/>' for n in "ab")))
+    assert (robot.model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)).sum() == floors
+    walk = robot.simulate(2, 0, 1)
+    assert floors or walk.robot.healthy(walk._rows).all()
+
+
 def test_limits_come_before_a_range_that_is_inherited(made):
     motors = '<position name="w" joint="wrist" kp="9" inheritrange="1"/>' + MOTOR
     arm = tr.domain(made(ARM, "limits: {w: [-0.1, 0.3]}", wrist='range="-60 60"', more="", motors=motors))

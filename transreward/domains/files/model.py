@@ -25,6 +25,7 @@ from transreward.types import Array, RequestError, nearest
 HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
 EFFORT = 0.05  # reward per m/s of power over weight
 LEVEL = 0.99  # cosine of the largest slope of a floor
+WIDE = 1.0  # m, from its middle, of a box that is a floor
 NOISE = 0.05  # rad or m: half the width of what joints begin with; and the standard deviation of velocities
 TIPS = (
     "attachment_site", "end_effector", "ee_site", "eef", "ee", "tcp", "tool", "tool0", "pinch", "grasp_site", "gripper",
@@ -300,15 +301,26 @@ def servos(model: Model) -> dict[int, tuple[float, float]]:
 
 def floor(model: Model, below: float) -> float:
     """The height of the highest floor of the world that is below this height, m; 0 if it has none."""
+    return max((height for height in _floors(model) if height < below), default=0.0)
+
+
+def _floors(model: Model) -> list[float]:
+    """The heights of the world's planes and wide boxes, m, but of those that slope."""
     m, data = model.now, model.data()
-    planes = np.flatnonzero((m.body_weldid[m.geom_bodyid] == 0) & (m.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)))
-    heights = [float(data.geom_xpos[g, 2]) for g in planes if data.geom_xmat[g, 8] > LEVEL]
-    return max((height for height in heights if height < below), default=0.0)
+    reach = {int(mujoco.mjtGeom.mjGEOM_PLANE): np.zeros(m.ngeom), int(mujoco.mjtGeom.mjGEOM_BOX): m.geom_size[:, 2]}
+    return [
+        float(data.geom_xpos[g, 2] + reach[kind][g])
+        for g, kind in enumerate(m.geom_type.tolist())
+        if kind in reach and not m.body_weldid[m.geom_bodyid[g]] and data.geom_xmat[g, 8] > LEVEL
+        if not reach[kind][g] or min(m.geom_size[g, :2]) >= WIDE
+    ]
 
 
 def add_floor(model: Model, spec: Spec) -> None:
     """Add a floor at height 0 if the world has none; most files of a robot alone have none."""
     m = model.now
     fixed = np.flatnonzero(m.body_weldid[m.geom_bodyid] == 0)
-    if not np.isin(m.geom_type[fixed], (int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_HFIELD))).any():
-        spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05])
+    grounds = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_HFIELD)
+    if not _floors(model) and not np.isin(m.geom_type[fixed], grounds).any():
+        name = "floor" if "floor" not in {geom.name for geom in spec.geoms} else ""
+        spec.worldbody.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05])
