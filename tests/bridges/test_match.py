@@ -246,3 +246,12 @@ def test_a_columns_name_without_its_part(part):
     names = f"{part} angle", f"sin({part})", part, f"{part} external force x"
     assert [_rest(Entry(name, "1", part)) for name in names] == [" angle", "sin()", "", " external force x"]
     assert _rest(Entry("knee_motor", "N m", "knee")) == "_motor"
+
+
+def test_robots_of_the_table_are_seen_from_where_they_begin():
+    """A walker's height, 1.25 m at first, is a half-cheetah's 0."""
+    crossing = tr.domain("halfcheetah@kinematic(walker2d)").crossing
+    (height,) = (i for i, e in enumerate(crossing.own.entries) if e.name == "rootz position")
+    at = np.zeros((1, crossing.shown.spaces.obs))
+    at[0, [e.name for e in crossing.shown.entries].index("rootz position")] = 1.35
+    assert crossing.back.obs(at)[0, height] == pytest.approx(0.1)

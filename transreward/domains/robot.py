@@ -227,7 +227,7 @@ def state(skip: int, clip: float = np.inf) -> Callable[[Rows], Array]:
 
 
 def show_state(skip: int, clip: float = np.inf) -> Show:
-    return lambda model: [*names.positions(model, skip), *names.velocities(model, clip)]
+    return lambda model: [*names.positions(model, skip, rest=np.asarray(model.qpos0)), *names.velocities(model, clip)]
 
 
 def of_state(skip: int) -> Invert:
