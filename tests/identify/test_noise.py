@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import transreward as tr
-from transreward.identify.noise import EFFICIENCY, QUARTER, _about, _ruled, _size, _spread
+from transreward.identify.evidence import evidence
+from transreward.identify.identified import identifiable, posed
+from transreward.identify.noise import EFFICIENCY, QUARTER, _about, _of_actions, _ruled, _size, _spread
 
 
 def test_what_is_linear_is_no_noise():
@@ -39,6 +41,21 @@ def test_noise_of_actions_is_in_their_own_units():
     found = tr.identify("inverted_pendulum", "inverted_pendulum:noise=0.3", target_steps=300)
     (noise,) = found.named
     assert noise.value == pytest.approx(0.3, rel=0.2) and noise.low < 0.3 < noise.high
+
+
+@pytest.mark.parametrize("delay", [1, 2])
+def test_noise_of_late_actions_is_told_from_those_that_arrive(delay):
+    """At the ends of its range a command has half of its noise cut off, and it is the late one that has."""
+    rng, target = np.random.default_rng(0), tr.domain(f"halfcheetah:delay={delay},noise=0.3")
+    simulation, rows = target.simulate(1, 0, 1), []
+    for step in range(500):
+        action = (2 * rng.standard_normal((1, target.spaces.action))).clip(-1, 1)
+        t = simulation.step(action)
+        rows.append((t.obs[0].copy(), action[0], t.next_obs[0].copy(), t.reward[0], step == 0))
+    obs, action, after, reward, begins = map(np.array, zip(*rows, strict=True))
+    problem = posed(identifiable("halfcheetah"), evidence(obs, action, after, reward, begins))
+    values = np.array([float(delay) if p.counts else p.neutral for p in problem.parameters])
+    assert _of_actions(problem, values) == pytest.approx(0.3, rel=0.15)
 
 
 def test_windows_that_went_another_way_do_not_make_noise_larger():

@@ -103,8 +103,9 @@ def _size(off: np.ndarray, quantile: float) -> float:
 def _of_actions(problem: Problem, values: np.ndarray) -> float:
     """Noise of the actions in their units; 0 = what remains is something else."""
     rows, simulator = problem.steps, problem.simulator
-    low, high = simulator.low, simulator.high
-    half, action = (high - low) / 2, rows.commanded[0].clip(low, high)
+    (variant,), low, high = problem.family.variants(values[None]), simulator.low, simulator.high
+    late = rows.commanded[variant.delay : variant.delay + 2]  # what arrives, of which noise is cut off, and before it
+    half, action = (high - low) / 2, late[0].clip(low, high)
     off, slopes = problem.by_commands(values, rows)
     even = 1 / (problem.weight * problem.spread)  # each entry by its own spread, whatever a fit has to explain of it
     off, effects = off * even, slopes * even[:, None] / half
@@ -116,7 +117,7 @@ def _of_actions(problem: Problem, values: np.ndarray) -> float:
     for j, noise in enumerate(_spread(taken)):
         inside = np.abs(action[:, j] - (low + high)[j] / 2) < half[j] - NEAR * noise
         inside = inside if inside.sum() > 50 else np.ones(rows.n, bool)
-        seen = np.column_stack([np.ones(rows.n), rows.commanded[:2, :, j].T, simulator.seen(rows.obs)])[inside]
+        seen = np.column_stack([np.ones(rows.n), late[:, :, j].T, simulator.seen(rows.obs)])[inside]
         if _ruled(taken[inside, j], seen) > RULED:
             return 0.0
         sizes.append(_spread(taken[inside, j]))
