@@ -62,6 +62,12 @@ def test_controls_are_in_it_and_what_learns_nothing_says_so():
     assert "zero_shot: the policy is unchanged" in text and "fine_tune: it learns: 2,000 target steps" in text
 
 
+def test_a_ceiling_alone_is_rehearsed_and_its_steps_are_the_targets():
+    text = "\n".join(rehearsed("oracle", controls=()))
+    assert "oracle: it learns in the target, beyond its budget: 4,000 target steps\n" in text
+    assert "target steps a seed: at most 0 learning in each method\n" in text  # and no robot's time
+
+
 @pytest.mark.slow
 def test_a_trial_too_short_for_an_episode_is_said_to_be():
     assert not any("is not tested" in line for line in rehearsed(target_steps=2_000))

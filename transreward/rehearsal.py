@@ -22,7 +22,7 @@ from transreward.presets import scale
 from transreward.request.budgets import conversion_steps
 from transreward.request.config import Config
 from transreward.transfer import earlier
-from transreward.types import Pair
+from transreward.types import CEILING, Pair
 
 ROUNDS = 4  # of the source agent's training, of which the fastest is taken: in the first ones programs are compiled
 DOES = {
@@ -32,6 +32,7 @@ DOES = {
     "walk": "it learns in the identified simulator alone",
     TRIAL: "candidates act, and nobody learns, until one is clearly the best",
     "transfer": "it learns",
+    CEILING: "it learns in the target, beyond its budget",
 }
 BESIDE = "compiling, evaluations and films come on top, in a short run more than that"
 UNTIMED = "how long it takes is not known, since there is no source to time the learner in"
@@ -69,7 +70,8 @@ def rehearse(config: Config) -> list[str]:
             total += (seconds := each * updates(stage))
             unknown += untimed(stage)
             lines.append(f"  {stage.name}: {told(config, stage)}{about(seconds)}")
-    most = max(sum(spent(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
+    each_of = (sum(spent(stage).target for stage in track.stages) for track in plan.tracks if not track.method.ceiling)
+    most = max(each_of, default=0)
     lines += [*in_target(config, most), *few(config)]
     lines.append(f"{in_all(total, unknown)}; {BESIDE}; nothing was run")
     return lines
@@ -142,6 +144,8 @@ def told(config: Config, stage: Stage) -> str:
     """What a stage does, and its steps."""
     steps, log = spent(stage), recorded(config.domains.target) is not None
     names = Pair("source steps", "steps of the log" if log else "target steps")
+    if stage.phase == CEILING:  # which the source's budget pays
+        names = names._replace(source=names.target)
     parts = [f"{n:,} {name}" for name, n in zip(names, steps, strict=True) if n]
     if stage.phase == TRIAL:
         parts = [f"at most {part}" for part in parts]
@@ -168,7 +172,7 @@ def about(seconds: float) -> str:
 def robot_time(config: Config, steps: int) -> str:
     """How long a robot takes for so many steps, where its rate is known."""
     rate = control_rate(config.domains.target)
-    return f"{about(steps / rate / config.loop.target_robots)} of the robot's time" if rate else ""
+    return f"{about(steps / rate / config.loop.target_robots)} of the robot's time" if rate and steps else ""
 
 
 def seconds_per_update(config: Config, plan: Plan) -> float:
