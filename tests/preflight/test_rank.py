@@ -136,6 +136,11 @@ def test_people_and_programs_can_read_it(found, monkeypatch, capsys):
         ("hopper,hopper", [], "'hopper' is named twice among the sources"),
         ("hopper,gym:Pendulum-v1", [], "unlike robots need a bridge"),
         ("hopper,hopper:gravity=2", ["--target-steps", "300"], "each of 2 sources gets an equal part"),
+        (
+            "hopper,hopper:gravity=2",
+            ["--target-steps", "470"],
+            "each of 2 sources gets an equal part",
+        ),  # after measuring
         ("hopper,hopper:gravity=2", ["--source-run", "run"], "sources are 2, and --source-run names 1"),
         ("hopper,hopper:gravity=2", ["--picture", "a.png"], "--picture draws one pair"),
     ],

@@ -223,9 +223,11 @@ def _of_pair(
 
 def _require_share(pair: Pair[Domain], share: int, k: int) -> None:
     """Raise RequestError if an equal part of the steps does not do for one of `k` sources."""
+    if isinstance(pair.source, Across):
+        return
+    _, pair = asked_pair(pair)
     try:
-        if not isinstance(pair.source, Across):
-            require_enough(pair.source, pair.target, Budget(share))
+        _measured(pair, Budget(share))
     except RequestError as error:
         raise RequestError(f"each of {k} sources gets an equal part of the steps: {error}") from None
 
@@ -321,15 +323,23 @@ def _measure(pair: Pair[Domain], budget: Budget, seed: int) -> tuple[ShiftMeasur
 
     Raises RequestError, before a step is taken, if the whole budget is too small.
     """
+    n = _measured(pair, budget)
     late = delay(pair.source, pair.target)
-    n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
-    if n < 4:
-        raise RequestError(f"`target_steps={budget.most}` is too few for a check: give {100 * (1 + late)} or more")
-    budget.take(n * (1 + late))
-    require_enough(pair.source, pair.target, budget)
     return measure(pair.source, pair.target, n=n, seed=seed), n * (
         2 + late if one_body(pair.source, pair.target) else 1
     )
+
+
+def _measured(pair: Pair[Domain], budget: Budget) -> int:
+    """States in which the shift is measured; their steps are counted. Raises RequestError if they, or what they leave
+    for the probes, are too few."""
+    late = delay(pair.source, pair.target)
+    n = min(MEASURED, budget.most // MEASURED_SHARE) // (1 + late) // 4 * 4
+    budget.take(n * (1 + late))
+    require_enough(pair.source, pair.target, budget)
+    if n < 4:
+        raise RequestError(f"`target_steps={budget.most}` is too few for a check: give {100 * (1 + late)} or more")
+    return n
 
 
 # -- figures -------------------------------------------------------------------------------------------------------

@@ -119,15 +119,14 @@ def actions_at(spaces: Any, count: int, rng: np.random.Generator, first: np.ndar
 
 def require_enough(source: Domain, target: Domain, budget: Budget) -> None:
     """Raise RequestError if the rest of the budget is too small for `probe`; takes no step."""
-    if one_body(source, target):
+    if one_body(source, target):  # an eighth of the budget is spent on the measure
         if budget.left // (_cost(source, target) * WALKERS) >= LEAST_ROUNDS:
             return
-        # an eighth of the budget was spent on the measure
         least = LEAST_ROUNDS * WALKERS * _cost(source, target) * 8 // 7 + 8
     else:
         if budget.left // WALKERS >= LEAST_WALK:
             return
-        least = budget.taken + WALKERS * LEAST_WALK
+        least = WALKERS * LEAST_WALK * 8 // 7
     raise RequestError(f"`target_steps={budget.most}` is too few: a check of {target.name} takes {least} or more")
 
 
