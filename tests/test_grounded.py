@@ -268,6 +268,17 @@ def test_rounds_that_the_target_budget_does_not_pay_are_refused():
         )  # fmt: skip
 
 
+def test_after_several_rounds_each_robot_has_to_have_a_target_step_left():
+    """Else a part that learns from target steps had none, and broke off once they were spent."""
+    settings = SETTINGS | {"ground.steps": 120, "ground.rounds": 2, "loop.target_robots": 2}
+    request = {"learner": LEARNER, "settings": settings, "controls": (), "source_run": None}
+    request |= {**bits.REQUEST, "source_steps": 20_000}
+    with pytest.raises(tr.RequestError, match="takes 240 target steps to identify the physics in 2 rounds, and 241"):
+        resolve("hopper", bits.TARGET, "grounded", **{**request, "target_steps": 241})
+    (track,) = compile(resolve("hopper", bits.TARGET, "grounded", **{**request, "target_steps": 242})).tracks
+    assert track.stages[-1].schedule.controls.target == 1
+
+
 @pytest.mark.slow
 def test_each_round_identifies_from_all_target_steps_so_far(monkeypatch):
     seen, kept = [], state.grounded

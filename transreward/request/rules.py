@@ -207,12 +207,14 @@ def require_ground(row: Method, config: Config) -> None:
             f"'{row.name}' learns from the target steps behind the first {row.ground.steps}, and {config.target_steps} "
             f"are all: raise `target_steps` above {row.ground.steps}, lower ground.steps, or use identified"
         )
-    if row.ground.rounds > 1 and (needed := sum(evidence_steps(config, row))) + learns(row) > config.target_steps:
+    robots = config.loop.target_robots
+    needed = sum(steps // robots for steps in evidence_steps(config, row)) * robots
+    if row.ground.rounds > 1 and needed + learns(row) * robots > config.target_steps:  # each robot takes a step behind
         raise RequestError(
             f"'{row.name}' takes {needed:,} target steps to identify the physics in {row.ground.rounds} rounds, and "
             f"{config.target_steps:,} are not enough: raise `target_steps`, or lower ground.rounds"
         )
-    least = LEAST * config.loop.target_robots
+    least = LEAST * robots
     if config.target_steps < least:
         raise RequestError(
             f"'{row.name}' identifies the target's physics from its first steps, and {config.target_steps} are too "
