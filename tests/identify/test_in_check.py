@@ -29,6 +29,22 @@ def test_it_takes_no_further_step(monkeypatch, target, id):
     assert unshifted(found) == (found.target_steps if id == "hopper" else 0)
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("hopper", "hopper:delay=1", None),  # which after one step did as without a motor
+        ("hopper:delay=1", "hopper:delay=1,gravity=0.5", "hopper:delay=1,gravity=0.5"),
+    ],
+)
+def test_a_robot_that_acts_late_is_not_told_as_one_with_dead_motors(source, target, told):
+    pair = Pair(tr.domain(source), tr.domain(target))
+    found = check.physical(pair, probe(*pair, Budget(900), None, 0))
+    if told is None:
+        assert "acts or sees later than the other" in found and "ask `transreward identify`" in found
+    else:
+        assert found.id == told
+
+
 def test_what_the_sources_simulator_foretells_counts_more_than_models():
     """Of another domain, whose figures are those of models: they see a gap, and there is none."""
     some = Coverage(0.3, 0.98, 0.98)

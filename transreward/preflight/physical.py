@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from transreward.domains.difference import one_body
+from transreward.domains.difference import bodies, one_body
 from transreward.domains.domain import Domain
 from transreward.identify.evidence import COMMANDS, Evidence, of_walks
 from transreward.identify.identification import Identification
@@ -21,12 +21,23 @@ HELD = 5  # of so many states in which steps were taken, the steps of the last a
 
 def physical(pair: Pair[Domain], probes: Probes, watch: Watch = nullcontext) -> Identification | str:
     """What differs by the target's steps of `probes`; why that cannot be said where it cannot. Takes no step."""
+    if _late(pair):
+        return (
+            "one of the two acts or sees later than the other, which single steps from given states do not tell from "
+            "motors that make no force: ask `transreward identify`, whose steps follow on one another"
+        )
     try:
         robot = identifiable(pair.source)
         told = _single(probes) if one_body(pair.source, pair.target) else _walked(probes)
         return identified(robot, told, watch)
     except RequestError as error:
         return str(error)
+
+
+def _late(pair: Pair[Domain]) -> bool:
+    """Whether two of one body act or see late by different numbers of steps: what was commanded had not arrived yet."""
+    both = [robot.physics for robot in bodies(pair.source, pair.target) or ()]
+    return len({(physics.delay, physics.sensor_delay) for physics in both}) > 1
 
 
 def of_recorded(source: Domain, logs: Paths | Sequence[Paths], watch: Watch = nullcontext) -> Identification:
