@@ -316,6 +316,27 @@ def test_the_largest_change_counts_from_what_the_robot_did(tmp_path):
     session._journal.close()
 
 
+@pytest.mark.parametrize("end", ["terminated", "truncated", "abort", "abort in motion"])
+def test_the_largest_change_counts_from_one_episode_to_the_next(tmp_path, end):
+    """A robot whose episode is over is where it was, until `reset` says that it was put back."""
+    session, obs = bare(tmp_path, robots=1), np.zeros(3)
+    session.safety, session.acting = Safety(SPACES, change=0.1), Acting(["one"], {})
+    session._policies = {"one": lambda obs, noise: -np.ones(1, np.float32)}
+    session.act(obs)
+    session.tell(obs, [0.9], 1.0, obs + 1, **({end: True} if end in ("terminated", "truncated") else {}))
+    wanted = 0.8
+    if end == "abort in motion":
+        assert session.act(obs + 1) == pytest.approx(wanted)
+        wanted = 0.7
+    if end.startswith("abort"):
+        session.abort("a hand")
+    assert session.act(obs + 5) == pytest.approx(wanted)
+    session.abort()
+    session.reset(obs)
+    assert session.act(obs) == -1
+    session._journal.close()
+
+
 def test_a_reward_is_what_the_journal_can_hold(tmp_path):
     session, obs = bare(tmp_path, robots=1), np.zeros(3)
     session.act(obs)

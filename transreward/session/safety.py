@@ -54,7 +54,7 @@ class Safety:
             raise RequestError(f"`safe` must be a function of an observation and an action, not {self.safe!r}")
 
     def __call__(self, obs: np.ndarray, action: np.ndarray, before: np.ndarray | None) -> np.ndarray:
-        """The action to send, float32 [action]; `before` is the one before it in the episode.
+        """The action to send, float32 [action]; `before` is the one before it.
 
         Raises RequestError for an action that is not finite, and if `safe` raises, or returns what is no action.
         """

@@ -386,11 +386,9 @@ class Session:
         return np.clip(found, low, high).astype(np.float32)
 
     def _before(self, robot: int, goes_on: bool) -> np.ndarray | None:
-        """What a robot did last, from which `change` counts; None where nobody has, or it was put back meanwhile."""
-        one = self._journal.book.robots[robot]
-        if one.asked is not None:
-            return one.asked[1]
-        return one.last.action if one.last is not None and (goes_on or self._asked_at[robot]) else None
+        """What a robot did last, also in the episode before, from which `change` counts; None where nobody has, or it
+        was put back meanwhile."""
+        return self._journal.book.robots[robot].did if goes_on or self._asked_at[robot] else None
 
     def _next(self) -> str:
         """Who acts in a new episode."""

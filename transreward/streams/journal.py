@@ -76,6 +76,7 @@ class Robot:
     whole: bool = True  # nothing of its episode was lost
     asked: tuple[np.ndarray, np.ndarray, int] | None = None  # (obs, action, number) of which nothing was told yet
     last: Row | None = None  # told, and not yet settled
+    did: np.ndarray | None = None  # its latest action, as far as it is known; None: none, or it was put back
     episodes: list[Episode] = field(default_factory=list)  # that are over, at steps of all robots
 
     @property
@@ -135,13 +136,14 @@ class Book:
             one.who = ""  # several
         one.actor = event.text
         one.acts += 1
-        one.asked = event.obs, event.action, self.acts
+        one.asked, one.did = (event.obs, event.action, self.acts), event.action
 
     def _step(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
         assert one.asked is not None and event.obs is not None and event.action is not None
         self._settle(i)
         obs, _, number = one.asked
+        one.did = event.action
         one.asked, one.clock, one.total = None, one.clock + 1, one.total + event.reward
         ended = event.terminated or event.truncated
         one.last = Row(
@@ -159,7 +161,7 @@ class Book:
         self._lose(i)
         self._settle(i, truncated=True)
         self._anew(i)
-        one.resets += event.steps
+        one.resets, one.did = one.resets + event.steps, None
 
     def _abort(self, event: Event) -> None:
         one, i = self.robots[event.robot], event.robot
