@@ -98,3 +98,18 @@ def test_a_learner_that_failed_before_it_was_closed_is_told(tmp_path, learner):
     waited(session._learner)
     session.close()
     assert session.status["learner"].startswith("its process ended with 3; see ")
+
+
+def test_the_last_step_may_be_lost_as_any_other(tmp_path):
+    """The learner would wait for what came of it for ever, and `over` never be so."""
+    session, obs = bare(tmp_path, robots=1, granted=2), np.zeros(3)
+    session.tell(obs, session.act(obs), 1.0, obs + 1)
+    action = session.act(obs + 1)
+    np.testing.assert_array_equal(session.act(obs + 1), action)  # who asks again may still tell
+    assert session.status["lost"] == 0
+    with pytest.raises(RequestError, match="target steps are taken"):
+        session.act(obs + 2)
+    assert session.status["lost"] == 1 and session._journal.book.robots[0].settled == 2
+    with pytest.raises(RequestError, match="was not asked for"):
+        session.tell(obs + 1, action, 1.0, obs + 2)
+    session._journal.close()

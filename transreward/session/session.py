@@ -187,6 +187,8 @@ class Session:
                 self.counts["asked twice"] += 1
                 return one.asked[1].copy()
             if one.acts >= self._granted:
+                if one.asked is not None:  # elsewhere: of the last one nothing will be told
+                    self._journal.write(Event(RESET, robot, time.time(), "", seen))
                 raise RequestError(
                     f"all {self.config.target_steps:,} target steps are taken: `improve` waits until they are learned "
                     f"from, and 'transreward report {self.out}' shows what they came to"
