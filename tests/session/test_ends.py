@@ -113,3 +113,14 @@ def test_the_last_step_may_be_lost_as_any_other(tmp_path):
     with pytest.raises(RequestError, match="was not asked for"):
         session.tell(obs + 1, action, 1.0, obs + 2)
     session._journal.close()
+
+
+def test_a_robot_that_has_had_its_share_is_told_of_its_share(tmp_path):
+    """Others may go on: not all steps are taken."""
+    session, obs = bare(tmp_path, robots=2, granted=1), np.zeros(3)
+    session.tell(obs, session.act(obs, robot=1), 1.0, obs + 1, robot=1)
+    with pytest.raises(RequestError, match=r"^all 1 target steps, robot 1's share of 2, are taken"):
+        session.act(obs + 1, robot=1)
+    assert session.left == 1
+    session.act(obs, robot=0)
+    session._journal.close()

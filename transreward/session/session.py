@@ -189,8 +189,9 @@ class Session:
             if one.acts >= self._granted:
                 if one.asked is not None:  # elsewhere: of the last one nothing will be told
                     self._journal.write(Event(RESET, robot, time.time(), "", seen))
+                share = f", robot {robot}'s share of {self.config.target_steps:,}," if self.robots > 1 else ""
                 raise RequestError(
-                    f"all {self.config.target_steps:,} target steps are taken: `improve` waits until they are learned "
+                    f"all {self._granted:,} target steps{share} are taken: `improve` waits until they are learned "
                     f"from, and 'transreward report {self.out}' shows what they came to"
                 )
             goes_on = one.asked is None and book.follows(robot, seen)
