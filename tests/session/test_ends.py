@@ -9,10 +9,13 @@ import time
 
 import numpy as np
 import pytest
-from session.test_server import bare
+from session.test_server import TOKEN, bare, drive, served
 
 from transreward.session import process
+from transreward.session import server as serving
+from transreward.session.client import Client
 from transreward.session.process import LearnerProcess
+from transreward.session.protocol import send
 from transreward.types import BrokenRun, RequestError
 
 ACTING = '{"event": "acting", "version": 1}'
@@ -124,3 +127,27 @@ def test_a_robot_that_has_had_its_share_is_told_of_its_share(tmp_path):
     assert session.left == 1
     session.act(obs, robot=0)
     session._journal.close()
+
+
+def test_a_robot_whose_program_was_ended_while_it_waited_comes_back(tmp_path, monkeypatch):
+    """Ctrl-C in `improve(600)`: the server answers that client for ten minutes more, and it is gone."""
+    monkeypatch.setattr(serving, "LEAVING", 0.05)
+    began, through = threading.Event(), threading.Event()
+
+    def improve(seconds):
+        began.set()
+        return through.wait(seconds)
+
+    with served(tmp_path) as (address, session, said):
+        session.improve = improve
+        with Client(address, TOKEN) as old:
+            send(old._connection, {"do": "improve", "seconds": 60})
+            assert began.wait(10)
+            with pytest.raises(RequestError, match="robot 0 is already connected"):  # it waits for its answer
+                Client(address, TOKEN)
+        with Client(address, TOKEN) as new:
+            drive(new, 1)
+            through.set()
+            time.sleep(0.1)  # the old one's answer reaches nobody
+            drive(new, 1)
+        assert session._journal.book.acts == 2 and "robot 0 hung up, and another client takes its place" in said

@@ -6,6 +6,7 @@ import errno
 import hmac
 import os
 import secrets
+import select
 import socket
 import threading
 import time
@@ -83,19 +84,22 @@ class Server:
             self._lock.notify_all()
 
     def _take(self, robot: int, line: _Line) -> None:
-        """Have a client be a robot. One that is just leaving is waited for, and one that was long silent gives way: a
-        robot whose cable was pulled has to be able to come back. Raises RequestError for another that is there.
+        """Have a client be a robot. One that is just leaving is waited for, and one gives way that was long silent, or
+        hung up while it was answered: a robot whose cable was pulled, or whose program was ended in `improve`, has to
+        be able to come back. Raises RequestError for another that is there.
         """
         with self._lock:
             self._lock.wait_for(lambda: robot not in self._taken, LEAVING)
             other = self._taken.get(robot)
-            if other is not None and other.silent < SILENT:
+            gone = other is not None and other.hung_up()
+            if other is not None and not gone and other.silent < SILENT:
                 raise RequestError(
                     f"robot {robot} is already connected (last heard {other.silent:.1f} s ago): close that client "
                     f"first, or wait until it has been silent for {SILENT:g} s"
                 )
             if other is not None:
-                self.said(f"robot {robot} was silent for {other.silent:.0f} s, and another client takes its place")
+                how = "hung up" if gone else f"was silent for {other.silent:.0f} s"
+                self.said(f"robot {robot} {how}, and another client takes its place")
                 with suppress(OSError):
                     other.connection.shutdown(socket.SHUT_RDWR)
             self._taken[robot], line.robot = line, robot
@@ -163,6 +167,15 @@ class _Line:
     def silent(self) -> float:
         """Seconds since it was answered last; 0 while it is."""
         return 0.0 if self._answered else time.monotonic() - self._spoke
+
+    def hung_up(self) -> bool:
+        """Whether its client has closed the connection, which nobody reads while it is being answered."""
+        waiting = select.poll()
+        waiting.register(self.connection, select.POLLIN)
+        try:
+            return bool(waiting.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
 
 def _prepared(connection: socket.socket) -> None:
