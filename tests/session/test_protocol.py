@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transreward.cli import main
 from transreward.cli.serve import HEADER, tell_line
 from transreward.session.client import Client
 from transreward.session.protocol import MOST, Gone, address, receive, send
@@ -184,6 +185,15 @@ def test_a_client_that_cannot_be_taken_ends_no_server(monkeypatch):
 
     Server(Listener(), None, "token", said.append).serve()
     assert not errors and len(said) == 2 and "Too many open files" in said[0]
+
+
+@pytest.mark.parametrize("told", [["--seed", "0"], ["--change", "0"], ["--robots", "0"], ["--on-request"]])
+def test_what_only_a_new_session_can_be_told_is_refused_of_an_old_one(tmp_path, capsys, told):
+    """Nothing is passed over, an option of 0 neither."""
+    (tmp_path / "session").mkdir()
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", str(tmp_path), *told])
+    assert f"goes on as it was opened: leave {told[0]} out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_robots_are_answered_also_where_nobody_reads_what_is_said(monkeypatch):

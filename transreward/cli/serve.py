@@ -136,7 +136,8 @@ def hushed(listener: socket.socket, path: str | None) -> None:
 def require_no_more(args: argparse.Namespace) -> None:
     """Raise RequestError for what only a new session can be told, where one goes on."""
     known = (*OF_SERVER, "source", "target", "imports", "run")
-    named = [name for name, value in vars(args).items() if name not in known and value not in (None, False)]
+    said = {name: value for name, value in vars(args).items() if name not in known}
+    named = [name for name, value in said.items() if value is not None and value is not False]  # 0 is a value, too
     given = [f"--{name.replace('_', '-')}" for name in named]
     if args.target is not None:
         given.insert(0, args.target)
