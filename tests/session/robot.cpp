@@ -36,7 +36,10 @@ int main(int, char** argv) {
         std::cout << files() - before << std::endl;
         return 0;
     }
-    transreward::Client session(argv[1], "token", 0, what == "slow" ? 0.2 : 5.0);
+    transreward::Client session(argv[1], "token", 0, what == "slow" || what == "improve" ? 0.2 : 5.0);
+    if (what == "improve") {
+        try { session.improve(30.0); } catch (const std::exception& error) { std::cout << error.what() << " "; }
+    }
     for (int i = 0; i < 2; ++i) {
         try {
             std::cout << session.act({0.5 + i, 1e-3, -1.25})[0] * 4 << " ";  // whole numbers look alike everywhere

@@ -130,7 +130,8 @@ def test_addresses():
 
 @contextmanager
 def slow_server(delays):
-    """Answers `act` with the observation, after so many seconds each, and the last of them for ever."""
+    """Answers `act` with the observation, after so many seconds each, and the last of them for ever; `improve` is
+    refused."""
 
     def answered(connection):
         with connection:
@@ -140,6 +141,9 @@ def slow_server(delays):
             send(connection, {"ok": True, "obs": 3, "left": 7, "low": [-0.5], "high": [0.5]})
             left = list(delays)
             while (asked := receive(connection)) is not None:
+                if asked["do"] == "improve":
+                    send(connection, {"ok": False, "error": "it has failed"})
+                    continue
                 time.sleep(left.pop(0) if len(left) > 1 else left[0])
                 send(connection, {"ok": True, "action": asked["obs"]})
 
@@ -222,6 +226,8 @@ def test_a_client_in_cpp_within_any_program(tmp_path):
 
     assert said("signals", [0.1]).stdout == "2 6 -1\n"
     assert said("refused", [0.0]).stdout == '"wrong token" "wrong token" "wrong token" 0\n'
+    refused = said("improve", [0.4, 0.0]).stdout  # and the time limit is that of a call again
+    assert refused.startswith('"it has failed" the server is gone: ')
     assert said("slow", [0.4, 0.0]).stdout.endswith("; the server is gone: make another Client; -1\n")
     if shutil.which("localedef") and Path("/usr/share/i18n/locales/de_DE").exists():
         made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]

@@ -75,10 +75,10 @@ public:
     void save() { ask("{\"do\":\"save\"}"); }
     // Wait until all is learned from, or the time is up. Returns whether it is.
     bool improve(double seconds) {
+        const std::string asked = "{\"do\":\"improve\",\"seconds\":" + shown(seconds) + "}";
+        struct Back { Client& of; ~Back() { of.set_timeout(of.timeout_); } } back{*this};  // also where it is refused
         set_timeout(timeout_ + seconds);
-        const std::string found = ask("{\"do\":\"improve\",\"seconds\":" + shown(seconds) + "}");
-        set_timeout(timeout_);
-        return found.find("\"done\": true") != std::string::npos;
+        return ask(asked).find("\"done\": true") != std::string::npos;
     }
 
 private:
