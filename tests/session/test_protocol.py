@@ -9,7 +9,7 @@ import struct
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +229,13 @@ def test_a_client_in_cpp_within_any_program(tmp_path):
     refused = said("improve", [0.4, 0.0]).stdout  # and the time limit is that of a call again
     assert refused.startswith('"it has failed" the server is gone: ')
     assert said("slow", [0.4, 0.0]).stdout.endswith("; the server is gone: make another Client; -1\n")
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, ExitStack() as others:  # nobody is let in any more
+        for _ in range(4):
+            (one := others.enter_context(socket.socket())).setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        where = "{}:{}".format(*deaf.getsockname())
+        found = subprocess.run([program, where, "slow"], stderr=subprocess.PIPE, text=True, timeout=20)
+        assert found.returncode and "no answer: nothing came in time" in found.stderr
     if shutil.which("localedef") and Path("/usr/share/i18n/locales/de_DE").exists():
         made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
         subprocess.run(made, check=True, capture_output=True)

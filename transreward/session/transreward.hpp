@@ -39,9 +39,9 @@ public:
     long obs_size = 0;   // of an observation
     Numbers low, high;   // limits of an action
     // `robot`: which of the session's robots this is; `timeout` in seconds, of each call.
-    Client(const std::string& address, const std::string& token, int robot = 0, double timeout = 10.0) {
+    Client(const std::string& address, const std::string& token, int robot = 0, double timeout = 10.0)
+        : timeout_(timeout) {
         connect_to(address);
-        set_timeout(timeout_ = timeout);
         try {
             const std::string found = ask("{\"do\":\"hello\",\"protocol\":1,\"robot\":" + std::to_string(robot) +
                                           ",\"token\":" + quoted(token) + "}");
@@ -101,6 +101,7 @@ private:
             if (address.size() >= sizeof(where.sun_path)) throw std::runtime_error("the socket's path is too long");
             std::strcpy(where.sun_path, address.c_str());
             socket_ = ::socket(AF_UNIX, SOCK_STREAM, 0);
+            set_timeout(timeout_);
             if (::connect(socket_, reinterpret_cast<sockaddr*>(&where), sizeof(where)) != 0) failed("no answer", errno);
             return;
         }
@@ -108,12 +109,14 @@ private:
         wanted.ai_socktype = SOCK_STREAM;
         const std::string host = address.substr(0, colon), port = address.substr(colon + 1);
         if (::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0) throw std::runtime_error("no such host");
+        int why = 0;
         for (addrinfo* one = found; one != nullptr && socket_ < 0; one = one->ai_next) {
             socket_ = ::socket(one->ai_family, one->ai_socktype, one->ai_protocol);
-            if (::connect(socket_, one->ai_addr, one->ai_addrlen) != 0) close();
+            set_timeout(timeout_);  // which `connect` keeps, too
+            if (::connect(socket_, one->ai_addr, one->ai_addrlen) != 0) why = errno, close();
         }
         ::freeaddrinfo(found);
-        if (socket_ < 0) failed("no answer", errno);
+        if (socket_ < 0) failed("no answer", why);
         const int on = 1;
         ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
@@ -126,7 +129,9 @@ private:
     // The connection is closed: a late answer would be taken for that to the next request.
     [[noreturn]] void failed(const char* what, int why) {
         close();
-        const std::string reason = why == 0 ? "it has left" : why == EBADF ? "make another Client" : std::strerror(why);
+        const bool late = why == EAGAIN || why == EINPROGRESS;  // a time limit's, of `connect` the second
+        const std::string reason = why == 0 ? "it has left" : why == EBADF ? "make another Client"
+                                 : late ? "nothing came in time" : std::strerror(why);
         throw std::runtime_error(what + (": " + reason));
     }
     // One request, one answer: four bytes of length, the most significant first, and JSON.
