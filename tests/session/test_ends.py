@@ -151,3 +151,13 @@ def test_a_robot_whose_program_was_ended_while_it_waited_comes_back(tmp_path, mo
             time.sleep(0.1)  # the old one's answer reaches nobody
             drive(new, 1)
         assert session._journal.book.acts == 2 and "robot 0 hung up, and another client takes its place" in said
+
+
+@pytest.mark.parametrize("seconds", [None, "soon", np.nan, np.inf, -20, 1e12, [1, 2]])
+def test_seconds_that_are_none_are_refused_in_a_line_and_the_client_goes_on(tmp_path, seconds):
+    """Such as None, which a session itself takes."""
+    with served(tmp_path) as (address, session, _), Client(address, TOKEN) as client:
+        with pytest.raises(RequestError, match="seconds"):
+            client.improve(seconds)
+        drive(client, 1)
+        assert session._journal.book.acts == 1

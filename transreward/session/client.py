@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from transreward.session.protocol import VERSION, Gone, connected, receive, send
+from transreward.session.protocol import LONGEST, VERSION, Gone, connected, receive, send
 from transreward.types import RequestError
 
 
@@ -69,7 +69,9 @@ class Client:
 
     def improve(self, seconds: float) -> bool:
         """See `Session.improve`; a served session always has a limit."""
-        return bool(self._ask("improve", seconds=seconds, _more=seconds)["done"])
+        told = _plain("`seconds`", seconds)
+        more = min(max(told, 0.0), LONGEST) if isinstance(told, float) else 0.0  # the server refuses any other
+        return bool(self._ask("improve", seconds=told, _more=more)["done"])
 
     def save(self) -> None:
         """See `Session.save`."""
@@ -98,9 +100,9 @@ class Client:
         if self._connection.fileno() < 0:
             raise Gone("this client is closed, or its connection was lost: make another one")
         try:
-            self._connection.settimeout(self._timeout + float(_more))
+            self._connection.settimeout(self._timeout + _more)
             send(self._connection, {"do": do, **{name: _own(x) for name, x in about.items()}})
-            found = receive(self._connection, self._timeout + float(_more), due=True)
+            found = receive(self._connection, self._timeout + _more, due=True)
         except (OSError, KeyboardInterrupt) as error:
             self.close()
             if isinstance(error, (Gone, KeyboardInterrupt)):

@@ -15,6 +15,7 @@ from transreward.types import RequestError
 
 VERSION = 1
 MOST = 2**20  # bytes of a message
+LONGEST = 3600.0  # seconds of `improve`
 LENGTH = struct.Struct(">I")
 
 

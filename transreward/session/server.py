@@ -17,7 +17,7 @@ from typing import Any
 
 from transreward.domains.users import in_one_line
 from transreward.session.asked import listed
-from transreward.session.protocol import VERSION, Gone, address, receive, send
+from transreward.session.protocol import LONGEST, VERSION, Gone, address, receive, send
 from transreward.session.session import Session
 from transreward.types import BrokenRun, RequestError
 
@@ -29,7 +29,6 @@ PAUSE = 0.5  # seconds after a client that could not be taken, as where too many
 CLOSED = (errno.EBADF, errno.EINVAL)  # of a listener
 LEAVING = 1.0  # seconds that a robot who comes back waits for itself to have left
 SILENT = 10.0  # seconds without a word, after which another client may be this robot
-LONGEST = 3600.0  # seconds of `improve`
 LINE = 500  # characters of an error
 EPISODES = 1_000  # that a status lists, the latest
 
