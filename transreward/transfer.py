@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.asked import require_answered
 from transreward.domains.domain import Domain, Kept
 from transreward.domains.files.tips import remarks
 from transreward.domains.several import joined
@@ -32,7 +33,7 @@ from transreward.request.learner import for_method, require_source_run, trained_
 from transreward.request.resolve import Sources, resolve, unmapped
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
-from transreward.runs.places import STATE, request_of
+from transreward.runs.places import SESSION, STATE, request_of
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
@@ -129,6 +130,7 @@ def carry_out(
     again: bool = False,
 ) -> Result:
     """The method and its controls; `again`: in a directory that they were begun in."""
+    require_answered(config.domains.target)
     for sentence in remarks(*config.sources, config.domains.target):
         warnings.warn(sentence, stacklevel=3)
     title = f"{joined(one.name for one in config.sources)} -> {config.domains.target.name}"
@@ -175,6 +177,11 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     """
     store.confined(directory := Path(directory))
     finished, file = (directory / "result.json").exists(), request_of(directory, STATE)
+    if not finished and (directory / SESSION).is_dir():
+        raise RequestError(
+            f"{directory} holds a session, whose robot has to be answered: tr.Session.resume('{directory}') goes on "
+            f"with it, and so does 'transreward serve {directory}'"
+        )
     if finished and target_steps is None:
         return load(directory)
     told = store.read_json(directory / "config.json")
@@ -229,6 +236,8 @@ def over(directory: Path) -> str:
     """Why a finished run does not go on with more target steps, and what to do in its place; empty where it does."""
     if not (directory / "result.json").exists():
         return ""
+    if (directory / SESSION).is_dir():
+        return "has a robot that asks, whose steps were granted as it began; open another session with `source_run`"
     if store.read_json(directory / "config.json").get("cotrain"):
         return "trained from both sides, each agent on a budget of its own; run it anew with more `target_steps`"
     stopped = store.read_json(directory / "result.json")["stopped"]

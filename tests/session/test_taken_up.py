@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 import transreward as tr
@@ -161,3 +164,35 @@ def test_a_session_that_was_killed_before_its_journal_goes_on(tmp_path, learner,
         opened(tmp_path)
     with Session.resume(tmp_path) as session:
         assert session.safety.high == 2.5
+
+
+def test_the_directory_of_a_session_is_resumed_by_no_run(tmp_path):
+    """Which would remove its result and ask for other steps, and find only then that nobody answers the robot."""
+    out = Path(shutil.copytree(Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-ppo", tmp_path / "run"))
+    for folder in (SESSION, "state"):
+        (out / folder).mkdir()
+    told, pole = {"loop.eval_target": "training"}, "inverted_pendulum"
+    config = planned(pole, f"asked:{pole}", "fine_tune", learner="sac", settings=told)
+    store.write_json(out / "state" / REQUEST, requested(config, "sac", told, ()))
+
+    def found():
+        return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    before = found()
+    with pytest.raises(RequestError, match="whose steps were granted as it began"):
+        tr.resume(out, target_steps=10**6)
+    assert tr.resume(out).method == tr.load(out).method and found() == before
+    (out / "result.json").unlink()
+    before = found()
+    for more in ({}, {"target_steps": 10**6}):
+        with pytest.raises(RequestError, match=r"holds a session, .* goes on with it, and so does 'transreward serve"):
+            tr.resume(out, **more)
+    assert found() == before
+
+
+def test_a_robot_that_nobody_answers_is_refused_before_a_source_agent_is_trained(tmp_path):
+    """As where the config.json of a session is asked for again."""
+    pole, asked = "inverted_pendulum", {"learner": "sac", "seeds": 1, "settings": {"loop.eval_target": "training"}}
+    with pytest.raises(RequestError, match="nobody answers it here: open a"):
+        tr.transfer(pole, f"asked:{pole}", "fine_tune", out=tmp_path / "run", **asked)
+    assert not (tmp_path / "run").exists()

@@ -87,6 +87,13 @@ def asked(domain: Domain) -> Asked | None:
     return domain if isinstance(domain, Asked) else None
 
 
+def require_answered(domain: Domain) -> None:
+    """Raise RequestError for a robot that asks where no session answers it."""
+    robot = asked(domain)
+    if robot is not None and robot.desk is None:
+        raise RequestError(f"'{robot.name}' asks for its actions, and nobody answers it here: open a tr.Session")
+
+
 def _entries(told: Mapping[str, Any], key: str) -> tuple[Entry, ...]:
     listed = told.get(key)
     if not isinstance(listed, list) or not listed:

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from transreward.domains.asked import Asked as Domain
-from transreward.domains.asked import asked
+from transreward.domains.asked import asked, require_answered
 from transreward.replay import Replay
 from transreward.streams.choice import Choice
 from transreward.streams.journal import Book, Row
 from transreward.streams.stream import Opening, Round, Stream, Taker
-from transreward.types import RequestError, Steps, Transition
+from transreward.types import Steps, Transition
 
 LEARNER = "learner"  # who acts where there are no candidates
 
@@ -43,8 +43,7 @@ class Asked(Taker):
         """See `Taker.open`. Raises RequestError where no session answers the robots."""
         robot = asked(opening.domains[stream.place])
         assert robot is not None and len(opening.seeds) == 1
-        if robot.desk is None:
-            raise RequestError(f"'{robot.name}' asks for its actions, and nobody answers it here: open a tr.Session")
+        require_answered(robot)
         return cls(stream, robot, opening.seeds, opening.payer(stream.account), robot.desk)
 
     def buffer(self, opening: Opening) -> Replay | None:
