@@ -20,6 +20,7 @@ from untrained import VERSIONS, untrained
 import transreward as tr
 from transreward import cli
 from transreward.domains.names import action_entries, entries
+from transreward.reports import card
 from transreward.reports import export as ex
 from transreward.runs import store
 from transreward.types import BrokenRun, RequestError, Spaces
@@ -109,6 +110,15 @@ def test_the_contract_of_a_gymnasium_environment(exported):
     about = json.loads(exported["sac"].contract.read_text())
     assert about["robot"] == about["id"] == "tests.domains.made:pendulum" and about["shifts"] == []
     assert about["control_hz"] is None and about["actions"][0]["range"] == [-2, 2]  # its `dt` might be a substep's
+
+
+def test_the_card_of_a_session_names_no_command_that_repeats_it(runs, exported):
+    """A robot took its steps: such a command is refused."""
+    about, run = json.loads(exported["ppo"].contract.read_text()), tr.load(runs / "ppo")
+    assert "transfer --config config.json" in card.text(run, about)
+    run.config["target"] = "asked:hopper"
+    text = card.text(run, about)
+    assert "no command repeats it." in text and "transfer --config" not in text and "`safe` of the session" in text
 
 
 def test_the_model_card(exported):

@@ -171,7 +171,10 @@ def _range(row: dict[str, Any]) -> str:
 
 def _provenance(run: Result, about: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in about["run"]["versions"].items())
+    again = "`config.json` of the run repeats it: `transreward transfer --config config.json`."
+    if ASKED in run.config["target"]:
+        again = "A program stepped the robot, so that no command repeats it."
     return (
         f"## Provenance\n\nTrained with {packages}; exported on {about['made']}. SHA-256 of `{about['file']}`: "
-        f"`{about['sha256']}`. `config.json` of the run repeats it: `transreward transfer --config config.json`."
+        f"`{about['sha256']}`. {again}"
     )
