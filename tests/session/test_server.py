@@ -90,6 +90,16 @@ def drive(client, steps, pause=0.0):
     return took
 
 
+def test_a_long_reason_of_an_abort_is_cut_and_the_client_goes_on(at):
+    """A message may have 1 MiB."""
+    address, session, _ = at
+    with tr.Client(address, TOKEN) as client:
+        client.act(np.zeros(3))
+        client.abort("x" * 2**21)
+        drive(client, 1)
+    assert session.status["aborted"] == 1
+
+
 def test_eight_robots_at_once_and_a_slow_one_delays_no_other(at):
     """Each step of each is in the journal once; half a message, and a client that reads nothing, hold up nobody."""
     address, session, _ = at

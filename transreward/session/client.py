@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from transreward.session.protocol import LONGEST, VERSION, Gone, connected, receive, send
+from transreward.session.protocol import LONGEST, REASON, VERSION, Gone, connected, receive, send
 from transreward.types import RequestError
 
 
@@ -65,7 +65,7 @@ class Client:
 
     def abort(self, why: str = "") -> None:
         """See `Session.abort`."""
-        self._ask("abort", why=str(why))
+        self._ask("abort", why=str(why)[:REASON])
 
     def improve(self, seconds: float) -> bool:
         """See `Session.improve`; a served session always has a limit."""

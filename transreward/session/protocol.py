@@ -16,6 +16,7 @@ from transreward.types import RequestError
 VERSION = 1
 MOST = 2**20  # bytes of a message
 LONGEST = 3600.0  # seconds of `improve`
+REASON = 1_000  # characters of why an episode was aborted
 LENGTH = struct.Struct(">I")
 
 

@@ -29,6 +29,7 @@ from transreward.session.folder import begun, found, kept
 from transreward.session.learner import ABOUT, POLICIES
 from transreward.session.payment import Payment, in_single
 from transreward.session.process import LearnerProcess
+from transreward.session.protocol import REASON
 from transreward.session.published import UNIFORM, Acting, Policy
 from transreward.session.reported import Heard, Reported, only_found, to_standard_error
 from transreward.session.safety import Safe, Safety
@@ -257,7 +258,7 @@ class Session:
         The episode's return is kept."""
         with self._lock:
             self._robot(robot)
-            self._journal.write(Event(ABORT, robot, time.time(), str(why)[:1000]))
+            self._journal.write(Event(ABORT, robot, time.time(), str(why)[:REASON]))
         self._heard.pass_on()
 
     # -- what the caller does between ------------------------------------------------------------------------------
