@@ -72,7 +72,8 @@ def test_where_no_target_steps_can_train_it_the_rest_are_trials(learner, steps):
 )
 def test_trials_are_over_when_no_other_candidate_could_be_better(low, high, tested, over):
     low, high = np.array(low, float), np.array(high, float)
-    belief = Belief((low + high) / 2, (high - low) / (2 * 0.8416))
+    doubt = (high - low) / (2 * 0.8416)
+    belief = Belief((low + high) / 2, doubt, doubt)
     assert decided(belief, tested) is over
 
 

@@ -71,6 +71,18 @@ def test_where_the_source_policy_lost_much_as_much_may_be_won_back():
     assert expected(simulated, 1.0, 1_100.0).sd[1] == pytest.approx(LEAST * 100)
 
 
+def test_what_may_be_won_back_is_not_feared_as_a_loss():
+    """A walker that fell at once, whose source policy returned 4,900 elsewhere, and what a learner made of it."""
+    fell = [118, -40, 16, 58, -81, 33, 69, -15, 37, 130, -38, 31, 18, -40, -28, 42, 36, 67, -43, 16]
+    rose = [59, 52, -37, 459, 272, 292, 382, 98, 129, 142, 380, 350, 92]
+    episodes = [Episode("source", total, 100 * (i + 1)) for i, total in enumerate(fell)]
+    episodes += [Episode("learner", total, 2_000 + 230 * (i + 1)) for i, total in enumerate(rose)]
+    belief = beliefs(episodes, NAMES, "learner", None, 5_000, 4_900.0)
+    assert best(belief) == 1 and 22 < belief.low[1] < belief.mean[1] and belief.sd[1] > 3 * belief.down[1]
+    once = beliefs(episodes[:21], NAMES, "learner", None, 2_500, 4_900.0)  # one episode that is no better than others
+    assert best(once) == 0
+
+
 def test_beliefs_are_the_posterior_of_a_normal_with_its_prior():
     belief = beliefs(acted(source=[90.0, 110.0], learner=[150.0]), NAMES, None, None, 30)
     noise = np.sqrt((2 * 10**2 + 200) / (2 + 1))  # two episodes' worth of 10% of the source's return; two seen
@@ -128,7 +140,7 @@ def test_draws_favour_what_is_better_and_try_what_is_unknown():
     random = np.random.default_rng(0)
 
     def share(mean, sd):
-        return np.mean([drawn(Belief(np.array(mean), np.array(sd)), random) for _ in range(2_000)])
+        return np.mean([drawn(Belief(np.array(mean), np.array(sd), np.array(sd)), random) for _ in range(2_000)])
 
     assert share([100.0, 100.0], [5.0, 30.0]) == 1  # a policy of which nothing is known acts at once
     assert 0.2 < share([100.0, 90.0], [5.0, 20.0]) < 0.4  # the chance that it is better: 0.31

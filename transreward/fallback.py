@@ -38,25 +38,28 @@ class Episode(NamedTuple):
 class Belief(NamedTuple):
     """Normal beliefs about returns in the target, [candidates] each, the source policy first.
 
-    Others are compared with it: their doubt is about their lead over it, and its own return is what it is.
+    Others are compared with it: their doubt is about their lead over it, and its own return is what it is. Below the
+    mean it is `down`: one that has acted may since have won back what the source policy lost on the way, but has lost a
+    share of its own return at most.
     """
 
     mean: np.ndarray
     sd: np.ndarray
+    down: np.ndarray
 
     @property
     def low(self) -> np.ndarray:
         """By which a candidate is delivered."""
-        return self.mean + BOUND * self._doubt
+        return self.mean + BOUND * _of_lead(self.down)
 
     @property
     def high(self) -> np.ndarray:
-        """The upper bound that is as far away."""
-        return self.mean - BOUND * self._doubt
+        """The upper bound of as much probability."""
+        return self.mean - BOUND * _of_lead(self.sd)
 
-    @property
-    def _doubt(self) -> np.ndarray:
-        return np.concatenate([[0.0], self.sd[1:]])
+
+def _of_lead(doubt: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], doubt[1:]])
 
 
 def of_source(name: str) -> bool:
@@ -85,8 +88,8 @@ def expected(simulated: np.ndarray, explained: float, reach: float | None = None
     apart, share = simulated - simulated[0], min(max(explained, 0.0), 1.0)
     lead, error = apart.mean(axis=1), apart.std(axis=1) / np.sqrt(simulated.shape[1])
     base, scale = simulated[0].mean(), np.abs(simulated[0]).mean()
-    doubt = max(np.sqrt(1.0 - share) * _open(base, scale, reach), LEAST * scale)
-    return Belief(base + share * lead, np.hypot(doubt, share * error))
+    doubt = np.hypot(max(np.sqrt(1.0 - share) * _open(base, scale, reach), LEAST * scale), share * error)
+    return Belief(base + share * lead, doubt, doubt)
 
 
 def beliefs(
@@ -113,6 +116,7 @@ def beliefs(
     if prior is not None:
         means, sds = base + prior.mean - prior.mean[0], prior.sd.copy()
     sds[0] = np.sqrt(own)
+    downs = sds.copy()
     for i, name in enumerate(names[1:], 1):
         acted = [e for e in episodes if e.who == name]
         if not acted:
@@ -120,11 +124,14 @@ def beliefs(
         ages = np.array([now - e.at for e in acted]) / max(MEMORY * now, 1.0)
         weight = 0.5**ages if name == learning else np.ones(len(acted))
         since = 1 - weight @ weight / weight.sum()  # what is no longer told of a policy that has learned since
-        doubt = np.sqrt(noise**2 / weight.sum() + own + since * unknown**2)
-        known, told = (max(x, 1e-12) ** -2 for x in (sds[i], doubt))
-        means[i] = (known * means[i] + told * (weight @ returns[i] / weight.sum())) / (known + told)
+        found = weight @ returns[i] / weight.sum()
+        lost = min(unknown, SPREAD * max(float(scale), abs(found)))
+        sure = noise**2 / weight.sum() + own
+        known, told = (max(x, 1e-12) ** -2 for x in (sds[i], np.sqrt(sure + since * unknown**2)))
+        means[i] = (known * means[i] + told * found) / (known + told)
         sds[i] = (known + told) ** -0.5
-    return Belief(means, sds)
+        downs[i] = (max(downs[i], 1e-12) ** -2 + (sure + since * lost**2) ** -1) ** -0.5
+    return Belief(means, sds, downs)
 
 
 def _open(base: float, scale: float, reach: float | None) -> float:
