@@ -127,6 +127,12 @@ def test_a_repeated_command_says_what_is_not_the_default():
     assert "--method darc --controls zero_shot" in repeat(Record(CONFIG, [], None), [])
 
 
+def test_a_repeated_command_names_an_offline_learner_by_its_method_alone():
+    """`offline.name` is in config.json, and `--set` refuses it."""
+    run = Record({**CONFIG, "method": "iql", "offline": {"name": "iql", "expectile": 0.9}}, [], None)
+    assert repeat(run, [run]).endswith("--set offline.expectile=0.9")
+
+
 @pytest.mark.parametrize(
     ("stopped", "command", "said"),
     [

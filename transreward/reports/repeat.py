@@ -176,7 +176,8 @@ def _own_settings(config: dict[str, Any]) -> dict[str, Any]:
         part = getattr(row, section)
         if part is not None and section in config:
             default = {f.name: _plain(getattr(part, f.name)) for f in fields(part)}
-            found |= {f"{section}.{k}": v for k, v in config[section].items() if default.get(k) != v}
+            # `name` is no setting, but which learner an offline method has
+            found |= {f"{section}.{k}": v for k, v in config[section].items() if k != "name" and default.get(k) != v}
     return found
 
 
