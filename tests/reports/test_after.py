@@ -95,6 +95,18 @@ def test_more_seeds_of_the_same_command(typed, again):
     assert typed_again(origin, "--seeds", 6) == shlex.split(f"transreward transfer {again}")
 
 
+@pytest.mark.parametrize(("typed", "again"), [("", ""), (" --target-steps 5000 --out a", " --target-steps 20000")])
+def test_more_seeds_of_a_run_that_went_on_with_more_target_steps(typed, again):
+    """The command is of the first budget, and `resume --target-steps` made that the horizon."""
+    more = {"target_steps": 20_000, "loop": {"horizon": 5_000}}
+    found = unfolded(after(Judged("unknown", more=more, command=f"transreward transfer hopper x{typed}"), "y"))
+    assert "--target-steps 20000" in found and "--seeds 6" in found and "--set loop.horizon=5000" in found
+    assert found.startswith(f"transreward transfer hopper x{again}")
+    asked = " --target-steps 20000 --set loop.horizon=5000"
+    found = unfolded(after(Judged("unknown", more=more, command=f"transreward transfer hopper x{asked}"), "y"))
+    assert found.startswith(f"transreward transfer hopper x{asked} --seeds 6   (")
+
+
 def test_more_seeds_of_a_policy_that_was_adopted_before():
     origin = {"command": "transreward transfer a b --source-run runs/x", "source_policy": {"file": "ppo.pt"}}
     assert typed_again(origin, "--seeds", 6)[4:] == ["--seeds", "6", "--source-policy", "ppo.pt"]

@@ -96,7 +96,7 @@ def following(subject: Subject, out: str) -> Next | None:
         return Next(shlex.join(["transreward", "check", *pair]), "what the pair promises")
     if kind in ("unknown", "too_few", "partly"):
         own, most = [r for r in subject.records if r.run == focus.run], max(ENOUGH, 2 * focus.config["seeds"])
-        again = typed_again(focus.provenance or {}, "--seeds", most)
+        again = _again(focus, "--seeds", most)
         return Next(shlex.join(again) if again else repeat(focus, own, most), "more seeds, to be certain")
     if kind == "unfinished":
         return Next(shlex.join(["transreward", "resume", out]), "it goes on from its last round")
@@ -111,7 +111,7 @@ def _learn(subject: Subject, out: str) -> Next:
     known = scale(focus.config["source"], focus.config["learner"]["name"])
     steps = max(2 * focus.config["source_steps"], known.steps if known else 0)
     more = replace(focus, config={**focus.config, "source_steps": steps})
-    again = typed_again(origin, "--source-steps", steps)
+    again = _again(focus, "--source-steps", steps)
     own = [more if r is focus else r for r in subject.records if r.run == focus.run]
     return Next(shlex.join(again) if again else repeat(more, own), "more source steps, for the source agent to learn")
 
@@ -124,6 +124,16 @@ def after(subject: Subject, out: str) -> str:
     command, why = folded(shlex.split(found.command), WIDTH - len(NEXT)), f"   ({found.why})"
     fits = len(command.rpartition("\n")[2]) + len(why) <= WIDTH - len(NEXT)
     return f"{command}{why}" if fits else f"{command}\n {why}"
+
+
+def _again(first: Record, option: str, number: int) -> list[str]:
+    """`typed_again`, with the target steps that `resume` went on to, where that was asked for after the command."""
+    origin, config = first.provenance or {}, first.config
+    words, before = typed_again(origin, option, number), config["loop"].get("horizon")
+    if not words or not before or "loop.horizon" in origin["command"]:
+        return words
+    words = typed_again({"command": shlex.join(words)}, "--target-steps", config["target_steps"])
+    return [*words, "--set", f"loop.horizon={before}"]
 
 
 def typed_again(origin: Mapping[str, Any], option: str, number: int) -> list[str]:
