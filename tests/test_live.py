@@ -143,6 +143,16 @@ def test_the_closing_table_keeps_its_numbers_whole_at_80_columns():
     assert order == ["bellman(ensemble)", "zero_shot", "paired_branched"], "the method first, as on the page"
 
 
+def test_a_closing_table_names_the_simulator_that_judges_as_its_id_is_written():
+    config = {"method": "iql", "source": "a", "target": "data:Log.csv", "evaluate": "gym:Pendulum-v1", "versions": {}}
+    one = Result({**config, "learner": {"name": "sac"}, "seeds": 3, "seed": 0}, None, None,
+                 Pair(*np.full((2, 3, 2), 1.0)), None, Pair(100, 10), "budget", 1.0, updates=1)  # fmt: skip
+    console = Console(file=io.StringIO(), width=160)
+    console.print(closing_table("a -> b", one, 160))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Raw return, 3 seeds x 2 episodes; in the target those in 'gym:Pendulum-v1'" in text
+
+
 @pytest.mark.parametrize("width", range(50, 160, 10))
 def test_a_narrow_closing_table_leaves_out_what_is_least_missed_and_no_more(width):
     config = {"method": "darc", "source": "a", "target": "b", "versions": {}, "learner": {"name": "sac"}, "seeds": 3}

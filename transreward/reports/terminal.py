@@ -32,7 +32,7 @@ def closing_table(title: str, result: Result, width: int = 160) -> Group:
         rows = [{name: cell for name, cell in row.items() if name != "task"} for row in rows]
     return Group(
         Text(title, style="bold"),
-        Text(f"{_heading(result, seeds, episodes).capitalize()}\n"),
+        Text(f"{_heading(result, seeds, episodes)}\n"),
         columns(fitting(rows, width, GIVES_WAY), bold=result.method),
     )
 
@@ -41,10 +41,10 @@ def _heading(one: Result, seeds: int, episodes: int) -> str:
     """Headline: seeds, episodes, and where returns in the target come from."""
     many = f"{seeds} seed{'s' if seeds > 1 else ''}"
     if one.eval_target == "training":
-        return f"raw return, {many}; in the target that of the last training episodes"
+        return f"Raw return, {many}; in the target that of the last training episodes"
     if "evaluate" in one.config:
-        return f"raw return, {many} x {episodes} episodes; in the target those in '{one.config['evaluate']}'"
-    return f"raw return, {many} x {episodes} episodes" if episodes else f"{many}; not evaluated in the target"
+        return f"Raw return, {many} x {episodes} episodes; in the target those in '{one.config['evaluate']}'"
+    return f"Raw return, {many} x {episodes} episodes" if episodes else f"{many}; not evaluated in the target"
 
 
 def _figures(largest: float) -> Callable[[float], str]:
@@ -105,7 +105,7 @@ def comparison_table(title: str, comparison: Comparison, width: int = 160) -> Gr
     odds = [{"method": name} | {c: _odds(row, c) for c in CONTROLS} for name, row in rows.items()]
     return Group(
         Text(title, style="bold"),
-        Text(f"{_heading(one, seeds, episodes).capitalize()}\n"),
+        Text(f"{_heading(one, seeds, episodes)}\n"),
         columns(fitting(returns, width, GIVES_WAY)),
         Text("\nP(row beats column): share of all pairs of seeds, ties one half (95% bootstrap)\n"),
         *map(columns, in_parts(odds, width)),
