@@ -121,6 +121,19 @@ def test_the_card_of_a_session_names_no_command_that_repeats_it(runs, exported):
     assert "no command repeats it." in text and "transfer --config" not in text and "`safe` of the session" in text
 
 
+def test_the_card_of_a_log_that_a_simulator_judges_claims_no_return_in_the_log(runs, exported):
+    """And who took its steps nobody knows: the policy may well have been trained on those of a machine."""
+    about, run = json.loads(exported["ppo"].contract.read_text()), tr.load(runs / "ppo")
+    assert "It was trained and evaluated in simulation only" in card.text(run, about)
+    about["id"] = run.config["target"] = "data:robot.csv"
+    run.config["evaluate"] = "hopper:mass=2"
+    text = card.text(run, about)
+    assert "own seed returned 21.0 in `hopper:mass=2`." in text
+    (result,) = yaml.safe_load(text.split("---")[1])["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "hopper:mass=2"
+    assert "It was evaluated in simulation only, never on hardware." in text
+
+
 def test_the_model_card(exported):
     text = exported["ppo"].card.read_text()
     _, head, body = text.split("---\n", 2)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from transreward.domains.several import sources_in
 from transreward.evaluation.statistics import Summary, known
 from transreward.evaluation.verdict import ENOUGH
 from transreward.runs.result import Result
-from transreward.types import ASKED, CEILING, ZERO_SHOT
+from transreward.types import ASKED, CEILING, DATA, ZERO_SHOT
 
 ALONE = (
     ": `low`, `high`, `change` and `safe` of the session are not in it, so set them again where it acts (`change` is a "
@@ -44,7 +45,7 @@ def front_matter(run: Result, about: dict[str, Any]) -> str:
     """YAML, by the Hugging Face Hub's specification of model cards; the licence is left to whoever publishes."""
     import yaml
 
-    returns, target = known(run.target_return), about["id"]
+    returns, target = known(run.target_return), _judge(run, about)
     result = {
         "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
         "dataset": {"name": target, "type": target},
@@ -73,6 +74,11 @@ def _pair(about: dict[str, Any]) -> str:
     return f"`{about['source']['id']}` to `{about['id']}`"
 
 
+def _judge(run: Result, about: dict[str, Any]) -> str:
+    """The domain whose returns the card has: the target, or the simulator that stands for it."""
+    return run.config.get("evaluate", about["id"])
+
+
 def _introduction(run: Result, about: dict[str, Any]) -> str:
     return (
         f"A deterministic policy that TransReward transferred from {_pair(about)} with `{run.method}` and "
@@ -91,7 +97,7 @@ def _results(run: Result, about: dict[str, Any]) -> str:
     of = {"simulated": f"{run.target_return.shape[1]} episodes", "training": "their last training episodes"}
     lines = [
         "## Results",
-        f"Raw return in `{run.config.get('evaluate', about['id'])}`, {run.config['seeds']} seeds of "
+        f"Raw return in `{_judge(run, about)}`, {run.config['seeds']} seeds of "
         f"{of.get(run.eval_target, 'no episodes')}; the interval is Student's t over seeds, 95%. Target steps are per "
         "seed.",
         "| method | target return | 95% interval | per seed | target steps |\n|---|---|---|---|---|",
@@ -101,9 +107,8 @@ def _results(run: Result, about: dict[str, Any]) -> str:
     own = int(about["run"]["seed"]) - run.config["seed"]
     source = known(run.source_return)
     returned = run.target_return[own]
-    alone = (
-        f"{returned.mean():,.1f} in the target" if returned.size else "nothing yet: it was not evaluated in the target"
-    )
+    where = f"`{_judge(run, about)}`" if "evaluate" in run.config else "the target"
+    alone = f"{returned.mean():,.1f} in {where}" if returned.size else f"nothing yet: it was not evaluated in {where}"
     lines.append(f"This file's own seed returned {alone}.")
     if source is not None:
         lines[-1] += f" In `{about['source']['id']}` all seeds returned {source['mean']:,.1f} ({_interval(source)})."
@@ -128,7 +133,8 @@ def _limits(run: Result, about: dict[str, Any]) -> str:
     elif seeds < ENOUGH:
         limits.append(f"{seeds} seeds: the interval is wide, and another seed may lie outside it.")
     if run.eval_target == "simulated":
-        limits.append("It was trained and evaluated in simulation only, never on hardware.")
+        logged = any(id.startswith(DATA) for id in (*sources_in(run.config), run.config["target"]))
+        limits.append(f"It was {'' if logged else 'trained and '}evaluated in simulation only, never on hardware.")
     limits += [
         "Outside the range of observations in its rollouts (`seen` in the contract) its actions are arbitrary.",
         f"It has no safety limits but the box of its actions{ALONE if ASKED in run.config['target'] else ''}.",
