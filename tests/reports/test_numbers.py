@@ -60,3 +60,13 @@ def test_a_csv_has_numbers_that_read_back_also_of_numpy():
 def test_a_table_in_a_notebook_shows_brackets_as_they_are(record):
     named = replace(record, config={**record.config, "target": "halfcheetah:mass([bf]thigh)=2"})
     assert "halfcheetah:mass([bf]thigh)=2" in " ".join(notebook.table([named], False, 200).split())
+
+
+@pytest.mark.parametrize(("agent", "compared"), [("theirs", 16.0), ("ours", 20.0)])
+def test_the_unchanged_source_policy_is_the_one_that_a_run_started_from(record, agent, compared):
+    """Beside another run's `zero_shot`, whose source agent may be another learner's, or of fewer steps."""
+    theirs = read(RUN.with_name("transfer-sac"))[1]
+    assert theirs.name == "zero_shot" and theirs.result is not None
+    theirs = replace(theirs, agent=agent, result={**theirs.result, "target_return": {"per_seed": [20.0]}})
+    (found,) = Subject.of([replace(record, agent="ours"), theirs], True).controls_of(replace(record, agent="ours"))
+    assert (found.name, found.mean, found.agent) == ("zero_shot", compared, "ours")

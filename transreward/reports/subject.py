@@ -60,15 +60,17 @@ class Subject:
 
     def controls_of(self, one: Record) -> list[Outcome]:
         """What a run is compared with: of each control that of its own run, if there are several; where zero_shot was
-        not run, its own source agent's return."""
+        run of no source agent that it shares, its own source agent's return."""
         found, start = [], (one.result or {}).get("zero_shot_target_return")
         for name in CONTROLS:
             of_all = [r for r in self.records if r.config["method"] == name and r is not one]
-            own = [r for r in of_all if r.run == one.run] or of_all
+            began = start if name == ZERO_SHOT and one.config["method"] not in CONTROLS else None
+            near = [r for r in of_all if r.agent == one.agent] if began else of_all
+            own = [r for r in of_all if r.run == one.run] or near
             if own and one.config["method"] != name:
                 found.append(replace(own[0].outcome, name=name))
-            elif name == ZERO_SHOT and start and one.config["method"] not in CONTROLS:
-                found.append(Outcome(name, np.array(start["per_seed"]), one.seeds, 0, 0, agent=one.agent))
+            elif began:
+                found.append(Outcome(name, np.array(began["per_seed"]), one.seeds, 0, 0, agent=one.agent))
         return found
 
 
