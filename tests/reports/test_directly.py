@@ -72,8 +72,11 @@ def test_without_such_evaluations_there_is_no_section(tmp_path):
     assert not section(Path(shutil.copytree(RUN, tmp_path / "run")), {})
 
 
-@pytest.mark.parametrize(("taken", "said"), [(600, "after 600 source steps; fine_tune goes on"), (1000, "")])
-def test_fine_tuning_may_go_on_from_another_agent(taken, said):
+@pytest.mark.parametrize(
+    ("taken", "run", "said"),
+    [(600, "", "after 600 source steps; fine_tune goes on"), (1000, "", ""), (600, "another run", "")],
+)
+def test_fine_tuning_may_go_on_from_another_agent(taken, run, said):
     one = Record({"method": "auto", "loop": {}}, [{"phase": "source", "source_steps": taken, "method": "auto"}], None)
-    subject = SimpleNamespace(records=[one, SimpleNamespace(name="fine_tune", source_steps=1000)])
+    subject = SimpleNamespace(records=[one, SimpleNamespace(name="fine_tune", run=run, source_steps=1000)])
     assert said in _begins(one, subject) and bool(said) == bool(_begins(one, subject))

@@ -11,7 +11,7 @@ import pytest
 from transreward.evaluation.diagnostics import SPREAD
 from transreward.reports import notebook
 from transreward.reports.figures import csv_text
-from transreward.reports.sections import compensation, shift, where
+from transreward.reports.sections import compensation, curves, shift, where
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record, read
 
@@ -70,3 +70,13 @@ def test_the_unchanged_source_policy_is_the_one_that_a_run_started_from(record, 
     theirs = replace(theirs, agent=agent, result={**theirs.result, "target_return": {"per_seed": [20.0]}})
     (found,) = Subject.of([replace(record, agent="ours"), theirs], True).controls_of(replace(record, agent="ours"))
     assert (found.name, found.mean, found.agent) == ("zero_shot", compared, "ours")
+
+
+@pytest.mark.parametrize(("agent", "said"), [("theirs", ""), ("ours", "zero_shot stands at 20.0: ")])
+def test_why_a_curve_begins_elsewhere_is_said_of_its_own_source_agent_alone(record, agent, said):
+    """Of another run's it is no question: they were one policy then, \"evaluated in other episodes\"."""
+    theirs = read(RUN.with_name("transfer-sac"))[1]
+    assert theirs.result is not None
+    theirs = replace(theirs, agent=agent, result={**theirs.result, "target_return": {"per_seed": [20.0]}})
+    found = curves.content(Subject.of([replace(record, agent="ours"), theirs], True))["start"]
+    assert said in found and bool(found) == bool(said)

@@ -63,7 +63,9 @@ def _last(focus: Record) -> str:
 
 def _start(subject: Subject) -> str:
     """Why the method's curve begins elsewhere than the line of `zero_shot`; empty where it does not."""
-    focus, zero = subject.focus, next((r for r in subject.records if r.config["method"] == ZERO_SHOT), None)
+    focus = subject.focus
+    near = (r for r in subject.records if r.run == focus.run or r.agent == focus.agent)  # of no other source agent
+    zero = next((r for r in near if r.config["method"] == ZERO_SHOT), None)
     x, y = focus.returns("target_return")
     if zero is None or not x or x[0] > 0 or np.isclose(y[0].mean(), zero.outcome.mean):
         return ""

@@ -38,7 +38,8 @@ def content(subject: Subject) -> dict[str, Any] | None:
 
 def _begins(record: Record, subject: Subject) -> str:
     """Where the source policy of the curve is another one than that of `fine_tune`."""
-    taken, other = steps_of_agent(record), next((r for r in subject.records if r.name == FINE_TUNE), None)
+    own = (r for r in subject.records if r.run == record.run)
+    taken, other = steps_of_agent(record), next((r for r in own if r.name == FINE_TUNE), None)
     if other is None or record.config.get("source_run") or taken >= other.source_steps:
         return ""
     return (
