@@ -11,7 +11,7 @@ import pytest
 from transreward.evaluation.diagnostics import SPREAD
 from transreward.reports import notebook
 from transreward.reports.figures import csv_text
-from transreward.reports.sections import compensation, curves, shift, where
+from transreward.reports.sections import compensation, curves, shift, summary, where
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record, read
 
@@ -80,3 +80,12 @@ def test_why_a_curve_begins_elsewhere_is_said_of_its_own_source_agent_alone(reco
     theirs = replace(theirs, agent=agent, result={**theirs.result, "target_return": {"per_seed": [20.0]}})
     found = curves.content(Subject.of([replace(record, agent="ours"), theirs], True))["start"]
     assert said in found and bool(found) == bool(said)
+
+
+def test_the_head_of_a_page_has_the_learners_and_budgets_of_all_its_runs(record):
+    other = replace(record, config={**record.config, "learner": {"name": "sac"}, "target_steps": 20_000})
+    facts = dict(summary.content(Subject.of([record, other, record], True))["facts"])
+    assert (facts["learner"], facts["target budget"]) == ("ppo, sac", "32 or 20,000 steps a seed")
+    assert facts["source budget"] == "64 steps a seed"
+    facts = dict(summary.content(Subject.of([record, other], False))["facts"])
+    assert (facts["learner"], facts["target budget"]) == ("ppo", "32 steps a seed"), "of a run its own"
