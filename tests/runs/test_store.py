@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from threading import Barrier, Thread
 
 import jax
@@ -11,7 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from transreward.cli.directory import kept
+from transreward.cli.main import told
 from transreward.runs import store
+from transreward.runs.places import STATE, request_of
+from transreward.runs.result import load
 from transreward.types import BrokenRun, Pair, RequestError
 
 
@@ -208,3 +213,30 @@ def test_looking_whether_a_place_is_vacant_makes_nothing(tmp_path):
 
 def test_versions_name_what_a_result_depends_on():
     assert {"jax", "mujoco", "numpy"} <= set(store.versions())
+
+
+@pytest.mark.parametrize("name", ["plain", "my runs", "it's [1]"])
+def test_a_command_that_a_message_names_takes_the_directory_as_one_word(tmp_path, name):
+    """A shell takes it as it stands, whatever the directory is called."""
+    place = tmp_path / name
+    place.mkdir()
+    word, asked = shlex.quote(str(place)), request_of(place, STATE)
+    (place / store.STUDY).touch()
+    with pytest.raises(RequestError) as study:
+        store.read_json(place / "config.json")
+    assert f"'transreward study report {word}'" in str(study.value)
+    (place / store.STUDY).unlink()
+    (place / store.ADOPTED).touch()
+    with pytest.raises(RequestError) as agent:
+        store.read_json(place / "config.json")
+    assert shlex.split(told(agent.value).partition(" by ")[2])[:2] == ["--source-run", str(place)]
+    (place / "metrics.jsonl").touch()
+    assert f"('transreward report {word}')" in kept(place)
+    asked.parent.mkdir(parents=True)
+    asked.touch()
+    assert f"'transreward resume {word}'" in kept(place)
+    (place / "config.json").write_text("{}")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RequestError) as early:
+        patch.setattr(store, "read_json", lambda path: {})
+        load(place)
+    assert f"'transreward resume {word}'" in str(early.value)

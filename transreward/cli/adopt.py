@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from transreward.cli.directory import on_its_way
@@ -42,4 +43,4 @@ def run(args: argparse.Namespace) -> None:
 
     steps = STEPS if args.source_steps is None else args.source_steps
     print(adopt(args.file, args.source, args.out, seeds=args.seeds, seed=args.seed, steps=steps, watch=on_its_way))
-    print(f"saved in {args.out}: give it as --source-run {args.out}")
+    print(f"saved in {args.out}: give it as --source-run {shlex.quote(str(args.out))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -124,14 +125,15 @@ def on_its_way(line: str) -> None:
 
 def kept(directory: Path) -> str:
     """What an interrupted run leaves."""
+    named = shlex.quote(str(directory))
     if (directory / "result.json").exists():
-        return f"the run is finished and saved: 'transreward report {directory}' writes its page"
+        return f"the run is finished and saved: 'transreward report {named}' writes its page"
     evaluated = next(directory.rglob("metrics.jsonl"), None)
     if request_of(directory, STATE).exists():
         more = f"; the policy and metrics of the last evaluation are in {directory}, too" if evaluated else ""
-        return f"'transreward resume {directory}' goes on from its last round{more}"
+        return f"'transreward resume {named}' goes on from its last round{more}"
     if evaluated:
-        return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {directory}')"
+        return f"the policy and metrics of the last evaluation are in {directory} ('transreward report {named}')"
     return "no round is over yet, so nothing is kept"
 
 

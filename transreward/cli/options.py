@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,10 @@ def as_options(message: str) -> str:
 
 
 def _typed(value: str | None) -> str:
-    """What follows an option: nothing for a switch, M,M for a list."""
+    """What follows an option: nothing for a switch, M,M for a list, one word of a shell for a text in quotes."""
     try:
         read = ast.literal_eval(value or "True")
+        read = shlex.quote(read) if isinstance(read, str) and re.search(r"[\s'\[]", read) else read
     except (SyntaxError, ValueError):
         read = value
     if isinstance(read, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import socket
 import sys
 from collections.abc import Callable
@@ -87,9 +88,10 @@ def run(args: argparse.Namespace) -> None:
     def leave() -> str:
         session.close()
         hushed(listener, args.unix)
+        named = shlex.quote(str(session.out))
         if session.over and not session.left:
-            return f"the session has all its steps and has finished: 'transreward report {session.out}' shows it"
-        return f"the session has {session.status['steps']:,} steps; 'transreward serve {session.out}' goes on with it"
+            return f"the session has all its steps and has finished: 'transreward report {named}' shows it"
+        return f"the session has {session.status['steps']:,} steps; 'transreward serve {named}' goes on with it"
 
     with undone(leave):
         token, file = token_in(session.out / SESSION, args.token_file)
@@ -110,7 +112,8 @@ def opened(args: argparse.Namespace, known: bool, hush: Callable[[], None]) -> S
 
     def leave() -> str | None:  # its learner finds this process gone, and writes a checkpoint
         hush()
-        return f"'transreward serve {place}' goes on with the session" if (place / SESSION).is_dir() else None
+        named = shlex.quote(str(place))
+        return f"'transreward serve {named}' goes on with the session" if (place / SESSION).is_dir() else None
 
     with undone(leave):
         return Session.resume(place, watch=told(place)) if known else Session(**asked(args), watch=told(place))
@@ -175,8 +178,9 @@ def told(out: Path) -> Callable[[dict[str, Any]], None]:
             from transreward.runs.result import load
 
             tell_line(f"finished: {load(out)}")
-            tell_line(f"next: transreward report {out}   (what happened, as a page)")
-            tell_line(f"      transreward export {out}   (the policy as a file for the robot)")
+            named = shlex.quote(str(out))
+            tell_line(f"next: transreward report {named}   (what happened, as a page)")
+            tell_line(f"      transreward export {named}   (the policy as a file for the robot)")
 
     return tell
 

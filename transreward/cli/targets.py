@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def run(request: dict[str, Any], targets: list[str], dry: bool) -> None:
         return print("\n".join(study.listed(jobs_of(plan, Path(out)))))
 
     def begin(out: str) -> None:
-        jobs, again = jobs_of(plan, Path(out)), f"'transreward study {out}/{PLAN} --out {out}' goes on with it"
+        words = shlex.join(["transreward", "study", f"{out}/{PLAN}", "--out", out])
+        jobs, again = jobs_of(plan, Path(out)), f"'{words}' goes on with it"
         written, here = yaml.safe_dump(text, sort_keys=False), ("here", Asked(None, "", 1, 4.0, {}))
         study.carried_out(written, jobs, jobs, Path(out), here, again)
 

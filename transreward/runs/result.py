@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -356,7 +357,8 @@ def _require_policy(directory: Path) -> None:
     """Raise RequestError for a run that was interrupted and has no policy yet, with what goes on with it."""
     if (directory / "policy.safetensors").exists() or (directory / "result.json").exists():
         return
-    with_it = {SESSION: f"tr.Session.resume('{directory}')", STATE: f"'transreward resume {directory}'"}
+    place = str(directory)
+    with_it = {SESSION: f"tr.Session.resume({place!r})", STATE: f"'transreward resume {shlex.quote(place)}'"}
     for folder, command in with_it.items():
         if request_of(directory, folder).exists():
             raise RequestError(f"{directory} has no policy yet, since its run has not ended: {command} goes on with it")

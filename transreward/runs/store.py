@@ -218,8 +218,8 @@ def read_json(path: Path) -> dict[str, Any]:
             ) from None
         if (path.parent / STUDY).is_file():
             raise RequestError(
-                f"{path.parent} holds a study, and no run: 'transreward study report {path.parent}' is about all of "
-                f"its runs, which lie in {path.parent / 'runs'}"
+                f"{path.parent} holds a study, and no run: 'transreward study report "
+                f"{shlex.quote(str(path.parent))}' is about all of its runs, which lie in {path.parent / 'runs'}"
             ) from None
         raise RequestError(f"{path.parent} is not a run directory: it has no {path.name}") from None
     except OSError as error:
