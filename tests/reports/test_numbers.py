@@ -11,7 +11,7 @@ import pytest
 from transreward.evaluation.diagnostics import SPREAD
 from transreward.reports import notebook
 from transreward.reports.figures import csv_text
-from transreward.reports.sections import compensation, curves, shift, summary, where
+from transreward.reports.sections import compensation, curves, shift, summary, terms, where
 from transreward.reports.subject import Subject
 from transreward.runs.record import Record, read
 
@@ -89,3 +89,12 @@ def test_the_head_of_a_page_has_the_learners_and_budgets_of_all_its_runs(record)
     assert facts["source budget"] == "64 steps a seed"
     facts = dict(summary.content(Subject.of([record, other], False))["facts"])
     assert (facts["learner"], facts["target budget"]) == ("ppo", "32 steps a seed"), "of a run its own"
+
+
+def test_a_term_that_some_evaluations_lack_is_drawn_where_it_was_seen(record):
+    """As of a run whose file was put together of two, or made by another version."""
+    (row,) = record.own
+    unseen = {**row, "target_steps": 16, "target_terms": {}}
+    rows = [unseen, {**row, "target_terms": {"alive": 3.0}}]
+    figures = terms.content(Subject.of([replace(record, rows=rows)], False))["figures"]
+    assert "alive is 3.00." in [one.text for one in figures]

@@ -51,7 +51,7 @@ def _figure(focus: Record, side: str, csv: str) -> Figure:
     for i, name in enumerate(_names([focus])):
         if not any(name in row.get(f"{side}_terms", {}) for row in focus.own):
             continue  # of the other domain alone: two tasks may share no term
-        x, y = focus.curve(lambda row, name=name: row.get(f"{side}_terms", {}).get(name, float("nan")))
+        x, y = focus.curve(lambda row, name=name: row.get(f"{side}_terms", {}).get(name))
         lines.append(line(name, i, x, y))
     title = f"{focus.name}: reward terms in the {side}"
     chart = Chart(title, ends(lines), STEPS, "an episode", lines, zero=True, origin=True)
