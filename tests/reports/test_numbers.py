@@ -98,3 +98,12 @@ def test_a_term_that_some_evaluations_lack_is_drawn_where_it_was_seen(record):
     rows = [unseen, {**row, "target_terms": {"alive": 3.0}}]
     figures = terms.content(Subject.of([replace(record, rows=rows)], False))["figures"]
     assert "alive is 3.00." in [one.text for one in figures]
+
+
+def test_a_curve_has_its_seeds_in_the_runs_order_whatever_that_of_the_rows(record):
+    """Each seed's line ends at its own final return, which result.json has in the order of seeds."""
+    rows = [{"method": "darc", "seed": seed, "target_steps": steps, "target_return": 10.0 * seed + steps}
+            for steps, order in ((1, (0, 1, 2)), (2, (2, 0, 1)), (3, (0, 1))) for seed in order]  # fmt: skip
+    several = Record({**record.config, "seed": 0, "seeds": 3}, rows, None)
+    x, y = several.curve(lambda row: row["target_return"])
+    assert x == [1.0, 2.0] and y.tolist() == [[1.0, 11.0, 21.0], [2.0, 12.0, 22.0]]

@@ -136,8 +136,8 @@ class Record:
         for row in self.own:
             if (value := key(row)) is not None:
                 at.setdefault(row["target_steps"], {})[row["seed"]] = value
-        whole = {steps: row for steps, row in sorted(at.items()) if len(row) == len(self.seeds)}
-        return [float(s) for s in whole], np.array([list(row.values()) for row in whole.values()])
+        whole = {steps: row for steps, row in sorted(at.items()) if {*self.seeds} <= {*row}}
+        return [float(s) for s in whole], np.array([[row[seed] for seed in self.seeds] for row in whole.values()])
 
     @property
     def _trained_on(self) -> bool:
