@@ -173,3 +173,13 @@ def test_it_is_measured_once_and_only_where_rewards_are_changed(place):
         measured.keep(place)
         assert (place / FILE).stat().st_mtime_ns == before
         assert section(place)
+
+
+def test_a_run_that_may_be_read_alone_has_a_page_elsewhere(tmp_path, monkeypatch):
+    """Of a colleague's, or on a medium that is read-only."""
+    shutil.copytree(RUNS / "transfer-ppo", tmp_path / "theirs")
+    assert (tmp_path / "theirs" / "compensation.safetensors").exists()
+    monkeypatch.setattr(measured, "unwritable", lambda path: OSError(30, "Read-only file system"))
+    with pytest.warns(UserWarning, match=r"body.json cannot be written \(Read-only file system\), so the page"):
+        written = write_report([tmp_path / "theirs"], tmp_path / "mine.html", first=measured.keep)
+    assert "The compensation" in written.read_text() and not (tmp_path / "theirs" / FILE).exists()

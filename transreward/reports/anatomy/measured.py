@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from transreward.domains.ids import domain
 from transreward.domains.names import entries
 from transreward.domains.varied import of_seed
 from transreward.evaluation.returns import SEED
+from transreward.interruption import unwritable
 from transreward.reports.anatomy import gait, outline
 from transreward.reports.anatomy.parts import FILE, Delta, Paid, foremost, grouped, paid
 from transreward.runs import store
@@ -29,9 +31,16 @@ BEGUN = 0.25  # of the episode, in which the gait has not settled
 
 
 def keep(place: Path) -> None:
-    """Measure it and write it down where a run's method changes rewards: once, and again after the run went on."""
+    """Measure it and write it down where a run's method changes rewards: once, and again after the run went on. Warns
+    where that cannot be kept, as of a run that may be read alone: its page can do without."""
     learned, told = place / "compensation.safetensors", place / FILE
     if not learned.exists() or (told.exists() and told.stat().st_mtime >= learned.stat().st_mtime):
+        return
+    if error := unwritable(told):
+        warnings.warn(
+            f"{told} cannot be written ({error.strerror}), so the page does not say which joints are paid or charged",
+            stacklevel=2,
+        )
         return
     try:
         found = measured(load(place))
