@@ -593,3 +593,14 @@ def test_a_comparison_leaves_its_table_beside_the_runs(capsys):
     assert [line.split()[0] for line in out.splitlines() if line.startswith("target_only ")] == ["target_only"] * 2
     assert out.count("target_only: target steps a seed: ") == 1
     assert f"saved in {directory}" in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no such device here")
+def test_a_full_disk_behind_what_is_printed_is_said_in_a_line(monkeypatch, capsys):
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["list", "learners"])
+    assert ended.value.code == 1
+    said = "transreward: what this command prints cannot be written: No space left on device: make room"
+    assert capsys.readouterr().err.startswith(said)

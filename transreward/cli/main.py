@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import warnings
@@ -61,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_complain("interrupted", 130))
     except BrokenPipeError:  # `transreward list ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer would fail again
+        what = error.filename or "what this command prints"
+        sys.exit(_complain(f"{what} cannot be written: {error.strerror}: make room, or write elsewhere", 1))
 
 
 def parser() -> argparse.ArgumentParser:
