@@ -96,8 +96,7 @@ private:
     void connect_to(const std::string& address) {
         const size_t colon = address.rfind(':');
         if (colon == std::string::npos || address.find('/') != std::string::npos) {
-            sockaddr_un where{};
-            where.sun_family = AF_UNIX;
+            sockaddr_un where{}; where.sun_family = AF_UNIX;
             if (address.size() >= sizeof(where.sun_path)) throw std::runtime_error("the socket's path is too long");
             std::strcpy(where.sun_path, address.c_str());
             socket_ = ::socket(AF_UNIX, SOCK_STREAM, 0);
@@ -109,7 +108,7 @@ private:
         wanted.ai_socktype = SOCK_STREAM;
         const std::string host = address.substr(0, colon), port = address.substr(colon + 1);
         if (::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0) throw std::runtime_error("no such host");
-        int why = 0;
+        int why = 0, on = 1;
         for (addrinfo* one = found; one != nullptr && socket_ < 0; one = one->ai_next) {
             socket_ = ::socket(one->ai_family, one->ai_socktype, one->ai_protocol);
             set_timeout(timeout_);  // which `connect` keeps, too
@@ -117,7 +116,6 @@ private:
         }
         ::freeaddrinfo(found);
         if (socket_ < 0) failed("no answer", why);
-        const int on = 1;
         ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
     void set_timeout(double seconds) {
@@ -129,10 +127,9 @@ private:
     // The connection is closed: a late answer would be taken for that to the next request.
     [[noreturn]] void failed(const char* what, int why) {
         close();
-        const bool late = why == EAGAIN || why == EINPROGRESS;  // a time limit's, of `connect` the second
-        const std::string reason = why == 0 ? "it has left" : why == EBADF ? "make another Client"
-                                 : late ? "nothing came in time" : std::strerror(why);
-        throw std::runtime_error(what + (": " + reason));
+        throw std::runtime_error(std::string(what) + ": " + (
+            why == 0 ? "it has left" : why == EBADF ? "make another Client" :
+            why == EAGAIN || why == EINPROGRESS ? "nothing came in time" : std::strerror(why)));  // late; in `connect`
     }
     // One request, one answer: four bytes of length, the most significant first, and JSON.
     std::string ask(const std::string& message) {
@@ -170,9 +167,9 @@ private:
         return text.str();
     }
     static std::string listed(const Numbers& values) {
-        std::string text = "[";
-        for (const double x : values) text += (text.size() > 1 ? "," : "") + shown(x);
-        return text + "]";
+        std::string text;
+        for (const double x : values) text += (text.empty() ? "[" : ",") + shown(x);
+        return text.empty() ? "[]" : text + "]";
     }
     static std::string quoted(const std::string& text) {
         std::string found = "\"";
@@ -187,9 +184,7 @@ private:
         if (at == std::string::npos) throw std::runtime_error("the answer has no " + key);
         return at + key.size() + 4;
     }
-    static long number(const std::string& found, const std::string& key) {
-        return std::atol(found.c_str() + after(found, key));
-    }
+    static long number(const std::string& text, const std::string& key) { return std::atol(&text[after(text, key)]); }
     static Numbers numbers(const std::string& found, const std::string& key) {
         std::istringstream text(found.substr(after(found, key)));
         text.imbue(std::locale::classic());
