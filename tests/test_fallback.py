@@ -83,6 +83,11 @@ def test_what_may_be_won_back_is_not_feared_as_a_loss():
     assert best(once) == 0
 
 
+def test_where_nobody_ever_returned_anything_the_source_policy_stays():
+    belief = beliefs(acted(source=[0.0, 0.0], learner=[0.0, 0.0]), NAMES, "learner", None, 100)
+    assert np.isfinite(belief).all() and best(belief) == 0
+
+
 def test_beliefs_are_the_posterior_of_a_normal_with_its_prior():
     belief = beliefs(acted(source=[90.0, 110.0], learner=[150.0]), NAMES, None, None, 30)
     noise = np.sqrt((2 * 10**2 + 200) / (2 + 1))  # two episodes' worth of 10% of the source's return; two seen

@@ -127,11 +127,15 @@ def beliefs(
         found = weight @ returns[i] / weight.sum()
         lost = min(unknown, SPREAD * max(float(scale), abs(found)))
         sure = noise**2 / weight.sum() + own
-        known, told = (max(x, 1e-12) ** -2 for x in (sds[i], np.sqrt(sure + since * unknown**2)))
+        known, told = _precision(sds[i]), _precision(np.sqrt(sure + since * unknown**2))
         means[i] = (known * means[i] + told * found) / (known + told)
         sds[i] = (known + told) ** -0.5
-        downs[i] = (max(downs[i], 1e-12) ** -2 + (sure + since * lost**2) ** -1) ** -0.5
+        downs[i] = (_precision(downs[i]) + _precision(np.sqrt(sure + since * lost**2))) ** -0.5
     return Belief(means, sds, downs)
+
+
+def _precision(sd: float) -> float:
+    return max(sd, 1e-12) ** -2  # returns may all be 0
 
 
 def _open(base: float, scale: float, reach: float | None) -> float:
