@@ -155,14 +155,16 @@ def test_ppo_is_told_what_to_use_instead():
 
 def asked(monkeypatch, settings):
     """The last run of `grounded` with these settings, its result, and where policies were evaluated meanwhile."""
-    runs, places, kept, evaluate = [], [], state.open_streams, record.evaluate
+    runs, places, kept, evaluated = [], [], state.open_streams, record.evaluated
 
     def open_streams(run, *given):
         kept(run, *given)
         runs.append(run)
 
     monkeypatch.setattr(state, "open_streams", open_streams)
-    monkeypatch.setattr(record, "evaluate", lambda domain, *rest: places.append(domain) or evaluate(domain, *rest))
+    monkeypatch.setattr(
+        record, "evaluated", lambda c, domain, *rest: places.append(domain) or evaluated(c, domain, *rest)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = tr.transfer(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transreward.domains.domain import Domain
 from transreward.engine.programs import programs
 from transreward.engine.state import Run
-from transreward.evaluation.returns import evaluate
+from transreward.evaluation.returns import Evaluation, evaluate
 from transreward.fallback import Belief, best, enough, of_source
 from transreward.ground import SURE
 from transreward.plan.ledger import EVALUATION
-from transreward.request.config import PLAIN
+from transreward.request.config import PLAIN, Config
 
 
 def lead(run: Run) -> tuple[str, ...]:
@@ -128,12 +130,16 @@ def chosen(agents: list[Any], which: list[int]) -> Any:
 def simulated(run: Run, agents: Any) -> np.ndarray:
     """Returns [seeds, episodes] in the identified simulator."""
     assert run.grounded is not None
-    config, loop, pay = run.config, run.config.loop, run.ledger.payer(EVALUATION.source)
+    pay, episodes = run.ledger.payer(EVALUATION.source), run.config.loop.eval_episodes
+    return evaluated(run.config, run.grounded.source, agents, episodes, pay).returns
+
+
+def evaluated(config: Config, domain: Domain, agents: Any, episodes: int, pay: Callable[[int], None]) -> Evaluation:
+    """Whole episodes of the agents [seeds] in a domain, their steps paid for by `pay`."""
     act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
-    episodes = loop.eval_episodes
     return evaluate(
-        run.grounded.source, act, agents, config.seed_list, episodes, loop.threads, pay, loop.limits
-    ).returns  # fmt: skip
+        domain, act, agents, config.seed_list, episodes, config.loop.threads, pay, config.loop.limits
+    )  # fmt: skip
 
 
 def latest(run: Run, episodes: int) -> np.ndarray:

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from transreward.domains.logs.recorded import recorded
-from transreward.engine.delivery import deliverable, delivered, foresee, latest
-from transreward.engine.programs import programs
+from transreward.engine.delivery import deliverable, delivered, evaluated, foresee, latest
 from transreward.engine.state import Run
 from transreward.evaluation.diagnostics import felt
 from transreward.evaluation.fitted import fitted
-from transreward.evaluation.returns import Evaluation, evaluate
+from transreward.evaluation.returns import Evaluation
 from transreward.plan.ledger import EVALUATION, Ledger
-from transreward.request.config import PLAIN, Config
+from transreward.request.config import Config
 from transreward.types import Adjusted, Pair
 
 
@@ -111,9 +110,7 @@ def adjusted_steps(run: Run, seen: Pair[Evaluation | None], agents: Any, episode
     where = config.domains.source if run.grounded is None else run.grounded.walked(method.gap)
     if method.side == "target" or method.use is None or where is config.domains.source:
         return getattr(seen, method.side)
-    loop, pay = config.loop, run.ledger.payer(EVALUATION.source)
-    act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
-    return evaluate(where, act, agents, config.seed_list, episodes, loop.threads, pay, loop.limits)
+    return evaluated(config, where, agents, episodes, run.ledger.payer(EVALUATION.source))
 
 
 def compensation_figures(run: Run, seen: Pair[Evaluation | None], acted_on: Evaluation | None) -> list[dict[str, Any]]:
@@ -133,15 +130,9 @@ def compensation_figures(run: Run, seen: Pair[Evaluation | None], acted_on: Eval
 def evaluate_both(config: Config, agents: Any, episodes: int, ledger: Ledger) -> Pair[Evaluation | None]:
     """Evaluate whole episodes in both domains, where there are simulators. Those in the target decide nothing, and
     their steps have an account of their own; those in the source define what counts as aligned."""
-    act = programs(config.learner, PLAIN.compensation(), config.domains.source.spaces).act
-    loop = config.loop
     return Pair(
         *(
-            None
-            if domain is None
-            else evaluate(
-                domain, act, agents, config.seed_list, episodes, loop.threads, ledger.payer(account), loop.limits
-            )
+            None if domain is None else evaluated(config, domain, agents, episodes, ledger.payer(account))
             for domain, account in zip(config.judged, EVALUATION, strict=True)
         )
     )
