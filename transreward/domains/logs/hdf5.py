@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transreward.domains.logs import apart, mapped
+from transreward.domains.logs import apart, mapped, table
 from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
 from transreward.domains.logs.named import NAMES
@@ -51,8 +51,8 @@ def convert(path: str, out: str) -> None:
     import h5py
 
     with h5py.File(path, "r", locking="best-effort") as file, zipfile.ZipFile(out, "w") as archive:
-        if (beside := mapped.beside(Path(path))) is not None:
-            for name, x in mapped.arrays(beside, _Held(h5py, file), os.path.getsize(path)).items():
+        if (says := table.beside(Path(path))).is_file():
+            for name, x in mapped.arrays(says, _Held(h5py, file), os.path.getsize(path)).items():
                 apart.write(archive, name, x)
             return
         found = {name: _dataset(h5py, file, name) for name in wanted(_names(h5py, file))}
@@ -72,28 +72,20 @@ class _Held(NamedTuple):
 
     def within(self, group: str) -> list[str]:
         """The names in a group of this file; none in anything else."""
-        place = self._place(group)
-        found = [] if place is None or not isinstance(place, self.h5py.Group) else place
+        place = _place(self.h5py, self.file, group)
+        found = place if isinstance(place, self.h5py.Group) else []
         if len(found) > MANY:
             raise RequestError(f"it has more than {MANY:,} arrays and groups")
         return list(found)
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape of an array, all of which is in this file."""
-        return None if self._place(name) is None else tuple(_dataset(self.h5py, self.file, name).shape)
+        there = _place(self.h5py, self.file, name) is not None
+        return tuple(_dataset(self.h5py, self.file, name).shape) if there else None
 
     def read(self, name: str) -> np.ndarray:
         """Its numbers."""
         return np.asarray(_dataset(self.h5py, self.file, name)[()])
-
-    def _place(self, name: str) -> Any:
-        """What stands there; None for nothing. Raises RequestError for a link to elsewhere."""
-        place = self.file
-        for piece in filter(None, name.split("/")):
-            if not isinstance(place, self.h5py.Group) or piece not in place:
-                return None
-            place = _linked(self.h5py, place, piece, name)
-        return place
 
 
 def _told(h5py: Any, file: Any, name: str, most: int) -> np.ndarray | None:
@@ -121,9 +113,7 @@ def _names(h5py: Any, file: Any) -> Iterator[str]:
 
 def _dataset(h5py: Any, file: Any, name: str) -> Any:
     """The dataset, all of which is in this file. Raises RequestError for anything else."""
-    shown, place = listed([name]), file
-    for piece in name.split("/"):
-        place = _linked(h5py, place, piece, name)
+    shown, place = listed([name]), _place(h5py, file, name)
     if not isinstance(place, h5py.Dataset) or place.shape is None:
         raise RequestError(f"{shown} is no array: one array [steps, entries] is wanted")
     if place.is_virtual or place.external:
@@ -137,10 +127,16 @@ def _dataset(h5py: Any, file: Any, name: str) -> Any:
     return place
 
 
-def _linked(h5py: Any, place: Any, piece: str, name: str) -> Any:
-    """What a group holds by the name of `piece`, on the way to `name`. Raises RequestError for a link to elsewhere."""
-    if not isinstance(place.get(piece, getlink=True), h5py.HardLink):
-        raise RequestError(
-            f"{listed([name])} is a link to elsewhere, which is not followed: put the array itself there"
-        )
-    return place[piece]
+def _place(h5py: Any, file: Any, name: str) -> Any:
+    """What stands there, `""` being the file; None for nothing. Raises RequestError for a link to elsewhere."""
+    place = file
+    for piece in filter(None, name.split("/")):
+        link = place.get(piece, getlink=True) if isinstance(place, h5py.Group) else None
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise RequestError(
+                f"{listed([name])} is a link to elsewhere, which is not followed: put the array itself there"
+            )
+        place = place[piece]
+    return place

@@ -42,12 +42,6 @@ class Held(Protocol):
         ...
 
 
-def beside(path: Path) -> Path | None:
-    """The file that says what the arrays of another are, if there is one."""
-    found = path.with_suffix(".yaml")
-    return found if found.is_file() else None
-
-
 def arrays(said_in: Path, held: Held, size: int) -> dict[str, np.ndarray]:
     """The arrays of a log, as `columns` names them, of a file of `size` bytes, by what `said_in` says of it.
 

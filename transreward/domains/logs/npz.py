@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transreward.domains.logs import mapped
+from transreward.domains.logs import mapped, table
 from transreward.domains.logs.clock import RATE
 from transreward.domains.logs.columns import listed, require_numbers, require_room, wanted
 from transreward.domains.logs.named import NAMES
@@ -42,8 +42,8 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         names = {x.filename.removesuffix(".npy"): x for x in archive.infolist() if x.filename.endswith(".npy")}
         if not names:
             raise RequestError("it is a zip archive without arrays: write it by numpy.savez")
-        if (beside := mapped.beside(path)) is not None:
-            return mapped.arrays(beside, _Held(archive, names), os.path.getsize(path))
+        if (says := table.beside(path)).is_file():
+            return mapped.arrays(says, _Held(archive, names), os.path.getsize(path))
         chosen = {name: names[name] for name in wanted(names)}
         require_room({name: _shape(archive, info, name) for name, info in chosen.items()}, os.path.getsize(path))
         for name, most in ((RATE, HEADER), (NAMES, TEXT)):  # one number, and a text, or nothing that is read

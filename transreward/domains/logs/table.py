@@ -54,11 +54,14 @@ class Layout(NamedTuple):
 def layout(names: Sequence[str], path: Path) -> Layout:
     """What the columns of a file are, by the file beside it, or of those of a folder by the file in it, or by their
     names. Raises RequestError."""
-    if path.is_dir():
-        within = path / "log.yaml"
-        return told(names, within) if within.is_file() else by_name(names, f"a file {within.name} in it")
-    beside = path.with_suffix(".yaml")
-    return told(names, beside) if beside.is_file() else by_name(names, f"a file {beside.name} beside it")
+    says = beside(path)
+    where = f"a file {says.name} {'in' if path.is_dir() else 'beside'} it"
+    return told(names, says) if says.is_file() else by_name(names, where)
+
+
+def beside(path: Path) -> Path:
+    """The file that says what the columns of a log are, if it is there: beside it, or in it if that is a folder."""
+    return path / "log.yaml" if path.is_dir() else path.with_suffix(".yaml")
 
 
 def by_name(names: Sequence[str], where: str) -> Layout:

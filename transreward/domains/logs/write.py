@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transreward.domains.logs import clock, folders, hdf5, named
+from transreward.domains.logs import clock, folders, hdf5, named, table
 from transreward.domains.logs.columns import require_package
 from transreward.domains.logs.folders import LONGEST, Columns
 from transreward.domains.logs.log import Log
@@ -71,9 +71,8 @@ def require_writable(to: str) -> tuple[str, Path]:
         folders.require_version(path)
     if path.exists():
         raise RequestError(f"{path} is there already: name another place")
-    beside = path.with_suffix(".yaml")
-    if kind not in FOLDERS and beside.exists():  # it would be read with it
-        raise RequestError(f"{beside} says what the columns of {path} would be: name another place")
+    if kind not in FOLDERS and (says := table.beside(path)).exists():  # it would be read with it
+        raise RequestError(f"{says} says what the columns of {path} would be: name another place")
     if not path.parent.exists():
         raise RequestError(f"there is no folder {path.parent}")
     if error := unwritable(path):
