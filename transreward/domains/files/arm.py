@@ -10,6 +10,7 @@ frame) and the vector from the tip to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -56,8 +57,7 @@ def robot(model: Model) -> Robot:
 
 def _prepare(model: Model, tip: Tip, spec: Spec) -> None:
     model.ready(spec)
-    if model.said.servos:
-        near_pose(model, spec, model.said.servos)
+    near_pose(model, spec, model.said.servos)
     _mark_tip(model, spec, tip)
     _add_goal(spec)
 
@@ -99,7 +99,9 @@ def reachable(model: Model, tip: Tip) -> np.ndarray:
     """
     m, data, rng = model.now, model.data(), np.random.default_rng(0)
     home, found = data.qpos.copy(), np.zeros((GOALS, 3))
-    joints = {int(m.jnt_qposadr[j]): _way(model, j, home) for j in range(m.njnt) if m.jnt_type[j] not in (FREE, BALL)}
+    told = servos(model)
+    free = [j for j in range(m.njnt) if m.jnt_type[j] not in (FREE, BALL)]
+    joints = {int(m.jnt_qposadr[j]): _way(model, j, home, told) for j in free}
     for goal in found:
         data.qpos[:] = home
         for at, (low, high) in joints.items():
@@ -113,13 +115,12 @@ def reachable(model: Model, tip: Tip) -> np.ndarray:
     return high if len(high) else found
 
 
-def _way(model: Model, joint: int, home: np.ndarray) -> tuple[float, float]:
+def _way(model: Model, joint: int, home: np.ndarray, known: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
     """The ends of a hinge's or slide's way, of which a goal takes SHARE: its limits, or nearer where the servo that
-    drives it alone can be told no more."""
+    drives it alone, of those `known`, can be told no more."""
     m, at = model.now, float(home[model.now.jnt_qposadr[joint]])
     low, high = m.jnt_range[joint].tolist() if m.jnt_limited[joint] else (at - TURN, at + TURN)
     driving = [i for i in range(m.nactuator) if m.actuator_trntype[i] in ON_JOINT and m.actuator_trnid[i, 0] == joint]
-    known = servos(model)
     if len(driving) != 1 or driving[0] not in known:
         return low, high
     (i,), (told, gear) = driving, known[driving[0]]

@@ -266,7 +266,10 @@ def _forces(name: str, model: Any) -> dict[str, float]:
 
 
 def near_pose(model: Model, spec: Spec, share: float) -> None:
-    """Let the target of each position servo be at most `share` (rad or m) from where its joint is in the pose."""
+    """Let the target of each position servo be at most `share` (rad or m) from where its joint is in the pose; 0:
+    anywhere."""
+    if not share:
+        return
     m, told = model.now, servos(model)
     for i, actuator in enumerate(spec.actuators):
         if i not in told:

@@ -45,8 +45,7 @@ def robot(model: Model) -> Robot | None:
 
 def _prepare(model: Model, spec: Spec) -> None:
     model.ready(spec)
-    if model.said.servos:
-        near_pose(model, spec, model.said.servos)
+    near_pose(model, spec, model.said.servos)
     add_floor(model, spec)
 
 
