@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ from transreward.request.learner import for_method, require_source_run, trained_
 from transreward.request.resolve import Sources, resolve, unmapped
 from transreward.runs import store
 from transreward.runs.comparison import Comparison
-from transreward.runs.places import SESSION, STATE, request_of
+from transreward.runs.places import SESSION, STATE, goes_on, request_of
 from transreward.runs.result import Result, load
 from transreward.runs.sinks import Log
 from transreward.runs.source_agent import SourceAgent
@@ -178,10 +179,7 @@ def resume(directory: str | Path, *, target_steps: int | None = None, watch: Wat
     store.confined(directory := Path(directory))
     finished, file = (directory / "result.json").exists(), request_of(directory, STATE)
     if not finished and (directory / SESSION).is_dir():
-        raise RequestError(
-            f"{directory} holds a session, whose robot has to be answered: tr.Session.resume('{directory}') goes on "
-            f"with it, and so does 'transreward serve {directory}'"
-        )
+        raise RequestError(f"{directory} holds a session, whose robot has to be answered: {goes_on(directory)}")
     if finished and target_steps is None:
         return load(directory)
     told = store.read_json(directory / "config.json")
@@ -327,7 +325,7 @@ def going_on(directory: Path | None) -> Iterator[None]:
 
     def said(error: Exception) -> Exception:
         if directory is not None and request_of(directory, STATE).exists():
-            error.add_note(f"'transreward resume {directory}' goes on from its last round")
+            error.add_note(f"'transreward resume {shlex.quote(str(directory))}' goes on from its last round")
         return error
 
     try:

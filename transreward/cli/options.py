@@ -6,7 +6,7 @@ import argparse
 import ast
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,12 @@ def names(text: str | Sequence[str]) -> list[str]:
     if not isinstance(text, str):
         return [*text]
     return [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
+
+
+def given(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Which of these options were given, as they are typed: 0 is a value, too."""
+    said = [name for name in names if getattr(args, name) is not None and getattr(args, name) is not False]
+    return [f"--{name.replace('_', '-')}" for name in said]
 
 
 def as_options(message: str) -> str:

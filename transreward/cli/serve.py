@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transreward.cli.options import IDS, SETTINGS, as_options, options, whole
+from transreward.cli.options import IDS, SETTINGS, as_options, given, options, whole
 from transreward.runs.places import SESSION
 from transreward.runs.process import prepare_process
 from transreward.types import RequestError
@@ -139,14 +139,12 @@ def hushed(listener: socket.socket, path: str | None) -> None:
 def require_no_more(args: argparse.Namespace) -> None:
     """Raise RequestError for what only a new session can be told, where one goes on."""
     known = (*OF_SERVER, "source", "target", "imports", "run")
-    said = {name: value for name, value in vars(args).items() if name not in known}
-    named = [name for name, value in said.items() if value is not None and value is not False]  # 0 is a value, too
-    given = [f"--{name.replace('_', '-')}" for name in named]
+    named = given(args, (name for name in vars(args) if name not in known))
     if args.target is not None:
-        given.insert(0, args.target)
-    if given:
+        named.insert(0, args.target)
+    if named:
         raise RequestError(
-            f"the session in {args.source} goes on as it was opened: leave {', '.join(given)} out, or open a new one"
+            f"the session in {args.source} goes on as it was opened: leave {', '.join(named)} out, or open a new one"
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transreward.cli.directory import say_files
-from transreward.cli.options import names, whole
+from transreward.cli.options import given, names, whole
 from transreward.cli.prose import wrapped
 from transreward.types import RequestError, nearest
 
@@ -307,6 +307,5 @@ def reported(args: argparse.Namespace) -> None:
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
     """Raise RequestError where an option is given that would do nothing."""
-    given = [name for name in names if vars(args)[name] not in (None, False)]
-    if given:
-        raise RequestError(f"--{given[0].replace('_', '-')} {why}: leave it out")
+    if named := given(args, names):
+        raise RequestError(f"{named[0]} {why}: leave it out")

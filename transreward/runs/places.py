@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 SESSION, STATE = "session", "state"  # folders: of a robot that asks, of a checkpoint
@@ -17,3 +18,9 @@ def journal_of(directory: Path) -> Path:
 def request_of(directory: Path, folder: str) -> Path:
     """The request that the session or the checkpoint in a directory goes on with."""
     return directory / folder / REQUEST
+
+
+def goes_on(directory: Path) -> str:
+    """What goes on with the session in a directory, in words."""
+    place = str(directory)
+    return f"tr.Session.resume({place!r}) goes on with it, and so does 'transreward serve {shlex.quote(place)}'"

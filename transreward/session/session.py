@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import threading
 import time
@@ -21,7 +22,7 @@ from transreward.fallback import drawn
 from transreward.request.config import Config
 from transreward.request.learner import for_method
 from transreward.runs import store
-from transreward.runs.places import JOURNAL, SESSION
+from transreward.runs.places import JOURNAL, SESSION, goes_on
 from transreward.runs.result import Result, load
 from transreward.session import published
 from transreward.session.asked import listed, opens, require_asked
@@ -33,7 +34,7 @@ from transreward.session.protocol import REASON
 from transreward.session.published import UNIFORM, Acting, Policy
 from transreward.session.reported import Heard, Reported, only_found, to_standard_error
 from transreward.session.safety import Safe, Safety
-from transreward.session.told import goes_on, require_no_session
+from transreward.session.told import require_no_session
 from transreward.streams.choice import Choice
 from transreward.streams.journal import ABORT, ACT, RESET, STEP, Event, Journal
 from transreward.transfer import planned, requested
@@ -193,7 +194,7 @@ class Session:
                 share = f", robot {robot}'s share of {self.config.target_steps:,}," if self.robots > 1 else ""
                 raise RequestError(
                     f"all {self._granted:,} target steps{share} are taken: `improve` waits until they are learned "
-                    f"from, and 'transreward report {self.out}' shows what they came to"
+                    f"from, and 'transreward report {shlex.quote(str(self.out))}' shows what they came to"
                 )
             goes_on = one.asked is None and book.follows(robot, seen)
             if one.asked is not None:

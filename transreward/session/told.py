@@ -12,7 +12,7 @@ import numpy as np
 from transreward import plain
 from transreward.domains.logs.clock import DIGITS, differ
 from transreward.domains.logs.log import Log
-from transreward.runs.places import REQUEST, journal_of
+from transreward.runs.places import REQUEST, goes_on, journal_of
 from transreward.streams.journal import ACT, KINDS, OPEN, SIZES, Book, Event, unpacked
 from transreward.streams.log import DAMAGED, records
 from transreward.types import RequestError, Spaces
@@ -94,11 +94,6 @@ def require_no_session(directory: Path) -> None:
     raise RequestError(
         f"{directory} holds a session{steps}: {goes_on(directory)}; another session needs another directory"
     )
-
-
-def goes_on(directory: Path) -> str:
-    """What goes on with the session in a directory."""
-    return f"tr.Session.resume('{directory}') goes on with it, and so does 'transreward serve {directory}'"
 
 
 def _read(path: Path) -> tuple[Book, dict[int, float]]:
