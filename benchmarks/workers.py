@@ -31,6 +31,7 @@ PLAN = {
 }
 WAYS = {"one worker, both cores": (1, 2), "one worker, one core": (1, 1), "two workers": (2, 2)}  # jobs, cores
 LIMIT = 0.6
+LEAST = 25_000  # source steps that make a round
 
 
 def studied(folder: Path, steps: int, jobs: int, cores: int) -> tuple[float, list[list[float]]]:
@@ -64,7 +65,7 @@ def main() -> None:
         for name, (jobs, cores) in WAYS.items():  # each compiles
             folder = Path(place) / f"compiled {name}"
             folder.mkdir()
-            studied(folder, 1, jobs, cores)
+            studied(folder, LEAST, jobs, cores)
         for k in range(args.repeats):
             for name, (jobs, cores) in WAYS.items():
                 folder = Path(place) / f"{k} {name}"
