@@ -2,8 +2,8 @@
 
 Two source agents and eight jobs of darc (PPO) on half-cheetah and hopper, on the two cores of an idle machine: by one
 worker that has both cores, by one that has a single core, and by two with a core each (`--jobs 2`), in turn, all
-programs compiled before. Two are to take at most 0.6 of the time of one, and write the same returns.
-Writes benchmarks/results/workers.json.
+programs compiled before. Two are to take at most 0.6 of the time of one, and write the returns of the one that has
+both (XLA splits its sums by the number of cores that it may use). Writes benchmarks/results/workers.json.
 """
 
 from __future__ import annotations
