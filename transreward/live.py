@@ -22,7 +22,7 @@ from transreward.domains.bridged import view_of
 from transreward.domains.several import joined, sources_in
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
-from transreward.evaluation.verdict import LEAST
+from transreward.evaluation.verdict import LEAST, number
 from transreward.identify.fit import Problem
 from transreward.progress import PHASES, time_left
 from transreward.reports.repeat import NEXT, after
@@ -133,7 +133,7 @@ class View:
                 )
             for other in result.partners:
                 there = (
-                    f"{other.config['target']}: {other.target_return.mean():,.4g} after {other.steps.target:,} steps"
+                    f"{other.config['target']}: {number(other.target_return.mean())} after {other.steps.target:,} steps"
                 )
                 self.console.print(f"{name}: the agent that learned in {there}", highlight=False)
         first = next(iter(results.values()))

@@ -14,8 +14,8 @@ def seed(delivered, **candidates):
 
 def test_of_one_seed_all_that_is_known_is_said():
     found = delivered_in_words([seed("auto", source=(32.04, 18), auto=(51.0, 0))])
-    assert found == "auto, foreseen 51, not tested on the target, rather than source, expected 32.04 after 18 episodes"
-    assert delivered_in_words([seed("source", source=(1234.5, 1))]) == "source, expected 1,234 after 1 episode"
+    assert found == "auto, foreseen 51.0, not tested on the target, rather than source, expected 32.0 after 18 episodes"
+    assert delivered_in_words([seed("source", source=(12_345.6, 1))]) == "source, expected 12,346 after 1 episode"
 
 
 def test_of_several_seeds_how_many_have_which():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from transreward.evaluation.verdict import number
+
 
 def delivered_in_words(seeds: list[dict[str, Any]]) -> str:
     """`seeds` of fallback.json. Of one seed with what is known of each candidate; of several how many have which, and
@@ -24,7 +26,7 @@ def _own(seed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known(candidate: dict[str, Any]) -> str:
-    n, mean = candidate["episodes"], f"{candidate['mean']:,.4g}"
+    n, mean = candidate["episodes"], number(candidate["mean"])
     if not n:
         return f"{candidate['name']}, foreseen {mean}, not tested on the target"
     return f"{candidate['name']}, expected {mean} after {n} episode{'s' * (n > 1)}"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from transreward.domains.users import in_one_line
+from transreward.evaluation.verdict import number
 
 EVERY = 5.0  # seconds between two lines of progress
 DOES = {  # phase -> what goes on in it
@@ -99,7 +100,7 @@ def only_found(say: Callable[[str], None]) -> Callable[[dict[str, Any]], None]:
 def earned(rows: Sequence[dict[str, Any]]) -> str:
     """The mean return in the source of the latest evaluation, where there is one."""
     returns = [row["source_return"] for row in rows if row.get("source_return") is not None]
-    return f", return {np.mean(returns):,.4g} in the source" if returns else ""
+    return f", return {number(np.mean(returns))} in the source" if returns else ""
 
 
 def to_standard_error(line: str) -> None:
