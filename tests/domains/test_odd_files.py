@@ -188,6 +188,9 @@ def test_a_control_rate_that_physics_cannot_have_is_refused(made):
     assert tr.domain(f"{id}(control_rate=100)").control_rate == 100
     with pytest.raises(RequestError, match=r"faster than its physics, which has a step of 0.01 s: say at most 100"):
         tr.domain(f"{id}(control_rate=200)")
+    assert tr.domain(f"{id}(control_rate=33.3)").control_rate == pytest.approx(100 / 3)
+    with pytest.raises(RequestError, match=r"no whole number of physics steps, which are 0.01 s: say 50 or 33.33, or"):
+        tr.domain(f"{id}(control_rate=40)")
 
 
 def test_the_base_of_what_motors_push_at_sites_is_what_they_push(made):

@@ -24,7 +24,7 @@ def test_training_without_a_robot_says_how_it_goes():
     reported(PROGRESS)
     reported({**PROGRESS, "done": 0.5, "rows": [{"source_return": 30.0}, {"source_return": 34.0}]})
     assert said[0] == "training the source agent ..."
-    assert said[1].startswith("training the source agent: 50%, return 32 in the source, about ")
+    assert said[1].startswith("training the source agent: 50%, return 32.0 in the source, about ")
     said.clear()
     reported({**PROGRESS, "phase": "transfer", "said": ["gravity is 2 times the source's"]})
     reported({**PROGRESS, "phase": "transfer", "done": 0.5})

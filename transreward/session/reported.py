@@ -100,7 +100,7 @@ def only_found(say: Callable[[str], None]) -> Callable[[dict[str, Any]], None]:
 def earned(rows: Sequence[dict[str, Any]]) -> str:
     """The mean return in the source of the latest evaluation, where there is one."""
     returns = [row["source_return"] for row in rows if row.get("source_return") is not None]
-    return f", return {number(np.mean(returns))} in the source" if returns else ""
+    return f", return {number(float(np.mean(returns)))} in the source" if returns else ""
 
 
 def to_standard_error(line: str) -> None:

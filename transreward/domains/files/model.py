@@ -23,6 +23,7 @@ from transreward.tree import ON_JOINT, SITE, TENDON, above, along
 from transreward.types import Array, RequestError, nearest
 
 HOME = ("home", "stand", "neutral_pose")  # keyframes in which robots begin
+NEAR = 0.01  # of a control rate that is said, how far off the nearest that physics allows may be
 EFFORT = 0.05  # reward per m/s of power over weight
 LEVEL = 0.99  # cosine of the largest slope of a floor
 WIDE = 1.0  # m, from its middle, of a box that is a floor
@@ -201,7 +202,15 @@ class Model:
                 f"'{self.name}': a control_rate of {rate:g} Hz is faster than its physics, which has a step of "
                 f"{timestep:g} s: say at most {1 / timestep:g}, or give the file a shorter timestep"
             )
-        return max(1, round(1 / (rate * timestep)))
+        steps = 1 / (rate * timestep)
+        whole = max(1, round(steps))
+        if rate != Said.control_rate and abs(steps / whole - 1) > NEAR:
+            raise RequestError(
+                f"'{self.name}': a control_rate of {rate:g} Hz is no whole number of physics steps, which are "
+                f"{timestep:g} s: say {1 / (timestep * int(steps)):.4g} or {1 / (timestep * (int(steps) + 1)):.4g}, or "
+                "give the file another timestep"
+            )
+        return whole
 
     def _pose(self) -> str:
         names = [self.now.key(i).name for i in range(self.now.nkey)]
