@@ -145,6 +145,17 @@ def test_a_robot_whose_cable_was_pulled_takes_its_own_place(at, monkeypatch):
     assert session._journal.book.acts == 5 and any("another client takes its place" in line for line in said)
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system has its own times")
+def test_a_machine_that_is_gone_is_found_out_while_it_is_answered():
+    """Which may take an hour in `improve`, where nobody is silent; a cable that was pulled closes no connection."""
+    with socket.socket() as connection:
+        serving._prepared(connection)
+        told = [connection.getsockopt(socket.IPPROTO_TCP, vars(socket)[name]) for name in serving.PROBED]
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle, between, often = told
+    assert idle + between * often < 2 * serving.SILENT
+
+
 WRONG = [
     ({"do": "act", "obs": [10**400, 0, 0]}, "an observation"), ({"do": "act", "obs": [[1], 2, 3]}, "an observation"),
     ({"do": "act", "obs": None}, "an observation"), ({"do": "act", "obs": "abc"}, "an observation"),

@@ -29,6 +29,8 @@ PAUSE = 0.5  # seconds after a client that could not be taken, as where too many
 CLOSED = (errno.EBADF, errno.EINVAL)  # of a listener
 LEAVING = 1.0  # seconds that a robot who comes back waits for itself to have left
 SILENT = 10.0  # seconds without a word, after which another client may be this robot
+# A machine that does not answer is given up after 11 s, not after the two hours of most systems. macOS names less.
+PROBED = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}  # seconds, seconds, and how often
 LINE = 500  # characters of an error
 EPISODES = 1_000  # that a status lists, the latest
 
@@ -183,6 +185,9 @@ def _prepared(connection: socket.socket) -> None:
         return
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in PROBED.items():
+        if name in vars(socket):
+            connection.setsockopt(socket.IPPROTO_TCP, vars(socket)[name], value)
 
 
 def _deafen(connection: socket.socket) -> None:
