@@ -52,6 +52,17 @@ def test_text(tmp_path, by):
     require_the_steps(logs.read(text(tmp_path / "log.csv", COLUMNS, by)))
 
 
+def test_rows_of_episodes_that_alternate(tmp_path):
+    """With next observations each would be an episode of one step; numbers that begin anew do not alternate."""
+    after = {"next_obs.hip": OBS[:, 0] + 1, "next_obs.knee": OBS[:, 1]}
+    with pytest.raises(RequestError, match=r"episodes alternate \(0, 1, 0, 1, \.\.\.\): sort them by episode"):
+        logs.read(text(tmp_path / "two.csv", {**COLUMNS, **after, "episode": np.arange(N) % 2}))
+    again = logs.read(text(tmp_path / "again.csv", {**COLUMNS, **after, "episode": np.repeat([0, 1, 0, 1], 3)}))
+    assert len(again) == N
+    single = logs.read(text(tmp_path / "single.csv", {**COLUMNS, **after, "episode": np.arange(N)}))
+    assert len(single) == N
+
+
 @pytest.mark.parametrize(
     "named",
     [

@@ -220,12 +220,23 @@ def arrays(
     out = {WORDS[part][0]: np.stack(xs, axis=1) if part in WIDE else xs[0] for part, xs in steps.items()}
     if "episode" in parts:
         number = parts["episode"][0]
+        _require_in_turn(number)
         ends = np.append(np.diff(number) != 0, True)[: len(number)]
         before = out.get(WORDS["truncated"][0], np.zeros(len(number)))
         over = out.get(WORDS["terminated"][0], np.zeros(len(number)))
         out[WORDS["truncated"][0]] = np.where(ends & (over == 0), 1.0, before)
     out |= named.kept(*(_names(found.parts[part]) for part in ("obs", "action")))
     return out if found.rate is None else out | {clock.RATE: np.array(found.rate)}
+
+
+def _require_in_turn(number: np.ndarray) -> None:
+    """Raises RequestError where rows of several episodes alternate, as of robots that are logged side by side: each
+    row would be an episode of its own. Numbers that begin anew, as in files one behind the other, do not alternate."""
+    begins = np.flatnonzero(np.diff(number, prepend=np.nan) != 0)
+    alone = np.diff(begins, append=len(number)) == 1
+    if 2 * alone.sum() > len(begins) > 2 * len(np.unique(number)):
+        first = ", ".join(f"{x:g}" for x in number[begins[:4]])
+        raise RequestError(f"rows of its episodes alternate ({first}, ...): sort them by episode, then by time")
 
 
 def _names(columns: Sequence[Column]) -> list[str]:
