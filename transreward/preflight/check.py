@@ -48,7 +48,7 @@ from transreward.preflight.verdict import (
     Verdict,
     decide,
 )
-from transreward.request.resolve import Sources, bridged, each, require_once
+from transreward.request.resolve import Sources, bridged, count, each, require_once
 from transreward.runs.source_agent import import_all
 from transreward.types import AUTO, NO, Pair, RequestError
 
@@ -299,8 +299,7 @@ def require_counts(target_steps: Any, seed: Any) -> None:
         raise RequestError(
             f"target steps of a check must be a whole number from 1 to {MOST_TARGET_STEPS:,}, not {target_steps}"
         )
-    if not isinstance(seed, int) or seed < 0:
-        raise RequestError(f"seed must be a whole number of at least 0, not {seed}")
+    count("seed", seed, 0, least=0)
 
 
 def asked_pair(asked: Pair[Domain]) -> tuple[Pair[Domain], Pair[Domain]]:

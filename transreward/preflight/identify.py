@@ -21,6 +21,7 @@ from transreward.identify.evidence import Evidence, evidence, of_logs
 from transreward.identify.identification import Identification
 from transreward.identify.identified import Watch, identifiable, identified
 from transreward.preflight.steps import source_policy
+from transreward.request.resolve import count
 from transreward.runs.source_agent import import_all
 from transreward.types import RequestError
 
@@ -55,10 +56,8 @@ def identify(
     imports = import_all(imports, source_run)
     robot = identifiable(source)
     target, logs = target_or_logs(target, logs)
-    if target_steps is not None and (type(target_steps) is not int or target_steps < 1):
-        raise RequestError(f"`target_steps` must be a whole number above 0, not {target_steps}")
-    if type(seed) is not int or seed < 0:
-        raise RequestError(f"`seed` must be a whole number from 0 on, not {seed!r}")
+    count("target_steps", target_steps, STEPS)
+    seed = count("seed", seed, 0, least=0)
     if logs is not None:
         if source_run is not None:
             raise RequestError("`source_run` acts in a target, and logs are of what acted already: leave one of them")
