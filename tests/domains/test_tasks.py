@@ -254,6 +254,8 @@ def test_what_is_paid_for_a_stored_step_is_finite():
         ("hopper+run(speed=x)", r"'speed=x' in task 'run' is no key=number: write run\(speed=<number>\)"),
         ("hopper+run(speed=inf)", "is no key=number"),
         ("hopper+run(3)", "is no key=number"),
+        ("hopper+run(speed=1,speed=3)", r"the task 'run\(speed=1,speed=3\)' has a parameter twice: give each once"),
+        ("hopper+terms(control=0,control=2)", "has a parameter twice"),
         ("ant+direction", r"lacks degrees: write direction\(degrees=<number>\)"),
         ("hopper+terms", r"lacks a term: write terms\(<term>=<factor>\)"),
         ("hopper+terms(contrl=0)", "unknown reward term of hopper 'contrl': did you mean control"),

@@ -334,7 +334,10 @@ def parse(text: str, robot: Robot) -> Task:
         raise RequestError(
             f"'{robot.name}' has no task '{name}', which needs {' or '.join(kind.needs)}; it has: {able}"
         )
-    given = dict(_value(kind, part) for part in inside.split(",")) if inside else {}
+    pairs = [_value(kind, part) for part in inside.split(",")] if inside else []
+    given = dict(pairs)
+    if len(given) < len(pairs):  # of which the last one alone would count
+        raise RequestError(f"the task '{text}' has a parameter twice: give each once")
     known = given if ANY in kind.values else kind.values
     for key in given:
         if key not in known:
