@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
 from transreward.domains.checked import CheckedDomain
-from transreward.domains.domain import control_rate, invertible, stored_terms, table_robot
+from transreward.domains.domain import Kept, Modelled, Tried, control_rate, invertible, stored_terms, table_robot
 from transreward.domains.ids import domain
 from transreward.domains.names import Entry, action_names, entry_names
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
@@ -154,5 +155,37 @@ def test_what_a_users_domain_may_do_beside_simulating():
     assert entry_names(plain) == ("obs[0]",) and table_robot(plain) is table_robot(rail) is None
     with pytest.raises(RequestError, match="no video: nothing draws 'lab:points'"):
         plain.drawn()
+    assert plain.untried() is plain and plain.model_names == {}
     again = pickle.loads(pickle.dumps(domain(Rail(answer=None))))
     assert again.simulate(2, 0).put(seen).all() and again.name == "lab:points"
+
+
+class Bench(Lab):
+    """A real robot, of which there is one."""
+
+    model_names, log = {"joint": ("hip",)}, ()
+
+    @contextmanager
+    def kept(self):
+        self.log += ("kept",)
+        yield
+
+    def close(self):
+        self.log += ("closed",)
+
+    def untried(self):
+        self.log += ("untried",)
+        return self
+
+
+def test_a_users_robot_that_exists_once_is_kept_and_closed():
+    """It was neither: a run made a new simulation of it for every evaluation, and left it as it was at the end."""
+    bench = Bench()
+    found = domain(bench)
+    assert isinstance(found, Kept) and isinstance(found, Modelled) and found.model_names == bench.model_names
+    with found.kept():
+        found.close()
+    assert isinstance(found, Tried) and found.untried().name == bench.name
+    assert bench.log == ("kept", "closed", "untried")
+    with domain(Lab()).kept():  # type: ignore[attr-defined]  # of one that cannot, nothing is asked
+        domain(Lab()).close()  # type: ignore[attr-defined]

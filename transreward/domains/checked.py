@@ -12,8 +12,10 @@ from transreward.domains.domain import (
     Domain,
     Drawn,
     Entry,
+    Modelled,
     Repayable,
     Traced,
+    Tried,
     control_rate,
     invertible,
     require_action,
@@ -21,11 +23,10 @@ from transreward.domains.domain import (
     require_finite,
     stored_terms,
     stream_kind,
-    successes,
     without,
 )
 from transreward.domains.names import action_entries, action_names, entries, entry_names
-from transreward.domains.relayed import Relayed
+from transreward.domains.relayed import Dressed, Relayed
 from transreward.domains.users import in_one_line, numbers, truths, unpacked, whole
 from transreward.types import BrokenRun, RequestError, Spaces, Transition
 
@@ -36,7 +37,7 @@ def checked(domain: Domain) -> Domain:
     return domain if own else CheckedDomain(domain)  # type: ignore[return-value]
 
 
-class CheckedDomain:
+class CheckedDomain(Dressed):
     """A user's domain with every optional ability declared; those that it lacks have their defaults.
 
     Raises:
@@ -74,7 +75,6 @@ class CheckedDomain:
         low, high = (bound.astype(np.float32) for bound in (low, high))
         require_box(name, action_names(plain), low, high, "give its spaces other bounds")
         self.name, self.spaces, self.reward_terms, self.episode_steps = name, spaces, plain.reward_terms, steps
-        self.success = successes(plain)
         for one in self.success:
             for term in (x for x in one.terms if x not in self.reward_terms):
                 raise RequestError(f"'{name}': {one.name} is read from '{term}', which is no term of its reward")
@@ -84,9 +84,7 @@ class CheckedDomain:
         self.control_rate, self.invertible = control_rate(plain), invertible(plain)
         self.stored_terms, self.stream = stored_terms(plain), stream_kind(plain)
         self.traits, self.changing = (plain.traits, plain.changing) if isinstance(plain, Traced) else ({}, [])
-
-    def __repr__(self) -> str:
-        return f"domain({self.name!r})"
+        self.model_names = plain.model_names if isinstance(plain, Modelled) else {}
 
     def pay(self, obs: np.ndarray, action: np.ndarray, next_obs: np.ndarray, stored: np.ndarray) -> np.ndarray:
         """See `Repayable`, for domains with `stored_terms`."""
@@ -99,6 +97,10 @@ class CheckedDomain:
         if not isinstance(self.plain, Drawn):
             raise RequestError(f"no video: nothing draws '{self.name}'")
         return CheckedDomain(self.plain.drawn())
+
+    def untried(self) -> CheckedDomain:
+        """See `Tried`."""
+        return CheckedDomain(self.plain.untried()) if isinstance(self.plain, Tried) else self
 
     def simulate(self, n: int, seed: int | Sequence[int] = 0, threads: int = 0) -> CheckedSimulation:
         """n robots, freshly reset; see `Domain`."""
