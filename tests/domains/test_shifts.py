@@ -234,3 +234,11 @@ def test_the_table_of_shifts_explains_itself():
     for kind in SHIFTS.values():
         assert kind.doc and kind.name in kind.usage and kind.range
     assert all(robot.doc for robot in ROBOTS.values())
+
+
+@pytest.mark.parametrize("shift", ["viscosity=1", "density=1.2", "softness=2", "softness(foot_geom)=2", "gravity=2",
+                                   "friction(foot_geom)=2", "payload=1", "size=2", "gear=2"])  # fmt: skip
+def test_an_environment_is_told_by_every_shift(shift):
+    """By what differs the wrapper knows which of the two domains an environment is."""
+    plain, shifted = domain("hopper").traits, domain(f"hopper:{shift}").traits
+    assert plain.keys() == shifted.keys() and plain != shifted

@@ -22,9 +22,11 @@ CHANGING = (
 SAME_NUMBERS = (wrappers.FlattenObservation, wrappers.ReshapeObservation, wrappers.DtypeObservation)
 STATISTICS = ("mean", "var", "count", "update")  # what keeps running statistics has all of them
 PHYSICS = (  # arrays of a MuJoCo model that shifts and users change
-    "body_mass", "body_inertia", "geom_friction", "geom_size", "dof_damping", "dof_armature", "dof_frictionloss",
-    "jnt_range", "jnt_stiffness", "actuator_gear", "actuator_gainprm", "actuator_ctrlrange",
+    "body_mass", "body_inertia", "body_ipos", "body_pos", "geom_friction", "geom_solref", "geom_size", "geom_pos",
+    "pair_friction", "pair_solref", "dof_damping", "dof_armature", "dof_frictionloss", "jnt_range", "jnt_stiffness",
+    "actuator_gear", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "actuator_ctrlrange",
 )  # fmt: skip
+OPTIONS = ("gravity", "viscosity", "density")  # of its options
 
 
 def layers(env: Any) -> list[Any]:
@@ -95,5 +97,5 @@ def model_traits(model: Any) -> dict[str, str]:
     """A hash of each array of a MuJoCo model that a shift may change; empty for anything that is not an MjModel."""
     if type(model).__name__ != "MjModel":
         return {}
-    arrays = {name: getattr(model, name) for name in PHYSICS} | {"gravity": model.opt.gravity}
+    arrays = {name: getattr(model, name) for name in PHYSICS} | {name: getattr(model.opt, name) for name in OPTIONS}
     return {f"model.{name}": hashlib.sha256(np.asarray(x).tobytes()).hexdigest()[:12] for name, x in arrays.items()}
