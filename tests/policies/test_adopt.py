@@ -358,6 +358,11 @@ def test_what_else_a_network_of_stable_baselines_computes_is_not_left_out(tmp_pa
     discrete = {"action_space": {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>"}}
     with pytest.raises(RequestError, match=r"its action_space is .*Discrete'>, and a Box is read"):
         read(changed("sb3_ppo.zip", tmp_path, about=lambda told: told | discrete))
+    own, flat = ({"policy_kwargs": {"features_extractor_class": f"<class 'lab.{name}Extractor'>"}}
+                 for name in ("Own", "Flatten"))  # fmt: skip
+    with pytest.raises(RequestError, match=r"its features come from <class 'lab\.OwnExtractor'>, which is not read"):
+        read(changed("sb3_ppo.zip", tmp_path, about=lambda told: told | own))
+    assert read(changed("sb3_ppo.zip", tmp_path, about=lambda told: told | flat)).actor
 
     def quantiles(state):  # TQC's critics have several outputs
         return state | {

@@ -151,7 +151,7 @@ def _sb3(content: bytes) -> Foreign:
     kind = "sac" if "actor.mu.weight" in state else "ppo" if "action_net.weight" in state else ""
     if not kind:
         raise ValueError("it is neither SAC nor PPO with one vector as observation: export it as ONNX")
-    _require_activation(about, {"sac": "ReLU", "ppo": "Tanh"}[kind])
+    _require_plain(about, {"sac": "ReLU", "ppo": "Tanh"}[kind])
     if more := [name for name in state if not re.fullmatch(SB3_WEIGHTS[kind], str(name))]:
         raise ValueError(f"it has further weights, {ascii(more[0])[:60]}, which are not read: export it as ONNX")
     if kind == "ppo":
@@ -203,11 +203,17 @@ def _alpha(content: bytes) -> float:
     return max(float(found.ravel()[0]), LEAST_ALPHA)
 
 
-def _require_activation(about: Mapping[str, Any], wanted: str) -> None:
+def _require_plain(about: Mapping[str, Any], wanted: str) -> None:
+    """Raise ValueError where its weights do not tell what it computes: by another activation, or by a features
+    extractor, which may scale observations without a weight of its own."""
     kwargs = about.get("policy_kwargs") or {}
-    told = kwargs.get("activation_fn") if isinstance(kwargs, dict) else None
+    told, extracts = (
+        kwargs.get(name) if isinstance(kwargs, dict) else None for name in ("activation_fn", "features_extractor_class")
+    )
     if told is not None and f".{wanted}'" not in str(told):
         raise ValueError(f"its networks have {str(told)[:60]}, and {wanted} is read: export it as ONNX")
+    if extracts is not None and ".FlattenExtractor'" not in str(extracts):
+        raise ValueError(f"its features come from {str(extracts)[:60]}, which is not read: export it as ONNX")
 
 
 def _normalised(found: Foreign, beside: Path) -> Foreign:
