@@ -331,6 +331,20 @@ def test_another_environment_than_that_it_was_learned_on_is_refused(name, learne
         tr.CompensatedVectorReward(SyncVectorEnv([make]), learned("own"), holds(jnp.ones(())))
 
 
+def in_other_processes(make):
+    """As AsyncVectorEnv: it has the functions that make environments, and none of these."""
+    env = SyncVectorEnv([make])
+    env.envs = []
+    return env
+
+
+@pytest.mark.parametrize("make", [lambda: RUNNING["obs"](pendulum()), *(OTHERS[n][0] for n in ("actions", "target"))])
+def test_what_environments_in_other_processes_are_is_known_too(make, learned):
+    tr.CompensatedVectorReward(in_other_processes(pendulum), learned("own"), holds(jnp.ones(())))
+    with pytest.raises(RequestError, match="this environment"):
+        tr.CompensatedVectorReward(in_other_processes(make), learned("own"), holds(jnp.ones(())))
+
+
 def test_the_side_that_is_paid_is_told_by_what_differs(learned):
     """By a setting of a user's environment, and by the physics of a MuJoCo model."""
     for env in (pendulum(), wrappers.FlattenObservation(pendulum())):

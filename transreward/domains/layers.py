@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gymnasium
 import numpy as np
@@ -35,9 +36,22 @@ def layers(env: Any) -> list[Any]:
     found = [env]
     while isinstance(found[-1], (gymnasium.Wrapper, gymnasium.vector.VectorWrapper)):
         found.append(found[-1].env)
-    if isinstance(found[-1], gymnasium.vector.VectorEnv) and getattr(found[-1], "envs", None):
-        found += layers(found[-1].envs[0])  # type: ignore[attr-defined]
-    return found
+    first = _first(found[-1]) if isinstance(found[-1], gymnasium.vector.VectorEnv) else None
+    return found if first is None else found + layers(first)
+
+
+def _first(vector: Any) -> Any:
+    """The first environment of a vector environment, or, where they are in other processes as AsyncVectorEnv's are, one
+    more that was made as it was, and closed; None if neither is known."""
+    if getattr(vector, "envs", None):
+        return vector.envs[0]
+    if vector not in _MORE and getattr(vector, "env_fns", None):
+        _MORE[vector] = vector.env_fns[0]()
+        _MORE[vector].close()
+    return _MORE.get(vector)
+
+
+_MORE: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # by the vector environment
 
 
 def changing(env: Any) -> list[str]:
