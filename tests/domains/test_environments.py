@@ -367,3 +367,25 @@ def test_pictures_are_pictures():
     ):
         with pytest.raises(RequestError, match=f"no video: 'lab:point' {message}"):
             GymDomain("lab:point", make).drawn()
+
+
+class Pushed(Drawing):
+    def __init__(self, render_mode=None):
+        super().__init__(render_mode)
+        self.push = 1.0
+
+
+def test_an_environment_that_was_changed_after_it_was_made_is_not_drawn_as_another():
+    """It was made anew by its spec, without the change: a film showed, and its returns were of, the plain one."""
+    spec = EnvSpec("lab/Pushed-v0", Pushed, max_episode_steps=9, disable_env_checker=True)
+
+    def made(push=None, **more):
+        env = gymnasium.make(spec, **more)
+        if push:
+            env.unwrapped.push = push  # type: ignore[attr-defined]
+        return env
+
+    with pytest.raises(RequestError, match=r"^no video: 'lab:hard' was changed after gymnasium\.make \(Pushed\.push\)"):
+        GymDomain("lab:hard", lambda: made(2.0)).drawn()
+    for make in (made, lambda: made(2.0, render_mode="rgb_array")):
+        assert GymDomain("lab:pushed", make).drawn().simulate(1).pictures()[0].shape == (64, 64, 3)

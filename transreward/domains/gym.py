@@ -23,7 +23,7 @@ from transreward.domains.domain import (
     row_seeds,
     without,
 )
-from transreward.domains.layers import changing, layers, model_names, require_fixed_units, traits
+from transreward.domains.layers import apart, changing, layers, model_names, require_fixed_units, traits
 from transreward.domains.names import Entry, numbered
 from transreward.domains.users import in_one_line, look_beside_user, named, numbers, truths, unpacked
 from transreward.types import BrokenRun, RequestError, Spaces, Transition, nearest
@@ -381,11 +381,16 @@ def _drawing(name: str, env: gymnasium.Env) -> gymnasium.Env:
         raise RequestError(f"no video: '{name}' was made without a render_mode: make it with render_mode='rgb_array'")
     try:
         drawing = gymnasium.make(env.spec, render_mode="rgb_array")
+        changed = apart(env, drawing)  # by whoever made it, as by env.unwrapped.model.opt.gravity[:] *= 2
         drawing.reset(seed=0)
         drawing.render()  # a missing graphics library shows only here
     except Exception as error:  # an environment may raise anything
         raise RequestError(f"no video: '{name}' does not draw itself: {in_one_line(error)}") from error
     env.close()
+    if changed:
+        drawing.close()
+        what = f"'{name}' was changed after gymnasium.make ({changed[0]}), and what its spec makes was not"
+        raise RequestError(f"no video: {what}: make it with render_mode='rgb_array'")
     return drawing
 
 

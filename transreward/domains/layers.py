@@ -97,6 +97,13 @@ def traits(env: Any) -> dict[str, Any]:
     return {**found, **model_traits(getattr(layers(env)[-1], "model", None))}
 
 
+def apart(env: Any, other: Any) -> list[str]:
+    """In which traits two environments of one id differ, but for their wrappers, how they are drawn, and the seed."""
+    ours, theirs = (traits(layers(x)[-1]) for x in (env, other))
+    keys = [key for key in {**ours, **theirs} if not key.endswith((".render_mode", "._np_random_seed"))]
+    return [key for key in keys if ours.get(key) != theirs.get(key)]
+
+
 def model_names(env: Any) -> dict[str, tuple[str, ...]]:
     """Names of the joints and actuators of an environment's MuJoCo model; empty if it has no model."""
     model: Any = getattr(layers(env)[-1], "model", None)
