@@ -429,7 +429,7 @@ def test_the_tip_that_is_proposed_is_one_that_both_arms_have(tmp_path, first, ot
 
 
 @pytest.mark.parametrize("wrong", [0.5, 200.7])
-def test_a_robot_that_asks_counts_whole_steps(tmp_path, wrong):
+def test_a_robot_that_asks_counts_whole_steps_and_says_yes_or_no(tmp_path, wrong):
     """Half a step was none, in an episode of no steps."""
     told = {"observation": ["hip"], "action": [{"name": "u", "low": -1, "high": 1}], "episode_steps": wrong}
     (tmp_path / "robot.yaml").write_text(repr(told))
@@ -437,3 +437,6 @@ def test_a_robot_that_asks_counts_whole_steps(tmp_path, wrong):
         tr.domain(f"asked:{tmp_path / 'robot.yaml'}")
     (tmp_path / "robot.yaml").write_text(repr({**told, "episode_steps": 200.0}))
     assert tr.domain(f"asked:{tmp_path / 'robot.yaml'}").episode_steps == 200
+    with pytest.raises(RequestError, match="soft of u must be true or false, not 'no'"):  # which counted as yes
+        (tmp_path / "robot.yaml").write_text(repr({**told, "action": [{**told["action"][0], "soft": "no"}]}))
+        tr.domain(f"asked:{tmp_path / 'robot.yaml'}")

@@ -113,9 +113,11 @@ def _entry(key: str, one: Any) -> Entry:
     for field in said:
         if field not in ENTRY:
             raise nearest(field, ENTRY, f"key of {said['name']}")
+    if not isinstance(soft := said.get("soft", False), bool):  # the text 'no' would count as yes
+        raise RequestError(f"soft of {said['name']} must be true or false, not {soft!r}")
     unit, part = str(said.get("unit", UNKNOWN)), str(said.get("part", ""))
     numbers = {name: float(_number(said, name, 0.0) or 0.0) for name in ("low", "high", "rest") if name in said}
-    return Entry(said["name"], unit, part, soft=bool(said.get("soft", False)), **numbers)
+    return Entry(said["name"], unit, part, soft=soft, **numbers)
 
 
 def _number(told: Mapping[str, Any], key: str, default: float | None) -> float | None:
