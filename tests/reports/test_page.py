@@ -361,6 +361,20 @@ def test_the_verdict_is_that_of_the_final_returns(run):
     )
 
 
+def test_zero_shot_is_one_of_several_source_policies_and_a_better_one_is_named(run):
+    """Else a method that chose the other source would seem to have learned what it found."""
+    for means, said in (((50.0, 84.0), True), ((84.0, 50.0), False)):
+        told = [{"mean": x, "ci95": None, "per_seed": [x] * 3, "episodes": 5} for x in means]
+        known = [
+            {"id": f"hopper:mass={i}", "steps": 100, "source_return": x, "zero_shot_target_return": x}
+            for i, x in enumerate(told)
+        ]
+        store.write_json(run / "result.json", store.read_json(run / "result.json") | {"sources": known})
+        found = Page(text_of(run)).text
+        words = "zero_shot: it is the policy of hopper:mass=0 alone, and that of hopper:mass=1 returns 84.0 as it is"
+        assert (words in found) == said
+
+
 def test_a_source_agent_that_has_not_learned_stands_first(run):
     """By what its robot's preset is known to reach; and no seed more would mend it."""
     for returned, said in ((90.0, True), (900.0, False)):

@@ -70,6 +70,8 @@ def _start(subject: Subject) -> str:
     if zero is None or not x or x[0] > 0 or np.isclose(y[0].mean(), zero.outcome.mean):
         return ""
     of = f"{focus.name} begins at {number(y[0].mean())} and {ZERO_SHOT} stands at {number(zero.outcome.mean)}"
+    if (focus.result or {}).get("sources"):
+        return f"{of}: {focus.name} goes on from the best of several source policies, {ZERO_SHOT} is that of the first."
     if focus.config.get("source_run"):
         return (
             f"{of}: {focus.name} starts from the agent of the source run, {ZERO_SHOT} from the one trained on from it."

@@ -9,6 +9,7 @@ from transreward.evaluation.diagnostics import guided, guided_by
 from transreward.evaluation.verdict import number
 from transreward.fallback import SOURCE
 from transreward.reports.subject import Subject
+from transreward.types import ZERO_SHOT
 
 COLUMNS = ["source", "return in the source", "zero-shot in the target", "target episodes", "learned on", "delivered"]
 GUIDED = "guided in"  # a column for methods that ask all policies state by state: of the states, in training
@@ -38,6 +39,17 @@ def content(subject: Subject) -> dict[str, Any] | None:
         columns += WEIGHTED
         rows = [[*row, *_drawn(source)] for row, source in zip(rows, sources, strict=True)]
     return {"said": said, "columns": columns, "rows": rows, "weighted": weighted}
+
+
+def led(subject: Subject) -> str:
+    """Whose policy `zero_shot` is, where another source's returns more in the target as it is; else empty."""
+    sources = (subject.focus.result or {}).get("sources") or []
+    means = [one["zero_shot_target_return"]["mean"] for one in sources if one["zero_shot_target_return"]]
+    beside = any(r.config["method"] == ZERO_SHOT for r in subject.records)
+    if not (beside and means) or len(means) < len(sources) or max(means) <= means[0]:
+        return ""
+    best = sources[means.index(max(means))]["id"]
+    return f"it is the policy of {sources[0]['id']} alone, and that of {best} returns {number(max(means))} as it is"
 
 
 def _row(source: dict[str, Any], seeds: list[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Any
 from transreward.evaluation.verdict import Kind, best
 from transreward.reports.repeat import following
 from transreward.reports.sections.diagnostics import CUT_SHORT, kept, warned
+from transreward.reports.sections.sources import led
 from transreward.reports.subject import Subject
+from transreward.types import ZERO_SHOT
 
 WORDS: dict[Kind, str] = {
     "helped": "It helped.",
@@ -58,8 +60,15 @@ def content(subject: Subject) -> dict[str, Any]:
         "words": WORDS,
         "unfinished": [r.name for r in records if r.result is None],
         "next": following(subject, subject.focus.place or "RUN"),
-        "matters": [one for one in (*kept(subject), *_told(subject)) if subject.comparison or one[0] == name],
+        "matters": [
+            *_led(subject),
+            *(one for one in (*kept(subject), *_told(subject)) if subject.comparison or one[0] == name),
+        ],
     }
+
+
+def _led(subject: Subject) -> list[tuple[str, str]]:
+    return [(ZERO_SHOT, text)] if (text := led(subject)) else []
 
 
 def _told(subject: Subject) -> list[tuple[str, str]]:
@@ -80,4 +89,5 @@ def said(subject: Subject) -> list[str]:
         return []
     if subject.comparison:
         return [best([r.outcome for r in subject.records])]
-    return [f"{WORDS[one.kind]} {one.sentence}" for one in subject.verdicts()]
+    verdicts = [f"{WORDS[one.kind]} {one.sentence}" for one in subject.verdicts()]
+    return [*verdicts, *(f"{name}: {text}" for name, text in _led(subject))]
