@@ -14,6 +14,7 @@ from transreward.domains.ids import domain
 from transreward.domains.varied import randomised
 from transreward.engine import cache
 from transreward.engine.stages import before, chain
+from transreward.methods import METHODS
 from transreward.plan.compile import EARLIER, compile
 from transreward.request.resolve import resolve
 from transreward.study.jobs import jobs_of
@@ -81,6 +82,19 @@ def test_the_plan_has_an_agent_of_each_kind():
     names = {track.method.name: track.agent for track in plan.tracks}
     assert names["darc"] == EARLIER and plan.agents[names["randomised"]].after is None
     assert plan.agents[names["randomised"]].budget == (320, 0)
+
+
+def test_as_a_control_it_is_of_the_methods_family():
+    """Which is what it is compared with; a family of its own is said by its name."""
+
+    def family(method, settings):
+        (_, control) = asked(method, settings=settings).controls
+        return control.randomise.ranges
+
+    assert family("universal", {"randomise.ranges": RANGES}) == RANGES
+    own = {"randomise.ranges": RANGES, "randomised.randomise.ranges": "gravity=0.5..2"}
+    assert family("universal", own) == "gravity=0.5..2"
+    assert family("darc", {}) == METHODS["randomised"].randomise.ranges
 
 
 def test_kept_agents_of_the_two_kinds_are_told_apart(tmp_path, monkeypatch):

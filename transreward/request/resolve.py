@@ -288,7 +288,7 @@ def with_all_settings(
     sections = {"learner": learner, "loop": Loop(), **{name: getattr(first, name) for name in SECTIONS}}
     sections = apply_settings(sections, shared, first)
     first = replace(first, **{name: sections[name] for name in SECTIONS})
-    others = [alike_offline(first, r) for r in rows[1:]]
+    others = [in_its_family(first, alike_offline(first, r)) for r in rows[1:]]
     return [with_settings(r, named[r.name]) for r in (first, *others)], sections["learner"], sections["loop"]
 
 
@@ -298,6 +298,13 @@ def alike_offline(first: Method, row: Method) -> Method:
         return row
     shared = {f.name: getattr(first.offline, f.name) for f in fields(Offline)}
     return replace(row, offline=replace(row.offline, **shared))
+
+
+def in_its_family(first: Method, row: Method) -> Method:
+    """The row; where it is trained over a family of robots as the first one is, over that one's."""
+    if first.randomise is None or row.randomise is None:
+        return row
+    return replace(row, randomise=replace(row.randomise, ranges=first.randomise.ranges))
 
 
 def require_all(config: Config) -> None:
