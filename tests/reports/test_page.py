@@ -361,6 +361,19 @@ def test_the_verdict_is_that_of_the_final_returns(run):
     )
 
 
+def test_another_method_that_it_was_run_beside_is_a_control_too(run):
+    """As with `--controls zero_shot,randomised`."""
+    place = run / "controls" / "randomised"
+    shutil.copytree(run / "controls" / "zero_shot", place)
+    store.write_json(place / "config.json", store.read_json(place / "config.json") | {"method": "randomised"})
+    own = store.read_json(run / "config.json")
+    for named in ([], ["randomised"]):
+        store.write_json(run / "config.json", own | {"controls": [*own["controls"], *named]})
+        subject = Subject.of(read(run), False)
+        compared_with = [c.name for c in subject.controls_of(subject.focus)]
+        assert compared_with == ["zero_shot", "fine_tune", "target_only", *named]
+
+
 def test_zero_shot_is_one_of_several_source_policies_and_a_better_one_is_named(run):
     """Else a method that chose the other source would seem to have learned what it found."""
     for means, said in (((50.0, 84.0), True), ((84.0, 50.0), False)):

@@ -59,10 +59,11 @@ class Subject:
         return [verdict(r.outcome, self.controls_of(r), len(judged)) for r in judged]
 
     def controls_of(self, one: Record) -> list[Outcome]:
-        """What a run is compared with: of each control that of its own run, if there are several; where zero_shot was
-        run of no source agent that it shares, its own source agent's return."""
+        """What a run is compared with, `CONTROLS` and what else it was run beside: of each that of its own run, if
+        there are several; where zero_shot was run of no source agent that it shares, its own source agent's return."""
         found, start = [], (one.result or {}).get("zero_shot_target_return")
-        for name in CONTROLS:
+        named = () if self.comparison else one.config.get("controls", ())
+        for name in dict.fromkeys((*CONTROLS, *(name for name in named if name != CEILING))):
             of_all = [r for r in self.records if r.config["method"] == name and r is not one]
             began = start if name == ZERO_SHOT and one.config["method"] not in CONTROLS else None
             near = [r for r in of_all if r.agent == one.agent] if began else of_all
