@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from transreward.reports.page import write_report
+from transreward.reports.sections import compensation
 from transreward.reports.sections.identified import value_of
+from transreward.reports.subject import Subject
 from transreward.runs import store
+from transreward.runs.record import read
 from transreward.types import RequestError
 
 RUN = Path(__file__).parents[1] / "data" / "runs" / "1" / "transfer-ppo"
@@ -61,6 +65,18 @@ def test_a_part_of_the_robot_that_differs_is_drawn_in_colour(place):
     config = json.loads((place / "config.json").read_text())
     (place / "config.json").write_text(json.dumps(config | {"source": "no_such_lab:Robot"}))
     assert not drawn(place, parameters=[one])
+
+
+def test_what_a_policy_was_told_is_on_the_page(place):
+    """And that no simulator was corrected, in which nothing learns."""
+    told = [{"gravity": 2.0, "mass": 1.2}, {"gravity": 2.0, "mass": 1.2}, None]
+    text = page(place, told=told)
+    assert "was told gravity 2, mass 1.2 (2 of 3 seeds); nothing (1 of 3 seeds)." in text
+    assert "was told" not in page(place)
+    (first, *_) = read(place)
+    found = replace(first, identification={**FOUND, "told": told}, config=first.config | {"feed": None})
+    said = compensation.content(Subject.of([found], False))
+    assert (said["corrected"], said["informed"]) == ([], [found.name])
 
 
 def test_nothing_found_is_a_page_too(place):

@@ -22,7 +22,8 @@ steps; 1 = all weights are equal.</p>
 {% else %}
 <p>No method here changed a reward or a weight.{% if corrected %} {{ corrected|join(", ") }} corrected the simulator \
 that the policy learns in, by what differs physically (below): what the target does otherwise is in the steps \
-themselves.{% endif %}</p>
+themselves.{% endif %}{% if informed %} {{ informed|join(", ") }} told its policy what differs physically \
+(below).{% endif %}</p>
 {% endif %}
 """
 
@@ -44,8 +45,9 @@ def content(subject: Subject) -> dict[str, Any]:
         lines = [line(r.name, styles[r.name], *r.curve(lambda row: row.get("effective_sample_size"))) for r in weighted]
         chart = Chart("Effective sample size", ends(lines), STEPS, "share of the steps", lines, origin=True)
         figures.append(figure(chart, "weights", csv, named=True))
-    corrected = [r.name for r in records if r.identification and not r.identification.get("discarded")]
-    return {"figures": figures, "corrected": corrected}
+    found = [(r, "told" in r.identification) for r in records if r.identification and not r.identification["discarded"]]
+    corrected = [r.name for r, told in found if not told or r.config.get("feed")]
+    return {"figures": figures, "corrected": corrected, "informed": [r.name for r, told in found if told]}
 
 
 def _quantiles(r: Record, csv: str) -> Figure:

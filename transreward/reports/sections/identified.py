@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -39,12 +40,20 @@ def content(subject: Subject) -> dict[str, Any] | None:
     found = one.identification
     return {
         "steps": f"{found['target_steps']:,}",
-        "words": found["words"],
+        "words": [*found["words"], *_told(found.get("told", []))],
         "of": "" if one is subject.focus else one.name,
         "legend": legend(LEGEND),
         "body": _body(one.config["source"], found["parameters"]),
         "figures": [*_parameters(found["parameters"]), *_errors(found)],
     }
+
+
+def _told(seeds: Sequence[Mapping[str, float] | None]) -> list[str]:
+    """What the policies of a family were told, where a method tells them."""
+    texts = [", ".join(f"{name} {x:.3g}" for name, x in (one or {}).items()) or "nothing" for one in seeds]
+    many = Counter(texts).items()
+    shown = "; ".join(text if len(many) == 1 else f"{text} ({n} of {len(texts)} seeds)" for text, n in many)
+    return [f"Its policy, which is told what robot it is in, was told {shown}."] if texts else []
 
 
 def record_of(subject: Subject) -> Record | None:
