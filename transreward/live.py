@@ -23,7 +23,7 @@ from transreward.domains.several import joined, sources_in
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
 from transreward.evaluation.verdict import LEAST, number
-from transreward.identify.fit import Problem
+from transreward.identify.problem import Problem
 from transreward.progress import PHASES, time_left
 from transreward.reports.repeat import NEXT, after
 from transreward.reports.sections.verdict import said, unlearned

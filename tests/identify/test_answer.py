@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from transreward.domains.ids import domain
-from transreward.identify.fit import Fit, Problem
+from transreward.identify.fit import Fit
 from transreward.identify.identification import Named, _of, answer
 from transreward.identify.identified import identifiable, variants_of
+from transreward.identify.problem import Problem
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
 

@@ -7,8 +7,9 @@ import pytest
 
 import transreward as tr
 from tests.domains import robots_in_files as files
-from transreward.identify.fit import ROUNDING, Problem, _freed, _settled, _zoomed, enough
+from transreward.identify.fit import ROUNDING, _freed, _settled, _zoomed, enough
 from transreward.identify.identified import identifiable, identified, variants_of
+from transreward.identify.problem import Problem
 from transreward.identify.simulator import Simulator
 from transreward.preflight.identify import walked
 from transreward.types import RequestError
@@ -71,6 +72,14 @@ def test_a_shift_is_found(robot, shifts, named):
 def test_pairs_are_found(robot, shifts, named):
     found = tr.identify(robot, f"{robot}:{shifts}")
     assert {n.parameter.name: n.value for n in found.named} == pytest.approx(named, rel=0.02)
+
+
+@pytest.mark.parametrize("shifts", ["gravity=1.7,mass=1.3", "mass=1.5,gravity=0.7"])
+def test_two_for_which_one_other_stands_nearly(shifts):
+    """A heavier pole, or a larger cart, explains 99% of what these do, and with it neither of the two helps."""
+    found = tr.identify("inverted_pendulum", f"inverted_pendulum:{shifts}")
+    assert {f"{n.parameter.name}={n.value:.3g}" for n in found.named} == set(shifts.split(","))
+    assert found.explained > 0.9999 and not found.remains
 
 
 def test_nothing_is_found_where_nothing_differs():

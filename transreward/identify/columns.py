@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from transreward.domains.mujoco import MujocoDomain
-from transreward.identify.fit import Problem
+from transreward.identify.problem import Problem
 
 SURE = 0.2  # of the loss without it: what a mistake of columns leaves of it at most
 

@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from mujoco import minimize
 
-from transreward.domains.parameters import Parameter
-from transreward.domains.shifts.rules import Rule, share
-from transreward.identify.evidence import Evidence
-from transreward.identify.simulator import Simulator
+from transreward.domains.shifts.rules import Rule
+from transreward.identify.problem import Problem, alike
 
 MOST, SEVERAL = 6, 2  # parameters that are looked for; with how many the other explanation is asked for
 NOTHING = 1e-4  # of the loss without any: what is left below it is nearly nothing
@@ -26,19 +23,14 @@ ROUNDING = 1e-9  # and what is left below this, of steps without noise that the 
 ENOUGH = 0.99  # share of what differs that parameters explain: beyond it no rule of the motors is asked for
 GAIN, SHARE = 0.1, 0.003  # an addition has to lower the held-out loss by these shares of it and of the first
 WORTH, LITTLE = 0.05, 0.002  # a member that is worth less of these is dropped
+NEARLY = 0.1  # of the loss without any: one parameter that leaves less may stand for two
 SAME = 1e-6  # of the loss without any: two that differ by less explain the same
-# Steps on which candidates are screened; on which derivatives are taken and candidates first refined; on which the best
-# of these are; and those that are chosen.
-ROUGH, GAUGE, MIDDLE, FINE = 32, 80, 250, 1000
 # Candidates that pass the screening; that are refined; of those by linear gain; and how many are left after the first
 # refinement.
 SCREENED, TRIED, BY_GAIN, LEFT = 16, 5, 2, 2
-FLOOR = 0.02  # of an entry's change: errors below it weigh no more
 BESIDE = (-0.03, -0.01, 0.01, 0.03)  # how far from a value it is looked whether another is better, as the fit moves it
 ZOOMS = 4  # each to a third of the last
-EPS = 1e-4  # of the finite differences
-STEP = 0.02  # of those by a command, of half an action's range
-RIDGE = 1e-8
+ONE = 0.999  # cosine of the effects of two that explain the same
 ALIKE, PARALLEL = 3, 0.3  # unused parameters that may stand for a chosen one; the least cosine of their effects
 
 
@@ -60,141 +52,6 @@ class Fit:
     spans: dict[int, tuple[float, float]] = field(default_factory=dict)  # chosen parameter -> its 95% interval
     noise: Noise = field(default_factory=Noise)
     motors: Rule | None = None  # a rule of the motors, beside the values
-
-
-class Problem:
-    """Residuals of variants on the steps of `evidence`, weighted by what is to be explained of each entry.
-
-    Steps of which the state or an action is not known are left out.
-    """
-
-    def __init__(self, simulator: Simulator, evidence: Evidence, seed: int = 0):
-        self.simulator, self.family = simulator, simulator.family
-        self.parameters: tuple[Parameter, ...] = self.family.parameters
-        self.usable = evidence.known & simulator.shown(evidence.obs)
-        self.steps = evidence.take(self.usable)
-        order = np.random.default_rng(seed).permutation(np.flatnonzero(~self.steps.held))
-        self.fine = self.steps.take(order[:FINE])
-        self.middle, self.gauge, self.rough = (self.steps.take(order[:n]) for n in (MIDDLE, GAUGE, ROUGH))
-        self.held = self.steps.take(self.steps.held)
-        change = simulator.seen(self.steps.next_obs) - simulator.seen(self.steps.obs)
-        off = simulator.differences(self.family.neutral[None], self.fine)[0]
-        self.spread = np.maximum(change.std(axis=0), 1e-6)
-        self.spread_of_states = np.maximum(simulator.seen(self.steps.obs).std(axis=0), 1e-6)
-        self.weight = 1 / np.maximum(np.sqrt((off**2).mean(axis=0)), FLOOR * self.spread)
-
-    def residuals(self, values: np.ndarray, rows: Evidence, exact: bool = True) -> np.ndarray:
-        """[m, n, entries] of `values` [m, parameters]; `exact` as in `Family.variants`."""
-        return self.simulator.differences(values, rows, exact) * self.weight
-
-    def loss(self, values: np.ndarray, rows: Evidence, exact: bool = True) -> np.ndarray:
-        """Mean squared residual, [m]."""
-        return (self.residuals(values, rows, exact) ** 2).mean(axis=(1, 2))
-
-    def held_out(self, values: np.ndarray) -> float:
-        """The loss of `values` [parameters] on the held-out steps."""
-        return float(self.loss(values[None], self.held)[0])
-
-    def errors(self, values: np.ndarray, rule: Rule | None = None) -> np.ndarray:
-        """Root mean square error of a held-out step, in spreads of each entry's change, [entries]; with a `rule` of the
-        motors."""
-        off = self.simulator.differences(values[None], self.obeyed(values, self.held, rule))[0]
-        return np.sqrt((off**2).mean(axis=0)) / self.spread
-
-    def obeyed(self, values: np.ndarray, rows: Evidence, rule: Rule | None) -> Evidence:
-        """The steps as if what the rule adds had been commanded, in the variant that has `values` [parameters]."""
-        if rule is None:
-            return rows
-        (variant,) = self.family.variants(values[None])
-        return self.simulator.moved(variant, rows, rule(self.simulator.inputs(variant, rows)))
-
-    def by_commands(self, values: np.ndarray, rows: Evidence) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals [n, entries] of `values` [parameters], and their derivatives by each command, [n, entries, motors],
-        in half the action's range."""
-        (variant,) = self.family.variants(values[None])
-        (off,) = self.residuals(values[None], rows)
-        slopes = np.empty((*off.shape, len(self.simulator.low)))
-        command = share(rows.commanded[variant.delay], *self.simulator.box)
-        for j in range(slopes.shape[-1]):
-            step = np.zeros_like(command)
-            step[:, j] = np.where(command[:, j] + STEP > 1, -STEP, STEP)
-            (near,) = self.residuals(values[None], self.simulator.moved(variant, rows, step))
-            slopes[..., j] = (near - off) / step[:, [j]]
-        return off, slopes
-
-    def refine(self, values: np.ndarray, chosen: list[int], rows: Evidence, iterations: int) -> np.ndarray:
-        """Values [parameters] whose chosen ones fit `rows` best, from `values` on; delays stay."""
-        free = [i for i in chosen if not self.parameters[i].counts]
-        if not free:
-            return values
-        low, high = self.bounds(free)
-        start, neutral = self.at(values, free).clip(low, high), self.at(self.family.neutral, free)
-        scale = 1 / np.sqrt(rows.n * len(self.weight))
-
-        def residual(x: np.ndarray) -> np.ndarray:
-            x = x.reshape(len(free), -1)
-            found = self.residuals(self.moved(values, free, x.T), rows).reshape(x.shape[1], -1).T * scale
-            return np.concatenate([found, np.sqrt(RIDGE) * (x - neutral[:, None])])
-
-        x, _ = minimize.least_squares(
-            start,
-            residual,
-            (low, high),
-            eps=EPS,
-            max_iter=iterations,
-            xtol=1e-5,
-            verbose=0,
-            x_scale="jac",
-            mu_min=0.01,
-            mu_factor=4.0,  # of columns of length 1: from none to much in a few rejected steps
-        )
-        return self.moved(values, free, x.reshape(1, -1))[0]
-
-    def of(self, i: int, value: float) -> float:
-        """A value as the fit moves it: its logarithm where the parameter says so."""
-        search = self.parameters[i].search
-        return float(np.log(max(value, search.low))) if search.log else float(value)
-
-    def at(self, values: np.ndarray, free: Sequence[int]) -> np.ndarray:
-        """The `free` of `values` [parameters] as the fit moves them, [free]."""
-        return np.array([self.of(i, values[i]) for i in free])
-
-    def bounds(self, free: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Between which the fit moves them, [free] each."""
-        searched = [(i, self.parameters[i].search) for i in free]
-        return np.array([self.of(i, s.low) for i, s in searched]), np.array([self.of(i, s.high) for i, s in searched])
-
-    def moved(self, values: np.ndarray, free: list[int], x: np.ndarray) -> np.ndarray:
-        """`values` [parameters] with `free` as the fit moved them, x [m, free] -> [m, parameters]."""
-        out = np.repeat(values[None], len(x), axis=0)
-        for k, i in enumerate(free):
-            out[:, i] = np.exp(x[:, k]) if self.parameters[i].search.log else x[:, k]
-        return out
-
-    def slopes(
-        self, values: np.ndarray, rows: Evidence, of: Sequence[int] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals at `values`, flat, and their derivatives by the parameters (`of` these alone), [residuals,
-        parameters]; 0 by the others, and by those that no derivative moves."""
-        wanted = range(len(self.parameters)) if of is None else of
-        free = [i for i in wanted if not self.parameters[i].counts]
-        at, (_, high) = self.at(values, free), self.bounds(free)
-        if not free:
-            return self.residuals(values[None], rows).ravel(), np.zeros((0, len(self.parameters)))
-        step = np.where(at + 100 * EPS <= high, 100 * EPS, -100 * EPS)
-        near = [self.moved(values, [i], at[k : k + 1, None] + step[k]) for k, i in enumerate(free)]
-        found = self.residuals(np.concatenate([values[None], *near]), rows, exact=False)
-        flat = found.reshape(len(found), -1)
-        slopes = np.zeros((flat.shape[1], len(self.parameters)))
-        slopes[:, free] = ((flat[1:] - flat[0]) / step[:, None]).T
-        return flat[0], slopes
-
-
-def alike(slopes: np.ndarray) -> np.ndarray:
-    """Cosines, without their sign, of the effects of parameters, of which `slopes` [residuals, parameters] are the
-    derivatives, [parameters, parameters]; 0 of what has none."""
-    unit = slopes / np.maximum(np.sqrt((slopes**2).sum(axis=0)), 1e-300)
-    return np.abs(unit.T @ unit)
 
 
 Start = tuple[np.ndarray, list[int]]  # values [parameters], what is chosen
@@ -223,7 +80,9 @@ def select(problem: Problem, rival: Callable[[], float], starts: Sequence[Start]
         if more[0] > now[0] - max(GAIN * now[0], SHARE * before):
             more = _exchanged(problem, now, little)
             if more[0] > (1 - GAIN) * now[0]:  # with as many as before, which need not be worth a share of the first
-                break
+                more = _otherwise(problem, now, before, little)
+                if more[0] > (1 - GAIN) * now[0]:
+                    break
             now = more
             continue
         now = _pruned(problem, more, before)
@@ -277,6 +136,25 @@ def _exchanged(problem: Problem, now: Found, enough: float) -> Found:
     """With one of the chosen given up for another, which does almost the same: alone they could not be told apart."""
     _, slopes = problem.slopes(now[1], problem.gauge)
     return _refined(problem, [start for i in now[2] for start in _alike(problem, now, i, slopes)], now, enough)
+
+
+def _otherwise(problem: Problem, now: Found, before: float, enough: float) -> Found:
+    """Begun with another first one, where a single parameter explains nearly all and no second helps: what stands for
+    two that differ at once, as a heavier pole for more weight and more mass, keeps both of them out."""
+    loss, values, chosen = now
+    if len(chosen) != 1 or loss > NEARLY * before:
+        return now
+    same = alike(problem.slopes(values, problem.gauge)[1])[chosen[0]] > ONE
+    nothing = before, problem.family.neutral.copy(), []
+    starts = _starts(problem, nothing, problem.slopes(nothing[1], problem.gauge))
+    first = [(problem.refine(start, [i], problem.gauge, 3), [i]) for i, start in starts if not same[i]]
+    losses = problem.loss(np.stack([start for start, _ in first]), problem.middle, exact=False) if first else []
+    best = now
+    for k in np.argsort(losses)[:LEFT].tolist():
+        best = min(best, _added(problem, (float(losses[k]), *first[k]), enough), key=lambda found: found[0])
+        if best[0] <= enough:
+            break
+    return best
 
 
 def _settled(problem: Problem, now: Found, before: float) -> Found:

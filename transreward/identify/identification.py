@@ -17,8 +17,9 @@ from transreward.domains.shifts import SHIFTS, Shift, together
 from transreward.domains.shifts.rules import Rule
 from transreward.identify.columns import mistaken
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import ENOUGH, Fit, Problem, alike
+from transreward.identify.fit import ENOUGH, Fit
 from transreward.identify.late import Late, late
+from transreward.identify.problem import Problem, alike
 from transreward.runs import store
 
 NOISES = ("noise", "sensor_noise")  # shifts, in the order of `fit.Noise`

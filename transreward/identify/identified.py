@@ -15,11 +15,11 @@ from transreward.domains.names import entry_names, positions, velocities
 from transreward.domains.parameters import DELAYS, Family
 from transreward.identify.columns import mistaken
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Problem
 from transreward.identify.identification import Identification, answer
 from transreward.identify.known import Known
 from transreward.identify.motors import settled_with_motors
 from transreward.identify.plausible import require_motion, require_related, require_usable
+from transreward.identify.problem import Problem
 from transreward.identify.simulator import Simulator, showing
 from transreward.types import RequestError
 

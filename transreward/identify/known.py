@@ -15,7 +15,8 @@ import numpy as np
 from transreward.domains.shifts import SHIFTS
 from transreward.domains.shifts.rules import Rule
 from transreward.domains.users import located
-from transreward.identify.fit import Problem, Start
+from transreward.identify.fit import Start
+from transreward.identify.problem import Problem
 from transreward.runs import store
 from transreward.types import RequestError
 

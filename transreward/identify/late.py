@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Problem
+from transreward.identify.problem import Problem
 
 LITTLE = 0.3  # of the change that is simulated: one below it is none; an error below it is none
 

@@ -17,11 +17,12 @@ import numpy as np
 
 from transreward.domains.shifts.rules import INPUTS, Rule
 from transreward.identify.evidence import BLOCK, Evidence
-from transreward.identify.fit import ENOUGH, FINE, Fit, Noise, Problem, enough, select
+from transreward.identify.fit import ENOUGH, Fit, Noise, enough, select
 from transreward.identify.identification import ahead
 from transreward.identify.known import Known
 from transreward.identify.noise import settled
 from transreward.identify.odd import odd, without
+from transreward.identify.problem import FINE, Problem
 from transreward.identify.uncertainty import intervals
 
 GAIN, SHARE = 0.1, 0.02  # a rule has to lower the held-out loss by these shares of it and of the first

@@ -13,9 +13,10 @@ import numpy as np
 from scipy.special import ndtr
 
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Fit, Noise, Problem
+from transreward.identify.fit import Fit, Noise
 from transreward.identify.noisy import completed, significant
 from transreward.identify.plausible import correlation
+from transreward.identify.problem import Problem
 from transreward.identify.uncertainty import intervals
 from transreward.identify.windows import LENGTH, Shooting, Shot, Windows
 

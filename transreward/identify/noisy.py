@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transreward.identify.fit import MOST, Problem
+from transreward.identify.fit import MOST
+from transreward.identify.problem import Problem
 from transreward.identify.windows import FAR, Equations, Shooting, Shot, Windows
 
 GAIN = 0.01  # of what windows leave: an addition has to explain as much

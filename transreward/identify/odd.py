@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import ENOUGH, Fit, Problem
+from transreward.identify.fit import ENOUGH, Fit
+from transreward.identify.problem import Problem
 
 FAR = 30.0  # times what the other steps leave on average
 LEAST = 0.01  # mean square of what a step leaves, weighted: below it a step is as the simulator foretells it

@@ -9,7 +9,7 @@ from transreward.domains.logs.degrees import in_degrees
 from transreward.domains.parameters import DELAYS
 from transreward.ground import LEAST
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Problem
+from transreward.identify.problem import Problem
 from transreward.identify.simulator import Simulator
 from transreward.types import RequestError
 

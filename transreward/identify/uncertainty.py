@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtrit
 
-from transreward.identify.fit import Problem
+from transreward.identify.problem import Problem
 
 LENGTH = 20  # steps of a block
 DRAWS = 500

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transreward.identify.evidence import Evidence
-from transreward.identify.fit import Problem
+from transreward.identify.problem import Problem
 from transreward.identify.uncertainty import half_width
 
 LENGTH = 4  # control steps of a window: in longer ones contacts make too many local minima
