@@ -190,6 +190,14 @@ def test_a_run_of_several_sources_is_headed_by_all_of_them_when_it_is_resumed_to
     assert typed.title == kept.title == "hopper,hopper:mass=2 -> hopper:mass=3"
 
 
+def test_each_of_several_source_agents_is_named_as_it_learns():
+    line = "source agent of hopper:mass=2 100 steps"
+    for source, said in (("hopper,hopper:mass=2", True), ("hopper:mass=2", False)):
+        view = View({"source": source, "target": "hopper:mass=3"})
+        progress = Progress("auto", "source", Pair(100, 0), Pair(200, 0), 0.5, [ROW], source="hopper:mass=2")
+        assert (line in view._line(progress).plain) == said
+
+
 def test_a_fit_says_where_there_is_no_terminal_how_long_it_has_taken(monkeypatch, capsys):
     monkeypatch.setattr(live, "PATIENT", 0.01)
     monkeypatch.setattr(live, "EVERY", 0.01)

@@ -19,13 +19,14 @@ from rich.text import Text
 
 from transreward.domains.asked import readable
 from transreward.domains.bridged import view_of
-from transreward.domains.several import joined, sources_in
+from transreward.domains.several import apart, joined, sources_in
 from transreward.evaluation.diagnostics import guided_by
 from transreward.evaluation.statistics import interval
 from transreward.evaluation.verdict import LEAST, number
 from transreward.identify.problem import Problem
 from transreward.progress import PHASES, time_left
 from transreward.reports.repeat import NEXT, after
+from transreward.reports.sections.sources import went_on
 from transreward.reports.sections.verdict import said, unlearned
 from transreward.reports.subject import Subject
 from transreward.reports.terminal import closing_table, comparison_table
@@ -51,9 +52,9 @@ class View:
         self.console = Console(markup=False, emoji=False)  # an id or a path may hold [what would be markup]
         if not self.console.is_terminal:
             self.console.width = 160  # a file has no width: nothing is cut
-        self.title = (
-            f"{joined(readable(str(one)) for one in sources_in(request))} -> {readable(str(request['target']))}"
-        )
+        sources = [readable(str(one)) for one in sources_in(request)]
+        self.several = len(sources) > 1 or len(apart(sources[0])) > 1
+        self.title = f"{joined(sources)} -> {readable(str(request['target']))}"
         self.uncontrolled = str(request["target"]).startswith(DATA) and not request.get("controls")
         self.began = time.perf_counter()
         self.phase: tuple[str, str] | None = None
@@ -131,6 +132,8 @@ class View:
                 self.console.print(
                     f"{name}: delivered: {delivered_in_words(result.fallback['seeds'])}", highlight=False
                 )
+            if result.sources and result.fallback:
+                self.console.print(f"{name}: {went_on(result.sources, result.fallback['seeds'])}", highlight=False)
             for other in result.partners:
                 there = (
                     f"{other.config['target']}: {number(other.target_return.mean())} after {other.steps.target:,} steps"
@@ -161,7 +164,8 @@ class View:
     def _line(self, p: Progress) -> Text:
         """One evaluation in one line."""
         elapsed = time.perf_counter() - self.began
-        who = "source agent" if p.phase == "source" else p.method
+        whose = f" of {readable(p.source)}" if self.several else ""
+        who = f"source agent{whose}" if p.phase == "source" else p.method
         steps = (
             f"{p.steps.source:,} source + {p.steps.target:,} target steps"
             if p.steps.target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -30,7 +31,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
     sources = (one.result or {}).get("sources")
     if not sources or one.fallback is None:
         return None
-    seeds, columns, said = one.fallback["seeds"], [*COLUMNS], _said(sources, one.fallback["seeds"])
+    seeds, columns, said = one.fallback["seeds"], [*COLUMNS], went_on(sources, one.fallback["seeds"])
     rows = [_row(source, seeds) for source in sources]
     if shares := guided(one.own):
         columns, rows = [*columns, GUIDED], [[*row, f"{x:.0%}"] for row, x in zip(rows, shares, strict=True)]
@@ -45,8 +46,8 @@ def led(subject: Subject) -> str:
     """Whose policy `zero_shot` is, where another source's returns more in the target as it is; else empty."""
     sources = (subject.focus.result or {}).get("sources") or []
     means = [one["zero_shot_target_return"]["mean"] for one in sources if one["zero_shot_target_return"]]
-    beside = any(r.config["method"] == ZERO_SHOT for r in subject.records)
-    if not (beside and means) or len(means) < len(sources) or max(means) <= means[0]:
+    shown = [r.outcome.mean for r in subject.records if r.config["method"] == ZERO_SHOT and len(r.outcome.per_seed)]
+    if not (shown and means) or len(means) < len(sources) or max(means) <= max(means[0], *shown):
         return ""
     best = sources[means.index(max(means))]["id"]
     return f"it is the policy of {sources[0]['id']} alone, and that of {best} returns {number(max(means))} as it is"
@@ -73,8 +74,8 @@ def _mean(known: dict[str, Any] | None) -> str:
     return "-" if known is None else number(known["mean"])
 
 
-def _said(sources: list[dict[str, Any]], seeds: list[dict[str, Any]]) -> str:
-    """In one sentence."""
+def went_on(sources: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]]) -> str:
+    """From whose policy a method went on, in one sentence; `seeds` of fallback.json."""
     began = {source["id"]: sum(s.get("began") == f"{SOURCE} {source['id']}" for s in seeds) for source in sources}
     used = [f"{name} for {n} of {len(seeds)} seeds" for name, n in began.items() if n]
     return f"The method went on from the policy of {', '.join(used)}." if used else "No policy was trained on from."
