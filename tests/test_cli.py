@@ -74,7 +74,7 @@ WRONG = {
     "hopper hopper:gravity=-1": "must be a number",
     "hopper hopper:gravity=1": "the shift 'gravity=1' of hopper changes nothing",
     "hopper hopper": "differ in nothing",
-    "hopper halfcheetah": "unlike robots need a bridge; robots that fit hopper, with any shift: hopper",
+    "hopper halfcheetah": "of your own); robots that fit hopper, with any shift: hopper",
     "hopper walker2d --bridge nmed": "unknown bridge 'nmed': did you mean named",
     "hopper walker2d --method paired": "'paired' needs one body",
     "hopper walker2d --method dpba": "'dpba' needs one body",  # it asks the policy, of whose columns some are shared

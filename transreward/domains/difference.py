@@ -50,8 +50,8 @@ class ShiftMeasure:
         return f"{obs}, {reward}; {round(self.share * self.states)} of {self.states} steps compared differ"
 
 
-def require_fit(source: Domain, target: Domain) -> None:
-    """Refuse a target in which a policy of the source cannot act.
+def require_fit(source: Domain, target: Domain, hint: str = "") -> None:
+    """Refuse a target in which a policy of the source cannot act; `hint` says what may be done about a bridge.
 
     Raises:
         RequestError: sizes or bounds of the spaces differ or, if both domains name their columns, the names do.
@@ -67,7 +67,7 @@ def require_fit(source: Domain, target: Domain) -> None:
     if sizes[0].split(" has ")[1] == sizes[1].split(" has ")[1]:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         bounds = f" that mean other things ({others[0]}{more})" if others else " with other bounds"
-    raise RequestError(f"{' and '.join(sizes)}{bounds}: unlike robots need a bridge; {fitting}")
+    raise RequestError(f"{' and '.join(sizes)}{bounds}: unlike robots need a bridge{hint}; {fitting}")
 
 
 def fits(source: Domain, target: Domain) -> bool:

@@ -169,11 +169,8 @@ class Identification:
         return [f"`loop.history={steps}` trains a policy that sees {shown}, without which a delay hides the state"]
 
     def _rest(self) -> list[str]:
-        others: dict[str, list[str]] = {}
-        for a, b in self.alike:
-            others.setdefault(a, []).append(b)
         told = [] if self.mistaken is None else [self.mistaken]
-        told += [f"{a} might as well be {' or '.join(b)}: these steps do not tell" for a, b in others.items()]
+        told += self.untold()
         if self.remains:
             shares = ", ".join(f"{name} ({_percent(share)} of its change)" for name, share in self.remains[:3])
             told.append(f"what remains shows most in {shares}")
@@ -182,6 +179,13 @@ class Identification:
         if self.unseen:
             told.append(f"these steps cannot show: {', '.join(self.unseen)}")
         return told
+
+    def untold(self) -> list[str]:
+        """What was found, and what would have done almost the same."""
+        others: dict[str, list[str]] = {}
+        for a, b in self.alike:
+            others.setdefault(a, []).append(b)
+        return [f"{a} might as well be {' or '.join(b)}: these steps do not tell" for a, b in others.items()]
 
     def _left_out(self) -> str:
         n = len(self.left_out)

@@ -227,7 +227,7 @@ def _ranking(found: Ranking, console: Console) -> None:
     console.print(table)
     for i, one in enumerate(found.checks, 1):
         if not isinstance(one, Unlike) and not isinstance(one.identification, str):
-            _say(console, f"{i}  {one.identification.lines()[0]}")
+            _say(console, f"{i}  {'; '.join([one.identification.lines()[0], *one.identification.untold()])}")
     for limit in dict.fromkeys(limit for one in found.checks for limit in one.verdict.limits):
         whose = [str(i) for i, one in enumerate(found.checks, 1) if limit in one.verdict.limits]
         _say(console, limit if len(whose) == len(found.checks) else f"{', '.join(whose)}  {limit}", "yellow")

@@ -56,6 +56,8 @@ from transreward.types import AUTO, NO, Pair, RequestError
 
 Sources = Domain | str | Sequence[Domain | str]  # one, or several, which a text has between commas
 
+MAPS = ", and where names do not tell which parts are alike `bridge` says it (kinematic, or a map of your own)"
+
 
 def resolve(
     source: Sources,
@@ -210,7 +212,7 @@ def pair_of(
     sent = typed("loop.history", settings.get("loop.history", Loop.history), int)
     made: Pair[Domain] = pair(source, target, like).map(lambda d: remembering(d, sent))
     made = bridged(made, bridge)
-    require_fit(made.source, made.target)
+    require_fit(made.source, made.target, MAPS)
     shift = None
     if not any(logged(made)) and settings.get("loop.eval_target", Loop.eval_target) == Loop.eval_target:
         if not isinstance(made.source, Across):  # whose body is another, whatever a step of it does
