@@ -18,6 +18,7 @@ from transreward.engine.loop import loop
 from transreward.engine.stages import kept
 from transreward.engine.state import begin
 from transreward.engine.taken import target_steps
+from transreward.evaluation.verdict import number
 from transreward.live import PHASES, View
 from transreward.plan.compile import beside, turned
 from transreward.reports.repeat import repeat
@@ -131,7 +132,7 @@ def test_three_learn_at_once_each_compensated_by_the_others(three):
     view.conclude(result, str(place))
     said = view.console.file.getvalue()
     for k, one in enumerate(result.partners):
-        assert f"the agent that learned in {PAID[k]}: {one.target_return.mean():,.4g} after" in said
+        assert f"the agent that learned in {PAID[k]}: {number(one.target_return.mean())} after" in said
 
 
 def test_of_several_replays_each_gives_an_equal_part():
