@@ -52,6 +52,17 @@ WRONG = [
 ]
 
 
+def test_a_dry_run_counts_the_jobs_of_a_trial_and_those_on_the_other_pairs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(module, "require_optuna", lambda: None)
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(changed()))
+    cli.main(["study", str(tmp_path / "plan.yaml"), "--search", "--dry-run", "--out", str(tmp_path / "out")])
+    lines = capsys.readouterr().out.splitlines()
+    trial, rest = (i for i, line in enumerate(lines) if line.startswith("#"))
+    assert lines[trial] == f"# the first of 4 trials of 2 jobs, on {', '.join(SEARCH['pairs'])}"
+    assert lines[rest] == f"# {rest - trial - 1} jobs on the other pairs, and darc with what is chosen"
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(("more", "why"), WRONG, ids=[why for _, why in WRONG])
 def test_a_search_that_is_asked_for_wrongly(more, why):
     plan = parsed(changed(**more) if more else {**WHOLE, "search": None})

@@ -148,8 +148,10 @@ def search(plan: Plan, text: str, out: Path, where: tuple[str, Asked], dry: bool
     first, jobs = of.checked(plan, asked, out), of.reported(plan, asked, {}, out)
     of.require_same(out, plan, first)
     if dry:
-        lines = [*listed(first)[:-1], f"# the first of {asked.trials} trials on {', '.join(asked.pairs)}"]
-        return say([*lines, *listed(jobs), f"# and {asked.row.name} with what is chosen"])
+        each = sum(bool(job.method) for job in first)
+        trial = f"# the first of {asked.trials} trials of {each} job{'s' * (each > 1)}, on {', '.join(asked.pairs)}"
+        rest = f"# {len(jobs)} jobs on the other pairs, and {asked.row.name} with what is chosen"
+        return say([*listed(first)[:-1], trial, *listed(jobs)[:-1], rest])
     with driven(out, text, jobs, *where) as go:
 
         def titled(title: str, jobs: Sequence[Job]) -> dict[Path, str]:
