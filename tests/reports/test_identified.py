@@ -77,6 +77,8 @@ def test_what_a_policy_was_told_is_on_the_page(place):
     found = replace(first, identification={**FOUND, "told": told}, config=first.config | {"feed": None})
     said = compensation.content(Subject.of([found], False))
     assert (said["corrected"], said["informed"]) == ([], [found.name])
+    family = replace(first, config=first.config | {"randomise": {"ranges": "gravity=0.5..2"}})
+    assert (first.began_with, family.began_with) == ("the source policy", "the family's policy (told nothing more)")
 
 
 def test_nothing_found_is_a_page_too(place):

@@ -49,6 +49,12 @@ class Record:
         return self.config["method"] in (*CONTROLS, CEILING)
 
     @property
+    def began_with(self) -> str:
+        """What the first candidate of its fallback is: of a policy that may be told what robot it is in, that one, told
+        nothing more than at first."""
+        return "the family's policy (told nothing more)" if self.config.get("randomise") else "the source policy"
+
+    @property
     def level(self) -> bool:
         """Whether its final return is drawn as a level line, and no curve: of the oracle, whose steps are many times
         the target budget, and of what was not trained."""

@@ -46,7 +46,7 @@ def content(subject: Subject) -> dict[str, Any] | None:
         return None
     seeds = one.fallback["seeds"]
     return {
-        "said": _said(seeds),
+        "said": _said(seeds, one.began_with),
         "of": "" if one is subject.focus else one.name,
         "columns": COLUMNS,
         "rows": [[str(s["seed"]), s["delivered"], _why(s), _order(s["episodes"])] for s in seeds],
@@ -64,11 +64,11 @@ def _taken(one: Record) -> str:
     return f"{taken:,} of {one.source_steps:,}" if taken < one.source_steps else ""
 
 
-def _said(seeds: list[dict[str, Any]]) -> str:
+def _said(seeds: list[dict[str, Any]], began_with: str) -> str:
     """In one sentence."""
     kept = sum(of_source(s["delivered"]) for s in seeds)
     untested = sum(not _of(s, s["delivered"])["episodes"] for s in seeds)
-    what = "The source policy" if seeds[0]["candidates"][0]["name"] == SOURCE else "A source policy"
+    what = began_with.capitalize() if seeds[0]["candidates"][0]["name"] == SOURCE else "A source policy"
     text = f"{what} was delivered for {kept} of {len(seeds)} seeds"
     return text + (f"; what was delivered was not tested on the target for {untested}." if untested else ".")
 

@@ -39,7 +39,7 @@ def kept(subject: Subject) -> list[tuple[str, str]]:
         delivered = [seed["delivered"] for seed in (r.fallback or {}).get("seeds", ())]
         if of := sum(map(of_source, delivered)):
             why = "since nothing that was learned was surely better; more target steps may show more"
-            found.append((r.name, f"the fallback acted: {of} of {len(delivered)} seeds keep the source policy, {why}"))
+            found.append((r.name, f"the fallback acted: {of} of {len(delivered)} seeds keep {r.began_with}, {why}"))
     return found
 
 
